@@ -1,0 +1,142 @@
+"""
+The control channel between the supervisor and one worker.
+
+A pair of SEQPACKET sockets: messages keep their borders and their order, descriptors travel
+with them, and a worker that is busy blocks nobody, since what does not fit waits in a queue
+on our side. Linux refuses more than 253 descriptors in a message; `messages` keeps batches
+below that.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+
+from hotwhisk.messages import MAX_DESCRIPTORS, Message, decode, encode
+
+RECEIVE_SIZE = 65536
+ANCILLARY_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
+SEND_BUFFER = 1 << 20
+
+
+class ChannelClosed(Exception):
+    """
+    The other end is gone: for a worker, a reason to leave; for the supervisor, not yet a death.
+    """
+
+
+class DescriptorsLost(Exception):
+    """
+    Descriptors arrived for which this process has no room; the kernel has closed them.
+    """
+
+
+class Channel:
+    """
+    One end of a control channel.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._socket.setblocking(False)
+        self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
+
+    @classmethod
+    def pair(cls) -> tuple[socket.socket, socket.socket]:
+        """
+        Two connected ends, not yet channels: each process wraps its own and closes the other.
+        """
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        return ends
+
+    def fileno(self) -> int:
+        """
+        The descriptor to wait on.
+        """
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """
+        Close this end and what is queued on it.
+        """
+        self._socket.close()
+        while self._queue:
+            for descriptor in self._queue.popleft()[1]:
+                os.close(descriptor)
+
+    @property
+    def backlog(self) -> bool:
+        """
+        Whether messages wait until the socket is writable.
+        """
+        return bool(self._queue)
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """
+        Send, or queue if the other end is slow; descriptors stay the caller's own.
+        """
+        data = encode(message)
+        if self._queue or not self._try(data, descriptors):
+            self._queue.append((data, tuple(os.dup(each) for each in descriptors)))
+
+    def flush(self) -> None:
+        """
+        Send what is queued, as far as the other end takes it.
+        """
+        while self._queue and self._try(*self._queue[0]):
+            for descriptor in self._queue.popleft()[1]:
+                os.close(descriptor)
+
+    def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        try:
+            if descriptors:
+                rights = array.array("i", descriptors)
+                self._socket.sendmsg(
+                    [data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_NOSIGNAL
+                )
+            else:
+                self._socket.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return False
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # its death is learned from the process, never from here
+        except OSError as error:
+            if error.errno not in _TRY_AGAIN:
+                raise
+            return False
+        return True
+
+    def receive(self) -> tuple[Message, list[int]] | None:
+        """
+        The next message and its descriptors (close-on-exec, the caller's own); None if none waits.
+
+        Raises:
+            ChannelClosed: the other end is closed.
+            DescriptorsLost: this process is out of descriptors.
+        """
+        try:
+            data, ancillary, flags, _ = self._socket.recvmsg(
+                RECEIVE_SIZE, ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            raise ChannelClosed from None
+        if not data:
+            raise ChannelClosed
+        descriptors = array.array("i")
+        for level, kind, rights in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
+        if flags & socket.MSG_CTRUNC:
+            raise DescriptorsLost
+        return decode(data), descriptors.tolist()
+
+
+# Too many descriptors in flight for this user, or no memory for the message: both pass.
+_TRY_AGAIN = {109, 105, 12}  # ETOOMANYREFS, ENOBUFS, ENOMEM

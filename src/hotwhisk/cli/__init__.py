@@ -1,0 +1,64 @@
+"""
+The command line.
+
+A command is one module with ``run(argv, environ) -> int``, imported when it is asked for, so
+that ``serve`` opens its port before anything of weight is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping, Sequence
+
+COMMANDS = {
+    "serve": "serve an action: a .py file, a folder, a zip, a built artifact, or none yet",
+    "replace": "replace the version in charge of a running server",
+    "invoke": "call the action and print its answer",
+    "status": "show what a running server is doing",
+    "rollback": "put the version before in charge again",
+    "build": "make one file of an action and its dependencies",
+}
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
+    """
+    Run one command and return the exit code of the process.
+    """
+    try:
+        return _dispatch(list(argv), environ)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        from hotwhisk.cli import terminal
+
+        terminal.abandon_output()
+        return BROKEN_PIPE
+    except Exception as error:
+        from hotwhisk.errors import HotwhiskError
+
+        if not isinstance(error, HotwhiskError):
+            raise
+        print(f"hotwhisk: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
+    command = argv[0] if argv else "--help"
+    if command == "serve":
+        from hotwhisk.cli import serve
+
+        return serve.run(argv[1:], environ)
+    if command in COMMANDS:
+        from importlib import import_module
+
+        code: int = import_module(f"hotwhisk.cli.{command}").run(argv[1:], environ)
+        sys.stdout.flush()
+        return code
+    from hotwhisk.cli import terminal
+
+    return terminal.other(argv)

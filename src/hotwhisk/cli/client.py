@@ -1,0 +1,150 @@
+"""
+Talking to a running server over HTTP, with what the standard library has.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from hotwhisk.cli.files import read_token
+from hotwhisk.config import Config, client_setting, client_url, with_token
+from hotwhisk.errors import ServerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT_TIMEOUT = 10.0  # for the connection only: how long an answer may take is the server's say
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What came back, from which generation, and how long it took.
+    """
+
+    status: int
+    body: bytes
+    number: str | None
+    digest: str | None
+    seconds: float
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """
+    Where a server is and the token it wants.
+    """
+
+    url: str
+    token: str | None
+
+    def post(self, path: str, payload: object) -> Answer:
+        """
+        Send one JSON body; anything but an HTTP answer is a ServerError that says what to do.
+        """
+        parts = _split(self.url)
+        route = parts.path.rstrip("/") + path
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        body = json.dumps(payload, allow_nan=False).encode()
+        connection = _connect(self.url, parts)
+        try:
+            start = time.perf_counter()
+            response = _exchange(connection, self.url, route, body, headers)
+            content = response.read()
+            seconds = time.perf_counter() - start
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerError(f"{self.url} ended the connection: {_reason(error)}") from None
+        finally:
+            connection.close()
+        number, _, digest = (response.getheader("Hotwhisk-Generation") or "").partition(" ")
+        url = self.url.rstrip("/") + path
+        return Answer(response.status, content, number or None, digest or None, seconds, url)
+
+
+def find_server(url: str | None, token_file: str | None, environ: Mapping[str, str]) -> Server:
+    """
+    The server that flags and variables mean.
+    """
+    token_file = token_file or client_setting("token_file", environ)
+    token = None
+    if token_file:
+        token = with_token(Config(token_file=token_file), read_token(token_file)).token
+    return Server(client_url(url, environ), token)
+
+
+def error_text(body: bytes) -> str | None:
+    """
+    The text under the key ``error`` of an answer, or None if there is none.
+    """
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(answer, dict) or "error" not in answer:
+        return None
+    error = answer["error"]
+    return error if isinstance(error, str) else json.dumps(error, indent=2, ensure_ascii=False)
+
+
+def refusal(answer: Answer) -> str:
+    """
+    Why a server said no, for people.
+    """
+    text = error_text(answer.body) or answer.body[:500].decode("utf-8", "replace").strip()
+    text = text or f"status {answer.status} without a text; is {answer.url} a hotwhisk server?"
+    return f"{text}\ngive its token with --token-file FILE" if answer.status == 401 else text
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    try:
+        port_is_good = parts.port != 0
+    except ValueError:
+        port_is_good = False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
+        raise UsageError(f'expected a URL such as http://127.0.0.1:8080, got "{url}"')
+    return parts
+
+
+def _connect(url: str, parts: SplitResult) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(str(parts.hostname), parts.port, timeout=CONNECT_TIMEOUT)
+    try:
+        connection.connect()
+    except ConnectionRefusedError:
+        raise ServerError(
+            f"nothing listens on {url}; start one with: hotwhisk serve FILE"
+        ) from None
+    except (socket.gaierror, TimeoutError, OSError) as error:
+        raise ServerError(f"cannot reach {url}: {_reason(error)}") from None
+    connection.sock.settimeout(None)
+    return connection
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    url: str,
+    route: str,
+    body: bytes,
+    headers: dict[str, str],
+) -> http.client.HTTPResponse:
+    with suppress(BrokenPipeError, ConnectionResetError):  # 401 or 413 may come before all is sent
+        connection.request("POST", route, body, headers)
+    try:
+        return connection.getresponse()
+    except http.client.RemoteDisconnected:
+        raise ServerError(f"{url} closed the connection without an answer") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -1,0 +1,104 @@
+"""
+Asking a running server on its control socket: one JSON line there, one back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotwhisk.config import client_port, client_setting, control_path, default_run_dir
+from hotwhisk.errors import ServerError, UsageError
+from hotwhisk.option import port as read_port
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+VERSION = 1
+TIMEOUT = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    The options that say which server is meant.
+    """
+    parser.add_argument("--port", metavar="PORT", help="port of the server (8080, or PORT)")
+    parser.add_argument("--run-dir", metavar="FOLDER", help="its --run-dir, if it has one")
+
+
+def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
+    """
+    Ask the server that the arguments mean; no server, or its refusal, is a ServerError.
+    """
+    uid = os.getuid()
+    default = client_setting("run_dir", environ) or default_run_dir(environ, uid)
+    folder = Path(given.run_dir or default)
+    port = _port(given.port, environ)
+    path = control_path(str(folder), port)
+    line = json.dumps({"version": VERSION, "ask": question}).encode() + b"\n"
+    try:
+        if uid != 0 and folder.stat().st_uid not in (uid, 0):
+            raise ServerError(f"{folder} belongs to another user; give --run-dir FOLDER")
+        reply = _exchange(path, line)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ServerError(_nobody(folder, port)) from None
+    except OSError as error:
+        raise ServerError(f"{path}: {error.strerror or error}") from None
+    return _read(reply, path)
+
+
+def _port(given: str | None, environ: Mapping[str, str]) -> int:
+    if given is None:
+        return client_port(environ)
+    try:
+        return read_port(given)
+    except ValueError as error:
+        raise UsageError(f'--port: expected {error}, got "{given}"') from None
+
+
+def _exchange(path: str, line: bytes) -> bytes:
+    chunks = []
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(TIMEOUT)
+        connection.connect(path)
+        connection.sendall(line)
+        while chunk := connection.recv(65536):
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _read(reply: bytes, path: str) -> dict[str, object]:
+    try:
+        answer = json.loads(reply)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ServerError(f"{path}: expected one line of JSON, got {reply[:60]!r}")
+    if answer.get("version", VERSION) != VERSION:
+        raise ServerError(
+            f"the server speaks version {answer['version']} of the control protocol, "
+            f"this command version {VERSION}; use the hotwhisk that serves"
+        )
+    if "error" in answer:
+        raise ServerError(str(answer["error"]))
+    return answer
+
+
+def _nobody(folder: Path, port: int) -> str:
+    others = [entry.stem for entry in _entries(folder) if entry.stem != str(port)]
+    hint = f"; there is one on port {', '.join(others)}: give --port" if others else ""
+    return f"no server of yours on port {port} (looked in {folder}){hint}"
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
+    except OSError:
+        return []
+    return sorted(found)

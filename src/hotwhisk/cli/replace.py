@@ -1,0 +1,60 @@
+"""
+``hotwhisk replace``: post a version to a running server and put it in charge.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotwhisk.cli.client import find_server, refusal
+from hotwhisk.cli.files import read_code
+from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
+from hotwhisk.errors import ServerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """
+    Post FILE and print which generation is in charge now.
+    """
+    parser = Arguments("replace", "[OPTION]... FILE")
+    parser.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
+    parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
+    parser.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
+    parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
+    parser.add_argument(
+        "-e",
+        "--env",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a variable for the action; may be repeated",
+    )
+    given = parser.parse(argv)
+    code, binary = read_code(given.file)
+    value = {
+        "name": Path(given.file).resolve().stem,
+        "main": given.main,
+        "code": code,
+        "binary": binary,
+        "env": _variables(given.env),
+    }
+    answer = find_server(given.url, given.token_file, environ).post("/init", {"value": value})
+    if answer.status != 200:
+        raise ServerError(f"not replaced: {refusal(answer)}\nthe version in charge goes on")
+    generation = show_generation(answer.number or "?", answer.digest)
+    print(f"replaced: {generation} in {show_duration(answer.seconds)}")
+    return 0
+
+
+def _variables(given: Sequence[str]) -> dict[str, str]:
+    variables = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise UsageError(f'-e: expected KEY=VALUE, got "{pair}"')
+        variables[key] = value
+    return variables

@@ -1,0 +1,96 @@
+"""
+``hotwhisk serve``: open the port, then everything else.
+
+Until the port is open this imports the table of options and `_socket`, no more; from then on
+callers wait instead of being refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hotwhisk.options import Found, address, scan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import MutableMapping, Sequence
+
+    from hotwhisk.config import Config
+
+USAGE = "usage: hotwhisk serve [OPTION]... [FILE]"
+CONTAINER = """\
+hotwhisk serve needs Linux. With Docker, on this machine:
+
+  head -c 24 /dev/urandom | base64 > .hotwhisk-token
+  docker run --rm -it -p 127.0.0.1:8080:8080 -v "$PWD":/action -w /action python:3.13-slim \\
+    sh -c 'pip install -q hotwhisk && exec hotwhisk serve --host 0.0.0.0 --token-file .hotwhisk-token{file}'
+
+hotwhisk replace --token-file .hotwhisk-token FILE, invoke and build work from here."""
+
+
+def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
+    """
+    Serve until told to stop; returns the exit code.
+    """
+    found = scan(argv, environ)
+    if found.show:
+        return _show(found, argv, environ)
+    if not sys.platform.startswith("linux"):
+        file = f" {found.file}" if found.file else ""
+        print(CONTAINER.format(file=file), file=sys.stderr)
+        return 1
+    listener, inherited = _listener(found, environ)
+    try:
+        config = _configure(argv, environ, listener, inherited=inherited)
+        from hotwhisk.service import serve
+
+        return serve(config, listener)
+    finally:
+        listener.close()
+
+
+def _listener(found: Found, environ: MutableMapping[str, str]) -> tuple[_socket.socket, bool]:
+    from hotwhisk.listener import inherited_listener, open_listener
+
+    if "LISTEN_FDS" in environ:
+        listener = inherited_listener(environ, os.getpid())
+        if listener is not None:
+            return listener, True
+    return open_listener(*address(found)), False
+
+
+def _configure(
+    argv: Sequence[str],
+    environ: MutableMapping[str, str],
+    listener: _socket.socket,
+    *,
+    inherited: bool,
+) -> Config:
+    from hotwhisk.cli.files import read_token, require_file
+    from hotwhisk.config import read_config, with_port, with_token
+    from hotwhisk.listener import bound_address
+
+    bound = bound_address(listener)
+    config = read_config(argv, environ, bound=bound if inherited else None)
+    config = with_port(config, bound[1])
+    for warning in () if config.openwhisk else config.warnings:  # there, own output is nothing
+        print(f"hotwhisk: {warning}", file=sys.stderr)
+    if config.token_file is not None:
+        config = with_token(config, read_token(config.token_file))
+    if config.file is not None:
+        require_file(config.file)
+    return config
+
+
+def _show(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
+    from hotwhisk.config import explain_config, serve_help
+
+    if "help" in found.show:
+        print(f"{USAGE}\n\n{serve_help()}")
+        print("  --show-config            print the values in effect and where each is from")
+        print("\nevery option is also a variable: --init-timeout is HOTWHISK_INIT_TIMEOUT")
+    else:
+        print(explain_config(argv, environ))
+    return 0

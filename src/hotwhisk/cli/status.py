@@ -1,0 +1,120 @@
+"""
+``hotwhisk status``: what a running server is doing.
+
+The reply is a JSON object of a later server too: keys that are not known are passed over
+here, keys that are missing are shown as a dash, and ``--json`` shows all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from hotwhisk.cli import control
+from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COUNTS = ("connections", "parked", "replacements", "rollbacks", "answered_for_the_dead")
+LAST = 5
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """
+    Ask and print.
+    """
+    parser = Arguments("status", "[OPTION]...")
+    parser.add_argument("--json", action="store_true", help="print the reply as JSON")
+    control.add_arguments(parser)
+    given = parser.parse(argv)
+    answer = control.ask("status", given, environ)
+    print(json.dumps(answer, indent=2) if given.json else render(answer, time.time()))
+    return 0
+
+
+def render(answer: Mapping[str, object], now: float) -> str:
+    """
+    The reply as a table for people.
+    """
+    generation = _object(answer.get("generation"))
+    place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
+    process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
+    lines = [
+        f"{place} · {process}",
+        f"{_name(generation)} in charge{_since(generation.get('since'), now)}",
+    ]
+    previous = _object(answer.get("previous"))
+    if previous:
+        lines.append(f"{_name(previous)} before it; hotwhisk rollback puts it in charge again")
+    workers = _objects(generation.get("workers"))
+    lines += ["", *_table(workers, ("pid", "state", "connections", "answered"))]
+    lines += ["", " · ".join(f"{_cell(answer, key)} {key.replace('_', ' ')}" for key in COUNTS)]
+    lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])
+    lines += _section("inits", [_init(init) for init in _objects(answer.get("inits"))])
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:
+    cells = [list(keys), *([_cell(row, key) for key in keys] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(keys))]
+    return [
+        "  "
+        + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  … {len(lines) - LAST} earlier"] if len(lines) > LAST else []
+    return ["", title, *more, *(f"  {line}" for line in lines[-LAST:])]
+
+
+def _death(death: Mapping[str, object]) -> str:
+    during = death.get("during")
+    return (
+        f"{_clock(death.get('at'))}  pid {_cell(death, 'pid')}  generation "
+        f"{_cell(death, 'generation')}  {_cell(death, 'how')}"
+        + (f" during {during}" if during else "")
+    )
+
+
+def _init(init: Mapping[str, object]) -> str:
+    took = init.get("ms")
+    shown = f"{took:.1f} ms" if isinstance(took, int | float) else "-"
+    outcome = "in charge" if init.get("ok") else f"refused: {_cell(init, 'error')}"
+    return f"generation {_cell(init, 'generation')}  {shown}  {outcome}"
+
+
+def _cell(row: Mapping[str, object], key: str) -> str:
+    value = row.get(key)
+    return "-" if value is None else " ".join(str(value).split())
+
+
+def _name(generation: Mapping[str, object]) -> str:
+    return show_generation(_cell(generation, "number"), generation.get("digest"))
+
+
+def _since(moment: object, now: float) -> str:
+    return f" for {_duration(now - moment)}" if isinstance(moment, int | float) else ""
+
+
+def _duration(seconds: object) -> str:
+    return show_duration(max(seconds, 0.0)) if isinstance(seconds, int | float) else "-"
+
+
+def _clock(moment: object) -> str:
+    if isinstance(moment, int | float):
+        return time.strftime("%H:%M:%S", time.localtime(moment))
+    return "-" if moment is None else str(moment)
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,126 @@
+"""
+What every command shares: the first screen, the reading of arguments, colours, numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from hotwhisk import __version__
+from hotwhisk.cli import COMMANDS
+from hotwhisk.errors import UsageError
+from hotwhisk.options import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXAMPLES = """\
+  hotwhisk serve hello.py                  serve a file on http://127.0.0.1:8080
+  hotwhisk invoke -p name Ada              call it: {"value":{"name":"Ada"}} to /run
+  hotwhisk replace hello.py                put the new version in charge, losing no request
+  hotwhisk rollback                        and the one before again
+  hotwhisk serve --watch hello.py          replace at every save"""
+
+
+class Arguments(argparse.ArgumentParser):
+    """
+    A parser of one command's arguments whose mistakes are UsageErrors with a suggestion.
+    """
+
+    def __init__(self, command: str, usage: str) -> None:
+        super().__init__(
+            prog=f"hotwhisk {command}",
+            usage=f"hotwhisk {command} {usage}",
+            description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".",
+            allow_abbrev=False,
+        )
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """
+        Read the arguments; an unknown one is refused by name, before one that is missing.
+        """
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        known = {*flags, "--"}
+        for word in argv:
+            if word == "--":
+                break
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and flag not in known:
+                raise UsageError(f"unknown option {flag}{nearest(flag, flags)}")
+        return self.parse_args(argv)
+
+    def error(self, message: str) -> NoReturn:
+        """
+        Called by argparse for every mistake.
+        """
+        raise UsageError(f"{message}; see hotwhisk {self.prog.split()[-1]} --help")
+
+
+def first_screen() -> str:
+    """
+    What ``hotwhisk`` alone shows.
+    """
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
+    return f"""\
+hotwhisk {__version__}: an action server that replaces itself
+
+commands:
+{commands}
+
+examples:
+{EXAMPLES}
+
+hotwhisk COMMAND --help shows the options of a command; hotwhisk --version the version."""
+
+
+def other(argv: Sequence[str]) -> int:
+    """
+    What is no command: the first screen, the version, or a word that was mistyped.
+    """
+    word = argv[0] if argv else "--help"
+    if word in ("--help", "-h", "help"):
+        print(first_screen())
+        return 0
+    if word in ("--version", "-V", "version"):
+        print(f"hotwhisk {__version__}")
+        return 0
+    known = [*COMMANDS, "--help", "--version"]
+    hint = nearest(word, known) or "; hotwhisk --help lists the commands"
+    kind = "option" if word.startswith("-") else "command"
+    raise UsageError(f"unknown {kind} {word}{hint}")
+
+
+def abandon_output() -> None:
+    """
+    Send what is left of standard output nowhere, since its reader has gone.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def show_generation(number: object, digest: object) -> str:
+    """
+    A generation for people: its number and the beginning of its digest.
+    """
+    name = str(digest or "").removeprefix("sha256:")
+    return f"generation {number} (sha256:{name[:12]}…)" if name else f"generation {number}"
+
+
+def show_duration(seconds: float) -> str:
+    """
+    A time for people, in the unit that suits it.
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"

@@ -1,0 +1,276 @@
+"""
+The configuration of a server: a pure function of the command line and the environment.
+
+`read_config` is given both and returns a frozen value, which is passed whole to everything
+that needs a part of it. This module and `hotwhisk.options`, which holds the table of flags,
+are the only places that know the names of variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, cast
+
+from hotwhisk.errors import UsageError
+from hotwhisk.option import PREFIX
+from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, OPTIONS, nearest, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping, Sequence
+
+NO_LIMIT = float("inf")
+_FIELD_OF = {"allow_host": "hosts"}
+_PRIVATE = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "HOTWHISK_TOKEN_FILE",
+)
+_TAG = "HOTWHISK_WORKER"
+_WILDCARDS = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    Everything a server is told before it starts.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    openwhisk: bool = False
+    file: str | None = None
+    """What to serve at once: a .py file, a folder with __main__.py, a zip, a built artifact."""
+    module: str | None = None
+    """What to serve instead of a file: the name of an importable module."""
+    main: str = "main"
+    workers: int = 1
+    preload: tuple[str, ...] = ()
+    watch: bool = False
+    timeout: float = 60.0
+    """Seconds for a run that bears no deadline; `NO_LIMIT` for none."""
+    init_timeout: float = 60.0
+    drain_timeout: float = 25.0
+    token_file: str | None = None
+    token: str | None = None
+    """What the token file holds; put in by `with_token`, since reading it is not pure."""
+    hosts: tuple[str, ...] = ()
+    """Names that a Host header may bear besides loopback, in lower case."""
+    connections: int | None = None
+    crash_count: int = 3
+    crash_window: float = 10.0
+    run_dir: str | None = None
+    ready_fd: int | None = None
+    reinit: bool = True
+    """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
+    concurrency: bool = True
+    """Whether async handlers may overlap in one worker; under OpenWhisk only if it says so."""
+    log_init_error: bool = False
+    """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
+    execution_env: str | None = None
+    """Under OpenWhisk: what ``exec.env`` of a precompiled action must say."""
+    notify_socket: str | None = None
+    """Where systemd wants to be told of readiness."""
+    watchdog: float | None = None
+    """Seconds within which systemd wants a sign of life."""
+    warnings: tuple[str, ...] = ()
+    """What looks like a mistake but does not stop the server."""
+
+
+def read_config(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    bound: tuple[str, int] | None = None,
+) -> Config:
+    """
+    Read the arguments after ``serve`` and the environment; a mistake is a UsageError.
+
+    ``bound`` is the address of a listener that was inherited; it wins over host and port.
+    """
+    found = scan(argv, environ)
+    values = {_FIELD_OF.get(name, name): found.value(name) for name in BY_NAME}
+    if bound is not None:
+        values["host"], values["port"] = bound
+    values["host"] = values["host"] or "127.0.0.1"
+    values["main"] = values["main"] or "main"
+    values["hosts"] = _host_names(str(values["host"]), cast("tuple[str, ...]", values["hosts"]))
+    values |= _platform(environ, openwhisk=bool(values["openwhisk"]))
+    values |= {"file": found.file, "warnings": _warnings(environ)}
+    config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
+    _check(config)
+    return config
+
+
+def with_token(config: Config, content: str) -> Config:
+    """
+    The same configuration with the token that its file holds: the first line, stripped.
+    """
+    token = content.strip()
+    if not token or not token.isascii() or len(token.split()) != 1:
+        raise UsageError(
+            f"{config.token_file}: expected one line with a token of printable ASCII, no spaces"
+        )
+    return _changed(config, token=token)
+
+
+def with_port(config: Config, port: int) -> Config:
+    """
+    The same configuration with the port that was in fact opened.
+    """
+    return _changed(config, port=port)
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether only this machine can reach that address.
+    """
+    parts = host.split(".")
+    numeric = len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts)
+    return host in ("localhost", "::1") or (numeric and int(parts[0]) == 127)
+
+
+def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
+    """
+    The folder for sockets and unpacked versions where none is configured.
+    """
+    own = environ.get("XDG_RUNTIME_DIR", "")
+    return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
+
+
+def control_path(run_dir: str, port: int) -> str:
+    """
+    The socket on which the server of a port answers ``status`` and ``rollback``.
+    """
+    return f"{run_dir}/{port}.sock"
+
+
+def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
+    """
+    Make the environment one that user code may see: tagged with the worker, without what is ours.
+    """
+    for name in _PRIVATE:
+        environ.pop(name, None)
+    environ[tag] = str(pid)
+
+
+def client_url(url: str | None, environ: Mapping[str, str]) -> str:
+    """
+    Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port.
+    """
+    return url or environ.get(CLIENT_VARIABLES[0]) or f"http://127.0.0.1:{client_port(environ)}"
+
+
+def client_port(environ: Mapping[str, str]) -> int:
+    """
+    The port that a server started from this environment would open.
+    """
+    return cast("int", scan((), environ).value("port"))
+
+
+def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
+    """
+    A text that commands share with the server, such as ``token_file`` or ``run_dir``.
+    """
+    return environ.get(BY_NAME[name].variable) or None
+
+
+def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    """
+    The values in effect, one a line, each with where it came from; as ``--show-config`` prints.
+    """
+    found = scan(argv, environ)
+    config = read_config(argv, environ)
+    rows = [("file", config.file or "-", "argument" if config.file else "default")]
+    for option in OPTIONS:
+        value = getattr(config, _FIELD_OF.get(option.name, option.name))
+        rows.append((option.name, _shown(value), found.raw[option.name][1]))
+    for name in ("reinit", "concurrency", "log_init_error", "execution_env"):
+        profile = "openwhisk profile" if config.openwhisk else "plain profile"
+        rows.append((name, _shown(getattr(config, name)), profile))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def serve_help() -> str:
+    """
+    The options, one a line, drawn from the table.
+    """
+    heads = [
+        f"--[no-]{option.name}" if option.is_switch else f"{option.flag} {option.metavar}"
+        for option in OPTIONS
+    ]
+    width = max(len(head) for head in heads)
+    lines = [
+        f"  {head:{width}}  {option.help}{_default_note(option.default, option.openwhisk)}"
+        for head, option in zip(heads, OPTIONS, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _default_note(default: str, openwhisk: str) -> str:
+    if openwhisk != default:
+        return f" ({default}; under --openwhisk {openwhisk})"
+    return f" ({default})" if default not in ("", "no") else ""
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "none" if value == NO_LIMIT else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    own = () if host in _WILDCARDS or is_loopback(host) else (host,)
+    return tuple(dict.fromkeys(name.lower() for name in (*allowed, *own)))
+
+
+def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, object]:
+    """
+    What is not a flag: the platform's own variables and systemd's.
+    """
+    watchdog = environ.get("WATCHDOG_USEC", "")
+    values: dict[str, object] = {
+        "notify_socket": environ.get("NOTIFY_SOCKET") or None,
+        "watchdog": int(watchdog) / 1e6 if watchdog.isdecimal() and int(watchdog) else None,
+    }
+    if openwhisk:
+        again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
+        values["reinit"] = again
+        values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() == "true"
+        values["log_init_error"] = bool(environ.get("OW_LOG_INIT_ERROR"))
+        values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
+    return values
+
+
+def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
+    ours = [name for name in environ if name.startswith(PREFIX)]
+    unknown = sorted(name for name in ours if name not in known and name != _TAG)
+    return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
+
+
+def _check(config: Config) -> None:
+    if config.file and config.module:
+        raise UsageError("serve takes a FILE or --module NAME, not both")
+    if config.watch and not (config.file or config.module):
+        raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
+    exposed = not config.openwhisk and not is_loopback(config.host)
+    if exposed and not config.token_file:
+        raise UsageError(
+            f"--host {config.host} lets other machines post code, and posted code is run; "
+            "give --token-file FILE (and --token-file to hotwhisk replace), "
+            "or listen on 127.0.0.1, or use --openwhisk inside a container network"
+        )
+
+
+def _changed(config: Config, **changes: object) -> Config:
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return Config(**{**values, **changes})

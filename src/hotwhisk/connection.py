@@ -1,0 +1,310 @@
+"""
+One client connection as its worker sees it: what was read, what is being sent.
+
+Every method that touches the socket is called under a claim (see `ledger`). Between claims a
+connection keeps nothing in this process that would be lost with it: bytes that make no whole
+request are in a spill, which the supervisor has too.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from hotwhisk import http1
+from hotwhisk.http1 import Reader, Request
+from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.spill import Spill, Spills
+
+DONT_WAIT = socket.MSG_DONTWAIT
+SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+COPIED = 65536
+"""Bodies up to this many bytes are joined with their head; for larger ones a copy costs more."""
+
+
+class Gone(Exception):
+    """
+    The client closed or reset the connection.
+    """
+
+
+class Connection:
+    """
+    A connection that this worker holds. Closing this duplicate does not close the connection:
+    the supervisor has one as well.
+    """
+
+    __slots__ = (
+        "_continued", "_data", "_ledger", "_out", "_reader", "_rest", "_spilled", "_spills",
+        "busy", "closing", "duty", "number", "sent", "socket", "spill", "unread",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, descriptor: int, ledger: Ledger, spills: Spills, duty: str = ""
+    ) -> None:
+        # The family is not looked up: nothing below depends on it, and it saves three calls.
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        if socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
+            self.socket.settimeout(None)
+        self.number = number
+        self.duty = duty
+        self.spill: Spill | None = None
+        row = ledger.row(number)
+        self.sent = row.sent + row.answer
+        self.closing = False
+        self.unread = False
+        self.busy = False
+        self._ledger = ledger
+        self._spills = spills
+        self._spilled = 0
+        self._data = b""
+        self._rest = b""
+        self._reader: Reader | None = None
+        self._continued = False
+        self._out: list[memoryview] = []
+
+    def resume(self, spill: Spill, length: int) -> None:
+        """
+        Go on with bytes that another worker read.
+        """
+        self.spill, self._spilled = spill, length
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def receive(self, buffer: memoryview) -> Request | None:
+        """
+        Read what is there; the request, if that completes one.
+
+        ``buffer`` is scratch space. What makes no whole request is kept in a spill.
+
+        Raises:
+            Gone: the client is.
+            RequestError: it sent something that cannot be answered as a request.
+        """
+        if self.spill is not None:
+            return self._receive_more()
+        length = self._receive_into(buffer)
+        if length <= 0:
+            return None
+        return self._examine(bytes(buffer[:length]))
+
+    def examine_spill(self) -> Request | None:
+        """
+        The request in the bytes that came with the connection, if they are a whole one.
+        """
+        assert self.spill is not None
+        return self._found(self._read_on().examine(self.spill.map, self._spilled))
+
+    def next_request(self) -> Request | None:
+        """
+        The request that followed the one just answered in the same bytes, if it is whole.
+        """
+        rest, self._rest = self._rest, b""
+        return self._examine(rest) if rest else None
+
+    def _examine(self, data: bytes) -> Request | None:
+        self._data = data
+        reader = self._reader = Reader()
+        request = reader.examine(data, len(data))
+        if request is not None:
+            self._rest = data[request.end :] if request.end < len(data) else b""
+            return request
+        self._keep(data, reader.wanted)
+        return self._receive_more()
+
+    def _receive_more(self) -> Request | None:
+        """
+        Read into the spill until the request is whole or nothing more is there.
+        """
+        spill = self.spill
+        assert spill is not None
+        while True:
+            request = self._found(self._read_on().examine(spill.map, self._spilled))
+            if request is not None:
+                return request
+            self._continue()
+            spill.fit(max(self._read_on().wanted, self._spilled + 4096))
+            room = memoryview(spill.map)[self._spilled :]
+            try:
+                length = self._receive_into(room)
+            finally:
+                room.release()  # or the file could neither grow nor be closed
+            if length < 0:
+                self._ledger.set_phase(self.number, Phase.WAITING)
+                return None
+            self._spilled += length
+            self._ledger.spilled(self.number, spill.number, self._spilled)
+
+    def _found(self, request: Request | None) -> Request | None:
+        if request is not None and self.spill is not None and request.end < self._spilled:
+            self._rest = self.spill.map[request.end : self._spilled]
+        return request
+
+    def _read_on(self) -> Reader:
+        if self._reader is None:
+            self._reader = Reader()
+        return self._reader
+
+    def _receive_into(self, room: memoryview) -> int:
+        """
+        How many bytes were read; -1 if none are there.
+        """
+        try:
+            length = self.socket.recv_into(room, 0, DONT_WAIT)
+        except BlockingIOError:
+            return -1
+        except ConnectionError:
+            raise Gone from None
+        if not length:
+            raise Gone
+        return length
+
+    def _continue(self) -> None:
+        """
+        Tell a client that waits for it to send its body (RFC 9110 §10.1.1).
+        """
+        head = self._read_on().head
+        if head is not None and head.expects_continue and not self._continued:
+            self._continued = True
+            self._write([http1.CONTINUE])
+
+    def _keep(self, data: bytes, wanted: int = 0) -> None:
+        """
+        Put bytes where they survive this process.
+        """
+        self.spill = self._spills.take(max(wanted, len(data) + 4096))
+        self.spill.map[: len(data)] = data
+        self._spilled = len(data)
+        self._ledger.spilled(self.number, self.spill.number, len(data))
+        self._ledger.set_phase(self.number, Phase.WAITING)
+
+    def put_back(self, phase: Phase = Phase.WAITING) -> None:
+        """
+        Keep the request just read, and what followed it, for another worker.
+        """
+        if self.spill is None:
+            self._keep(self._data)
+        self._reader = None
+        self._rest = b""
+        self._ledger.set_phase(self.number, phase)
+
+    def lend(self, request: Request) -> tuple[Spill, int]:
+        """
+        Part with the body of a request: the file that holds it, and where in it. What followed
+        the request is kept for whoever gets the connection back.
+        """
+        body, rest = request.body, self._rest
+        spill, offset = self.spill, request.end - len(body)
+        if spill is None or request.head.chunked:
+            spill, offset = self._spills.take(len(body)), 0
+            spill.map[: len(body)] = body
+            self.request_done()
+        self.spill = None
+        if isinstance(body, memoryview):
+            body.release()
+        self._ledger.spilled(self.number, 0, 0)
+        if rest:
+            self._keep(rest)
+        self._ledger.set_phase(self.number, Phase.LENT)
+        return spill, offset
+
+    # -- answering --------------------------------------------------------------------------
+
+    @property
+    def has_rest(self) -> bool:
+        """
+        Whether bytes beyond the current request were read.
+        """
+        return bool(self._rest)
+
+    def request_done(self) -> None:
+        """
+        The current request needs its bytes no more.
+        """
+        self._reader = None
+        self._continued = False
+        if self.spill is not None:
+            self._ledger.spilled(self.number, 0, 0)
+            self._spills.give_back(self.spill)
+            self.spill = None
+
+    def answer(self, status: int, body: bytes, headers: bytes, *, keep_alive: bool, minor: int = 1) -> bool:
+        """
+        Send an answer in one write; False if the client is slow and some of it remains.
+
+        Raises:
+            Gone: the client is.
+        """
+        head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
+        self._ledger.answering(self.number, self.sent, len(head) + len(body))
+        parts = [head + body] if len(body) <= COPIED else [head, body]
+        return self._write(parts)
+
+    def flush(self) -> bool:
+        """
+        Send more of what remains; False if some still does.
+        """
+        parts, self._out = self._out, []
+        return self._write(parts)
+
+    def _write(self, parts: list[bytes] | list[memoryview]) -> bool:
+        try:
+            if len(parts) == 1:
+                length = self.socket.send(parts[0], SEND)
+            else:
+                length = self.socket.sendmsg(parts, (), SEND)
+        except BlockingIOError:
+            length = 0
+        except ConnectionError:
+            raise Gone from None
+        self.sent += length
+        for part in parts:
+            if length >= len(part):
+                length -= len(part)
+            else:
+                self._out.append(memoryview(part)[length:])
+                length = 0
+        return not self._out
+
+    # -- ending -----------------------------------------------------------------------------
+
+    def linger(self) -> None:
+        """
+        No more answers: let the client read the last one while what it sends is thrown away.
+
+        Closing at once would reset a client that is still sending, and it would lose the answer.
+        """
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            raise Gone from None
+
+    def discard(self, buffer: memoryview) -> None:
+        """
+        Throw away what the client still sends; Gone at its end.
+        """
+        while self._receive_into(buffer) > 0:
+            pass
+
+    def let_go(self) -> None:
+        """
+        Forget the connection here; it lives on with the supervisor.
+        """
+        self.socket.close()
+        if self.spill is not None:
+            self._spills.forget(self.spill)
+            self.spill = None
+
+    def close(self) -> None:
+        """
+        End the connection for everybody.
+        """
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+        if self.spill is not None:
+            self._spills.give_back(self.spill)
+            self.spill = None
+        self._ledger.set_phase(self.number, Phase.CLOSED)

@@ -1,0 +1,138 @@
+"""
+The live processes of the supervisor: fork one, hear its end, and what it has to say.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from hotwhisk.channel import Channel
+from hotwhisk.config import Config, worker_environment
+from hotwhisk.ledger import Ledger
+from hotwhisk.system import TAG_VARIABLE, Ending, System
+
+OWN_DESCRIPTORS = 4200
+"""Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
+
+ROOM_FOR_OWN = 16
+HIGHEST = 1 << 20
+
+
+@dataclass(slots=True)
+class Process:
+    """
+    A live worker process. ``spills`` are the memory files that die with it.
+    """
+
+    slot: int
+    pid: int
+    pidfd: int
+    channel: Channel
+    name: str
+    started: float
+    generation: int = 0
+    ending: Ending | None = None
+    silent: bool = False
+    """Whether a ping is unanswered."""
+    spills: set[int] = field(default_factory=set)
+
+
+class Crew:
+    """
+    All live workers, by slot.
+    """
+
+    def __init__(
+        self, system: System, config: Config, ledger: Ledger, prepare: Callable[[], None]
+    ) -> None:
+        self._system = system
+        self._config = config
+        self._ledger = ledger
+        self._prepare = prepare
+        self.processes: dict[int, Process] = {}
+
+    def fork(self, slot: int) -> Process:
+        """
+        Start a desk in ``slot``.
+
+        Raises:
+            OSError: the system has no process or descriptors to give.
+        """
+        ours, theirs = Channel.pair()
+        name = f"hotwhisk:{slot}"
+        try:
+            pid, pidfd = self._system.fork(lambda: self._become_worker(slot, theirs), name)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        process = Process(slot, pid, pidfd, Channel(ours), name, self._system.now())
+        self.processes[slot] = process
+        return process
+
+    def ended(self, process: Process) -> bool:
+        """
+        Whether a worker is dead; from then on ``process.ending`` says how.
+        """
+        if process.ending is None:
+            process.ending = self._system.ended(process.pidfd)
+        return process.ending is not None
+
+    def bury(self, process: Process) -> None:
+        """
+        A dead worker: kill what it left, forget it.
+        """
+        self._system.kill_descendants(process.pid, process.name)
+        del self.processes[process.slot]
+        process.channel.close()
+        os.close(process.pidfd)
+
+    def kill(self, slot: int) -> None:
+        """
+        Kill the worker in ``slot``; its death is heard like any other.
+        """
+        process = self.processes.get(slot)
+        if process is not None and process.ending is None:
+            self._system.kill(process.pidfd)
+
+    def reap_strangers(self) -> None:
+        """
+        Reap what was not ours but came to us, as process 1 must.
+        """
+        self._system.reap_strangers(each.pid for each in self.processes.values())
+
+    def _become_worker(self, slot: int, end: socket.socket) -> NoReturn:
+        from hotwhisk.worker import Worker
+
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
+        high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        # Everything the supervisor holds: connections, other workers' channels, the listener.
+        os.closerange(3, high)
+        os.closerange(high + 1, HIGHEST)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        worker_environment(os.environ, TAG_VARIABLE, os.getpid())
+        self._prepare()
+        channel = Channel(socket.socket(fileno=high))
+        worker = Worker(channel, self._ledger, slot, self._config, lowest)
+        try:
+            worker.loop.run()
+            while True:  # the loop ends when an action with coroutines moves into asyncio's
+                worker.loop.run()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        os._exit(70)

@@ -1,0 +1,102 @@
+"""
+Who holds each connection: a worker, or nobody.
+
+Pure bookkeeping, kept apart so that one rule can be checked in one place: a connection has one
+holder at a time. A connection that nobody holds waits with the supervisor, which keeps a
+duplicate of every socket and reads none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Custody:
+    """
+    The holders of all connections.
+
+    ``waiting`` can go to any worker; ``parked`` have a whole ``/run`` read and can go only to a
+    worker with an action; ``lent`` sent an ``/init`` that is being carried out.
+    """
+
+    def __init__(self) -> None:
+        self._holder: dict[int, int] = {}
+        self._held: dict[int, set[int]] = {}
+        self.waiting: dict[int, None] = {}
+        self.parked: dict[int, None] = {}
+        self.lent: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._holder) + len(self.waiting) + len(self.parked) + len(self.lent)
+
+    def __contains__(self, number: int) -> bool:
+        return (
+            number in self._holder
+            or number in self.waiting
+            or number in self.parked
+            or number in self.lent
+        )
+
+    def holder(self, number: int) -> int | None:
+        """
+        The worker that holds a connection, if one does.
+        """
+        return self._holder.get(number)
+
+    def held(self, worker: int) -> frozenset[int]:
+        """
+        The connections that a worker holds.
+        """
+        return frozenset(self._held.get(worker, ()))
+
+    def load(self, worker: int) -> int:
+        """
+        How many connections a worker holds.
+        """
+        return len(self._held.get(worker, ()))
+
+    def give(self, number: int, worker: int) -> None:
+        """
+        A worker holds the connection from now on.
+        """
+        self.forget(number)
+        self._holder[number] = worker
+        self._held.setdefault(worker, set()).add(number)
+
+    def wait(self, number: int, *, parked: bool = False) -> None:
+        """
+        Nobody holds it; it waits.
+        """
+        self.forget(number)
+        (self.parked if parked else self.waiting)[number] = None
+
+    def lend(self, number: int) -> None:
+        """
+        Its ``/init`` is being carried out.
+        """
+        self.forget(number)
+        self.lent.add(number)
+
+    def forget(self, number: int) -> None:
+        """
+        It is closed, or about to be given to somebody else.
+        """
+        worker = self._holder.pop(number, None)
+        if worker is not None:
+            self._held[worker].discard(number)
+        self.waiting.pop(number, None)
+        self.parked.pop(number, None)
+        self.lent.discard(number)
+
+    def bury(self, worker: int) -> None:
+        """
+        Forget a worker that holds nothing any more.
+        """
+        left = self._held.pop(worker, None)
+        assert not left, f"worker {worker} was buried with connections {left}"
+
+    def taken_from_waiting(self, numbers: Iterable[int]) -> list[int]:
+        """
+        Those of ``numbers`` that wait for a worker, parked or not.
+        """
+        return [each for each in numbers if each in self.waiting or each in self.parked]

@@ -1,0 +1,167 @@
+"""
+What `succession` decides, for the supervisor to carry out.
+
+Pure values. Workers are named by their slot in the ledger, connections by their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from hotwhisk.contract import Cause
+
+
+class Artifact:
+    """
+    What a generation is made of; opaque to decisions, which only pass it on.
+    """
+
+
+class Asker:
+    """
+    Whoever wants to hear how a replacement ended; opaque as well.
+    """
+
+
+class Debt(Enum):
+    """
+    What a dead worker owed on a connection.
+    """
+
+    NOTHING = "nothing"
+    """Idle, or half a request that is kept: the next worker goes on."""
+    PARKED = "parked"
+    """A whole ``/run`` that was read and not begun."""
+    ANSWER = "answer"
+    """A request that the action had."""
+    LOST = "lost"
+    """Bytes that died with the worker's memory."""
+    BROKEN = "broken"
+    """An answer that is half sent, or a connection that was being closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """
+    Start a blank worker.
+    """
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadInto:
+    """
+    Make a blank worker one of ``generation``.
+    """
+
+    worker: int
+    generation: int
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """
+    Give connections to a worker; ``duty`` as in `messages.Hand`.
+    """
+
+    worker: int
+    numbers: tuple[int, ...]
+    duty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """
+    Take every connection of a worker that it does not touch, and report them as taken.
+    """
+
+    worker: int
+    leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """
+    Kill a worker.
+    """
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFor:
+    """
+    Have ``worker``, a desk, answer a connection for the dead.
+    """
+
+    worker: int
+    number: int
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """
+    End a connection that can get no more answer.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    Tell the asker of a replacement how it ended: ``status`` 200, or an error and its text.
+    """
+
+    number: int | None
+    asker: Asker | None
+    status: int
+    text: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """
+    Nothing serves ``generation`` any more: its folder can go.
+    """
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """
+    An artifact that no roll-back will want.
+    """
+
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """
+    Tell a worker that the server leaves.
+    """
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """
+    One line for whoever watches the server.
+    """
+
+    text: str
+
+
+Effect = (
+    Fork | LoadInto | HandOver | TakeBack | Kill | AnswerFor | Shut
+    | Reply | Discard | Release | Drain | Tell
+)  # fmt: skip

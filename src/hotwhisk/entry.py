@@ -1,0 +1,111 @@
+"""
+Which way into an action's source, decided from its text before any of it runs.
+
+An action is entered by name (``main``), its module being called ``main__`` so that an
+``if __name__ == "__main__"`` block does not run. A file written for `hotwhisk.start` has
+its entry in just that block, and is run as ``__main__``. Code must not run twice, so
+trying the one and then the other will not do.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+
+def enters_by_start(tree: ast.Module, main: str) -> bool:
+    """
+    Whether a source is to be run as ``__main__``, where it calls ``start(handler)``.
+
+    It is, if it calls hotwhisk's ``start`` and does not bind ``main`` at its top level, or
+    binds it to a function that itself makes that call (the usual ``def main()`` of a
+    script is no handler).
+    """
+    names, modules = _start_names(tree)
+    if not _calls_start(tree, names, modules):
+        return False
+    for node in _top_level(tree.body):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == main:
+            return _calls_start(node, names, modules)
+        if main in _bound_by(node):
+            return False
+    return True
+
+
+def _start_names(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """
+    The names under which a source knows ``start``, and those under which ``hotwhisk``.
+    """
+    names: set[str] = set()
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "hotwhisk" and not node.level:
+            names |= {a.asname or a.name for a in node.names if a.name == "start"}
+        elif isinstance(node, ast.Import):
+            modules |= {a.asname or a.name for a in node.names if a.name == "hotwhisk"}
+    return names, modules
+
+
+def _calls_start(tree: ast.AST, names: set[str], modules: set[str]) -> bool:
+    """
+    Whether ``start(...)`` or ``hotwhisk.start(...)`` is called anywhere below a node.
+    """
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name) and called.id in names:
+            return True
+        if (
+            isinstance(called, ast.Attribute)
+            and called.attr == "start"
+            and isinstance(called.value, ast.Name)
+            and called.value.id in modules
+        ):
+            return True
+    return False
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """
+    Statements that run at the top level of a module named ``main__``.
+    """
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and _is_main_guard(node.test):
+            yield from _top_level(node.orelse)
+            continue
+        for field in ("body", "orelse", "finalbody"):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield from _top_level(getattr(node, field, []))
+        for handler in getattr(node, "handlers", []):
+            yield from _top_level(handler.body)
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    """
+    Whether a condition is ``__name__ == "__main__"``, either way round.
+    """
+    if not (isinstance(test, ast.Compare) and len(test.comparators) == 1):
+        return False
+    sides = (test.left, test.comparators[0])
+    return any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides) and any(
+        isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+    )
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    """
+    Names that one statement binds; not those of the blocks below it.
+    """
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)):
+        return {
+            part.id
+            for part in ast.walk(node)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        }
+    return set()

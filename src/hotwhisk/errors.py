@@ -1,0 +1,192 @@
+"""
+Every error that hotwhisk raises on purpose, as one tree.
+
+    HotwhiskError
+    ├── UsageError            the command line or a variable is wrong           exit 2
+    ├── ServerError           a running server could not be reached or said no  exit 1
+    ├── StartError            the server could not start (port, folder, limit)  exit 1
+    ├── RequestError          the sender of a request is to blame               HTTP 400
+    │   ├── HeadTooLarge                                                        HTTP 431
+    │   ├── BodyTooLarge                                                        HTTP 413
+    │   ├── LengthRequired                                                      HTTP 411
+    │   ├── NotImplementedCoding                                                HTTP 501
+    │   ├── VersionNotSupported                                                 HTTP 505
+    │   ├── ExpectationFailed                                                   HTTP 417
+    │   ├── NotFound                                                            HTTP 404
+    │   ├── MethodNotAllowed                                                    HTTP 405
+    │   ├── Unauthorized                                                        HTTP 401
+    │   └── Forbidden                                                           HTTP 403
+    ├── VersionError          the posted version is to blame                    HTTP 502
+    │   ├── NoCode            nothing was posted                                HTTP 403
+    │   ├── BuildFailed       it could not be unpacked or compiled              HTTP 502
+    │   └── LoadFailed        it could not be imported or has no handler        HTTP 502
+    └── ActionError           the running action is to blame                    HTTP 502
+        └── BadResult         what the handler returned is no JSON object or array
+
+Who is to blame is the type; ``status`` is the HTTP status that an answer bears and
+``exit_code`` the code that a command leaves with. The text says what was wrong, what
+was expected and what to do, and stands alone under the one key ``error`` of an answer.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HotwhiskError(Exception):
+    """
+    Root of the tree: anything hotwhisk raises on purpose.
+    """
+
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(HotwhiskError):
+    """
+    A command line, a configuration variable or a call of ``start()`` that cannot be meant.
+    """
+
+    exit_code = 2
+
+
+class ServerError(HotwhiskError):
+    """
+    A command could not reach a running server, or the server refused what was asked.
+    """
+
+
+class StartError(HotwhiskError):
+    """
+    The server cannot start: the port is taken, a folder is not writable, a limit is too low.
+    """
+
+
+class RequestError(HotwhiskError):
+    """
+    An HTTP request that cannot be answered as it was sent; costs its sender only.
+    """
+
+    status = 400
+
+
+class HeadTooLarge(RequestError):
+    """
+    The request line and headers exceed the limit.
+    """
+
+    status = 431
+
+
+class BodyTooLarge(RequestError):
+    """
+    The body exceeds the limit.
+    """
+
+    status = 413
+
+
+class LengthRequired(RequestError):
+    """
+    A body whose end cannot be known.
+    """
+
+    status = 411
+
+
+class NotImplementedCoding(RequestError):
+    """
+    A transfer coding other than ``chunked``.
+    """
+
+    status = 501
+
+
+class VersionNotSupported(RequestError):
+    """
+    Neither HTTP/1.0 nor HTTP/1.1.
+    """
+
+    status = 505
+
+
+class ExpectationFailed(RequestError):
+    """
+    An ``Expect`` header other than ``100-continue``.
+    """
+
+    status = 417
+
+
+class NotFound(RequestError):
+    """
+    No such path.
+    """
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """
+    The path exists, but not for this method.
+    """
+
+    status = 405
+
+
+class Unauthorized(RequestError):
+    """
+    A token is needed and was missing or wrong.
+    """
+
+    status = 401
+
+
+class Forbidden(RequestError):
+    """
+    A request that a web page could have made, or a second ``/init`` where none is allowed.
+    """
+
+    status = 403
+
+
+class VersionError(HotwhiskError):
+    """
+    A posted version that cannot be put in charge; the version in charge goes on.
+    """
+
+    status = 502
+
+
+class NoCode(VersionError):
+    """
+    An ``/init`` without code.
+    """
+
+    status = 403
+
+
+class BuildFailed(VersionError):
+    """
+    The artifact cannot be unpacked, or its source does not compile.
+    """
+
+
+class LoadFailed(VersionError):
+    """
+    The code raised or left while it was imported, or it has no handler of the wanted name.
+    """
+
+
+class ActionError(HotwhiskError):
+    """
+    The action in charge did something that has no answer of its own.
+    """
+
+    status = 502
+
+
+class BadResult(ActionError):
+    """
+    The handler returned something that is neither a JSON object nor a JSON array.
+    """

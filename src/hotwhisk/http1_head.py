@@ -1,0 +1,283 @@
+"""
+The head of an HTTP/1.1 request: request line and headers, strictly.
+
+Whole or nothing: ``parse_head`` is given the bytes before the empty line. It refuses what two
+readers of one connection could understand differently (request smuggling), so every rule is
+the narrow reading of RFC 9112 and names its section. The order of the checks is part of the
+behaviour: the bytes first, then the request line, then the headers, so that a request is
+refused with the same error whether it came in one piece or byte by byte.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hotwhisk.errors import (
+    BodyTooLarge,
+    ExpectationFailed,
+    NotImplementedCoding,
+    RequestError,
+    VersionNotSupported,
+)
+
+MAX_METHOD = 32
+"""
+Longest method; the longest registered one has 17 letters.
+"""
+
+MAX_LENGTH_DIGITS = 16
+"""
+Digits of a Content-Length: more than any disk holds, and cheap to convert.
+"""
+
+MAX_SHOWN = 60
+"""
+How much of the input an error repeats: enough to find it, too little to be a payload.
+"""
+
+CACHED_HEAD = 1024
+"""
+Longest head that is remembered; with ``CACHED_HEADS`` it bounds the cache to about 1 MB.
+"""
+
+CACHED_HEADS = 256
+"""
+How many heads are remembered: more than the callers of one worker that keep a connection.
+"""
+
+TLS_HANDSHAKE = 0x16
+
+_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"  # RFC 9110 §5.6.2
+_START = re.compile(rf"{_TCHAR}{{1,{MAX_METHOD}}}(?: |\Z)".encode())
+_ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n")
+_TOKEN = re.compile(rf"{_TCHAR}+".encode())
+_TARGET = re.compile(rb'[!"$-~]+')  # printable ASCII but "#": a fragment is never sent
+_ABSOLUTE = re.compile(r"https?://([^/?]*)(/[^?]*)?(?:\?.*)?", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]+")
+# RFC 3986 §3.2.2 without the comma: it is how an intermediary folds two Host fields into one.
+_HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """
+    What a request line and its headers say. ``path`` is the target without its query,
+    undecoded; header names are lower-case, values latin-1 without outer blanks; ``minor`` is
+    the x of HTTP/1.x. ``expects_continue`` only where a body is to follow.
+    """
+
+    method: str
+    path: str
+    minor: int
+    headers: tuple[tuple[str, str], ...]
+    content_length: int | None
+    chunked: bool
+    keep_alive: bool
+    expects_continue: bool
+
+    def header(self, name: str) -> str | None:
+        """
+        The value of the header ``name`` (lower-case), or None. Repeated headers are joined by
+        ", " (RFC 9110 §5.3), so that a check of one value cannot be passed by a second.
+        """
+        values = [value for found, value in self.headers if found == name]
+        return ", ".join(values) if values else None
+
+
+def shown(data: bytes | str) -> str:
+    """
+    Input as an error may repeat it: printable ASCII, quoted, cut short.
+    """
+    text = data if isinstance(data, str) else data[:MAX_SHOWN].decode("latin-1")
+    quoted = ascii(text[:MAX_SHOWN])
+    return quoted if len(quoted) <= MAX_SHOWN + 2 else quoted[:MAX_SHOWN] + "...'"
+
+
+def check_start(data: bytes) -> None:
+    """
+    Refuse what cannot become a request line (RFC 9112 §3): its first bytes are a method and a
+    space. Told from the first bytes on, since other protocols never send an empty line.
+    """
+    if data[0] == TLS_HANDSHAKE:
+        raise RequestError("this port speaks plain HTTP, not TLS; use http:// in place of https://")
+    if not _START.match(data[: MAX_METHOD + 1]):
+        raise RequestError(
+            f"not an HTTP request: it begins with {shown(data[: MAX_METHOD + 1])};"
+            " expected a method, a space and a path, such as POST /run HTTP/1.1"
+        )
+
+
+def parse_head(data: bytes) -> Head:
+    """
+    The head whose bytes, without the empty line that ends it, are ``data``.
+    """
+    return _parse_cached(data) if len(data) <= CACHED_HEAD else _parse(data)
+
+
+def parse_field(line: bytes) -> tuple[str, str]:
+    """
+    One header line as (lower-case name, value), RFC 9112 §5. The caller has made sure that it
+    holds no control characters.
+    """
+    name, colon, value = line.partition(b":")
+    if _TOKEN.fullmatch(name) and colon:
+        return name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
+    if line[:1] in (b" ", b"\t"):  # RFC 9112 §5.2
+        raise RequestError(
+            f"a header line begins with a blank: {shown(line)}; folded headers are obsolete,"
+            " send each header on one line"
+        )
+    if colon and name.endswith((b" ", b"\t")):  # RFC 9112 §5.1
+        raise RequestError(f"blank between header name and colon: {shown(line)}; remove it")
+    raise RequestError(f"not a header line: {shown(line)}; expected 'Name: value'")
+
+
+def refuse_illegal(data: bytes) -> None:
+    """
+    Refuse control characters, and CR or LF other than together (RFC 9112 §2.2, RFC 9110 §5.5).
+    """
+    bad = _ILLEGAL.search(data)
+    if bad:
+        around = data[max(0, bad.start() - 20) : bad.start() + 20]
+        raise RequestError(
+            f"illegal character {bad.group().decode()!a} in the head near {shown(around)};"
+            " lines end with CRLF and hold no control characters"
+        )
+
+
+def _parse(data: bytes) -> Head:
+    check_start(data)
+    refuse_illegal(data)
+    line, *rest = data.split(b"\r\n")
+    method, target, minor = _request_line(line)
+    headers = tuple(map(parse_field, rest))
+    fields: dict[str, list[str]] = {}
+    for name, value in headers:
+        fields.setdefault(name, []).append(value)
+    host = _host(fields.get("host", []), minor)
+    path = _path(target, host)
+    length, chunked = _framing(fields, minor)
+    return Head(
+        method=method,
+        path=path,
+        minor=minor,
+        headers=headers,
+        content_length=length,
+        chunked=chunked,
+        keep_alive=_keep_alive(fields.get("connection", []), minor),
+        expects_continue=_expects(fields.get("expect", []), minor) and bool(chunked or length),
+    )
+
+
+_parse_cached = lru_cache(maxsize=CACHED_HEADS)(_parse)
+
+
+def _request_line(line: bytes) -> tuple[str, str, int]:
+    """
+    RFC 9112 §3: three parts, one space between each. RFC 9112 §2.3: the version.
+    """
+    parts = line.split(b" ")
+    if len(parts) != 3 or not _TARGET.fullmatch(parts[1]):
+        raise RequestError(
+            f"malformed request line {shown(line)}; expected METHOD /path HTTP/1.1 with single"
+            " spaces, the path in printable ASCII without a fragment"
+        )
+    method, target, version = parts
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        if version.startswith(b"HTTP/"):
+            raise VersionNotSupported(
+                f"version {shown(version)} is not served here; use HTTP/1.1 or HTTP/1.0"
+            )
+        raise RequestError(f"{shown(version)} is not an HTTP version; expected HTTP/1.1")
+    return method.decode("ascii"), target.decode("ascii"), version[-1] - ord("0")
+
+
+def _host(values: list[str], minor: int) -> str | None:
+    """
+    RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
+    """
+    if len(values) > 1:
+        raise RequestError(f"{len(values)} Host headers; expected one")
+    if not values:
+        if minor:
+            raise RequestError("no Host header; HTTP/1.1 requires one, such as Host: localhost")
+        return None
+    if not _HOST.fullmatch(values[0]):
+        raise RequestError(f"invalid Host {shown(values[0])}; expected a host or host:port")
+    return values[0]
+
+
+def _path(target: str, host: str | None) -> str:
+    """
+    RFC 9112 §3.2.1 to §3.2.4. Only absolute-form is reduced to its path, and its authority
+    must be the Host, since the router decides by the Host whether the caller may post code.
+    """
+    if target.startswith("/"):
+        return target.partition("?")[0]
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        return target
+    authority = absolute[1]
+    if host is None and authority and _HOST.fullmatch(authority):
+        return absolute[2] or "/"
+    if host is None or not authority or authority.lower() != host.lower():
+        raise RequestError(
+            f"the target names {shown(authority)} but Host is {shown(host or '')}; they must agree"
+        )
+    return absolute[2] or "/"
+
+
+def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool]:
+    """
+    Content-Length and whether the body is chunked, RFC 9112 §6. Any doubt is an error (§11.2).
+    """
+    lengths = fields.get("content-length", [])
+    codings = fields.get("transfer-encoding", [])
+    if codings:
+        if lengths:  # §6.1, the classic of smuggling
+            raise RequestError("both Content-Length and Transfer-Encoding; send only one of them")
+        if not minor:  # §6.1
+            raise RequestError("Transfer-Encoding in HTTP/1.0; send a Content-Length, or HTTP/1.1")
+        if len(codings) > 1 or codings[0].lower() != "chunked":
+            raise NotImplementedCoding(
+                f"Transfer-Encoding {shown(', '.join(codings))} is not understood;"
+                " send 'chunked' once, or a Content-Length"
+            )
+        return None, True
+    if not lengths:  # §6.3 rule 7: no body
+        return None, False
+    if len(lengths) > 1:  # §6.3 rule 5, without its allowance for equal values
+        raise RequestError(f"{len(lengths)} Content-Length headers; expected one")
+    if not _DIGITS.fullmatch(lengths[0]):
+        raise RequestError(f"Content-Length {shown(lengths[0])}; expected one number in digits")
+    if len(lengths[0]) > MAX_LENGTH_DIGITS:
+        raise BodyTooLarge(
+            f"Content-Length of {len(lengths[0])} digits; at most {MAX_LENGTH_DIGITS} are taken"
+        )
+    return int(lengths[0]), False
+
+
+def _keep_alive(values: list[str], minor: int) -> bool:
+    """
+    RFC 9112 §9.3: "close" wins; HTTP/1.0 closes unless it says keep-alive.
+    """
+    options = {option.strip(" \t").lower() for value in values for option in value.split(",")}
+    return "close" not in options and (bool(minor) or "keep-alive" in options)
+
+
+def _expects(values: list[str], minor: int) -> bool:
+    """
+    RFC 9110 §10.1.1: 100-continue is the only expectation; HTTP/1.0 has none.
+    """
+    if not values or not minor:
+        return False
+    for value in values:
+        if value.lower() != "100-continue":
+            raise ExpectationFailed(
+                f"Expect: {shown(value)} cannot be met; only 100-continue is known"
+            )
+    return True

@@ -1,0 +1,135 @@
+"""
+One run of the action: call it, and make an answer of whatever comes out.
+
+This is the one place where user code runs between our lines, so it catches everything; and it
+holds the ways out of a worker, since nothing else may end a process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from hotwhisk import action as actions
+from hotwhisk.context import Context
+from hotwhisk.contract import (
+    Cause, Profile, RunRequest, answer_for, error_body, exception_body, write_result,
+)  # fmt: skip
+from hotwhisk.errors import BadResult
+
+if TYPE_CHECKING:
+    from hotwhisk.action import Action
+    from hotwhisk.config import Config
+
+GRACE = 2.0
+"""Seconds after the platform's deadline before a run is killed: its own text goes first."""
+
+NO_LIMIT = float("inf")
+
+_STREAMS = (sys.__stdout__, sys.__stderr__)
+
+
+def budget(deadline: str | None, config: Config) -> float:
+    """
+    How many seconds a run may take.
+
+    ``deadline`` is in epoch milliseconds. One that is past already, or unreadable, is not
+    enforced: the platform's own tests send one from 1970.
+    """
+    default = NO_LIMIT if config.openwhisk else config.timeout
+    if deadline is None:
+        return default
+    try:
+        left = int(deadline) / 1000 - time.time()
+    except (ValueError, OverflowError):
+        return default
+    if left <= 0:
+        return default
+    return left + GRACE if config.openwhisk else left
+
+
+def call(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
+    """
+    Call a synchronous handler: the HTTP status and body of the answer.
+    """
+    try:
+        if run.context:
+            actions.apply_context(run.context)
+        context = Context(run.context) if action.takes_context else None
+        return 200, write_result(action.call(run.value, context))
+    except BaseException as error:  # the wall between user code and us
+        return _failure(error, profile)
+    finally:
+        flush()
+
+
+async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
+    """
+    Call a handler that is a coroutine: the HTTP status and body of the answer.
+    """
+    try:
+        if run.context:
+            actions.apply_context(run.context)
+        context = Context(run.context) if action.takes_context else None
+        return 200, write_result(await action.call_async(run.value, context))
+    except BaseException as error:  # the wall between user code and us
+        return _failure(error, profile)
+    finally:
+        flush()
+
+
+def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
+    if isinstance(error, BadResult):
+        if error.__cause__ is not None:
+            _print(error.__cause__)
+        return error.status, error_body(str(error))
+    if isinstance(error, SystemExit):
+        status, text = answer_for(profile, Cause.EXITED, f"called sys.exit({error.code!r})")
+        return status, error_body(text)
+    _print(error)
+    return 200, exception_body(error)
+
+
+def _print(error: BaseException) -> None:
+    """
+    Print a traceback of the user's frames.
+    """
+    try:
+        error.__traceback__ = actions.user_frames(error.__traceback__)
+        traceback.print_exception(error)
+    except Exception:  # a broken stderr or __str__ is the action's own doing
+        pass
+
+
+def flush() -> None:
+    """
+    Bring out what the action printed: its line belongs to this run.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the action may have closed or replaced them
+            pass
+
+
+def leave(status: int) -> NoReturn:
+    """
+    End this process now.
+    """
+    os._exit(status)
+
+
+def leave_in_order() -> NoReturn:
+    """
+    End this process after the action's atexit functions; the supervisor bounds their time.
+    """
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:  # the wall again
+        pass
+    flush()
+    os._exit(0)

@@ -1,0 +1,231 @@
+"""
+The shared table that says what is owed on each connection.
+
+One anonymous mapping, made before the first fork, so that it outlives every worker. Each
+field has one writer at a time, and a write is one store, so that a reader never sees half of
+it. What is here is all that is known of a worker that was killed.
+
+    header        whether the supervisor's tick runs
+    worker slots  recalls (supervisor): how often its connections were taken back
+                  claim (worker): the connection it touches now, plus one; 0 for none
+    phases        one byte a connection, side by side, so that closed ones are found by memchr
+    rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, buffered
+
+The claim is what makes taking back safe without asking. A worker claims a connection, looks
+at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
+`System.barrier`), and reads the claim: any connection but the claimed one, if idle, is the
+supervisor's from then on, even if the worker hangs in its handler for a minute.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+WORKERS = 512
+"""Worker slots: how many processes can be alive at one time."""
+
+_HEADER = 64
+_SLOT = struct.Struct("<II")  # recalls, claim
+_ROW_SIZE = 64
+_ROW = struct.Struct("<ddQQQQB")  # since, budget, sent, answer, spill, spilled, buffered
+_HANDLING = struct.Struct("<ddQQ")
+_WORD = struct.Struct("<I")
+_SPILL = struct.Struct("<QQ")
+_ANSWER_AT = 24
+_SPILL_AT = 32
+_BUFFERED_AT = 48
+
+
+class Phase(IntEnum):
+    """
+    Where a connection stands; what its worker's death would mean for it.
+    """
+
+    FREE = 0
+    """No connection."""
+    IDLE = 1
+    """Nothing owed, and nothing of it read: free to move."""
+    WAITING = 2
+    """Half a request is in its spill: free to move with that."""
+    PARKED = 3
+    """A whole ``/run`` is in its spill, for a worker that is not busy: free to move."""
+    HANDLING = 4
+    """Its request is with the action: an answer is owed."""
+    ANSWERING = 5
+    """Its answer is being sent: how much of it was, the kernel knows."""
+    LINGERING = 6
+    """Answered for good; what the client still sends is thrown away."""
+    LENT = 7
+    """Its ``/init`` is with the supervisor, which answers."""
+    CLOSED = 8
+    """The worker is done with it; the supervisor may forget it."""
+
+
+MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
+IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    What the ledger knows of a connection besides its phase.
+
+    ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
+    ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
+    ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
+    ``spilled`` how many; ``buffered`` says that the worker holds bytes of a later request.
+    """
+
+    since: float
+    budget: float
+    sent: int
+    answer: int
+    spill: int
+    spilled: int
+    buffered: bool
+
+
+class Ledger:
+    """
+    The table, for ``capacity`` connections.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._phases = _HEADER + WORKERS * _SLOT.size
+        self._rows = (self._phases + capacity + 63) & ~63
+        self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
+
+    # -- the tick ---------------------------------------------------------------------------
+
+    @property
+    def ticking(self) -> bool:
+        """
+        Whether the supervisor looks at the clock; a worker that starts a run tells it if not.
+        """
+        return self._map[0] != 0
+
+    @ticking.setter
+    def ticking(self, on: bool) -> None:
+        self._map[0] = on
+
+    @property
+    def attentive(self) -> bool:
+        """
+        Whether the supervisor wants to be told at once of each connection that is closed.
+        """
+        return self._map[1] != 0
+
+    @attentive.setter
+    def attentive(self, on: bool) -> None:
+        self._map[1] = on
+
+    # -- worker slots -----------------------------------------------------------------------
+
+    def recalls(self, slot: int) -> int:
+        """
+        How often the connections of the worker in ``slot`` were taken back.
+        """
+        return int(_WORD.unpack_from(self._map, _HEADER + slot * 8)[0])
+
+    def recall(self, slot: int) -> None:
+        """
+        Take back: from the next fence on, the worker keeps only what it claimed or handles.
+        """
+        _WORD.pack_into(self._map, _HEADER + slot * 8, (self.recalls(slot) + 1) & 0xFFFFFFFF)
+
+    def claim(self, slot: int, number: int) -> None:
+        """
+        Say that the worker in ``slot`` is about to touch connection ``number``.
+        """
+        _WORD.pack_into(self._map, _HEADER + slot * 8 + 4, number + 1)
+
+    def unclaim(self, slot: int) -> None:
+        """
+        Say that it touches none.
+        """
+        _WORD.pack_into(self._map, _HEADER + slot * 8 + 4, 0)
+
+    def claimed(self, slot: int) -> int:
+        """
+        The connection that the worker in ``slot`` touches; -1 for none.
+        """
+        return int(_WORD.unpack_from(self._map, _HEADER + slot * 8 + 4)[0]) - 1
+
+    # -- connections ------------------------------------------------------------------------
+
+    def phase(self, number: int) -> Phase:
+        """
+        Where connection ``number`` stands.
+        """
+        return Phase(self._map[self._phases + number])
+
+    def set_phase(self, number: int, phase: int) -> None:
+        """
+        Record where connection ``number`` stands.
+        """
+        self._map[self._phases + number] = phase
+
+    def open(self, number: int) -> None:
+        """
+        Begin a connection: idle, nothing sent, nothing spilled.
+        """
+        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0)
+        self._map[self._phases + number] = Phase.IDLE
+
+    def row(self, number: int) -> Row:
+        """
+        The details of connection ``number``.
+        """
+        *values, buffered = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
+        return Row(*values, buffered=bool(buffered))
+
+    def handling(self, number: int, since: float, budget: float, sent: int) -> None:
+        """
+        Record that the request on connection ``number`` goes to the action.
+        """
+        _HANDLING.pack_into(
+            self._map, self._rows + number * _ROW_SIZE, since, budget, sent, 0
+        )
+        self._map[self._phases + number] = 4  # Phase.HANDLING, without an attribute look-up
+
+    def answering(self, number: int, sent: int, length: int) -> None:
+        """
+        Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones.
+        """
+        _SPILL.pack_into(self._map, self._rows + number * _ROW_SIZE + _ANSWER_AT - 8, sent, length)
+        self._map[self._phases + number] = 5  # Phase.ANSWERING
+
+    def lingering(self, number: int, since: float) -> None:
+        """
+        Record that connection ``number`` is answered for good and waits for its end.
+        """
+        _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, 0.0, 0, 0)
+        self._map[self._phases + number] = Phase.LINGERING
+
+    def buffered(self, number: int, yes: bool) -> None:
+        """
+        Record whether the worker holds bytes beyond the current request.
+        """
+        self._map[self._rows + number * _ROW_SIZE + _BUFFERED_AT] = yes
+
+    def spilled(self, number: int, spill: int, length: int) -> None:
+        """
+        Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``.
+        """
+        _SPILL.pack_into(self._map, self._rows + number * _ROW_SIZE + _SPILL_AT, spill, length)
+
+    def in_phase(self, phase: Phase) -> list[int]:
+        """
+        The connections that stand in ``phase``.
+        """
+        found = []
+        at, end = self._phases, self._phases + self.capacity
+        wanted = bytes([phase])
+        while (at := self._map.find(wanted, at, end)) >= 0:
+            found.append(at - self._phases)
+            at += 1
+        return found

@@ -1,0 +1,263 @@
+"""
+What the supervisor and a worker say to each other.
+
+One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its
+descriptors beside it. A reader takes defaults for fields it does not get, leaves fields it
+does not know, and refuses another version; so a worker in another language can be written
+from this file alone. Descriptors are named in each message in the order they travel.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
+
+VERSION = 1
+MAX_DESCRIPTORS = 253
+"""Linux's limit for one message (SCM_MAX_FD)."""
+
+HANDED_AT_ONCE = 120
+"""Connections in one `Hand`; each may bring two descriptors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """
+    Any message; ``kind`` is its name on the wire.
+    """
+
+    kind: ClassVar[str] = ""
+
+
+# -- from the supervisor to a worker ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Message):
+    """
+    Become a worker of ``generation``. Descriptor: the body of its ``/init``, unless ``path``.
+
+    The body is ``length`` bytes from ``offset``. With ``path`` (a file on this machine) or
+    ``module`` there is no body; ``folder`` is where an archive is unpacked.
+    """
+
+    kind: ClassVar[str] = "load"
+    generation: int = 0
+    folder: str = ""
+    offset: int = 0
+    length: int = 0
+    path: str = ""
+    module: bool = False
+    main: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Hand(Message):
+    """
+    Serve these connections, each ``[number, spill, length]``. Descriptors: for each its socket,
+    followed by its memory file if ``spill`` is not 0.
+
+    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: a `contract.Cause`, or
+    empty to park it.
+    """
+
+    kind: ClassVar[str] = "hand"
+    connections: list[list[int]] = field(default_factory=list)
+    duty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Message):
+    """
+    Forget every connection that is not being handled, then say `Released`.
+
+    With ``leave``, give back the others as they are answered, and leave after the last.
+    """
+
+    kind: ClassVar[str] = "recall"
+    leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Message):
+    """
+    Answer connection ``number`` on behalf of a dead worker, then close. Descriptor: its socket.
+
+    ``sentinels`` says on which of the two output streams the end of the activation is still owed
+    (1 stdout, 2 stderr).
+    """
+
+    kind: ClassVar[str] = "answer"
+    number: int = 0
+    status: int = 502
+    text: str = ""
+    sentinels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Message):
+    """
+    The server leaves: answer what is there, close each connection after its answer.
+    """
+
+    kind: ClassVar[str] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(Message):
+    """
+    Say `Pong`: how the supervisor finds an event loop that an action blocks.
+    """
+
+    kind: ClassVar[str] = "ping"
+
+
+@dataclass(frozen=True, slots=True)
+class Discard(Message):
+    """
+    Remove the folder of a generation that nobody serves any more.
+    """
+
+    kind: ClassVar[str] = "discard"
+    folder: str = ""
+
+
+# -- from a worker to the supervisor ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """
+    The action is loaded. ``overlap`` says that it takes more than one request at a time.
+    """
+
+    kind: ClassVar[str] = "ready"
+    digest: str = ""
+    overlap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Message):
+    """
+    The action could not be loaded; the HTTP status and text of the answer to its ``/init``.
+    """
+
+    kind: ClassVar[str] = "failed"
+    status: int = 502
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit(Message):
+    """
+    Memory file ``spill`` holds unread bytes from now on. Descriptor: the file.
+    """
+
+    kind: ClassVar[str] = "deposit"
+    spill: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop(Message):
+    """
+    Memory file ``spill`` is not needed any more.
+    """
+
+    kind: ClassVar[str] = "drop"
+    spill: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Posted(Message):
+    """
+    Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``.
+
+    The worker has forgotten the connection; its answer is the supervisor's.
+    """
+
+    kind: ClassVar[str] = "posted"
+    number: int = 0
+    spill: int = 0
+    offset: int = 0
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Message):
+    """
+    The worker has forgotten these connections; ``recalled`` if because it was told to.
+    """
+
+    kind: ClassVar[str] = "released"
+    connections: list[int] = field(default_factory=list)
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Message):
+    """
+    A run starts and the ledger says that nobody looks at the clock.
+    """
+
+    kind: ClassVar[str] = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Message):
+    """
+    A connection was closed while the server is full or leaves, so look into the ledger now.
+    """
+
+    kind: ClassVar[str] = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pong(Message):
+    """
+    The answer to `Ping`.
+    """
+
+    kind: ClassVar[str] = "pong"
+
+
+KINDS: dict[str, type[Message]] = {
+    each.kind: each
+    for each in (
+        Load, Hand, Recall, Answer, Stop, Ping, Discard,
+        Ready, Failed, Deposit, Drop, Posted, Released, Busy, Closed, Pong,
+    )
+}  # fmt: skip
+
+_FIELDS = {kind: frozenset(each.name for each in fields(cls)) for kind, cls in KINDS.items()}
+
+
+class UnknownMessage(ValueError):
+    """
+    A packet of another version or kind: the two ends are not of one installation.
+    """
+
+
+def encode(message: Message) -> bytes:
+    """
+    A message as the bytes of its packet.
+    """
+    values = {name: getattr(message, name) for name in _FIELDS[message.kind]}
+    return json.dumps([VERSION, message.kind, values], separators=(",", ":")).encode()
+
+
+def decode(packet: bytes) -> Message:
+    """
+    The message in a packet.
+
+    Raises:
+        UnknownMessage: another version or kind.
+    """
+    try:
+        version, kind, values = json.loads(packet)
+        known = _FIELDS[kind]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
+    if version != VERSION:
+        raise UnknownMessage(f"message version {version}, expected {VERSION}")
+    return KINDS[kind](**{name: value for name, value in values.items() if name in known})

@@ -1,0 +1,71 @@
+"""
+Telling a service manager how the server is: sd_notify(3), and s6's line on a descriptor.
+
+A manager that is not there is silence; one that is there and does not hear is reported to
+the caller, because a wrong socket would else look like success. The variables are read in
+`hotwhisk.config`; children do not inherit them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import closing
+
+READY = "READY=1"
+STOPPING = "STOPPING=1"
+WATCHDOG = "WATCHDOG=1"
+
+
+def notify(address: str | None, *lines: str) -> str | None:
+    """
+    Send lines in one datagram; what went wrong is returned as text, None is success.
+    """
+    if address is None:
+        return None
+    if address[0] not in "/@":
+        return f'NOTIFY_SOCKET: expected a path or @name, got "{address}"'
+    name = "\0" + address[1:] if address[0] == "@" else address
+    try:
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as out:
+            out.setblocking(False)
+            out.sendto("\n".join(lines).encode(), name)
+    except OSError as error:
+        return f"NOTIFY_SOCKET {address}: {error.strerror or error}"
+    return None
+
+
+def ready(status: str) -> tuple[str, ...]:
+    """
+    The lines that say: serving.
+    """
+    return READY, status_line(status)
+
+
+def reloading() -> tuple[str, ...]:
+    """
+    The lines that say: a replacement begins; `ready` must follow (Type=notify-reload).
+    """
+    return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
+
+
+def status_line(text: str) -> str:
+    """
+    The line for people who ask systemctl; it cannot hold a line break.
+    """
+    return "STATUS=" + " ".join(text.split())
+
+
+def write_ready(descriptor: int | None) -> str | None:
+    """
+    Write one newline to an inherited descriptor and close it, as s6 expects.
+    """
+    if descriptor is None:
+        return None
+    try:
+        os.write(descriptor, b"\n")
+        os.close(descriptor)
+    except OSError as error:
+        return f"--ready-fd {descriptor}: {error.strerror}"
+    return None

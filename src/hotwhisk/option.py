@@ -1,0 +1,158 @@
+"""
+What an option is, and the readers that turn its text into a value.
+
+A reader raises ValueError with what was expected; its caller says of which flag or variable.
+Like `hotwhisk.options`, on the way to the open port: this module imports nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # the real one would import typing, 3 ms before the port is open
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PREFIX = "HOTWHISK_"
+
+
+class Option:
+    """
+    One option: flag, variable, meaning, and the default in each profile, as text.
+    """
+
+    __slots__ = ("also", "default", "help", "metavar", "name", "openwhisk", "read")
+
+    def __init__(  # noqa: PLR0913  # one row of the table, its rare columns by keyword
+        self,
+        name: str,
+        metavar: str,
+        read: Callable[[str], object],
+        help: str,
+        *,
+        default: str = "",
+        openwhisk: str | None = None,
+        also: str | None = None,
+    ) -> None:
+        self.name = name
+        self.metavar = metavar
+        self.read = read
+        self.help = help
+        self.default = default
+        self.openwhisk = default if openwhisk is None else openwhisk
+        self.also = also
+
+    @property
+    def flag(self) -> str:
+        """
+        The flag, such as ``--init-timeout``.
+        """
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """
+        The variable, such as ``HOTWHISK_INIT_TIMEOUT``.
+        """
+        return PREFIX + self.name.upper()
+
+    @property
+    def is_switch(self) -> bool:
+        """
+        Whether the flag stands alone, without a value.
+        """
+        return self.read is switch
+
+    @property
+    def is_list(self) -> bool:
+        """
+        Whether the flag may be repeated.
+        """
+        return self.read is words
+
+
+def text(raw: str) -> str | None:
+    """
+    Any text; an empty one means that there is none.
+    """
+    return raw or None
+
+
+def words(raw: str) -> tuple[str, ...]:
+    """
+    Words parted by commas.
+    """
+    return tuple(word for part in raw.split(",") if (word := part.strip()))
+
+
+def switch(raw: str) -> bool:
+    """
+    A yes or a no.
+    """
+    if raw.lower() in ("1", "true", "yes", "on"):
+        return True
+    if raw.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise ValueError("yes or no")
+
+
+def port(raw: str) -> int:
+    """
+    A TCP port; 0 lets the kernel choose.
+    """
+    if raw.isascii() and raw.isdigit() and int(raw[:9]) <= 65535 and len(raw) < 9:
+        return int(raw)
+    raise ValueError("a port from 0 to 65535")
+
+
+def count(raw: str) -> int:
+    """
+    A whole number of at least one.
+    """
+    if raw.isascii() and raw.isdigit() and len(raw) < 10 and int(raw) > 0:
+        return int(raw)
+    raise ValueError("a whole number of at least 1")
+
+
+def maybe_count(raw: str) -> int | None:
+    """
+    A whole number of at least one, or nothing.
+    """
+    return count(raw) if raw else None
+
+
+def maybe_descriptor(raw: str) -> int | None:
+    """
+    The number of a descriptor that was inherited, beyond the standard streams.
+    """
+    if not raw:
+        return None
+    if raw.isascii() and raw.isdigit() and len(raw) < 7 and int(raw) > 2:
+        return int(raw)
+    raise ValueError("the number of an open descriptor of at least 3")
+
+
+def seconds(raw: str) -> float:
+    """
+    A time above zero in seconds, or with one of the units ms, s, m.
+    """
+    number, factor = raw, 1.0
+    for unit, worth in (("ms", 0.001), ("s", 1.0), ("m", 60.0)):
+        if raw.endswith(unit):
+            number, factor = raw[: -len(unit)], worth
+            break
+    if number.isascii() and number.replace(".", "", 1).isdigit() and len(number) < 12:
+        value = float(number) * factor
+        if value > 0:
+            return value
+    raise ValueError("a time above zero in seconds, such as 60, 0.5, 500ms or 2m")
+
+
+def seconds_or_none(raw: str) -> float:
+    """
+    A time as in `seconds`, or ``none`` for no limit, which is infinity.
+    """
+    if raw.lower() == "none":
+        return float("inf")
+    try:
+        return seconds(raw)
+    except ValueError as error:
+        raise ValueError(f"{error}, or none") from None

@@ -1,0 +1,230 @@
+"""
+Every option of ``hotwhisk serve``, declared once, and the reading of them.
+
+Strategy. The port must be open before anything of weight is imported, so the host and
+the port must be known before ``argparse`` could be. Two readers of one command line, a
+quick one for the port and a full one for the rest, can disagree about what
+``--port --host`` means. So there is one reader, small enough for the quick path: this
+module imports next to nothing, and `hotwhisk.config` builds the frozen Config from what it finds.
+The flags, the variables, ``--help``, ``--show-config`` and the test that the reference page
+names everything are all drawn from `OPTIONS`.
+
+Grammar: ``--name VALUE``, ``--name=VALUE``, a switch ``--name`` or ``--no-name``, ``--`` before a
+file whose name begins with a dash, and at most one FILE. The last one given wins, a flag wins
+over a variable, a variable over the default; a list is given by commas or by repeating the flag.
+"""
+
+from __future__ import annotations
+
+from hotwhisk.option import (
+    PREFIX,
+    Option,
+    count,
+    maybe_count,
+    maybe_descriptor,
+    port,
+    seconds,
+    seconds_or_none,
+    switch,
+    text,
+    words,
+)
+
+TYPE_CHECKING = False  # the real one would import typing, 3 ms before the port is open
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import NoReturn
+
+CLIENT_VARIABLES = (PREFIX + "URL",)
+SHOW = ("help", "show-config")
+
+OPTIONS = (
+    Option(
+        "host", "ADDRESS", text, "address to listen on", default="127.0.0.1", openwhisk="0.0.0.0"
+    ),
+    Option(
+        "port",
+        "PORT",
+        port,
+        "port to listen on; 0 takes any free one; the plain profile also honours PORT",
+        default="8080",
+        also="PORT",
+    ),
+    Option("openwhisk", "", switch, "speak to the letter of the OpenWhisk platform", default="no"),
+    Option("main", "NAME", text, "name of the handler in FILE", default="main"),
+    Option("module", "NAME", text, "serve an importable module instead of FILE"),
+    Option("workers", "N", count, "processes that answer", default="1"),
+    Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
+    Option("watch", "", switch, "replace the version in charge when FILE changes", default="no"),
+    Option(
+        "timeout",
+        "SECONDS",
+        seconds_or_none,
+        "longest run of a request that bears no deadline",
+        default="60",
+        openwhisk="none",
+    ),
+    Option(
+        "init_timeout",
+        "SECONDS",
+        seconds,
+        "longest time from /init until the new version is ready",
+        default="60",
+        openwhisk="300",
+    ),
+    Option(
+        "drain_timeout",
+        "SECONDS",
+        seconds,
+        "how long a stop waits for the requests that are running",
+        default="25",
+    ),
+    Option(
+        "token_file",
+        "PATH",
+        text,
+        "file with the token that /init needs; for hosts off this machine",
+    ),
+    Option("allow_host", "NAMES", words, "names that a Host header may bear besides loopback"),
+    Option(
+        "connections",
+        "N",
+        maybe_count,
+        "most connections at a time (default: a third of the descriptors allowed)",
+    ),
+    Option(
+        "crash_count", "N", count, "deaths outside a request that roll a version back", default="3"
+    ),
+    Option("crash_window", "SECONDS", seconds, "the time within which they count", default="10"),
+    Option(
+        "run_dir",
+        "FOLDER",
+        text,
+        "folder of the control socket and of unpacked versions (default: $XDG_RUNTIME_DIR/hotwhisk)",
+    ),
+    Option(
+        "ready_fd",
+        "N",
+        maybe_descriptor,
+        "descriptor that gets one newline when the port is served",
+    ),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+class Found:
+    """
+    What the command line and the environment say: text and source of every option, and FILE.
+    """
+
+    __slots__ = ("file", "raw", "show")
+
+    def __init__(self) -> None:
+        self.file: str | None = None
+        self.raw: dict[str, tuple[str, str]] = {}
+        self.show: set[str] = set()
+
+    def value(self, name: str) -> object:
+        """
+        The value of an option, by its own type; a text that cannot be one is a UsageError.
+        """
+        raw, source = self.raw[name]
+        try:
+            return BY_NAME[name].read(raw)
+        except ValueError as error:
+            _refuse(f'{source}: expected {error}, got "{raw}"')
+
+
+def scan(argv: Sequence[str], environ: Mapping[str, str]) -> Found:
+    """
+    Read the arguments after ``serve`` and the environment.
+    """
+    found = Found()
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            for file in rest:
+                _take_file(found, file)
+            break
+        if word == "-h":
+            word = "--help"
+        if word.startswith("-") and word != "-":
+            _take_flag(found, word, rest)
+        else:
+            _take_file(found, word)
+    _take_environment(found, environ)
+    return found
+
+
+def address(found: Found) -> tuple[str, int]:
+    """
+    Where to listen.
+    """
+    host, number = found.value("host"), found.value("port")
+    assert isinstance(number, int)
+    return str(host or "127.0.0.1"), number
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """
+    A question that names the known word which is most like this one, or nothing.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _take_file(found: Found, word: str) -> None:
+    if not word:
+        _refuse("FILE is empty; expected a .py file, a folder, a zip or a built artifact")
+    if found.file is not None:
+        _refuse(f'serve takes one FILE, got "{found.file}" and "{word}"')
+    found.file = word
+
+
+def _take_flag(found: Found, word: str, rest: list[str]) -> None:
+    flag, equals, given = word.partition("=")
+    name = flag[2:].replace("_", "?").replace("-", "_") if flag.startswith("--") else "?"
+    if name.replace("_", "-") in SHOW and not equals:
+        found.show.add(name.replace("_", "-"))
+        return
+    denied = name.startswith("no_") and name[3:] in BY_NAME and BY_NAME[name[3:]].is_switch
+    option = BY_NAME.get(name[3:] if denied else name)
+    if option is None:
+        flags = [known.flag for known in OPTIONS] + ["--" + show for show in SHOW]
+        _refuse(f"unknown option {flag}{nearest(flag, flags)}")
+    if option.is_switch:
+        if equals:
+            _refuse(f"{flag} takes no value; use {option.flag} or --no-{option.name}")
+        given = "no" if denied else "yes"
+    elif not equals:
+        if not rest or rest[0].startswith("--"):
+            _refuse(f"{flag} needs a value: {flag} {option.metavar}")
+        given = rest.pop(0)
+    if option.is_list and option.name in found.raw:
+        given = f"{found.raw[option.name][0]},{given}"
+    found.raw[option.name] = (given, option.flag)
+
+
+def _take_environment(found: Found, environ: Mapping[str, str]) -> None:
+    for option in OPTIONS:
+        if option.name not in found.raw and environ.get(option.variable):
+            found.raw[option.name] = (environ[option.variable], option.variable)
+    found.raw.setdefault("openwhisk", ("no", "default"))
+    openwhisk = found.value("openwhisk")
+    for option in OPTIONS:
+        if option.name in found.raw:
+            continue
+        if option.also and not openwhisk and environ.get(option.also):
+            found.raw[option.name] = (environ[option.also], option.also)
+        else:
+            found.raw[option.name] = (option.openwhisk if openwhisk else option.default, "default")
+
+
+def _refuse(message: str) -> NoReturn:
+    from hotwhisk.errors import UsageError
+
+    raise UsageError(message)

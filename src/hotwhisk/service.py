@@ -1,0 +1,284 @@
+"""
+A server from its first moment to its last: limits, signals, the control socket, the banner.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from hotwhisk import notify
+from hotwhisk.ages import TICK
+from hotwhisk.config import control_path, default_run_dir
+from hotwhisk.control import Control, Question
+from hotwhisk.effects import Reply
+from hotwhisk.errors import StartError
+from hotwhisk.ledger import Phase
+from hotwhisk.messages import Recall
+from hotwhisk.report import Report
+from hotwhisk.rounds import Rounds
+from hotwhisk.supervisor import Supervisor, local
+from hotwhisk.system import System
+
+if TYPE_CHECKING:
+    import _socket
+
+    from hotwhisk.config import Config
+
+MOST_DESCRIPTORS = 65536
+MOST_CONNECTIONS = 16384
+PARTING = 2.0
+"""Seconds that workers get for their atexit functions when the server ends."""
+
+SIGNALS = {
+    signal.SIGTERM: "stop: answer what is there, then leave",
+    signal.SIGINT: "stop, as SIGTERM; a second one leaves at once",
+    signal.SIGQUIT: "leave at once: what is in flight gets an error",
+    signal.SIGHUP: "load FILE again, and replace",
+    signal.SIGCHLD: "reap what came to us as process 1",
+}
+
+
+def serve(config: Config, listener: _socket.socket) -> int:
+    """
+    Serve until told to stop; the exit code.
+
+    Raises:
+        StartError: the folder for sockets and unpacked versions cannot be used.
+    """
+    return Service(config, listener).run()
+
+
+class Service:
+    """
+    One running server.
+    """
+
+    def __init__(self, config: Config, listener: _socket.socket) -> None:
+        self.config = config
+        folder = _prepare_folder(config)
+        self.supervisor = Supervisor(
+            config, listener, System(), _capacity(config), f"{folder}/{config.port}"
+        )
+        self.report = Report(self.supervisor)
+        self.supervisor.tell = self.tell
+        self.supervisor.replied = self._replied
+        self._control = Control(
+            control_path(folder, config.port),
+            {"status": self._status, "rollback": self._roll_back},
+        )
+        self.supervisor.watch(self._control.fileno(), self._asked)
+        self._rounds = Rounds(self.supervisor)
+        self._next_round = 0.0
+        self._signals = self._catch_signals()
+        self._stops = 0
+        self._announced = False
+
+    def run(self) -> int:
+        """
+        Until told to stop, and everything in flight is answered.
+        """
+        supervisor = self.supervisor
+        supervisor.carry_out()
+        candidate = local(self.config)
+        if candidate is None:
+            self._announce("no action yet: hotwhisk replace FILE")
+        else:
+            supervisor.succession.submit(candidate)
+            supervisor.carry_out()
+        while not self._finished():
+            self._wait()
+        return self._part()
+
+    def tell(self, text: str) -> None:
+        """
+        A line for whoever watches; under OpenWhisk stderr belongs to the action.
+        """
+        if not self.config.openwhisk:
+            print(f"hotwhisk: {text}", file=sys.stderr, flush=True)
+
+    def _wait(self) -> None:
+        supervisor = self.supervisor
+        if not supervisor.ledger.ticking:
+            supervisor.wait(None)
+            self._next_round = supervisor.system.now() + TICK
+            return
+        supervisor.wait(max(0.0, self._next_round - supervisor.system.now()))
+        now = supervisor.system.now()
+        if now >= self._next_round:
+            self._next_round = now + TICK
+            self._rounds.go(now)
+            supervisor.carry_out()
+
+    # -- events from outside ----------------------------------------------------------------
+
+    def _catch_signals(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        self._wakeup = theirs
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, _do_nothing)
+        self.supervisor.watch(ours.fileno(), self._signalled)
+        return ours
+
+    def _signalled(self) -> None:
+        for number in set(self._signals.recv(4096)):
+            if number == signal.SIGCHLD:
+                self.supervisor.crew.reap_strangers()
+            elif number == signal.SIGHUP:
+                self._reload()
+            elif number == signal.SIGQUIT or self._stops:
+                self._stops = 2
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self._stop()
+
+    def _reload(self) -> None:
+        candidate = local(self.config)
+        if candidate is None:
+            self.tell("SIGHUP loads FILE again, and this server was started without one")
+            return
+        self._notify(*notify.reloading())
+        self.supervisor.succession.submit(candidate)
+
+    def _stop(self) -> None:
+        self._stops = 1
+        supervisor = self.supervisor
+        self._notify(notify.STOPPING)
+        supervisor.accept_backlog()
+        supervisor.succession.stop()
+        supervisor.ledger.attentive = supervisor.ledger.ticking = True
+        self._rounds.stopping_since = supervisor.system.now()
+        self.tell(f"stopping: {len(supervisor.sockets)} connections are finished first")
+
+    def _asked(self) -> None:
+        question = self._control.accept()
+        if question is None:
+            return
+        descriptor = question.connection.fileno()
+
+        def read() -> None:
+            self.supervisor.unwatch(descriptor)
+            self._control.ask(question)
+
+        self.supervisor.watch(descriptor, read)
+
+    def _status(self, question: Question) -> None:
+        question.answer(self.report.status())
+
+    def _roll_back(self, question: Question) -> None:
+        if not self.supervisor.succession.roll_back(question):
+            question.answer({"version": 1, "error": "there is no version before this one"})
+
+    def _replied(self, reply: Reply) -> None:
+        if isinstance(reply.asker, Question):
+            reply.asker.replied(reply)
+        if reply.status == 200:
+            name = self.config.file or self.config.module
+            self._announce(f"{name} is generation {reply.generation}")
+            self._notify(*notify.ready(f"generation {reply.generation} in charge"))
+        elif reply.asker is None:
+            self.tell(reply.text)
+            self._announce("no action yet; mend the file, then: hotwhisk replace FILE")
+
+    def _announce(self, what: str) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
+        self.tell(f"serving on http://{host}:{self.config.port} · {what}")
+        self._notify(*notify.ready(what))
+        problem = notify.write_ready(self.config.ready_fd)
+        if problem:
+            self.tell(problem)
+
+    def _notify(self, *lines: str) -> None:
+        problem = notify.notify(self.config.notify_socket, *lines)
+        if problem:
+            self.tell(problem)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _finished(self) -> bool:
+        return self._stops > 1 or (self._stops == 1 and not self.supervisor.sockets)
+
+    def _part(self) -> int:
+        """
+        Let workers run their atexit functions, within limits, then end what is left.
+        """
+        supervisor = self.supervisor
+        crew, system = supervisor.crew, supervisor.system
+        self._control.close()
+        for process in list(crew.processes.values()):
+            if self._stops > 1 or process.generation == 0:
+                crew.kill(process.slot)
+            else:
+                process.channel.send(Recall(leave=True))
+        deadline = system.now() + PARTING
+        waiting = {slot: each for slot, each in crew.processes.items()}
+        while waiting and system.now() < deadline:
+            supervisor.wait_for_deaths(waiting.values(), deadline - system.now())
+            waiting = {slot: each for slot, each in waiting.items() if not crew.ended(each)}
+        for process in list(crew.processes.values()):
+            crew.kill(process.slot)
+            crew.bury(process)
+        _remove(supervisor.folder)
+        return 0
+
+
+def _do_nothing(_: int, __: FrameType | None) -> None:
+    """
+    The wake-up descriptor has told the loop already.
+    """
+
+
+def _capacity(config: Config) -> int:
+    """
+    How many connections: each may need three descriptors, its socket, a spill, and the room
+    that a hand-over takes.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most = min(MOST_CONNECTIONS, max(soft, wanted) // 3)
+    if most < 8:
+        raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")
+    return min(most, config.connections or most)
+
+
+def _prepare_folder(config: Config) -> str:
+    """
+    The folder for the control socket and unpacked versions, which only its owner may enter.
+    """
+    folder = os.path.abspath(config.run_dir or default_run_dir(os.environ, os.getuid()))
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        found = os.stat(folder)
+        if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise StartError(f"{folder} can be written by others; give --run-dir another folder")
+        mine = f"{folder}/{config.port}"
+        _remove(mine)
+        os.makedirs(mine, mode=0o700)
+    except OSError as error:
+        raise StartError(
+            f"cannot use {folder}: {error.strerror}; give --run-dir a writable folder"
+        ) from error
+    return folder
+
+
+def _remove(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+__all__ = ["SIGNALS", "Callable", "Phase", "Service", "serve"]

@@ -1,0 +1,98 @@
+"""
+Memory files for bytes that were read and not yet answered.
+
+A request that does not arrive at once is read into a memory file (memfd) which the supervisor
+has too. So half a request survives the worker that read it: the next one maps the same file
+and goes on reading where it ends. A body of 50 MB is held once, whoever serves it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable
+
+SMALLEST = 64 * 1024
+KEPT = 4 * 1024 * 1024
+"""The size up to which one idle file is kept for the next large request."""
+
+
+class Spill:
+    """
+    One memory file, mapped. ``number`` is what the ledger calls it.
+    """
+
+    __slots__ = ("map", "number")
+
+    def __init__(self, number: int, mapping: mmap.mmap) -> None:
+        self.number = number
+        self.map = mapping
+
+    @classmethod
+    def adopt(cls, number: int, descriptor: int) -> Spill:
+        """
+        Map a file that came with a connection; takes over the descriptor.
+        """
+        try:
+            return cls(number, mmap.mmap(descriptor, os.fstat(descriptor).st_size))
+        finally:
+            os.close(descriptor)
+
+    def fit(self, size: int) -> None:
+        """
+        Make room for at least ``size`` bytes.
+        """
+        if len(self.map) < size:
+            self.map.resize(max(size, min(2 * len(self.map), len(self.map) + KEPT)))
+
+
+class Spills:
+    """
+    The memory files of one worker. ``deposit(number, descriptor)`` gives the supervisor a
+    duplicate of a new one, ``drop(number)`` tells it that one is gone.
+    """
+
+    def __init__(
+        self, first: int, deposit: Callable[[int, int], None], drop: Callable[[int], None]
+    ) -> None:
+        self._next = first
+        self._deposit = deposit
+        self._drop = drop
+        self._idle: Spill | None = None
+
+    def take(self, size: int) -> Spill:
+        """
+        A file with room for ``size`` bytes; the supervisor has it too.
+        """
+        spill, self._idle = self._idle, None
+        if spill is None:
+            spill = self._create(max(size, SMALLEST))
+        spill.fit(size)
+        return spill
+
+    def _create(self, size: int) -> Spill:
+        descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, size)
+            spill = Spill(self._next, mmap.mmap(descriptor, size))
+            self._deposit(spill.number, descriptor)
+        finally:
+            os.close(descriptor)
+        self._next += 1
+        return spill
+
+    def give_back(self, spill: Spill) -> None:
+        """
+        Its bytes are answered: keep the file for the next request, or drop it.
+        """
+        if self._idle is None and len(spill.map) <= KEPT:
+            self._idle = spill
+        else:
+            self.forget(spill)
+            self._drop(spill.number)
+
+    def forget(self, spill: Spill) -> None:
+        """
+        Unmap a file that somebody else goes on with.
+        """
+        spill.map.close()

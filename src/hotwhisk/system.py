@@ -1,0 +1,207 @@
+"""
+The seam to the operating system: processes, their deaths, and the clock.
+
+Everything the supervisor asks of the kernel that is not a socket goes through one object
+of this class, so that a test can put a scripted one in its place.
+
+Linux only. ``ctypes`` is needed for the three calls that Python does not offer (prctl,
+membarrier); a kernel that refuses one of them costs a guarantee, which ``weaknesses``
+names, but never the start.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+
+SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
+MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1
+MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2
+
+TAG_VARIABLE = "HOTWHISK_WORKER"
+"""Environment variable by which programs started by an action are told from strangers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How a process ended: by ``signal`` if that is not 0, else by exit ``status``.
+    """
+
+    signal: int = 0
+    status: int = 0
+
+    def __str__(self) -> str:
+        """
+        "signal 9 (SIGKILL)", "exit status 3".
+        """
+        if not self.signal:
+            return f"exit status {self.status}"
+        try:
+            return f"signal {self.signal} ({signal.Signals(self.signal).name})"
+        except ValueError:
+            return f"signal {self.signal}"
+
+
+class System:
+    """
+    The real operating system.
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.weaknesses: list[str] = []
+        if self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            self.weaknesses.append("no child subreaper: daemons left by an action survive it")
+        self._membarrier = SYS_MEMBARRIER.get(platform.machine(), 0)
+        # Registration is inherited by fork, so every worker is reached by `barrier`.
+        self.has_barrier = bool(self._membarrier) and (
+            self._libc.syscall(self._membarrier, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0
+        )
+        if not self.has_barrier:
+            self.weaknesses.append("no membarrier: workers ask for orders before every read")
+
+    def now(self) -> float:
+        """
+        Seconds on the monotonic clock.
+        """
+        return time.monotonic()
+
+    def barrier(self) -> None:
+        """
+        Make every running worker's earlier writes to shared memory visible, and ours to them.
+
+        The expensive half of an asymmetric handshake: workers publish what they touch and
+        then look for orders without a fence; whoever gives orders fences for both sides.
+        """
+        if self.has_barrier:
+            self._libc.syscall(self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0)
+
+    def fork(self, child: Callable[[], NoReturn], name: str) -> tuple[int, int]:
+        """
+        Fork; run ``child`` in the copy; return ``(pid, pidfd)`` of it.
+
+        The child leads a session of its own and dies with its parent. Objects of the parent
+        are frozen first: a collection in the child would otherwise copy their pages.
+
+        Raises:
+            OSError: no process or descriptor could be had.
+        """
+        gc.freeze()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid, os.pidfd_open(pid)
+        try:
+            os.setsid()
+            self._libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            self._libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+            if os.getppid() == parent:
+                child()
+        finally:
+            os._exit(70)
+
+    def ended(self, pidfd: int) -> Ending | None:
+        """
+        Reap the child behind ``pidfd``; None while it lives.
+        """
+        try:
+            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return Ending(status=-1)
+        if result is None:
+            return None
+        if result.si_code == os.CLD_EXITED:
+            return Ending(status=result.si_status)
+        return Ending(signal=result.si_status)
+
+    def kill(self, pidfd: int) -> None:
+        """
+        Kill the child behind ``pidfd``, however it resists; a dead one is no error.
+        """
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def kill_descendants(self, worker_pid: int, name: str) -> None:
+        """
+        Kill what a dead worker left: its process group, and the orphans that came to us.
+
+        An orphan is the worker's if it bears its process name (copies made by fork keep it) or
+        its tag in the environment (programs that were started keep that); anybody else's, such
+        as what ``docker exec`` left to process 1, is let alone.
+        """
+        try:
+            os.killpg(worker_pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        # Killing one orphan can bring its own children here, so look until nothing is new.
+        seen: set[int] = set()
+        while fresh := [pid for pid in children() if pid not in seen]:
+            seen.update(fresh)
+            for pid in fresh:
+                if _belongs(pid, worker_pid, name):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                        os.waitpid(pid, 0)
+                    except (ProcessLookupError, ChildProcessError):
+                        pass
+
+    def reap_strangers(self, ours: Iterable[int]) -> None:
+        """
+        Reap children that ended and are not in ``ours`` (process ids of workers).
+        """
+        known = set(ours)
+        for pid in children():
+            if pid not in known:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+
+
+def children() -> list[int]:
+    """
+    Process ids of this process's children, also of those it adopted.
+    """
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return [pid for pid in _all_processes() if _parent(pid) == me]
+
+
+def _all_processes() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _belongs(pid: int, worker_pid: int, name: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            if file.read().rstrip("\n") == name[:15]:
+                return True
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            return f"{TAG_VARIABLE}={worker_pid}".encode() in environ.read().split(b"\0")
+    except OSError:
+        return False

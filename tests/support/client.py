@@ -1,0 +1,182 @@
+"""
+A blocking HTTP client on a raw socket, for races: it sends what it is told, byte by byte
+if need be, and calls everything that is not one whole answer by its name.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from types import TracebackType
+
+from .wire import Response, ResponseReader, init_request, run_request
+
+Address = tuple[str, int]
+
+
+class ClientError(Exception):
+    """
+    A request did not get an answer; the subclass says how.
+    """
+
+
+class Refused(ClientError):
+    """
+    The connection could not be opened.
+    """
+
+
+class Lost(ClientError):
+    """
+    The connection ended (EOF or reset) while an answer was due.
+    """
+
+
+class Late(ClientError):
+    """
+    No whole answer came before the client's own deadline.
+    """
+
+
+class Connection:
+    """
+    One TCP connection; a context manager.
+
+    ``segment`` sets a small TCP segment size and ``receive_buffer`` a small window: together
+    they keep a big answer in the server's hands while this client does not read.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout: float = 10.0,
+        segment: int | None = None,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.reader = ResponseReader()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self.socket.settimeout(timeout)
+        if segment is not None:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            self.socket.connect(address)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            self.socket.close()
+            raise Refused(str(error)) from error
+        self.local_port: int = self.socket.getsockname()[1]
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close; harmless when repeated.
+        """
+        self.socket.close()
+
+    def half_close(self) -> None:
+        """
+        Say that nothing more will be sent, and go on reading.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def send(self, data: bytes) -> None:
+        """
+        Send these bytes, whole.
+        """
+        self.socket.settimeout(self.timeout)
+        try:
+            self.socket.sendall(data)
+        except TimeoutError as error:
+            raise Late("the server does not take the bytes") from error
+        except OSError as error:
+            raise Lost(str(error)) from error
+
+    def send_run(self, value: object, **keys: object) -> None:
+        """
+        Send one POST /run and do not wait.
+        """
+        self.send(run_request(value, **keys))
+
+    def receive(self, deadline: float, most: int = 65536) -> bytes:
+        """
+        What the socket has next; b"" at its end; ``Late`` past the monotonic ``deadline``.
+        """
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Late("no answer in time")
+        self.socket.settimeout(left)
+        try:
+            return self.socket.recv(most)
+        except TimeoutError as error:
+            raise Late("no answer in time") from error
+        except OSError as error:
+            raise Lost(str(error)) from error
+
+    def read_response(self, timeout: float | None = None) -> Response:
+        """
+        Wait for the next whole answer.
+        """
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while (response := self.reader.next()) is None:
+            data = self.receive(deadline)
+            if not data:
+                raise Lost(f"end of stream with {self.reader.pending} bytes of an answer")
+            self.reader.feed(data)
+        return response
+
+    def read_to_end(self, timeout: float | None = None) -> bytes:
+        """
+        Every byte until the server closes; a reset counts as a close here.
+        """
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        taken = bytearray()
+        try:
+            while data := self.receive(deadline):
+                taken += data
+        except Lost:
+            pass
+        return bytes(taken)
+
+    def run(self, value: object, **keys: object) -> Response:
+        """
+        One POST /run and its answer.
+        """
+        self.send_run(value, **keys)
+        return self.read_response()
+
+    def init(self, code: str | bytes, main: str = "main") -> Response:
+        """
+        One POST /init and its answer.
+        """
+        self.send(init_request(code, main=main))
+        return self.read_response()
+
+
+def run_once(address: Address, value: object, timeout: float = 10.0) -> Response:
+    """
+    POST /run on a connection of its own.
+    """
+    with Connection(address, timeout=timeout) as connection:
+        return connection.run(value)
+
+
+def init_once(address: Address, code: str | bytes, timeout: float = 30.0) -> Response:
+    """
+    POST /init on a connection of its own.
+    """
+    with Connection(address, timeout=timeout) as connection:
+        return connection.init(code)

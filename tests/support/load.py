@@ -1,0 +1,114 @@
+"""
+A load of many clients while versions are replaced, and what became of every request.
+
+The load runs in a process of its own (``load_loop``), on one event loop that also posts the
+versions: so "sent after the last acknowledged /init" is the order of two events in one
+thread, and never a comparison of clocks.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .client import Address
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What the load does; half of ``clients`` keep their connection, half open one per request.
+
+    A replacement starts once ``between`` answers have come since the last one. Versions are
+    ``first`` + 1 and so on; version ``first`` must be in charge already. ``command`` is how
+    a foreign server is switched: "{n}" in it becomes the version; without it /init is posted.
+    """
+
+    address: Address
+    clients: int = 64
+    replacements: int = 200
+    between: int = 128
+    first: int = 1
+    command: str = ""
+    run_path: str = "/run"
+    answer_timeout: float = 10.0
+    deadline: float = 120.0
+
+
+@dataclass
+class Result:
+    """
+    What became of the requests; ``clean`` when nothing went wrong.
+
+    lost: no answer came (end of stream, reset, or none in time). stale: answered by a version
+    older than the last acknowledged one at the time of sending. wrong: any other answer than
+    the due one. reconnects: kept connections that had to be opened again.
+    """
+
+    answered: int = 0
+    refused: int = 0
+    lost: int = 0
+    stale: int = 0
+    wrong: int = 0
+    reconnects: int = 0
+    kept: int = 0
+    kept_same: int = 0
+    replacements: int = 0
+    failed_replacements: int = 0
+    duration: float = 0.0
+    p50: float = 0.0
+    p99: float = 0.0
+    longest_replacement: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """
+        Keep the first few examples of what went wrong.
+        """
+        if len(self.notes) < 12:
+            self.notes.append(text)
+
+    def problems(self, plan: Plan) -> list[str]:
+        """
+        What keeps this result from being clean, in words; empty when nothing does.
+        """
+        found = [
+            f"{count} {what}"
+            for what, count in (
+                ("refused", self.refused),
+                ("lost", self.lost),
+                ("stale", self.stale),
+                ("wrong", self.wrong),
+                ("reconnects of kept connections", self.reconnects),
+                ("replacements that failed", self.failed_replacements),
+            )
+            if count
+        ]
+        if self.replacements < plan.replacements:
+            found.append(f"{self.replacements} of {plan.replacements} replacements done")
+        if self.kept_same < self.kept:
+            found.append(f"{self.kept_same} of {self.kept} kept connections still the same")
+        if self.answered < plan.clients:
+            found.append(f"only {self.answered} answers for {plan.clients} clients")
+        return found + (self.notes if found else [])
+
+
+def run_load(plan: Plan) -> Result:
+    """
+    Run the load and wait for its result.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.support.load_loop"],
+        input=json.dumps(asdict(plan)),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        timeout=plan.deadline + 3 * plan.answer_timeout,
+        check=True,
+    )
+    return Result(**json.loads(finished.stdout))

@@ -1,0 +1,87 @@
+"""
+Where an action under test says where it is, and is held until the test lets it go.
+
+The action connects to a unix socket, sends its pid and waits. So a test knows that a
+handler runs because it was told, and that a process is gone because its end of the
+connection is: no sleeping, no guessing.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+
+class Held:
+    """
+    One process that has reported and now waits.
+    """
+
+    def __init__(self, end: socket.socket, timeout: float) -> None:
+        self._end = end
+        end.settimeout(timeout)
+        self.pid = int(end.recv(32))
+
+    def release(self) -> None:
+        """
+        Let it go on.
+        """
+        self._end.sendall(b".")
+
+    def wait_gone(self, timeout: float) -> bool:
+        """
+        Whether every copy of the process's end is closed within ``timeout`` seconds.
+        """
+        self._end.settimeout(timeout)
+        try:
+            return self._end.recv(1) == b""
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+
+    def close(self) -> None:
+        """
+        Drop the connection; who waits on it goes on.
+        """
+        self._end.close()
+
+
+class Rendezvous:
+    """
+    The meeting place; a context manager. ``path`` goes to the action in its event.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="meet-")
+        self.path = str(Path(self._folder.name) / "here")
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen(256)
+        self._held: list[Held] = []
+
+    def __enter__(self) -> Rendezvous:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for held in self._held:
+            held.close()
+        self._listener.close()
+        self._folder.cleanup()
+
+    def wait_arrival(self, timeout: float = 10.0) -> Held:
+        """
+        Wait until a process has reported; ``TimeoutError`` when none does.
+        """
+        self._listener.settimeout(timeout)
+        end, _ = self._listener.accept()
+        held = Held(end, timeout)
+        self._held.append(held)
+        return held

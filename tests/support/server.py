@@ -1,0 +1,238 @@
+"""
+A server as a real process, on a listener that the test owns.
+
+The test binds port 0 and passes the listening socket (sd_listen_fds(3)), so no port is
+ever guessed; the server says READY=1 on a datagram socket (sd_notify(3)); its end is
+learned from a pidfd. Every process it starts carries a mark in its environment, by which
+what it left behind is found, whoever adopted it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from . import tree
+from .client import Address
+from .waiting import wait_exit
+
+ROOT = Path(__file__).resolve().parents[2]
+HOTWHISK = (sys.executable, "-m", "hotwhisk", "serve")
+
+# LISTEN_PID must be the server's own pid, which nobody knows before the fork; so a first
+# program sets it and becomes the server. Arguments: descriptor, limit of open files, command.
+_SHIM = """
+import os, resource, sys
+end, files = int(sys.argv[1]), int(sys.argv[2])
+if end != 3:
+    os.dup2(end, 3)
+    os.set_inheritable(end, False)
+if files:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+class NotReady(Exception):
+    """
+    The server left, or did not say READY=1 in time.
+    """
+
+
+class Server:
+    """
+    A running server; a context manager that leaves no process behind.
+
+    ``arguments`` follow the command; ``nofile`` lowers the limit of open files.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        command: Sequence[str] = HOTWHISK,
+        env: Mapping[str, str] | None = None,
+        nofile: int = 0,
+        ready_timeout: float = 10.0,
+    ) -> None:
+        self.mark = f"HOTWHISK_TEST_MARK={uuid.uuid4().hex}"
+        self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
+        self.run_dir = self.folder / "run"
+        self.notes: list[str] = []
+        own = ("--run-dir", str(self.run_dir)) if tuple(command) == HOTWHISK else ()
+        self.command = [*command, *arguments, *own]
+        self._env = dict(env or {})
+        self._nofile = nofile
+        self._ready_timeout = ready_timeout
+
+    def __enter__(self) -> Server:
+        self.run_dir.mkdir()
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._notify.bind(str(self.folder / "notify"))
+        # Closed here once the server has it: a test that held it would hide a refusal.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1024)
+            self.address: Address = listener.getsockname()
+            self._start(listener)
+        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._wait_ready()
+        except BaseException:
+            self._cleanup()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self.process.poll() is None:
+                self.terminate()
+                self.wait(10.0)
+        finally:
+            self._cleanup()
+
+    def _start(self, listener: socket.socket) -> None:
+        end = listener.fileno()
+        with (
+            (self.folder / "stdout").open("wb") as stdout,
+            (self.folder / "stderr").open("wb") as stderr,
+        ):
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _SHIM, str(end), str(self._nofile)]
+                + self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(end,),
+                env=self._environment(),
+                cwd=self.folder,
+            )
+        self.pid = self.process.pid
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(os.environ)
+        for name in ("PORT", "LISTEN_PID", "LISTEN_FDNAMES"):
+            env.pop(name, None)
+        env |= {"LISTEN_FDS": "1", "NOTIFY_SOCKET": str(self.folder / "notify")}
+        env |= dict([self.mark.split("=", 1)]) | self._env
+        if importlib.util.find_spec("hotwhisk") is None:
+            env.setdefault("PYTHONPATH", str(ROOT / "src"))
+        return env
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + self._ready_timeout
+        while "READY=1" not in self.notes:
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self._notify, self._pidfd], [], [], left)
+            if self._notify in ready:
+                self.notes += self._notify.recv(4096).decode().splitlines()
+            else:
+                why = "left" if ready else "was silent"
+                raise NotReady(f"{self.command}: {why} before READY=1; {self.stderr()}")
+
+    def _cleanup(self) -> None:
+        # Only processes that carry this server's own mark, each by its pid.
+        for pid in self.left():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+        os.close(self._pidfd)
+        self._notify.close()
+        for name in sorted(self.folder.rglob("*"), reverse=True):
+            name.rmdir() if name.is_dir() and not name.is_symlink() else name.unlink()
+        self.folder.rmdir()
+
+    @property
+    def port(self) -> int:
+        """
+        The port of the listener.
+        """
+        return self.address[1]
+
+    @property
+    def url(self) -> str:
+        """
+        The server's address as a URL.
+        """
+        return f"http://127.0.0.1:{self.port}"
+
+    def stdout(self) -> str:
+        """
+        What the server and its actions wrote to stdout so far.
+        """
+        return (self.folder / "stdout").read_text(errors="replace")
+
+    def stderr(self) -> str:
+        """
+        What the server and its actions wrote to stderr so far.
+        """
+        return (self.folder / "stderr").read_text(errors="replace")
+
+    def terminate(self) -> None:
+        """
+        Ask it to stop (SIGTERM).
+        """
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self, timeout: float) -> int | None:
+        """
+        Its exit status, or None when it has not left within ``timeout`` seconds.
+        """
+        if not wait_exit(self._pidfd, timeout):
+            return None
+        return self.process.wait()
+
+    def tree(self) -> set[int]:
+        """
+        Pids of the server and everything below it.
+        """
+        return tree.below(self.pid)
+
+    def left(self) -> set[int]:
+        """
+        Every process that comes from this server, adopted elsewhere or not.
+        """
+        return self.tree() | tree.marked(self.mark)
+
+    def pss(self) -> int:
+        """
+        Memory of the whole tree in bytes.
+        """
+        return tree.pss(self.tree())
+
+    def threads(self) -> int:
+        """
+        Threads of the whole tree.
+        """
+        return sum(tree.threads(pid) for pid in self.tree())
+
+    def descriptors(self) -> int:
+        """
+        Open descriptors of the whole tree.
+        """
+        return sum(len(tree.descriptors(pid)) for pid in self.tree())
+
+    def files(self) -> int:
+        """
+        Files and folders in its run folder.
+        """
+        return sum(1 for _ in self.run_dir.rglob("*"))

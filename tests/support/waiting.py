@@ -1,0 +1,57 @@
+"""
+Waiting for processes to be gone, by their pidfds and a deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+
+def wait_exit(pidfd: int, timeout: float) -> bool:
+    """
+    Whether the process behind ``pidfd`` ended within ``timeout`` seconds.
+    """
+    return bool(select.select([pidfd], [], [], max(0.0, timeout))[0])
+
+
+def wait_gone(pid: int, timeout: float) -> bool:
+    """
+    Whether the process ``pid`` ended within ``timeout`` seconds.
+    """
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return wait_exit(pidfd, timeout)
+    finally:
+        os.close(pidfd)
+
+
+def wait_few(living: Callable[[], set[int]], most: int, timeout: float) -> set[int]:
+    """
+    Wait until ``living()`` holds at most ``most`` pids; what it held last is returned.
+
+    Each turn sleeps on the pidfds of all that live, so it wakes when one of them ends.
+    """
+    deadline = time.monotonic() + timeout
+    while len(pids := living()) > most and time.monotonic() < deadline:
+        pidfds = []
+        for pid in pids:
+            try:
+                pidfds.append(os.pidfd_open(pid))
+            except ProcessLookupError:
+                continue
+        try:
+            # A zombie's pidfd stays readable until it is reaped; the short pause keeps this
+            # loop from spinning on one.
+            ended, _, _ = select.select(pidfds, [], [], max(0.0, deadline - time.monotonic()))
+            if ended:
+                select.select([], [], [], 0.005)
+        finally:
+            for pidfd in pidfds:
+                os.close(pidfd)
+    return pids

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotwhisk import config
+from hotwhisk.config import Config, read_config
+from hotwhisk.errors import HotwhiskError, UsageError
+from hotwhisk.options import OPTIONS, address, scan
+
+FIELDS = {field.name for field in dataclasses.fields(Config)}
+SAMPLES = {
+    "host": ("127.0.0.2", "localhost"),
+    "port": ("9000", "9001"),
+    "openwhisk": ("yes", "no"),
+    "main": ("hello", "other"),
+    "module": ("pkg.mod", "pkg.other"),
+    "workers": ("2", "3"),
+    "preload": ("numpy", "json"),
+    "watch": ("yes", "no"),
+    "timeout": ("5", "6"),
+    "init_timeout": ("5", "6"),
+    "drain_timeout": ("5", "6"),
+    "token_file": ("a", "b"),
+    "allow_host": ("a.example", "b.example"),
+    "connections": ("10", "20"),
+    "crash_count": ("4", "5"),
+    "crash_window": ("4", "5"),
+    "run_dir": ("/a", "/b"),
+    "ready_fd": ("4", "5"),
+}
+
+
+def field(name: str) -> str:
+    return {"allow_host": "hosts"}.get(name, name)
+
+
+def flags(name: str, text: str) -> list[str]:
+    dashed = name.replace("_", "-")
+    if text in ("yes", "no"):
+        return [f"--{dashed}" if text == "yes" else f"--no-{dashed}"]
+    return [f"--{dashed}", text]
+
+
+def test_the_defaults_of_the_table_are_those_of_the_class() -> None:
+    assert read_config([], {}) == Config()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--openwhisk"]])
+def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) -> None:
+    hints = typing.get_type_hints(Config)
+    for environ in ({}, {option.variable: SAMPLES[option.name][0] for option in OPTIONS}):
+        values = read_config(arguments, environ)
+        for name, hint in hints.items():
+            kinds = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
+            classes = tuple(typing.get_origin(kind) or kind for kind in kinds)
+            assert isinstance(getattr(values, name), classes), name
+
+
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS])
+def test_a_flag_wins_over_its_variable_and_that_over_the_default(name: str) -> None:
+    by_flag, by_variable = SAMPLES[name]
+    extra = ["x.py"] if name == "watch" else []
+    variable = {f"HOTWHISK_{name.upper()}": by_variable}
+    plain = getattr(read_config(extra, {}), field(name))
+    from_variable = getattr(read_config(extra, variable), field(name))
+    from_flag = getattr(read_config([*flags(name, by_flag), *extra], variable), field(name))
+    opposite = getattr(read_config([*flags(name, by_variable), *extra], {}), field(name))
+    assert from_flag != from_variable
+    assert from_variable == opposite
+    assert by_variable == "no" or from_variable != plain
+
+
+def test_port_is_honoured_below_our_own_variable_and_only_in_the_plain_profile() -> None:
+    assert read_config([], {"PORT": "9"}).port == 9
+    assert read_config([], {"PORT": "9", "HOTWHISK_PORT": "10"}).port == 10
+    assert read_config(["--openwhisk"], {"PORT": "9"}).port == 8080
+
+
+def test_an_empty_variable_is_none() -> None:
+    assert read_config([], {"HOTWHISK_PORT": "", "PORT": ""}).port == 8080
+
+
+def test_a_list_is_given_by_commas_or_by_repeating() -> None:
+    assert read_config(["--preload", "a, b", "--preload=c"], {}).preload == ("a", "b", "c")
+
+
+def test_a_flag_may_bear_its_value_or_be_followed_by_it() -> None:
+    assert read_config(["--port=1"], {}) == read_config(["--port", "1"], {})
+
+
+def test_after_two_dashes_a_file_may_begin_with_one() -> None:
+    assert read_config(["--", "-x.py"], {}).file == "-x.py"
+
+
+@pytest.mark.parametrize(
+    ("given_text", "value"),
+    [("1", 1), ("0.5", 0.5), ("500ms", 0.5), ("2m", 120), ("3s", 3), ("none", config.NO_LIMIT)],
+)
+def test_times_have_units(given_text: str, value: float) -> None:
+    assert read_config(["--timeout", given_text], {}).timeout == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "x"], '--port: expected a port from 0 to 65535, got "x"'),
+        (["--port", "-1"], "a port from 0 to 65535"),
+        (["--port", "65536"], "a port from 0 to 65535"),
+        (["--port", "٣"], "a port from 0 to 65535"),
+        (["--port"], "--port needs a value: --port PORT"),
+        (["--port", "--watch"], "--port needs a value"),
+        (["--workers", "0"], "a whole number of at least 1"),
+        (["--timeout", "-1"], "a time above zero"),
+        (["--timeout", "0"], "or none"),
+        (["--timeout", "nan"], "a time above zero"),
+        (["--init-timeout", "1e9"], "a time above zero"),
+        (["--init-timeout", "."], "a time above zero"),
+        (["--ready-fd", "1"], "at least 3"),
+        (["--wrokers", "2"], "unknown option --wrokers; did you mean --workers?"),
+        (["--init_timeout", "2"], "did you mean --init-timeout?"),
+        (["-x"], "unknown option -x"),
+        (["--no-port"], "unknown option --no-port"),
+        (["--watch=yes", "a"], "--watch takes no value; use --watch or --no-watch"),
+        (["a.py", "b.py"], 'one FILE, got "a.py" and "b.py"'),
+        ([""], "FILE is empty"),
+        (["--watch"], "--watch needs something to watch"),
+        (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
+        (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
+        (["--host", "127.evil.example"], "--token-file"),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_expected(arguments: list[str], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_config(arguments, {})
+    assert says in str(caught.value)
+
+
+def test_a_mistake_in_a_variable_names_the_variable() -> None:
+    with pytest.raises(UsageError, match="^HOTWHISK_PORT: expected a port"):
+        read_config([], {"HOTWHISK_PORT": "x"})
+    with pytest.raises(UsageError, match="^PORT: expected a port"):
+        read_config([], {"PORT": "x"})
+
+
+def test_an_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
+    warnings = read_config([], {"HOTWHISK_WORKRES": "2", "HOTWHISK_WORKER": "17"}).warnings
+    assert warnings == (
+        "unknown variable HOTWHISK_WORKRES is ignored; did you mean HOTWHISK_WORKERS?",
+    )
+
+
+def test_another_host_is_allowed_with_a_token_or_under_openwhisk() -> None:
+    assert read_config(["--host", "10.0.0.1", "--token-file", "t"], {}).hosts == ("10.0.0.1",)
+    assert read_config(["--host", "0.0.0.0", "--token-file", "t"], {}).hosts == ()
+    assert read_config(["--openwhisk"], {}).host == "0.0.0.0"
+
+
+def test_an_inherited_listener_is_judged_by_its_own_address() -> None:
+    assert read_config([], {}, bound=("127.0.0.1", 7)).port == 7
+    with pytest.raises(UsageError, match="--token-file"):
+        read_config([], {}, bound=("0.0.0.0", 7))
+
+
+@pytest.mark.parametrize(
+    ("environ", "reinit", "concurrency"),
+    [
+        ({}, False, False),
+        ({"PROXY_ALLOW_REINIT": "1"}, True, False),
+        ({"PROXY_ALLOW_REINIT": "0"}, False, False),
+        ({"OW_DEBUG": "1"}, True, False),
+        ({"__OW_ALLOW_CONCURRENT": "true"}, False, True),
+        ({"__OW_ALLOW_CONCURRENT": "false"}, False, False),
+    ],
+)
+def test_the_platform_has_its_own_variables(
+    environ: dict[str, str], reinit: bool, concurrency: bool
+) -> None:
+    values = read_config(["--openwhisk"], environ)
+    assert (values.reinit, values.concurrency) == (reinit, concurrency)
+    plain = read_config([], environ)
+    assert (plain.reinit, plain.concurrency) == (True, True)
+
+
+def test_systemd_is_heard() -> None:
+    values = read_config([], {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "2000000"})
+    assert (values.notify_socket, values.watchdog) == ("@x", 2.0)
+    assert read_config([], {"WATCHDOG_USEC": "soon"}).watchdog is None
+
+
+@pytest.mark.parametrize("content", ["", " \n", "two words", "ümlaut"])
+def test_a_token_is_one_word_of_ascii(content: str) -> None:
+    with pytest.raises(UsageError, match="expected one line with a token"):
+        config.with_token(Config(token_file="t"), content)
+
+
+def test_a_token_is_stripped() -> None:
+    assert config.with_token(Config(), "abc\n").token == "abc"
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("127.0.0.1.example", False),
+        ("127.a.b.c", False),
+    ],
+)
+def test_loopback(host: str, answer: bool) -> None:
+    assert config.is_loopback(host) is answer
+
+
+def test_paths_and_urls() -> None:
+    assert config.default_run_dir({"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/hotwhisk"
+    assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
+    assert config.control_path("/r", 80) == "/r/80.sock"
+    assert config.client_url(None, {}) == "http://127.0.0.1:8080"
+    assert config.client_url(None, {"PORT": "9"}) == "http://127.0.0.1:9"
+    assert config.client_url(None, {"HOTWHISK_URL": "http://h"}) == "http://h"
+    assert config.client_url("http://f", {"HOTWHISK_URL": "http://h"}) == "http://f"
+
+
+def test_user_code_does_not_see_what_is_ours() -> None:
+    environ = {"NOTIFY_SOCKET": "x", "LISTEN_FDS": "1", "HOTWHISK_TOKEN_FILE": "t", "HOME": "/"}
+    config.worker_environment(environ, "TAG", 9)
+    assert environ == {"HOME": "/", "TAG": "9"}
+
+
+def test_show_config_says_where_each_value_is_from() -> None:
+    shown = config.explain_config(["--port", "1", "a.py"], {"HOTWHISK_WORKERS": "2"})
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
+    assert rows["file"] == ["a.py", "argument"]
+    assert rows["port"] == ["1", "--port"]
+    assert rows["workers"] == ["2", "HOTWHISK_WORKERS"]
+    assert rows["timeout"] == ["60", "default"]
+    assert {field(name) for name in rows} <= FIELDS
+
+
+def test_help_shows_every_option() -> None:
+    shown = config.serve_help()
+    assert all(option.name.replace("_", "-") in shown for option in OPTIONS)
+
+
+WORDS = st.sampled_from(
+    ["--port", "--port=1", "--host", "--host=::1", "1", "-1", "localhost", "--", "--watch", "x.py"]
+    + ["--openwhisk", "--no-openwhisk", "--help", "--wrokers", "", "-", "--port=", "--module"]
+)
+VARIABLES = st.dictionaries(
+    st.sampled_from(["PORT", "HOTWHISK_PORT", "HOTWHISK_HOST", "HOTWHISK_OPENWHISK"]),
+    st.sampled_from(["", "1", "yes", "no", "127.0.0.1", "70000"]),
+)
+
+
+@given(st.lists(WORDS, max_size=6), VARIABLES)
+def test_the_port_that_is_opened_first_is_the_one_that_is_configured(
+    arguments: list[str], environ: dict[str, str]
+) -> None:
+    try:
+        values = read_config(arguments, environ)
+    except HotwhiskError:
+        return
+    assert address(scan(arguments, environ)) == (values.host, values.port)
+
+
+@given(st.lists(st.text(max_size=8) | WORDS, max_size=5), VARIABLES)
+def test_whatever_is_given_the_outcome_is_a_config_or_a_usage_error(
+    arguments: list[str], environ: dict[str, str]
+) -> None:
+    try:
+        values = read_config(arguments, environ)
+    except UsageError as error:
+        assert str(error)
+    else:
+        assert isinstance(values, Config)
