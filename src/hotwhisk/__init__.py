@@ -14,12 +14,12 @@ __all__ = ["Context", "__version__", "start"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.context import Context
-    from hotwhisk.entry import start
+    from hotwhisk.launch import start
 
 
 def __getattr__(name: str) -> object:
     if name == "start":
-        from hotwhisk.entry import start
+        from hotwhisk.launch import start
 
         return start
     if name == "Context":

@@ -40,12 +40,12 @@ class Question(Asker):
             pass
         self.connection.close()
 
-    def replied(self, reply: Reply) -> None:
+    def replied(self, reply: Reply, generation: int) -> None:
         """
         Answer with how a replacement ended.
         """
         if reply.status == 200:
-            self.answer({"version": VERSION, "ok": True, "generation": reply.generation})
+            self.answer({"version": VERSION, "ok": True, "generation": generation})
         else:
             self.answer({"version": VERSION, "ok": False, "error": reply.text})
 

@@ -24,6 +24,20 @@ class Asker:
     """
 
 
+@dataclass(slots=True)
+class Candidate:
+    """
+    A replacement that waits or is loading. It came as an ``/init`` on connection ``number``, or
+    from ``asker``. ``slot`` is the worker that loads it.
+    """
+
+    artifact: Artifact
+    number: int | None = None
+    asker: Asker | None = None
+    rollback: bool = False
+    slot: int | None = None
+
+
 class Debt(Enum):
     """
     What a dead worker owed on a connection.
@@ -115,14 +129,12 @@ class Shut:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    Tell the asker of a replacement how it ended: ``status`` 200, or an error and its text.
+    Tell whoever asked for a replacement how it ended: ``status`` 200, or an error and its text.
     """
 
-    number: int | None
-    asker: Asker | None
+    candidate: Candidate
     status: int
     text: str
-    generation: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import atexit
 import os
 import sys
 import time
-import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk import action as actions
 from hotwhisk.context import Context
@@ -22,6 +21,8 @@ from hotwhisk.contract import (
 from hotwhisk.errors import BadResult
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from hotwhisk.action import Action
     from hotwhisk.config import Config
 
@@ -29,8 +30,6 @@ GRACE = 2.0
 """Seconds after the platform's deadline before a run is killed: its own text goes first."""
 
 NO_LIMIT = float("inf")
-
-_STREAMS = (sys.__stdout__, sys.__stderr__)
 
 
 def budget(deadline: str | None, config: Config) -> float:
@@ -75,7 +74,7 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         if run.context:
             actions.apply_context(run.context)
         context = Context(run.context) if action.takes_context else None
-        return 200, write_result(await action.call_async(run.value, context))
+        return 200, write_result(await cast("Awaitable[object]", action.call(run.value, context)))
     except BaseException as error:  # the wall between user code and us
         return _failure(error, profile)
     finally:
@@ -85,24 +84,13 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
 def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     if isinstance(error, BadResult):
         if error.__cause__ is not None:
-            _print(error.__cause__)
+            actions.print_error(error.__cause__)
         return error.status, error_body(str(error))
     if isinstance(error, SystemExit):
-        status, text = answer_for(profile, Cause.EXITED, f"called sys.exit({error.code!r})")
+        status, text = answer_for(profile, Cause.EXITED, f"sys.exit({error.code!r})")
         return status, error_body(text)
-    _print(error)
+    actions.print_error(error)
     return 200, exception_body(error)
-
-
-def _print(error: BaseException) -> None:
-    """
-    Print a traceback of the user's frames.
-    """
-    try:
-        error.__traceback__ = actions.user_frames(error.__traceback__)
-        traceback.print_exception(error)
-    except Exception:  # a broken stderr or __str__ is the action's own doing
-        pass
 
 
 def flush() -> None:

@@ -30,7 +30,7 @@ WORKERS = 512
 _HEADER = 64
 _SLOT = struct.Struct("<II")  # recalls, claim
 _ROW_SIZE = 64
-_ROW = struct.Struct("<ddQQQQB")  # since, budget, sent, answer, spill, spilled, buffered
+_ROW = struct.Struct("<ddQQQQ?")  # since, budget, sent, answer, spill, spilled, buffered
 _HANDLING = struct.Struct("<ddQQ")
 _WORD = struct.Struct("<I")
 _SPILL = struct.Struct("<QQ")
@@ -173,15 +173,14 @@ class Ledger:
         """
         Begin a connection: idle, nothing sent, nothing spilled.
         """
-        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0)
+        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, False)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
         """
         The details of connection ``number``.
         """
-        *values, buffered = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
-        return Row(*values, buffered=bool(buffered))
+        return Row(*_ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE))
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
         """

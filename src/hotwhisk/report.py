@@ -33,7 +33,7 @@ class Report:
         """
         supervisor = self._supervisor
         succession = supervisor.succession
-        charge, custody = succession.charge, succession.custody
+        charge, custody = succession.charge, supervisor.assignment.custody
         workers = [
             {
                 "pid": supervisor.crew.processes[slot].pid,
@@ -41,7 +41,7 @@ class Report:
                 "state": str(worker.state),
                 "connections": custody.load(slot),
             }
-            for slot, worker in succession.workers.items()
+            for slot, worker in succession.roster.workers.items()
         ]
         return {
             "version": 1,

@@ -49,12 +49,12 @@ class Rounds:
         for key, age in ages.items():
             kind, number = key  # type: ignore[misc]
             CHECKS[kind](self, number, age)
-        succession = self._supervisor.succession
+        succession, assignment = self._supervisor.succession, self._supervisor.assignment
         succession.retry(now)
-        succession.leave_to_desk()
+        assignment.leave_to_desk()
         if self.stopping_since is not None:
             self._hasten(now - self.stopping_since)
-        self._quiet = 0 if keys or succession.custody.waiting else self._quiet + 1
+        self._quiet = 0 if keys or assignment.custody.waiting else self._quiet + 1
         if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
             self._supervisor.ledger.ticking = False
             self._ages.rest()
@@ -70,18 +70,18 @@ class Rounds:
             for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
             for number in ledger.in_phase(phase)
         ]
-        for slot, worker in self._supervisor.succession.workers.items():
+        for slot, worker in self._supervisor.succession.roster.workers.items():
             if worker.state in (State.LOADING, State.RETIRED, State.DOOMED):
                 found.append(((worker.state, slot), crew.processes[slot].started))
         return found
 
     def _handling(self, number: int, age: float) -> None:
         succession = self._supervisor.succession
-        slot = succession.custody.holder(number)
+        slot = self._supervisor.assignment.custody.holder(number)
         if slot is None:
             return
         row = self._supervisor.ledger.row(number)
-        worker = succession.workers[slot]
+        worker = succession.roster[slot]
         if age > row.budget:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
         elif not worker.overlap and age > STUCK_AFTER:
@@ -114,7 +114,7 @@ class Rounds:
             self._supervisor.succession.overdue(slot, f"{limit:g} s")
 
     def _retired(self, slot: int, age: float) -> None:
-        custody = self._supervisor.succession.custody
+        custody = self._supervisor.assignment.custody
         if age > LEAVE_LIMIT and not custody.load(slot):
             self._supervisor.crew.kill(slot)
 
@@ -128,14 +128,14 @@ class Rounds:
         The server leaves: what must not be waited for any longer.
         """
         supervisor = self._supervisor
-        ledger, custody = supervisor.ledger, supervisor.succession.custody
+        ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
             for number in ledger.in_phase(Phase.IDLE):
                 supervisor.shut(number)
         if age > supervisor.config.drain_timeout:
             for number in [*ledger.in_phase(Phase.WAITING), *ledger.in_phase(Phase.LENT)]:
                 supervisor.shut(number)
-            for slot in list(supervisor.succession.workers):
+            for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
 

@@ -179,13 +179,14 @@ class Service:
             question.answer({"version": 1, "error": "there is no version before this one"})
 
     def _replied(self, reply: Reply) -> None:
-        if isinstance(reply.asker, Question):
-            reply.asker.replied(reply)
+        number = self.supervisor.succession.charge.number
+        if isinstance(reply.candidate.asker, Question):
+            reply.candidate.asker.replied(reply, self.supervisor.succession.charge.number)
         if reply.status == 200:
             name = self.config.file or self.config.module
-            self._announce(f"{name} is generation {reply.generation}")
-            self._notify(*notify.ready(f"generation {reply.generation} in charge"))
-        elif reply.asker is None:
+            self._announce(f"{name} is generation {number}")
+            self._notify(*notify.ready(f"generation {number} in charge"))
+        elif reply.candidate.asker is None:
             self.tell(reply.text)
             self._announce("no action yet; mend the file, then: hotwhisk replace FILE")
 

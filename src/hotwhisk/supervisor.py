@@ -22,11 +22,11 @@ from hotwhisk.contract import Cause, Profile, answer_for
 from hotwhisk.crew import Crew, Process
 from hotwhisk.debts import debt
 from hotwhisk.effects import (
-    AnswerFor, Artifact, Debt, Discard, Drain, Effect, Fork, HandOver, Kill, LoadInto,
+    AnswerFor, Artifact, Candidate, Debt, Discard, Drain, Effect, Fork, HandOver, Kill, LoadInto,
     Release, Reply, Shut, TakeBack, Tell,
 )  # fmt: skip
-from hotwhisk.ledger import MOVABLE, Ledger, Phase
-from hotwhisk.succession import Candidate, Policy, Succession
+from hotwhisk.ledger import MOVABLE, WORKERS, Ledger, Phase
+from hotwhisk.succession import Policy, Succession
 
 if TYPE_CHECKING:
     import _socket
@@ -91,7 +91,8 @@ class Supervisor:
         policy = Policy(
             config.workers, config.crash_count, config.crash_window, self.profile
         )
-        self.succession = Succession(policy, slots=512)
+        self.succession = Succession(policy, slots=WORKERS)
+        self.assignment = self.succession.assignment
         self.watch(listener.fileno(), self._accept)
 
     # -- waiting ----------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Supervisor:
     def _accept(self) -> None:
         assert self._listener is not None
         self.sweep()
-        numbers = []
+        numbers: list[int] = []
         while self._free and len(numbers) < ACCEPTED_AT_ONCE:
             try:
                 # The private method is the one that makes no object; socket.accept uses it too.
@@ -148,7 +149,7 @@ class Supervisor:
             self.sockets[number] = descriptor
             self.ledger.open(number)
             numbers.append(number)
-        self.succession.accepted(numbers)
+        self.assignment.accepted(numbers)
         if not self._free:
             self.unwatch(self._listener.fileno())
             self.ledger.attentive = True
@@ -173,7 +174,7 @@ class Supervisor:
         """
         closed = self.ledger.in_phase(Phase.CLOSED)
         for number in closed:
-            self.succession.closed(number)
+            self.assignment.closed(number)
             os.close(self.sockets.pop(number))
             self.ledger.set_phase(number, Phase.FREE)
             self._free.append(number)
@@ -219,7 +220,7 @@ class Supervisor:
         claimed = self.ledger.claimed(process.slot)
         debts = [
             (number, debt(self.ledger, number, self.sockets[number], claimed=number == claimed))
-            for number in self.succession.custody.held(process.slot)
+            for number in self.assignment.custody.held(process.slot)
         ]
         for number, owed in debts:
             if owed is Debt.NOTHING and self.ledger.phase(number) is Phase.ANSWERING:
@@ -260,7 +261,7 @@ class Supervisor:
         self.succession.released(process.slot, moved, recalled=message.recalled)
 
     def _movable(self, slot: int, numbers: list[int]) -> list[tuple[int, bool]]:
-        held = self.succession.custody.held(slot)
+        held = self.assignment.custody.held(slot)
         return [
             (number, phase is Phase.PARKED)
             for number in numbers
@@ -349,8 +350,8 @@ class Supervisor:
             return  # without it the claim proves nothing: wait for Released
         self.system.barrier()
         claimed = self.ledger.claimed(process.slot)
-        held = [each for each in self.succession.custody.held(process.slot) if each != claimed]
-        self.succession.taken(process.slot, self._movable(process.slot, held))
+        held = [each for each in self.assignment.custody.held(process.slot) if each != claimed]
+        self.assignment.taken(process.slot, self._movable(process.slot, held))
 
     def _kill(self, effect: Kill) -> None:
         self.crew.kill(effect.worker)
@@ -372,31 +373,33 @@ class Supervisor:
         self.ledger.set_phase(effect.number, Phase.CLOSED)
 
     def _reply(self, effect: Reply) -> None:
-        if effect.number is None:
+        number = effect.candidate.number
+        if number is None:
             self.replied(effect)
-            return
-        if effect.number not in self.sockets:
-            return
-        ok = effect.status == 200
-        body = contract.INIT_DONE if ok else contract.error_body(effect.text)
-        header = b"Hotwhisk-Generation: %d %s\r\n" % (
-            self.succession.charge.number,
-            self.succession.charge.digest.encode(),
-        )
-        answer = http1.response_head(effect.status, len(body), header) + body
-        row = self.ledger.row(effect.number)
-        with socket.socket(fileno=self.sockets[effect.number]) as connection:
+        elif number in self.sockets:
+            ok = effect.status == 200
+            self._write(
+                number, effect.status, contract.INIT_DONE if ok else contract.error_body(effect.text)
+            )
+
+    def _write(self, number: int, status: int, body: bytes) -> None:
+        """
+        Answer on a connection that no worker holds.
+        """
+        charge, row = self.succession.charge, self.ledger.row(number)
+        header = b"Hotwhisk-Generation: %d %s\r\n" % (charge.number, charge.digest.encode())
+        answer = http1.response_head(status, len(body), header) + body
+        with socket.socket(fileno=self.sockets[number]) as connection:
             try:
                 connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             except OSError:
                 pass  # the client is gone: whoever gets the connection finds out
             connection.detach()
-        self.ledger.answering(effect.number, row.sent + row.answer, len(answer))
-        spilled = bool(self.ledger.row(effect.number).spill)
-        self.ledger.set_phase(effect.number, Phase.WAITING if spilled else Phase.IDLE)
+        self.ledger.answering(number, row.sent + row.answer, len(answer))
+        self.ledger.set_phase(number, Phase.WAITING if row.spill else Phase.IDLE)
 
     def _discard(self, effect: Discard) -> None:
-        desk = self.crew.processes[self.succession.desk]
+        desk = self.crew.processes[self.succession.roster.desk]
         desk.channel.send(messages.Discard(self.generation_folder(effect.generation)))
 
     def _release(self, effect: Release) -> None:

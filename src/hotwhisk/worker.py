@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk import invocation
@@ -93,6 +93,10 @@ class Worker:
         from hotwhisk import loading
 
         outcome = loading.load(message, descriptors, self.config)
+        if isinstance(outcome, loading.Loaded):
+            if outcome.action.is_async:
+                self._move_to_asyncio()
+            outcome = loading.make_ready(outcome.action, self._run_to_end) or outcome
         if isinstance(outcome, Failed):
             self.channel.send(outcome)
             return
@@ -102,9 +106,12 @@ class Worker:
             outcome.digest.encode(),
         )
         overlap = self.action.is_async and self.config.concurrency
-        if self.action.is_async:
-            self._move_to_asyncio()
         self.channel.send(Ready(outcome.digest, overlap))
+
+    def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
+        if not isinstance(self.loop, AsyncioLoop):
+            self._move_to_asyncio()
+        self.loop.asyncio.run_until_complete(coroutine)
 
     def _move_to_asyncio(self) -> None:
         import asyncio

@@ -23,7 +23,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     generation = answer.get("generation")
     if isinstance(generation, dict):
         shown = show_generation(generation.get("number"), generation.get("digest"))
-        print(f"rolled back: {shown}")
     else:
-        print("rolled back")
+        shown = show_generation(generation, None)
+    print(f"rolled back: {shown} is in charge")
     return 0

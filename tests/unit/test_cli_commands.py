@@ -1,0 +1,290 @@
+"""
+The commands against a server of a few lines, which answers one request as it is told.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import socket
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from hotwhisk import __version__
+from hotwhisk.cli import COMMANDS, main
+from hotwhisk.cli.files import read_code, zip_folder
+from hotwhisk.errors import UsageError
+
+GENERATION = {"Hotwhisk-Generation": "8 sha256:" + "ab12" * 16}
+
+
+class OneAnswer(HTTPServer):
+    status = 200
+    body = b'{"ok":true}\n'
+    headers: dict[str, str] = GENERATION
+    path = ""
+    got: dict[str, object]
+    authorization: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: OneAnswer
+
+    def do_POST(self) -> None:
+        self.server.path = self.path
+        self.server.authorization = self.headers["Authorization"]
+        self.server.got = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[OneAnswer]:
+    with OneAnswer(("127.0.0.1", 0), Handler) as one:
+        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield one
+        one.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    path = tmp_path / "hello.py"
+    path.write_text("def main(args):\n    return args\n")
+    return path
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*argv: str, environ: dict[str, str] | None = None) -> tuple[int, str, str]:
+        code = main(argv, {} if environ is None else environ)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_the_first_screen_names_every_command(run: Run) -> None:
+    for argv in ((), ("--help",), ("help",)):
+        code, out, _ = run(*argv)
+        assert code == 0
+        assert all(f"  {command}" in out for command in COMMANDS)
+
+
+def test_the_version(run: Run) -> None:
+    assert run("--version") == (0, f"hotwhisk {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["sevre"], "unknown command sevre; did you mean serve?"),
+        (["xyzzy"], "unknown command xyzzy; hotwhisk --help lists the commands"),
+        (["--versoin"], "unknown option --versoin; did you mean --version?"),
+        (["serve", "--prot", "1"], "unknown option --prot; did you mean --port?"),
+        (["replace", "--mian", "x", "f"], "unknown option --mian; did you mean --main?"),
+        (["replace"], "see hotwhisk replace --help"),
+        (["replace", "no-such.py"], "there is no no-such.py"),
+        (["invoke", "-p", "key"], "expected 2 arguments"),
+        (["invoke", "--url", "localhost:8080"], "expected a URL such as"),
+        (["invoke", "--url", "http://h:99999"], "expected a URL such as"),
+        (["status", "--port", "x"], "--port: expected a port"),
+        (["invoke", "--token-file", "no-such"], "--token-file no-such: No such file"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_says_what_was_meant(
+    run: Run, argv: list[str], says: str
+) -> None:
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("hotwhisk: ")
+    assert says in err
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "serve"])
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"], {})
+    assert left.value.code == 0
+    assert f"usage: hotwhisk {command} " in capsys.readouterr().out
+
+
+def test_replace_tells_the_generation(run: Run, server: OneAnswer, hello: Path) -> None:
+    code, out, err = run("replace", str(hello), "--url", server.url, "-e", "A=b=c", "--main", "go")
+    assert (code, err) == (0, "")
+    assert out.startswith("replaced: generation 8 (sha256:ab12ab12ab12…) in ")
+    assert server.path == "/init"
+    assert server.got == {
+        "value": {
+            "name": "hello",
+            "main": "go",
+            "code": hello.read_text(),
+            "binary": False,
+            "env": {"A": "b=c"},
+        }
+    }
+
+
+def test_replace_tells_why_not_and_that_nothing_changed(
+    run: Run, server: OneAnswer, hello: Path
+) -> None:
+    server.status, server.body = 502, b'{"error":"line 1: no"}'
+    code, out, err = run("replace", str(hello), "--url", server.url)
+    assert (code, out) == (1, "")
+    assert err == "hotwhisk: not replaced: line 1: no\nthe version in charge goes on\n"
+
+
+def test_replace_sends_the_token(run: Run, server: OneAnswer, hello: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    assert run("replace", str(hello), "--url", server.url, "--token-file", str(token))[0] == 0
+    assert server.authorization == "Bearer secret"
+    environ = {"HOTWHISK_TOKEN_FILE": str(token), "HOTWHISK_URL": server.url}
+    server.authorization, server.status = None, 401
+    code, _, err = run("replace", str(hello), environ=environ)
+    assert code == 1
+    assert server.authorization == "Bearer secret"
+    assert "give its token with --token-file FILE" in err
+
+
+def test_replace_wants_key_and_value(run: Run, hello: Path) -> None:
+    assert "-e: expected KEY=VALUE" in run("replace", str(hello), "-e", "A")[2]
+
+
+def test_a_near_file_name_is_proposed(run: Run, hello: Path) -> None:
+    wrong = hello.with_name("helo.py")
+    assert f"did you mean {hello}?" in run("replace", str(wrong))[2]
+
+
+def test_invoke_prints_the_body_as_it_is(run: Run, server: OneAnswer) -> None:
+    server.body = b'{"b":1, "a":"\xc3\xbc"}\n'
+    code, out, err = run("invoke", "-p", "name", "Ada", "--url", server.url)
+    assert (code, out) == (0, server.body.decode())
+    assert err.startswith("generation 8 (sha256:ab12ab12ab12…) · ")
+    assert err.endswith(f" · {server.url}/run\n")
+    assert server.got == {"value": {"name": "Ada"}}
+
+
+def test_parameters_are_json_where_they_can_be_and_later_ones_win(
+    run: Run, server: OneAnswer, tmp_path: Path
+) -> None:
+    (tmp_path / "p.json").write_text('{"n": 1, "deep": [1]}')
+    pairs = "n 0|s 007|list [1]|t true|nan NaN|big 1e999|neg -3".split("|")
+    first = [word for pair in pairs for word in ("-p", *pair.split())]
+    file = str(tmp_path / "p.json")
+    run("invoke", *first, "-P", file, "-p", "t", "x", "--url", server.url)
+    assert server.got["value"] == {
+        "n": 1,
+        "s": "007",
+        "list": [1],
+        "t": "x",
+        "nan": "NaN",
+        "big": "1e999",
+        "neg": -3,
+        "deep": [1],
+    }
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": NaN}'])
+def test_a_parameter_file_is_an_object(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "p.json").write_text(content)
+    code, _, err = run("invoke", "-P", str(tmp_path / "p.json"))
+    assert code == 2
+    assert "expected a JSON object" in err
+
+
+def test_invoke_of_a_failing_action_ends_with_1(run: Run, server: OneAnswer) -> None:
+    server.status, server.body = 502, b'{"error":{"why":"x"}}'
+    code, out, err = run("invoke", "--url", server.url)
+    assert (code, out) == (1, '{"error":{"why":"x"}}')
+    assert err.startswith("status 502 · generation 8")
+    assert 'error: {\n  "why": "x"\n}' in err
+
+
+def test_where_nothing_listens_the_command_to_start_one_is_given(run: Run) -> None:
+    with socket.socket() as reserved:  # bound, not listening: refused, and nobody else's
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        code, _, err = run("invoke", "--url", url)
+    assert code == 1
+    assert err == f"hotwhisk: nothing listens on {url}; start one with: hotwhisk serve FILE\n"
+
+
+def test_a_server_that_hangs_up_is_told(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        code, _, err = run("invoke", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert code == 1
+    assert "closed the connection without an answer" in err
+
+
+def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hotwhisk.cli._dispatch", interrupted)
+    assert run("status") == (130, "", "")
+
+
+def test_a_folder_is_zipped_the_same_way_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "action"
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "__pycache__" / "x.pyc").write_text("")
+    (folder / "__main__.py").write_text("def main(args): return args")
+    (folder / "tool.sh").write_text("#!/bin/sh")
+    (folder / "tool.sh").chmod(0o755)
+    os.symlink("tool.sh", folder / "link")
+    first = zip_folder(folder)
+    os.utime(folder / "__main__.py", (1, 1))
+    assert zip_folder(folder) == first
+    with zipfile.ZipFile(io.BytesIO(first)) as archive:
+        assert archive.namelist() == ["__main__.py", "link", "tool.sh"]
+        assert archive.getinfo("tool.sh").external_attr >> 16 == 0o100755
+        assert archive.getinfo("link").external_attr >> 16 == 0o120777
+    assert read_code(str(folder)) == (base64.b64encode(first).decode(), True)
+
+
+def test_a_folder_without_an_entry_or_with_a_dangling_link_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no __main__\.py"):
+        zip_folder(tmp_path)
+    (tmp_path / "__main__.py").write_text("")
+    os.symlink("nowhere/at/all", tmp_path / "link")
+    os.symlink("/", tmp_path / "away")
+    with pytest.raises(UsageError, match="is a link that leads out"):
+        zip_folder(tmp_path)
+
+
+def test_what_is_neither_text_nor_an_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="neither text in UTF-8 nor an archive"):
+        read_code(str(tmp_path / "x"))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.cli import main
+from hotwhisk.cli.status import render
+
+STATUS = {
+    "version": 1,
+    "pid": 4711,
+    "profile": "plain",
+    "port": 8080,
+    "uptime": 200.0,
+    "generation": {
+        "number": 7,
+        "digest": "ab12" * 16,
+        "since": 1000.0,
+        "workers": [
+            {"pid": 5, "state": "idle", "connections": 3, "answered": 1200},
+            {"pid": 66666, "state": "handling", "connections": 0, "answered": 1, "new": 1},
+        ],
+    },
+    "previous": {"number": 6, "digest": "cd34" * 16},
+    "connections": 3,
+    "parked": 0,
+    "replacements": 7,
+    "rollbacks": 0,
+    "answered_for_the_dead": 1,
+    "deaths": [{"pid": 9, "generation": 6, "how": "signal 9", "during": "a request", "at": 1.0}],
+    "inits": [
+        {"generation": 7, "ms": 3.14, "ok": True, "error": None},
+        {"generation": 8, "ms": 9.0, "ok": False, "error": "SyntaxError:\nline 1"},
+    ],
+    "unknown": "tolerated",
+}
+
+
+class Peer:
+    reply: object = STATUS
+    asked: object = None
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Peer]:
+    peer = Peer()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "8080.sock"))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile() as lines:
+                peer.asked = json.loads(lines.readline() or "null")
+                connection.sendall(json.dumps(peer.reply).encode() + b"\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield peer
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(tmp_path / "8080.sock"))
+            last.shutdown(socket.SHUT_WR)
+            thread.join()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    def run(*argv: str) -> tuple[int, str, str]:
+        code = main(argv, {"HOTWHISK_RUN_DIR": str(tmp_path)})
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_status_as_json_is_all_of_the_reply(run: Run, peer: Peer) -> None:
+    code, out, err = run("status", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == STATUS
+    assert peer.asked == {"version": 1, "ask": "status"}
+
+
+def test_status_for_people() -> None:
+    shown = render(STATUS, 1060.0).splitlines()
+    assert shown == [
+        "port 8080 · plain profile · pid 4711 · up 3 min",
+        "generation 7 (sha256:ab12ab12ab12…) in charge for 60.0 s",
+        "generation 6 (sha256:cd34cd34cd34…) before it; hotwhisk rollback puts it in charge again",
+        "",
+        "  pid    state     connections  answered",
+        "  5      idle      3            1200",
+        "  66666  handling  0            1",
+        "",
+        "3 connections · 0 parked · 7 replacements · 0 rollbacks · 1 answered for the dead",
+        "",
+        "deaths",
+        shown[11],
+        "",
+        "inits",
+        "  generation 7  3.1 ms  in charge",
+        "  generation 8  9.0 ms  refused: SyntaxError: line 1",
+    ]
+    assert shown[11].endswith("pid 9  generation 6  signal 9 during a request")
+
+
+def test_status_of_another_version_is_shown_as_far_as_it_is_known() -> None:
+    assert "generation -" in render({}, 0.0)
+    assert "-" in render({"generation": 7, "deaths": [{}], "inits": [{}], "uptime": "x"}, 0.0)
+
+
+def test_rollback(run: Run, peer: Peer) -> None:
+    peer.reply = {"version": 1, "ok": True, "generation": 9}
+    assert run("rollback") == (0, "rolled back: generation 9 is in charge\n", "")
+    assert peer.asked == {"version": 1, "ask": "rollback"}
+
+
+def test_a_refusal_is_told(run: Run, peer: Peer) -> None:
+    peer.reply = {"version": 1, "ok": False, "error": "there is no version before this one"}
+    assert run("rollback") == (1, "", "hotwhisk: there is no version before this one\n")
+
+
+def test_another_version_of_the_protocol_is_refused(run: Run, peer: Peer) -> None:
+    peer.reply = {"version": 2}
+    code, _, err = run("status")
+    assert code == 1
+    assert "speaks version 2" in err
+
+
+def test_without_a_server_the_others_are_named(run: Run, peer: Peer) -> None:
+    code, _, err = run("status", "--port", "9999")
+    assert code == 1
+    assert "no server of yours on port 9999" in err
+    assert "there is one on port 8080: give --port" in err
+
+
+def test_without_any_server(run: Run) -> None:
+    code, _, err = run("status")
+    assert code == 1
+    assert "no server of yours on port 8080" in err
