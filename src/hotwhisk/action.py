@@ -19,12 +19,14 @@ import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TYPE_CHECKING
 
-from hotwhisk.artifact import Unpacked
 from hotwhisk.entry import enters_by_start
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.house import apply_context, move_in, set_environment
+
+if TYPE_CHECKING:
+    from hotwhisk.artifact import Unpacked
 
 __all__ = [
     "Action", "apply_context", "hand_over", "load", "load_file", "print_error",
@@ -128,7 +130,7 @@ def print_error(error: BaseException) -> None:
         frame = None
     try:
         traceback.print_exception(type(error), error, frame, file=sys.stderr)
-    except Exception:  # an exception, or a stream, of the user's that cannot be printed
+    except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
         sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
 
 
@@ -150,7 +152,7 @@ def _load(folder: Path, entry: Path, main: str) -> Action:
     module = _new_module("__main__" if by_start else MODULE, entry)
     handler = _run(module, code)
     if handler is None:
-        handler = _find(module, main, entry, by_start)
+        handler = _find(module, main, entry, by_start=by_start)
     if not callable(handler):
         raise LoadFailed(f"the handler {main!r} is {type(handler).__name__}; expected a function")
     return Action(handler, _find_ready(module))
@@ -197,7 +199,7 @@ def _run(module: types.ModuleType, code: types.CodeType) -> Handler | None:
     """
     _Capture.open, _Capture.handler = True, None
     try:
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     except _HandedOver:
         pass
     except SystemExit as error:
@@ -205,7 +207,7 @@ def _run(module: types.ModuleType, code: types.CodeType) -> Handler | None:
             "Command exited abruptly during initialization. "
             f"The code called sys.exit({error.code!r}) while it was loaded"
         ) from None
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the wall
         print_error(error)
         raise LoadFailed(
             f"the code raised {type(error).__name__} while it was loaded: {_text_of(error)}"
@@ -215,7 +217,7 @@ def _run(module: types.ModuleType, code: types.CodeType) -> Handler | None:
     return _Capture.handler
 
 
-def _find(module: types.ModuleType, main: str, entry: Path, by_start: bool) -> Handler:
+def _find(module: types.ModuleType, main: str, entry: Path, *, by_start: bool) -> Handler:
     """
     The handler by name.
     """
@@ -289,5 +291,5 @@ def _text_of(error: BaseException) -> str:
     """
     try:
         return str(error)
-    except Exception:  # the user's code
+    except Exception:  # noqa: BLE001 - the user's code
         return "(no text)"

@@ -23,7 +23,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final, cast
 
 from hotwhisk.errors import BuildFailed
 
@@ -175,7 +175,9 @@ def unpack_tar(content: bytes, folder: Path) -> None:
     writer = Writer(folder, len(content))
     with (
         gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
-        tarfile.open(fileobj=_Bounded(plain, writer.most_bytes * 2), mode="r|") as archive,
+        tarfile.open(
+            fileobj=cast("Any", _Bounded(plain, writer.most_bytes * 2)), mode="r|"
+        ) as archive,
     ):
         for info in archive:
             if info.isdir():
@@ -198,7 +200,7 @@ class _Bounded(io.RawIOBase):
     small gzip can hold a huge one.
     """
 
-    def __init__(self, stream: IO[bytes], limit: int) -> None:
+    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
         self.stream = stream
         self.left = limit
 

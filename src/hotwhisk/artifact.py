@@ -19,12 +19,14 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 from hotwhisk import archive
-from hotwhisk.contract import InitRequest
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+
+if TYPE_CHECKING:
+    from hotwhisk.contract import InitRequest
+    from pathlib import Path
 
 MOST_CODE: Final = 48 << 20
 """Bytes of code after decoding; the platform's own limit for an action is 48 MB."""

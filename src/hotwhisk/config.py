@@ -229,7 +229,8 @@ def _shown(value: object) -> str:
 
 def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     own = () if host in _WILDCARDS or is_loopback(host) else (host,)
-    return tuple(dict.fromkeys(name.lower() for name in (*allowed, *own)))
+    names = (f"[{name}]" if ":" in name and name[0] != "[" else name for name in (*allowed, *own))
+    return tuple(dict.fromkeys(name.lower() for name in names))
 
 
 def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, object]:

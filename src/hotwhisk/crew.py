@@ -18,6 +18,7 @@ from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
 from hotwhisk.system import TAG_VARIABLE, Ending, System
+from hotwhisk.worker import Worker
 
 OWN_DESCRIPTORS = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
@@ -111,8 +112,6 @@ class Crew:
         self._system.reap_strangers(each.pid for each in self.processes.values())
 
     def _become_worker(self, slot: int, end: socket.socket) -> NoReturn:
-        from hotwhisk.worker import Worker
-
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hotwhisk.contract import Cause
+from hotwhisk.record import Record
 
 
 class Artifact:
@@ -55,8 +56,7 @@ class Debt(Enum):
     """An answer that is half sent, or a connection that was being closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Record):
     """
     Start a blank worker.
     """
@@ -64,8 +64,7 @@ class Fork:
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class LoadInto:
+class LoadInto(Record):
     """
     Make a blank worker one of ``generation``.
     """
@@ -75,8 +74,7 @@ class LoadInto:
     artifact: Artifact
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(Record):
     """
     Give connections to a worker; ``duty`` as in `messages.Hand`.
     """
@@ -86,8 +84,7 @@ class HandOver:
     duty: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeBack:
+class TakeBack(Record):
     """
     Take every connection of a worker that it does not touch, and report them as taken.
     """
@@ -96,8 +93,7 @@ class TakeBack:
     leave: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Record):
     """
     Kill a worker.
     """
@@ -105,8 +101,7 @@ class Kill:
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFor:
+class AnswerFor(Record):
     """
     Have ``worker``, a desk, answer a connection for the dead.
     """
@@ -117,8 +112,7 @@ class AnswerFor:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shut:
+class Shut(Record):
     """
     End a connection that can get no more answer.
     """
@@ -126,8 +120,7 @@ class Shut:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Record):
     """
     Tell whoever asked for a replacement how it ended: ``status`` 200, or an error and its text.
     """
@@ -137,8 +130,7 @@ class Reply:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(Record):
     """
     Nothing serves ``generation`` any more: its folder can go.
     """
@@ -146,8 +138,7 @@ class Discard:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Record):
     """
     An artifact that no roll-back will want.
     """
@@ -155,8 +146,7 @@ class Release:
     artifact: Artifact
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(Record):
     """
     Tell a worker that the server leaves.
     """
@@ -164,8 +154,7 @@ class Drain:
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Record):
     """
     One line for whoever watches the server.
     """

@@ -10,7 +10,10 @@ trying the one and then the other will not do.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def enters_by_start(tree: ast.Module, main: str) -> bool:

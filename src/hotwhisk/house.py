@@ -18,11 +18,13 @@ import os
 import site
 import sys
 import types
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TYPE_CHECKING
 
 from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 STAYS: Final = frozenset(sys.builtin_module_names) | {
     "__main__", "_abc", "_codecs", "_collections_abc", "_frozen_importlib",
@@ -118,7 +120,7 @@ def _activate(virtualenv: Path) -> Iterable[Path]:
         script = virtualenv / name
         if script.is_file():
             code = compile(script.read_bytes(), str(script), "exec")
-            exec(code, {"__file__": str(script), "__name__": "activate_this"})
+            exec(code, {"__file__": str(script), "__name__": "activate_this"})  # noqa: S102 - as its own documentation says
             return [Path(path) for path in sys.path if path not in before and os.path.isdir(path)]
     mine = virtualenv / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     folders = [mine] if mine.is_dir() else sorted(virtualenv.glob("lib/python*/site-packages"))

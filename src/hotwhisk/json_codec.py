@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,8 @@ WORTH_WHILE: Final = 8 * 1024
 MOST_NODES: Final = 64
 """A value with more nodes than this is left to the standard library."""
 
+_STRINGS: Final = frozenset({str})
+_CONSTANTS: Final = frozenset({bool, type(None)})
 _BITS_64: Final = range(-(2**63), 2**64)
 
 _scan: Final = json.JSONDecoder().scan_once
@@ -92,19 +94,16 @@ def loads(data: bytes | memoryview) -> object:
     if len(data) < 2 or data[0] != 0x7B or data[1] == 0:
         return json.loads(bytes(data))  # perhaps UTF-16, UTF-32 or a byte order mark
     text = str(data, "utf-8", "surrogatepass")
-    try:
-        value, end = _scan(text, 0)
-    except StopIteration:
-        end = -1
-    return value if end == len(text) else json.loads(text)
+    value, end = _scan(text, 0)
+    return value if end == len(text) else json.loads(text)  # spaces follow, or an error
 
 
 def dumps(value: object) -> bytes:
-    """
+    r"""
     Write compact JSON in UTF-8, as ``json.dumps`` does with ``ensure_ascii=False``.
 
     NaN and the infinities are refused with ``ValueError``; what has no JSON form, with
-    ``TypeError``. A lone surrogate has no UTF-8 form and is written as its ``\\u`` escape,
+    ``TypeError``. A lone surrogate has no UTF-8 form and is written as its ``\u`` escape,
     which is what ``backslashreplace`` makes of it: it can stand inside a string only.
     """
     if _faster:
@@ -123,30 +122,20 @@ def _text_and_integers(value: object) -> int | None:
     None if it has others, or too many nodes.
     """
     length = 0
-    nodes = 0
-    waiting = [value]
-    while waiting:
-        nodes += 1
+    waiting: list[Any] = [value]
+    for _ in range(MOST_NODES):
         node = waiting.pop()
         kind = type(node)
         if kind is str:
-            length += len(node)  # type: ignore[arg-type]
-        elif kind is dict:
-            if nodes + len(node) > MOST_NODES:  # type: ignore[arg-type]
+            length += len(node)
+        elif kind is dict or kind is list:
+            if len(node) > MOST_NODES or (
+                kind is dict and not _STRINGS.issuperset(map(type, node))
+            ):
                 return None
-            for key, member in node.items():  # type: ignore[attr-defined]
-                if type(key) is not str:
-                    return None
-                waiting.append(member)
-        elif kind is list:
-            if nodes + len(node) > MOST_NODES:  # type: ignore[arg-type]
-                return None
-            waiting += node  # type: ignore[operator]
-        elif kind is int:
-            if node not in _BITS_64:
-                return None
-        elif kind is not bool and node is not None:
+            waiting += node.values() if kind is dict else node
+        elif kind not in _CONSTANTS and (kind is not int or node not in _BITS_64):
             return None
-        if nodes > MOST_NODES:
-            return None
-    return length
+        if not waiting:
+            return length
+    return None

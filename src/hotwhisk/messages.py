@@ -10,8 +10,10 @@ from this file alone. Descriptors are named in each message in the order they tr
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
 from typing import ClassVar
+
+from hotwhisk.record import Record
 
 VERSION = 1
 MAX_DESCRIPTORS = 253
@@ -21,8 +23,7 @@ HANDED_AT_ONCE = 120
 """Connections in one `Hand`; each may bring two descriptors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     """
     Any message; ``kind`` is its name on the wire.
     """
@@ -33,7 +34,6 @@ class Message:
 # -- from the supervisor to a worker ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Load(Message):
     """
     Become a worker of ``generation``. Descriptor: the body of its ``/init``, unless ``path``.
@@ -52,7 +52,6 @@ class Load(Message):
     main: str = "main"
 
 
-@dataclass(frozen=True, slots=True)
 class Hand(Message):
     """
     Serve these connections, each ``[number, spill, length]``. Descriptors: for each its socket,
@@ -63,11 +62,10 @@ class Hand(Message):
     """
 
     kind: ClassVar[str] = "hand"
-    connections: list[list[int]] = field(default_factory=list)
+    connections: Sequence[Sequence[int]] = ()
     duty: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Recall(Message):
     """
     Forget every connection that is not being handled, then say `Released`.
@@ -79,7 +77,6 @@ class Recall(Message):
     leave: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Answer(Message):
     """
     Answer connection ``number`` on behalf of a dead worker, then close. Descriptor: its socket.
@@ -95,7 +92,6 @@ class Answer(Message):
     sentinels: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Stop(Message):
     """
     The server leaves: answer what is there, close each connection after its answer.
@@ -104,7 +100,6 @@ class Stop(Message):
     kind: ClassVar[str] = "stop"
 
 
-@dataclass(frozen=True, slots=True)
 class Ping(Message):
     """
     Say `Pong`: how the supervisor finds an event loop that an action blocks.
@@ -113,7 +108,6 @@ class Ping(Message):
     kind: ClassVar[str] = "ping"
 
 
-@dataclass(frozen=True, slots=True)
 class Discard(Message):
     """
     Remove the folder of a generation that nobody serves any more.
@@ -126,7 +120,6 @@ class Discard(Message):
 # -- from a worker to the supervisor ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Ready(Message):
     """
     The action is loaded. ``overlap`` says that it takes more than one request at a time.
@@ -137,7 +130,6 @@ class Ready(Message):
     overlap: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Failed(Message):
     """
     The action could not be loaded; the HTTP status and text of the answer to its ``/init``.
@@ -148,7 +140,6 @@ class Failed(Message):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Deposit(Message):
     """
     Memory file ``spill`` holds unread bytes from now on. Descriptor: the file.
@@ -158,7 +149,6 @@ class Deposit(Message):
     spill: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Drop(Message):
     """
     Memory file ``spill`` is not needed any more.
@@ -168,7 +158,6 @@ class Drop(Message):
     spill: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Posted(Message):
     """
     Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``.
@@ -183,18 +172,16 @@ class Posted(Message):
     length: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Released(Message):
     """
     The worker has forgotten these connections; ``recalled`` if because it was told to.
     """
 
     kind: ClassVar[str] = "released"
-    connections: list[int] = field(default_factory=list)
+    connections: Sequence[int] = ()
     recalled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Busy(Message):
     """
     A run starts and the ledger says that nobody looks at the clock.
@@ -203,7 +190,6 @@ class Busy(Message):
     kind: ClassVar[str] = "busy"
 
 
-@dataclass(frozen=True, slots=True)
 class Closed(Message):
     """
     A connection was closed while the server is full or leaves, so look into the ledger now.
@@ -212,7 +198,6 @@ class Closed(Message):
     kind: ClassVar[str] = "closed"
 
 
-@dataclass(frozen=True, slots=True)
 class Pong(Message):
     """
     The answer to `Ping`.
@@ -229,9 +214,6 @@ KINDS: dict[str, type[Message]] = {
     )
 }  # fmt: skip
 
-_FIELDS = {kind: frozenset(each.name for each in fields(cls)) for kind, cls in KINDS.items()}
-
-
 class UnknownMessage(ValueError):
     """
     A packet of another version or kind: the two ends are not of one installation.
@@ -242,8 +224,7 @@ def encode(message: Message) -> bytes:
     """
     A message as the bytes of its packet.
     """
-    values = {name: getattr(message, name) for name in _FIELDS[message.kind]}
-    return json.dumps([VERSION, message.kind, values], separators=(",", ":")).encode()
+    return json.dumps([VERSION, message.kind, vars(message)], separators=(",", ":")).encode()
 
 
 def decode(packet: bytes) -> Message:
@@ -255,7 +236,7 @@ def decode(packet: bytes) -> Message:
     """
     try:
         version, kind, values = json.loads(packet)
-        known = _FIELDS[kind]
+        known = KINDS[kind].fields
     except (ValueError, KeyError, TypeError) as error:
         raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:

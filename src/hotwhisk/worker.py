@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk import invocation
+from hotwhisk import invocation, loading
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.connection import Connection, Gone
 from hotwhisk.contract import Cause, Profile, RunRequest, answer_for, error_body, read_run
@@ -90,8 +90,6 @@ class Worker:
             self.loop.watch(self.channel.fileno(), self.obey)
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
-        from hotwhisk import loading
-
         outcome = loading.load(message, descriptors, self.config)
         if isinstance(outcome, loading.Loaded):
             if outcome.action.is_async:

@@ -9,7 +9,7 @@ def main(event):
     return {"version": %d, "token": event.get("token")}
 """
 
-_PUPPET = '''\
+_PUPPET = """\
 import os
 import signal
 import socket
@@ -107,7 +107,7 @@ def main(event):
     if "text" in event:
         answer["length"] = len(event["text"])
     return answer
-'''
+"""
 
 
 def version_source(number: int) -> str:

@@ -8,16 +8,11 @@ from __future__ import annotations
 import socket
 import time
 from types import TracebackType
+from typing import Self
 
-from .wire import Response, ResponseReader, init_request, run_request
+from .wire import ClientError, Response, ResponseReader, init_request, run_request
 
 Address = tuple[str, int]
-
-
-class ClientError(Exception):
-    """
-    A request did not get an answer; the subclass says how.
-    """
 
 
 class Refused(ClientError):
@@ -51,10 +46,12 @@ class Connection:
         address: Address,
         *,
         timeout: float = 10.0,
+        run_path: str = "/run",
         segment: int | None = None,
         receive_buffer: int | None = None,
     ) -> None:
         self.timeout = timeout
+        self.run_path = run_path
         self.reader = ResponseReader()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self.socket.settimeout(timeout)
@@ -70,7 +67,7 @@ class Connection:
             raise Refused(str(error)) from error
         self.local_port: int = self.socket.getsockname()[1]
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -109,7 +106,7 @@ class Connection:
         """
         Send one POST /run and do not wait.
         """
-        self.send(run_request(value, **keys))
+        self.send(run_request(value, path=self.run_path, **keys))
 
     def receive(self, deadline: float, most: int = 65536) -> bytes:
         """
@@ -137,6 +134,22 @@ class Connection:
                 raise Lost(f"end of stream with {self.reader.pending} bytes of an answer")
             self.reader.feed(data)
         return response
+
+    def read_interim(self, timeout: float | None = None) -> int:
+        """
+        Wait for an interim answer (such as 100) and return its status.
+        """
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while not self.reader.interim:
+            if (response := self.reader.next()) is not None:
+                raise Lost(f"a final answer instead: {response.status}")
+            if self.reader.interim:
+                break
+            data = self.receive(deadline)
+            if not data:
+                raise Lost("end of stream instead of an interim answer")
+            self.reader.feed(data)
+        return self.reader.interim.pop(0)
 
     def read_to_end(self, timeout: float | None = None) -> bytes:
         """

@@ -130,9 +130,7 @@ class CommandReplacer:
         self._begun = time.monotonic()
         words = shlex.split(self._plan.command.replace("{n}", str(self._next)))
         # Its output would mix with the result on stdout.
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self._process.pid)
         self._epoll.register(self._pidfd, select.EPOLLIN)
 

@@ -12,6 +12,7 @@ import socket
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 
 class Held:
@@ -62,7 +63,7 @@ class Rendezvous:
         self._listener.listen(256)
         self._held: list[Held] = []
 
-    def __enter__(self) -> Rendezvous:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -22,10 +22,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from . import tree
-from .client import Address
+from .actions import version_source
+from .client import Address, init_once
 from .waiting import wait_exit
+from .wire import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOTWHISK = (sys.executable, "-m", "hotwhisk", "serve")
@@ -45,9 +48,15 @@ os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
-class NotReady(Exception):
+class NotReady(ClientError):
     """
     The server left, or did not say READY=1 in time.
+    """
+
+
+class NotReplaced(ClientError):
+    """
+    A version that is right was not put in charge.
     """
 
 
@@ -70,14 +79,17 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
         self.run_dir = self.folder / "run"
         self.notes: list[str] = []
+        self.run_path = "/run"
+        self.replace_command = ""
         own = ("--run-dir", str(self.run_dir)) if tuple(command) == HOTWHISK else ()
         self.command = [*command, *arguments, *own]
         self._env = dict(env or {})
         self._nofile = nofile
         self._ready_timeout = ready_timeout
 
-    def __enter__(self) -> Server:
-        self.run_dir.mkdir()
+    def __enter__(self) -> Self:
+        for folder in (self.run_dir, self.folder / "tmp"):
+            folder.mkdir(mode=0o700)
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._notify.bind(str(self.folder / "notify"))
         # Closed here once the server has it: a test that held it would hide a refusal.
@@ -115,8 +127,16 @@ class Server:
             (self.folder / "stderr").open("wb") as stderr,
         ):
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _SHIM, str(end), str(self._nofile)]
-                + self.command,
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _SHIM,
+                    str(end),
+                    str(self._nofile),
+                    *self.command,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -131,6 +151,7 @@ class Server:
         for name in ("PORT", "LISTEN_PID", "LISTEN_FDNAMES"):
             env.pop(name, None)
         env |= {"LISTEN_FDS": "1", "NOTIFY_SOCKET": str(self.folder / "notify")}
+        env["TMPDIR"] = str(self.folder / "tmp")
         env |= dict([self.mark.split("=", 1)]) | self._env
         if importlib.util.find_spec("hotwhisk") is None:
             env.setdefault("PYTHONPATH", str(ROOT / "src"))
@@ -140,8 +161,9 @@ class Server:
         deadline = time.monotonic() + self._ready_timeout
         while "READY=1" not in self.notes:
             left = max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self._notify, self._pidfd], [], [], left)
-            if self._notify in ready:
+            notify = self._notify.fileno()
+            ready, _, _ = select.select([notify, self._pidfd], [], [], left)
+            if notify in ready:
                 self.notes += self._notify.recv(4096).decode().splitlines()
             else:
                 why = "left" if ready else "was silent"
@@ -186,6 +208,20 @@ class Server:
         What the server and its actions wrote to stderr so far.
         """
         return (self.folder / "stderr").read_text(errors="replace")
+
+    def replace(self, number: int) -> None:
+        """
+        Put the versioned echo ``number`` in charge; ``NotReplaced`` when the server refuses.
+        """
+        self.post(version_source(number))
+
+    def post(self, source: str | bytes) -> None:
+        """
+        Put a source in charge; ``NotReplaced`` when the server refuses.
+        """
+        response = init_once(self.address, source)
+        if response.status != 200:
+            raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
 
     def terminate(self) -> None:
         """
@@ -233,6 +269,6 @@ class Server:
 
     def files(self) -> int:
         """
-        Files and folders in its run folder.
+        Files and folders that it keeps, in its run folder and where temporary files go.
         """
-        return sum(1 for _ in self.run_dir.rglob("*"))
+        return sum(1 for kept in (self.run_dir, self.folder / "tmp") for _ in kept.rglob("*"))

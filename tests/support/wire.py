@@ -17,7 +17,13 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _GENERATION = re.compile(r"(\d+)(?:\s+\S+)?")
 
 
-class Malformed(Exception):
+class ClientError(Exception):
+    """
+    A request did not get an answer; the subclass says how.
+    """
+
+
+class Malformed(ClientError):
     """
     The server sent something that is not one whole HTTP answer where one was due.
     """
@@ -131,9 +137,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     return int(found[1]), headers
 
 
-def _take_body(
-    buffer: bytearray, headers: dict[str, str], start: int
-) -> tuple[bytes, int] | None:
+def _take_body(buffer: bytearray, headers: dict[str, str], start: int) -> tuple[bytes, int] | None:
     length = headers.get("content-length")
     if length is not None:
         if not length.isascii() or not length.isdigit():
@@ -181,11 +185,11 @@ def run_body(value: object, **keys: object) -> bytes:
     return json.dumps({"value": value, **keys}).encode()
 
 
-def run_request(value: object, *headers: str, **keys: object) -> bytes:
+def run_request(value: object, *headers: str, path: str = "/run", **keys: object) -> bytes:
     """
     One whole POST /run.
     """
-    return post("/run", run_body(value, **keys), *headers)
+    return post(path, run_body(value, **keys), *headers)
 
 
 def init_body(

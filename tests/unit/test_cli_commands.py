@@ -191,8 +191,29 @@ def test_parameters_are_json_where_they_can_be_and_later_ones_win(
     run: Run, server: OneAnswer, tmp_path: Path
 ) -> None:
     (tmp_path / "p.json").write_text('{"n": 1, "deep": [1]}')
-    pairs = "n 0|s 007|list [1]|t true|nan NaN|big 1e999|neg -3".split("|")
-    first = [word for pair in pairs for word in ("-p", *pair.split())]
+    first = [
+        "-p",
+        "n",
+        "0",
+        "-p",
+        "s",
+        "007",
+        "-p",
+        "list",
+        "[1]",
+        "-p",
+        "t",
+        "true",
+        "-p",
+        "nan",
+        "NaN",
+        "-p",
+        "big",
+        "1e999",
+        "-p",
+        "neg",
+        "-3",
+    ]
     file = str(tmp_path / "p.json")
     run("invoke", *first, "-P", file, "-p", "t", "x", "--url", server.url)
     assert server.got["value"] == {

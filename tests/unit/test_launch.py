@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import hotwhisk
-from hotwhisk.launch import interpreter_flags, server_command
 from hotwhisk.errors import UsageError
+from hotwhisk.launch import interpreter_flags, server_command
 
 
 @pytest.mark.parametrize(

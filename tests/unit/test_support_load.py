@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support import standin
 from tests.support.actions import version_source
 from tests.support.client import init_once

@@ -7,6 +7,7 @@ that ``serve`` opens its port before anything of weight is imported.
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -25,12 +26,12 @@ INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141
 
 
-def main(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
+def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -> int:
     """
-    Run one command and return the exit code of the process.
+    Run one command and return the exit code; without ``environ``, with that of the process.
     """
     try:
-        return _dispatch(list(argv), environ)
+        return _dispatch(list(argv), os.environ if environ is None else environ)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COUNTS = ("connections", "parked", "replacements", "rollbacks", "answered_for_the_dead")
+COLUMNS = ("pid", "generation", "state", "connections", "answered")
 LAST = 5
 
 
@@ -45,11 +46,12 @@ def render(answer: Mapping[str, object], now: float) -> str:
         f"{place} · {process}",
         f"{_name(generation)} in charge{_since(generation.get('since'), now)}",
     ]
-    previous = _object(answer.get("previous"))
+    previous = answer.get("previous")
     if previous:
-        lines.append(f"{_name(previous)} before it; hotwhisk rollback puts it in charge again")
+        name = _name(previous) if isinstance(previous, dict) else "a version"
+        lines.append(f"{name} before it; hotwhisk rollback puts it in charge again")
     workers = _objects(generation.get("workers"))
-    lines += ["", *_table(workers, ("pid", "state", "connections", "answered"))]
+    lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += ["", " · ".join(f"{_cell(answer, key)} {key.replace('_', ' ')}" for key in COUNTS)]
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])
     lines += _section("inits", [_init(init) for init in _objects(answer.get("inits"))])

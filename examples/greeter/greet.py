@@ -1,0 +1,4 @@
+def hello(event: dict) -> dict:
+    if name := event.get("name"):
+        return {"greetings": f"Hello, {name}"}
+    raise ValueError("no name specified")

@@ -1,0 +1,145 @@
+"""
+What a proof found, and the server it is found on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.support.client import Address, Connection
+from tests.support.server import Server
+from tests.support.wire import ClientError, Response
+
+
+@dataclass
+class Outcome:
+    """
+    What was done, what came out, and every problem in words.
+    """
+
+    done: str
+    result: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """
+        Whether nothing speaks against the promise.
+        """
+        return not self.problems
+
+    def expect(self, truth: object, problem: str) -> bool:
+        """
+        Note ``problem`` unless ``truth`` holds; give back which.
+        """
+        if not truth:
+            self.problems.append(problem)
+        return bool(truth)
+
+    def trying(self, what: str) -> Trying:
+        """
+        A request without an answer in the ``with`` block is a problem named ``what``, no crash.
+        """
+        return Trying(self, what)
+
+    def expect_version(self, what: str, response: Response, version: int) -> None:
+        """
+        The answer is 200 and of this version.
+        """
+        answer = response.json()
+        found = answer.get("version") if isinstance(answer, dict) else None
+        self.expect(
+            response.status == 200 and found == version,
+            f"{what}: version {version} expected: {response.status} {response.body[:120]!r}",
+        )
+
+    def expect_error(self, what: str, response: Response) -> None:
+        """
+        The answer is an error of the server's own: 4xx or 5xx, one key ``error``.
+        """
+        self.expect(
+            response.status >= 400 and response.error,
+            f"{what}: an error expected: {response.status} {response.body[:120]!r}",
+        )
+
+
+class Trying:
+    """
+    Turns what a client may meet into a problem of the outcome.
+    """
+
+    def __init__(self, outcome: Outcome, what: str) -> None:
+        self._outcome = outcome
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, ClientError | TimeoutError):
+            return False
+        self._outcome.problems.append(f"{self._what}: {type(error).__name__}: {error}")
+        return True
+
+
+class Replaceable(Protocol):
+    """
+    A server of any make of which versions can be put in charge.
+    """
+
+    address: Address
+    run_path: str
+    replace_command: str
+
+    def replace(self, number: int) -> None:
+        """
+        Put version ``number`` in charge and return once that is acknowledged.
+        """
+
+
+def connect(server: Replaceable, timeout: float = 10.0) -> Connection:
+    """
+    A new connection to the server.
+    """
+    return Connection(server.address, timeout=timeout, run_path=server.run_path)
+
+
+def ask(server: Replaceable, timeout: float = 10.0, **event: object) -> Response:
+    """
+    One /run on a connection of its own.
+    """
+    with connect(server, timeout) as connection:
+        return connection.run(event)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """
+    One promise with the function that proves it, in its two sizes.
+    """
+
+    name: str
+    promise: str
+    function: Callable[..., Outcome]
+    short: Mapping[str, object] = field(default_factory=dict)
+    long: Mapping[str, object] = field(default_factory=dict)
+    serve: tuple[str, ...] = ()
+    nofile: int = 0
+    http_only: bool = False
+
+    def run(self, *, short: bool = False, **changes: object) -> Outcome:
+        """
+        Start a server made for this proof and run it in the wanted size.
+        """
+        size = {**(self.short if short else self.long), **changes}
+        with Server(*self.serve, nofile=self.nofile) as server:
+            outcome = self.function(server, **size)
+            outcome.expect(server.process.poll() is None or self.name == "stop", "server left")
+            return outcome

@@ -1,0 +1,163 @@
+"""
+Every proof with its two sizes: short for the tests, long for ``python -m tests.prove``.
+"""
+
+from __future__ import annotations
+
+from .crashloop import keep_first, keep_poisoned, roll_back_loop
+from .death import die_half_sent, die_with_waiting
+from .faults import survive_faults
+from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
+from .outcome import Proof
+from .protocol import speak_http
+from .replacement import replace_under_load
+from .rest import leak_nothing, sleep_idle
+from .slow import serve_beside_silent, serve_slow_senders
+from .stop import answer_before_stop
+from .stuck import replace_stuck
+from .versions import refuse_bad
+
+PROOFS = (
+    Proof(
+        "replacement",
+        "under load, versions are replaced with nothing refused, lost or stale",
+        replace_under_load,
+        short={"replacements": 30},
+        long={"replacements": 200},
+        http_only=True,
+    ),
+    Proof(
+        "replacement-workers",
+        "the same with three workers",
+        replace_under_load,
+        short={"replacements": 15},
+        long={"replacements": 200},
+        serve=("--workers", "3"),
+    ),
+    Proof(
+        "handover",
+        "idle and half-sent connections are answered by the new version",
+        carry_over,
+        short={"rounds": 2, "each": 2},
+        long={"rounds": 20},
+        http_only=True,
+    ),
+    Proof(
+        "handover-stuck",
+        "also when their worker is stuck in a handler",
+        carry_from_stuck,
+        short={"rounds": 3},
+        long={"rounds": 50},
+    ),
+    Proof(
+        "handover-thousand",
+        "a thousand connections move at once",
+        carry_many,
+        short={"rounds": 1},
+        long={"rounds": 10},
+        nofile=8192,
+    ),
+    Proof(
+        "cap",
+        "beyond the limit of open files connections wait and are not refused",
+        serve_beyond_cap,
+        nofile=1024,
+    ),
+    Proof(
+        "death",
+        "a worker's death leaves no caller without an answer",
+        die_with_waiting,
+        short={"rounds": 3},
+        long={"rounds": 50},
+    ),
+    Proof(
+        "half-sent",
+        "half an answer is never followed by a second one",
+        die_half_sent,
+        short={"rounds": 4},
+        long={"rounds": 50},
+    ),
+    Proof(
+        "faults",
+        "whatever an action does to its process, its caller is answered",
+        survive_faults,
+        short={"rounds": 5, "spins": 1},
+        long={"rounds": 200, "spins": 10},
+    ),
+    Proof(
+        "stuck",
+        "a stuck handler is replaced within a second, its caller told at the deadline",
+        replace_stuck,
+        short={"rounds": 2, "deadline": 1.5},
+        long={"rounds": 20},
+    ),
+    Proof(
+        "bad-versions",
+        "a bad version never takes over and /init tells why",
+        refuse_bad,
+        short={"bomb": 150},
+        serve=("--init-timeout", "2"),
+    ),
+    Proof(
+        "crash-loop",
+        "a version that crashes in a loop is rolled back",
+        roll_back_loop,
+        short={"rounds": 1},
+        long={"rounds": 5},
+    ),
+    Proof(
+        "poison",
+        "a request that kills every time rolls nothing back",
+        keep_poisoned,
+        short={"deaths": 6},
+        long={"deaths": 100},
+    ),
+    Proof(
+        "first-loop",
+        "generation 1 in a crash loop is not rolled back to nothing",
+        keep_first,
+        short={"deaths": 4},
+        long={"deaths": 20, "patience": 60.0},
+    ),
+    Proof(
+        "leaks",
+        "nothing grows from generation to generation",
+        leak_nothing,
+        short={"replacements": 60, "warm": 20},
+        long={"replacements": 1000},
+    ),
+    Proof(
+        "idle",
+        "an idle server does not wake up",
+        sleep_idle,
+        short={"seconds": 2.0},
+        long={"seconds": 30.0},
+    ),
+    Proof("stop", "SIGTERM answers what runs and what waits", answer_before_stop),
+    Proof(
+        "slow-senders",
+        "slow senders are answered and delay nobody",
+        serve_slow_senders,
+        short={"senders": 10, "rounds": 1},
+        long={"rounds": 5},
+        http_only=True,
+    ),
+    Proof(
+        "silent",
+        "silent connections cost nobody anything",
+        serve_beside_silent,
+        short={"requests": 40},
+        nofile=4096,
+        http_only=True,
+    ),
+    Proof(
+        "protocol",
+        "HTTP in all its forms: a correct answer or a clean close",
+        speak_http,
+        short={"rounds": 1},
+        long={"rounds": 20},
+        http_only=True,
+    ),
+)
+
+BY_NAME = {proof.name: proof for proof in PROOFS}

@@ -1,0 +1,104 @@
+"""
+Three bands: pure modules import no kernel, kernel modules import no edge.
+
+A new module is put into a band here, which is the moment to think about where it belongs.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.structure.source import Source, sources
+
+PURE = {
+    "ages",
+    "answers",
+    "assignment",
+    "config",
+    "context",
+    "contract",
+    "custody",
+    "effects",
+    "entry",
+    "errors",
+    "http1",
+    "http1_chunked",
+    "http1_head",
+    "json_codec",
+    "lifecycle",
+    "messages",
+    "option",
+    "options",
+    "roster",
+    "succession",
+}
+EDGE = {"__main__", "build", "cli"}
+DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
+DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
+ALLOWED = {
+    "context": {"time"},  # the default of a clock that is a parameter
+    "http1_chunked": {"mmap"},  # the type of a body that others mapped
+}
+ENVIRONMENT = {
+    "cli": "hands it to the command that runs",
+    "crew": "hands a worker's to config.worker_environment",
+    "house": "sets what /init and /run send, for the action",
+    "service": "hands it to config.default_run_dir",
+}
+PRINTING = {
+    "service": "the banner and the line per event, on stderr",
+}
+
+
+def band(source: Source) -> str:
+    top = source.name.partition(".")[0]
+    return "pure" if source.name in PURE else "edge" if top in EDGE else "kernel"
+
+
+def ids(source: Source) -> str:
+    return source.name
+
+
+@pytest.mark.parametrize("source", [each for each in sources() if band(each) == "pure"], ids=ids)
+def test_a_pure_module_touches_nothing(source: Source) -> None:
+    tops = {name.partition(".")[0] for name in source.imports()}
+    assert not (tops & DIRTY) - ALLOWED.get(source.name, set())
+    own = {name.split(".")[1] for name in source.imports() if name.startswith("hotwhisk.")}
+    modules = {each.name for each in sources()}
+    assert own & modules <= PURE
+
+
+@pytest.mark.parametrize("source", [each for each in sources() if band(each) == "kernel"], ids=ids)
+def test_a_kernel_module_does_not_know_the_edge(source: Source) -> None:
+    own = {name.split(".")[1] for name in source.imports() if name.startswith("hotwhisk.")}
+    assert not own & EDGE
+
+
+def test_the_bands_name_modules_that_exist() -> None:
+    modules = {source.name for source in sources()}
+    named = PURE | set(ALLOWED) | set(ENVIRONMENT) | set(PRINTING)
+    assert named <= modules, named - modules
+
+
+@pytest.mark.parametrize("source", sources(), ids=ids)
+def test_the_environment_is_read_in_config_alone(source: Source) -> None:
+    if source.name in ENVIRONMENT or source.name.startswith("build"):
+        return  # a build drives other programs, with an environment for them
+    assert not source.uses("os", "environ")
+    assert not source.uses("os", "getenv")
+
+
+@pytest.mark.parametrize("source", sources(), ids=ids)
+def test_only_commands_print(source: Source) -> None:
+    if source.name not in PRINTING and not source.name.startswith(("cli", "build")):
+        assert not source.calls("print")
+
+
+@pytest.mark.parametrize("source", sources(), ids=ids)
+def test_nothing_outside_the_standard_library_is_imported(source: Source) -> None:
+    import sys
+
+    known = set(sys.stdlib_module_names) | {"hotwhisk"}
+    optional = {"json_codec": {"orjson"}}.get(source.name, set())
+    foreign = {name.partition(".")[0] for name in source.imports()} - known - optional
+    assert not foreign

@@ -1,0 +1,116 @@
+"""
+What is not documented fails.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import hotwhisk
+from hotwhisk import errors
+from hotwhisk.options import CLIENT_VARIABLES, OPTIONS, Option
+from tests.structure.source import PACKAGE, ROOT
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+ERRORS = [
+    value for value in vars(errors).values() if isinstance(value, type) and value.__module__
+    == errors.__name__
+]  # fmt: skip
+
+
+def row(begin: str) -> list[str]:
+    for line in REFERENCE.splitlines():
+        if line.startswith(f"| `{begin}") and not line[len(begin) + 3].isalnum():
+            return [cell.strip() for cell in line.strip("|").split("|")]
+    raise AssertionError(f"docs/reference.md has no row for {begin}")
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_the_reference_has_every_option_with_its_variable_and_default(option: Option) -> None:
+    flag, variable, default, openwhisk, meaning = row(option.flag)
+    assert flag == f"`{option.flag}{' ' * bool(option.metavar)}{option.metavar}`"
+    assert f"`{option.variable}`" in variable
+    assert option.also is None or f"`{option.also}`" in variable
+    assert option.default.strip("`") in default
+    assert option.openwhisk == option.default or option.openwhisk in openwhisk
+    assert meaning
+
+
+def test_the_reference_has_no_option_that_does_not_exist() -> None:
+    section = REFERENCE.partition("## Options of serve")[2].partition("## Variables")[0]
+    flags = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+    assert flags == {option.flag for option in OPTIONS}
+
+
+def test_the_reference_names_every_variable_that_is_read() -> None:
+    read = set(CLIENT_VARIABLES)
+    for name in ("config", "listener"):
+        text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+        read |= set(re.findall(r'environ\.(?:get|pop)\(\s*"(\w+)"', text))
+    assert {"NOTIFY_SOCKET", "LISTEN_FDS", "PROXY_ALLOW_REINIT"} <= read
+    assert not {name for name in read if f"`{name}`" not in REFERENCE}
+
+
+def test_the_reference_names_every_signal() -> None:
+    text = (PACKAGE / "service.py").read_text(encoding="utf-8")
+    table = text.partition("SIGNALS = {")[2].partition("}")[0]
+    caught = set(re.findall(r"signal\.(SIG[A-Z]+)", table))
+    assert caught
+    assert set(re.findall(r"^\| `(SIG[A-Z]+)`", REFERENCE, re.MULTILINE)) == caught
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_the_reference_names_every_error_with_its_code(error: type[errors.HotwhiskError]) -> None:
+    _, means, code = row(error.__name__)
+    assert means
+    numbers = {int(number) for number in re.findall(r"\d+", code)}
+    assert numbers & {error.status, error.exit_code}
+
+
+def test_the_changelog_has_the_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d[^\]]*)\]", text, re.MULTILINE)
+    assert versions[0] == hotwhisk.__version__
+
+
+def test_the_task_script_lists_every_task_it_knows() -> None:
+    done = subprocess.run([str(ROOT / "run")], capture_output=True, text=True, check=True)
+    text = (ROOT / "run").read_text(encoding="utf-8")
+    tasks = set(re.findall(r"^run_([\w-]+)\(\)", text, re.MULTILINE))
+    assert tasks == set(re.findall(r"^  ([\w-]+)  ", done.stdout, re.MULTILINE))
+    assert all(f"{task} |" in text or f"| {task}" in text for task in tasks)
+
+
+def commands_shown() -> list[str]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    shown = []
+    for page in pages:
+        for block in re.findall(r"```(?:sh|console|bash)\n(.*?)```", page.read_text(), re.DOTALL):
+            lines = [line.removeprefix("$ ") for line in block.splitlines()]
+            shown += [line for line in lines if line.startswith("hotwhisk ")]
+    return shown
+
+
+def test_commands_that_are_shown_exist_with_their_flags() -> None:
+    screens: dict[str, str] = {}
+    for shown in commands_shown():
+        words = shlex.split(shown.partition(" #")[0].partition(" | ")[0].partition(" > ")[0])
+        name = words[1]
+        if name.startswith("-"):
+            continue
+        if name not in screens:
+            screens[name] = subprocess.run(
+                [sys.executable, "-m", "hotwhisk", name, "--help"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        flags = [word.partition("=")[0] for word in words[2:] if word.startswith("--")]
+        for flag in flags:
+            plain = flag.replace("--no-", "--", 1).removeprefix("--")
+            assert plain in screens[name], shown

@@ -1,0 +1,27 @@
+"""
+Run by ``./run test-wheel`` with the interpreter of an empty environment: what is shipped
+can be imported and started, without the source and without any other distribution.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+import sys
+
+import hotwhisk
+
+assert "site-packages" in str(hotwhisk.__file__), f"not the wheel: {hotwhisk.__file__}"
+assert importlib.metadata.version("hotwhisk") == hotwhisk.__version__
+required = importlib.metadata.requires("hotwhisk") or []
+assert all("extra ==" in requirement for requirement in required), required
+files = {str(file) for file in importlib.metadata.files("hotwhisk") or ()}
+assert "hotwhisk/py.typed" in files
+assert any(file.endswith("LICENSE") for file in files)
+count = 0
+for module in pkgutil.walk_packages(hotwhisk.__path__, "hotwhisk."):
+    if module.name != "hotwhisk.__main__":
+        importlib.import_module(module.name)
+        count += 1
+print(f"{count} modules of hotwhisk {hotwhisk.__version__} on Python {sys.version.split()[0]}")

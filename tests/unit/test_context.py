@@ -1,0 +1,41 @@
+"""
+The context of an activation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hotwhisk.context import Context
+
+
+def test_reads_what_the_request_carried() -> None:
+    context = Context(
+        {
+            "activation_id": "i",
+            "action_name": "/n/a",
+            "action_version": "0.0.1",
+            "namespace": "n",
+            "transaction_id": "t",
+            "api_key": "k",
+        }
+    )
+    assert context.activation_id == "i"
+    assert context.action_name == "/n/a"
+    assert context.action_version == "0.0.1"
+    assert context.namespace == "n"
+    assert context.transaction_id == "t"
+    assert context.api_key == "k"
+
+
+def test_empty() -> None:
+    context = Context({})
+    assert (context.activation_id, context.api_key, context.deadline) == ("", None, None)
+    assert context.remaining_time() == math.inf
+
+
+@pytest.mark.parametrize(("deadline", "left"), [("12500", 2.5), ("1", 0.0), ("soon", math.inf)])
+def test_remaining_time(deadline: str, left: float) -> None:
+    assert Context({"deadline": deadline}, clock=lambda: 10.0).remaining_time() == left

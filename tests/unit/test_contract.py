@@ -1,0 +1,210 @@
+"""
+The bodies of ``/init`` and ``/run``, and the table of answers.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hotwhisk.contract import (
+    ANSWERS,
+    Cause,
+    Profile,
+    answer_for,
+    answer_for_init,
+    error_body,
+    exception_body,
+    read_init,
+    read_run,
+    write_result,
+)
+from hotwhisk.errors import BadResult, BuildFailed, LoadFailed, NoCode, NotFound, RequestError
+
+
+def init_body(**value: object) -> bytes:
+    return json.dumps({"value": {"code": "x", **value}}).encode()
+
+
+def test_init_defaults() -> None:
+    request = read_init(init_body(main="", binary=None, env=None, name=None))
+    assert (request.main, request.binary, request.env, request.name) == ("main", False, {}, "")
+
+
+def test_init_env_is_text() -> None:
+    env = {"a": "s", "b": None, "c": 1, "d": True, "e": [1, {"x": "é"}], "f": ""}
+    expected = {"a": "s", "b": "", "c": "1", "d": "true", "e": '[1,{"x":"é"}]', "f": ""}
+    assert read_init(init_body(env=env)).env == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"value":null}', b'{"value":{}}', init_body(code=""), init_body(code=None)]
+)
+def test_init_without_code(body: bytes) -> None:
+    with pytest.raises(NoCode, match=r"^Missing main/no code to execute\.$"):
+        read_init(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"x",
+        b"[]",
+        b"null",
+        b'{"value":1}',
+        init_body(code=1),
+        init_body(main=[]),
+        init_body(name=1),
+    ]
+    + [
+        init_body(binary="yes"),
+        init_body(env=[]),
+        init_body(env={"": "x"}),
+        init_body(env={"a=b": "x"}),
+    ]
+    + [init_body(env={"a\0": "x"}), init_body(env={"a": "x\0"}), init_body(env={"a": "\ud800"})]
+    + [b"[" * 100_000, b'{"a":' * 100_000, b"\xff{}", b"1" * 5000],
+)
+def test_init_refused(body: bytes) -> None:
+    with pytest.raises(RequestError):
+        read_init(body)
+
+
+@pytest.mark.parametrize("key", ["a=b", "a\0", ""])
+def test_init_env_refusal_names_the_key(key: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_init(init_body(env={key: "x"}))
+    assert repr(key) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"", {}),
+        (b"{}", {}),
+        (b'{"value":null}', {}),
+        (b'{"value":[1]}', [1]),
+        (b'{"value":{"a":1}}', {"a": 1}),
+    ],
+)
+def test_run_value(body: bytes, value: object) -> None:
+    assert read_run(body).value == value
+    assert read_run(memoryview(body)).value == value
+
+
+def test_run_context() -> None:
+    body = b'{"value":{},"deadline":123,"activation_id":"i","api_key":null,"flag":true,"x":[1, 2],"later":"soon"}'
+    assert read_run(body).context == {
+        "deadline": "123", "activation_id": "i", "flag": "true", "x": "[1,2]", "later": "soon",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ['"A"', "1", "1.5", "true", "false"])
+def test_run_scalar(value: str) -> None:
+    with pytest.raises(NotFound, match="did not receive a dictionary or array as an argument"):
+        read_run(b'{"value":%s}' % value.encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x",
+        b"null",
+        b"[1]",
+        b'"a"',
+        b'{"a":"\\u0000"}',
+        b'{"a=b":"c"}',
+        b'{"a":NaN}',
+        b'{"value":{}',
+        b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+)
+def test_run_refused(body: bytes) -> None:
+    try:
+        read_run(body)
+    except RequestError as error:
+        assert error.status == 400
+    else:
+        assert body.endswith(b"]}")  # nested to just within the limit
+
+
+def test_result() -> None:
+    assert write_result({"greetings": "Hello, Mike"}) == b'{"greetings":"Hello, Mike"}\n'
+    assert write_result(("é", 2**70)) == '["é",1180591620717411303424]\n'.encode()
+    assert write_result({"a": "\ud800"}) == b'{"a":"\\ud800"}\n'
+    assert len(write_result({"arg": "a" * 1_048_561})) <= 1_048_576
+
+
+@pytest.mark.parametrize("result", [None, "x", 1, True, {"a": float("nan")}, [float("inf")]])
+def test_wrong_result_is_silent(result: object) -> None:
+    with pytest.raises(
+        BadResult, match=r"^The action did not return a dictionary or array\.$"
+    ) as caught:
+        write_result(result)
+    assert caught.value.__cause__ is None
+
+
+def test_unserialisable_result_has_a_cause() -> None:
+    class Odd(dict[str, object]):
+        def items(self) -> object:  # type: ignore[override]
+            raise KeyError("odd")
+
+    endless: list[object] = []
+    endless.append(endless)
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for result in ({"a": {1}}, {(1, 2): 3}, endless, deep, Odd(a=1), [object()]):
+        with pytest.raises(BadResult) as caught:
+            write_result(result)
+        assert caught.value.__cause__ is not None
+
+
+def test_error_bodies() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert error_body("no") == b'{"error":"no"}\n'
+    assert exception_body(ValueError("no name specified")) == b'{"error":"no name specified"}\n'
+    assert exception_body(KeyError("x")) == b'{"error":"\'x\'"}\n'
+    assert exception_body(ValueError()) == b'{"error":"ValueError"}\n'
+    assert exception_body(Mute()) == b'{"error":"Mute"}\n'
+
+
+def test_every_cause_has_an_answer_in_every_profile() -> None:
+    assert set(ANSWERS) == set(Cause)
+    for cause in Cause:
+        for profile in Profile:
+            status, text = answer_for(profile, cause, "signal 9 (SIGKILL)")
+            assert 400 <= status < 600
+            assert "{" not in text
+
+
+def test_openwhisk_says_503_for_stopping_only() -> None:
+    said = {cause for cause in Cause if answer_for(Profile.OPENWHISK, cause)[0] == 503}
+    assert said == {Cause.STOPPING}
+
+
+def test_exact_texts() -> None:
+    assert answer_for(Profile.PLAIN, Cause.NO_ACTION) == (
+        502,
+        "the action failed to locate a binary",
+    )
+    assert answer_for(Profile.OPENWHISK, Cause.NO_ACTION) == (500, "no action defined yet")
+    assert answer_for(Profile.OPENWHISK, Cause.EXITED, "exit status 1") == (400, "command exited")
+    assert "signal 9 (SIGKILL)" in answer_for(Profile.PLAIN, Cause.KILLED, "signal 9 (SIGKILL)")[1]
+
+
+def test_failed_init() -> None:
+    assert answer_for_init(Profile.PLAIN, BuildFailed("why")) == (502, "why")
+    assert answer_for_init(Profile.OPENWHISK, LoadFailed("why")) == (
+        502,
+        "Cannot start action. Check logs for details.",
+    )
+    assert answer_for_init(Profile.OPENWHISK, BuildFailed("why"))[1].startswith(
+        "The action failed to generate"
+    )
+    assert answer_for_init(Profile.OPENWHISK, NoCode("none")) == (403, "none")
