@@ -19,7 +19,7 @@ import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.entry import enters_by_start
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError

@@ -19,14 +19,15 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hotwhisk import archive
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 
 if TYPE_CHECKING:
-    from hotwhisk.contract import InitRequest
     from pathlib import Path
+
+    from hotwhisk.contract import InitRequest
 
 MOST_CODE: Final = 48 << 20
 """Bytes of code after decoding; the platform's own limit for an action is 48 MB."""

@@ -10,13 +10,14 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
+from hotwhisk.messages import Message
 from hotwhisk.system import TAG_VARIABLE, Ending, System
 from hotwhisk.worker import Worker
 
@@ -30,7 +31,7 @@ HIGHEST = 1 << 20
 @dataclass(slots=True)
 class Process:
     """
-    A live worker process. ``spills`` are the memory files that die with it.
+    A live worker process.
     """
 
     slot: int
@@ -43,7 +44,8 @@ class Process:
     ending: Ending | None = None
     silent: bool = False
     """Whether a ping is unanswered."""
-    spills: set[int] = field(default_factory=set)
+    inbox: deque[Message] = field(default_factory=deque)
+    """What it said and nobody has heard yet."""
 
 
 class Crew:
@@ -51,13 +53,10 @@ class Crew:
     All live workers, by slot.
     """
 
-    def __init__(
-        self, system: System, config: Config, ledger: Ledger, prepare: Callable[[], None]
-    ) -> None:
+    def __init__(self, system: System, config: Config, ledger: Ledger) -> None:
         self._system = system
         self._config = config
         self._ledger = ledger
-        self._prepare = prepare
         self.processes: dict[int, Process] = {}
 
     def fork(self, slot: int) -> Process:
@@ -125,7 +124,6 @@ class Crew:
         os.dup2(null, 0)
         os.close(null)
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
-        self._prepare()
         channel = Channel(socket.socket(fileno=high))
         worker = Worker(channel, self._ledger, slot, self._config, lowest)
         try:

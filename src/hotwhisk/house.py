@@ -19,8 +19,9 @@ import site
 import sys
 import types
 from pathlib import Path
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import hotwhisk
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def move_in(folder: Path) -> None:
     """
     Make ``folder`` the working directory and the first place to import from.
     """
+    for name in hotwhisk.__all__:
+        getattr(hotwhisk, name)  # imported on first use: now, from our house, not the action's
     folder = folder.resolve()
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's

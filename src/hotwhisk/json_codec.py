@@ -25,10 +25,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 WORTH_WHILE: Final = 8 * 1024
 """Below so many bytes of text the standard library is as fast; measured."""
@@ -40,7 +37,8 @@ _STRINGS: Final = frozenset({str})
 _CONSTANTS: Final = frozenset({bool, type(None)})
 _BITS_64: Final = range(-(2**63), 2**64)
 
-_scan: Final = json.JSONDecoder().scan_once
+_SPACES: Final = " \t\n\r"
+_scan: Final = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -49,8 +47,9 @@ class _Library(Protocol):
     The two functions that are wanted of a faster library.
     """
 
-    loads: Callable[[bytes | memoryview], object]
-    dumps: Callable[[object], bytes]
+    def loads(self, data: bytes | memoryview, /) -> Any: ...
+
+    def dumps(self, value: Any, /) -> bytes: ...
 
 
 _faster: list[_Library] = []
@@ -94,8 +93,13 @@ def loads(data: bytes | memoryview) -> object:
     if len(data) < 2 or data[0] != 0x7B or data[1] == 0:
         return json.loads(bytes(data))  # perhaps UTF-16, UTF-32 or a byte order mark
     text = str(data, "utf-8", "surrogatepass")
-    value, end = _scan(text, 0)
-    return value if end == len(text) else json.loads(text)  # spaces follow, or an error
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:  # the scanner's way to say that a value is missing
+        return json.loads(text)
+    if end == len(text) or not text[end:].strip(_SPACES):
+        return value
+    return json.loads(text)  # which says what is wrong
 
 
 def dumps(value: object) -> bytes:

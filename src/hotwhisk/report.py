@@ -1,5 +1,5 @@
 """
-What ``hotwhisk status`` shows: counted from the decisions as they are carried out.
+What ``hotwhisk status`` shows: counters, and the latest deaths and replacements.
 """
 
 from __future__ import annotations
@@ -11,53 +11,84 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hotwhisk.supervisor import Supervisor
 
+VERSION = 1
 KEPT = 20
 """Deaths and replacements that are remembered one by one."""
 
 
 class Report:
     """
-    Counters and recent events of one server.
+    What happened to one server. Times are seconds of the monotonic clock.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._started = supervisor.system.now()
+    def __init__(self, now: float) -> None:
+        self.started = now
+        self.replacements = 0
+        self.rollbacks = 0
+        self.answered_for_the_dead = 0
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
-        self.counts = {"replacements": 0, "rollbacks": 0, "answered_for_the_dead": 0}
 
-    def status(self) -> dict[str, object]:
+    def died(self, pid: int, generation: int, how: str, now: float, *, owed: int) -> None:
         """
-        Everything, as values that JSON can hold.
+        A worker ended that was not told to; ``owed`` is how many requests it was handling.
         """
-        supervisor = self._supervisor
-        succession = supervisor.succession
-        charge, custody = succession.charge, supervisor.assignment.custody
-        workers = [
+        self.deaths.append(
             {
-                "pid": supervisor.crew.processes[slot].pid,
-                "generation": worker.generation,
-                "state": str(worker.state),
-                "connections": custody.load(slot),
+                "pid": pid,
+                "generation": generation,
+                "how": how,
+                "during": f"{owed} requests" if owed != 1 else "a request",
+                "at": round(now - self.started, 3),
             }
-            for slot, worker in succession.roster.workers.items()
-        ]
-        return {
-            "version": 1,
-            "pid": os.getpid(),
-            "profile": str(supervisor.profile),
-            "port": supervisor.config.port,
-            "uptime": round(supervisor.system.now() - self._started, 3),
-            "generation": {
-                "number": charge.number,
-                "digest": charge.digest,
-                "workers": workers,
-            },
-            "previous": succession.previous is not None,
-            "connections": len(supervisor.sockets),
-            "parked": len(custody.parked),
-            **self.counts,
-            "deaths": list(self.deaths),
-            "inits": list(self.inits),
+        )
+
+    def replaced(self, generation: int, seconds: float, error: str, *, rollback: bool) -> None:
+        """
+        A replacement ended: ``generation`` is in charge, or ``error`` says why it is not.
+        """
+        if not error:
+            self.rollbacks += rollback
+            self.replacements += not rollback
+        self.inits.append(
+            {
+                "generation": generation,
+                "ms": round(1000 * seconds, 2),
+                "ok": not error,
+                "error": error,
+            }
+        )
+
+
+def status(supervisor: Supervisor) -> dict[str, object]:
+    """
+    Everything there is to show, as values that JSON can hold.
+    """
+    succession, custody = supervisor.succession, supervisor.assignment.custody
+    report, charge = supervisor.report, succession.charge
+    workers = [
+        {
+            "pid": supervisor.crew.processes[slot].pid,
+            "generation": worker.generation,
+            "state": str(worker.state),
+            "connections": custody.load(slot),
         }
+        for slot, worker in succession.roster.workers.items()
+    ]
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "profile": str(supervisor.profile),
+        "port": supervisor.config.port,
+        "uptime": round(supervisor.system.now() - report.started, 3),
+        "generation": {"number": charge.number, "digest": charge.digest, "workers": workers},
+        "previous": None if succession.previous is None else {},
+        "connections": len(supervisor.holdings.sockets),
+        "parked": len(custody.parked),
+        "replacements": report.replacements,
+        "rollbacks": report.rollbacks,
+        "answered_for_the_dead": report.answered_for_the_dead,
+        "deaths": list(report.deaths),
+        "inits": list(report.inits),
+        "weaknesses": supervisor.system.weaknesses,
+    }

@@ -102,11 +102,11 @@ class Rounds:
 
     def _answering(self, number: int, age: float) -> None:
         if age > self._supervisor.config.timeout:
-            self._supervisor.shut(number)
+            self._supervisor.holdings.shut(number)
 
     def _lingering(self, number: int, age: float) -> None:
         if age > LINGER_LIMIT:
-            self._supervisor.shut(number)
+            self._supervisor.holdings.shut(number)
 
     def _loading(self, slot: int, age: float) -> None:
         limit = self._supervisor.config.init_timeout
@@ -131,10 +131,10 @@ class Rounds:
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
             for number in ledger.in_phase(Phase.IDLE):
-                supervisor.shut(number)
+                supervisor.holdings.shut(number)
         if age > supervisor.config.drain_timeout:
             for number in [*ledger.in_phase(Phase.WAITING), *ledger.in_phase(Phase.LENT)]:
-                supervisor.shut(number)
+                supervisor.holdings.shut(number)
             for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")

@@ -10,7 +10,6 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,13 @@ from hotwhisk import notify
 from hotwhisk.ages import TICK
 from hotwhisk.config import control_path, default_run_dir
 from hotwhisk.control import Control, Question
-from hotwhisk.effects import Reply
+from hotwhisk.effects import Candidate, Reply
 from hotwhisk.errors import StartError
-from hotwhisk.ledger import Phase
+from hotwhisk.execution import Local
 from hotwhisk.messages import Recall
-from hotwhisk.report import Report
+from hotwhisk.report import status
 from hotwhisk.rounds import Rounds
-from hotwhisk.supervisor import Supervisor, local
+from hotwhisk.supervisor import Supervisor
 from hotwhisk.system import System
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ class Service:
         self.supervisor = Supervisor(
             config, listener, System(), _capacity(config), f"{folder}/{config.port}"
         )
-        self.report = Report(self.supervisor)
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
         self._control = Control(
@@ -87,7 +85,7 @@ class Service:
         """
         supervisor = self.supervisor
         supervisor.carry_out()
-        candidate = local(self.config)
+        candidate = _local(self.config)
         if candidate is None:
             self._announce("no action yet: hotwhisk replace FILE")
         else:
@@ -142,7 +140,7 @@ class Service:
                 self._stop()
 
     def _reload(self) -> None:
-        candidate = local(self.config)
+        candidate = _local(self.config)
         if candidate is None:
             self.tell("SIGHUP loads FILE again, and this server was started without one")
             return
@@ -157,7 +155,7 @@ class Service:
         supervisor.succession.stop()
         supervisor.ledger.attentive = supervisor.ledger.ticking = True
         self._rounds.stopping_since = supervisor.system.now()
-        self.tell(f"stopping: {len(supervisor.sockets)} connections are finished first")
+        self.tell(f"stopping: {len(supervisor.holdings.sockets)} connections are finished first")
 
     def _asked(self) -> None:
         question = self._control.accept()
@@ -172,7 +170,7 @@ class Service:
         self.supervisor.watch(descriptor, read)
 
     def _status(self, question: Question) -> None:
-        question.answer(self.report.status())
+        question.answer(status(self.supervisor))
 
     def _roll_back(self, question: Question) -> None:
         if not self.supervisor.succession.roll_back(question):
@@ -209,7 +207,7 @@ class Service:
     # -- the end ----------------------------------------------------------------------------
 
     def _finished(self) -> bool:
-        return self._stops > 1 or (self._stops == 1 and not self.supervisor.sockets)
+        return self._stops > 1 or (self._stops == 1 and not self.supervisor.holdings.sockets)
 
     def _part(self) -> int:
         """
@@ -233,6 +231,17 @@ class Service:
             crew.bury(process)
         _remove(supervisor.folder)
         return 0
+
+
+def _local(config: Config) -> Candidate | None:
+    """
+    What the server was told to serve at once, if anything.
+    """
+    if config.module is not None:
+        return Candidate(Local(config.module, config.main, module=True))
+    if config.file is not None:
+        return Candidate(Local(os.path.abspath(config.file), config.main))
+    return None
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:
@@ -280,6 +289,3 @@ def _remove(folder: str) -> None:
     import shutil
 
     shutil.rmtree(folder, ignore_errors=True)
-
-
-__all__ = ["SIGNALS", "Callable", "Phase", "Service", "serve"]

@@ -107,14 +107,14 @@ class Worker:
         self.channel.send(Ready(outcome.digest, overlap))
 
     def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
-        if not isinstance(self.loop, AsyncioLoop):
+        if isinstance(self.loop, EpollLoop):
             self._move_to_asyncio()
-        self.loop.asyncio.run_until_complete(coroutine)
+        cast("AsyncioLoop", self.loop).asyncio.run_until_complete(coroutine)
 
     def _move_to_asyncio(self) -> None:
         import asyncio
 
-        old = cast(EpollLoop, self.loop)
+        old = cast("EpollLoop", self.loop)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self.loop = AsyncioLoop(loop)
@@ -263,7 +263,7 @@ class Worker:
         connection.busy = True
         self.loop.unwatch(connection.socket.fileno())
         coroutine = invocation.call_async(self.action, run, self.profile)
-        task = cast(AsyncioLoop, self.loop).asyncio.create_task(coroutine)
+        task = cast("AsyncioLoop", self.loop).asyncio.create_task(coroutine)
 
         def finish(connection: Connection) -> Request | None:
             connection.busy = False

@@ -15,7 +15,7 @@ from tests.support.server import Server
 from tests.support.waiting import wait_gone
 from tests.support.wire import run_request
 
-from .outcome import Outcome, ask, connect
+from .outcome import Outcome, ask, connect, run_after
 
 
 def die_with_waiting(server: Server, waiting: int = 63, rounds: int = 20) -> Outcome:
@@ -36,9 +36,11 @@ def die_with_waiting(server: Server, waiting: int = 63, rounds: int = 20) -> Out
                 connection.send_run({"token": number})
             os.kill(pid, signal.SIGKILL)
             with outcome.trying(f"turn {turn}, the running one"):
-                outcome.expect_error("the running one", runner.read_response())
+                response = runner.read_response()
+                outcome.expect_error("the running one", response)
                 answered += 1
-                outcome.expect_version("the running one's next", runner.run({}), 1)
+                after = run_after(server, runner, response, "next")
+                outcome.expect_version("the running one's next", after, 1)
             for number, connection in enumerate(others):
                 with outcome.trying(f"turn {turn}, waiting {number}"):
                     response = connection.read_response()

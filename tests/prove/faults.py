@@ -8,12 +8,12 @@ import time
 from contextlib import ExitStack
 
 from tests.support.actions import puppet_source
-from tests.support.client import Connection
 from tests.support.rendezvous import Held, Rendezvous
 from tests.support.server import Server
 from tests.support.waiting import wait_few
+from tests.support.wire import Response
 
-from .outcome import Outcome, connect
+from .outcome import Outcome, ask, connect, run_after
 
 FATAL = ("kill", "_exit", "abort", "segfault")
 RAISING = ("raise", "exhaust", "exit")
@@ -73,24 +73,30 @@ def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) ->
                 one.release()
         elif fault == "spin":
             held = [meet.wait_arrival()]
-        judge(outcome, fault, connection)
+        response = connection.read_response()
+        judge(outcome, fault, response)
         for one in held:
             outcome.expect(one.wait_gone(5.0), f"{fault}: process {one.pid} was left")
-        again = stack.enter_context(connect(server))
-        for which, end in (("same connection", connection), ("new connection", again)):
-            response = end.run({"token": which})
-            outcome.expect_version(f"{fault}, next on the {which}", response, 1)
-            outcome.expect(
-                response.json().get("token") == which and not end.reader.pending,
-                f"{fault}: the {which} got another answer than its own",
-            )
+        after = run_after(server, connection, response, "same caller")
+        expect_own(outcome, fault, after, "same caller")
+        expect_own(outcome, fault, ask(server, token="other caller"), "other caller")
+        outcome.expect(not connection.reader.pending, f"{fault}: a second answer")
 
 
-def judge(outcome: Outcome, fault: str, connection: Connection) -> None:
+def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> None:
+    """
+    The next answer is of the version in charge, and this caller's own.
+    """
+    outcome.expect_version(f"{fault}, next of the {token}", response, 1)
+    outcome.expect(
+        response.json().get("token") == token, f"{fault}: the {token} got another's answer"
+    )
+
+
+def judge(outcome: Outcome, fault: str, response: Response) -> None:
     """
     The caller's answer: an error of one key, or for what a handler survives any JSON.
     """
-    response = connection.read_response()
     if fault in ANSWERING:
         outcome.expect(isinstance(response.json(), dict), f"{fault}: {response.body[:120]!r}")
     elif fault == "exit":

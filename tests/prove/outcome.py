@@ -4,13 +4,14 @@ What a proof found, and the server it is found on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Protocol
 
 from tests.support.client import Address, Connection
 from tests.support.server import Server
-from tests.support.wire import ClientError, Response
+from tests.support.wire import ClientError, Malformed, Response
 
 
 @dataclass
@@ -117,6 +118,17 @@ def ask(server: Replaceable, timeout: float = 10.0, **event: object) -> Response
     """
     with connect(server, timeout) as connection:
         return connection.run(event)
+
+
+def run_after(server: Replaceable, connection: Connection, last: Response, token: str) -> Response:
+    """
+    The next /run of a caller: on its connection, or on a new one if the last answer said close.
+    """
+    if not last.closes:
+        return connection.run({"token": token})
+    if connection.read_to_end():
+        raise Malformed("bytes after an answer that said close")
+    return ask(server, token=token)
 
 
 @dataclass(frozen=True)

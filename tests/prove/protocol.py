@@ -108,6 +108,7 @@ def garbage(server: Replaceable, outcome: Outcome) -> None:
     }.items():
         with connect(server) as connection, outcome.trying(what):
             connection.send(data + hidden)
+            connection.half_close()
             stream = connection.read_to_end()
             outcome.expect(b"HTTP/1.1 200" not in stream, f"{what}: answered 200")
             outcome.expect(stream.count(b"HTTP/1.1 ") <= 1, f"{what}: more than one answer")

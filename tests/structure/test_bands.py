@@ -29,6 +29,7 @@ PURE = {
     "messages",
     "option",
     "options",
+    "record",
     "roster",
     "succession",
 }

@@ -98,7 +98,7 @@ def test_own_package_wins_and_namespace_yields(tmp_path: Path) -> None:
 
 
 def test_interpreters_modules_stay(tmp_path: Path) -> None:
-    own = {name: "1/0\n" for name in ("os", "sys", "io", "codecs", "hotwhisk", "importlib")}
+    own = dict.fromkeys(("os", "sys", "io", "codecs", "hotwhisk", "importlib"), "1/0\n")
     source = "import os, sys, io, codecs, hotwhisk, importlib\n" + MAIN
     assert load(tmp_path, source, **own) == ("{}", "")
 
@@ -152,7 +152,7 @@ async def asynchronous(event: object) -> object:
 @pytest.mark.parametrize(
     ("handler", "takes_context", "is_async"),
     [
-        (lambda event: event, False, False), (lambda: {}, False, False), (lambda *rest: rest, False, False),
+        (lambda event: event, False, False), (lambda: None, False, False), (lambda *rest: rest, False, False),
         (lambda event, debug=False: event, False, False), (lambda event, *rest: event, False, False),
         (lambda event, context: event, True, False), (lambda event, *, extra=1: event, False, False),
         (asynchronous, False, True), (functools.partial(asynchronous), False, True), (Callable2(), True, True),
@@ -166,7 +166,7 @@ def test_shapes_of_handlers(handler: object, takes_context: bool, is_async: bool
 
 
 def test_asynchronous_generator() -> None:
-    async def handler(event: object):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def handler(event: object):  # type: ignore[no-untyped-def]
         yield event
 
     with pytest.raises(LoadFailed, match="use `return`"):

@@ -57,15 +57,18 @@ def test_init_without_code(body: bytes) -> None:
         init_body(code=1),
         init_body(main=[]),
         init_body(name=1),
-    ]
-    + [
         init_body(binary="yes"),
         init_body(env=[]),
         init_body(env={"": "x"}),
         init_body(env={"a=b": "x"}),
-    ]
-    + [init_body(env={"a\0": "x"}), init_body(env={"a": "x\0"}), init_body(env={"a": "\ud800"})]
-    + [b"[" * 100_000, b'{"a":' * 100_000, b"\xff{}", b"1" * 5000],
+        init_body(env={"a\x00": "x"}),
+        init_body(env={"a": "x\x00"}),
+        init_body(env={"a": "\ud800"}),
+        b"[" * 100000,
+        b'{"a":' * 100000,
+        b"\xff{}",
+        b"1" * 5000,
+    ],
 )
 def test_init_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
@@ -118,16 +121,13 @@ def test_run_scalar(value: str) -> None:
         b'{"a=b":"c"}',
         b'{"a":NaN}',
         b'{"value":{}',
-        b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"value":',
     ],
 )
 def test_run_refused(body: bytes) -> None:
-    try:
+    with pytest.raises(RequestError) as caught:
         read_run(body)
-    except RequestError as error:
-        assert error.status == 400
-    else:
-        assert body.endswith(b"]}")  # nested to just within the limit
+    assert caught.value.status == 400
 
 
 def test_result() -> None:

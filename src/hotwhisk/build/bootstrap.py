@@ -9,7 +9,7 @@ import os
 import sys
 
 
-def arguments(given, artifact):
+def arguments(given: "list[str]", artifact: str) -> "list[str]":
     """
     The command line for hotwhisk. Without a command, or with ``serve``, the artifact
     serves itself; any other command goes through as it is.
@@ -21,7 +21,7 @@ def arguments(given, artifact):
     return given
 
 
-def main():
+def main() -> int:
     """
     Hand over to the hotwhisk that is in the artifact.
     """

@@ -154,10 +154,11 @@ def _warnings(members: Members) -> tuple[str, ...]:
     """
     if "requirements.txt" not in members or any(n.startswith("virtualenv/") for n in members):
         return ()
-    return (
+    text = (
         "requirements.txt: dependencies are not included yet; install them where the "
-        "artifact runs, or put them into the folder",
+        "artifact runs, or put them into the folder"
     )
+    return (text,)
 
 
 def _digest(members: Members) -> str:

@@ -31,7 +31,8 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
     Run one command and return the exit code; without ``environ``, with that of the process.
     """
     try:
-        return _dispatch(list(argv), os.environ if environ is None else environ)
+        code = _dispatch(list(argv), os.environ if environ is None else environ)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -46,6 +47,7 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
             raise
         print(f"hotwhisk: {error}", file=sys.stderr)
         return error.exit_code
+    return code
 
 
 def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
@@ -58,7 +60,6 @@ def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
         from importlib import import_module
 
         code: int = import_module(f"hotwhisk.cli.{command}").run(argv[1:], environ)
-        sys.stdout.flush()
         return code
     from hotwhisk.cli import terminal
 

@@ -1,0 +1,3 @@
+"""
+How fast hotwhisk is, measured side by side with a bare server of the same language.
+"""

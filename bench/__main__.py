@@ -1,0 +1,59 @@
+"""
+``python -m bench``: measure hotwhisk beside the reference and print bars, ratios and verdicts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from . import life, memory, requests
+from .report import HEADER, Row
+
+GROUPS = {
+    "small": requests.small,
+    "large": requests.large,
+    "throughput": requests.throughput,
+    "workers": requests.workers,
+    "cpu": requests.processor,
+    "init": life.replacements,
+    "death": life.deaths,
+    "start": life.starts,
+    "memory": memory.after_runs,
+    "big-init": memory.big_init,
+}
+
+
+def main(argv: list[str]) -> int:
+    """
+    Measure what was asked for; with ``--strict`` 1 when a bar is missed.
+    """
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
+    parser.add_argument("--only", action="append", choices=GROUPS, default=[])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
+    parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
+    arguments = parser.parse_args(argv)
+    machine = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{machine}, Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds")
+    print(HEADER)
+    rows: list[Row] = []
+    for name in arguments.only or GROUPS:
+        for row in GROUPS[name](0.1 if arguments.quick else 1.0):
+            print(row.line(), flush=True)
+            rows.append(row)
+    barred = [row for row in rows if row.bar]
+    missed = [row for row in barred if row.verdict == "MISSED"]
+    print(f"{len(barred) - len(missed)} of {len(barred)} bars met")
+    if arguments.json:
+        written = {"machine": machine, "rows": [row.as_json() for row in rows]}
+        arguments.json.write_text(json.dumps(written, indent=2) + "\n")
+    return 1 if arguments.strict and missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,188 @@
+"""
+The load of the bench, in a process of its own: raw sockets, requests rendered once, answers
+counted by their length. ``python -m bench.client``: a Work as JSON on stdin, a Taken on stdout.
+
+It does as little per request as Python can, because its own time stands in both sides of
+every ratio and flatters the slower server.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.support.wire import ResponseReader, run_request
+
+ROOT = Path(__file__).resolve().parents[1]
+MODES = ("kept", "fresh", "flood-kept", "flood-fresh")
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    ``count`` requests with a string of ``size`` characters; floods use ``clients`` connections.
+    """
+
+    mode: str
+    address: tuple[str, int]
+    count: int
+    size: int = 20
+    clients: int = 16
+
+
+@dataclass(frozen=True)
+class Taken:
+    """
+    Median seconds per request, requests per second, and the client's own share of a core.
+    """
+
+    p50: float
+    rate: float
+    busy: float
+
+
+def measure(work: Work) -> Taken:
+    """
+    Do the work in a new process.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "bench.client"],
+        input=json.dumps(asdict(work)),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+        check=True,
+    )
+    return Taken(**json.loads(finished.stdout))
+
+
+def open_connection(work: Work) -> socket.socket:
+    """
+    A connection that sends at once.
+    """
+    end = socket.socket()
+    end.settimeout(30)
+    end.connect(work.address)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return end
+
+
+def answer_length(work: Work, request: bytes) -> int:
+    """
+    How long every answer is: asked once, checked, then only counted.
+    """
+    reader = ResponseReader()
+    total = 0
+    with open_connection(work) as end:
+        end.sendall(request)
+        while (response := reader.next()) is None:
+            data = end.recv(1 << 20)
+            if not data:
+                raise ConnectionError("the server closed instead of answering")
+            total += len(data)
+            reader.feed(data)
+    if response.status != 200:
+        raise ConnectionError(f"{response.status} {response.body[:200]!r}")
+    return total
+
+
+def latencies(work: Work, request: bytes, length: int) -> list[float]:
+    """
+    One request after the other on one connection, or each on its own.
+    """
+    taken = []
+    buffer = bytearray(1 << 20)
+    clock = time.perf_counter
+    kept = open_connection(work) if work.mode == "kept" else None
+    for _ in range(work.count):
+        begun = clock()
+        end = kept or open_connection(work)
+        end.sendall(request)
+        left = length
+        while left > 0:
+            got = end.recv_into(buffer)
+            if not got:
+                raise ConnectionError("the server closed instead of answering")
+            left -= got
+        if kept is None:
+            end.close()
+        taken.append(clock() - begun)
+    return taken
+
+
+def flood(work: Work, request: bytes, length: int) -> None:
+    """
+    ``clients`` requests under way at any time until ``count`` are answered.
+    """
+    epoll = select.epoll()
+    ends: dict[int, socket.socket] = {}
+    left: dict[int, int] = {}
+    fresh = work.mode == "flood-fresh"
+    begun = done = 0
+
+    def begin(fd: int | None) -> None:
+        nonlocal begun
+        begun += 1
+        if fd is None:
+            end = open_connection(work)
+            fd = end.fileno()
+            ends[fd] = end
+            epoll.register(fd, select.EPOLLIN)
+        ends[fd].send(request)
+        left[fd] = length
+
+    for _ in range(min(work.clients, work.count)):
+        begin(None)
+    while done < work.count:
+        events = epoll.poll(30)
+        if not events:
+            raise ConnectionError("no answer within 30 s")
+        for fd, _ in events:
+            got = len(ends[fd].recv(65536))
+            if not got:
+                raise ConnectionError("the server closed instead of answering")
+            left[fd] -= got
+            if left[fd] > 0:
+                continue
+            done += 1
+            if fresh:
+                epoll.unregister(fd)
+                ends.pop(fd).close()
+            if begun < work.count:
+                begin(None if fresh else fd)
+
+
+def main() -> None:
+    """
+    Read the work, do it, write what it took.
+    """
+    given = json.load(sys.stdin)
+    given["address"] = tuple(given["address"])
+    work = Work(**given)
+    close = ("Connection: close",) if work.mode.endswith("fresh") else ()
+    request = run_request({"text": "x" * work.size}, *close)
+    length = answer_length(work, request)
+    run: Callable[[], list[float]] = (
+        (lambda: latencies(work, request, length))
+        if work.mode in ("kept", "fresh")
+        else (lambda: flood(work, request, length) or [])
+    )
+    begun, used = time.perf_counter(), time.process_time()
+    taken = run()
+    elapsed = time.perf_counter() - begun
+    busy = (time.process_time() - used) / elapsed
+    p50 = statistics.median(taken) if taken else elapsed / work.count
+    json.dump(asdict(Taken(p50, work.count / elapsed, busy)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

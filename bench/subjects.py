@@ -1,0 +1,62 @@
+"""
+The servers that are measured, and the actions they run.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.client import init_once
+from tests.support.server import Server
+
+REFERENCE = (sys.executable, str(Path(__file__).with_name("reference.py")))
+ECHO = "def main(event):\n    return event\n"
+BURN = """\
+import time
+
+def main(event):
+    end = time.thread_time() + 0.005
+    while time.thread_time() < end:
+        pass
+    return event
+"""
+DYING = """\
+import os
+
+def main(event):
+    if event.get("die"):
+        os.kill(os.getpid(), 9)
+    return event
+"""
+PANDAS = "import pandas\n" + DYING
+
+
+@contextmanager
+def reference() -> Iterator[Server]:
+    """
+    The bare server.
+    """
+    with Server(command=REFERENCE) as server:
+        yield server
+
+
+@contextmanager
+def hotwhisk(source: str = ECHO, *arguments: str, plain_json: bool = False) -> Iterator[Server]:
+    """
+    ``hotwhisk serve`` with this source in charge; ``plain_json`` hides orjson from it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        env = {}
+        if plain_json:
+            # Found first and refusing to load: as if it were not installed.
+            Path(folder, "orjson.py").write_text('raise ImportError("hidden by the bench")\n')
+            env["PYTHONPATH"] = folder
+        with Server(*arguments, env=env, ready_timeout=30.0) as server:
+            response = init_once(server.address, source, timeout=60.0)
+            if response.status != 200:
+                raise RuntimeError(f"/init: {response.status} {response.body!r}")
+            yield server

@@ -1,0 +1,192 @@
+"""
+Carries out the decisions of `succession`, one effect at a time, in order.
+
+The order is part of the decision: a replacement takes the connections back from every old
+worker before its answer is written (promise 3), and hands them on after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hotwhisk import contract, http1, messages
+from hotwhisk.contract import answer_for
+from hotwhisk.effects import (
+    AnswerFor, Artifact, Discard, Drain, Effect, Fork, HandOver, Kill, LoadInto,
+    Release, Reply, Shut, TakeBack, Tell,
+)  # fmt: skip
+from hotwhisk.ledger import Phase
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor import Supervisor
+
+
+class Posted(Artifact):
+    """
+    The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers.
+    """
+
+    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.length = length
+
+
+class Local(Artifact):
+    """
+    A file, a folder or a module on this machine, loaded where it is.
+    """
+
+    def __init__(self, path: str, main: str, *, module: bool = False) -> None:
+        self.path = path
+        self.main = main
+        self.module = module
+
+
+class Execution:
+    """
+    The hands of a supervisor.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._holdings = supervisor.holdings
+        self._ledger = supervisor.ledger
+        self._crew = supervisor.crew
+        self._load_began = 0.0
+
+    def carry_out(self) -> None:
+        """
+        Carry out every decision there is; what follows from one joins the end of the queue.
+        """
+        effects = self._supervisor.succession.effects
+        while effects:
+            effect = effects.popleft()
+            CARRY_OUT[type(effect)](self, effect)
+
+    # -- workers ----------------------------------------------------------------------------
+
+    def _fork(self, effect: Fork) -> None:
+        self._supervisor.attend(self._crew.fork(effect.worker))
+
+    def _load(self, effect: LoadInto) -> None:
+        process = self._crew.processes[effect.worker]
+        process.generation, process.started = effect.generation, self._supervisor.system.now()
+        self._ledger.ticking = True
+        artifact, folder = effect.artifact, self._folder(effect.generation)
+        if isinstance(artifact, Posted):
+            where = (artifact.offset, artifact.length)
+            message = messages.Load(effect.generation, folder, *where)
+            process.channel.send(message, (artifact.descriptor,))
+        elif isinstance(artifact, Local):
+            process.channel.send(
+                messages.Load(
+                    effect.generation, folder, path=artifact.path, module=artifact.module,
+                    main=artifact.main,
+                )
+            )  # fmt: skip
+        candidate = self._supervisor.succession.candidate
+        if candidate is not None and candidate.slot == effect.worker:
+            self._load_began = process.started
+
+    def _folder(self, generation: int) -> str:
+        return f"{self._supervisor.folder}/{generation}"
+
+    def _kill(self, effect: Kill) -> None:
+        self._crew.kill(effect.worker)
+
+    def _discard(self, effect: Discard) -> None:
+        desk = self._crew.processes[self._supervisor.succession.roster.desk]
+        desk.channel.send(messages.Discard(self._folder(effect.generation)))
+
+    def _drain(self, effect: Drain) -> None:
+        self._crew.processes[effect.worker].channel.send(messages.Stop())
+
+    # -- connections ------------------------------------------------------------------------
+
+    def _hand_over(self, effect: HandOver) -> None:
+        process = self._crew.processes[effect.worker]
+        for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
+            connections: list[list[int]] = []
+            rights: list[int] = []
+            for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
+                row = self._ledger.row(number)
+                connections.append([number, row.spill, row.spilled])
+                rights += self._holdings.pass_on(number, effect.worker)
+            process.channel.send(messages.Hand(connections, effect.duty), rights)
+
+    def _take_back(self, effect: TakeBack) -> None:
+        process = self._crew.processes[effect.worker]
+        self._ledger.recall(process.slot)
+        process.channel.send(messages.Recall(effect.leave))
+        self._ledger.ticking = True
+        if not self._supervisor.system.has_barrier:
+            return  # without it the claim proves nothing: wait for Released
+        self._supervisor.system.barrier()
+        assignment = self._supervisor.assignment
+        claimed = self._ledger.claimed(process.slot)
+        held = (each for each in assignment.custody.held(process.slot) if each != claimed)
+        moved = self._holdings.movable(held)
+        self._supervisor.collect(process)
+        assignment.taken(process.slot, moved)
+
+    def _answer_for(self, effect: AnswerFor) -> None:
+        number, supervisor = effect.number, self._supervisor
+        supervisor.report.answered_for_the_dead += 1
+        self._holdings.forget_spill_of(number)
+        # Were the desk to die now, the next one would find that an answer is owed.
+        sent = self._ledger.row(number).sent
+        self._ledger.handling(number, supervisor.system.now(), float("inf"), sent)
+        status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
+        process = self._crew.processes[effect.worker]
+        socket = self._holdings.sockets[number]
+        process.channel.send(messages.Answer(number, status, text), (socket,))
+
+    def _shut(self, effect: Shut) -> None:
+        self._holdings.shut(effect.number)
+        self._ledger.set_phase(effect.number, Phase.CLOSED)
+
+    # -- replacements -----------------------------------------------------------------------
+
+    def _reply(self, effect: Reply) -> None:
+        supervisor, candidate = self._supervisor, effect.candidate
+        charge = supervisor.succession.charge
+        seconds = 0.0
+        if candidate.slot is not None:
+            seconds = supervisor.system.now() - self._load_began
+        supervisor.report.replaced(
+            charge.number, seconds, effect.text, rollback=candidate.rollback
+        )
+        if candidate.number is None:
+            supervisor.replied(effect)
+        elif candidate.number in self._holdings.sockets:
+            ok = effect.status == 200
+            body = contract.INIT_DONE if ok else contract.error_body(effect.text)
+            header = b"Hotwhisk-Generation: %d %s\r\n" % (charge.number, charge.digest.encode())
+            head = http1.response_head(effect.status, len(body), header)
+            self._holdings.write(candidate.number, head + body)
+
+    def _release(self, effect: Release) -> None:
+        if isinstance(effect.artifact, Posted):
+            os.close(effect.artifact.descriptor)
+
+    def _tell(self, effect: Tell) -> None:
+        self._supervisor.tell(effect.text)
+
+
+CARRY_OUT: dict[type[Effect], Callable[..., None]] = {
+    Fork: Execution._fork,
+    LoadInto: Execution._load,
+    Kill: Execution._kill,
+    Discard: Execution._discard,
+    Drain: Execution._drain,
+    HandOver: Execution._hand_over,
+    TakeBack: Execution._take_back,
+    AnswerFor: Execution._answer_for,
+    Shut: Execution._shut,
+    Reply: Execution._reply,
+    Release: Execution._release,
+    Tell: Execution._tell,
+}

@@ -1,0 +1,172 @@
+"""
+What the supervisor holds: a duplicate of every client socket, and the memory files of workers.
+
+It never reads a socket. It writes only the answer to an ``/init``, which no worker could give:
+the old ones are retired and the new one has not got the connection yet.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from hotwhisk.debts import debt
+from hotwhisk.effects import Debt
+from hotwhisk.ledger import MOVABLE, Ledger, Phase
+
+SPILLED = (Phase.WAITING, Phase.PARKED, Phase.LENT)
+"""The phases in which a memory file holds bytes of a connection that nobody is handling."""
+
+
+class Holdings:
+    """
+    Sockets by connection number, and memory files by number with the worker they belong to.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.sockets: dict[int, int] = {}
+        self._ledger = ledger
+        self._free = deque(range(ledger.capacity))
+        self._spills: dict[int, tuple[int, int]] = {}
+
+    # -- sockets ----------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """
+        Whether another connection would be one too many.
+        """
+        return not self._free
+
+    def admit(self, descriptor: int) -> int:
+        """
+        Take a connection that was accepted; returns its number.
+        """
+        # The number that was free for longest, so that a late word about its last holder
+        # finds it unused.
+        number = self._free.popleft()
+        self.sockets[number] = descriptor
+        self._ledger.open(number)
+        return number
+
+    def sweep(self) -> list[int]:
+        """
+        Let go of the connections that workers are done with; returns their numbers.
+        """
+        closed = self._ledger.in_phase(Phase.CLOSED)
+        for number in closed:
+            os.close(self.sockets.pop(number))
+            self._ledger.set_phase(number, Phase.FREE)
+            self._free.append(number)
+        return closed
+
+    def shut(self, number: int) -> None:
+        """
+        End a connection; whoever has a duplicate sees that.
+        """
+        with self._borrowed(number) as connection:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def write(self, number: int, answer: bytes) -> None:
+        """
+        Answer on a connection that no worker holds.
+        """
+        with self._borrowed(number) as connection:
+            try:
+                connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except OSError:
+                pass  # the client is gone: whoever gets the connection finds out
+        row = self._ledger.row(number)
+        self._ledger.answering(number, row.sent + row.answer, len(answer))
+        self._ledger.set_phase(number, Phase.WAITING if row.spill else Phase.IDLE)
+
+    @contextmanager
+    def _borrowed(self, number: int) -> Iterator[socket.socket]:
+        connection = socket.socket(fileno=self.sockets[number])
+        try:
+            yield connection
+        finally:
+            connection.detach()
+
+    def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
+        """
+        Those that can go to another worker, each with whether it is parked.
+        """
+        return [
+            (number, phase is Phase.PARKED)
+            for number in numbers
+            if (phase := self._ledger.phase(number)) in MOVABLE
+        ]
+
+    def debts(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Debt]]:
+        """
+        What is owed on the connections of a worker that died while it touched ``claimed``.
+        """
+        debts = []
+        for number in numbers:
+            owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
+            if owed is Debt.NOTHING and self._ledger.phase(number) is Phase.ANSWERING:
+                self._ledger.set_phase(number, Phase.IDLE)  # its answer was out
+            debts.append((number, owed))
+        return debts
+
+    # -- memory files -----------------------------------------------------------------------
+
+    def deposit(self, spill: int, descriptor: int, slot: int) -> None:
+        """
+        A worker has a new memory file.
+        """
+        self._spills[spill] = (descriptor, slot)
+
+    def drop(self, spill: int) -> None:
+        """
+        A memory file is not needed any more.
+        """
+        descriptor, _ = self._spills.pop(spill)
+        os.close(descriptor)
+
+    def part_with(self, spill: int) -> int:
+        """
+        The descriptor of a memory file that is somebody else's from now on.
+        """
+        return self._spills.pop(spill)[0]
+
+    def pass_on(self, number: int, slot: int) -> list[int]:
+        """
+        The descriptors that go with connection ``number`` to a worker: its socket, and its
+        memory file, which is that worker's from now on.
+        """
+        row = self._ledger.row(number)
+        if not row.spill:
+            return [self.sockets[number]]
+        descriptor, _ = self._spills[row.spill]
+        self._spills[row.spill] = (descriptor, slot)
+        return [self.sockets[number], descriptor]
+
+    def forget_spill_of(self, number: int) -> None:
+        """
+        A connection is answered without what was read of it.
+        """
+        row = self._ledger.row(number)
+        if row.spill:
+            self.drop(row.spill)
+            self._ledger.spilled(number, 0, 0)
+
+    def bury(self, slot: int) -> None:
+        """
+        Drop the memory files of a dead worker, but those whose bytes the next one goes on with.
+        """
+        kept = {
+            self._ledger.row(number).spill
+            for phase in SPILLED
+            for number in self._ledger.in_phase(phase)
+        }
+        for spill, (_, owner) in list(self._spills.items()):
+            if owner == slot and spill not in kept:
+                self.drop(spill)
