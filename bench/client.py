@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -119,46 +118,55 @@ def latencies(work: Work, request: bytes, length: int) -> list[float]:
     return taken
 
 
-def flood(work: Work, request: bytes, length: int) -> None:
+class Flood:
     """
     ``clients`` requests under way at any time until ``count`` are answered.
     """
-    epoll = select.epoll()
-    ends: dict[int, socket.socket] = {}
-    left: dict[int, int] = {}
-    fresh = work.mode == "flood-fresh"
-    begun = done = 0
 
-    def begin(fd: int | None) -> None:
-        nonlocal begun
-        begun += 1
-        if fd is None:
-            end = open_connection(work)
-            fd = end.fileno()
-            ends[fd] = end
-            epoll.register(fd, select.EPOLLIN)
-        ends[fd].send(request)
-        left[fd] = length
+    def __init__(self, work: Work, request: bytes, length: int) -> None:
+        self.work = work
+        self.request = request
+        self.length = length
+        self.fresh = work.mode == "flood-fresh"
+        self.epoll = select.epoll()
+        self.ends: dict[int, socket.socket] = {}
+        self.left: dict[int, int] = {}
+        self.begun = 0
 
-    for _ in range(min(work.clients, work.count)):
-        begin(None)
-    while done < work.count:
-        events = epoll.poll(30)
-        if not events:
-            raise ConnectionError("no answer within 30 s")
-        for fd, _ in events:
-            got = len(ends[fd].recv(65536))
-            if not got:
-                raise ConnectionError("the server closed instead of answering")
-            left[fd] -= got
-            if left[fd] > 0:
-                continue
-            done += 1
-            if fresh:
-                epoll.unregister(fd)
-                ends.pop(fd).close()
-            if begun < work.count:
-                begin(None if fresh else fd)
+    def run(self) -> None:
+        for _ in range(min(self.work.clients, self.work.count)):
+            self.begin(self.open())
+        done = 0
+        while done < self.work.count:
+            events = self.epoll.poll(30)
+            if not events:
+                raise ConnectionError("no answer within 30 s")
+            for fd, _ in events:
+                got = len(self.ends[fd].recv(65536))
+                if not got:
+                    raise ConnectionError("the server closed instead of answering")
+                self.left[fd] -= got
+                if self.left[fd] <= 0:
+                    done += 1
+                    self.go_on(fd)
+
+    def open(self) -> int:
+        end = open_connection(self.work)
+        self.ends[end.fileno()] = end
+        self.epoll.register(end.fileno(), select.EPOLLIN)
+        return end.fileno()
+
+    def begin(self, fd: int) -> None:
+        self.begun += 1
+        self.ends[fd].send(self.request)
+        self.left[fd] = self.length
+
+    def go_on(self, fd: int) -> None:
+        if self.fresh:
+            self.epoll.unregister(fd)
+            self.ends.pop(fd).close()
+        if self.begun < self.work.count:
+            self.begin(self.open() if self.fresh else fd)
 
 
 def main() -> None:
@@ -171,13 +179,12 @@ def main() -> None:
     close = ("Connection: close",) if work.mode.endswith("fresh") else ()
     request = run_request({"text": "x" * work.size}, *close)
     length = answer_length(work, request)
-    run: Callable[[], list[float]] = (
-        (lambda: latencies(work, request, length))
-        if work.mode in ("kept", "fresh")
-        else (lambda: flood(work, request, length) or [])
-    )
     begun, used = time.perf_counter(), time.process_time()
-    taken = run()
+    taken: list[float] = []
+    if work.mode in ("kept", "fresh"):
+        taken = latencies(work, request, length)
+    else:
+        Flood(work, request, length).run()
     elapsed = time.perf_counter() - begun
     busy = (time.process_time() - used) / elapsed
     p50 = statistics.median(taken) if taken else elapsed / work.count

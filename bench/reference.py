@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import socket
+from typing import cast
 
 import httptools
 import orjson
@@ -38,8 +39,8 @@ class Protocol(asyncio.Protocol):
         self.parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are not of asyncio's classes.
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.parser.feed_data(data)

@@ -34,9 +34,9 @@ def small(scale: float) -> Iterator[Row]:
             ("kept", "small body, kept connection, p50", 1.4, 4000),
             ("fresh", "small body, new connection, p50", 1.5, 2000),
         ):
-            count = max(200, int(count * scale))
+            work = max(200, int(count * scale))
             taken = interleave(
-                rounds(scale), latency(ours, mode, count), latency(theirs, mode, count)
+                rounds(scale), latency(ours, mode, work), latency(theirs, mode, work)
             )
             yield ratio_row(name, Bar(limit), *taken, MICRO)
 

@@ -4,6 +4,7 @@ The servers that are measured, and the actions they run.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def hotwhisk(source: str = ECHO, *arguments: str, plain_json: bool = False) -> I
         if plain_json:
             # Found first and refusing to load: as if it were not installed.
             Path(folder, "orjson.py").write_text('raise ImportError("hidden by the bench")\n')
-            env["PYTHONPATH"] = folder
+            paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+            env["PYTHONPATH"] = os.pathsep.join(paths)
         with Server(*arguments, env=env, ready_timeout=30.0) as server:
             response = init_once(server.address, source, timeout=60.0)
             if response.status != 200:

@@ -9,21 +9,24 @@ platform or by a laptop's lid, finds nothing expired when it wakes.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 TICK = 0.25
 """Seconds between two looks."""
 
 
-class Ages:
+class Ages(Generic[Key]):
     """
     The ages of whatever is watched, by key.
     """
 
     def __init__(self) -> None:
-        self._ages: dict[Hashable, tuple[float, float]] = {}
+        self._ages: dict[Key, tuple[float, float]] = {}
         self._last: float | None = None
 
-    def look(self, now: float, since: Iterable[tuple[Hashable, float]]) -> dict[Hashable, float]:
+    def look(self, now: float, since: Iterable[tuple[Key, float]]) -> dict[Key, float]:
         """
         The age in seconds of each watched thing, given when it began. What is not given any
         more is forgotten; the same key with another beginning is another thing.

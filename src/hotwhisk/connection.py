@@ -36,7 +36,7 @@ class Connection:
 
     __slots__ = (
         "_continued", "_data", "_ledger", "_out", "_reader", "_rest", "_spilled", "_spills",
-        "busy", "closing", "duty", "number", "sent", "socket", "spill", "unread",
+        "busy", "closing", "duty", "number", "sent", "socket", "spill", "tenure", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +47,7 @@ class Connection:
         if socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
             self.socket.settimeout(None)
         self.number = number
+        self.tenure = 0
         self.duty = duty
         self.spill: Spill | None = None
         row = ledger.row(number)
@@ -291,9 +292,7 @@ class Connection:
         Forget the connection here; it lives on with the supervisor.
         """
         self.socket.close()
-        if self.spill is not None:
-            self._spills.forget(self.spill)
-            self.spill = None
+        self.spill = None
 
     def close(self) -> None:
         """

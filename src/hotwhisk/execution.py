@@ -113,7 +113,8 @@ class Execution:
             rights: list[int] = []
             for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
                 row = self._ledger.row(number)
-                connections.append([number, row.spill, row.spilled])
+                tenure = self._holdings.begin_tenure(number)
+                connections.append([number, tenure, row.spill, row.spilled])
                 rights += self._holdings.pass_on(number, effect.worker)
             process.channel.send(messages.Hand(connections, effect.duty), rights)
 

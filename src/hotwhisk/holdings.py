@@ -31,6 +31,8 @@ class Holdings:
         self._ledger = ledger
         self._free = deque(range(ledger.capacity))
         self._spills: dict[int, tuple[int, int]] = {}
+        self._tenures: dict[int, int] = {}
+        self._last_tenure = 0
 
     # -- sockets ----------------------------------------------------------------------------
 
@@ -115,6 +117,23 @@ class Holdings:
                 self._ledger.set_phase(number, Phase.IDLE)  # its answer was out
             debts.append((number, owed))
         return debts
+
+    # -- tenures ----------------------------------------------------------------------------
+
+    def begin_tenure(self, number: int) -> int:
+        """
+        A worker gets connection ``number``. Whatever it says of it names this tenure, so that
+        a word that crossed with a recall is not taken for one about the next tenure.
+        """
+        self._last_tenure += 1
+        self._tenures[number] = self._last_tenure
+        return self._last_tenure
+
+    def is_current(self, number: int, tenure: int) -> bool:
+        """
+        Whether a word about this tenure still counts.
+        """
+        return self._tenures.get(number) == tenure
 
     # -- memory files -----------------------------------------------------------------------
 

@@ -54,8 +54,9 @@ class Load(Message):
 
 class Hand(Message):
     """
-    Serve these connections, each ``[number, spill, length]``. Descriptors: for each its socket,
-    followed by its memory file if ``spill`` is not 0.
+    Serve these connections, each ``[number, tenure, spill, length]``. Descriptors: for each its
+    socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this holding of
+    the connection; `Released` says it again.
 
     ``duty`` tells a desk what it owes to a ``/run`` that comes on them: a `contract.Cause`, or
     empty to park it.
@@ -174,11 +175,12 @@ class Posted(Message):
 
 class Released(Message):
     """
-    The worker has forgotten these connections; ``recalled`` if because it was told to.
+    The worker has forgotten these connections, each ``[number, tenure]``; ``recalled`` if because
+    it was told to.
     """
 
     kind: ClassVar[str] = "released"
-    connections: Sequence[int] = ()
+    connections: Sequence[Sequence[int]] = ()
     recalled: bool = False
 
 

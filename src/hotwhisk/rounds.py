@@ -7,7 +7,7 @@ else. With nothing in flight there are no rounds: an idle server does not wake u
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable
 
 from hotwhisk.ages import Ages
 from hotwhisk.contract import Cause
@@ -36,7 +36,7 @@ class Rounds:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._ages = Ages()
+        self._ages: Ages[tuple[Phase | State, int]] = Ages()
         self._quiet = 0
         self.stopping_since: float | None = None
 
@@ -46,8 +46,7 @@ class Rounds:
         """
         keys = self._in_flight()
         ages = self._ages.look(now, keys)
-        for key, age in ages.items():
-            kind, number = key  # type: ignore[misc]
+        for (kind, number), age in ages.items():
             CHECKS[kind](self, number, age)
         succession, assignment = self._supervisor.succession, self._supervisor.assignment
         succession.retry(now)
@@ -63,9 +62,9 @@ class Rounds:
             if self._in_flight():
                 self._supervisor.ledger.ticking = True
 
-    def _in_flight(self) -> list[tuple[Hashable, float]]:
+    def _in_flight(self) -> list[tuple[tuple[Phase | State, int], float]]:
         ledger, crew = self._supervisor.ledger, self._supervisor.crew
-        found: list[tuple[Hashable, float]] = [
+        found: list[tuple[tuple[Phase | State, int], float]] = [
             ((phase, number), ledger.row(number).since)
             for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
             for number in ledger.in_phase(phase)
@@ -140,7 +139,7 @@ class Rounds:
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
 
 
-CHECKS = {
+CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {
     Phase.HANDLING: Rounds._handling,
     Phase.ANSWERING: Rounds._answering,
     Phase.LINGERING: Rounds._lingering,

@@ -20,6 +20,9 @@ KEPT = 4 * 1024 * 1024
 class Spill:
     """
     One memory file, mapped. ``number`` is what the ledger calls it.
+
+    It is unmapped when the last reference goes, not by a call: the body of a request that is
+    being given back is still a view of it.
     """
 
     __slots__ = ("map", "number")
@@ -88,11 +91,4 @@ class Spills:
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         else:
-            self.forget(spill)
             self._drop(spill.number)
-
-    def forget(self, spill: Spill) -> None:
-        """
-        Unmap a file that somebody else goes on with.
-        """
-        spill.map.close()

@@ -219,13 +219,18 @@ class Supervisor:
         self.holdings.drop(message.spill)
 
     def _posted(self, process: Process, message: messages.Posted) -> None:
+        # Never stale: the worker claimed the connection, so it was not taken from it.
         descriptor = self.holdings.part_with(message.spill)
         artifact = Posted(descriptor, message.offset, message.length)
         self.succession.posted(process.slot, message.number, artifact)
 
     def _released(self, process: Process, message: messages.Released) -> None:
-        held = self.assignment.custody.held(process.slot)
-        moved = self.holdings.movable(each for each in message.connections if each in held)
+        current = [
+            number
+            for number, tenure in message.connections
+            if self.holdings.is_current(number, tenure)
+        ]
+        moved = self.holdings.movable(current)
         self.succession.released(process.slot, moved, recalled=message.recalled)
 
     def _ready(self, process: Process, message: messages.Ready) -> None:

@@ -125,8 +125,9 @@ class Worker:
     def _hand(self, message: Hand, descriptors: list[int]) -> None:
         given = iter(descriptors)
         fresh = []
-        for number, spill, length in message.connections:
+        for number, tenure, spill, length in message.connections:
             connection = self._admit(number, next(given), message.duty)
+            connection.tenure = tenure
             if spill:
                 connection.resume(Spill.adopt(spill, next(given)), length)
             fresh.append(connection)
@@ -145,7 +146,7 @@ class Worker:
         idle = [each for each in self.connections.values() if not each.busy]
         for connection in idle:
             self._forget(connection)
-        self.channel.send(Released([each.number for each in idle], recalled=True))
+        self.channel.send(Released([[each.number, each.tenure] for each in idle], recalled=True))
         self._leaving = self._leaving or message.leave
         self._leave_if_done()
 
@@ -341,7 +342,6 @@ class Worker:
         spill, offset = connection.lend(request)
         self._forget(connection)
         self.channel.send(Posted(connection.number, spill.number, offset, length))
-        self._spills.forget(spill)
 
     def _refuse(self, connection: Connection, status: int, text: str) -> None:
         """
@@ -372,7 +372,7 @@ class Worker:
 
     def _give_back(self, connection: Connection) -> None:
         self._forget(connection)
-        self.channel.send(Released([connection.number]))
+        self.channel.send(Released([[connection.number, connection.tenure]]))
         self._leave_if_done()
 
     def _close(self, connection: Connection) -> None:

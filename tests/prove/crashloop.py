@@ -81,7 +81,7 @@ def keep_first(server: Server, deaths: int = 6, patience: float = 30.0) -> Outco
             response = ask(server)
             outcome.expect(NOTHING not in str(response.error), "rolled back to nothing")
             if response.status == 200:
-                seen.add(response.json()["pid"])
+                seen.add(response.value("pid"))
     outcome.expect(len(seen) > deaths, f"only {len(seen)} processes seen in {patience} s")
     outcome.result = f"{len(seen)} processes, {asked} requests, all answered"
     return outcome

@@ -64,7 +64,7 @@ def die_half_sent(server: Server, size: int = 1 << 20, rounds: int = 20) -> Outc
     for turn in range(rounds):
         with Connection(server.address, segment=1000, receive_buffer=4096) as reader:
             with outcome.trying(f"turn {turn}"):
-                pid = int(reader.run({}).json()["pid"])
+                pid = int(reader.run({}).value("pid"))
                 behind = run_request({}) if turn % 2 else b""
                 reader.send(run_request({"size": size}) + behind)
                 begun = reader.socket.recv(1000)

@@ -99,7 +99,8 @@ def judge(outcome: Outcome, fault: str, response: Response) -> None:
     """
     if fault in ANSWERING:
         outcome.expect(isinstance(response.json(), dict), f"{fault}: {response.body[:120]!r}")
-    elif fault == "exit":
+    elif fault in RAISING:
+        # The process lives and the handler failed: an error of the action, whatever its status.
         outcome.expect(response.error, f"{fault}: {response.status} {response.body[:120]!r}")
     else:
         outcome.expect_error(fault, response)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from tests.support.actions import puppet_source
+from tests.support.actions import puppet_source, version_source
 from tests.support.client import Connection, Late
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
@@ -164,8 +164,6 @@ def replace_on(outcome: Outcome, connection: Connection, server: Replaceable) ->
     """
     Replace on a connection that is open already, since no new one is accepted.
     """
-    from tests.support.actions import version_source
-
     if server.replace_command:
         return server.replace(2)
     with outcome.trying("/init at the cap"):

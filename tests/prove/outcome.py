@@ -152,6 +152,10 @@ class Proof:
         """
         size = {**(self.short if short else self.long), **changes}
         with Server(*self.serve, nofile=self.nofile) as server:
-            outcome = self.function(server, **size)
-            outcome.expect(server.process.poll() is None or self.name == "stop", "server left")
+            outcome = Outcome("could not be carried out")
+            with outcome.trying("getting there"):
+                outcome = self.function(server, **size)
+            alive = server.process.poll() is None
+            if not outcome.expect(alive or self.name == "stop", "the server left"):
+                outcome.problems.append(server.stderr()[-600:])
             return outcome

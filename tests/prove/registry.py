@@ -17,6 +17,10 @@ from .stop import answer_before_stop
 from .stuck import replace_stuck
 from .versions import refuse_bad
 
+# A kill from outside while an answer is sent is a death outside of a handler: many of them in
+# a row are a crash loop by the rules, which is not what that proof is about.
+NO_ROLL_BACK = ("--crash-count", "100000")
+
 PROOFS = (
     Proof(
         "replacement",
@@ -76,6 +80,7 @@ PROOFS = (
         die_half_sent,
         short={"rounds": 4},
         long={"rounds": 50},
+        serve=NO_ROLL_BACK,
     ),
     Proof(
         "faults",

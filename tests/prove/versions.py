@@ -85,7 +85,7 @@ def refuse_bad(server: Server, huge: int = 60 << 20, bomb: int = 400) -> Outcome
     server.post(puppet_source(1))
     tried = 0
     with connect(server) as kept:
-        pid = kept.run({}).json().get("pid")
+        pid = kept.run({}).value("pid")
         for name, body, statuses, words in cases(huge, bomb):
             with outcome.trying(name):
                 response = offer(server, body)

@@ -75,7 +75,7 @@ class Server:
         nofile: int = 0,
         ready_timeout: float = 10.0,
     ) -> None:
-        self.mark = f"HOTWHISK_TEST_MARK={uuid.uuid4().hex}"
+        self.mark = f"SERVER_UNDER_TEST={uuid.uuid4().hex}"
         self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
         self.run_dir = self.folder / "run"
         self.notes: list[str] = []

@@ -48,6 +48,15 @@ class Response:
         except ValueError as error:
             raise Malformed(f"not JSON: {self.body[:80]!r}") from error
 
+    def value(self, key: str) -> Any:
+        """
+        One member of the answer, or ``Malformed`` when there is none of this name.
+        """
+        answer = self.json()
+        if not isinstance(answer, dict) or key not in answer:
+            raise Malformed(f'no "{key}" in {self.status} {self.body[:160]!r}')
+        return answer[key]
+
     @property
     def error(self) -> str | None:
         """
