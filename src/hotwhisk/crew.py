@@ -69,7 +69,11 @@ class Crew:
         ours, theirs = Channel.pair()
         name = f"hotwhisk:{slot}"
         try:
-            pid, pidfd = self._system.fork(lambda: self._become_worker(slot, theirs), name)
+            # Counted here: by the time the child looks, it may have been recalled already.
+            recalls = self._ledger.recalls(slot)
+            pid, pidfd = self._system.fork(
+                lambda: self._become_worker(slot, theirs, recalls), name
+            )
         except OSError:
             ours.close()
             raise
@@ -110,7 +114,7 @@ class Crew:
         """
         self._system.reap_strangers(each.pid for each in self.processes.values())
 
-    def _become_worker(self, slot: int, end: socket.socket) -> NoReturn:
+    def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -125,7 +129,7 @@ class Crew:
         os.close(null)
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         channel = Channel(socket.socket(fileno=high))
-        worker = Worker(channel, self._ledger, slot, self._config, lowest)
+        worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)
         try:
             worker.loop.run()
             while True:  # the loop ends when an action with coroutines moves into asyncio's

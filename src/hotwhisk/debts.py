@@ -10,7 +10,7 @@ import struct
 import termios
 
 from hotwhisk.effects import Debt
-from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.ledger import Last, Ledger, Phase
 
 _BYTES_ACKED = 120  # offset of tcpi_bytes_acked in struct tcp_info (Linux 4.1)
 _TCP_INFO_SIZE = 128
@@ -53,4 +53,4 @@ def _answer_debt(ledger: Ledger, number: int, descriptor: int) -> Debt:
         return Debt.ANSWER
     if written < row.sent + row.answer:
         return Debt.BROKEN
-    return Debt.LOST if row.buffered else Debt.NOTHING
+    return {Last.NO: Debt.NOTHING, Last.ASKED: Debt.BROKEN, Last.READ_ON: Debt.LOST}[row.last]

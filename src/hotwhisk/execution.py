@@ -17,7 +17,7 @@ from hotwhisk.effects import (
     AnswerFor, Artifact, Discard, Drain, Effect, Fork, HandOver, Kill, LoadInto,
     Release, Reply, Shut, TakeBack, Tell,
 )  # fmt: skip
-from hotwhisk.ledger import Phase
+from hotwhisk.ledger import IN_FLIGHT, Phase
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor import Supervisor
@@ -75,7 +75,7 @@ class Execution:
         process = self._crew.processes[effect.worker]
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True
-        artifact, folder = effect.artifact, self._folder(effect.generation)
+        artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
         if isinstance(artifact, Posted):
             where = (artifact.offset, artifact.length)
             message = messages.Load(effect.generation, folder, *where)
@@ -137,13 +137,17 @@ class Execution:
         number, supervisor = effect.number, self._supervisor
         supervisor.report.answered_for_the_dead += 1
         self._holdings.forget_spill_of(number)
+        row = self._ledger.row(number)
+        last = bool(row.last) or self._ledger.phase(number) not in IN_FLIGHT
         # Were the desk to die now, the next one would find that an answer is owed.
-        sent = self._ledger.row(number).sent
-        self._ledger.handling(number, supervisor.system.now(), float("inf"), sent)
+        self._ledger.handling(number, supervisor.system.now(), float("inf"), row.sent)
         status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
         process = self._crew.processes[effect.worker]
-        socket = self._holdings.sockets[number]
-        process.channel.send(messages.Answer(number, status, text), (socket,))
+        tenure = self._holdings.begin_tenure(number)
+        process.channel.send(
+            messages.Answer(number, tenure, status, text, last=last),
+            (self._holdings.sockets[number],),
+        )
 
     def _shut(self, effect: Shut) -> None:
         self._holdings.shut(effect.number)

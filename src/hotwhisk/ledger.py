@@ -9,7 +9,7 @@ it. What is here is all that is known of a worker that was killed.
     worker slots  recalls (supervisor): how often its connections were taken back
                   claim (worker): the connection it touches now, plus one; 0 for none
     phases        one byte a connection, side by side, so that closed ones are found by memchr
-    rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, buffered
+    rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
 
 The claim is what makes taking back safe without asking. A worker claims a connection, looks
 at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
@@ -30,13 +30,13 @@ WORKERS = 512
 _HEADER = 64
 _SLOT = struct.Struct("<II")  # recalls, claim
 _ROW_SIZE = 64
-_ROW = struct.Struct("<ddQQQQ?")  # since, budget, sent, answer, spill, spilled, buffered
+_ROW = struct.Struct("<ddQQQQB")  # since, budget, sent, answer, spill, spilled, last
 _HANDLING = struct.Struct("<ddQQ")
 _WORD = struct.Struct("<I")
 _SPILL = struct.Struct("<QQ")
 _ANSWER_AT = 24
 _SPILL_AT = 32
-_BUFFERED_AT = 48
+_LAST_AT = 48
 
 
 class Phase(IntEnum):
@@ -64,6 +64,18 @@ class Phase(IntEnum):
     """The worker is done with it; the supervisor may forget it."""
 
 
+class Last(IntEnum):
+    """
+    Why the current answer would be a connection's last, should somebody else have to give it.
+    """
+
+    NO = 0
+    ASKED = 1
+    """The client wants it closed."""
+    READ_ON = 2
+    """Its worker has read bytes of a later request, which would die with it."""
+
+
 MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
 
@@ -76,7 +88,7 @@ class Row:
     ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
     ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
     ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
-    ``spilled`` how many; ``buffered`` says that the worker holds bytes of a later request.
+    ``spilled`` how many; ``last`` says whether it can go on after the current answer.
     """
 
     since: float
@@ -85,7 +97,7 @@ class Row:
     answer: int
     spill: int
     spilled: int
-    buffered: bool
+    last: Last
 
 
 class Ledger:
@@ -173,14 +185,15 @@ class Ledger:
         """
         Begin a connection: idle, nothing sent, nothing spilled.
         """
-        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, False)
+        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
         """
         The details of connection ``number``.
         """
-        return Row(*_ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE))
+        *values, last = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
+        return Row(*values, Last(last))
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
         """
@@ -205,11 +218,11 @@ class Ledger:
         _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, 0.0, 0, 0)
         self._map[self._phases + number] = Phase.LINGERING
 
-    def buffered(self, number: int, yes: bool) -> None:
+    def set_last(self, number: int, last: Last) -> None:
         """
-        Record whether the worker holds bytes beyond the current request.
+        Record whether the connection can go on after its current answer.
         """
-        self._map[self._rows + number * _ROW_SIZE + _BUFFERED_AT] = yes
+        self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
 
     def spilled(self, number: int, spill: int, length: int) -> None:
         """

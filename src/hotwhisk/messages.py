@@ -80,7 +80,8 @@ class Recall(Message):
 
 class Answer(Message):
     """
-    Answer connection ``number`` on behalf of a dead worker, then close. Descriptor: its socket.
+    Answer connection ``number`` on behalf of a dead worker, then give it back, or close it if
+    that is its ``last`` answer. Descriptor: its socket.
 
     ``sentinels`` says on which of the two output streams the end of the activation is still owed
     (1 stdout, 2 stderr).
@@ -88,8 +89,10 @@ class Answer(Message):
 
     kind: ClassVar[str] = "answer"
     number: int = 0
+    tenure: int = 0
     status: int = 502
     text: str = ""
+    last: bool = True
     sentinels: int = 0
 
 

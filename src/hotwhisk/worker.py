@@ -14,6 +14,7 @@ to the new generation, so they go back unanswered. Looking is one load from shar
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
@@ -24,7 +25,7 @@ from hotwhisk.connection import Connection, Gone
 from hotwhisk.contract import Cause, Profile, RunRequest, answer_for, error_body, read_run
 from hotwhisk.errors import Forbidden, RequestError
 from hotwhisk.gate import Gate
-from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.ledger import Last, Ledger, Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop, Loop
 from hotwhisk.messages import (
     Answer, Busy, Closed, Deposit, Discard, Drop, Failed, Hand, Load, Message, Ping, Pong,
@@ -42,11 +43,17 @@ READ_SIZE = 65536
 
 class Worker:
     """
-    The state of one worker process. ``lowest`` is the least number of its own descriptors.
+    The state of one worker process. ``place`` is its slot in the ledger, and how often that was
+    recalled before; ``lowest`` is the least number of its own descriptors.
     """
 
     def __init__(
-        self, channel: Channel, ledger: Ledger, slot: int, config: Config, lowest: int
+        self,
+        channel: Channel,
+        ledger: Ledger,
+        place: tuple[int, int],
+        config: Config,
+        lowest: int,
     ) -> None:
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
@@ -56,15 +63,14 @@ class Worker:
         self.connections: dict[int, Connection] = {}
         self._pid = os.getpid()
         self._ledger = ledger
-        self._slot = slot
-        self._recalls = ledger.recalls(slot)
+        self._slot, self._recalls = place
         self._gate = Gate(config)
         self._admitted: Head | None = None
         self._headers = b""
         self._leaving = False
         self._stopping = False
         self._buffer = memoryview(bytearray(READ_SIZE))
-        self._spills = Spills((slot << 40) + (self._pid << 16) + 1, self._deposit, self._drop)
+        self._spills = Spills((self._slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
         self.loop.watch(channel.fileno(), self.obey)
         os.register_at_fork(after_in_child=self._become_copy)
 
@@ -152,7 +158,21 @@ class Worker:
 
     def _answer_for(self, message: Answer, descriptors: list[int]) -> None:
         connection = self._admit(message.number, descriptors[0])
-        self._refuse(connection, message.status, message.text)
+        connection.tenure = message.tenure
+        if message.last:
+            self._refuse(connection, message.status, message.text)
+            return
+
+        def answer(connection: Connection) -> Request | None:
+            body = error_body(message.text)
+            if not connection.answer(message.status, body, self._headers, keep_alive=True):
+                self._wait_to_write(connection)
+            elif self._answered(connection):
+                self._give_back(connection)
+            return None
+
+        connection.busy = True
+        self._under_claim(connection, answer)
 
     def _stop(self, _: Stop, __: list[int]) -> None:
         self._stopping = True
@@ -168,8 +188,6 @@ class Worker:
         self.channel.send(Pong())
 
     def _discard(self, message: Discard, _: list[int]) -> None:
-        import shutil
-
         shutil.rmtree(message.folder, ignore_errors=True)
 
     # -- the request path -------------------------------------------------------------------
@@ -243,6 +261,10 @@ class Worker:
         self._ledger.handling(
             connection.number, time.monotonic(), self._budget(run), connection.sent
         )
+        if connection.has_rest:
+            self._ledger.set_last(connection.number, Last.READ_ON)
+        elif not request.head.keep_alive:
+            self._ledger.set_last(connection.number, Last.ASKED)
         if not self._ledger.ticking:
             self.channel.send(Busy())
         if action.is_async:
@@ -282,8 +304,6 @@ class Worker:
         """
         keep_alive = request.head.keep_alive and not self._stopping
         connection.closing = not keep_alive
-        if connection.has_rest:
-            self._ledger.buffered(connection.number, True)
         if isinstance(request.body, memoryview):
             request.body.release()
         minor = request.head.minor
@@ -314,7 +334,7 @@ class Worker:
                 self._close(connection)
             return False
         if connection.has_rest:
-            self._ledger.buffered(connection.number, False)
+            self._ledger.set_last(connection.number, Last.NO)
             return True
         self._ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
         if self._leaving:
