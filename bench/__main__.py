@@ -8,8 +8,11 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.wire import ClientError
 
 from . import life, memory, requests
 from .report import HEADER, Row
@@ -30,7 +33,7 @@ GROUPS = {
 
 def main(argv: list[str]) -> int:
     """
-    Measure what was asked for; with ``--strict`` 1 when a bar is missed.
+    Measure what was asked for; 1 when something could not be, and with ``--strict`` when a bar is missed.
     """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
@@ -42,17 +45,22 @@ def main(argv: list[str]) -> int:
     print(f"{machine}, Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds")
     print(HEADER)
     rows: list[Row] = []
+    failed: list[str] = []
     for name in arguments.only or GROUPS:
-        for row in GROUPS[name](0.1 if arguments.quick else 1.0):
-            print(row.line(), flush=True)
-            rows.append(row)
+        try:
+            for row in GROUPS[name](0.1 if arguments.quick else 1.0):
+                print(row.line(), flush=True)
+                rows.append(row)
+        except (RuntimeError, ClientError, OSError, subprocess.SubprocessError) as error:
+            failed.append(name)
+            print(f"{name}: could not be measured: {type(error).__name__}: {error}")
     barred = [row for row in rows if row.bar]
     missed = [row for row in barred if row.verdict == "MISSED"]
     print(f"{len(barred) - len(missed)} of {len(barred)} bars met")
     if arguments.json:
         written = {"machine": machine, "rows": [row.as_json() for row in rows]}
         arguments.json.write_text(json.dumps(written, indent=2) + "\n")
-    return 1 if arguments.strict and missed else 0
+    return 1 if failed or (arguments.strict and missed) else 0
 
 
 if __name__ == "__main__":

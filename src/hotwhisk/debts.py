@@ -21,12 +21,19 @@ def bytes_written(descriptor: int) -> int:
     How many bytes were ever written to a TCP connection: acknowledged, or still queued.
     """
     with socket.socket(fileno=descriptor) as connection:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0")
-        connection.detach()
-    return int(
-        struct.unpack_from("<Q", info, _BYTES_ACKED)[0] + struct.unpack("<i", queued)[0]
-    )
+        try:
+            while True:
+                acknowledged = _acknowledged(connection)
+                queued = struct.unpack("<i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+                if _acknowledged(connection) == acknowledged:  # or one moved between the looks
+                    return acknowledged + int(queued[0])
+        finally:
+            connection.detach()
+
+
+def _acknowledged(connection: socket.socket) -> int:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    return int(struct.unpack_from("<Q", info, _BYTES_ACKED)[0])
 
 
 def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt:

@@ -9,6 +9,7 @@ import time
 from tests.support.actions import puppet_source
 from tests.support.client import init_once
 from tests.support.server import Server
+from tests.support.wire import Response
 
 from .outcome import Outcome, ask, connect
 
@@ -25,6 +26,32 @@ threading.Timer(0.2, os._exit, (9,)).start()
 """
 
 
+class Caller:
+    """
+    Asks again and again on one connection; on a new one if an answer said that it was the last.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection = connect(server)
+
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def run(self) -> Response:
+        """
+        One request and its answer.
+        """
+        response = self._connection.run({})
+        if response.headers.get("connection") == "close":
+            self._connection.close()
+            self._connection = connect(self._server)
+        return response
+
+
 def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> Outcome:
     """
     A version that keeps dying after it took over: the one before answers again.
@@ -36,15 +63,15 @@ def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> O
         init_once(server.address, LOOPING % 2)
         end = time.monotonic() + patience
         version = None
-        with outcome.trying(f"turn {turn}"), connect(server) as kept:
+        with outcome.trying(f"turn {turn}"), Caller(server) as caller:
             while version != 1 and time.monotonic() < end:
-                response = kept.run({})
+                response = caller.run()
                 asked += 1
                 version = response.json().get("version")
                 outcome.expect(NOTHING not in str(response.error), "rolled back to nothing")
             outcome.expect(version == 1, f"turn {turn}: not rolled back within {patience} s")
             for _ in range(20):
-                outcome.expect_version("after the roll-back", kept.run({}), 1)
+                outcome.expect_version("after the roll-back", caller.run(), 1)
     outcome.result = f"rolled back each time; {asked} requests meanwhile, all answered"
     return outcome
 

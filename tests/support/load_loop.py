@@ -17,6 +17,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from .load import Plan, Result
+from .load_client import Client, ended
 from .load_replace import CommandReplacer, InitReplacer
 from .wire import Malformed, Response, ResponseReader, post, run_body
 
@@ -43,32 +44,6 @@ class Replacer(Protocol):
         """
         Whether a replacement is under way.
         """
-
-
-class Client:
-    """
-    One client with one request under way.
-    """
-
-    def __init__(self, number: int, kept: bool) -> None:
-        self.number = number
-        self.kept = kept
-        self.socket: socket.socket | None = None
-        self.reader = ResponseReader()
-        self.first_port = 0
-        self.port = 0
-        self.count = 0
-        self.floor = 0
-        self.started = 0.0
-        self.waiting = False
-        self.last = False
-
-    @property
-    def token(self) -> str:
-        """
-        What the answer to the request under way must bear.
-        """
-        return f"{self.number}-{self.count}"
 
 
 class Loop:
@@ -285,21 +260,6 @@ class Loop:
             cuts = statistics.quantiles(self.latencies, n=100)
             self.result.p50, self.result.p99 = cuts[49], cuts[98]
         return self.result
-
-
-def ended(end: socket.socket | None) -> bool:
-    """
-    Whether an idle connection was closed, or bytes came that nobody asked for.
-    """
-    if end is None or end.fileno() < 0:
-        return True
-    try:
-        end.recv(1)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def main() -> None:
