@@ -10,26 +10,27 @@ here; `hotwhisk.entry` decides which.
 
 from __future__ import annotations
 
-import ast
-import functools
 import importlib.util
-import inspect
+import os
 import sys
 import traceback
 import types
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from hotwhisk.entry import enters_by_start
+from hotwhisk.entry import enters_by_start, parse
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
-from hotwhisk.house import apply_context, move_in, set_environment
+from hotwhisk.house import apply_context, at_home, move_in, set_environment
+from hotwhisk.shape import accepts, is_async, is_async_generator, takes_context
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from hotwhisk.artifact import Unpacked
 
 __all__ = [
-    "Action", "apply_context", "hand_over", "load", "load_file", "print_error",
+    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "print_error",
     "set_environment",
 ]  # fmt: skip
 
@@ -38,7 +39,7 @@ Handler = Callable[..., Any]
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
 
-_OURS: Final = str(Path(__file__).parent)
+_OURS: Final = (os.path.dirname(__file__) + os.sep, "<frozen importlib", "<frozen runpy")
 
 
 class _HandedOver(BaseException):
@@ -71,9 +72,9 @@ class Action:
         """
         self.handler = handler
         self.ready = ready
-        self.takes_context = _takes_context(handler)
-        self.is_async = _is(inspect.iscoroutinefunction, handler)
-        if _is(inspect.isasyncgenfunction, handler):
+        self.takes_context = takes_context(handler)
+        self.is_async = is_async(handler)
+        if is_async_generator(handler):
             raise LoadFailed(
                 "the handler is an asynchronous generator; expected a function that returns "
                 "a dict or a list: use `return` instead of `yield`"
@@ -98,12 +99,29 @@ def load(unpacked: Unpacked, main: str) -> Action:
     return _load(unpacked.folder, unpacked.entry, main)
 
 
-def load_file(path: Path, main: str) -> Action:
+def load_file(path: str, main: str) -> Action:
     """
     Load a file of the user's where it lies; its folder is the one to import from.
     """
-    path = path.resolve()
-    return _load(path.parent, path, main)
+    path = os.path.realpath(path)
+    return _load(os.path.dirname(path), path, main)
+
+
+def load_module(name: str, main: str) -> tuple[Action, bytes]:
+    """
+    Load a module as ``python -m`` finds it, from the working directory first; returns its
+    source as well. It keeps its package, so its relative imports work.
+    """
+    _enter(os.getcwd())
+    with _wall():
+        spec = _find_module(name)
+    entry = spec.origin or ""
+    source, code, by_start = _compile(entry, main)
+    module = importlib.util.module_from_spec(spec)
+    if by_start:
+        module.__name__ = "__main__"
+    sys.modules[module.__name__] = module
+    return _run(module, code, main, by_start=by_start), source
 
 
 def hand_over(handler: Handler) -> None:
@@ -124,63 +142,69 @@ def print_error(error: BaseException) -> None:
     Print the traceback of an exception to stderr without the server's own frames.
     """
     frame = error.__traceback__
-    while frame and frame.tb_next and frame.tb_frame.f_code.co_filename.startswith(_OURS):
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
         frame = frame.tb_next
-    if frame and frame.tb_frame.f_code.co_filename.startswith(_OURS):
-        frame = None
     try:
-        traceback.print_exception(type(error), error, frame, file=sys.stderr)
+        with at_home():  # parts of the standard library are imported when they are needed
+            traceback.print_exception(type(error), error, frame, file=sys.stderr)
     except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
-        sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
+        try:
+            sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
+        except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
+            pass
 
 
-def _load(folder: Path, entry: Path, main: str) -> Action:
+def _load(folder: str, entry: str, main: str) -> Action:
     """
     Run the source in its folder, then find the handler.
     """
+    _, code, by_start = _compile(entry, main)
+    _enter(folder)
+    module = _new_module("__main__" if by_start else MODULE, entry)
+    return _run(module, code, main, by_start=by_start)
+
+
+def _compile(entry: str, main: str) -> tuple[bytes, types.CodeType, bool]:
+    """
+    Read and compile; and tell whether the source is entered by its ``start``, see `entry`.
+    By way of one tree, so that warnings are given once; without one where that is certain.
+    """
+    name = os.path.basename(entry)
     if "." in main:
         raise LoadFailed(
             f"`main` is {main!r}; expected the name of a function at the top level of "
-            f"{entry.name}, without dots"
+            f"{name}, without dots"
         )
-    tree, code = _compile(entry)
+    try:
+        with open(entry, "rb", buffering=0) as file:
+            source = file.read()
+        if b"start" not in source:
+            return source, compile(source, entry, "exec", dont_inherit=True), False
+        tree = parse(source, entry)
+        code = compile(tree, entry, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        text = "".join(traceback.format_exception_only(error)).strip()
+        raise BuildFailed(f"{name} does not compile:\n{text}") from None
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise BuildFailed(f"{name} does not compile: {error}") from None
+    return source, code, enters_by_start(tree, main)
+
+
+def _enter(folder: str) -> None:
     try:
         move_in(folder)
     except (OSError, SyntaxError) as error:
         raise BuildFailed(f"{folder} cannot be entered: {error}") from error
-    by_start = enters_by_start(tree, main)
-    module = _new_module("__main__" if by_start else MODULE, entry)
-    handler = _run(module, code)
-    if handler is None:
-        handler = _find(module, main, entry, by_start=by_start)
-    if not callable(handler):
-        raise LoadFailed(f"the handler {main!r} is {type(handler).__name__}; expected a function")
-    return Action(handler, _find_ready(module))
 
 
-def _compile(entry: Path) -> tuple[ast.Module, types.CodeType]:
-    """
-    Parse and compile; by way of one tree, so that warnings are given once.
-    """
-    try:
-        source = entry.read_bytes()
-        tree = ast.parse(source, str(entry))
-        return tree, compile(tree, str(entry), "exec", dont_inherit=True)
-    except SyntaxError as error:
-        text = "".join(traceback.format_exception_only(error)).strip()
-        raise BuildFailed(f"{entry.name} does not compile:\n{text}") from None
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise BuildFailed(f"{entry.name} does not compile: {error}") from None
-
-
-def _new_module(name: str, entry: Path) -> types.ModuleType:
+def _new_module(name: str, entry: str) -> types.ModuleType:
     """
     An empty module for the action, known by its official name whichever way it runs.
     """
     spec = importlib.util.spec_from_file_location(MODULE, entry)
     if spec is None:  # no Python suffix
         module = types.ModuleType(name)
-        module.__file__ = str(entry)
+        module.__file__ = entry
     else:
         module = importlib.util.module_from_spec(spec)
         module.__name__ = name
@@ -190,18 +214,37 @@ def _new_module(name: str, entry: Path) -> types.ModuleType:
     return module
 
 
-def _run(module: types.ModuleType, code: types.CodeType) -> Handler | None:
+def _find_module(name: str) -> ModuleSpec:
     """
-    Run the source; the handler is returned if the source gave it to ``start``.
+    Where a module is; imports the packages above it.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name += ".__main__"
+            spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise BuildFailed(f"cannot find the module {name!r}: {error}") from None
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        raise BuildFailed(
+            f"cannot find the module {name!r}; expected the name of a Python source that can be "
+            f"imported from {os.getcwd()}"
+        )
+    return spec
 
-    The wall between the server and the user's code: whatever it raises is told as
-    ``LoadFailed``, its traceback printed for its author.
+
+@contextmanager
+def _wall() -> Iterator[None]:
+    """
+    Between the server and the user's code: whatever it raises is told as ``LoadFailed``, its
+    traceback printed for its author.
     """
     _Capture.open, _Capture.handler = True, None
     try:
-        exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
-    except _HandedOver:
-        pass
+        yield
+    except (_HandedOver, BuildFailed):
+        if _Capture.handler is None:
+            raise
     except SystemExit as error:
         raise LoadFailed(
             "Command exited abruptly during initialization. "
@@ -214,10 +257,23 @@ def _run(module: types.ModuleType, code: types.CodeType) -> Handler | None:
         ) from None
     finally:
         _Capture.open = False
-    return _Capture.handler
 
 
-def _find(module: types.ModuleType, main: str, entry: Path, *, by_start: bool) -> Handler:
+def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
+    """
+    Run the source; the handler is what it gave to ``start``, or else the one of that name.
+    """
+    with _wall():
+        exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
+    handler = _Capture.handler
+    if handler is None:
+        handler = _find(module, main, by_start=by_start)
+    if not callable(handler):
+        raise LoadFailed(f"the handler {main!r} is {type(handler).__name__}; expected a function")
+    return Action(handler, _find_ready(module, handler))
+
+
+def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
     """
     The handler by name.
     """
@@ -231,58 +287,23 @@ def _find(module: types.ModuleType, main: str, entry: Path, *, by_start: bool) -
         )
         has = f"it has {', '.join(found)}" if found else "it has no functions"
         called = " and did not call start()" if by_start else ""
-        raise LoadFailed(f"{entry.name} has no function {main!r}{called}; {has}") from None
+        name = os.path.basename(str(module.__file__))
+        raise LoadFailed(f"{name} has no function {main!r}{called}; {has}") from None
     return handler
 
 
-def _find_ready(module: types.ModuleType) -> Handler | None:
+def _find_ready(module: types.ModuleType, handler: Handler) -> Handler | None:
     """
-    The action's ``ready``: a function of its own that can be called without arguments.
-    Anything else of that name belongs to an action that was not written for it.
+    The action's ``ready``: a function that can be called without arguments, beside the handler
+    or in the source that was run. Anything else of that name belongs to an action that was not
+    written for it.
     """
-    ready = module.__dict__.get("ready")
-    if not isinstance(ready, types.FunctionType) or ready.__module__ != module.__name__:
-        return None
-    return ready if _accepts(ready, 0, follow_wrapped=False) else None
-
-
-def _takes_context(handler: Handler) -> bool:
-    """
-    Whether a second positional parameter is required: an optional one, or ``*rest``, is
-    the action's own business. Both the function and what wraps it are asked.
-    """
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError):
-        return False  # built in, without a signature
-    required = [
-        parameter
-        for parameter in parameters
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and parameter.default is parameter.empty
-    ]
-    return len(required) >= 2 and _accepts(handler, 2, follow_wrapped=False)
-
-
-def _accepts(function: Handler, count: int, *, follow_wrapped: bool) -> bool:
-    """
-    Whether a function can be called with so many positional arguments.
-    """
-    try:
-        signature = inspect.signature(function, follow_wrapped=follow_wrapped)
-        signature.bind(*[None] * count)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _is(question: Callable[[Any], bool], handler: Handler) -> bool:
-    """
-    Ask it of a function, of what a partial wraps, or of an object's ``__call__``.
-    """
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    return question(handler) or question(getattr(handler, "__call__", None))  # noqa: B004
+    homes = {module.__name__, getattr(handler, "__module__", None)}
+    for home in (module, sys.modules.get(str(getattr(handler, "__module__", "")))):
+        ready = getattr(home, "__dict__", {}).get("ready")
+        if isinstance(ready, types.FunctionType) and ready.__module__ in homes:
+            return ready if accepts(ready, 0) else None
+    return None
 
 
 def _text_of(error: BaseException) -> str:

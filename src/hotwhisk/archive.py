@@ -10,22 +10,23 @@ links cannot be judged by their text.
 
 Not ``extractall``: for zip it loses modes and symbolic links, which actions with a
 ``virtualenv/`` need.
+
+The readers of the standard library are imported when an archive has come: they weigh more than
+all the rest of a worker, and most actions are one source. That is before the action's folder
+can be imported from, so they are never the action's own.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import shutil
 import stat
-import tarfile
-import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    import gzip
 
 MOST_MEMBERS: Final = 50_000
 MOST_BYTES: Final = 1 << 30
@@ -40,18 +41,21 @@ Links below this folder may lead outside: a virtual environment has one to the P
 was made for, and nothing is ever written through a link.
 """
 
-DAMAGE: Final = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-    OverflowError,
-    LookupError,
-)
-"""What the readers of the standard library raise for a damaged or encrypted archive."""
+PIECE: Final = 1 << 20
+"""Bytes copied at once."""
+
+
+def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """
+    What the readers of the standard library raise for a damaged or encrypted archive; and
+    ``others``.
+    """
+    import tarfile
+    import zipfile
+    import zlib
+
+    own = (zipfile.BadZipFile, tarfile.TarError, zlib.error)
+    return (*own, EOFError, OSError, ValueError, RuntimeError, OverflowError, LookupError, *others)
 
 
 class Writer:
@@ -59,14 +63,14 @@ class Writer:
     Admits members one by one, and writes those it admitted below ``folder``.
     """
 
-    def __init__(self, folder: Path, packed: int, below: str = "") -> None:
+    def __init__(self, folder: str, packed: int, below: str = "") -> None:
         self.folder = folder
-        self.below = below
+        self.below = tuple(below.split("/")) if below else ()
         self.most_bytes = min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
         self.bytes = 0
-        self.kinds: dict[PurePosixPath, str] = {}
-        self.links: list[tuple[Path, str]] = []
-        self.modes: list[tuple[Path, int]] = []
+        self.kinds: dict[tuple[str, ...], str] = {}
+        self.links: list[tuple[str, str]] = []
+        self.modes: list[tuple[str, int]] = []
 
     def file(self, name: str, size: int, mode: int, content: IO[bytes]) -> None:
         """
@@ -80,8 +84,9 @@ class Writer:
             )
         path = self._admit(name, "file")
         if path:
-            with path.open("xb") as target:
-                shutil.copyfileobj(content, target)
+            with open(path, "xb") as target:
+                while piece := content.read(PIECE):
+                    target.write(piece)
             self.modes.append((path, (mode or 0o644) & 0o777 | stat.S_IRUSR))
 
     def directory(self, name: str, mode: int) -> None:
@@ -90,7 +95,7 @@ class Writer:
         """
         path = self._admit(name, "folder")
         if path:
-            path.mkdir(exist_ok=True)
+            os.makedirs(path, exist_ok=True)
             self.modes.append((path, (mode or 0o755) & 0o777 | stat.S_IRWXU))
 
     def link(self, name: str, target: str) -> None:
@@ -106,52 +111,76 @@ class Writer:
         Set the modes, make the links and see where they lead.
         """
         for path, target in self.links:
-            path.symlink_to(target)
+            os.symlink(target, path)
         root = os.path.realpath(self.folder)
         for path, target in self.links:
-            if path.relative_to(self.folder).parts[0] == LEAVING_LINKS:
+            name = path[len(self.folder) + 1 :]
+            if name.partition("/")[0] == LEAVING_LINKS:
                 continue
             end = os.path.realpath(path)
             if end != root and not end.startswith(root + os.sep):
-                name = path.relative_to(self.folder)
-                raise BuildFailed(f"the link {str(name)!r} in the archive leaves it: {target!r}")
+                raise BuildFailed(f"the link {name!r} in the archive leaves it: {target!r}")
         for path, mode in reversed(self.modes):
-            path.chmod(mode)
+            os.chmod(path, mode)
 
-    def _admit(self, name: str, kind: str) -> Path | None:
+    def _admit(self, name: str, kind: str) -> str | None:
         """
         The path for a member, its parents made; None for one outside ``below``.
         """
         if len(self.kinds) >= MOST_MEMBERS:
             raise BuildFailed(f"the archive has more than {MOST_MEMBERS} members")
-        member = PurePosixPath(name)
-        if member.is_absolute() or ".." in member.parts or "\0" in name:
+        member = tuple(part for part in name.split("/") if part not in ("", "."))
+        if name.startswith("/") or ".." in member or "\0" in name:
             raise BuildFailed(
                 f"the archive member {name!r} leaves the archive: its path must be relative "
                 "and without '..'"
             )
-        if self.below:
-            if not member.is_relative_to(self.below):
-                return None
-            member = member.relative_to(self.below)
-        if not member.parts:
+        if member[: len(self.below)] != self.below:
+            return None
+        member = member[len(self.below) :]
+        if not member:
             return self.folder if kind == "folder" else None
-        for parent in member.parents:
-            if self.kinds.setdefault(parent, "folder") != "folder":
+        for length in range(1, len(member)):
+            if self.kinds.setdefault(member[:length], "folder") != "folder":
                 raise BuildFailed(f"the archive member {name!r} lies below what is no folder")
+        path = "/".join((self.folder, *member))
         if self.kinds.setdefault(member, kind) != kind or (
-            kind != "folder" and os.path.lexists(self.folder / member)
+            kind != "folder" and os.path.lexists(path)
         ):
             raise BuildFailed(f"the archive holds {name!r} twice")
-        path = self.folder / member
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
 
-def unpack_zip(content: bytes, folder: Path, below: str = "") -> None:
+def zip_names(content: bytes) -> set[str]:
+    """
+    The member names of a zip; none if it cannot be read, which `unpack_zip` will tell.
+    """
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return set(archive.namelist())
+    except damage():
+        return set()
+
+
+def read_member(content: bytes, name: str) -> bytes:
+    """
+    One member of a zip.
+    """
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(name)
+
+
+def unpack_zip(content: bytes, folder: str, below: str = "") -> None:
     """
     Unpack a zip, or the part of it ``below`` one of its folders.
     """
+    import zipfile
+
     writer = Writer(folder, len(content), below)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for info in archive.infolist():
@@ -168,10 +197,13 @@ def unpack_zip(content: bytes, folder: Path, below: str = "") -> None:
     writer.finish()
 
 
-def unpack_tar(content: bytes, folder: Path) -> None:
+def unpack_tar(content: bytes, folder: str) -> None:
     """
     Unpack a tar.gz.
     """
+    import gzip
+    import tarfile
+
     writer = Writer(folder, len(content))
     with (
         gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,

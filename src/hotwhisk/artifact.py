@@ -8,25 +8,18 @@ same artifact, with the same digest.
 
 from __future__ import annotations
 
-import base64
 import binascii
-import hashlib
-import io
 import json
 import os
-import secrets
-import shutil
-import zipfile
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk import archive
+from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hotwhisk.contract import InitRequest
 
 MOST_CODE: Final = 48 << 20
@@ -62,8 +55,7 @@ class Kind(StrEnum):
     """A program that speaks ActionLoop, alone or as ``exec`` in an archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(Record):
     """
     An artifact on disk: ``entry`` is the file to run, in or below ``folder``.
 
@@ -71,8 +63,8 @@ class Unpacked:
     """
 
     kind: Kind
-    folder: Path
-    entry: Path
+    folder: str
+    entry: str
     digest: str
     main: str = ""
 
@@ -86,7 +78,7 @@ def decode(request: InitRequest) -> bytes:
     else:
         try:
             text = "".join(request.code.split())
-            content = base64.b64decode(text.encode("ascii"), validate=True)
+            content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
         except (binascii.Error, UnicodeEncodeError) as error:
             raise RequestError(
                 f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
@@ -100,14 +92,14 @@ def digest_of(content: bytes) -> str:
     """
     The name of an artifact: two with the same digest are the same.
     """
-    return "sha256:" + hashlib.sha256(content).hexdigest()
+    return "sha256:" + sha256(content).hex()
 
 
 def detect(content: bytes) -> Kind:
     """
     Tell what was posted by its first bytes and, for an archive, by its members.
     """
-    if b"PK\5\6" in content[-65_557:] and MANIFEST in _zip_names(content):
+    if b"PK\5\6" in content[-65_557:] and MANIFEST in archive.zip_names(content):
         return Kind.BUILT
     if content.startswith(_ELF) and len(content) > 52:
         return Kind.EXECUTABLE
@@ -120,7 +112,7 @@ def detect(content: bytes) -> Kind:
     return Kind.SOURCE
 
 
-def unpack(content: bytes, folder: Path) -> Unpacked:
+def unpack(content: bytes, folder: str) -> Unpacked:
     """
     Put an artifact into ``folder``, whole or not at all.
 
@@ -131,62 +123,107 @@ def unpack(content: bytes, folder: Path) -> Unpacked:
     if kind is Kind.EXECUTABLE:
         raise BuildFailed(_NOT_SERVED)
     digest = digest_of(content)
-    note = folder.with_name(folder.name + ".digest")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not note.is_file() or note.read_text() != digest:
+    note = folder + ".digest"
+    if _is_used(folder):
+        if _read_note(note) != digest:
             raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
     else:
         _unpack_anew(content, kind, folder)
-        note.write_text(digest)
+        with open(note, "wb", buffering=0) as file:
+            file.write(digest.encode())
+    if kind is Kind.SOURCE:
+        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest)
     if kind is Kind.BUILT:
         entry, main = _read_manifest(content)
-        return Unpacked(kind, folder, folder / entry, digest, main)
+        return Unpacked(kind, folder, f"{folder}/{entry}", digest, main)
     return Unpacked(kind, folder, find_entry(folder), digest)
 
 
-def find_entry(folder: Path) -> Path:
+def find_entry(folder: str) -> str:
     """
     The file of an unpacked folder that is to be run.
 
     ``main__.py`` is what the official compiler makes of ``__main__.py``.
     """
     for name in (FOLDER_ENTRY, SOURCE_ENTRY):
-        if (folder / name).is_file():
-            return folder / name
+        if os.path.isfile(f"{folder}/{name}"):
+            return f"{folder}/{name}"
     text = f"Zip file does not include {FOLDER_ENTRY} at its top level"
-    below = [path for path in folder.iterdir() if (path / FOLDER_ENTRY).is_file()]
-    if below:
-        text += (
-            f"; it is in the folder {below[0].name!r}: pack the contents of that folder, "
-            "not the folder itself"
-        )
+    for name in sorted(os.listdir(folder)):
+        if os.path.isfile(f"{folder}/{name}/{FOLDER_ENTRY}"):
+            text += (
+                f"; it is in the folder {name!r}: pack the contents of that folder, "
+                "not the folder itself"
+            )
+            break
     raise BuildFailed(text)
 
 
-def _unpack_anew(content: bytes, kind: Kind, folder: Path) -> None:
+def remove(folder: str) -> None:
+    """
+    Remove an unpacked artifact, as far as that can be done. Links are removed, not followed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    remove(entry.path)
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(folder)
+    except OSError:  # gone, or the action took the rights away
+        pass
+
+
+def _is_used(folder: str) -> bool:
+    """
+    Whether there is something in the folder already.
+    """
+    try:
+        return bool(os.listdir(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _read_note(path: str) -> str:
+    """
+    The digest of what was unpacked; empty if nobody wrote it down.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("ascii", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _unpack_anew(content: bytes, kind: Kind, folder: str) -> None:
     """
     Unpack beside ``folder``, then rename.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    fresh.mkdir()
+    parent, name = os.path.split(folder)
+    fresh = f"{parent}/.{name}.{os.getpid()}"
+    os.makedirs(parent, exist_ok=True)
+    os.mkdir(fresh, 0o755)
     try:
         if kind is Kind.SOURCE:
-            (fresh / SOURCE_ENTRY).write_bytes(content)
+            with open(f"{fresh}/{SOURCE_ENTRY}", "xb", buffering=0) as file:
+                file.write(content)
         elif kind is Kind.BUILT:
             archive.unpack_zip(content, fresh, CODE_FOLDER)
         elif content.startswith(_TAR_GZ):
             archive.unpack_tar(content, fresh)
         else:
             archive.unpack_zip(content, fresh)
-        fresh.chmod(0o755)
+        os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
         if kind is Kind.FOLDER:
             find_entry(fresh)
         os.rename(fresh, folder)
-    except archive.DAMAGE as error:
+    except archive.damage() as error:
+        remove(fresh)
         raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    except BaseException:
+        remove(fresh)
+        raise
 
 
 def _detect_zip(content: bytes) -> Kind:
@@ -195,21 +232,10 @@ def _detect_zip(content: bytes) -> Kind:
     then its ``exec`` is a shell script that starts ``exec__.py``, and the action is in
     ``main__.py``.
     """
-    names = _zip_names(content)
+    names = archive.zip_names(content)
     if "exec" in names and not {"exec__.py", SOURCE_ENTRY} <= names:
         return Kind.EXECUTABLE
     return Kind.FOLDER
-
-
-def _zip_names(content: bytes) -> set[str]:
-    """
-    The member names of a zip; none if it cannot be read, which `unpack` will tell.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as opened:
-            return set(opened.namelist())
-    except archive.DAMAGE:
-        return set()
 
 
 def _is_python_script(content: bytes) -> bool:
@@ -225,10 +251,9 @@ def _read_manifest(content: bytes) -> tuple[str, str]:
     Entry and handler's name of a built artifact.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as opened:
-            manifest = json.loads(opened.read(MANIFEST))
+        manifest = json.loads(archive.read_member(content, MANIFEST))
         form, entry, main = manifest["format"], manifest["entry"], manifest["main"]
-    except (*archive.DAMAGE, TypeError) as error:
+    except archive.damage(TypeError) as error:
         raise BuildFailed(f"{MANIFEST} in the artifact cannot be read: {error!r}") from error
     if form != MANIFEST_FORMAT:
         raise BuildFailed(

@@ -41,9 +41,15 @@ class Assignment:
         """
         New connections came.
         """
+        serving = self.serving()
         for number in numbers:
-            self.custody.wait(number)
-        self.assign()
+            if serving and not self.custody.waiting:  # as nearly always: straight to a worker
+                slot = min(serving, key=self.custody.load) if serving[1:] else serving[0]
+                self.custody.give(number, slot)
+                self._effects.append(HandOver(slot, (number,)))
+            else:
+                self.custody.wait(number)
+                self.assign()
 
     def closed(self, number: int) -> None:
         """

@@ -8,12 +8,12 @@ are the only places that know the names of variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk.errors import UsageError
 from hotwhisk.option import PREFIX
 from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, OPTIONS, nearest, scan
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -33,8 +33,7 @@ _TAG = "HOTWHISK_WORKER"
 _WILDCARDS = ("0.0.0.0", "::", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Record):
     """
     Everything a server is told before it starts.
     """
@@ -273,5 +272,5 @@ def _check(config: Config) -> None:
 
 
 def _changed(config: Config, **changes: object) -> Config:
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    values = {name: getattr(config, name) for name in Config.fields}
     return Config(**{**values, **changes})

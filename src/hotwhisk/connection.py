@@ -8,10 +8,11 @@ request are in a spill, which the supervisor has too.
 
 from __future__ import annotations
 
+import _socket
 import socket
 
 from hotwhisk import http1
-from hotwhisk.http1 import Reader, Request
+from hotwhisk.http1 import Reader, Request, whole_request
 from hotwhisk.ledger import Ledger, Phase
 from hotwhisk.spill import Spill, Spills
 
@@ -42,16 +43,16 @@ class Connection:
     def __init__(
         self, number: int, descriptor: int, ledger: Ledger, spills: Spills, duty: str = ""
     ) -> None:
-        # The family is not looked up: nothing below depends on it, and it saves three calls.
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
-        if socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
+        # The C class: nothing of what `socket.socket` adds is needed. The family is not looked
+        # up either, since nothing below depends on it.
+        self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, descriptor)
+        if _socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
             self.socket.settimeout(None)
         self.number = number
         self.tenure = 0
         self.duty = duty
         self.spill: Spill | None = None
-        row = ledger.row(number)
-        self.sent = row.sent + row.answer
+        self.sent = ledger.sent(number)
         self.closing = False
         self.unread = False
         self.busy = False
@@ -85,9 +86,7 @@ class Connection:
         if self.spill is not None:
             return self._receive_more()
         length = self._receive_into(buffer)
-        if length <= 0:
-            return None
-        return self._examine(bytes(buffer[:length]))
+        return self._examine(bytes(buffer[:length])) if length > 0 else None
 
     def examine_spill(self) -> Request | None:
         """
@@ -105,13 +104,15 @@ class Connection:
 
     def _examine(self, data: bytes) -> Request | None:
         self._data = data
-        reader = self._reader = Reader()
-        request = reader.examine(data, len(data))
-        if request is not None:
-            self._rest = data[request.end :] if request.end < len(data) else b""
-            return request
-        self._keep(data, reader.wanted)
-        return self._receive_more()
+        request = whole_request(data)
+        if request is None:
+            request = self._read_on().examine(data, len(data))
+        if request is None:
+            self._keep(data, self._read_on().wanted)
+            return self._receive_more()
+        if request.end < len(data):
+            self._rest = data[request.end :]
+        return request
 
     def _receive_more(self) -> Request | None:
         """
@@ -223,8 +224,8 @@ class Connection:
         The current request needs its bytes no more.
         """
         self._reader = None
-        self._continued = False
         if self.spill is not None:
+            self._continued = False
             self._ledger.spilled(self.number, 0, 0)
             self._spills.give_back(self.spill)
             self.spill = None
@@ -238,8 +239,19 @@ class Connection:
         """
         head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
         self._ledger.answering(self.number, self.sent, len(head) + len(body))
-        parts = [head + body] if len(body) <= COPIED else [head, body]
-        return self._write(parts)
+        if len(body) > COPIED:
+            return self._write([head, body])
+        data = head + body
+        try:
+            length = self.socket.send(data, SEND)
+        except BlockingIOError:
+            length = 0
+        except ConnectionError:
+            raise Gone from None
+        self.sent += length
+        if length < len(data):
+            self._out = [memoryview(data)[length:]]
+        return length == len(data)
 
     def flush(self) -> bool:
         """
@@ -250,10 +262,7 @@ class Connection:
 
     def _write(self, parts: list[bytes] | list[memoryview]) -> bool:
         try:
-            if len(parts) == 1:
-                length = self.socket.send(parts[0], SEND)
-            else:
-                length = self.socket.sendmsg(parts, (), SEND)
+            length = self.socket.sendmsg(parts, (), SEND)
         except BlockingIOError:
             length = 0
         except ConnectionError:

@@ -9,8 +9,7 @@ What is answered when there is no action to answer stands in `hotwhisk.answers`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hotwhisk import json_codec
 from hotwhisk.answers import ANSWERS, Cause, Profile, answer_for, answer_for_init
@@ -37,8 +36,7 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InitRequest:
+class InitRequest(NamedTuple):
     """
     What an ``/init`` asks for: this code, entered at ``main``, with this environment.
     """
@@ -50,8 +48,7 @@ class InitRequest:
     env: dict[str, str]
 
 
-@dataclass(slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """
     What a ``/run`` asks for: the argument of the handler, and the activation's context.
     """

@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from hotwhisk.channel import Channel
@@ -28,24 +27,30 @@ ROOM_FOR_OWN = 16
 HIGHEST = 1 << 20
 
 
-@dataclass(slots=True)
 class Process:
     """
-    A live worker process.
+    A live worker process. ``silent`` says that a ping is unanswered; ``inbox`` holds what it
+    said and nobody has heard yet.
     """
 
-    slot: int
-    pid: int
-    pidfd: int
-    channel: Channel
-    name: str
-    started: float
-    generation: int = 0
-    ending: Ending | None = None
-    silent: bool = False
-    """Whether a ping is unanswered."""
-    inbox: deque[Message] = field(default_factory=deque)
-    """What it said and nobody has heard yet."""
+    def __init__(self, slot: int, pid: int, pidfd: int, channel: Channel, started: float) -> None:
+        self.slot = slot
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+        self.name = name_of(slot)
+        self.started = started
+        self.generation = 0
+        self.ending: Ending | None = None
+        self.silent = False
+        self.inbox: deque[Message] = deque()
+
+
+def name_of(slot: int) -> str:
+    """
+    What ``ps`` shows for the worker in ``slot``.
+    """
+    return f"hotwhisk:{slot}"
 
 
 class Crew:
@@ -67,19 +72,18 @@ class Crew:
             OSError: the system has no process or descriptors to give.
         """
         ours, theirs = Channel.pair()
-        name = f"hotwhisk:{slot}"
         try:
             # Counted here: by the time the child looks, it may have been recalled already.
             recalls = self._ledger.recalls(slot)
             pid, pidfd = self._system.fork(
-                lambda: self._become_worker(slot, theirs, recalls), name
+                lambda: self._become_worker(slot, theirs, recalls), name_of(slot)
             )
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
-        process = Process(slot, pid, pidfd, Channel(ours), name, self._system.now())
+        process = Process(slot, pid, pidfd, Channel(ours), self._system.now())
         self.processes[slot] = process
         return process
 

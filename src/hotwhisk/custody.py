@@ -59,7 +59,8 @@ class Custody:
         """
         A worker holds the connection from now on.
         """
-        self.forget(number)
+        if number in self:
+            self.forget(number)
         self._holder[number] = worker
         self._held.setdefault(worker, set()).add(number)
 

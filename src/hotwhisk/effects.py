@@ -6,7 +6,6 @@ Pure values. Workers are named by their slot in the ledger, connections by their
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from hotwhisk.contract import Cause
@@ -25,18 +24,25 @@ class Asker:
     """
 
 
-@dataclass(slots=True)
 class Candidate:
     """
     A replacement that waits or is loading. It came as an ``/init`` on connection ``number``, or
     from ``asker``. ``slot`` is the worker that loads it.
     """
 
-    artifact: Artifact
-    number: int | None = None
-    asker: Asker | None = None
-    rollback: bool = False
-    slot: int | None = None
+    def __init__(
+        self,
+        artifact: Artifact,
+        number: int | None = None,
+        asker: Asker | None = None,
+        *,
+        rollback: bool = False,
+    ) -> None:
+        self.artifact = artifact
+        self.number = number
+        self.asker = asker
+        self.rollback = rollback
+        self.slot: int | None = None
 
 
 class Debt(Enum):

@@ -14,8 +14,20 @@ from typing import TYPE_CHECKING
 from hotwhisk import contract, http1, messages
 from hotwhisk.contract import answer_for
 from hotwhisk.effects import (
-    AnswerFor, Artifact, Discard, Drain, Effect, Fork, HandOver, Kill, LoadInto,
-    Release, Reply, Shut, TakeBack, Tell,
+    AnswerFor,
+    Artifact,
+    Discard,
+    Drain,
+    Effect,
+    Fork,
+    HandOver,
+    Kill,
+    LoadInto,
+    Release,
+    Reply,
+    Shut,
+    TakeBack,
+    Tell,
 )  # fmt: skip
 from hotwhisk.ledger import IN_FLIGHT, Phase
 
@@ -112,10 +124,12 @@ class Execution:
             connections: list[list[int]] = []
             rights: list[int] = []
             for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
-                row = self._ledger.row(number)
+                spill, length = self._ledger.spill(number)
                 tenure = self._holdings.begin_tenure(number)
-                connections.append([number, tenure, row.spill, row.spilled])
-                rights += self._holdings.pass_on(number, effect.worker)
+                connections.append([number, tenure, spill, length])
+                rights.append(self._holdings.sockets[number])
+                if spill:
+                    rights.append(self._holdings.pass_on(spill, effect.worker))
             process.channel.send(messages.Hand(connections, effect.duty), rights)
 
     def _take_back(self, effect: TakeBack) -> None:

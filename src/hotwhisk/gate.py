@@ -13,10 +13,10 @@ the reader, does not find the token in its memory.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from _operator import _compare_digest
 from typing import TYPE_CHECKING
 
+from hotwhisk.digest import sha256
 from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def digest(token: str) -> bytes:
     """
     What is kept of a token.
     """
-    return hashlib.sha256(token.encode()).digest()
+    return sha256(token.encode())
 
 
 class Gate:
@@ -80,9 +80,7 @@ class Gate:
         if not self._token:
             return
         scheme, _, token = (head.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(
-            digest(token.strip()), self._token
-        ):
+        if scheme.lower() != "bearer" or not _compare_digest(digest(token.strip()), self._token):
             raise Unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
 
 

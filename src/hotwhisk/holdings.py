@@ -156,25 +156,21 @@ class Holdings:
         """
         return self._spills.pop(spill)[0]
 
-    def pass_on(self, number: int, slot: int) -> list[int]:
+    def pass_on(self, spill: int, slot: int) -> int:
         """
-        The descriptors that go with connection ``number`` to a worker: its socket, and its
-        memory file, which is that worker's from now on.
+        The descriptor of a memory file that is from now on another worker's.
         """
-        row = self._ledger.row(number)
-        if not row.spill:
-            return [self.sockets[number]]
-        descriptor, _ = self._spills[row.spill]
-        self._spills[row.spill] = (descriptor, slot)
-        return [self.sockets[number], descriptor]
+        descriptor, _ = self._spills[spill]
+        self._spills[spill] = (descriptor, slot)
+        return descriptor
 
     def forget_spill_of(self, number: int) -> None:
         """
         A connection is answered without what was read of it.
         """
-        row = self._ledger.row(number)
-        if row.spill:
-            self.drop(row.spill)
+        spill, _ = self._ledger.spill(number)
+        if spill:
+            self.drop(spill)
             self._ledger.spilled(number, 0, 0)
 
     def bury(self, slot: int) -> None:
@@ -182,7 +178,7 @@ class Holdings:
         Drop the memory files of a dead worker, but those whose bytes the next one goes on with.
         """
         kept = {
-            self._ledger.row(number).spill
+            self._ledger.spill(number)[0]
             for phase in SPILLED
             for number in self._ledger.in_phase(phase)
         }

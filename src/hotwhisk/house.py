@@ -7,7 +7,9 @@ library that the interpreter has not needed to start, and over whatever the serv
 imported. This works because the server's modules keep their own references: taking a
 module out of ``sys.modules`` hides it from the next ``import`` and from nothing else.
 
-Therefore the order matters: everything the server needs is imported, then `move_in`.
+Therefore the order matters: everything the server needs is imported, then `move_in`. What is
+too heavy to be imported for every action, as asyncio, is imported later `at_home`, where the
+action's modules are not seen.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ import os
 import site
 import sys
 import types
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import hotwhisk
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
 STAYS: Final = frozenset(sys.builtin_module_names) | {
     "__main__", "_abc", "_codecs", "_collections_abc", "_frozen_importlib",
@@ -41,6 +43,16 @@ it runs a first line, so that plain Python would not look for them either, and o
 
 _VIRTUALENV: Final = "virtualenv"
 _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
+
+
+class _Home:
+    """
+    What was ours before an action moved in. Changed once in the life of a process.
+    """
+
+    path: list[str] | None = None
+    shadowed: frozenset[str] = frozenset()
+    modules: dict[str, types.ModuleType] = {}  # noqa: RUF012 - replaced, never shared
 
 
 def set_environment(env: Mapping[str, str]) -> None:
@@ -59,27 +71,55 @@ def apply_context(context: Mapping[str, str]) -> None:
         environ["__OW_" + key.upper()] = value
 
 
-def move_in(folder: Path) -> None:
+def move_in(folder: str) -> None:
     """
     Make ``folder`` the working directory and the first place to import from.
     """
     for name in hotwhisk.__all__:
         getattr(hotwhisk, name)  # imported on first use: now, from our house, not the action's
-    folder = folder.resolve()
+    folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
+    _Home.path = list(sys.path)
     os.chdir(folder)
     shadowing = _top_level_names(folder)
-    for packages in _activate(folder / _VIRTUALENV):
+    for packages in _activate(f"{folder}/{_VIRTUALENV}"):
         shadowing |= _top_level_names(packages)
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, folder)
     sys.argv[:] = [""]
     sys.modules["__main__"] = types.ModuleType("__main__")
     importlib.invalidate_caches()
-    for name in list(sys.modules):
-        top = name.partition(".")[0]
-        if top in shadowing and top not in STAYS:
-            del sys.modules[name]
+    _Home.shadowed = frozenset(shadowing - STAYS)
+    _Home.modules = _take_out(_Home.shadowed)
+
+
+@contextmanager
+def at_home() -> Iterator[None]:
+    """
+    Import, or print, as if no action had moved in: its modules are put aside for so long.
+    """
+    if _Home.path is None:
+        yield
+        return
+    theirs, path = _take_out(_Home.shadowed), list(sys.path)
+    sys.modules.update(_Home.modules)
+    sys.path[:] = _Home.path
+    try:
+        yield
+    finally:
+        _Home.modules = _take_out(_Home.shadowed)
+        sys.modules.update(theirs)
+        sys.path[:] = path
+
+
+def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
+    """
+    Take these top-level modules, and all below them, out of ``sys.modules``.
+    """
+    if not tops:
+        return {}
+    names = [name for name in sys.modules if name.partition(".")[0] in tops]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def _working_directory() -> str:
@@ -92,7 +132,7 @@ def _working_directory() -> str:
         return ""
 
 
-def _top_level_names(folder: Path) -> set[str]:
+def _top_level_names(folder: str) -> set[str]:
     """
     Names that an ``import`` finds in a folder. One without ``__init__.py`` is no such
     name: a namespace package yields to any module of that name further down the path.
@@ -112,28 +152,43 @@ def _top_level_names(folder: Path) -> set[str]:
     return {name for name in names if name.isidentifier()}
 
 
-def _activate(virtualenv: Path) -> Iterable[Path]:
+def _activate(virtualenv: str) -> list[str]:
     """
     Put the packages of an artifact's virtual environment before all others.
     """
-    if not virtualenv.is_dir():
+    if not os.path.isdir(virtualenv):
         return []
     before = list(sys.path)
     for name in _ACTIVATE:
-        script = virtualenv / name
-        if script.is_file():
-            code = compile(script.read_bytes(), str(script), "exec")
-            exec(code, {"__file__": str(script), "__name__": "activate_this"})  # noqa: S102 - as its own documentation says
-            return [Path(path) for path in sys.path if path not in before and os.path.isdir(path)]
-    mine = virtualenv / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-    folders = [mine] if mine.is_dir() else sorted(virtualenv.glob("lib/python*/site-packages"))
+        script = f"{virtualenv}/{name}"
+        if os.path.isfile(script):
+            with open(script, "rb") as file:
+                code = compile(file.read(), script, "exec")
+            exec(code, {"__file__": script, "__name__": "activate_this"})  # noqa: S102 - as its own documentation says
+            return [path for path in sys.path if path not in before and os.path.isdir(path)]
+    folders = _site_packages(virtualenv)
     if not folders:
         raise BuildFailed(
             "Invalid virtualenv. Zip file does not include 'activate_this.py', "
             "nor virtualenv/lib/python*/site-packages"
         )
     for packages in folders:
-        site.addsitedir(str(packages))
+        site.addsitedir(packages)
     added = [path for path in sys.path if path not in before]
     sys.path[:] = added + before
-    return [Path(path) for path in added if os.path.isdir(path)]
+    return [path for path in added if os.path.isdir(path)]
+
+
+def _site_packages(virtualenv: str) -> list[str]:
+    """
+    Those for this Python, or else whatever there is.
+    """
+    mine = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if os.path.isdir(f"{virtualenv}/lib/{mine}/site-packages"):
+        return [f"{virtualenv}/lib/{mine}/site-packages"]
+    try:
+        names = sorted(os.listdir(f"{virtualenv}/lib"))
+    except OSError:
+        return []
+    found = [f"{virtualenv}/lib/{name}/site-packages" for name in names if "python" in name]
+    return [packages for packages in found if os.path.isdir(packages)]

@@ -14,8 +14,7 @@ one search, one look-up and one slice. The chunked coding is in ``http1_chunked`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1_chunked import BARE_LF, Chunks
@@ -33,6 +32,7 @@ __all__ = [
     "Reader",
     "Request",
     "response_head",
+    "whole_request",
 ]
 
 MAX_HEAD = 65536
@@ -85,8 +85,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """
     A complete request. ``body`` is decoded: bytes if the buffer was bytes, else a memoryview,
     which pins the buffer (a bytearray cannot be resized, an mmap not closed) until it is
@@ -211,6 +210,24 @@ class Reader:
             return None
         body = bytes(chunks.body) if type(buffer) is bytes else memoryview(chunks.body)
         return Request(head, body, chunks.at)
+
+
+def whole_request(data: bytes) -> Request | None:
+    """
+    The request that ``data`` begins with, if it is there whole and of the usual form.
+
+    The way of nearly every request: one search, one look-up, one slice. None is no judgement;
+    a `Reader` finds out what else it is.
+    """
+    at = data.find(_END_OF_HEAD, 0, MAX_HEAD)
+    if at < 0 or data[0] < _FIRST_PRINTABLE:
+        return None
+    head = parse_head(data[:at])
+    if head.chunked:
+        return None
+    body_at = at + 4
+    end = body_at + (head.content_length or 0)
+    return Request(head, data[body_at:end], end) if end <= len(data) else None
 
 
 def response_head(

@@ -11,8 +11,8 @@ refused with the same error whether it came in one piece or byte by byte.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from hotwhisk.errors import (
     BodyTooLarge,
@@ -62,8 +62,7 @@ _HOST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """
     What a request line and its headers say. ``path`` is the target without its query,
     undecoded; header names are lower-case, values latin-1 without outer blanks; ``minor`` is

@@ -16,12 +16,18 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from hotwhisk import action as actions
 from hotwhisk.context import Context
 from hotwhisk.contract import (
-    Cause, Profile, RunRequest, answer_for, error_body, exception_body, write_result,
+    Cause,
+    Profile,
+    RunRequest,
+    answer_for,
+    error_body,
+    exception_body,
+    write_result,
 )  # fmt: skip
 from hotwhisk.errors import BadResult
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from hotwhisk.action import Action
     from hotwhisk.config import Config
@@ -29,26 +35,28 @@ if TYPE_CHECKING:
 GRACE = 2.0
 """Seconds after the platform's deadline before a run is killed: its own text goes first."""
 
-NO_LIMIT = float("inf")
 
-
-def budget(deadline: str | None, config: Config) -> float:
+class Budget:
     """
-    How many seconds a run may take.
-
-    ``deadline`` is in epoch milliseconds. One that is past already, or unreadable, is not
-    enforced: the platform's own tests send one from 1970.
+    How many seconds a run may take, from its context.
     """
-    default = NO_LIMIT if config.openwhisk else config.timeout
-    if deadline is None:
-        return default
-    try:
-        left = int(deadline) / 1000 - time.time()
-    except (ValueError, OverflowError):
-        return default
-    if left <= 0:
-        return default
-    return left + GRACE if config.openwhisk else left
+
+    def __init__(self, config: Config) -> None:
+        self._default = config.timeout
+        self._grace = GRACE if config.openwhisk else 0.0
+
+    def __call__(self, context: Mapping[str, str]) -> float:
+        """
+        ``deadline`` is in epoch milliseconds. One that is past already, or unreadable, is not
+        enforced: the platform's own tests send one from 1970.
+        """
+        if "deadline" not in context:
+            return self._default
+        try:
+            left = int(context["deadline"]) / 1000 - time.time()
+        except (ValueError, OverflowError):
+            return self._default
+        return left + self._grace if left > 0 else self._default
 
 
 def call(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:

@@ -23,8 +23,11 @@ many small nodes, but an action would see other numbers on a machine that has it
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 
 WORTH_WHILE: Final = 8 * 1024
@@ -38,8 +41,27 @@ _CONSTANTS: Final = frozenset({bool, type(None)})
 _BITS_64: Final = range(-(2**63), 2**64)
 
 _SPACES: Final = " \t\n\r"
+_OPENING: Final = b"{["
 _scan: Final = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _make_encode() -> Callable[[object], str]:
+    """
+    What ``_encoder.encode`` does, without making the C encoder anew for each value; that alone
+    takes longer than writing a small result. An interpreter without it gets the method.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    # markers None: a value that holds itself is a RecursionError instead of a ValueError.
+    write = make(
+        None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+    )
+    return lambda value: "".join(write(value, 0))
+
+
+_encode: Final = _make_encode()
 
 
 class _Library(Protocol):
@@ -52,28 +74,54 @@ class _Library(Protocol):
     def dumps(self, value: Any, /) -> bytes: ...
 
 
-_faster: list[_Library] = []
-# The one mutable global: set once at start by `use_faster`, before any fork, so that the
-# hot path needs no codec object handed through every call.
+class _Faster:
+    """
+    The faster library; ``wanted`` until it is needed. It brings two megabytes of the standard
+    library along, so a process that sees no long string never has it.
+    """
+
+    # The one mutable global: set once at start by `use_faster`, before any fork, so that the
+    # hot path needs no codec object handed through every call.
+    wanted = False
+    home: Callable[[], AbstractContextManager[None]] = nullcontext
+    library: _Library | None = None
 
 
-def use_faster() -> bool:
+def use_faster(home: Callable[[], AbstractContextManager[None]] = nullcontext) -> bool:
     """
     Take orjson for long strings if it is installed; say whether it is.
 
-    It is then taken out of ``sys.modules``: an action that imports orjson gets its own
-    version of it, or none if it has none, not the one of the server.
+    It is imported within ``home()`` when it is first needed, and then taken out of
+    ``sys.modules``: an action that imports orjson gets its own version of it, or none if it
+    has none, not the one of the server.
     """
-    before = set(sys.modules)
-    try:
-        import orjson
-    except ImportError:
-        return False
-    _faster[:] = [orjson]
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "orjson":
-            del sys.modules[name]
-    return True
+    _Faster.library, _Faster.home = None, home
+    _Faster.wanted = importlib.util.find_spec("orjson") is not None
+    return _Faster.wanted
+
+
+def _faster() -> _Library | None:
+    """
+    The faster library, if there is one.
+    """
+    if _Faster.wanted:
+        _Faster.wanted = False
+        with _Faster.home():
+            theirs = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_its(name)}
+            try:
+                import orjson
+
+                _Faster.library = orjson
+            except ImportError:
+                pass  # found, and of no use here
+            for name in [name for name in sys.modules if _is_its(name)]:
+                del sys.modules[name]
+            sys.modules.update(theirs)
+    return _Faster.library
+
+
+def _is_its(name: str) -> bool:
+    return name.partition(".")[0] == "orjson"
 
 
 def loads(data: bytes | memoryview) -> object:
@@ -82,15 +130,15 @@ def loads(data: bytes | memoryview) -> object:
 
     Raises ``ValueError`` if it is none, and ``RecursionError`` if it is nested too deeply.
     """
-    if _faster and len(data) >= WORTH_WHILE:
+    if len(data) >= WORTH_WHILE and (library := _faster()) is not None:
         try:
-            value = _faster[0].loads(data)
+            value = library.loads(data)
         except ValueError:
             pass  # the standard library decides what is wrong with it, if anything is
         else:
             if _text_and_integers(value) is not None:
                 return value
-    if len(data) < 2 or data[0] != 0x7B or data[1] == 0:
+    if len(data) < 2 or data[0] not in _OPENING or data[1] == 0:
         return json.loads(bytes(data))  # perhaps UTF-16, UTF-32 or a byte order mark
     text = str(data, "utf-8", "surrogatepass")
     try:
@@ -110,14 +158,14 @@ def dumps(value: object) -> bytes:
     ``TypeError``. A lone surrogate has no UTF-8 form and is written as its ``\u`` escape,
     which is what ``backslashreplace`` makes of it: it can stand inside a string only.
     """
-    if _faster:
+    if _Faster.wanted or _Faster.library is not None:
         length = _text_and_integers(value)
-        if length is not None and length >= WORTH_WHILE:
+        if length is not None and length >= WORTH_WHILE and (library := _faster()) is not None:
             try:
-                return _faster[0].dumps(value)
+                return library.dumps(value)
             except TypeError:
                 pass  # a lone surrogate, for example
-    return _encoder.encode(value).encode("utf-8", "backslashreplace")
+    return _encode(value).encode("utf-8", "backslashreplace")
 
 
 def _text_and_integers(value: object) -> int | None:

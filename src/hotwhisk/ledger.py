@@ -21,20 +21,20 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 WORKERS = 512
 """Worker slots: how many processes can be alive at one time."""
 
+# Native formats: Python writes those by one store a field, and "<" formats byte by byte.
 _HEADER = 64
-_SLOT = struct.Struct("<II")  # recalls, claim
+_SLOT_SIZE = 8  # recalls, claim
 _ROW_SIZE = 64
-_ROW = struct.Struct("<ddQQQQB")  # since, budget, sent, answer, spill, spilled, last
-_HANDLING = struct.Struct("<ddQQ")
-_WORD = struct.Struct("<I")
-_SPILL = struct.Struct("<QQ")
-_ANSWER_AT = 24
+_ROW = struct.Struct("@ddQQQQB")  # since, budget, sent, answer, spill, spilled, last
+_HANDLING = struct.Struct("@ddQQ")
+_PAIR = struct.Struct("@QQ")
+_SENT_AT = 16
 _SPILL_AT = 32
 _LAST_AT = 48
 
@@ -80,8 +80,7 @@ MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """
     What the ledger knows of a connection besides its phase.
 
@@ -107,9 +106,11 @@ class Ledger:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._phases = _HEADER + WORKERS * _SLOT.size
+        self._phases = _HEADER + WORKERS * _SLOT_SIZE
         self._rows = (self._phases + capacity + 63) & ~63
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
+        self.words = memoryview(self._map)[: self._phases].cast("I")
+        """The header and the slots as 32-bit words; see `recalls_at` and `claim_at`."""
 
     # -- the tick ---------------------------------------------------------------------------
 
@@ -137,35 +138,52 @@ class Ledger:
 
     # -- worker slots -----------------------------------------------------------------------
 
+    @staticmethod
+    def recalls_at(slot: int) -> int:
+        """
+        Where in ``words`` a worker finds how often its connections were taken back.
+
+        A worker looks there three times a request, and writes its claim twice, so it does both
+        without a call.
+        """
+        return _HEADER // 4 + 2 * slot
+
+    @staticmethod
+    def claim_at(slot: int) -> int:
+        """
+        Where in ``words`` a worker says which connection it touches: its number plus one.
+        """
+        return _HEADER // 4 + 2 * slot + 1
+
     def recalls(self, slot: int) -> int:
         """
         How often the connections of the worker in ``slot`` were taken back.
         """
-        return int(_WORD.unpack_from(self._map, _HEADER + slot * 8)[0])
+        return self.words[self.recalls_at(slot)]
 
     def recall(self, slot: int) -> None:
         """
         Take back: from the next fence on, the worker keeps only what it claimed or handles.
         """
-        _WORD.pack_into(self._map, _HEADER + slot * 8, (self.recalls(slot) + 1) & 0xFFFFFFFF)
+        self.words[self.recalls_at(slot)] = (self.recalls(slot) + 1) & 0xFFFFFFFF
 
     def claim(self, slot: int, number: int) -> None:
         """
         Say that the worker in ``slot`` is about to touch connection ``number``.
         """
-        _WORD.pack_into(self._map, _HEADER + slot * 8 + 4, number + 1)
+        self.words[self.claim_at(slot)] = number + 1
 
     def unclaim(self, slot: int) -> None:
         """
         Say that it touches none.
         """
-        _WORD.pack_into(self._map, _HEADER + slot * 8 + 4, 0)
+        self.words[self.claim_at(slot)] = 0
 
     def claimed(self, slot: int) -> int:
         """
         The connection that the worker in ``slot`` touches; -1 for none.
         """
-        return int(_WORD.unpack_from(self._map, _HEADER + slot * 8 + 4)[0]) - 1
+        return self.words[self.claim_at(slot)] - 1
 
     # -- connections ------------------------------------------------------------------------
 
@@ -193,22 +211,36 @@ class Ledger:
         The details of connection ``number``.
         """
         *values, last = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
-        return Row(*values, Last(last))
+        since, budget, sent, answer, spill, spilled = values
+        return Row(since, budget, sent, answer, spill, spilled, Last(last))
+
+    def spill(self, number: int) -> tuple[int, int]:
+        """
+        The memory file that holds unread bytes of connection ``number``, 0 for none; how many.
+        """
+        at = self._rows + number * _ROW_SIZE + _SPILL_AT
+        spill, length = _PAIR.unpack_from(self._map, at)
+        return spill, length
+
+    def sent(self, number: int) -> int:
+        """
+        How many bytes were written to connection ``number`` in all its answers so far.
+        """
+        before, answer = _PAIR.unpack_from(self._map, self._rows + number * _ROW_SIZE + _SENT_AT)
+        return int(before + answer)
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
         """
         Record that the request on connection ``number`` goes to the action.
         """
-        _HANDLING.pack_into(
-            self._map, self._rows + number * _ROW_SIZE, since, budget, sent, 0
-        )
+        _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, budget, sent, 0)
         self._map[self._phases + number] = 4  # Phase.HANDLING, without an attribute look-up
 
     def answering(self, number: int, sent: int, length: int) -> None:
         """
         Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones.
         """
-        _SPILL.pack_into(self._map, self._rows + number * _ROW_SIZE + _ANSWER_AT - 8, sent, length)
+        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SENT_AT, sent, length)
         self._map[self._phases + number] = 5  # Phase.ANSWERING
 
     def lingering(self, number: int, since: float) -> None:
@@ -228,7 +260,7 @@ class Ledger:
         """
         Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``.
         """
-        _SPILL.pack_into(self._map, self._rows + number * _ROW_SIZE + _SPILL_AT, spill, length)
+        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SPILL_AT, spill, length)
 
     def in_phase(self, phase: Phase) -> list[int]:
         """

@@ -9,23 +9,18 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hotwhisk import action as actions
 from hotwhisk import artifact, contract, invocation
-from hotwhisk.errors import HotwhiskError, LoadFailed
+from hotwhisk.config import Config
+from hotwhisk.contract import Profile
+from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.messages import Failed, Load
-
-if TYPE_CHECKING:
-    from hotwhisk.config import Config
+from hotwhisk.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Record):
     """
     A handler, and the digest of what it came from.
     """
@@ -38,17 +33,58 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
     """
     Load what the message names; Failed with the answer to its ``/init`` if that cannot be.
     """
+    profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     try:
+        if message.module:
+            action, source = actions.load_module(message.path, message.main)
+            return Loaded(action, artifact.digest_of(source))
         if message.path:
             return _load_local(message)
         return _load_posted(message, descriptors[0])
     except HotwhiskError as error:
-        return Failed(error.status, str(error))
+        return _refuse(profile, error)
     except BaseException as error:  # the wall: user code ran
-        traceback.print_exception(error)
-        return Failed(502, f"the new version could not be loaded: {type(error).__name__}: {error}")
+        actions.print_error(error)
+        text = f"the new version could not be loaded: {type(error).__name__}: {error}"
+        return _refuse(profile, LoadFailed(text))
     finally:
         invocation.flush()
+
+
+def make_ready(
+    action: actions.Action,
+    profile: Profile,
+    finish: Callable[[Coroutine[object, object, object]], object],
+) -> Failed | None:
+    """
+    Call the action's ``ready()``: the place for what should be done before the first request.
+    ``finish`` runs a coroutine to its end.
+    """
+    if action.ready is None:
+        return None
+    try:
+        result = action.ready()
+        if isinstance(result, Coroutine):
+            finish(result)
+    except BaseException as error:  # the wall between user code and us
+        actions.print_error(error)
+        return _refuse(profile, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
+    finally:
+        invocation.flush()
+    return None
+
+
+def _refuse(profile: Profile, error: HotwhiskError) -> Failed:
+    """
+    The answer; where the platform's general text hides what happened, the log has it.
+    """
+    status, text = contract.answer_for_init(profile, error)
+    if text != str(error):
+        try:
+            sys.stderr.write(f"{error}\n")
+        except Exception:  # the action may have closed or replaced it
+            pass
+    return Failed(status, text)
 
 
 def _load_posted(message: Load, descriptor: int) -> Loaded:
@@ -65,36 +101,19 @@ def _load_posted(message: Load, descriptor: int) -> Loaded:
 
 
 def _load_local(message: Load) -> Loaded:
-    path = Path(message.path)
-    if path.is_dir():
-        path = artifact.find_entry(path)
-    content = path.read_bytes()
+    path = message.path
+    try:
+        if os.path.isdir(path):
+            path = artifact.find_entry(path)
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
     if artifact.detect(content) is artifact.Kind.SOURCE:
         return Loaded(actions.load_file(path, message.main), artifact.digest_of(content))
     return _load_content(content, message.main, message.folder)
 
 
 def _load_content(content: bytes, main: str, folder: str) -> Loaded:
-    unpacked = artifact.unpack(content, Path(folder))
+    unpacked = artifact.unpack(content, folder)
     return Loaded(actions.load(unpacked, main), unpacked.digest)
-
-
-def make_ready(
-    action: actions.Action, finish: Callable[[Coroutine[object, object, object]], object]
-) -> Failed | None:
-    """
-    Call the action's ``ready()``: the place for what should be done before the first request.
-    ``finish`` runs a coroutine to its end.
-    """
-    if action.ready is None:
-        return None
-    try:
-        result = action.ready()
-        if isinstance(result, Coroutine):
-            finish(result)
-    except BaseException as error:  # the wall between user code and us
-        actions.print_error(error)
-        return Failed(LoadFailed.status, f"ready() raised {type(error).__name__}: {error}")
-    finally:
-        invocation.flush()
-    return None

@@ -9,10 +9,10 @@ from this file alone. Descriptors are named in each message in the order they tr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
+from hotwhisk import json_codec
 from hotwhisk.record import Record
 
 VERSION = 1
@@ -229,7 +229,7 @@ def encode(message: Message) -> bytes:
     """
     A message as the bytes of its packet.
     """
-    return json.dumps([VERSION, message.kind, vars(message)], separators=(",", ":")).encode()
+    return json_codec.dumps([VERSION, message.kind, vars(message)])
 
 
 def decode(packet: bytes) -> Message:
@@ -240,10 +240,10 @@ def decode(packet: bytes) -> Message:
         UnknownMessage: another version or kind.
     """
     try:
-        version, kind, values = json.loads(packet)
+        version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
         known = KINDS[kind].fields
     except (ValueError, KeyError, TypeError) as error:
         raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
         raise UnknownMessage(f"message version {version}, expected {VERSION}")
-    return KINDS[kind](**{name: value for name, value in values.items() if name in known})
+    return KINDS[kind].of({name: value for name, value in values.items() if name in known})

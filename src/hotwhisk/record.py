@@ -8,7 +8,8 @@ served. Here one set of methods serves them all; type checkers see a frozen data
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, dataclass_transform
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, dataclass_transform
 
 
 @dataclass_transform(frozen_default=True)
@@ -24,6 +25,9 @@ class Record:
         cls.fields = (*cls.fields, *own)
 
     def __init__(self, *values: Any, **named: Any) -> None:
+        if len(values) == len(self.fields) and not named:
+            self.__dict__.update(zip(self.fields, values, strict=True))
+            return
         given = dict(zip(self.fields, values, strict=False), **named)
         if len(given) < len(values) + len(named) or not given.keys() <= set(self.fields):
             raise TypeError(f"{type(self).__name__} takes {', '.join(self.fields)}")
@@ -31,6 +35,15 @@ class Record:
             if name not in given and not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} lacks {name}")
         self.__dict__.update(given)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """
+        A record with these values, known to be its fields, and defaults for the others.
+        """
+        record = cls.__new__(cls)
+        record.__dict__.update(values)
+        return record
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")

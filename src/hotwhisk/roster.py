@@ -7,7 +7,6 @@ Pure. Slots are places in the ledger, used again after a death.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from hotwhisk.contract import Cause
 from hotwhisk.effects import Effect, Fork
@@ -17,17 +16,17 @@ SLOTS_KEPT = 32
 """Slots that a replacement leaves free, for fresh workers and desks."""
 
 
-@dataclass(slots=True)
 class Worker:
     """
     What is known of a live worker. ``doom`` is why it was killed by us, if it was.
     """
 
-    slot: int
-    state: State = State.BLANK
-    generation: int = 0
-    overlap: bool = False
-    doom: tuple[Cause, str] | None = None
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        self.state = State.BLANK
+        self.generation = 0
+        self.overlap = False
+        self.doom: tuple[Cause, str] | None = None
 
 
 class Roster:

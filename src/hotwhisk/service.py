@@ -13,14 +13,16 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from hotwhisk import notify
+from hotwhisk import json_codec, notify
 from hotwhisk.ages import TICK
 from hotwhisk.config import control_path, default_run_dir
 from hotwhisk.control import Control, Question
 from hotwhisk.effects import Candidate, Reply
 from hotwhisk.errors import StartError
 from hotwhisk.execution import Local
+from hotwhisk.house import at_home
 from hotwhisk.messages import Recall
+from hotwhisk.preload import preload
 from hotwhisk.report import status
 from hotwhisk.rounds import Rounds
 from hotwhisk.supervisor import Supervisor
@@ -52,6 +54,7 @@ def serve(config: Config, listener: _socket.socket) -> int:
     Raises:
         StartError: the folder for sockets and unpacked versions cannot be used.
     """
+    json_codec.use_faster(at_home)  # before any fork
     return Service(config, listener).run()
 
 
@@ -84,6 +87,8 @@ class Service:
         Until told to stop, and everything in flight is answered.
         """
         supervisor = self.supervisor
+        preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
+        supervisor.system.settle()
         supervisor.carry_out()
         candidate = _local(self.config)
         if candidate is None:
@@ -222,7 +227,7 @@ class Service:
             else:
                 process.channel.send(Recall(leave=True))
         deadline = system.now() + PARTING
-        waiting = {slot: each for slot, each in crew.processes.items()}
+        waiting = dict(crew.processes)
         while waiting and system.now() < deadline:
             supervisor.wait_for_deaths(waiting.values(), deadline - system.now())
             waiting = {slot: each for slot, each in waiting.items() if not crew.ended(each)}
@@ -286,6 +291,6 @@ def _prepare_folder(config: Config) -> str:
 
 
 def _remove(folder: str) -> None:
-    import shutil
+    from hotwhisk.artifact import remove
 
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)

@@ -15,14 +15,25 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from hotwhisk.assignment import Assignment, Moved
 from hotwhisk.contract import Cause, Profile, answer_for
 from hotwhisk.effects import (
-    Artifact, Asker, Candidate, Debt, Discard, Drain, Effect, Kill, LoadInto, Release, Reply, Tell,
+    Artifact,
+    Asker,
+    Candidate,
+    Debt,
+    Discard,
+    Drain,
+    Effect,
+    Kill,
+    LoadInto,
+    Release,
+    Reply,
+    Tell,
 )  # fmt: skip
 from hotwhisk.lifecycle import Event, State
+from hotwhisk.record import Record
 from hotwhisk.roster import Roster
 
 REPLACEMENTS_WAITING = 8
@@ -32,8 +43,7 @@ RETRY_FIRST, RETRY_MOST = 1.0, 30.0
 """Seconds between attempts to bring up a generation that crashes and has no predecessor."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Record):
     """
     How many workers a generation has, and what counts as a crash loop: ``crash_count`` deaths
     outside a handler within ``crash_window`` seconds.
@@ -45,18 +55,18 @@ class Policy:
     profile: Profile = Profile.PLAIN
 
 
-@dataclass(slots=True)
 class Generation:
     """
     The generation in charge. ``retry_at`` is set while it pauses between crash loops.
     """
 
-    number: int = 0
-    artifact: Artifact | None = None
-    digest: str = ""
-    crashes: deque[float] = field(default_factory=deque)
-    retry_at: float | None = None
-    retry_after: float = RETRY_FIRST
+    def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
+        self.number = number
+        self.artifact = artifact
+        self.digest = digest
+        self.crashes: deque[float] = deque()
+        self.retry_at: float | None = None
+        self.retry_after = RETRY_FIRST
 
 
 class Succession:

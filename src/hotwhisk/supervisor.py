@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
     from hotwhisk.system import System
 
-ACCEPTED_AT_ONCE = 64
-"""Connections accepted before anything else is looked at."""
-
 
 class Supervisor:
     """
@@ -59,13 +56,13 @@ class Supervisor:
         self.assignment = self.succession.assignment
         self._execution = Execution(self)
         self._epoll = select.epoll()
-        self._sources: dict[int, Callable[[], None]] = {}
+        self._sources: dict[int, Callable[[], object]] = {}
         self._listener: _socket.socket | None = listener
         self.watch(listener.fileno(), self._accept)
 
     # -- waiting ----------------------------------------------------------------------------
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
         """
         Call back when a descriptor is readable.
         """
@@ -119,31 +116,31 @@ class Supervisor:
 
     # -- connections ------------------------------------------------------------------------
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """
+        Take one connection; False if none waits. Under load the next is taken after one more
+        wait, which costs less than finding by an error that there is none.
+        """
         assert self._listener is not None
         self._sweep()
-        numbers: list[int] = []
-        while not self.holdings.full and len(numbers) < ACCEPTED_AT_ONCE:
-            try:
-                # The private method is the one that makes no object; socket.accept uses it too.
-                descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
-            except OSError:  # none is left, or it was reset while it waited
-                break
-            numbers.append(self.holdings.admit(descriptor))
-        self.assignment.accepted(numbers)
+        try:
+            # The private method is the one that makes no object; socket.accept uses it too.
+            descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
+        except OSError:  # none is left, or it was reset while it waited
+            return False
+        self.assignment.accepted([self.holdings.admit(descriptor)])
         if self.holdings.full:
             self.unwatch(self._listener.fileno())
             self.ledger.attentive = True
+        return True
 
     def accept_backlog(self) -> None:
         """
         Take what waits in the backlog, and close the port.
         """
         assert self._listener is not None
-        before = -1
-        while before < len(self.holdings.sockets):
-            before = len(self.holdings.sockets)
-            self._accept()
+        while not self.holdings.full and self._accept():
+            pass
         self.unwatch(self._listener.fileno())
         self._listener.close()
         self._listener = None

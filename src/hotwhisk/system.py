@@ -14,12 +14,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import platform
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -33,8 +31,7 @@ TAG_VARIABLE = "HOTWHISK_WORKER"
 """Environment variable by which programs started by an action are told from strangers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """
     How a process ended: by ``signal`` if that is not 0, else by exit ``status``.
     """
@@ -64,7 +61,7 @@ class System:
         self.weaknesses: list[str] = []
         if self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             self.weaknesses.append("no child subreaper: daemons left by an action survive it")
-        self._membarrier = SYS_MEMBARRIER.get(platform.machine(), 0)
+        self._membarrier = SYS_MEMBARRIER.get(os.uname().machine, 0)
         # Registration is inherited by fork, so every worker is reached by `barrier`.
         self.has_barrier = bool(self._membarrier) and (
             self._libc.syscall(self._membarrier, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0
@@ -77,6 +74,14 @@ class System:
         Seconds on the monotonic clock.
         """
         return time.monotonic()
+
+    def settle(self) -> None:
+        """
+        Give back what imports left behind, before others share this memory.
+        """
+        gc.collect()
+        if hasattr(self._libc, "malloc_trim"):  # not everywhere
+            self._libc.malloc_trim(0)
 
     def barrier(self) -> None:
         """

@@ -14,22 +14,37 @@ to the new generation, so they go back unanswered. Looking is one load from shar
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk import invocation, loading
+from hotwhisk import artifact, invocation, loading
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.connection import Connection, Gone
 from hotwhisk.contract import Cause, Profile, RunRequest, answer_for, error_body, read_run
 from hotwhisk.errors import Forbidden, RequestError
 from hotwhisk.gate import Gate
+from hotwhisk.house import at_home
 from hotwhisk.ledger import Last, Ledger, Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop, Loop
 from hotwhisk.messages import (
-    Answer, Busy, Closed, Deposit, Discard, Drop, Failed, Hand, Load, Message, Ping, Pong,
-    Posted, Ready, Recall, Released, Stop,
+    Answer,
+    Busy,
+    Closed,
+    Deposit,
+    Discard,
+    Drop,
+    Failed,
+    Hand,
+    Load,
+    Message,
+    Ping,
+    Pong,
+    Posted,
+    Ready,
+    Recall,
+    Released,
+    Stop,
 )  # fmt: skip
 from hotwhisk.spill import Spill, Spills
 
@@ -63,14 +78,17 @@ class Worker:
         self.connections: dict[int, Connection] = {}
         self._pid = os.getpid()
         self._ledger = ledger
-        self._slot, self._recalls = place
+        slot, self._recalls = place
+        self._words = ledger.words
+        self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
         self._gate = Gate(config)
+        self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
         self._headers = b""
         self._leaving = False
         self._stopping = False
         self._buffer = memoryview(bytearray(READ_SIZE))
-        self._spills = Spills((self._slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
+        self._spills = Spills((slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
         self.loop.watch(channel.fileno(), self.obey)
         os.register_at_fork(after_in_child=self._become_copy)
 
@@ -100,7 +118,8 @@ class Worker:
         if isinstance(outcome, loading.Loaded):
             if outcome.action.is_async:
                 self._move_to_asyncio()
-            outcome = loading.make_ready(outcome.action, self._run_to_end) or outcome
+            failed = loading.make_ready(outcome.action, self.profile, self._run_to_end)
+            outcome = failed or outcome
         if isinstance(outcome, Failed):
             self.channel.send(outcome)
             return
@@ -118,7 +137,8 @@ class Worker:
         cast("AsyncioLoop", self.loop).asyncio.run_until_complete(coroutine)
 
     def _move_to_asyncio(self) -> None:
-        import asyncio
+        with at_home():  # the action may have a module of that name
+            import asyncio
 
         old = cast("EpollLoop", self.loop)
         loop = asyncio.new_event_loop()
@@ -137,15 +157,20 @@ class Worker:
             if spill:
                 connection.resume(Spill.adopt(spill, next(given)), length)
             fresh.append(connection)
-        for connection in fresh:  # what it asks is there already, more often than not
+        for connection in fresh:
+            # What it asks is there already, more often than not: answer first, watch later.
             if self.connections.get(connection.number) is connection:
                 self._under_claim(connection, self._resume)
+            if self.connections.get(connection.number) is connection and not connection.busy:
+                self._watch(connection)
 
     def _admit(self, number: int, descriptor: int, duty: str = "") -> Connection:
         connection = Connection(number, descriptor, self._ledger, self._spills, duty)
         self.connections[number] = connection
-        self.loop.watch(descriptor, lambda: self.serve(connection))
         return connection
+
+    def _watch(self, connection: Connection) -> None:
+        self.loop.watch(connection.socket.fileno(), lambda: self.serve(connection))
 
     def _recall(self, message: Recall, _: list[int]) -> None:
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
@@ -188,7 +213,7 @@ class Worker:
         self.channel.send(Pong())
 
     def _discard(self, message: Discard, _: list[int]) -> None:
-        shutil.rmtree(message.folder, ignore_errors=True)
+        artifact.remove(message.folder)
 
     # -- the request path -------------------------------------------------------------------
 
@@ -207,13 +232,13 @@ class Worker:
         A connection that is busy is ours whatever was recalled; any other may be somebody
         else's by now, and the claim finds out.
         """
-        ledger, slot = self._ledger, self._slot
-        ledger.claim(slot, connection.number)
-        if connection.busy or ledger.recalls(slot) == self._recalls:
+        words, recalls_at = self._words, self._recalls_at
+        words[self._claim_at] = connection.number + 1
+        if connection.busy or words[recalls_at] == self._recalls:
             try:
                 request = first(connection)
                 while request is not None:
-                    if ledger.recalls(slot) != self._recalls:
+                    if words[recalls_at] != self._recalls:
                         connection.put_back()
                         break
                     if not self._answer(connection, request):
@@ -223,8 +248,8 @@ class Worker:
                 self._close(connection)
             except RequestError as error:
                 self._refuse(connection, error.status, str(error))
-        ledger.unclaim(slot)
-        if ledger.recalls(slot) != self._recalls:
+        words[self._claim_at] = 0
+        if words[recalls_at] != self._recalls:
             self.obey()
 
     def _receive(self, connection: Connection) -> Request | None:
@@ -259,7 +284,7 @@ class Worker:
             return self._run_without_action(connection, request)
         run = read_run(request.body)
         self._ledger.handling(
-            connection.number, time.monotonic(), self._budget(run), connection.sent
+            connection.number, time.monotonic(), self._budget(run.context), connection.sent
         )
         if connection.has_rest:
             self._ledger.set_last(connection.number, Last.READ_ON)
@@ -275,9 +300,6 @@ class Worker:
             invocation.leave(0)  # a copy of us that the handler made and let return
         return self._finish(connection, request, status, body)
 
-    def _budget(self, run: RunRequest) -> float:
-        return invocation.budget(run.context.get("deadline"), self.config)
-
     def _start(self, connection: Connection, request: Request, run: RunRequest) -> None:
         """
         Begin a run that others may overlap; its connection is not read until it is answered.
@@ -290,7 +312,7 @@ class Worker:
 
         def finish(connection: Connection) -> Request | None:
             connection.busy = False
-            self.loop.watch(connection.socket.fileno(), lambda: self.serve(connection))
+            self._watch(connection)
             return self._after(connection, self._finish(connection, request, *task.result()))
 
         task.add_done_callback(lambda _: self._under_claim(connection, finish))
@@ -316,7 +338,7 @@ class Worker:
         if not connection.flush():
             return None
         connection.busy = False
-        self.loop.watch(connection.socket.fileno(), lambda: self.serve(connection))
+        self._watch(connection)
         return self._after(connection, self._answered(connection))
 
     def _wait_to_write(self, connection: Connection) -> None:
@@ -378,6 +400,7 @@ class Worker:
 
     def _linger(self, connection: Connection) -> None:
         connection.busy = True
+        self._watch(connection)
         connection.linger()
         self._ledger.lingering(connection.number, time.monotonic())
         if not self._ledger.ticking:

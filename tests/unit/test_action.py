@@ -16,12 +16,11 @@ from hotwhisk.errors import LoadFailed
 
 LOAD = """
 import json, sys
-from pathlib import Path
 import hotwhisk.context, hotwhisk.artifact, hotwhisk.action as action
 from hotwhisk.errors import HotwhiskError
 hotwhisk.start = action.hand_over
 try:
-    loaded = action.load_file(Path(sys.argv[1]), sys.argv[2])
+    loaded = action.load_file(sys.argv[1], sys.argv[2])
     print(json.dumps(loaded.call({"name": "Mike"}, None)))
 except HotwhiskError as error:
     print(type(error).__name__, error)

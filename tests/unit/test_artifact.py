@@ -17,13 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotwhisk import archive, artifact
-from hotwhisk.artifact import Kind, decode, detect, unpack
+from hotwhisk import artifact
+from hotwhisk.artifact import Kind, Unpacked, decode, detect
 from hotwhisk.contract import InitRequest
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 
 Member = tuple[str, int, bytes]
 MAIN: Member = ("__main__.py", stat.S_IFREG | 0o644, b"def main(args): return args\n")
 ELF = b"\x7fELF" + bytes(60)
+
+
+def unpack(content: bytes, folder: Path) -> Unpacked:
+    return artifact.unpack(content, str(folder))
 
 
 def zipped(*members: Member) -> bytes:
@@ -104,8 +109,8 @@ def test_detect(content: bytes, kind: Kind) -> None:
 
 def test_source(tmp_path: Path) -> None:
     unpacked = unpack(b"x = 1", tmp_path / "a" / "1")
-    assert unpacked.entry == tmp_path / "a" / "1" / "main__.py"
-    assert unpacked.entry.read_bytes() == b"x = 1"
+    assert Path(unpacked.entry) == tmp_path / "a" / "1" / "main__.py"
+    assert Path(unpacked.entry).read_bytes() == b"x = 1"
     assert unpacked.digest.startswith("sha256:")
 
 

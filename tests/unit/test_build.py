@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 import hotwhisk, hotwhisk.action as action, hotwhisk.artifact as artifact
 hotwhisk.start = action.hand_over
-unpacked = artifact.unpack(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]))
+unpacked = artifact.unpack(Path(sys.argv[1]).read_bytes(), sys.argv[2])
 print(action.load(unpacked, "main").call({"name": "Mike"}, None))
 """
 
@@ -48,9 +48,9 @@ def test_same_bytes_and_runs(tmp_path: Path, source: str) -> None:
 def test_posts_as_broken_base64(tmp_path: Path) -> None:
     build(EXAMPLES / "hello.py", tmp_path / "one", main="hello")
     text = base64.encodebytes((tmp_path / "one").read_bytes()).decode().replace("\n", " ")
-    unpacked = unpack(decode(InitRequest("", "main", text, True, {})), tmp_path / "code")
-    assert (unpacked.kind, unpacked.entry.name, unpacked.main) == (Kind.BUILT, "hello.py", "hello")
-    assert [path.name for path in unpacked.folder.iterdir()] == ["hello.py"]
+    unpacked = unpack(decode(InitRequest("", "main", text, True, {})), str(tmp_path / "code"))
+    assert (unpacked.kind, Path(unpacked.entry).name, unpacked.main) == (Kind.BUILT, "hello.py", "hello")
+    assert [path.name for path in Path(unpacked.folder).iterdir()] == ["hello.py"]
 
 
 def test_the_package_imports_from_the_artifact_alone(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     expected = {"__main__.py", "data/x.txt", "run.sh", "link", "requirements.txt"}
     assert names == {f"action/{name}" for name in expected}
     assert "not included yet" in manifest.warnings[0]
-    unpacked = unpack((folder / "out").read_bytes(), tmp_path / "code")
-    assert os.access(unpacked.folder / "run.sh", os.X_OK)
-    assert (unpacked.folder / "link").readlink() == Path("data")
+    unpacked = unpack((folder / "out").read_bytes(), str(tmp_path / "code"))
+    assert os.access(Path(unpacked.folder, "run.sh"), os.X_OK)
+    assert Path(unpacked.folder, "link").readlink() == Path("data")
 
 
 def test_refused(tmp_path: Path) -> None:

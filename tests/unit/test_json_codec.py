@@ -25,7 +25,7 @@ def faster(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.param and not json_codec.use_faster():
         pytest.skip("orjson is not installed")
     yield
-    json_codec._faster.clear()
+    json_codec._Faster.wanted, json_codec._Faster.library = False, None
 
 
 def outcome(function: object, argument: object) -> object:

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hotwhisk import assignment, effects
 from hotwhisk.contract import Cause
 from hotwhisk.effects import Candidate, Debt
-from hotwhisk.ledger import MOVABLE, Phase
+from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.lifecycle import State
 from hotwhisk.roster import SLOTS_KEPT
 from hotwhisk.succession import Policy, Succession
@@ -62,6 +62,7 @@ class Process:
     recalls: int = 0  # as the supervisor wrote it
     seen: int = 0
     holds: dict[int, str] = field(default_factory=dict)  # connection → duty
+    tenures: dict[int, int] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
     claim: int | None = None
     loading: bool = False
@@ -80,10 +81,9 @@ class Process:
         for order in self.orders:
             if isinstance(order, effects.TakeBack):
                 held &= self.busy | {self.claim}
-            elif isinstance(order, effects.HandOver):
-                held |= set(order.numbers)
-            elif isinstance(order, effects.AnswerFor):
-                held.add(order.number)
+            elif isinstance(order, tuple):
+                hand = order[0]
+                held |= set(hand.numbers if isinstance(hand, effects.HandOver) else [hand.number])
         return held
 
 
@@ -97,6 +97,8 @@ class World:
         self.floor = 0
         self.clients: dict[int, Client] = {}
         self.numbers = deque(range(CONNECTIONS))
+        self.tenures: dict[int, int] = {}
+        self.last_tenure = 0
         self.processes: dict[int, Process] = {}
         self.made: list[Art] = []
         self.released: list[Art] = []
@@ -129,7 +131,9 @@ class World:
         for number in effect.numbers:
             assert self.clients[number].phase in MOVABLE
             assert self.custody.holder(number) == effect.worker
-        self.processes[effect.worker].orders.append(effect)
+        self.last_tenure += 1
+        self.tenures.update(dict.fromkeys(effect.numbers, self.last_tenure))
+        self.processes[effect.worker].orders.append((effect, self.last_tenure))
 
     def do_takeback(self, effect: effects.TakeBack) -> None:
         process = self.processes[effect.worker]
@@ -142,9 +146,13 @@ class World:
         self.processes[effect.worker].dead = True
 
     def do_answerfor(self, effect: effects.AnswerFor) -> None:
-        assert self.custody.holder(effect.number) == effect.worker == self.succession.roster.desk
-        self.clients[effect.number].phase = Phase.HANDLING
-        self.processes[effect.worker].orders.append(effect)
+        assert self.custody.holder(effect.number) == effect.worker
+        client = self.clients[effect.number]
+        last = client.phase not in IN_FLIGHT  # some of what was sent may be lost
+        client.phase = Phase.HANDLING
+        self.last_tenure += 1
+        self.tenures[effect.number] = self.last_tenure
+        self.processes[effect.worker].orders.append((effect, self.last_tenure, last))
 
     def do_shut(self, effect: effects.Shut) -> None:
         client = self.clients[effect.number]
@@ -190,15 +198,15 @@ class World:
         ]
 
     def movable(self, numbers: Any) -> list[tuple[int, bool]]:
-        phases = [(number, self.clients[number].phase) for number in sorted(numbers)]
+        there = [number for number in sorted(numbers) if number in self.clients]
+        phases = [(number, self.clients[number].phase) for number in there]
         return [(number, phase is Phase.PARKED) for number, phase in phases if phase in MOVABLE]
 
     def hear(self, process: Process) -> None:
         kind, *words = process.words.popleft()
         if kind == "released":
-            numbers, recalled = words
-            held = self.custody.held(process.slot) & set(numbers)
-            moved = self.movable(held)
+            tenures, recalled = words
+            moved = self.movable(each for each, tenure in tenures if self.tenures[each] == tenure)
             self.succession.released(process.slot, moved, recalled=recalled)
         elif kind == "ready":
             if not process.dead:
@@ -237,26 +245,41 @@ class World:
         order = process.orders.popleft()
         if isinstance(order, effects.LoadInto):
             process.loading = True
-        elif isinstance(order, effects.HandOver):
-            assert not set(order.numbers) & set(process.holds), "given twice"
-            process.holds.update(dict.fromkeys(order.numbers, order.duty))
-        elif isinstance(order, effects.AnswerFor):
-            process.holds[order.number] = ""
-            self.answer(process, order.number, "error")
-            process.busy.add(order.number)
-            self.clients[order.number].phase = Phase.LINGERING
+        elif isinstance(order, tuple) and isinstance(order[0], effects.HandOver):
+            hand, tenure = order
+            assert not set(hand.numbers) & set(process.holds), "given twice"
+            process.holds.update(dict.fromkeys(hand.numbers, hand.duty))
+            process.tenures.update(dict.fromkeys(hand.numbers, tenure))
+        elif isinstance(order, tuple):
+            self.answer_for(process, *order)
         else:
             process.seen += 1
-            idle = sorted(set(process.holds) - process.busy)
-            for number in idle:
-                del process.holds[number]
-            process.words.append(("released", idle, True))
             process.leaving |= order.leave
-            self.leave_if_done(process)
+            self.give_back(process, sorted(set(process.holds) - process.busy), recalled=True)
 
     def obey_all(self, process: Process) -> None:
         while process.orders and process.able:
             self.obey(process)
+
+    def answer_for(
+        self, process: Process, order: effects.AnswerFor, tenure: int, last: bool
+    ) -> None:
+        number = order.number
+        process.holds[number], process.tenures[number] = "", tenure
+        self.answer(process, number, "error")
+        if last:
+            process.busy.add(number)
+            self.clients[number].phase = Phase.LINGERING
+        else:
+            self.clients[number].phase = Phase.IDLE
+            self.give_back(process, [number], recalled=False)
+
+    def give_back(self, process: Process, numbers: list[int], *, recalled: bool) -> None:
+        for number in numbers:
+            del process.holds[number]
+        tenures = [(number, process.tenures[number]) for number in numbers]
+        process.words.append(("released", tenures, recalled))
+        self.leave_if_done(process)
 
     def leave_if_done(self, process: Process) -> None:
         process.dead |= process.leaving and not process.holds
@@ -268,9 +291,7 @@ class World:
         assert process.claim is not None
         number = process.claim
         client = self.clients[number]
-        if not client.asks[0].whole:
-            client.phase = Phase.WAITING
-        elif process.recalls != process.seen:
+        if not client.asks[0].whole or process.recalls != process.seen:
             client.phase = Phase.WAITING
         elif client.asks[0].init:
             client.phase = Phase.LENT
@@ -284,8 +305,7 @@ class World:
             client.phase = Phase.IDLE
         else:
             client.phase = Phase.PARKED
-            del process.holds[number]
-            process.words.append(("released", [number], False))
+            self.give_back(process, [number], recalled=False)
         self.unclaim(process)
 
     def answer(self, process: Process, number: int, what: str) -> None:
@@ -302,9 +322,7 @@ class World:
         self.answer(process, number, "")
         client.phase, client.half_sent = Phase.IDLE, False
         if process.leaving:
-            del process.holds[number]
-            process.words.append(("released", [number], False))
-            self.leave_if_done(process)
+            self.give_back(process, [number], recalled=False)
         self.unclaim(process)
 
     def hang_up(self, process: Process, number: int) -> None:
@@ -327,7 +345,7 @@ class World:
         if process.claim is not None or not process.able:
             return []
         free = [each for each in process.holds if each not in process.busy]
-        return [each for each in free if self.clients[each].asks]
+        return [each for each in free if each in self.clients and self.clients[each].asks]
 
     def load(self, process: Process, *, ready: bool) -> None:
         process.loading = False
@@ -342,11 +360,25 @@ class World:
         for client in self.clients.values():
             for ask in client.asks:
                 ask.whole = True
-        for _ in range(40):
+        for _ in range(100):
             for process in list(self.processes.values()):
                 self.exert(process)
             self.now += 31
             self.tick()
+            if self.is_quiet():
+                return
+
+    def is_quiet(self) -> bool:
+        custody, succession = self.custody, self.succession
+        if custody.waiting or custody.parked or custody.lent:
+            return False
+        if succession.candidate or succession.charge.retry_at is not None:
+            return False
+        return not any(
+            each.orders or each.words or each.busy or each.loading or each.dead
+            or each.claim is not None or self.readable(each)
+            for each in self.processes.values()
+        )  # fmt: skip
 
     def exert(self, process: Process) -> None:
         if process.loading:
@@ -396,10 +428,19 @@ class Machine(RuleBasedStateMachine):
         self.patch.setattr(assignment, "PARKED_LIMIT", 2)
         self.highest = 0
 
-    @initialize(workers=st.integers(1, 3))
-    def begin(self, workers: int) -> None:
+    @initialize(
+        workers=st.integers(1, 3),
+        generations=st.integers(0, 2),
+        clients=st.integers(0, CONNECTIONS),
+    )
+    def begin(self, workers: int, generations: int, clients: int) -> None:
         self.world = World(workers)
         self.succession = self.world.succession
+        for _ in range(generations):
+            self.reload()
+            self.world.settle()
+        for _ in range(clients):
+            self.accept()
 
     def pick(self, found: Any, which: int) -> Any:
         found = list(found)
@@ -536,8 +577,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        before = self.succession.previous
-        assert self.succession.roll_back() is (before is not None)
+        possible = self.succession.previous is not None and not self.succession.stopping
+        assert self.succession.roll_back() is possible
         self.world.carry_out()
 
     @precondition(lambda self: self.succession.charge.number > 1)
@@ -596,6 +637,7 @@ class Machine(RuleBasedStateMachine):
         succession = self.succession
         assert not any(client.asks for client in self.world.clients.values()), "not answered"
         assert succession.candidate is None
+        assert not succession.candidates
         assert not self.world.custody.lent
         charge = [each for each in self.alive() if each.generation]
         assert {each.generation for each in charge} <= {succession.charge.number}
@@ -606,4 +648,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestSuccession = Machine.TestCase
-TestSuccession.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestSuccession.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

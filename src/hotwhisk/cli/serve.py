@@ -43,6 +43,10 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
         return 1
     listener, inherited = _listener(found, environ)
     try:
+        if found.value("watch"):
+            from hotwhisk.cli.watch import start_watcher
+
+            start_watcher(found.file)
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.service import serve
 

@@ -1,0 +1,118 @@
+"""
+The client: strict where the platform's is strict.
+
+To the platform an answer without a length is none, and neither is one with status 204 or
+a compressed one. So they are none here: `NoAnswer`, which fails the case.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+LIMIT: Final = 1 << 20
+"""Bytes of an answer that the platform takes."""
+_RETRY_SECONDS: Final = 0.02
+
+
+class NoAnswer(Exception):
+    """
+    The runtime did not answer in a way that the platform would take for an answer.
+    """
+
+
+class TooLate(NoAnswer):
+    """
+    Nothing came in time.
+    """
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    A status and a body.
+    """
+
+    status: int
+    body: bytes
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON
+        """
+        The body as JSON; ``...`` if it is none, which is equal to nothing that is.
+        """
+        try:
+            return json.loads(self.body, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return ...
+
+    @property
+    def error(self) -> str:
+        """
+        The text under ``error``, the empty one if there is none.
+        """
+        document = self.document
+        error = document.get("error") if isinstance(document, dict) else None
+        return error if isinstance(error, str) else ""
+
+    def __repr__(self) -> str:
+        shown = self.body if len(self.body) < 300 else self.body[:300] + b"..."
+        return f"<{self.status} {shown.decode('utf-8', 'backslashreplace')}>"
+
+
+def post(url: str, path: str, document: object, timeout: float) -> Answer:
+    """
+    POST once, over a connection of its own, trying until one is made.
+    """
+    parts = urlsplit(url)
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    deadline = time.monotonic() + timeout
+    connection = _connect(parts.hostname or "", parts.port or 80, deadline)
+    try:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+        response = connection.getresponse()
+        _check_head(response)
+        content = response.read(LIMIT + 1)
+    except TimeoutError:
+        raise TooLate(f"{path}: no answer within {timeout:g} s") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(f"{path}: {type(error).__name__}: {error}") from None
+    finally:
+        connection.close()
+    if len(content) > LIMIT:
+        raise NoAnswer(f"{path}: the answer is longer than {LIMIT} bytes")
+    return Answer(response.status, content)
+
+
+def _connect(host: str, port: int, deadline: float) -> http.client.HTTPConnection:
+    while True:
+        left = max(0.01, deadline - time.monotonic())
+        connection = http.client.HTTPConnection(host, port, timeout=left)
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            if time.monotonic() + _RETRY_SECONDS >= deadline:
+                raise TooLate(f"{host}:{port}: nobody listens ({error})") from None
+            time.sleep(_RETRY_SECONDS)  # nothing announces that a foreign server listens
+        else:
+            connection.sock.settimeout(max(0.01, deadline - time.monotonic()))
+            return connection
+
+
+def _check_head(response: http.client.HTTPResponse) -> None:
+    if response.status == 204:
+        raise NoAnswer("status 204 is no answer to the platform")
+    if response.getheader("Content-Encoding", "identity") != "identity":
+        raise NoAnswer("a compressed answer has no known length, so it is none to the platform")
+    if response.length is None:
+        raise NoAnswer("an answer without Content-Length is none to the platform")
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,219 @@
+"""
+One case with one runtime: what it sends, what must come back, what must be in the logs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import pytest
+
+from hotwhisk_conformance.client import Answer, NoAnswer, TooLate, post
+from hotwhisk_conformance.streams import Streams
+from hotwhisk_conformance.target import Running, Target
+
+TWICE: Final = "Cannot initialize the action more than once."
+NO_SOURCE: Final = (
+    "Missing main/no code to execute.",
+    "The action failed to generate or locate a binary. See logs for details.",
+)
+NO_DICTIONARY: Final = (
+    "The action did not return a dictionary or array.",
+    "The action did not return a dictionary.",
+)
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+ABSENT: Final[Any] = object()
+"""A member that is not sent at all."""
+
+
+class Session:
+    """
+    A fresh runtime for one case.
+    """
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._running: Running | None = None
+        self._initialised = False
+        self.unchecked: list[str] = []
+        """What could not be looked at, so that the case is not taken for passed."""
+
+    @property
+    def running(self) -> Running:
+        """
+        The runtime, started when it is first needed.
+        """
+        if self._running is None:
+            self._running = self._target.start({})
+        return self._running
+
+    def start(self, env: Mapping[str, str]) -> None:
+        """
+        Start it with variables of the container's.
+        """
+        assert self._running is None, "it runs already"
+        self._running = self._target.start(env)
+        if not self._running.has_streams:
+            not_run(f"needs {' '.join(env)} in the runtime's environment")
+
+    def init(self, code: str | None, main: str = "main", **members: object) -> Answer:
+        """
+        ``/init`` with code; whether that is base64 is found out as the platform does it.
+        """
+        binary = _is_base64(code or "")
+        value: dict[str, object] = {"code": code, "main": main, "binary": binary, "env": None}
+        return self.post_init({"value": {**value, **members}})
+
+    def must_init(self, code: str, main: str = "main", **members: object) -> None:
+        """
+        ``/init`` that must succeed.
+        """
+        answer = self.init(code, main, **members)
+        assert answer.status == 200, f"/init: expected 200, got {answer}"
+
+    def post_init(self, body: object) -> Answer:
+        """
+        ``/init`` with a body of one's own.
+        """
+        answer = post(self.running.url, "/init", body, self._timeout)
+        stale = not self._target.is_fresh and not self._initialised
+        if stale and answer.status == 403 and answer.error == TWICE:
+            not_run("the server at the URL is initialised already; give --restart-command")
+        self._initialised = self._initialised or answer.status == 200
+        return answer
+
+    def run(self, value: object, **context: object) -> Answer:
+        """
+        ``/run`` with an argument, which comes first in the body.
+        """
+        return self.post_run({"value": value, **context})
+
+    def post_run(self, body: object) -> Answer:
+        """
+        ``/run`` with a body of one's own.
+        """
+        return post(self.running.url, "/run", body, self._timeout)
+
+    def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:  # noqa: ANN401 - JSON
+        """
+        ``/run`` that must answer 200, and with just that if it is given; what it answered.
+        """
+        answer = self.run(value, **context)
+        assert answer.status == 200, f"/run: expected 200, got {answer}"
+        document = answer.document
+        if expected is not ABSENT:
+            assert _same(document, expected), f"/run: expected {_shown(expected)}, got {answer}"
+        return document
+
+    def compile(self, source: bytes, main: str) -> bytes:
+        """
+        What the runtime's compiler makes of sources on its standard input.
+        """
+        command = self._target.compiler(main)
+        if command is None:
+            not_run("needs the command that compiles: give --compile-command")
+        done = subprocess.run(command, input=source, capture_output=True, timeout=self._timeout)
+        told = done.stderr.decode("utf-8", "replace").strip()
+        assert done.returncode == 0, f"-compile {main}: exit code {done.returncode}: {told}"
+        return done.stdout
+
+    def times_out(self, path: str, body: object, seconds: float) -> bool:
+        """
+        Whether nothing answers within that time.
+        """
+        try:
+            post(self.running.url, path, body, seconds)
+        except TooLate:
+            return True
+        except NoAnswer:
+            return False
+        return False
+
+    def must_write(
+        self,
+        *,
+        sentinels: int = 1,
+        stdout: str | None = "",
+        stderr: str | None = "",
+        either: str | None = None,
+    ) -> Streams | None:
+        """
+        Check the streams: so many sentinels on each, and on each a text.
+
+        An empty text means that there must be nothing but sentinels, None that anything
+        will do; ``either`` must be on one of them. Ends the runtime. None is returned if
+        the streams cannot be read.
+        """
+        if not self.running.has_streams:
+            self.unchecked.append("streams and sentinels")
+            return None
+        written = self.running.settled_streams(sentinels)
+        found = written.sentinels()
+        assert found == (sentinels, sentinels), (
+            f"expected {sentinels} sentinels on stdout and on stderr, found {found[0]} and "
+            f"{found[1]}\n{_told(written)}"
+        )
+        rest = written.without_sentinels()
+        _check("stdout", rest.stdout, stdout)
+        _check("stderr", rest.stderr, stderr)
+        if either is not None:
+            assert either in rest.stdout or either in rest.stderr, (
+                f"expected {either!r} on stdout or stderr\n{_told(written)}"
+            )
+        return rest
+
+    def close(self) -> None:
+        """
+        End the runtime, whatever happened.
+        """
+        if self._running is not None:
+            self._running.remove()
+
+
+def not_run(reason: str) -> NoReturn:
+    """
+    Leave the case: it cannot be tried here, and is neither passed nor failed.
+    """
+    pytest.skip(f"not run: {reason}")
+
+
+def error(answer: Answer, *, one_of: tuple[str, ...]) -> None:
+    """
+    The answer must be an object whose only member is ``error``, with one of these texts.
+    """
+    expected = [{"error": text} for text in one_of]
+    assert answer.document in expected, f"expected the error {' or '.join(one_of)}, got {answer}"
+
+
+def _check(name: str, text: str, wanted: str | None) -> None:
+    if wanted == "":
+        assert not text, f"{name} must be empty but for sentinels, has:\n{text[:2000]}"
+    elif wanted is not None:
+        found = re.search(wanted, text) is not None
+        assert found, f"{name} must have {wanted!r}, has:\n{text[:2000]}"
+
+
+def _told(streams: Streams) -> str:
+    return f"--- stdout:\n{streams.stdout[:2000]}\n--- stderr:\n{streams.stderr[:2000]}"
+
+
+def _same(document: object, expected: object) -> bool:
+    # 1, 1.0 and True are equal to Python and not to a caller.
+    return document is not ... and json.dumps(document, sort_keys=True) == json.dumps(
+        expected, sort_keys=True
+    )
+
+
+def _shown(document: object) -> str:
+    text = json.dumps(document, ensure_ascii=False)
+    return text if len(text) < 300 else text[:300] + "..."
+
+
+def _is_base64(code: str) -> bool:
+    text = code.strip()
+    return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None

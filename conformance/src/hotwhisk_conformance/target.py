@@ -1,0 +1,263 @@
+"""
+What is tested: a command, an image or a URL; and one fresh start of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from hotwhisk_conformance.streams import Streams
+
+LOG_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.02
+_LEAVE_SECONDS: Final = 10.0
+
+
+class TargetError(Exception):
+    """
+    The runtime cannot be started at all.
+    """
+
+
+class Running(ABC):
+    """
+    One fresh start of a runtime.
+    """
+
+    url = ""
+    has_streams = True
+
+    @abstractmethod
+    def streams(self) -> Streams:
+        """
+        What it has written so far.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """
+        End it and all that belongs to it; what it wrote stays readable until `remove`.
+        """
+
+    @abstractmethod
+    def remove(self) -> None:
+        """
+        Leave nothing behind.
+        """
+
+    def settled_streams(self, sentinels: int) -> Streams:
+        """
+        All that it wrote, once enough sentinels are there or time is up. Then it is ended,
+        and a log daemon has passed on what it held back.
+        """
+        deadline = time.monotonic() + LOG_SECONDS
+        while min(self.streams().sentinels()) < sentinels and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)  # a log daemon may be late, and tells nobody
+        self.stop()
+        return self.streams()
+
+
+class Target(ABC):
+    """
+    Something that can be started again and again.
+    """
+
+    is_fresh = True
+    """Whether each start is uninitialised."""
+
+    @abstractmethod
+    def start(self, env: Mapping[str, str]) -> Running:
+        """
+        Start it with these variables on top of its own.
+        """
+
+    def compiler(self, main: str) -> list[str] | None:
+        """
+        The command that compiles an archive from stdin to stdout; None if there is none.
+        """
+        del main
+        return None
+
+
+class CommandTarget(Target):
+    """
+    A command; ``{port}`` in it is the port, which also is in ``PORT``.
+    """
+
+    def __init__(self, command: str, compile_command: str | None = None) -> None:
+        self._command = shlex.split(command)
+        self._compile = shlex.split(compile_command) if compile_command else None
+
+    def start(self, env: Mapping[str, str]) -> Running:
+        """
+        Start the command in a session of its own.
+        """
+        return _Process(self._command, env)
+
+    def compiler(self, main: str) -> list[str] | None:
+        """
+        The command given for that, ``{main}`` filled in.
+        """
+        return self._compile and [word.replace("{main}", main) for word in self._compile]
+
+
+class ImageTarget(Target):
+    """
+    An image, run by a container engine with docker's command line.
+    """
+
+    def __init__(self, image: str, engine: str = "docker") -> None:
+        self._image = image
+        self._engine = engine
+
+    def start(self, env: Mapping[str, str]) -> Running:
+        """
+        Run a container.
+        """
+        return _Container(self._engine, self._image, env)
+
+    def compiler(self, main: str) -> list[str] | None:
+        """
+        The image's own entry point with ``-compile``.
+        """
+        return [self._engine, "run", "--rm", "--interactive", self._image, "-compile", main]
+
+
+class UrlTarget(Target):
+    """
+    A server that somebody else runs, and restarts if he gave a command for it.
+    """
+
+    def __init__(self, url: str, restart_command: str | None = None) -> None:
+        self._url = url
+        self._restart = shlex.split(restart_command) if restart_command else None
+        self.is_fresh = self._restart is not None
+
+    def start(self, env: Mapping[str, str]) -> Running:
+        """
+        Have it restarted if that can be done; the variables cannot be given to it.
+        """
+        del env
+        if self._restart:
+            _output(self._restart)
+        return _Remote(self._url)
+
+
+class _Process(Running):
+    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._read: Streams | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="hotwhisk-conformance-"))
+        self._files = [self._folder / "stdout", self._folder / "stderr"]
+        words = [word.replace("{port}", str(port)) for word in command]
+        with self._files[0].open("ab") as stdout, self._files[1].open("ab") as stderr:
+            try:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env={**os.environ, "PORT": str(port), **env},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.remove()
+                raise TargetError(f"{words[0]}: {error.strerror}") from None
+
+    def streams(self) -> Streams:
+        # Words at the end ("stopping") are not the action's: what was there before counts.
+        return self._read or self._written()
+
+    def _written(self) -> Streams:
+        stdout, stderr = (file.read_text("utf-8", "backslashreplace") for file in self._files)
+        return Streams(stdout, stderr)
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            # Politely first, so that a server can take its children with it.
+            self._read = self._read or self._written()
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
+            _kill_group(self._process.pid)
+            self._process.wait()
+
+    def remove(self) -> None:
+        if hasattr(self, "_process"):
+            self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Container(Running):
+    def __init__(self, engine: str, image: str, env: Mapping[str, str]) -> None:
+        self._engine = engine
+        variables = [f"--env={name}={value}" for name, value in env.items()]
+        options = ["--detach", "--publish=127.0.0.1::8080", *variables]
+        self._identity = _output([engine, "run", *options, image]).strip()
+        address = _output([engine, "port", self._identity, "8080/tcp"]).splitlines()[0]
+        self.url = f"http://{address}"
+
+    def streams(self) -> Streams:
+        done = subprocess.run([self._engine, "logs", self._identity], capture_output=True)
+        texts = (each.decode("utf-8", "backslashreplace") for each in (done.stdout, done.stderr))
+        return Streams(*texts)
+
+    def stop(self) -> None:
+        subprocess.run([self._engine, "kill", self._identity], capture_output=True)
+
+    def remove(self) -> None:
+        subprocess.run([self._engine, "rm", "--force", self._identity], capture_output=True)
+
+
+class _Remote(Running):
+    has_streams = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def streams(self) -> Streams:
+        raise AssertionError("the streams of a remote server cannot be read")
+
+    def stop(self) -> None:
+        pass
+
+    def remove(self) -> None:
+        pass
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except OSError as error:
+        raise TargetError(f"{command[0]}: {error.strerror}") from None
+    except subprocess.CalledProcessError as error:
+        raise TargetError(f"{' '.join(command[:2])} failed: {error.stderr.strip()}") from None
+    return done.stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

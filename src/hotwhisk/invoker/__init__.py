@@ -1,0 +1,30 @@
+"""
+A model of the invoker: the part of Apache OpenWhisk that calls a runtime.
+
+It is for tests, and for people without a cluster. It calls as the real one calls (a new
+connection each time, ``/init`` retried while the port is closed, ``/run`` never), judges
+as it judges, collects the log as it collects it, and returns what ``wsk activation get``
+would show::
+
+    with ProcessRuntime(["hotwhisk", "serve", "--openwhisk", "--port", "{port}"]) as runtime:
+        record = Invoker().invoke(runtime, Action("hello", source), {"name": "you"})
+
+What is not modelled: the controller (authentication, web actions, sequences), the pool
+that decides which container is used, and the limits of memory and processors.
+"""
+
+from __future__ import annotations
+
+from hotwhisk.invoker.action import Action, Limits, Names, is_base64
+from hotwhisk.invoker.activation import Invoker
+from hotwhisk.invoker.logs import LogRule, LogStream
+from hotwhisk.invoker.process import ProcessRuntime
+from hotwhisk.invoker.replay import Replay, activation_from, replay
+from hotwhisk.invoker.runtime import ContainerRuntime, Runtime, UrlRuntime
+from hotwhisk.invoker.texts import SENTINEL
+
+__all__ = [
+    "SENTINEL", "Action", "ContainerRuntime", "Invoker", "Limits", "LogRule", "LogStream",
+    "Names", "ProcessRuntime", "Replay", "Runtime", "UrlRuntime", "activation_from",
+    "is_base64", "replay",
+]  # fmt: skip

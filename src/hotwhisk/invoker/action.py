@@ -1,0 +1,146 @@
+"""
+What is invoked: an action with its limits, and the two bodies that the invoker sends of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What an action may use, with the platform's defaults.
+    """
+
+    timeout: int = 60_000
+    """Milliseconds, for ``/init`` and for ``/run`` each."""
+    memory: int = 256
+    logs: int = 10
+    """MB of log kept of one activation; 0 collects none."""
+    concurrency: int = 1
+    response: int = _MIB
+    """Bytes of an answer; more is cut. It belongs to the deployment, not to the action."""
+
+    def shown(self) -> dict[str, int]:
+        """
+        As the activation record bears them.
+        """
+        return {
+            "concurrency": self.concurrency,
+            "logs": self.logs,
+            "memory": self.memory,
+            "timeout": self.timeout,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """
+    An action as it is stored.
+
+    ``code`` is text or base64, and None for an image with its action baked in; whether it
+    is binary the platform finds out by itself. ``init_parameters`` are those that the
+    user flagged as environment.
+    """
+
+    name: str
+    code: str | None = None
+    main: str = "main"
+    namespace: str = "guest"
+    version: str = "0.0.1"
+    kind: str = "python:3"
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    init_parameters: Mapping[str, object] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    api_key: str | None = None
+    """Sent along only if there is one, as with the annotation ``provide-api-key``."""
+    sentinelled: bool = True
+    """Whether the kind is known to end its logs with sentinels; a blackbox image is not."""
+
+    @property
+    def path(self) -> str:
+        """
+        The fully qualified name, without the leading slash.
+        """
+        return f"{self.namespace}/{self.name}"
+
+    def argument(self, given: object) -> object:
+        """
+        The default parameters with those of the call over them; an array comes alone.
+        """
+        return {**self.parameters, **given} if isinstance(given, Mapping) else given
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    What one activation is called, and for whom it runs.
+    """
+
+    activation: str
+    transaction: str
+    namespace: str = "guest"
+    """The one that invokes, which need not own the action."""
+
+
+def is_base64(code: str) -> bool:
+    """
+    Whether the platform takes inline code for base64: a source text may well be.
+    """
+    text = code.strip()
+    return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
+
+
+def init_body(action: Action, names: Names, deadline: int) -> bytes:
+    """
+    The body of the ``/init`` before the first activation.
+    """
+    variables = {name: environment_text(value) for name, value in action.init_parameters.items()}
+    context = _context(action, names, deadline)
+    variables |= {f"__OW_{key.upper()}": text for key, text in context.items()}
+    value: dict[str, object] = {"name": action.name.rpartition("/")[2], "main": action.main}
+    if action.code is not None:
+        value["code"] = action.code
+        value["binary"] = is_base64(action.code)
+    value["env"] = variables
+    return _compact({"value": value})
+
+
+def run_body(action: Action, names: Names, deadline: int, argument: object) -> bytes:
+    """
+    The body of a ``/run``; the deadline is a string, whatever documents say.
+    """
+    return _compact({"value": argument, **_context(action, names, deadline)})
+
+
+def environment_text(value: object) -> str:
+    """
+    An init parameter as the platform turns it into a variable.
+    """
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _compact(value).decode()
+
+
+def _context(action: Action, names: Names, deadline: int) -> dict[str, str]:
+    context = {
+        "namespace": names.namespace,
+        "action_name": f"/{action.path}",
+        "action_version": action.version,
+        "activation_id": names.activation,
+        "transaction_id": names.transaction,
+        "deadline": str(deadline),
+    }
+    return context if action.api_key is None else {**context, "api_key": action.api_key}
+
+
+def _compact(document: object) -> bytes:
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace")  # as Java writes a lone surrogate

@@ -1,0 +1,174 @@
+"""
+One activation from its arrival to its record.
+
+What the pool of the real invoker decides is decided here in the simplest way that keeps
+its rules: one runtime, which is thrown away after an error that is not the
+application's, and after a log that could not be read; the next activation then starts it
+afresh. A runtime that was idle and cannot be reached, or answers 503, is thrown away too,
+and the same activation goes to the fresh one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from hotwhisk.invoker import texts
+from hotwhisk.invoker.action import Action, Names, init_body, run_body
+from hotwhisk.invoker.exchange import NoReply, Outcome, call
+from hotwhisk.invoker.logs import Collected, LogRule, collect
+from hotwhisk.invoker.record import Timing, activation_record
+from hotwhisk.invoker.runtime import Runtime
+from hotwhisk.invoker.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """
+    What stays the same when an activation moves to a fresh container.
+    """
+
+    action: Action
+    names: Names
+    argument: object
+    arrival: float
+
+
+class Invoker:
+    """
+    Calls runtimes as the platform does.
+
+    With ``keep_after_error`` a runtime outlives its errors, to show what it does next;
+    the platform would not let it.
+    """
+
+    def __init__(
+        self,
+        *,
+        namespace: str = "guest",
+        log_rule: LogRule = LogRule.DOCKER,
+        keep_after_error: bool = False,
+    ) -> None:
+        self._namespace = namespace
+        self._log_rule = log_rule
+        self._keep_after_error = keep_after_error
+
+    def invoke(
+        self,
+        runtime: Runtime,
+        action: Action,
+        parameters: object = None,
+        *,
+        names: Names | None = None,
+    ) -> dict[str, object]:
+        """
+        Invoke the action, initialising the runtime if it is not yet, and return the record.
+
+        May be called from many threads; they wait for one another unless the action
+        allows more than one activation at a time.
+        """
+        if names is None:
+            names = self.new_names()
+        argument = action.argument({} if parameters is None else parameters)
+        wanted = _Call(action, names, argument, time.time())
+        with _turn(runtime, action):
+            record = self._attempt(runtime, wanted)
+            if record is None:
+                record = self._attempt(runtime, wanted)
+            assert record is not None, "a fresh container cannot be idle"
+            return record
+
+    def new_names(self) -> Names:
+        """
+        Fresh identifiers for an activation.
+        """
+        return Names(secrets.token_hex(16), secrets.token_hex(16), self._namespace)
+
+    def _attempt(self, runtime: Runtime, wanted: _Call) -> dict[str, object] | None:
+        """
+        Go to the runtime as it is; None if the activation shall go to a fresh one.
+        """
+        action = wanted.action
+        with runtime.lock:
+            warm = runtime.started and runtime.pinned == action
+            runtime.resume()
+            if not warm and runtime.can_restart and runtime.pinned is not None:
+                runtime.stop()  # it belongs to another action
+            if not runtime.started:
+                runtime.start()
+            init = None if warm else self._initialize(runtime, wanted)
+            if init is not None:
+                verdict = _judge_init(runtime, action, init)
+                if verdict is not None:
+                    return self._finish(runtime, wanted, verdict, init, None)
+                runtime.pinned = action
+        body = run_body(action, wanted.names, _deadline(action), wanted.argument)
+        run = call(runtime.url, "/run", body, limits=_limits(action), retry=False)
+        gone = is_unhealthy(run) or (isinstance(run.reply, NoReply) and run.reply.refused)
+        if gone and warm and runtime.can_restart:
+            with runtime.lock:
+                runtime.stop()
+            return None
+        if gone and (warm or is_unhealthy(run)):
+            verdict = error(Status.WHISK_ERROR, texts.UNHEALTHY)
+        else:
+            verdict = judge_run(run, action.limits, runtime.out_of_memory)
+        return self._finish(runtime, wanted, verdict, init, run)
+
+    def _initialize(self, runtime: Runtime, wanted: _Call) -> Outcome:
+        action = wanted.action
+        body = init_body(action, wanted.names, _deadline(action))
+        return call(runtime.url, "/init", body, limits=_limits(action), retry=True)
+
+    def _finish(
+        self,
+        runtime: Runtime,
+        wanted: _Call,
+        verdict: Verdict,
+        init: Outcome | None,
+        run: Outcome | None,
+    ) -> dict[str, object]:
+        collected = self._collect(runtime, wanted.action, verdict)
+        fatal = verdict.status in (Status.DEVELOPER_ERROR, Status.WHISK_ERROR)
+        if (fatal or not collected.complete) and not self._keep_after_error and runtime.can_restart:
+            with runtime.lock:
+                runtime.stop()
+        first, last = init or run, run or init
+        assert first is not None
+        assert last is not None
+        timing = Timing(wanted.arrival, first.begin, last.end, init.seconds if init else None)
+        return activation_record(wanted.action, wanted.names, verdict, timing, collected.lines)
+
+    def _collect(self, runtime: Runtime, action: Action, verdict: Verdict) -> Collected:
+        if runtime.logs is None:
+            return Collected(())
+        rule = self._log_rule if action.limits.concurrency == 1 else LogRule.NONE
+        failed = verdict.status is Status.DEVELOPER_ERROR
+        wait = action.sentinelled and verdict.status is not Status.WHISK_ERROR
+        return collect(runtime.logs, rule, action.limits.logs, wait=wait, failed=failed)
+
+
+@contextmanager
+def _turn(runtime: Runtime, action: Action) -> Iterator[None]:
+    """
+    One activation at a time, until its log is read; or many, where the action allows it.
+    """
+    with runtime.lock if action.limits.concurrency == 1 else nullcontext():
+        yield
+
+
+def _judge_init(runtime: Runtime, action: Action, init: Outcome) -> Verdict | None:
+    if is_unhealthy(init):
+        return error(Status.WHISK_ERROR, texts.UNHEALTHY)
+    return judge_init(init, action.limits, runtime.out_of_memory)
+
+
+def _limits(action: Action) -> tuple[float, int]:
+    return action.limits.timeout / 1000, action.limits.response
+
+
+def _deadline(action: Action) -> int:
+    return int(time.time() * 1000) + action.limits.timeout

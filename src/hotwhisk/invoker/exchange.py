@@ -1,0 +1,136 @@
+"""
+One call of a runtime: a new connection, one POST, one answer, as the platform's client does it.
+
+Why not a client that means well: an answer without a length is none, a status of 204 is
+none, and a connection that ends early is none. A friendlier client would hide from a test
+exactly what the platform does not forgive.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+RETRY_PAUSE: Final = 0.05
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    An answer, cut at what the platform takes; ``length`` is what was announced.
+    """
+
+    status: int
+    body: bytes
+    length: int
+
+    @property
+    def complete(self) -> bool:
+        """
+        Whether all of it was read.
+        """
+        return len(self.body) == self.length
+
+    @property
+    def text(self) -> str:
+        """
+        The body as the platform reads it.
+        """
+        return self.body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """
+    No answer that counts, and why; ``refused`` means that not even a connection was made.
+    """
+
+    reason: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What came of a call, and when it began and ended, in seconds since the epoch.
+    """
+
+    reply: Reply | NoReply
+    begin: float
+    seconds: float
+
+    @property
+    def end(self) -> float:
+        """
+        When it was over.
+        """
+        return self.begin + self.seconds
+
+
+def call(url: str, path: str, body: bytes, *, limits: tuple[float, int], retry: bool) -> Outcome:
+    """
+    POST until there is an outcome.
+
+    ``limits`` are seconds and bytes. With ``retry``, a refused connection is tried again
+    each 50 ms; what that takes is taken from the time.
+    """
+    seconds, most = limits
+    begin, start = time.time(), time.monotonic()
+    deadline = start + seconds
+    while True:
+        reply = _post(url, path, body, deadline, most)
+        again = retry and isinstance(reply, NoReply) and reply.refused
+        if not again or time.monotonic() >= deadline:
+            return Outcome(reply, begin, time.monotonic() - start)
+        time.sleep(RETRY_PAUSE)  # the platform's own pause between two attempts
+
+
+def _post(url: str, path: str, body: bytes, deadline: float, most: int) -> Reply | NoReply:
+    parts = urlsplit(url)
+    left = max(0.001, deadline - time.monotonic())
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=left)
+    try:
+        try:
+            connection.connect()
+        except TimeoutError:
+            return NoReply("no connection in time")
+        except OSError as error:
+            return NoReply(f"no connection: {error.strerror or error}", refused=True)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+        return _read(connection, connection.getresponse(), deadline, most)
+    except TimeoutError:
+        return NoReply("no answer in time")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return NoReply(f"no answer: {type(error).__name__}: {error}")
+    finally:
+        connection.close()
+
+
+def _read(
+    connection: http.client.HTTPConnection,
+    response: http.client.HTTPResponse,
+    deadline: float,
+    most: int,
+) -> Reply | NoReply:
+    if response.status == 204:
+        return NoReply("status 204 has no entity")
+    if response.getheader("Content-Encoding", "identity") != "identity":
+        return NoReply("a compressed answer has no known length")
+    length = response.length
+    if length is None or response.chunked:
+        return NoReply("an answer without Content-Length")
+    pieces, wanted = [], min(length, most)
+    while wanted:
+        if connection.sock is not None:
+            connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
+        piece = response.read1(min(wanted, _CHUNK))
+        if not piece:
+            return NoReply("the connection ended within the answer")
+        pieces.append(piece)
+        wanted -= len(piece)
+    return Reply(response.status, b"".join(pieces), length)

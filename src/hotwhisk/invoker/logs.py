@@ -1,0 +1,243 @@
+"""
+The log of a container, line by line, and the rules by which one activation's part is cut off.
+
+A thread reads both streams all the time, as the daemon of a container engine does: a
+runtime must never block because nobody listens. What it read stays in a queue until an
+activation takes it, so that lines after the second sentinel are the next activation's.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+from hotwhisk.invoker import texts
+
+IDLE_SECONDS: Final = 2.0
+_SECONDS_PER_MB: Final = 2.0
+_LEAST_MB: Final = 5
+_MB: Final = 1 << 20
+_LONGEST: Final = 16 * 1024  # an engine cuts a line that is longer
+
+
+class LogRule(Enum):
+    """
+    Who reads the log, and how it knows that an activation's part is over.
+    """
+
+    DOCKER = "docker"
+    """Two lines that contain the sentinel; without them an error, and the container goes."""
+    KUBERNETES = "kubernetes"
+    """Two lines that are the sentinel; without them nothing is said. All is stdout."""
+    NONE = "none"
+    """Collected elsewhere, as with several activations at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """
+    One line of a stream, without its newline, and when it was read.
+    """
+
+    stream: str
+    text: str
+    seconds: float
+
+    def shown(self) -> str:
+        """
+        As an activation record holds it.
+        """
+        moment = datetime.fromtimestamp(self.seconds, UTC)
+        stamp = f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"
+        return f"{stamp:<30} {self.stream}: {self.text.strip()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """
+    One activation's log; not ``complete`` means that the container is given up.
+    """
+
+    lines: tuple[str, ...]
+    complete: bool = True
+
+
+class LogStream:
+    """
+    Reads the two pipes of a runtime in a thread, until both have ended.
+    """
+
+    def __init__(self, stdout: int, stderr: int) -> None:
+        """
+        Takes the reading ends, which it closes.
+        """
+        self._pipes = {stdout: "stdout", stderr: "stderr"}
+        self._rest = dict.fromkeys(self._pipes, b"")
+        self._lines: deque[LogLine] = deque()
+        self._changed = threading.Condition()
+        self._sweeps = 0
+        self._ended = False
+        self._bell, self._rope = os.pipe()
+        for end in (stdout, stderr, self._bell):
+            os.set_blocking(end, False)
+        self._thread = threading.Thread(target=self._read, name="invoker logs", daemon=True)
+        self._thread.start()
+
+    def next_line(self, timeout: float) -> LogLine | None:
+        """
+        Wait for a line; None if none came, or none can come any more.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines or self._ended, timeout)
+            return self._lines.popleft() if self._lines else None
+
+    def settle(self) -> None:
+        """
+        Wait until all that has been written by now is in the queue.
+        """
+        with self._changed:
+            wanted = self._sweeps + 2  # the sweep under way may have passed a pipe already
+            while self._sweeps < wanted and not self._ended:
+                os.write(self._rope, b".")
+                self._wait_sweep(self._sweeps)
+
+    def _wait_sweep(self, seen: int) -> None:
+        self._changed.wait_for(lambda: self._sweeps > seen or self._ended)
+
+    def drain(self) -> list[LogLine]:
+        """
+        Take all that has been written by now.
+        """
+        self.settle()
+        with self._changed:
+            lines = list(self._lines)
+            self._lines.clear()
+            return lines
+
+    def wait_end(self, timeout: float) -> bool:
+        """
+        Whether both streams ended in time: every process that held them is gone.
+        """
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _read(self) -> None:
+        selector = selectors.DefaultSelector()
+        for end in (*self._pipes, self._bell):
+            selector.register(end, selectors.EVENT_READ)
+        open_pipes = set(self._pipes)
+        while open_pipes:
+            for key, _ in selector.select():
+                if key.fd == self._bell:
+                    os.read(self._bell, 4096)
+                elif not self._take(key.fd):
+                    selector.unregister(key.fd)
+                    open_pipes.discard(key.fd)
+            with self._changed:
+                self._sweeps += 1
+                self._changed.notify_all()
+        selector.close()
+        with self._changed:
+            for pipe, rest in self._rest.items():
+                if rest:
+                    self._keep(pipe, rest)
+            self._ended = True
+            self._changed.notify_all()
+            for end in (*self._pipes, self._bell, self._rope):
+                os.close(end)
+
+    def _take(self, pipe: int) -> bool:
+        """
+        Read a pipe until it has nothing more; False once it has ended.
+        """
+        while True:
+            try:
+                data = os.read(pipe, 1 << 16)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not data:
+                return False
+            *lines, rest = (self._rest[pipe] + data).split(b"\n")
+            while len(rest) >= _LONGEST:
+                lines.append(rest[:_LONGEST])
+                rest = rest[_LONGEST:]
+            self._rest[pipe] = rest
+            with self._changed:
+                for line in lines:
+                    self._keep(pipe, line)
+
+    def _keep(self, pipe: int, line: bytes) -> None:
+        for start in range(0, len(line) or 1, _LONGEST):
+            text = line[start : start + _LONGEST].decode("utf-8", "replace")
+            self._lines.append(LogLine(self._pipes[pipe], text, time.time()))
+        self._changed.notify_all()
+
+
+def collect(
+    stream: LogStream, rule: LogRule, limit_mb: int, *, wait: bool, failed: bool
+) -> Collected:
+    """
+    Cut off one activation's log.
+
+    ``wait`` is whether sentinels are expected; ``failed`` whether the activation ended in
+    a developer error, after which nobody waits and the log says so.
+    """
+    if rule is LogRule.NONE or limit_mb == 0:
+        stream.drain()
+        return Collected(())
+    taken, complete = _until_sentinels(stream, rule, limit_mb, wait=wait and not failed)
+    if failed:
+        taken.append(LogLine("stderr", texts.LOGS_AFTER_ERROR, time.time()))
+    if rule is LogRule.KUBERNETES:
+        taken = [LogLine("stdout", line.text, line.seconds) for line in taken]
+    return Collected(tuple(line.shown() for line in taken), complete)
+
+
+def _until_sentinels(
+    stream: LogStream, rule: LogRule, limit_mb: int, *, wait: bool
+) -> tuple[list[LogLine], bool]:
+    end = time.monotonic() + max(limit_mb, _LEAST_MB) * _SECONDS_PER_MB
+    if not wait:
+        stream.settle()
+    taken: list[LogLine] = []
+    found = size = 0
+    while found < 2:
+        pause = min(IDLE_SECONDS, max(0.0, end - time.monotonic())) if wait else 0.0
+        line = stream.next_line(pause)
+        if line is None:
+            lost = wait and rule is LogRule.DOCKER
+            if lost:
+                taken.append(LogLine("stderr", texts.LOGS_INCOMPLETE, time.time()))
+            return taken, not lost
+        if _is_sentinel(line, rule):
+            found += 1
+            continue
+        size += len(line.text.encode()) + 1
+        if size > limit_mb * _MB:
+            text = texts.logs_truncated(limit_mb * _MB)
+            return [*taken, LogLine("stderr", text, time.time())], False
+        taken.append(line)
+    return taken, True
+
+
+def _is_sentinel(line: LogLine, rule: LogRule) -> bool:
+    if rule is LogRule.KUBERNETES:
+        return line.text == texts.SENTINEL
+    return texts.SENTINEL in line.text
+
+
+def count_sentinels(lines: Sequence[LogLine], stream: str) -> int:
+    """
+    How often the sentinel occurs on a stream.
+    """
+    return sum(line.text.count(texts.SENTINEL) for line in lines if line.stream == stream)

@@ -1,0 +1,142 @@
+"""
+A runtime that is a process of this machine: any command that serves the interface.
+
+The platform freezes and removes containers whole. Here that is a tree of processes: it
+is stopped from the root down, and looked at again until nothing new turns up, for what
+is stopped cannot fork.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hotwhisk.invoker.runtime import Runtime, spawn
+
+_LOG_SECONDS = 2.0
+_ENV = "/usr/bin/env"
+_PROC = Path("/proc")
+
+
+class ProcessRuntime(Runtime):
+    """
+    A command whose output is the log.
+
+    ``{port}`` in the command is replaced by the port, which is also in the variable
+    ``PORT``; without ``port`` a free one is taken. ``env`` comes on top of our own.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        port: int = 0,
+        env: Mapping[str, str] | None = None,
+        folder: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._command = list(command)
+        self._port = port
+        self._env = dict(env or {})
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """
+        The process that was started.
+        """
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def terminate(self) -> None:
+        """
+        Ask it to leave, as Kubernetes does before it removes a pod.
+        """
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self, timeout: float) -> int:
+        """
+        Wait until it has left by itself; how, as `subprocess` says it.
+        """
+        assert self._process is not None, "not started"
+        return self._process.wait(timeout)
+
+    def _start(self) -> None:
+        port = self._port or free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        # env(1) adds to the environment and becomes the command, under the same pid.
+        variables = [f"{name}={value}" for name, value in {"PORT": port, **self._env}.items()]
+        words = [word.replace("{port}", str(port)) for word in self._command]
+        self._process, self.logs = spawn([_ENV, *variables, *words], self._folder)
+
+    def _stop(self) -> None:
+        assert self._process is not None
+        for pid in freeze(self.pid):
+            _send(pid, signal.SIGKILL)
+        self._process.wait()
+        if self.logs is not None:
+            self.logs.wait_end(_LOG_SECONDS)
+
+    def _pause(self) -> None:
+        freeze(self.pid)
+
+    def _resume(self) -> None:
+        for pid in reversed(tree(self.pid)):
+            _send(pid, signal.SIGCONT)
+
+
+def freeze(root: int) -> list[int]:
+    """
+    Stop a process and all that descend from it; which ones, the root first.
+    """
+    frozen: list[int] = []
+    while fresh := [pid for pid in tree(root) if pid not in frozen]:
+        for pid in fresh:
+            _send(pid, signal.SIGSTOP)
+        frozen += fresh
+    return frozen
+
+
+def tree(root: int) -> list[int]:
+    """
+    A process and its descendants, parents before children.
+    """
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal() and (parent := _parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def free_port() -> int:
+    """
+    A port that nobody listens on now. Somebody may take it before it is used; a command
+    that must be told a number leaves no other way.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _parent(entry: Path) -> int | None:
+    try:
+        fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None  # it has left
+    return int(fields[1])
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

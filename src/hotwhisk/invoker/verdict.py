@@ -1,0 +1,145 @@
+"""
+What an answer means to the platform: a pure function from outcome to activation result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hotwhisk.invoker import texts
+from hotwhisk.invoker.action import Limits
+from hotwhisk.invoker.exchange import NoReply, Outcome, Reply
+
+UNHEALTHY_STATUS = 503
+
+
+class Status(IntEnum):
+    """
+    How an activation ended, by the platform's numbers.
+    """
+
+    SUCCESS = 0
+    APPLICATION_ERROR = 1
+    DEVELOPER_ERROR = 2
+    WHISK_ERROR = 3
+
+    @property
+    def text(self) -> str:
+        """
+        As the record shows it.
+        """
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Status.SUCCESS: "success",
+    Status.APPLICATION_ERROR: "application error",
+    Status.DEVELOPER_ERROR: "action developer error",
+    Status.WHISK_ERROR: "whisk internal error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    The result of an activation; ``size`` is known only of an answer that was read whole.
+    """
+
+    status: Status
+    result: object
+    size: int | None = None
+    timed_out: bool = False
+
+    def shown(self) -> dict[str, object]:
+        """
+        The ``response`` of an activation record.
+        """
+        response: dict[str, object] = {
+            "status": self.status.text,
+            "statusCode": int(self.status),
+            "success": self.status is Status.SUCCESS,
+            "result": self.result,
+        }
+        return response if self.size is None else {**response, "size": self.size}
+
+
+def error(status: Status, value: object, size: int | None = None) -> Verdict:
+    """
+    Anything but a success: the platform keeps the value under ``error`` and nothing else.
+    """
+    return Verdict(status, {"error": value}, size)
+
+
+def is_unhealthy(outcome: Outcome) -> bool:
+    """
+    Whether the container says that it is leaving, so that another one shall be called.
+    """
+    return isinstance(outcome.reply, Reply) and outcome.reply.status == UNHEALTHY_STATUS
+
+
+def judge_init(
+    outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]
+) -> Verdict | None:
+    """
+    None if the action is initialised; one that answers 200 late is, too.
+
+    ``out_of_memory`` is asked only where there was no answer: to find out takes a while.
+    """
+    reply = outcome.reply
+    if isinstance(reply, Reply) and reply.status == 200 and reply.complete:
+        return None
+    if outcome.seconds * 1000 >= limits.timeout:
+        return _late(limits, during_init=True)
+    if isinstance(reply, NoReply):
+        text = texts.MEMORY_EXHAUSTED if out_of_memory() else texts.NO_INIT_RESPONSE
+        return error(Status.DEVELOPER_ERROR, text)
+    if not reply.complete:
+        text = texts.truncated(reply.text, reply.length, limits.response)
+        return error(Status.DEVELOPER_ERROR, text)
+    document = _json(reply)
+    if isinstance(document, dict) and "error" in document:
+        return error(Status.DEVELOPER_ERROR, document["error"])
+    return error(Status.DEVELOPER_ERROR, texts.failed_init(reply.text))
+
+
+def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]) -> Verdict:
+    """
+    The result of a run; time counts before all else, even before an answer that arrived.
+    """
+    reply = outcome.reply
+    if outcome.seconds * 1000 >= limits.timeout:
+        return _late(limits, during_init=False)
+    if isinstance(reply, NoReply):
+        text = texts.MEMORY_EXHAUSTED if out_of_memory() else texts.NO_RUN_RESPONSE
+        return error(Status.DEVELOPER_ERROR, text)
+    if not reply.complete:
+        text = texts.truncated(reply.text, reply.length, limits.response)
+        return error(Status.APPLICATION_ERROR, text, reply.length)
+    document, size = _json(reply), reply.length
+    if reply.status == 200 and isinstance(document, dict | list):
+        if isinstance(document, dict) and "error" in document:
+            return error(Status.APPLICATION_ERROR, document["error"], size)
+        return Verdict(Status.SUCCESS, document, size)
+    if isinstance(document, dict) and "error" in document:
+        return error(Status.DEVELOPER_ERROR, document["error"], size)
+    return error(Status.DEVELOPER_ERROR, texts.bad_run(reply.text), size)
+
+
+def _late(limits: Limits, *, during_init: bool) -> Verdict:
+    text = texts.time_limit_exceeded(limits.timeout, during_init=during_init)
+    return Verdict(Status.DEVELOPER_ERROR, {"error": text}, timed_out=True)
+
+
+def _json(reply: Reply) -> object:
+    try:
+        document: object = json.loads(reply.text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return document
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")

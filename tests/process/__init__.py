@@ -1,0 +1,3 @@
+"""
+Tests with real processes: a server is started, loaded, broken and stopped.
+"""

@@ -1,0 +1,30 @@
+"""
+Servers for the tests of processes, and what must be true when they are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.limits import raise_files
+from tests.support.server import Server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def many_files() -> None:
+    raise_files(16384)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """
+    A server that ends by itself when it is told to, with status 0 and nothing left.
+    """
+    with Server() as started:
+        yield started
+        started.terminate()
+        assert started.wait(10.0) == 0, started.stderr()
+        assert not started.left()
+        assert "Traceback" not in started.stderr()

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.errors import StartError
+from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime
+from hotwhisk.invoker.process import freeze, tree
+
+# A server and a child of it that does nothing; the handler is the source's `main`.
+SERVER = """
+import json, os, socket, sys
+if not os.fork():
+    while True:
+        os.read(0, 1) or __import__("signal").pause()
+listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+assert sys.argv[1] == os.environ["PORT"] and os.environ["EXTRA"] == "a=b"
+while True:
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rb") as reader:
+        path = reader.readline().split()[1]
+        size = 0
+        while line := reader.readline().strip().lower():
+            if line.startswith(b"content-length:"):
+                size = int(line.split(b":")[1])
+        request = json.loads(reader.read(size))
+        if path == b"/run":
+            for stream in (sys.stdout, sys.stderr):
+                print("ran", "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX", sep="\\n", file=stream,
+                      flush=True)
+        body = json.dumps({"pid": os.getpid(), "got": request["value"]}).encode()
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+"""
+COMMAND = [sys.executable, "-I", "-S", "-c", SERVER, "{port}"]
+ACTION = Action("hello", "source", limits=Limits(timeout=10_000))
+
+
+def runtime() -> ProcessRuntime:
+    return ProcessRuntime(COMMAND, env={"EXTRA": "a=b"})
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+
+def test_a_process_is_a_runtime() -> None:
+    invoker = Invoker()
+    with runtime() as served:
+        record = invoker.invoke(served, ACTION, {"a": 1})
+        pid = served.pid
+        family = tree(pid)
+        response = record["response"]
+        assert isinstance(response, dict)
+        assert response["result"] == {"pid": pid, "got": {"a": 1}}
+        logs = record["logs"]
+        assert isinstance(logs, list)
+        assert sorted(line[31:] for line in logs) == ["stderr: ran", "stdout: ran"]
+        assert len(family) == 2
+        assert family[0] == pid
+    assert not any(Path(f"/proc/{each}").exists() and state(each) != "Z" for each in family)
+    assert served.logs is not None
+    assert served.logs.wait_end(5.0)
+
+
+def test_a_frozen_tree_answers_nothing_until_it_is_thawed() -> None:
+    invoker = Invoker()
+    with runtime() as served:
+        invoker.invoke(served, ACTION)
+        served.pause()
+        assert os.waitid(os.P_PID, served.pid, os.WSTOPPED | os.WNOWAIT) is not None
+        assert freeze(served.pid) == tree(served.pid)
+        assert invoker.invoke(served, ACTION)["statusCode"] == 0
+        assert not served.paused
+
+
+def test_terminate_asks_and_wait_tells_how_it_left() -> None:
+    with runtime() as served:
+        Invoker().invoke(served, ACTION)
+        served.terminate()
+        assert served.wait(10.0) == -signal.SIGTERM
+
+
+def test_a_program_that_does_not_exist_ends_at_once_and_init_fails() -> None:
+    with ProcessRuntime(["/does/not/exist"]) as served:
+        assert served.wait(10.0) == 127
+        record = Invoker().invoke(served, Action("x", "c!", limits=Limits(timeout=100)))
+    assert record["statusCode"] == 2
+
+
+def test_an_engine_that_is_not_installed_is_named() -> None:
+    with pytest.raises(StartError, match="no-such-engine"):
+        ContainerRuntime("image", docker="no-such-engine").start()
+
+
+ENGINE = """#!/bin/sh
+echo "$@" >> "{folder}/calls"
+case "$1" in
+  run) echo the-id ;;
+  port) echo 127.0.0.1:1 ;;
+  logs) echo from stdout; echo from stderr >&2 ;;
+  inspect) echo true ;;
+  pause) echo "cannot pause" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_a_container_is_driven_by_the_engines_command_line(tmp_path: Path) -> None:
+    engine = tmp_path / "engine"
+    engine.write_text(ENGINE.format(folder=tmp_path), encoding="utf-8")
+    engine.chmod(0o755)
+    served = ContainerRuntime("image:1", env={"A": "b"}, memory=128, docker=str(engine))
+    with served:
+        assert served.url == "http://127.0.0.1:1"
+        assert served.out_of_memory()
+        assert served.logs is not None
+        assert served.logs.wait_end(10.0)
+        lines = {(line.stream, line.text) for line in served.logs.drain()}
+        assert lines == {("stdout", "from stdout"), ("stderr", "from stderr")}
+        with pytest.raises(StartError, match="pause failed: cannot pause"):
+            served.pause()
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    assert calls[0].startswith("run --detach ")
+    for flag in ("--memory=128m", "--memory-swap=128m", "--env=A=b", "image:1"):
+        assert flag in calls[0].split()
+    assert calls[-1] == "rm --force the-id"

@@ -1,0 +1,153 @@
+"""
+The shared table: each value is where it was put, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from hotwhisk.ledger import WORKERS, Last, Ledger, Phase, Row
+
+CAPACITY = 5
+SLOTS = (0, 1, WORKERS - 1)
+NUMBERS = st.integers(0, CAPACITY - 1)
+SLOT = st.sampled_from(SLOTS)
+SECONDS = st.floats(0, allow_nan=False)
+WORD = st.integers(0, 2**64 - 1)
+EMPTY: dict[str, Any] = {
+    "since": 0.0, "budget": 0.0, "sent": 0, "answer": 0, "spill": 0, "spilled": 0,
+    "last": Last.NO,
+}  # fmt: skip
+
+
+class Writers(RuleBasedStateMachine):
+    """
+    Every writer, in any order, beside a plain model.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(CAPACITY)
+        self.flags = {"ticking": False, "attentive": False}
+        self.recalls = dict.fromkeys(SLOTS, 0)
+        self.claims = dict.fromkeys(SLOTS, -1)
+        self.phases = [Phase.FREE] * CAPACITY
+        self.rows = [dict(EMPTY) for _ in range(CAPACITY)]
+
+    @rule(which=st.sampled_from(["ticking", "attentive"]), on=st.booleans())
+    def flag(self, which: str, on: bool) -> None:
+        setattr(self.ledger, which, on)
+        self.flags[which] = on
+
+    @rule(slot=SLOT)
+    def recall(self, slot: int) -> None:
+        self.ledger.recall(slot)
+        self.recalls[slot] += 1
+
+    @rule(slot=SLOT, number=NUMBERS)
+    def claim(self, slot: int, number: int) -> None:
+        self.ledger.claim(slot, number)
+        self.claims[slot] = number
+
+    @rule(slot=SLOT)
+    def unclaim(self, slot: int) -> None:
+        self.ledger.unclaim(slot)
+        self.claims[slot] = -1
+
+    @rule(number=NUMBERS, phase=st.sampled_from(Phase))
+    def set_phase(self, number: int, phase: Phase) -> None:
+        self.ledger.set_phase(number, phase)
+        self.phases[number] = phase
+
+    @rule(number=NUMBERS)
+    def open(self, number: int) -> None:
+        self.ledger.open(number)
+        self.phases[number], self.rows[number] = Phase.IDLE, dict(EMPTY)
+
+    @rule(number=NUMBERS, since=SECONDS, budget=SECONDS, sent=WORD)
+    def handling(self, number: int, since: float, budget: float, sent: int) -> None:
+        self.ledger.handling(number, since, budget, sent)
+        self.phases[number] = Phase.HANDLING
+        self.rows[number].update(since=since, budget=budget, sent=sent, answer=0)
+
+    @rule(number=NUMBERS, sent=WORD, length=WORD)
+    def answering(self, number: int, sent: int, length: int) -> None:
+        self.ledger.answering(number, sent, length)
+        self.phases[number] = Phase.ANSWERING
+        self.rows[number].update(sent=sent, answer=length)
+
+    @rule(number=NUMBERS, since=SECONDS)
+    def lingering(self, number: int, since: float) -> None:
+        self.ledger.lingering(number, since)
+        self.phases[number] = Phase.LINGERING
+        self.rows[number].update(since=since, budget=0.0, sent=0, answer=0)
+
+    @rule(number=NUMBERS, last=st.sampled_from(Last))
+    def set_last(self, number: int, last: Last) -> None:
+        self.ledger.set_last(number, last)
+        self.rows[number]["last"] = last
+
+    @rule(number=NUMBERS, spill=WORD, length=WORD)
+    def spilled(self, number: int, spill: int, length: int) -> None:
+        self.ledger.spilled(number, spill, length)
+        self.rows[number].update(spill=spill, spilled=length)
+
+    @invariant()
+    def everything_is_where_it_was_put(self) -> None:
+        ledger = self.ledger
+        assert {name: getattr(ledger, name) for name in self.flags} == self.flags
+        assert {slot: ledger.recalls(slot) for slot in SLOTS} == self.recalls
+        assert {slot: ledger.claimed(slot) for slot in SLOTS} == self.claims
+        assert [ledger.phase(number) for number in range(CAPACITY)] == self.phases
+        assert [ledger.row(number) for number in range(CAPACITY)] == [
+            Row(**row) for row in self.rows
+        ]
+        for phase in Phase:
+            assert ledger.in_phase(phase) == [
+                number for number, each in enumerate(self.phases) if each is phase
+            ]
+
+
+TestWriters = Writers.TestCase
+TestWriters.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+@given(st.integers(1, 200))
+def test_the_last_connection_fits(capacity: int) -> None:
+    ledger = Ledger(capacity)
+    ledger.spilled(capacity - 1, 1, 2)
+    ledger.set_last(capacity - 1, Last.ASKED)
+    ledger.set_phase(capacity - 1, Phase.CLOSED)
+    assert ledger.in_phase(Phase.CLOSED) == [capacity - 1]
+    assert ledger.row(capacity - 1).last is Last.ASKED
+    with pytest.raises(Exception, match=r"index out of range|out of bounds|requires a buffer"):
+        ledger.row(capacity)
+
+
+def test_recalls_begin_again_after_the_last_number() -> None:
+    ledger = Ledger(1)
+    ledger._map[64:68] = b"\xff\xff\xff\xff"
+    assert ledger.recalls(0) == 2**32 - 1
+    ledger.recall(0)
+    assert ledger.recalls(0) == 0
+    assert ledger.claimed(0) == -1
+
+
+def test_what_a_child_wrote_outlives_it() -> None:
+    ledger = Ledger(3)
+    ledger.open(2)
+    child = os.fork()
+    if not child:
+        ledger.claim(7, 2)
+        ledger.handling(2, 1.5, 60.0, 0)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert ledger.claimed(7) == 2
+    assert ledger.phase(2) is Phase.HANDLING
+    assert ledger.row(2).budget == 60.0
