@@ -17,9 +17,14 @@ from collections.abc import Sequence
 
 from hotwhisk.messages import MAX_DESCRIPTORS, Message, decode, encode
 
-RECEIVE_SIZE = 65536
+LONGEST = 65536
+"""Bytes of a message; senders split what could be longer."""
+
 ANCILLARY_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
 SEND_BUFFER = 1 << 20
+# As plain numbers: an enum's operators cost more than the system call saves.
+CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+TRUNCATED = int(socket.MSG_CTRUNC)
 
 
 class ChannelClosed(Exception):
@@ -43,6 +48,7 @@ class Channel:
         self._socket = end
         self._socket.setblocking(False)
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._buffer = bytearray(LONGEST)
 
     @classmethod
     def pair(cls) -> tuple[socket.socket, socket.socket]:
@@ -120,22 +126,22 @@ class Channel:
             DescriptorsLost: this process is out of descriptors.
         """
         try:
-            data, ancillary, flags, _ = self._socket.recvmsg(
-                RECEIVE_SIZE, ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
+            length, ancillary, flags, _ = self._socket.recvmsg_into(
+                [self._buffer], ANCILLARY_SIZE, CLOSE_ON_EXEC
             )
         except BlockingIOError:
             return None
         except ConnectionResetError:
             raise ChannelClosed from None
-        if not data:
+        if not length:
             raise ChannelClosed
         descriptors = array.array("i")
         for level, kind, rights in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
-        if flags & socket.MSG_CTRUNC:
+        if flags & TRUNCATED:
             raise DescriptorsLost
-        return decode(data), descriptors.tolist()
+        return decode(bytes(self._buffer[:length])), descriptors.tolist()
 
 
 # Too many descriptors in flight for this user, or no memory for the message: both pass.

@@ -16,8 +16,8 @@ from hotwhisk.http1 import Reader, Request, whole_request
 from hotwhisk.ledger import Ledger, Phase
 from hotwhisk.spill import Spill, Spills
 
-DONT_WAIT = socket.MSG_DONTWAIT
-SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+DONT_WAIT = int(socket.MSG_DONTWAIT)
+SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 COPIED = 65536
 """Bodies up to this many bytes are joined with their head; for larger ones a copy costs more."""

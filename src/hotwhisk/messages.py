@@ -22,6 +22,9 @@ MAX_DESCRIPTORS = 253
 HANDED_AT_ONCE = 120
 """Connections in one `Hand`; each may bring two descriptors."""
 
+RELEASED_AT_ONCE = 1000
+"""Connections in one `Released`: what fits a packet."""
+
 
 class Message(Record):
     """

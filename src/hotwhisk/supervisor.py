@@ -122,7 +122,6 @@ class Supervisor:
         wait, which costs less than finding by an error that there is none.
         """
         assert self._listener is not None
-        self._sweep()
         try:
             # The private method is the one that makes no object; socket.accept uses it too.
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]

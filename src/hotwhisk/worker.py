@@ -177,7 +177,11 @@ class Worker:
         idle = [each for each in self.connections.values() if not each.busy]
         for connection in idle:
             self._forget(connection)
-        self.channel.send(Released([[each.number, each.tenure] for each in idle], recalled=True))
+        released = [[each.number, each.tenure] for each in idle]
+        while len(released) > RELEASED_AT_ONCE:
+            self.channel.send(Released(released[:RELEASED_AT_ONCE]))
+            del released[:RELEASED_AT_ONCE]
+        self.channel.send(Released(released, recalled=True))
         self._leaving = self._leaving or message.leave
         self._leave_if_done()
 
