@@ -192,6 +192,7 @@ class Service:
         elif reply.candidate.asker is None:
             self.tell(reply.text)
             self._announce("no action yet; mend the file, then: hotwhisk replace FILE")
+            self._notify(*notify.ready(f"generation {number} in charge: {reply.text}"))
 
     def _announce(self, what: str) -> None:
         if self._announced:

@@ -28,6 +28,7 @@ from hotwhisk.house import at_home
 from hotwhisk.ledger import Last, Ledger, Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop, Loop
 from hotwhisk.messages import (
+    RELEASED_AT_ONCE,
     Answer,
     Busy,
     Closed,
@@ -140,9 +141,9 @@ class Worker:
         with at_home():  # the action may have a module of that name
             import asyncio
 
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
         old = cast("EpollLoop", self.loop)
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
         self.loop = AsyncioLoop(loop)
         for descriptor, callback in old.callbacks.items():
             self.loop.watch(descriptor, callback)
