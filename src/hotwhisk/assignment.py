@@ -101,6 +101,8 @@ class Assignment:
         Nobody else can take what waits: the desk reads it, and parks or answers.
         """
         numbers = tuple(self.custody.waiting)
+        if self.duty:  # there is an answer even to those that wait for an action
+            numbers += tuple(self.custody.parked)
         if numbers:
             for number in numbers:
                 self.custody.give(number, self._roster.desk)
@@ -125,7 +127,7 @@ class Assignment:
         One more worker serves: the ones that hold more than their share give all back.
         """
         peers = self.serving()
-        share = -(-sum(map(self.custody.load, peers)) // len(peers))
+        share = sum(map(self.custody.load, peers)) // len(peers)
         for slot in peers:
             if self.custody.load(slot) > share:
                 self.take_back(slot)

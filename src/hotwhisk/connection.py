@@ -168,7 +168,11 @@ class Connection:
         head = self._read_on().head
         if head is not None and head.expects_continue and not self._continued:
             self._continued = True
-            self._write([http1.CONTINUE])
+            try:
+                self.sent += self.socket.send(http1.CONTINUE, SEND)
+            except OSError:
+                return  # it is an invitation, no answer: the client goes on without it
+            self._ledger.wrote(self.number, self.sent)
 
     def _keep(self, data: bytes, wanted: int = 0) -> None:
         """

@@ -8,8 +8,6 @@ duplicate of every socket and reads none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class Custody:
     """
@@ -95,9 +93,3 @@ class Custody:
         """
         left = self._held.pop(worker, None)
         assert not left, f"worker {worker} was buried with connections {left}"
-
-    def taken_from_waiting(self, numbers: Iterable[int]) -> list[int]:
-        """
-        Those of ``numbers`` that wait for a worker, parked or not.
-        """
-        return [each for each in numbers if each in self.waiting or each in self.parked]

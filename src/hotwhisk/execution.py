@@ -32,7 +32,12 @@ from hotwhisk.effects import (
 from hotwhisk.ledger import IN_FLIGHT, Phase
 
 if TYPE_CHECKING:
+    from hotwhisk.crew import Process
     from hotwhisk.supervisor import Supervisor
+
+
+FORK_PAUSE = 0.5
+"""Seconds between attempts to start a process, when the system has none to give."""
 
 
 class Posted(Artifact):
@@ -81,7 +86,17 @@ class Execution:
     # -- workers ----------------------------------------------------------------------------
 
     def _fork(self, effect: Fork) -> None:
-        self._supervisor.attend(self._crew.fork(effect.worker))
+        # Nothing can be decided without this process, so this waits; the others go on serving.
+        while (process := self._try_fork(effect.worker)) is None:
+            self._supervisor.system.pause(FORK_PAUSE)
+        self._supervisor.attend(process)
+
+    def _try_fork(self, slot: int) -> Process | None:
+        try:
+            return self._crew.fork(slot)
+        except OSError as error:
+            self._supervisor.tell(f"no process can be started: {error.strerror}; trying again")
+            return None
 
     def _load(self, effect: LoadInto) -> None:
         process = self._crew.processes[effect.worker]
@@ -165,6 +180,7 @@ class Execution:
 
     def _shut(self, effect: Shut) -> None:
         self._holdings.shut(effect.number)
+        self._holdings.forget_spill_of(effect.number)
         self._ledger.set_phase(effect.number, Phase.CLOSED)
 
     # -- replacements -----------------------------------------------------------------------

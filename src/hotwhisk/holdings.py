@@ -17,8 +17,8 @@ from hotwhisk.debts import debt
 from hotwhisk.effects import Debt
 from hotwhisk.ledger import MOVABLE, Ledger, Phase
 
-SPILLED = (Phase.WAITING, Phase.PARKED, Phase.LENT)
-"""The phases in which a memory file holds bytes of a connection that nobody is handling."""
+SPILLED = (Phase.WAITING, Phase.PARKED, Phase.LENT, Phase.HANDLING, Phase.ANSWERING)
+"""The phases in which a memory file may hold bytes of a connection."""
 
 
 class Holdings:
@@ -114,7 +114,8 @@ class Holdings:
         for number in numbers:
             owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
             if owed is Debt.NOTHING and self._ledger.phase(number) is Phase.ANSWERING:
-                self._ledger.set_phase(number, Phase.IDLE)  # its answer was out
+                self.forget_spill_of(number)  # its answer was out
+                self._ledger.set_phase(number, Phase.IDLE)
             debts.append((number, owed))
         return debts
 

@@ -23,7 +23,8 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import hotwhisk
+import hotwhisk.context
+import hotwhisk.launch  # noqa: F401 - an action gets what `hotwhisk` offers from our house
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ def move_in(folder: str) -> None:
     """
     Make ``folder`` the working directory and the first place to import from.
     """
-    for name in hotwhisk.__all__:
-        getattr(hotwhisk, name)  # imported on first use: now, from our house, not the action's
     folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's

@@ -236,6 +236,13 @@ class Ledger:
         _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, budget, sent, 0)
         self._map[self._phases + number] = 4  # Phase.HANDLING, without an attribute look-up
 
+    def wrote(self, number: int, sent: int) -> None:
+        """
+        Record that ``sent`` bytes in all were written to connection ``number``, none of them
+        of an answer that is not whole.
+        """
+        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SENT_AT, sent, 0)
+
     def answering(self, number: int, sent: int, length: int) -> None:
         """
         Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones.

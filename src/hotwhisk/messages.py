@@ -22,6 +22,9 @@ MAX_DESCRIPTORS = 253
 HANDED_AT_ONCE = 120
 """Connections in one `Hand`; each may bring two descriptors."""
 
+LONGEST_TEXT = 8000
+"""Characters of an error text; the rest of it is in the log."""
+
 RELEASED_AT_ONCE = 1000
 """Connections in one `Released`: what fits a packet."""
 
@@ -245,8 +248,9 @@ def decode(packet: bytes) -> Message:
     try:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
         known = KINDS[kind].fields
-    except (ValueError, KeyError, TypeError) as error:
+        values = {name: value for name, value in values.items() if name in known}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
         raise UnknownMessage(f"message version {version}, expected {VERSION}")
-    return KINDS[kind].of({name: value for name, value in values.items() if name in known})
+    return KINDS[kind].of(values)

@@ -25,7 +25,7 @@ from typing import NoReturn
 from hotwhisk import invocation
 from hotwhisk.action import print_error
 from hotwhisk.record import Record
-from hotwhisk.system import System
+from hotwhisk.system import System, children
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """
@@ -34,6 +34,8 @@ before a fork.
 """
 
 GENERATOR = "numpy.random"
+TRIAL = "hotwhisk:try"
+"""What ``ps`` shows for the child, and for what it leaves behind."""
 
 
 class Trial(Record):
@@ -43,6 +45,7 @@ class Trial(Record):
 
     problem: str = ""
     threads: int = 1
+    processes: int = 0
     grown: int = 0
     """Bytes of memory that it took."""
 
@@ -55,12 +58,7 @@ def preload(
     """
     for name in names:
         trial = _try(name, system, patience)
-        problem = trial.problem
-        if not problem and trial.threads > 1 and name.partition(".")[0] not in FORK_SAFE:
-            problem = (
-                f"it starts {trial.threads - 1} threads when it is imported, and threads do not "
-                "survive a fork; let the action import it"
-            )
+        problem = _problem(name, trial)
         if problem:
             tell(f"--preload {name}: left out: {problem}")
             continue
@@ -78,12 +76,31 @@ def preload(
         )
 
 
+def _problem(name: str, trial: Trial) -> str:
+    """
+    Why a library is left out; empty if it is not.
+    """
+    if trial.problem:
+        return trial.problem
+    if trial.processes:
+        return (
+            f"it starts {trial.processes} processes when it is imported, and the supervisor has "
+            "no others than its workers; let the action import it"
+        )
+    if trial.threads > 1 and name.partition(".")[0] not in FORK_SAFE:
+        return (
+            f"it starts {trial.threads - 1} threads when it is imported, and threads do not "
+            "survive a fork; let the action import it"
+        )
+    return ""
+
+
 def _try(name: str, system: System, patience: float) -> Trial:
     """
     Import it in a child, and hear from there.
     """
     ours, theirs = os.pipe()
-    pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), "hotwhisk:preload")
+    pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
     os.close(theirs)
     try:
         # It may have left the pipe to a child of its own: its death is what ends the wait.
@@ -112,7 +129,7 @@ def _end(pid: int, pidfd: int, system: System) -> None:
     system.kill(pidfd)
     select.select([pidfd], [], [])
     system.ended(pidfd)
-    system.kill_descendants(pid, "hotwhisk:preload")
+    system.kill_descendants(pid, TRIAL)
     os.close(pidfd)
 
 
@@ -124,7 +141,11 @@ def _import_in_child(name: str, report: int) -> NoReturn:
     said: dict[str, object]
     try:
         importlib.import_module(name)
-        said = {"threads": len(os.listdir("/proc/self/task")), "grown": _resident() - before}
+        said = {
+            "threads": len(os.listdir("/proc/self/task")),
+            "processes": len(children()),
+            "grown": _resident() - before,
+        }
     except SystemExit:
         invocation.leave(1)
     except ImportError as error:

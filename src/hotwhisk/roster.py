@@ -13,7 +13,7 @@ from hotwhisk.effects import Effect, Fork
 from hotwhisk.lifecycle import Event, State, step
 
 SLOTS_KEPT = 32
-"""Slots that a replacement leaves free, for fresh workers and desks."""
+"""Slots that a replacement leaves free, for desks and for workers in the place of dead ones."""
 
 
 class Worker:
@@ -43,12 +43,11 @@ class Roster:
     def __getitem__(self, slot: int) -> Worker:
         return self.workers[slot]
 
-    @property
-    def crowded(self) -> bool:
+    def has_room(self, workers: int) -> bool:
         """
-        Whether so many retired workers live that another replacement has to wait.
+        Whether a generation of so many workers can be started beside all that retired ones hold.
         """
-        return len(self._free) < SLOTS_KEPT
+        return len(self._free) >= SLOTS_KEPT + workers
 
     def step(self, slot: int, event: Event) -> bool:
         """

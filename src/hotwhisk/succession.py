@@ -104,7 +104,7 @@ class Succession:
         """
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
-        elif len(self.candidates) >= REPLACEMENTS_WAITING or self.roster.crowded:
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(self.policy.workers):
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
@@ -115,7 +115,8 @@ class Succession:
         """
         Put the artifact before this one in charge again; False if there is none.
         """
-        if self.previous is None:
+        queue = [self.candidate, *self.candidates]
+        if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
         self.candidates.appendleft(Candidate(self.previous, asker=asker, rollback=True))
         self._next_candidate()
@@ -183,6 +184,9 @@ class Succession:
         for slot in self.roster.of(old.number):
             self._retire(slot)
         self.assignment.reopen()
+        for each in [each for each in self.candidates if each.rollback]:
+            self.candidates.remove(each)  # what it would restore is gone with this replacement
+            self._reply(each, 409, "another version took charge meanwhile")
         # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
         discarded = old.artifact if candidate.rollback else self.previous
         self.previous = None if candidate.rollback else old.artifact
@@ -206,6 +210,10 @@ class Succession:
             return
         self.candidate = None
         self._refuse(candidate, status, text)
+        if candidate.rollback and self.previous is not None:
+            self.effects.append(Release(self.previous))  # it loads no more: not worth another try
+            self.previous = None
+        self._staff()
         self._next_candidate()
 
     def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
@@ -250,6 +258,8 @@ class Succession:
         A worker is dead: by what, and what it owed. ``how`` is "signal 9 (SIGKILL)" or the like.
         """
         worker = self.roster.bury(slot)
+        if self.stopping and worker.state is State.BLANK:
+            self.effects.append(Drain(self.roster.desk))
         in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
         if self.candidate and self.candidate.slot == slot:
             self._disappoint(slot, *answer_for(self.policy.profile, Cause.INIT_DIED, how))

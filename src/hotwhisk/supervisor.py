@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hotwhisk import messages
-from hotwhisk.channel import ChannelClosed
+from hotwhisk.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.contract import Cause, Profile
 from hotwhisk.crew import Crew, Process
 from hotwhisk.effects import Debt, Reply
@@ -21,6 +21,7 @@ from hotwhisk.execution import Execution, Posted
 from hotwhisk.holdings import Holdings
 from hotwhisk.ledger import WORKERS, Ledger
 from hotwhisk.lifecycle import State
+from hotwhisk.messages import UnknownMessage
 from hotwhisk.report import Report
 from hotwhisk.succession import Policy, Succession
 
@@ -187,6 +188,10 @@ class Supervisor:
                     process.inbox.append(message)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
             self.unwatch(process.channel.fileno())
+        except (UnknownMessage, DescriptorsLost) as error:
+            self.tell(f"worker {process.pid} is ended: {error}")
+            self.unwatch(process.channel.fileno())
+            self.crew.kill(process.slot)
 
     def _bereaved(self, process: Process) -> None:
         """

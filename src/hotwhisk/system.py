@@ -83,6 +83,12 @@ class System:
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
             self._libc.malloc_trim(0)
 
+    def pause(self, seconds: float) -> None:
+        """
+        Do nothing, for want of anything better.
+        """
+        time.sleep(seconds)
+
     def barrier(self) -> None:
         """
         Make every running worker's earlier writes to shared memory visible, and ours to them.

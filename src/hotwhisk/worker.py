@@ -28,6 +28,7 @@ from hotwhisk.house import at_home
 from hotwhisk.ledger import Last, Ledger, Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop, Loop
 from hotwhisk.messages import (
+    LONGEST_TEXT,
     RELEASED_AT_ONCE,
     Answer,
     Busy,
@@ -122,7 +123,7 @@ class Worker:
             failed = loading.make_ready(outcome.action, self.profile, self._run_to_end)
             outcome = failed or outcome
         if isinstance(outcome, Failed):
-            self.channel.send(outcome)
+            self.channel.send(Failed(outcome.status, outcome.text[:LONGEST_TEXT]))
             return
         self.action = outcome.action
         self._headers = b"Hotwhisk-Generation: %d %s\r\n" % (

@@ -24,7 +24,8 @@ def server() -> Iterator[Server]:
     """
     with Server() as started:
         yield started
-        started.terminate()
+        if started.process.poll() is None:
+            started.terminate()
         assert started.wait(10.0) == 0, started.stderr()
         assert not started.left()
         assert "Traceback" not in started.stderr()

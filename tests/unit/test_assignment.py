@@ -16,6 +16,10 @@ from hotwhisk.lifecycle import Event
 from hotwhisk.roster import Roster
 
 
+def same_hand(one: Effect, other: HandOver) -> bool:
+    return isinstance(one, HandOver) and (one.worker, one.duty) == (other.worker, other.duty)
+
+
 class Server:
     """
     Generation 1 with as many workers as asked for; their slots are 0, 1, …
@@ -41,9 +45,21 @@ class Server:
         return slot
 
     def new(self) -> list[Effect]:
-        effects: list[Effect] = [each for each in self.effects if not isinstance(each, Fork)]
+        """
+        What was decided since; whether in one hand-over or in several is no matter.
+        """
+        found: list[Effect] = []
+        for each in self.effects:
+            if isinstance(each, HandOver):
+                same = [i for i, one in enumerate(found) if same_hand(one, each)]
+                if same:
+                    numbers = found[same[0]].numbers + each.numbers  # type: ignore[union-attr]
+                    found[same[0]] = HandOver(each.worker, numbers, each.duty)
+                    continue
+            if not isinstance(each, Fork):
+                found.append(each)
         self.effects.clear()
-        return effects
+        return found
 
     def die(self, slot: int, *debts: tuple[int, Debt], cause: Cause = Cause.KILLED) -> bool:
         self.roster.bury(slot)
@@ -79,6 +95,7 @@ def test_where_all_hang_connections_wait_a_tick_then_the_desk_reads_them() -> No
 def test_a_sibling_gets_what_a_stuck_worker_gave_back() -> None:
     server = Server(2)
     server.assignment.accepted([1, 2, 3])
+    server.new()
     server.roster.step(0, Event.STUCK)
     server.assignment.taken(0, [(3, False)])
     assert server.new()[-1] == HandOver(1, (3,))
@@ -128,7 +145,7 @@ def test_the_busiest_share_with_a_fresh_worker() -> None:
     server.new()
     server.recruit()
     server.assignment.share_out()
-    assert server.new() == [TakeBack(0)]
+    assert server.new() == [TakeBack(0), TakeBack(1)]
 
 
 def test_nothing_is_taken_back_from_who_has_nothing() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.messages import (
+    LONGEST_TEXT,
+    RELEASED_AT_ONCE,
     MAX_DESCRIPTORS,
     Deposit,
     Failed,
@@ -189,17 +191,17 @@ def test_without_room_for_descriptors_the_loss_is_noticed(pair: Pair) -> None:
         taken[0].close()
 
 
-def test_a_worker_can_release_all_the_connections_there_may_be(pair: Pair) -> None:
+def test_a_full_batch_of_releases_fits(pair: Pair) -> None:
     ours, theirs = pair
-    everything = Released([[number, 10**6 + number] for number in range(MOST_CONNECTIONS)], True)
-    theirs.send(everything)
-    assert receive_all(ours) == [everything]
+    most = [[MOST_CONNECTIONS + number, 10**12 + number] for number in range(RELEASED_AT_ONCE)]
+    theirs.send(Released(most, True))
+    assert receive_all(ours) == [Released(most, True)]
 
 
-def test_a_failure_may_be_told_at_length(pair: Pair) -> None:
+def test_the_longest_text_fits(pair: Pair) -> None:
     ours, theirs = pair
-    theirs.send(Failed(502, "x" * 300_000))
-    (heard,) = receive_all(ours)  # not a reason for the supervisor to fall
-    assert isinstance(heard, Failed)
-    assert heard.status == 502
-    assert heard.text.startswith("xxx")
+    failed = Failed(502, "\N{SNOWMAN}" * LONGEST_TEXT)
+    theirs.send(failed)
+    assert receive_all(ours) == [failed]
+
+

@@ -73,10 +73,10 @@ def test_the_workers_of_a_generation_by_state() -> None:
     assert workers.of(2) == []
 
 
-def test_crowded_leaves_room_for_fresh_workers() -> None:
-    workers, _ = roster(slots=SLOTS_KEPT + 2)
-    assert not workers.crowded
+def test_a_replacement_leaves_room_for_fresh_workers() -> None:
+    workers, _ = roster(slots=SLOTS_KEPT + 3)
+    assert workers.has_room(1)
     workers.renew_desk()
-    assert not workers.crowded
+    assert workers.has_room(1)
     workers.renew_desk()
-    assert workers.crowded
+    assert not workers.has_room(1)

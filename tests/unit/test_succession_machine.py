@@ -577,7 +577,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        possible = self.succession.previous is not None and not self.succession.stopping
+        queue = [self.succession.candidate, *self.succession.candidates]
+        possible = (
+            self.succession.previous is not None
+            and not self.succession.stopping
+            and not any(each and each.rollback for each in queue)
+        )
         assert self.succession.roll_back() is possible
         self.world.carry_out()
 

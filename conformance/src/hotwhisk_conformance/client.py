@@ -41,7 +41,7 @@ class Answer:
     body: bytes
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - JSON
+    def document(self) -> Any:
         """
         The body as JSON; ``...`` if it is none, which is equal to nothing that is.
         """

@@ -58,6 +58,7 @@ class Compiled:
                 command,
                 input=base64.b64decode(zipped(files)),
                 capture_output=True,
+                check=False,
                 timeout=self._timeout,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -8,6 +8,7 @@ Where pytest is run by hand the options are prefixed, not to take names from oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import pytest
 
 from hotwhisk_conformance.compiling import Compiled
 from hotwhisk_conformance.flavours import FLAVOURS, PROFILES
-from hotwhisk_conformance.session import Session, not_run
+from hotwhisk_conformance.session import PATIENCE, Session, not_run
 from hotwhisk_conformance.table import Table
 from hotwhisk_conformance.target import CommandTarget, ImageTarget, Target, TargetError, UrlTarget
 
@@ -168,7 +169,7 @@ def badproxy(request: pytest.FixtureRequest) -> Iterator[Session]:
     """
     A fresh start of the image that serves nothing.
     """
-    yield from _session(request.config, _other(request.config, "badproxy"), 3.0)
+    yield from _session(request.config, _other(request.config, "badproxy"), PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +184,7 @@ def compiled(pytestconfig: pytest.Config) -> Compiled:
 def _session(
     config: pytest.Config, target: Target, timeout: float | None = None
 ) -> Iterator[Session]:
-    session = Session(target, timeout or _option(config, "timeout"))
+    session = Session(target, min(_option(config, "timeout"), timeout or math.inf))
     try:
         yield session
     except TargetError as error:
@@ -223,7 +224,7 @@ def _profile_of(item: pytest.Item, mark: pytest.Mark) -> str:
     return profile
 
 
-def _option(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - a text, a number, a list
+def _option(config: pytest.Config, name: str) -> Any:
     return config.getoption(_dest(name))
 
 

@@ -26,6 +26,8 @@ NO_DICTIONARY: Final = (
     "The action did not return a dictionary.",
 )
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+PATIENCE: Final = 3.0
+"""Seconds after which a silent runtime counts as one that never answers."""
 ABSENT: Final[Any] = object()
 """A member that is not sent at all."""
 
@@ -99,7 +101,7 @@ class Session:
         """
         return post(self.running.url, "/run", body, self._timeout)
 
-    def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:  # noqa: ANN401 - JSON
+    def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:
         """
         ``/run`` that must answer 200, and with just that if it is given; what it answered.
         """
@@ -117,17 +119,19 @@ class Session:
         command = self._target.compiler(main)
         if command is None:
             not_run("needs the command that compiles: give --compile-command")
-        done = subprocess.run(command, input=source, capture_output=True, timeout=self._timeout)
+        done = subprocess.run(
+            command, input=source, capture_output=True, check=False, timeout=self._timeout
+        )
         told = done.stderr.decode("utf-8", "replace").strip()
         assert done.returncode == 0, f"-compile {main}: exit code {done.returncode}: {told}"
         return done.stdout
 
-    def times_out(self, path: str, body: object, seconds: float) -> bool:
+    def times_out(self, path: str, body: object) -> bool:
         """
-        Whether nothing answers within that time.
+        Whether it listens and yet nothing answers within a few seconds.
         """
         try:
-            post(self.running.url, path, body, seconds)
+            post(self.running.url, path, body, min(self._timeout, PATIENCE))
         except TooLate:
             return True
         except NoAnswer:

@@ -5,8 +5,10 @@ The table: one line a case, by profile, and the sum of it.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    import pytest
 
 _MARKS = {"passed": "pass", "failed": "FAIL", "not run": "-", "not checked": "?"}
 

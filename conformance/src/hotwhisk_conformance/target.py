@@ -19,7 +19,8 @@ from typing import Final
 
 from hotwhisk_conformance.streams import Streams
 
-LOG_SECONDS: Final = 2.0
+_DAEMON_SECONDS: Final = 2.0
+_FILE_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.02
 _LEAVE_SECONDS: Final = 10.0
 
@@ -37,6 +38,8 @@ class Running(ABC):
 
     url = ""
     has_streams = True
+    patience = _FILE_SECONDS
+    """How long a sentinel that is owed may still be on its way."""
 
     @abstractmethod
     def streams(self) -> Streams:
@@ -61,7 +64,7 @@ class Running(ABC):
         All that it wrote, once enough sentinels are there or time is up. Then it is ended,
         and a log daemon has passed on what it held back.
         """
-        deadline = time.monotonic() + LOG_SECONDS
+        deadline = time.monotonic() + self.patience
         while min(self.streams().sentinels()) < sentinels and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)  # a log daemon may be late, and tells nobody
         self.stop()
@@ -203,6 +206,8 @@ class _Process(Running):
 
 
 class _Container(Running):
+    patience = _DAEMON_SECONDS
+
     def __init__(self, engine: str, image: str, env: Mapping[str, str]) -> None:
         self._engine = engine
         variables = [f"--env={name}={value}" for name, value in env.items()]
@@ -212,15 +217,21 @@ class _Container(Running):
         self.url = f"http://{address}"
 
     def streams(self) -> Streams:
-        done = subprocess.run([self._engine, "logs", self._identity], capture_output=True)
+        done = subprocess.run(
+            [self._engine, "logs", self._identity], capture_output=True, check=False
+        )
         texts = (each.decode("utf-8", "backslashreplace") for each in (done.stdout, done.stderr))
         return Streams(*texts)
 
     def stop(self) -> None:
-        subprocess.run([self._engine, "kill", self._identity], capture_output=True)
+        self._tell("kill")
 
     def remove(self) -> None:
-        subprocess.run([self._engine, "rm", "--force", self._identity], capture_output=True)
+        self._tell("rm", "--force")
+
+    def _tell(self, *words: str) -> None:
+        command = [self._engine, *words, self._identity]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 class _Remote(Running):

@@ -16,7 +16,6 @@ row = pytest.mark.conformance
 
 MESSAGE = "Hello from arbitrary C program!"
 LOG = "This is an example log message from an arbitrary C program!"
-PATIENCE = 3.0
 
 
 @row("E1", "skeleton")
@@ -47,7 +46,7 @@ def test_e3_baked_in_action_with_arguments(example: Session) -> None:
 @row("E4", "skeleton")
 def test_e4_init_that_never_answers(badaction: Session) -> None:
     body = {"value": {"code": "sleep", "main": "main", "binary": False, "env": None}}
-    assert badaction.times_out("/init", body, PATIENCE)
+    assert badaction.times_out("/init", body)
     badaction.must_write(sentinels=0, stdout="sleeping")
 
 
@@ -61,7 +60,7 @@ def test_e5_init_that_exits(badaction: Session) -> None:
 
 @row("E6", "skeleton")
 def test_e6_run_that_never_answers(badaction: Session) -> None:
-    assert badaction.times_out("/run", {"value": {"sleep": True}}, PATIENCE)
+    assert badaction.times_out("/run", {"value": {"sleep": True}})
     badaction.must_write(sentinels=0, stdout="sleeping")
 
 

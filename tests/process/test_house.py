@@ -1,0 +1,205 @@
+"""
+The action's house: what it brings wins, and nothing of the server or of an earlier generation
+is seen in it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import init_once, run_once
+from tests.support.server import Server
+
+from .house import report_source
+
+SHADOWS = {
+    "json.py": "NAME = 'own json'\n",
+    "socket.py": "NAME = 'own socket'\n",
+    "traceback.py": "NAME = 'own traceback'\n",
+    "ast.py": "NAME = 'own ast'\n",
+    "mmap.py": "NAME = 'own mmap'\n",
+    "zipfile.py": "NAME = 'own zipfile'\n",
+    "inspect.py": "NAME = 'own inspect'\n",
+    "orjson.py": "NAME = 'own orjson'\n",
+    "action.py": "NAME = 'own action'\n",
+    "worker.py": "NAME = 'own worker'\n",
+    "hotwhisk.py": "raise RuntimeError('hotwhisk itself is not shadowed')\n",
+    "asyncio/__init__.py": "NAME = 'own asyncio'\nfrom .inner import DEEP\n",
+    "asyncio/inner.py": "DEEP = 'deep'\n",
+}
+NAMES = sorted(name.split(".")[0].split("/")[0] for name in SHADOWS if name != "hotwhisk.py")
+SHADOWED = f"""\
+import asyncio, importlib
+from hotwhisk import Context
+
+NAMES = {{name: importlib.import_module(name).NAME for name in {list(dict.fromkeys(NAMES))}}}
+
+DEFINE main(event):
+    if "raise" in event:
+        raise ValueError("told to")
+    if "long" in event:
+        return {{"long": event["long"]}}
+    return NAMES | {{"deep": asyncio.DEEP, "context": Context.__module__}}
+"""
+
+
+def zipped(**files: str) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+    return written.getvalue()
+
+
+def ask(server: Server, value: object = None) -> Any:
+    response = run_once(server.address, value or {})
+    assert response.status == 200, response
+    return json.loads(response.body)
+
+
+@pytest.fixture
+def private() -> Iterator[Server]:
+    env = {"HOTWHISK_TOKEN_FILE": "", "WATCHDOG_USEC": "", "LISTEN_FDNAMES": "it", "KEPT": "yes"}
+    with Server(env=env) as started:
+        yield started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("define", ["def", "async def"])
+def test_what_the_action_brings_wins(server: Server, define: str) -> None:
+    source = SHADOWED.replace("DEFINE", define)
+    server.post(zipped(**SHADOWS, **{"__main__.py": source}))
+    expected = {name: f"own {name}" for name in NAMES}
+    answer = ask(server)
+    assert answer == expected | {"deep": "deep", "context": "hotwhisk.context"}
+    # What the server itself needs later is not taken from there: long JSON, and an error's text.
+    assert ask(server, {"long": "x" * 100_000}) == {"long": "x" * 100_000}
+    assert ask(server) == answer
+
+
+def test_a_traceback_is_printed_by_our_own_modules() -> None:
+    with Server() as server:
+        server.post(zipped(**SHADOWS, **{"__main__.py": SHADOWED.replace("DEFINE", "async def")}))
+        assert ask(server, {"raise": 1}) == {"error": "told to"}
+        assert 'raise ValueError("told to")' in server.stderr()
+        assert "hotwhisk/" not in server.stderr()
+        assert "could not be printed" not in server.stderr()
+
+
+def test_an_older_version_of_a_library_of_the_server_wins(tmp_path: Path) -> None:
+    # The server's own environment has version 2, and has imported it.
+    site = tmp_path / "site"
+    (site / "library").mkdir(parents=True)
+    (site / "library" / "__init__.py").write_text("from .inner import VERSION\n")
+    (site / "library" / "inner.py").write_text("VERSION = 2\n")
+    source = "import library\ndef main(event): return {'version': library.VERSION}\n"
+    with Server("--preload", "library", env={"PYTHONPATH": f"{site}:src"}) as server:
+        assert "preloaded library" in server.stderr()
+        server.post(source)
+        assert ask(server) == {"version": 2}
+        own = {
+            "library/__init__.py": "from .inner import VERSION\n",
+            "library/inner.py": "VERSION=1",
+        }
+        server.post(zipped(**own, **{"__main__.py": source}))
+        assert ask(server) == {"version": 1}
+        server.post(source)
+        assert ask(server) == {"version": 2}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_nothing_of_the_server_is_seen(private: Server, asynchronous: bool) -> None:
+    private.post(report_source(asynchronous=asynchronous))
+    seen = ask(private)
+    assert seen["argv"] == [""]
+    assert seen["main"] == []
+    assert seen["name"] == "main__"
+    assert seen["globals"] == ["os", "sys", "threading"]
+    assert (seen["stdin"], seen["read"]) == ("/dev/null", "")
+    assert seen["cwd"] == seen["path"]
+    assert seen["files"] == ["main__.py"]
+    assert seen["threads"] == 1
+    assert seen["environ"]["KEPT"] == "yes"
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "HOTWHISK_TOKEN_FILE"} & seen["environ"].keys()
+    assert not [name for name in seen["environ"] if name.startswith("LISTEN_")]
+    tops = {name.partition(".")[0] for name in seen["modules"]}
+    known = set(sys.stdlib_module_names) | {"hotwhisk", "main__", "__main__", "_distutils_hack"}
+    assert not {
+        name for name in tops - known if "virtualenv" not in name and "editable" not in name
+    }
+
+
+def test_nothing_of_an_earlier_generation_is_seen(server: Server) -> None:
+    leaving = """\
+import os, sys, types, builtins, pathlib, json
+os.environ["LEFT"] = "yes"
+os.umask(0)
+pathlib.Path("left.txt").write_text("left")
+sys.modules["left"] = types.ModuleType("left")
+sys.path.insert(0, "/left")
+builtins.left = json.left = "yes"
+def main(event):
+    os.environ["LEFT_TOO"] = "yes"
+    os.chdir("/")
+    return {}
+"""
+    server.post(leaving)
+    ask(server)
+    looking = """\
+import builtins, json
+def main(event):
+    return report(event) | {"builtins": hasattr(builtins, "left"), "json": hasattr(json, "left")}
+"""
+    source = report_source().replace("def main", "def report") + looking
+    server.post(source)
+    seen = ask(server)
+    assert not [name for name in seen["environ"] if "LEFT" in name]
+    assert "left" not in seen["modules"]
+    assert seen["path"] == seen["cwd"] != "/"
+    assert seen["files"] == ["main__.py"]
+    assert (seen["builtins"], seen["json"]) == (False, False)
+
+
+def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> None:
+    from tests.support.client import Connection
+    from tests.support.wire import post
+
+    source = "import os\nSET = os.environ.get('SET')\ndef main(event): return {'set': SET}\n"
+    body = {"value": {"code": source, "env": {"SET": "yes"}}}
+    with Connection(server.address) as connection:
+        connection.send(post("/init", json.dumps(body).encode()))
+        assert connection.read_response().status == 200
+    assert ask(server) == {"set": "yes"}
+    server.post(source)
+    assert ask(server) == {"set": None}
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "text"),
+    [
+        ("def main(:\n", 502, "does not compile"),
+        ("import absent\n", 502, "ModuleNotFoundError"),
+        ("def ready(): raise OSError('no data base')\ndef main(e): return e\n", 502, "no data base"),
+        ("async def ready(): raise OSError('gone')\ndef main(e): return e\n", 502, "gone"),
+    ],
+)  # fmt: skip
+def test_under_openwhisk_the_log_has_what_the_caller_is_not_told(
+    source: str, status: int, text: str
+) -> None:
+    with Server("--openwhisk") as server:
+        response = init_once(server.address, source)
+        assert response.status == status
+        assert json.loads(response.body)["error"] in (
+            "The action failed to generate or locate a binary. See logs for details.",
+            "Cannot start action. Check logs for details.",
+        )
+        assert text in server.stderr()
+        assert "src/hotwhisk" not in server.stderr()

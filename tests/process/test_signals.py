@@ -1,0 +1,432 @@
+"""
+Signals, service managers, and the control socket: what an operator touches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Connection, run_once
+from tests.support.rendezvous import Rendezvous
+from tests.support.server import HOTWHISK, Server
+from tests.support.waiting import wait_few
+from tests.support.wire import run_request
+
+from . import actions, control
+
+pytestmark = pytest.mark.slow
+
+BROKEN = "def main(event:\n"
+
+
+def next_note(server: Server, timeout: float = 10.0) -> list[str]:
+    """
+    The lines of the next datagram that the server sends to its service manager.
+    """
+    server._notify.settimeout(timeout)
+    return server._notify.recv(4096).decode().splitlines()
+
+
+@contextmanager
+def serving_file(source: str) -> Iterator[tuple[Server, Path]]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="action-") as folder:
+        file = Path(folder) / "action.py"
+        file.write_text(source)
+        with Server(str(file)) as server:
+            yield server, file
+
+
+# -- stop -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_waits_for_what_runs(server: Server, number: signal.Signals) -> None:
+    server.post(actions.plain(1))
+    with Rendezvous() as meet, Connection(server.address) as runner:
+        runner.send_run({"hold": meet.path})
+        held = meet.wait_arrival()
+        os.kill(server.pid, number)
+        assert next_note(server)[0] == "STOPPING=1" or next_note(server)[0] == "STOPPING=1"
+        assert server.process.poll() is None
+        held.release()
+        assert runner.read_response().value("version") == 1
+        assert server.wait(10.0) == 0
+    assert not wait_few(server.left, 0, 5.0)
+    assert "stopping" in server.stderr()
+    server.process.poll()
+
+
+def leave_at_once(server: Server, *signals: signal.Signals) -> None:
+    """
+    With a handler running that nobody releases: the server leaves, its caller gets an error.
+    """
+    server.post(actions.plain(1))
+    with Rendezvous() as meet, Connection(server.address) as runner:
+        runner.send_run({"hold": meet.path})
+        held = meet.wait_arrival()
+        os.kill(server.pid, signals[0])
+        for number in signals[1:]:
+            while next_note(server) != ["STOPPING=1"]:
+                pass
+            os.kill(server.pid, number)
+        status = server.wait(5.0)
+        assert status == 0, status
+        assert held.wait_gone(5.0)
+        assert not wait_few(server.left, 0, 5.0)
+        # docs/reference.md: "what is in flight gets an error"
+        response = runner.read_response()
+        assert response.status >= 500
+        assert response.error
+
+
+def test_quit_leaves_at_once() -> None:
+    with Server() as server:
+        leave_at_once(server, signal.SIGQUIT)
+
+
+def test_second_interrupt_leaves_at_once() -> None:
+    with Server() as server:
+        leave_at_once(server, signal.SIGINT, signal.SIGINT)
+
+
+def test_stop_ends_what_outlasts_the_drain_timeout() -> None:
+    with Server("--drain-timeout", "1") as server:
+        server.post(actions.plain(1))
+        with Rendezvous() as meet, Connection(server.address) as runner:
+            runner.send_run({"hold": meet.path})
+            held = meet.wait_arrival()
+            server.terminate()
+            response = runner.read_response()
+            assert response.status == 503
+            assert response.error
+            assert held.wait_gone(5.0)
+            assert server.wait(10.0) == 0
+
+
+def test_port_is_closed_by_a_stop(server: Server) -> None:
+    server.terminate()
+    assert server.wait(10.0) == 0
+    with socket.socket() as end, pytest.raises(ConnectionRefusedError):
+        end.connect(server.address)
+
+
+def test_stop_after_many_connections() -> None:
+    """
+    Descriptors beyond 1023, which select(2) cannot hold.
+    """
+    with Server(nofile=8192) as server:
+        server.post(actions.plain(1))
+        opened = [Connection(server.address) for _ in range(1100)]
+        for connection in opened:
+            connection.run({})
+        server.post(actions.plain(2))
+        for connection in opened:
+            connection.close()
+        server.terminate()
+        assert server.wait(10.0) == 0, server.stderr()
+        assert "Traceback" not in server.stderr()
+
+
+# -- reload ---------------------------------------------------------------------------------
+
+
+def test_hangup_loads_the_file_again() -> None:
+    with serving_file(actions.plain(1)) as (server, file):
+        assert server.notes[0] == "READY=1"
+        with Connection(server.address) as kept:
+            assert kept.run({}).value("version") == 1
+            file.write_text(actions.plain(2))
+            os.kill(server.pid, signal.SIGHUP)
+            begun, done = next_note(server), next_note(server)
+            assert begun[0] == "RELOADING=1"
+            assert re.fullmatch(r"MONOTONIC_USEC=\d+", begun[1])
+            assert done[0] == "READY=1"
+            assert done[1].startswith("STATUS=")
+            assert kept.run({}).value("version") == 2
+        server.terminate()
+        assert next_note(server) == ["STOPPING=1"]
+        assert server.wait(10.0) == 0
+
+
+@pytest.mark.parametrize("content", [BROKEN, None], ids=["broken", "removed"])
+def test_hangup_with_a_bad_file_keeps_the_version(content: str | None) -> None:
+    with serving_file(actions.plain(1)) as (server, file), Connection(server.address) as kept:
+        pid = kept.run({}).value("pid")
+        file.unlink() if content is None else file.write_text(content)
+        os.kill(server.pid, signal.SIGHUP)
+        assert next_note(server)[0] == "RELOADING=1"
+        # sd_notify(3): "READY=1 when the service finished reloading", also where it failed.
+        assert next_note(server, 5.0)[0] == "READY=1"
+        answer = kept.run({})
+        assert answer.value("version") == 1
+        assert answer.value("pid") == pid
+        assert "action.py" in server.stderr()
+
+
+def test_hangup_without_a_file_changes_nothing(server: Server) -> None:
+    server.post(actions.plain(1))
+    os.kill(server.pid, signal.SIGHUP)
+    assert run_once(server.address, {}).value("version") == 1
+    control.status(server)
+    assert "without one" in server.stderr()
+
+
+def test_workers_have_the_usual_signals(server: Server) -> None:
+    server.post(
+        "import signal\ndef main(event):\n"
+        "    return {n: str(signal.getsignal(getattr(signal, n))) for n in event['names']}\n"
+    )
+    names = ["SIGTERM", "SIGHUP", "SIGCHLD", "SIGQUIT"]
+    answer = run_once(server.address, {"names": names}).json()
+    assert {name: "SIG_DFL" in str(answer[name]) or answer[name] == "0" for name in names} == dict.fromkeys(
+        names, True
+    )
+
+
+def test_action_sees_nothing_of_the_service_manager(server: Server) -> None:
+    server.post("import os\ndef main(event): return {'names': sorted(os.environ)}\n")
+    names = run_once(server.address, {}).value("names")
+    assert not [name for name in names if name.startswith(("LISTEN_", "NOTIFY_", "WATCHDOG_"))]
+
+
+# -- start ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str], pass_fds: Sequence[int] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*HOTWHISK, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=pass_fds,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=10)
+
+
+def failure(*arguments: str) -> tuple[int, str]:
+    """
+    Exit code and text of a server that cannot start.
+    """
+    finished = subprocess.run(
+        [*HOTWHISK, *arguments], capture_output=True, text=True, timeout=10, check=False
+    )
+    assert "Traceback" not in finished.stderr
+    return finished.returncode, finished.stderr
+
+
+def test_ready_descriptor_gets_one_newline_and_its_end(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    arguments = ["--port", "0", "--run-dir", str(tmp_path / "run"), "--ready-fd", str(write)]
+    try:
+        with started(arguments, [write]) as process:
+            os.close(write)
+            received = b""
+            while select.select([read], [], [], 10.0)[0]:
+                if not (data := os.read(read, 16)):
+                    break
+                received += data
+            else:
+                pytest.fail(f"no end of file after {received!r}")
+            assert received == b"\n"
+            assert process.stderr is not None
+            address = re.search(r"http://127\.0\.0\.1:(\d+)", process.stderr.readline())
+            assert address
+            response = run_once(("127.0.0.1", int(address[1])), {})
+            assert "locate a binary" in str(response.error)
+            process.terminate()
+            assert process.wait(10) == 0
+    finally:
+        os.close(read)
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, text = failure("--port", str(port), "--run-dir", str(tmp_path / "run"))
+    assert code == 1
+    assert f"port {port} is taken" in text
+    assert "--port 0" in text
+
+
+def make_file(place: Path) -> None:
+    place.write_text("")
+
+
+def make_shared(place: Path) -> None:
+    place.mkdir()
+    place.chmod(0o777)
+
+
+@pytest.mark.parametrize("make", [make_file, make_shared])
+def test_run_folder_that_cannot_be_used(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    place = tmp_path / "run"
+    make(place)
+    code, text = failure("--port", "0", "--run-dir", str(place))
+    assert code == 1
+    assert str(place) in text
+    assert "--run-dir" in text
+
+
+def test_run_folder_that_cannot_be_made() -> None:
+    code, text = failure("--port", "0", "--run-dir", "/proc/here")
+    assert code == 1
+    assert "cannot use /proc/here" in text
+    assert "writable" in text
+
+
+def test_listen_fds_of_another_process_are_left_alone(tmp_path: Path) -> None:
+    env = {**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"}
+    process = subprocess.Popen(
+        [*HOTWHISK, "--port", "0", "--run-dir", str(tmp_path / "run")],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    try:
+        assert process.stderr is not None
+        assert "serving on http://127.0.0.1:" in process.stderr.readline()
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+        process.communicate()
+
+
+# -- the control socket ---------------------------------------------------------------------
+
+
+def test_only_the_owner_reaches_the_control_socket(server: Server) -> None:
+    assert control.mode(control.path(server)) == 0o600
+    assert control.mode(server.run_dir) == 0o700
+    assert control.mode(server.run_dir / str(server.port)) == 0o700
+    server.terminate()
+    assert server.wait(10.0) == 0
+    assert not list(server.run_dir.iterdir())
+
+
+def test_status_tells_what_happened(server: Server) -> None:
+    server.post(actions.plain(1))
+    with Rendezvous() as meet, Connection(server.address) as runner:
+        runner.send_run({"hold": meet.path})
+        os.kill(meet.wait_arrival().pid, signal.SIGKILL)
+        assert runner.read_response().status == 502
+    finished = control.command(server, "status", "--json")
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout)
+    assert found["pid"] == server.pid
+    assert found["port"] == server.port
+    assert found["generation"]["number"] == 1
+    assert found["answered_for_the_dead"] == 1
+    assert found["deaths"][-1]["how"] == "signal 9 (SIGKILL)"
+    assert found["inits"][-1]["ok"] is True
+    people = control.command(server, "status")
+    assert "signal 9" in people.stdout
+    assert "in charge" in people.stdout
+
+
+def test_rollback_and_its_limits(server: Server) -> None:
+    refused = control.command(server, "rollback")
+    assert refused.returncode == 1
+    assert "no version before" in refused.stderr
+    server.post(actions.plain(1))
+    server.post(actions.plain(2))
+    with Connection(server.address) as kept:
+        assert kept.run({}).value("version") == 2
+        done = control.command(server, "rollback")
+        assert done.returncode == 0, done.stderr
+        answer = kept.run({})
+        assert answer.value("version") == 1
+        assert f"generation {answer.generation}" in done.stdout
+    found = control.status(server)
+    assert found["rollbacks"] == 1
+    assert found["replacements"] == 2
+    assert found["generation"]["number"] == answer.generation == 3
+    assert found["previous"] is None
+    assert control.command(server, "rollback").returncode == 1  # there is nothing before it
+
+
+def test_two_rollbacks_at_once(server: Server) -> None:
+    for version in (1, 2):
+        server.post(actions.plain(version))
+    ends = []
+    for _ in range(2):
+        end = socket.socket(socket.AF_UNIX)
+        end.settimeout(10.0)
+        end.connect(str(control.path(server)))
+        end.sendall(b'{"version": 1, "ask": "rollback"}\n')
+        ends.append(end)
+    answers = []
+    for end in ends:
+        with end:
+            answers.append(json.loads(end.recv(65536)))
+    assert sum(answer.get("ok") is True for answer in answers) == 1, answers
+    assert run_once(server.address, {}).value("version") == 1
+
+
+@pytest.mark.parametrize("line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n'])
+def test_control_socket_survives_nonsense(server: Server, line: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(10.0)
+        end.connect(str(control.path(server)))
+        end.sendall(line)
+        end.shutdown(socket.SHUT_WR)
+        assert b"ask one of" in end.recv(65536)
+    assert control.status(server)["pid"] == server.pid
+
+
+def test_asker_that_says_nothing_holds_up_nobody(server: Server) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(control.path(server)))
+        server.post(actions.plain(1))
+        assert control.status(server)["generation"]["number"] == 1
+    assert control.status(server)["generation"]["number"] == 1
+
+
+def test_a_second_server_leaves_the_first_ones_folder_alone(server: Server) -> None:
+    server.post(actions.plain(1))
+    code, text = failure("--port", str(server.port), "--run-dir", str(server.run_dir))
+    assert code == 1, text
+    assert control.status(server)["pid"] == server.pid
+    assert (server.run_dir / str(server.port)).is_dir()
+
+
+def test_half_request_at_a_stop_does_not_hold_it_up() -> None:
+    with Server("--drain-timeout", "1") as server:
+        server.post(actions.plain(1))
+        with Connection(server.address) as half, Connection(server.address) as silent:
+            half.send(run_request({})[:40])
+            silent.run({})
+            server.terminate()
+            assert server.wait(10.0) == 0
+            assert half.read_to_end() == b"" or half.reader
+
+
+def test_version_of_python_is_irrelevant_to_the_banner(server: Server) -> None:
+    assert f"serving on {server.url}" in server.stderr()
+    assert "hotwhisk replace FILE" in server.stderr()
+    assert sys.executable not in server.stderr()
