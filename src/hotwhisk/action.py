@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.entry import enters_by_start, parse
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
-from hotwhisk.house import apply_context, at_home, move_in, set_environment
+from hotwhisk.house import apply_context, move_in, set_environment
 from hotwhisk.shape import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.tracebacks import print_error, text_of
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -38,8 +39,6 @@ Handler = Callable[..., Any]
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
-
-_OURS: Final = (os.path.dirname(__file__) + os.sep, "<frozen importlib", "<frozen runpy")
 
 
 class _HandedOver(BaseException):
@@ -135,23 +134,6 @@ def hand_over(handler: Handler) -> None:
         )
     _Capture.handler = handler
     raise _HandedOver
-
-
-def print_error(error: BaseException) -> None:
-    """
-    Print the traceback of an exception to stderr without the server's own frames.
-    """
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.tb_next
-    try:
-        with at_home():  # parts of the standard library are imported when they are needed
-            traceback.print_exception(type(error), error, frame, file=sys.stderr)
-    except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
-        try:
-            sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
-        except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
-            pass
 
 
 def _load(folder: str, entry: str, main: str) -> Action:
@@ -253,7 +235,7 @@ def _wall() -> Iterator[None]:
     except BaseException as error:  # noqa: BLE001 - the wall
         print_error(error)
         raise LoadFailed(
-            f"the code raised {type(error).__name__} while it was loaded: {_text_of(error)}"
+            f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"
         ) from None
     finally:
         _Capture.open = False
@@ -304,13 +286,3 @@ def _find_ready(module: types.ModuleType, handler: Handler) -> Handler | None:
         if isinstance(ready, types.FunctionType) and ready.__module__ in homes:
             return ready if accepts(ready, 0) else None
     return None
-
-
-def _text_of(error: BaseException) -> str:
-    """
-    The text of an exception, even of one whose ``__str__`` raises.
-    """
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the user's code
-        return "(no text)"

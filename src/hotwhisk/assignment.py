@@ -132,9 +132,7 @@ class Assignment:
             if self.custody.load(slot) > share:
                 self.take_back(slot)
 
-    def settle(
-        self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str
-    ) -> bool:
+    def settle(self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str) -> bool:
         """
         Settle what a dead worker owed; True if it died in a handler.
         """

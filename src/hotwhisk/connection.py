@@ -234,7 +234,9 @@ class Connection:
             self._spills.give_back(self.spill)
             self.spill = None
 
-    def answer(self, status: int, body: bytes, headers: bytes, *, keep_alive: bool, minor: int = 1) -> bool:
+    def answer(
+        self, status: int, body: bytes, headers: bytes, *, keep_alive: bool, minor: int = 1
+    ) -> bool:
         """
         Send an answer in one write; False if the client is slow and some of it remains.
 

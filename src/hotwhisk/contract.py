@@ -20,6 +20,7 @@ __all__ = [
     "answer_for_init", "error_body", "exception_body", "read_init", "read_run", "write_result",
 ]  # fmt: skip
 
+INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
 NOT_A_RESULT: Final = "The action did not return a dictionary or array."
 NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an argument."

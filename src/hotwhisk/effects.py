@@ -160,6 +160,15 @@ class Drain(Record):
     worker: int
 
 
+class Mark(Record):
+    """
+    Have ``worker``, a desk, end the log of a version that died while it was loading.
+    """
+
+    worker: int
+    text: str
+
+
 class Tell(Record):
     """
     One line for whoever watches the server.
@@ -170,5 +179,5 @@ class Tell(Record):
 
 Effect = (
     Fork | LoadInto | HandOver | TakeBack | Kill | AnswerFor | Shut
-    | Reply | Discard | Release | Drain | Tell
+    | Reply | Discard | Release | Drain | Mark | Tell
 )  # fmt: skip

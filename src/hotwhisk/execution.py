@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotwhisk import contract, http1, messages
-from hotwhisk.contract import answer_for
+from hotwhisk.contract import Profile, answer_for
 from hotwhisk.effects import (
     AnswerFor,
     Artifact,
@@ -23,6 +23,7 @@ from hotwhisk.effects import (
     HandOver,
     Kill,
     LoadInto,
+    Mark,
     Release,
     Reply,
     Shut,
@@ -30,6 +31,7 @@ from hotwhisk.effects import (
     Tell,
 )  # fmt: skip
 from hotwhisk.ledger import IN_FLIGHT, Phase
+from hotwhisk.sentinels import BOTH
 
 if TYPE_CHECKING:
     from hotwhisk.crew import Process
@@ -131,6 +133,9 @@ class Execution:
     def _drain(self, effect: Drain) -> None:
         self._crew.processes[effect.worker].channel.send(messages.Stop())
 
+    def _mark(self, effect: Mark) -> None:
+        self._crew.processes[effect.worker].channel.send(messages.Mark(effect.text))
+
     # -- connections ------------------------------------------------------------------------
 
     def _hand_over(self, effect: HandOver) -> None:
@@ -167,14 +172,17 @@ class Execution:
         supervisor.report.answered_for_the_dead += 1
         self._holdings.forget_spill_of(number)
         row = self._ledger.row(number)
-        last = bool(row.last) or self._ledger.phase(number) not in IN_FLIGHT
+        begun = self._ledger.phase(number) in IN_FLIGHT
+        last = bool(row.last) or not begun
         # Were the desk to die now, the next one would find that an answer is owed.
         self._ledger.handling(number, supervisor.system.now(), float("inf"), row.sent)
         status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
+        owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
+        self._ledger.ended(number, BOTH)
         process = self._crew.processes[effect.worker]
         tenure = self._holdings.begin_tenure(number)
         process.channel.send(
-            messages.Answer(number, tenure, status, text, last=last),
+            messages.Answer(number, tenure, status, text, last=last, sentinels=owed),
             (self._holdings.sockets[number],),
         )
 
@@ -191,9 +199,7 @@ class Execution:
         seconds = 0.0
         if candidate.slot is not None:
             seconds = supervisor.system.now() - self._load_began
-        supervisor.report.replaced(
-            charge.number, seconds, effect.text, rollback=candidate.rollback
-        )
+        supervisor.report.replaced(charge.number, seconds, effect.text, rollback=candidate.rollback)
         if candidate.number is None:
             supervisor.replied(effect)
         elif candidate.number in self._holdings.sockets:
@@ -217,6 +223,7 @@ CARRY_OUT: dict[type[Effect], Callable[..., None]] = {
     Kill: Execution._kill,
     Discard: Execution._discard,
     Drain: Execution._drain,
+    Mark: Execution._mark,
     HandOver: Execution._hand_over,
     TakeBack: Execution._take_back,
     AnswerFor: Execution._answer_for,

@@ -31,12 +31,13 @@ WORKERS = 512
 _HEADER = 64
 _SLOT_SIZE = 8  # recalls, claim
 _ROW_SIZE = 64
-_ROW = struct.Struct("@ddQQQQB")  # since, budget, sent, answer, spill, spilled, last
+_ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
 _HANDLING = struct.Struct("@ddQQ")
 _PAIR = struct.Struct("@QQ")
 _SENT_AT = 16
 _SPILL_AT = 32
 _LAST_AT = 48
+_ENDED_AT = 49
 
 
 class Phase(IntEnum):
@@ -87,7 +88,8 @@ class Row(NamedTuple):
     ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
     ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
     ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
-    ``spilled`` how many; ``last`` says whether it can go on after the current answer.
+    ``spilled`` how many; ``last`` says whether it can go on after the current
+    answer, and ``ended`` on which streams its activation has its sentinel.
     """
 
     since: float
@@ -97,6 +99,7 @@ class Row(NamedTuple):
     spill: int
     spilled: int
     last: Last
+    ended: int
 
 
 class Ledger:
@@ -203,16 +206,16 @@ class Ledger:
         """
         Begin a connection: idle, nothing sent, nothing spilled.
         """
-        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0)
+        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0, 0)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
         """
         The details of connection ``number``.
         """
-        *values, last = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
+        *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
         since, budget, sent, answer, spill, spilled = values
-        return Row(since, budget, sent, answer, spill, spilled, Last(last))
+        return Row(since, budget, sent, answer, spill, spilled, Last(last), ended)
 
     def spill(self, number: int) -> tuple[int, int]:
         """
@@ -262,6 +265,12 @@ class Ledger:
         Record whether the connection can go on after its current answer.
         """
         self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
+
+    def ended(self, number: int, streams: int) -> None:
+        """
+        Record on which output streams the end of the activation is written: 1 stdout, 2 stderr.
+        """
+        self._map[self._rows + number * _ROW_SIZE + _ENDED_AT] = streams
 
     def spilled(self, number: int, spill: int, length: int) -> None:
         """

@@ -102,6 +102,16 @@ class Answer(Message):
     sentinels: int = 0
 
 
+class Mark(Message):
+    """
+    A version died while it was loading: say ``text`` on stderr, and write the sentinels of what
+    would have been its activation.
+    """
+
+    kind: ClassVar[str] = "mark"
+    text: str = ""
+
+
 class Stop(Message):
     """
     The server leaves: answer what is there, close each connection after its answer.
@@ -220,10 +230,11 @@ class Pong(Message):
 KINDS: dict[str, type[Message]] = {
     each.kind: each
     for each in (
-        Load, Hand, Recall, Answer, Stop, Ping, Discard,
+        Load, Hand, Recall, Answer, Mark, Stop, Ping, Discard,
         Ready, Failed, Deposit, Drop, Posted, Released, Busy, Closed, Pong,
     )
 }  # fmt: skip
+
 
 class UnknownMessage(ValueError):
     """

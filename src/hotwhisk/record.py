@@ -21,7 +21,9 @@ class Record:
     fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        own = [name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar")]
+        own = [
+            name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar")
+        ]
         cls.fields = (*cls.fields, *own)
 
     def __init__(self, *values: Any, **named: Any) -> None:

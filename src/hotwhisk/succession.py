@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from hotwhisk.assignment import Assignment, Moved
-from hotwhisk.contract import Cause, Profile, answer_for
+from hotwhisk.contract import INIT_TWICE, Cause, Profile, answer_for
 from hotwhisk.effects import (
     Artifact,
     Asker,
@@ -28,6 +28,7 @@ from hotwhisk.effects import (
     Effect,
     Kill,
     LoadInto,
+    Mark,
     Release,
     Reply,
     Tell,
@@ -53,6 +54,8 @@ class Policy(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     profile: Profile = Profile.PLAIN
+    reinit: bool = True
+    """Whether an ``/init`` may follow one that succeeded."""
 
 
 class Generation:
@@ -104,7 +107,9 @@ class Succession:
         """
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
-        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(self.policy.workers):
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(
+            self.policy.workers
+        ):
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
@@ -155,9 +160,13 @@ class Succession:
         """
         if self.roster.step(slot, Event.OVERDUE):
             self.effects.append(Kill(slot))
+            self._end_log(f"The action did not initialize within {limit}.")
             self._disappoint(slot, *answer_for(self.policy.profile, Cause.INIT_TIMED_OUT, limit))
 
     def _next_candidate(self) -> None:
+        if self.charge.number and not self.policy.reinit:
+            while self.candidates:  # they waited for one that failed, and it did not
+                self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
         if self.candidate is None and self.candidates:
             self.candidate = self.candidates.popleft()
             self.candidate.slot = self._load(self.candidate.artifact, next(self._numbers))
@@ -216,6 +225,13 @@ class Succession:
         self._staff()
         self._next_candidate()
 
+    def _end_log(self, text: str) -> None:
+        """
+        Under OpenWhisk the log of a failed ``/init`` says why, and ends; the dead cannot do it.
+        """
+        if self.policy.profile is Profile.OPENWHISK:
+            self.effects.append(Mark(self.roster.desk, f"{text}\n"))
+
     def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
         if not candidate.rollback:
             self.effects.append(Release(candidate.artifact))
@@ -262,6 +278,7 @@ class Succession:
             self.effects.append(Drain(self.roster.desk))
         in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
         if self.candidate and self.candidate.slot == slot:
+            self._end_log("Command exited abruptly during initialization.")
             self._disappoint(slot, *answer_for(self.policy.profile, Cause.INIT_DIED, how))
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
             during = "during a request" if in_handler else "between requests"

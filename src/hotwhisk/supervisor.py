@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterable
+from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 from hotwhisk import messages
@@ -48,11 +49,15 @@ class Supervisor:
         self.tell: Callable[[str], None] = lambda _: None
         self.replied: Callable[[Reply], None] = lambda _: None
         self.report = Report(system.now())
+        self._oom_kills = system.oom_kills()
         self.ledger = Ledger(capacity)
         self.holdings = Holdings(self.ledger)
         self.crew = Crew(system, config, self.ledger)
         self.succession = Succession(
-            Policy(config.workers, config.crash_count, config.crash_window, self.profile), WORKERS
+            Policy(
+                config.workers, config.crash_count, config.crash_window, self.profile, config.reinit
+            ),
+            WORKERS,
         )
         self.assignment = self.succession.assignment
         self._execution = Execution(self)
@@ -213,7 +218,11 @@ class Supervisor:
         if self.succession.roster[process.slot].state is not State.RETIRED:
             owed = sum(each is Debt.ANSWER for _, each in debts)
             self.report.died(process.pid, process.generation, str(ending), now, owed=owed)
-        cause = Cause.KILLED if ending.signal else Cause.EXITED
+        kills, self._oom_kills = self._oom_kills, self.system.oom_kills()
+        if ending.signal == SIGKILL and self._oom_kills > kills:
+            cause = Cause.OUT_OF_MEMORY
+        else:
+            cause = Cause.KILLED if ending.signal else Cause.EXITED
         self.succession.died(process.slot, cause, str(ending), debts, now)
 
     def _dropped(self, _: Process, message: messages.Drop) -> None:

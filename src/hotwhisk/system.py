@@ -61,6 +61,7 @@ class System:
         self.weaknesses: list[str] = []
         if self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             self.weaknesses.append("no child subreaper: daemons left by an action survive it")
+        self._memory_events = _memory_events()
         self._membarrier = SYS_MEMBARRIER.get(os.uname().machine, 0)
         # Registration is inherited by fork, so every worker is reached by `barrier`.
         self.has_barrier = bool(self._membarrier) and (
@@ -137,6 +138,20 @@ class System:
             return Ending(status=result.si_status)
         return Ending(signal=result.si_status)
 
+    def oom_kills(self) -> int:
+        """
+        How many processes of this control group the kernel has killed for want of memory.
+        """
+        try:
+            with open(self._memory_events) as file:
+                for line in file:
+                    name, _, count = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(count)
+        except (OSError, ValueError):
+            pass
+        return 0
+
     def kill(self, pidfd: int) -> None:
         """
         Kill the child behind ``pidfd``, however it resists; a dead one is no error.
@@ -181,6 +196,18 @@ class System:
                     os.waitpid(pid, os.WNOHANG)
                 except ChildProcessError:
                     pass
+
+
+def _memory_events() -> str:
+    """
+    The file that counts this control group's deaths for want of memory (cgroup v2).
+    """
+    try:
+        with open("/proc/self/cgroup") as file:
+            path = file.read().rpartition("0::")[2].strip()
+    except OSError:
+        path = "/"
+    return f"/sys/fs/cgroup{path.rstrip('/')}/memory.events"
 
 
 def children() -> list[int]:

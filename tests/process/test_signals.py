@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.support.client import Connection, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import HOTWHISK, Server
 from tests.support.waiting import wait_few
-from tests.support.wire import run_request
+from tests.support.wire import init_request, run_request
 
 from . import actions, control
 
@@ -39,10 +40,17 @@ def next_note(server: Server, timeout: float = 10.0) -> list[str]:
     return server._notify.recv(4096).decode().splitlines()
 
 
+def note_of(server: Server, first: str) -> list[str]:
+    """
+    The next datagram that begins with this line; READY=1 may be said more often than needed.
+    """
+    while (lines := next_note(server))[0] != first:
+        assert lines[0] == "READY=1", lines
+    return lines
+
+
 @contextmanager
 def serving_file(source: str) -> Iterator[tuple[Server, Path]]:
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="action-") as folder:
         file = Path(folder) / "action.py"
         file.write_text(source)
@@ -60,14 +68,13 @@ def test_stop_waits_for_what_runs(server: Server, number: signal.Signals) -> Non
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
         os.kill(server.pid, number)
-        assert next_note(server)[0] == "STOPPING=1" or next_note(server)[0] == "STOPPING=1"
+        note_of(server, "STOPPING=1")
         assert server.process.poll() is None
         held.release()
         assert runner.read_response().value("version") == 1
         assert server.wait(10.0) == 0
     assert not wait_few(server.left, 0, 5.0)
     assert "stopping" in server.stderr()
-    server.process.poll()
 
 
 def leave_at_once(server: Server, *signals: signal.Signals) -> None:
@@ -80,8 +87,7 @@ def leave_at_once(server: Server, *signals: signal.Signals) -> None:
         held = meet.wait_arrival()
         os.kill(server.pid, signals[0])
         for number in signals[1:]:
-            while next_note(server) != ["STOPPING=1"]:
-                pass
+            note_of(server, "STOPPING=1")
             os.kill(server.pid, number)
         status = server.wait(5.0)
         assert status == 0, status
@@ -151,14 +157,13 @@ def test_hangup_loads_the_file_again() -> None:
             assert kept.run({}).value("version") == 1
             file.write_text(actions.plain(2))
             os.kill(server.pid, signal.SIGHUP)
-            begun, done = next_note(server), next_note(server)
-            assert begun[0] == "RELOADING=1"
+            begun, done = note_of(server, "RELOADING=1"), next_note(server)
             assert re.fullmatch(r"MONOTONIC_USEC=\d+", begun[1])
             assert done[0] == "READY=1"
             assert done[1].startswith("STATUS=")
             assert kept.run({}).value("version") == 2
         server.terminate()
-        assert next_note(server) == ["STOPPING=1"]
+        note_of(server, "STOPPING=1")
         assert server.wait(10.0) == 0
 
 
@@ -168,7 +173,7 @@ def test_hangup_with_a_bad_file_keeps_the_version(content: str | None) -> None:
         pid = kept.run({}).value("pid")
         file.unlink() if content is None else file.write_text(content)
         os.kill(server.pid, signal.SIGHUP)
-        assert next_note(server)[0] == "RELOADING=1"
+        note_of(server, "RELOADING=1")
         # sd_notify(3): "READY=1 when the service finished reloading", also where it failed.
         assert next_note(server, 5.0)[0] == "READY=1"
         answer = kept.run({})
@@ -192,9 +197,7 @@ def test_workers_have_the_usual_signals(server: Server) -> None:
     )
     names = ["SIGTERM", "SIGHUP", "SIGCHLD", "SIGQUIT"]
     answer = run_once(server.address, {"names": names}).json()
-    assert {name: "SIG_DFL" in str(answer[name]) or answer[name] == "0" for name in names} == dict.fromkeys(
-        names, True
-    )
+    assert answer == {name: str(signal.SIG_DFL) for name in names}
 
 
 def test_action_sees_nothing_of_the_service_manager(server: Server) -> None:
@@ -370,22 +373,51 @@ def test_rollback_and_its_limits(server: Server) -> None:
     assert control.command(server, "rollback").returncode == 1  # there is nothing before it
 
 
+def begin_rollback(server: Server) -> socket.socket:
+    end = socket.socket(socket.AF_UNIX)
+    end.settimeout(10.0)
+    end.connect(str(control.path(server)))
+    end.sendall(b'{"version": 1, "ask": "rollback"}\n')
+    return end
+
+
+def expect_recovery(server: Server, version: int) -> None:
+    """
+    The artifact in charge is still there: a fresh worker can be made of it.
+    """
+    with Connection(server.address) as kept:
+        pid = kept.run({}).value("pid")
+        os.kill(pid, signal.SIGKILL)
+        answer = kept.run({})
+        assert (answer.status, answer.value("version")) == (200, version)
+        assert answer.value("pid") != pid
+    assert server.process.poll() is None, server.stderr()
+
+
 def test_two_rollbacks_at_once(server: Server) -> None:
     for version in (1, 2):
         server.post(actions.plain(version))
-    ends = []
-    for _ in range(2):
-        end = socket.socket(socket.AF_UNIX)
-        end.settimeout(10.0)
-        end.connect(str(control.path(server)))
-        end.sendall(b'{"version": 1, "ask": "rollback"}\n')
-        ends.append(end)
-    answers = []
+    ends = [begin_rollback(server) for _ in range(2)]
     for end in ends:
         with end:
-            answers.append(json.loads(end.recv(65536)))
-    assert sum(answer.get("ok") is True for answer in answers) == 1, answers
-    assert run_once(server.address, {}).value("version") == 1
+            assert json.loads(end.recv(65536))
+    expect_recovery(server, 1)
+
+
+def test_rollback_while_another_version_loads(server: Server) -> None:
+    for version in (1, 2):
+        server.post(actions.plain(version))
+    with Rendezvous() as meet, Connection(server.address) as poster:
+        poster.send(init_request(actions.held_at_import(3, meet.path)))
+        held = meet.wait_arrival()
+        with begin_rollback(server) as end:
+            control.status(server)
+            held.release()
+            assert poster.read_response().status == 200
+            assert json.loads(end.recv(65536))["ok"], "what was asked for was there"
+    answer = run_once(server.address, {})
+    assert answer.status == 200, answer
+    expect_recovery(server, int(answer.value("version")))
 
 
 @pytest.mark.parametrize("line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n'])
@@ -423,10 +455,9 @@ def test_half_request_at_a_stop_does_not_hold_it_up() -> None:
             silent.run({})
             server.terminate()
             assert server.wait(10.0) == 0
-            assert half.read_to_end() == b"" or half.reader
+            assert half.read_to_end().count(b"HTTP/1.1 ") <= 1
 
 
-def test_version_of_python_is_irrelevant_to_the_banner(server: Server) -> None:
+def test_banner_says_what_to_do_next(server: Server) -> None:
     assert f"serving on {server.url}" in server.stderr()
     assert "hotwhisk replace FILE" in server.stderr()
-    assert sys.executable not in server.stderr()

@@ -18,6 +18,7 @@ PURE = {
     "context",
     "contract",
     "custody",
+    "digest",
     "effects",
     "entry",
     "errors",
@@ -100,6 +101,6 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
     import sys
 
     known = set(sys.stdlib_module_names) | {"hotwhisk"}
-    optional = {"json_codec": {"orjson"}}.get(source.name, set())
+    optional = {"json_codec": {"orjson"}, "digest": {"_sha2", "_sha256"}}.get(source.name, set())
     foreign = {name.partition(".")[0] for name in source.imports()} - known - optional
     assert not foreign

@@ -171,7 +171,7 @@ def expect(printed: list[str], expected: list[str]) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="serve needs Linux")
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="needs curl, bash")
 @pytest.mark.parametrize(
-    "transcript", transcripts(), ids=lambda each: f"{page_id(each.page)}:{each.line}"
+    "transcript", list(transcripts()), ids=lambda each: f"{page_id(each.page)}:{each.line}"
 )
 def test_a_transcript_is_what_happens(transcript: Transcript) -> None:
     with Terminal() as terminal:
@@ -264,7 +264,7 @@ def section(page: str, head: str) -> str:
     return found[2]
 
 
-@pytest.mark.parametrize("kind", messages.KINDS)
+@pytest.mark.parametrize("kind", list(messages.KINDS))
 def test_the_protocol_page_has_every_field_of_a_message(kind: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section("protocol.md", kind), re.MULTILINE)
     assert set(rows) == set(messages.KINDS[kind].fields)
@@ -276,7 +276,7 @@ def test_the_protocol_page_has_no_message_that_does_not_exist() -> None:
     assert f"version {messages.VERSION}" in text
 
 
-@pytest.mark.parametrize("cause", Cause, ids=str)
+@pytest.mark.parametrize("cause", list(Cause), ids=str)
 def test_the_reference_has_status_and_text_of_every_cause(cause: Cause) -> None:
     table = section("reference.md", "Answers that the action did not give")
     row = next(line for line in table.splitlines() if line.startswith(f"| `{cause.value}` |"))

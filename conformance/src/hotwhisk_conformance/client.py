@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -64,32 +65,46 @@ class Answer:
         return f"<{self.status} {shown.decode('utf-8', 'backslashreplace')}>"
 
 
-def post(url: str, path: str, document: object, timeout: float) -> Answer:
+def _listens_soon() -> bool:
+    return True
+
+
+def post(
+    url: str,
+    path: str,
+    document: object,
+    timeout: float,
+    hope: Callable[[], bool] = _listens_soon,
+) -> Answer:
     """
-    POST once, over a connection of its own, trying until one is made.
+    POST once, over a connection of its own, trying until one is made or there is no hope.
     """
     parts = urlsplit(url)
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     deadline = time.monotonic() + timeout
-    connection = _connect(parts.hostname or "", parts.port or 80, deadline)
+    connection = _connect(parts.hostname or "", parts.port or 80, deadline, hope)
     try:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         connection.request("POST", parts.path.rstrip("/") + path, body, headers)
         response = connection.getresponse()
-        _check_head(response)
-        content = response.read(LIMIT + 1)
+        length = _length(response)
+        content = response.read(min(length, LIMIT + 1))
     except TimeoutError:
         raise TooLate(f"{path}: no answer within {timeout:g} s") from None
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswer(f"{path}: {type(error).__name__}: {error}") from None
     finally:
         connection.close()
-    if len(content) > LIMIT:
+    if len(content) < min(length, LIMIT + 1):
+        raise NoAnswer(f"{path}: the connection ended {length - len(content)} bytes too early")
+    if length > LIMIT:
         raise NoAnswer(f"{path}: the answer is longer than {LIMIT} bytes")
     return Answer(response.status, content)
 
 
-def _connect(host: str, port: int, deadline: float) -> http.client.HTTPConnection:
+def _connect(
+    host: str, port: int, deadline: float, hope: Callable[[], bool]
+) -> http.client.HTTPConnection:
     while True:
         left = max(0.01, deadline - time.monotonic())
         connection = http.client.HTTPConnection(host, port, timeout=left)
@@ -97,7 +112,7 @@ def _connect(host: str, port: int, deadline: float) -> http.client.HTTPConnectio
             connection.connect()
         except OSError as error:
             connection.close()
-            if time.monotonic() + _RETRY_SECONDS >= deadline:
+            if time.monotonic() + _RETRY_SECONDS >= deadline or not hope():
                 raise TooLate(f"{host}:{port}: nobody listens ({error})") from None
             time.sleep(_RETRY_SECONDS)  # nothing announces that a foreign server listens
         else:
@@ -105,13 +120,14 @@ def _connect(host: str, port: int, deadline: float) -> http.client.HTTPConnectio
             return connection
 
 
-def _check_head(response: http.client.HTTPResponse) -> None:
+def _length(response: http.client.HTTPResponse) -> int:
     if response.status == 204:
         raise NoAnswer("status 204 is no answer to the platform")
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise NoAnswer("a compressed answer has no known length, so it is none to the platform")
     if response.length is None:
         raise NoAnswer("an answer without Content-Length is none to the platform")
+    return response.length
 
 
 def _refuse(constant: str) -> object:

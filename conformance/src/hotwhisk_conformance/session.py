@@ -82,7 +82,7 @@ class Session:
         """
         ``/init`` with a body of one's own.
         """
-        answer = post(self.running.url, "/init", body, self._timeout)
+        answer = self._post("/init", body, self._timeout)
         stale = not self._target.is_fresh and not self._initialised
         if stale and answer.status == 403 and answer.error == TWICE:
             not_run("the server at the URL is initialised already; give --restart-command")
@@ -99,7 +99,7 @@ class Session:
         """
         ``/run`` with a body of one's own.
         """
-        return post(self.running.url, "/run", body, self._timeout)
+        return self._post("/run", body, self._timeout)
 
     def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:
         """
@@ -131,7 +131,7 @@ class Session:
         Whether it listens and yet nothing answers within a few seconds.
         """
         try:
-            post(self.running.url, path, body, min(self._timeout, PATIENCE))
+            self._post(path, body, min(self._timeout, PATIENCE))
         except TooLate:
             return True
         except NoAnswer:
@@ -170,6 +170,17 @@ class Session:
                 f"expected {either!r} on stdout or stderr\n{_told(written)}"
             )
         return rest
+
+    def _post(self, path: str, body: object, timeout: float) -> Answer:
+        running = self.running
+        try:
+            return post(running.url, path, body, timeout, running.is_there)
+        except NoAnswer as error:
+            if running.has_streams:
+                error.add_note(_told(running.streams()))
+            if not running.is_there():
+                error.add_note("the runtime has ended")
+            raise
 
     def close(self) -> None:
         """

@@ -5,6 +5,7 @@ What is tested: a command, an image or a URL; and one fresh start of it.
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -46,6 +47,12 @@ class Running(ABC):
         """
         What it has written so far.
         """
+
+    def is_there(self) -> bool:
+        """
+        Whether it may still come to listen.
+        """
+        return True
 
     @abstractmethod
     def stop(self) -> None:
@@ -179,6 +186,9 @@ class _Process(Running):
                 self.remove()
                 raise TargetError(f"{words[0]}: {error.strerror}") from None
 
+    def is_there(self) -> bool:
+        return self._process.poll() is None
+
     def streams(self) -> Streams:
         # Words at the end ("stopping") are not the action's: what was there before counts.
         return self._read or self._written()
@@ -268,7 +278,13 @@ def _output(command: list[str]) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Below the range from which connections take theirs: one of those, of anybody's, could
+    # have the port by the time the runtime wants it.
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -41,13 +41,13 @@ class LoopRuntime(Server):
         reading, writing = os.pipe()
         ack = self.fault != "waits for no acknowledgement"
         own = {name: text for name, text in os.environ.items() if name.startswith("__OW_")}
+        own = {} if self.fault == "passes no environment" else {**own, **env}
         self.child = subprocess.Popen(
             ["sh", "-c", f"exec {exec_path} 3>&{writing}"],
             stdin=subprocess.PIPE,
             pass_fds=[writing],
-            env={} if self.fault == "passes no environment"
-            else {**own, "__OW_WAIT_FOR_ACK": "1", "PATH": os.environ["PATH"], **env},
-        )  # fmt: skip
+            env={"__OW_WAIT_FOR_ACK": "1", "PATH": os.environ["PATH"], **own},
+        )
         os.close(writing)
         self.replies = os.fdopen(reading, "rb")
         if ack:

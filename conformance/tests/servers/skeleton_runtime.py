@@ -43,6 +43,8 @@ class SkeletonRuntime(Server):
             self.refuse_second()
         value = body.get("value") or {}
         if value.get("binary"):
+            if os.path.exists(self.exec):
+                os.unlink(self.exec)
             keep = self.fault != "loses modes"
             wire.unpack(wire.content_of(value), self.folder, keep_modes=keep)
         elif value.get("code") is not None:

@@ -9,6 +9,7 @@ is stopped cannot fork.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -119,12 +120,17 @@ def tree(root: int) -> list[int]:
 def free_port() -> int:
     """
     A port that nobody listens on now. Somebody may take it before it is used; a command
-    that must be told a number leaves no other way.
+    that must be told a number leaves no other way. It lies below the range from which
+    connections take theirs, which would be the likeliest to be in the way.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _parent(entry: Path) -> int | None:
