@@ -75,6 +75,7 @@ class Execution:
         self._ledger = supervisor.ledger
         self._crew = supervisor.crew
         self._load_began = 0.0
+        self._unborn: list[int] = []
 
     def carry_out(self) -> None:
         """
@@ -84,14 +85,26 @@ class Execution:
         while effects:
             effect = effects.popleft()
             CARRY_OUT[type(effect)](self, effect)
+        # While a candidate loads, its READY should find nobody forking: the next desk has time.
+        while self._unborn and self._supervisor.succession.candidate is None:
+            self._process(self._unborn[0])
 
     # -- workers ----------------------------------------------------------------------------
 
     def _fork(self, effect: Fork) -> None:
-        # Nothing can be decided without this process, so this waits; the others go on serving.
-        while (process := self._try_fork(effect.worker)) is None:
-            self._supervisor.system.pause(FORK_PAUSE)
-        self._supervisor.attend(process)
+        self._unborn.append(effect.worker)
+
+    def _process(self, slot: int) -> Process:
+        """
+        The process in ``slot``, started now if it was not needed before.
+        """
+        if slot in self._unborn:
+            self._unborn.remove(slot)
+            # Nothing can go on without this process, so this waits; the workers go on serving.
+            while (process := self._try_fork(slot)) is None:
+                self._supervisor.system.pause(FORK_PAUSE)
+            self._supervisor.attend(process)
+        return self._crew.processes[slot]
 
     def _try_fork(self, slot: int) -> Process | None:
         try:
@@ -101,7 +114,7 @@ class Execution:
             return None
 
     def _load(self, effect: LoadInto) -> None:
-        process = self._crew.processes[effect.worker]
+        process = self._process(effect.worker)
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True
         artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
@@ -127,19 +140,19 @@ class Execution:
         self._crew.kill(effect.worker)
 
     def _discard(self, effect: Discard) -> None:
-        desk = self._crew.processes[self._supervisor.succession.roster.desk]
+        desk = self._process(self._supervisor.succession.roster.desk)
         desk.channel.send(messages.Discard(self._folder(effect.generation)))
 
     def _drain(self, effect: Drain) -> None:
-        self._crew.processes[effect.worker].channel.send(messages.Stop())
+        self._process(effect.worker).channel.send(messages.Stop())
 
     def _mark(self, effect: Mark) -> None:
-        self._crew.processes[effect.worker].channel.send(messages.Mark(effect.text))
+        self._process(effect.worker).channel.send(messages.Mark(effect.text))
 
     # -- connections ------------------------------------------------------------------------
 
     def _hand_over(self, effect: HandOver) -> None:
-        process = self._crew.processes[effect.worker]
+        process = self._process(effect.worker)
         for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
@@ -153,7 +166,7 @@ class Execution:
             process.channel.send(messages.Hand(connections, effect.duty), rights)
 
     def _take_back(self, effect: TakeBack) -> None:
-        process = self._crew.processes[effect.worker]
+        process = self._process(effect.worker)
         self._ledger.recall(process.slot)
         process.channel.send(messages.Recall(effect.leave))
         self._ledger.ticking = True
@@ -179,7 +192,7 @@ class Execution:
         status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
         self._ledger.ended(number, BOTH)
-        process = self._crew.processes[effect.worker]
+        process = self._process(effect.worker)
         tenure = self._holdings.begin_tenure(number)
         process.channel.send(
             messages.Answer(number, tenure, status, text, last=last, sentinels=owed),

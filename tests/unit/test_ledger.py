@@ -22,7 +22,7 @@ SECONDS = st.floats(0, allow_nan=False)
 WORD = st.integers(0, 2**64 - 1)
 EMPTY: dict[str, Any] = {
     "since": 0.0, "budget": 0.0, "sent": 0, "answer": 0, "spill": 0, "spilled": 0,
-    "last": Last.NO,
+    "last": Last.NO, "ended": 0,
 }  # fmt: skip
 
 
@@ -92,6 +92,11 @@ class Writers(RuleBasedStateMachine):
     def set_last(self, number: int, last: Last) -> None:
         self.ledger.set_last(number, last)
         self.rows[number]["last"] = last
+
+    @rule(number=NUMBERS, streams=st.integers(0, 3))
+    def ended(self, number: int, streams: int) -> None:
+        self.ledger.ended(number, streams)
+        self.rows[number]["ended"] = streams
 
     @rule(number=NUMBERS, spill=WORD, length=WORD)
     def spilled(self, number: int, spill: int, length: int) -> None:

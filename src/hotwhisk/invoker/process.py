@@ -9,7 +9,7 @@ is stopped cannot fork.
 from __future__ import annotations
 
 import os
-import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -124,7 +124,7 @@ def free_port() -> int:
     connections take theirs, which would be the likeliest to be in the way.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
