@@ -20,6 +20,11 @@ from hotwhisk.messages import Message
 from hotwhisk.system import TAG_VARIABLE, Ending, System
 from hotwhisk.worker import Worker
 
+SUPERVISORS_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
+)  # fmt: skip
+"""Signals that mean something to the supervisor; a worker has them as any program does."""
+
 OWN_DESCRIPTORS = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
 
@@ -120,7 +125,7 @@ class Crew:
 
     def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in SUPERVISORS_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)

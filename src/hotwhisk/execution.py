@@ -75,7 +75,7 @@ class Execution:
         self._ledger = supervisor.ledger
         self._crew = supervisor.crew
         self._load_began = 0.0
-        self._unborn: list[int] = []
+        self._discards: dict[int, int] = {}  # generation → the desk that was told
 
     def carry_out(self) -> None:
         """
@@ -85,26 +85,14 @@ class Execution:
         while effects:
             effect = effects.popleft()
             CARRY_OUT[type(effect)](self, effect)
-        # While a candidate loads, its READY should find nobody forking: the next desk has time.
-        while self._unborn and self._supervisor.succession.candidate is None:
-            self._process(self._unborn[0])
 
     # -- workers ----------------------------------------------------------------------------
 
     def _fork(self, effect: Fork) -> None:
-        self._unborn.append(effect.worker)
-
-    def _process(self, slot: int) -> Process:
-        """
-        The process in ``slot``, started now if it was not needed before.
-        """
-        if slot in self._unborn:
-            self._unborn.remove(slot)
-            # Nothing can go on without this process, so this waits; the workers go on serving.
-            while (process := self._try_fork(slot)) is None:
-                self._supervisor.system.pause(FORK_PAUSE)
-            self._supervisor.attend(process)
-        return self._crew.processes[slot]
+        # Nothing can be decided without this process, so this waits; the others go on serving.
+        while (process := self._try_fork(effect.worker)) is None:
+            self._supervisor.system.pause(FORK_PAUSE)
+        self._supervisor.attend(process)
 
     def _try_fork(self, slot: int) -> Process | None:
         try:
@@ -114,7 +102,7 @@ class Execution:
             return None
 
     def _load(self, effect: LoadInto) -> None:
-        process = self._process(effect.worker)
+        process = self._crew.processes[effect.worker]
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True
         artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
@@ -140,19 +128,33 @@ class Execution:
         self._crew.kill(effect.worker)
 
     def _discard(self, effect: Discard) -> None:
-        desk = self._process(self._supervisor.succession.roster.desk)
-        desk.channel.send(messages.Discard(self._folder(effect.generation)))
+        desk = self._supervisor.succession.roster.desk
+        self._discards[effect.generation] = desk
+        message = messages.Discard(effect.generation, self._folder(effect.generation))
+        self._crew.processes[desk].channel.send(message)
+
+    def discarded(self, generation: int) -> None:
+        """
+        The folder of a generation is gone.
+        """
+        self._discards.pop(generation, None)
+
+    def undone_by(self, slot: int) -> list[int]:
+        """
+        The generations whose folders a dead desk was told to remove, and may not have.
+        """
+        return [generation for generation, desk in self._discards.items() if desk == slot]
 
     def _drain(self, effect: Drain) -> None:
-        self._process(effect.worker).channel.send(messages.Stop())
+        self._crew.processes[effect.worker].channel.send(messages.Stop())
 
     def _mark(self, effect: Mark) -> None:
-        self._process(effect.worker).channel.send(messages.Mark(effect.text))
+        self._crew.processes[effect.worker].channel.send(messages.Mark(effect.text))
 
     # -- connections ------------------------------------------------------------------------
 
     def _hand_over(self, effect: HandOver) -> None:
-        process = self._process(effect.worker)
+        process = self._crew.processes[effect.worker]
         for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
@@ -166,7 +168,7 @@ class Execution:
             process.channel.send(messages.Hand(connections, effect.duty), rights)
 
     def _take_back(self, effect: TakeBack) -> None:
-        process = self._process(effect.worker)
+        process = self._crew.processes[effect.worker]
         self._ledger.recall(process.slot)
         process.channel.send(messages.Recall(effect.leave))
         self._ledger.ticking = True
@@ -192,7 +194,7 @@ class Execution:
         status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
         self._ledger.ended(number, BOTH)
-        process = self._process(effect.worker)
+        process = self._crew.processes[effect.worker]
         tenure = self._holdings.begin_tenure(number)
         process.channel.send(
             messages.Answer(number, tenure, status, text, last=last, sentinels=owed),

@@ -34,6 +34,10 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
     Load what the message names; Failed with the answer to its ``/init`` if that cannot be.
     """
     profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+    if message.path:
+        # A file that is worked on: Python would take old bytecode for a module that was saved
+        # twice within a second.
+        sys.dont_write_bytecode = True
     try:
         if message.module:
             action, source = actions.load_module(message.path, message.main)

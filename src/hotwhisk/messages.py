@@ -134,6 +134,7 @@ class Discard(Message):
     """
 
     kind: ClassVar[str] = "discard"
+    generation: int = 0
     folder: str = ""
 
 
@@ -203,6 +204,15 @@ class Released(Message):
     recalled: bool = False
 
 
+class Discarded(Message):
+    """
+    The folder of ``generation`` is gone.
+    """
+
+    kind: ClassVar[str] = "discarded"
+    generation: int = 0
+
+
 class Busy(Message):
     """
     A run starts and the ledger says that nobody looks at the clock.
@@ -231,6 +241,7 @@ KINDS: dict[str, type[Message]] = {
     each.kind: each
     for each in (
         Load, Hand, Recall, Answer, Mark, Stop, Ping, Discard,
+        Discarded,
         Ready, Failed, Deposit, Drop, Posted, Released, Busy, Closed, Pong,
     )
 }  # fmt: skip

@@ -74,7 +74,6 @@ def status(supervisor: Supervisor) -> dict[str, object]:
             "connections": custody.load(slot),
         }
         for slot, worker in succession.roster.workers.items()
-        if slot in supervisor.crew.processes
     ]
     return {
         "version": VERSION,

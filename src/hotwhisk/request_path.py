@@ -81,6 +81,7 @@ class RequestPath:
         self._running = 0
         self._owes_release = False
         self._waiting: list[Connection] = []
+        self._tasks: set[object] = set()  # the event loop itself holds them by weak references
         self._leaving = False
         self._stopping = False
         self._buffer = memoryview(bytearray(READ_SIZE))
@@ -182,9 +183,10 @@ class RequestPath:
             connection.number, time.monotonic(), self._budget(run.context), connection.sent
         )
         if connection.has_rest:
-            self._ledger.set_last(connection.number, Last.READ_ON)
-        elif not request.head.keep_alive:
-            self._ledger.set_last(connection.number, Last.ASKED)
+            last = Last.READ_ON
+        else:
+            last = Last.NO if request.head.keep_alive else Last.ASKED
+        self._ledger.set_last(connection.number, last)
         if not self._ledger.ticking:
             self.channel.send(Busy())
         if action.is_async:
@@ -228,6 +230,8 @@ class RequestPath:
                 if self.connections.get(waiting.number) is waiting:
                     self._under_claim(waiting, self._resume)
 
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(done)
 
     def _after(self, connection: Connection, free: bool) -> Request | None:
@@ -269,8 +273,9 @@ class RequestPath:
                 self._close(connection)
             return False
         if connection.has_rest:
-            self._ledger.set_last(connection.number, Last.NO)
-            return True
+            return True  # until that is begun, or kept, the ledger says that it was read
+        # In this order: idle under a claim would mean that something was read and not answered.
+        self._words[self._claim_at] = 0
         self._ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
         if self._leaving:
             self._give_back(connection)

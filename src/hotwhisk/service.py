@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from hotwhisk import json_codec, notify
 from hotwhisk.ages import TICK
 from hotwhisk.config import control_path, default_run_dir
+from hotwhisk.contract import Cause
 from hotwhisk.control import Control, Question
 from hotwhisk.effects import Candidate, Reply
 from hotwhisk.errors import StartError
 from hotwhisk.execution import Local
 from hotwhisk.house import at_home
+from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
 from hotwhisk.preload import preload
 from hotwhisk.report import status
@@ -139,8 +141,8 @@ class Service:
                 self.supervisor.crew.reap_strangers()
             elif number == signal.SIGHUP:
                 self._reload()
-            elif number == signal.SIGQUIT or self._stops:
-                self._stops = 2
+            elif number == signal.SIGQUIT or (self._stops and number != signal.SIGHUP):
+                self._stop_now()
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
 
@@ -161,6 +163,16 @@ class Service:
         supervisor.ledger.attentive = supervisor.ledger.ticking = True
         self._rounds.stopping_since = supervisor.system.now()
         self.tell(f"stopping: {len(supervisor.holdings.sockets)} connections are finished first")
+
+    def _stop_now(self) -> None:
+        """
+        What is in flight gets an error instead of its answer.
+        """
+        if not self._stops:
+            self._stop()
+        self._stops = 2
+        for slot in list(self.supervisor.succession.roster.workers):
+            self.supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
 
     def _asked(self) -> None:
         question = self._control.accept()
@@ -213,7 +225,14 @@ class Service:
     # -- the end ----------------------------------------------------------------------------
 
     def _finished(self) -> bool:
-        return self._stops > 1 or (self._stops == 1 and not self.supervisor.holdings.sockets)
+        since = self._rounds.stopping_since
+        if since is None:
+            return False
+        if self._stops > 1 and self.supervisor.system.now() > since + PARTING:
+            return True
+        ledger = self.supervisor.ledger
+        in_flight = any(map(ledger.in_phase, (Phase.HANDLING, Phase.ANSWERING)))
+        return not self.supervisor.holdings.sockets or (self._stops > 1 and not in_flight)
 
     def _part(self) -> int:
         """

@@ -17,7 +17,7 @@ from hotwhisk import messages
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.contract import Cause, Profile
 from hotwhisk.crew import Crew, Process
-from hotwhisk.effects import Debt, Reply
+from hotwhisk.effects import Debt, Discard, Reply
 from hotwhisk.execution import Execution, Posted
 from hotwhisk.holdings import Holdings
 from hotwhisk.ledger import WORKERS, Ledger
@@ -102,7 +102,10 @@ class Supervisor:
         """
         Wait until one of the processes is dead, at most ``timeout`` seconds.
         """
-        select.select([each.pidfd for each in processes], [], [], timeout)
+        poll = select.poll()  # not select(), which ends at descriptor 1023
+        for each in processes:
+            poll.register(each.pidfd, select.POLLIN)
+        poll.poll(1000 * timeout)
 
     def carry_out(self) -> None:
         """
@@ -224,6 +227,8 @@ class Supervisor:
         else:
             cause = Cause.KILLED if ending.signal else Cause.EXITED
         self.succession.died(process.slot, cause, str(ending), debts, now)
+        undone = self._execution.undone_by(process.slot)
+        self.succession.effects.extend(map(Discard, undone))
 
     def _dropped(self, _: Process, message: messages.Drop) -> None:
         self.holdings.drop(message.spill)
@@ -259,6 +264,9 @@ class Supervisor:
         The sweep that follows every wait does what this asks for.
         """
 
+    def _discarded(self, _: Process, message: messages.Discarded) -> None:
+        self._execution.discarded(message.generation)
+
     def _pong(self, process: Process, _: messages.Pong) -> None:
         process.silent = False
 
@@ -270,6 +278,7 @@ HEARD: dict[type[messages.Message], Callable[..., None]] = {
     messages.Ready: Supervisor._ready,
     messages.Failed: Supervisor._failed,
     messages.Busy: Supervisor._busy,
+    messages.Discarded: Supervisor._discarded,
     messages.Closed: Supervisor._closed,
     messages.Pong: Supervisor._pong,
 }

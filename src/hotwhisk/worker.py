@@ -22,6 +22,7 @@ from hotwhisk.messages import (
     RELEASED_AT_ONCE,
     Answer,
     Discard,
+    Discarded,
     Failed,
     Hand,
     Load,
@@ -174,6 +175,7 @@ class Worker(RequestPath):
 
     def _discard(self, message: Discard, _: list[int]) -> None:
         artifact.remove(message.folder)
+        self.channel.send(Discarded(message.generation))
 
 
 ORDERS: dict[type[Message], Callable[..., None]] = {

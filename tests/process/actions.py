@@ -70,9 +70,9 @@ def plain(version: int) -> str:
 
 def held_at_import(version: int, at: str) -> str:
     """
-    Waits at a rendezvous while it is imported.
+    Waits at a rendezvous while it is imported, as long as there is one.
     """
-    return f"{_HOLD}\nmeet({at!r})\n{_ANSWER % version}"
+    return f"{_HOLD}\nif os.path.exists({at!r}):\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_in_ready(version: int, at: str) -> str:

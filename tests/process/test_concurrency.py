@@ -4,7 +4,9 @@ More than one at a time: worker processes for all handlers, coroutines within on
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -67,8 +69,9 @@ def main(event):
 def serving(server: Server, count: int) -> None:
     control.wait_until(
         server,
-        lambda found: Counter(w["state"] for w in found["generation"]["workers"])["serving"]
-        == count,
+        lambda found: (
+            Counter(w["state"] for w in found["generation"]["workers"])["serving"] == count
+        ),
         f"{count} workers",
     )
 
@@ -196,11 +199,8 @@ def test_death_among_coroutines_answers_each(server: Server) -> None:
         running = [stack.enter_context(Connection(server.address)) for _ in range(10)]
         for connection in running:
             connection.send_run({"hold": meet.path})
-        pid = [meet.wait_arrival() for _ in running][0].pid
-        import os
-        import signal
-
-        os.kill(pid, signal.SIGKILL)
+        held = [meet.wait_arrival() for _ in running]
+        os.kill(held[0].pid, signal.SIGKILL)
         for connection in running:
             response = connection.read_response()
             assert (response.status, bool(response.error)) == (502, True)

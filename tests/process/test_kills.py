@@ -194,7 +194,7 @@ def test_candidate_dies_when_ready_is_sent_and_not_heard(first: Server, meet: Re
                 sent = meet.wait_arrival()
                 assert sent.pid == at_ready.pid
                 kill(sent.pid)
-                assert sent.wait_gone(10.0)
+                assert wait_gone(sent.pid, 10.0)  # its sockets close a little earlier
         expect_error(poster.read_response(), "signal 9")
         expect_version(kept.run({}), 1)
         expect_version(poster.run({}), 1)
@@ -205,9 +205,8 @@ def test_candidate_dies_when_it_has_just_taken_charge(first: Server, meet: Rende
     with Connection(first.address) as poster, Connection(first.address) as kept:
         kept.run({})
         # READY is heard, 200 is out; its connections wait in its channel when it dies.
-        source = actions.held_after_ready(2, meet.path).replace(
-            f"meet({meet.path!r})", "os.path.exists(GATE) and (os.unlink(GATE), meet(%r))" % meet.path
-        )
+        gated = f"os.path.exists(GATE) and (os.unlink(GATE), meet({meet.path!r}))"
+        source = actions.held_after_ready(2, meet.path).replace(f"meet({meet.path!r})", gated)
         gate = first.folder / "tmp" / "gate"
         gate.touch()
         poster.send(init_request(f"GATE = {str(gate)!r}\n{source}"))
@@ -302,9 +301,9 @@ def test_everybody_but_the_supervisor_dies_at_once(first: Server, meet: Rendezvo
         worker = meet.wait_arrival().pid
         for number, connection in enumerate(others):
             connection.send_run({"token": number})
-        desk = control.pid(first, "blank")
+        desks = control.pids(first, "blank")
         with stopped(first.pid):
-            for pid in (candidate, worker, desk):
+            for pid in (candidate, worker, *desks):
                 kill(pid)
         expect_error(poster.read_response(), "signal 9")
         expect_error(runner.read_response(), "signal 9")
@@ -401,6 +400,22 @@ def test_desk_dies_with_unread_requests(server: Server) -> None:
     expect_calm(server, 1)
 
 
+def test_desk_dies_before_it_has_removed_a_folder(first: Server, meet: Rendezvous) -> None:
+    with Connection(first.address) as runner:
+        runner.send_run({"hold": meet.path})
+        held = meet.wait_arrival()
+        first.post(actions.plain(2))
+        desk = control.pid(first, "blank")
+        with stopped_until_killed(desk):
+            held.release()
+            expect_version(runner.read_response(), 1)
+            assert wait_gone(held.pid, 10.0)
+            control.status(first)  # its death is known, and somebody was told to clean up
+            kill(desk)
+            assert wait_gone(desk, 10.0)
+    expect_calm(first, 2)
+
+
 @pytest.mark.parametrize("parked", [False, True], ids=["unread", "parked"])
 def test_desk_dies_with_requests_of_a_busy_action(
     first: Server, meet: Rendezvous, parked: bool
@@ -463,7 +478,7 @@ def test_supervisor_dies_and_takes_everybody_along(meet: Rendezvous) -> None:
         server.post(actions.plain(2))
         poster.send(init_request(actions.held_at_import(3, meet.path)))
         candidate = meet.wait_arrival()
-        assert len(server.left()) == 5
+        assert len(server.left()) >= 4
         kill(server.pid)
         assert server.wait(10.0) == -signal.SIGKILL
         for held in (retired, candidate):

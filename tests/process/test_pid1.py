@@ -121,10 +121,7 @@ def test_serves_replaces_and_survives(server: Server) -> None:
         assert run_once(server.address, {}).value("version") == version
     with Rendezvous() as meet, Connection(server.address) as runner:
         runner.send_run({"hold": meet.path})
-        meet.wait_arrival()
-        (worker,) = (
-            pid for pid in children(first(server)) if is_held(pid)
-        )
+        worker = outside(server, meet.wait_arrival().pid)
         os.kill(worker, signal.SIGKILL)
         assert runner.read_response().status == 502
         assert runner.run({}).value("version") == 2
@@ -132,19 +129,16 @@ def test_serves_replaces_and_survives(server: Server) -> None:
     assert not zombies(first(server))
 
 
-def is_held(pid: int) -> bool:
+def outside(server: Server, inside: int) -> int:
     """
-    Whether a process, seen from outside, is the one in the handler: it has one unix stream more.
+    The pid that a process of the namespace has outside of it.
     """
-    return any("socket:" in name for name in low_descriptors(pid))
-
-
-def low_descriptors(pid: int) -> list[str]:
-    found = []
-    for entry in os.scandir(f"/proc/{pid}/fd"):
-        if int(entry.name) < 64:
-            found.append(os.readlink(entry.path))
-    return found
+    for pid in children(first(server)):
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            (names,) = (line.split()[1:] for line in file if line.startswith("NSpid:"))
+        if names == [str(pid), str(inside)]:
+            return pid
+    raise AssertionError(f"process 1 has no child {inside}")
 
 
 def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
@@ -180,8 +174,7 @@ def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
         (adopted,) = set(children(one)) - before
         with Connection(server.address) as runner:
             runner.send_run({"hold": meet.path})
-            meet.wait_arrival()
-            (worker,) = (pid for pid in before if is_held(pid))
+            worker = outside(server, meet.wait_arrival().pid)
             os.kill(worker, signal.SIGKILL)
             assert runner.read_response().status == 502
         server.post(actions.plain(2))

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -421,7 +420,9 @@ def test_rollback_while_another_version_loads(server: Server) -> None:
     expect_recovery(server, int(answer.value("version")))
 
 
-@pytest.mark.parametrize("line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n'])
+@pytest.mark.parametrize(
+    "line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n']
+)
 def test_control_socket_survives_nonsense(server: Server, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as end:
         end.settimeout(10.0)

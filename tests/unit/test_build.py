@@ -49,7 +49,11 @@ def test_posts_as_broken_base64(tmp_path: Path) -> None:
     build(EXAMPLES / "hello.py", tmp_path / "one", main="hello")
     text = base64.encodebytes((tmp_path / "one").read_bytes()).decode().replace("\n", " ")
     unpacked = unpack(decode(InitRequest("", "main", text, True, {})), str(tmp_path / "code"))
-    assert (unpacked.kind, Path(unpacked.entry).name, unpacked.main) == (Kind.BUILT, "hello.py", "hello")
+    assert (unpacked.kind, Path(unpacked.entry).name, unpacked.main) == (
+        Kind.BUILT,
+        "hello.py",
+        "hello",
+    )
     assert [path.name for path in Path(unpacked.folder).iterdir()] == ["hello.py"]
 
 

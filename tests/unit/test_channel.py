@@ -203,5 +203,3 @@ def test_the_longest_text_fits(pair: Pair) -> None:
     failed = Failed(502, "\N{SNOWMAN}" * LONGEST_TEXT)
     theirs.send(failed)
     assert receive_all(ours) == [failed]
-
-

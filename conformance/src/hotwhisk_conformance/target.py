@@ -5,7 +5,7 @@ What is tested: a command, an image or a URL; and one fresh start of it.
 from __future__ import annotations
 
 import os
-import random
+import secrets
 import shlex
 import shutil
 import signal
@@ -281,7 +281,7 @@ def _free_port() -> int:
     # Below the range from which connections take theirs: one of those, of anybody's, could
     # have the port by the time the runtime wants it.
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

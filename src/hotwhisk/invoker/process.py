@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -77,8 +78,7 @@ class ProcessRuntime(Runtime):
 
     def _stop(self) -> None:
         assert self._process is not None
-        for pid in freeze(self.pid):
-            _send(pid, signal.SIGKILL)
+        end_all(freeze(self.pid))
         self._process.wait()
         if self.logs is not None:
             self.logs.wait_end(_LOG_SECONDS)
@@ -101,6 +101,23 @@ def freeze(root: int) -> list[int]:
             _send(pid, signal.SIGSTOP)
         frozen += fresh
     return frozen
+
+
+def end_all(pids: list[int]) -> None:
+    """
+    Kill processes and wait until each has ended; who reaps them is their parents' business.
+    """
+    ends = []
+    for pid in pids:
+        try:
+            ends.append(os.pidfd_open(pid))
+        except ProcessLookupError:
+            continue
+    for pid in pids:
+        _send(pid, signal.SIGKILL)
+    for end in ends:
+        select.select([end], [], [])
+        os.close(end)
 
 
 def tree(root: int) -> list[int]:

@@ -38,7 +38,7 @@ def activation_record(
     ]
     if timing.init is not None:
         annotations.append({"key": "initTime", "value": _milliseconds(timing.init)})
-    start = _milliseconds(timing.begin)
+    start = int(timing.begin * 1000)  # floored, as the deadline is: never after it
     duration = _milliseconds(timing.end - timing.begin)
     return {
         "namespace": names.namespace,
