@@ -98,24 +98,25 @@ def load(unpacked: Unpacked, main: str) -> Action:
     return _load(unpacked.folder, unpacked.entry, main)
 
 
-def load_file(path: str, main: str) -> Action:
+def load_file(path: str, main: str, source: bytes | None = None) -> Action:
     """
-    Load a file of the user's where it lies; its folder is the one to import from.
+    Load a file of the user's where it lies; its folder is the one to import from. With
+    ``source``, that is run instead of what the file holds by now.
     """
     path = os.path.realpath(path)
-    return _load(os.path.dirname(path), path, main)
+    return _load(os.path.dirname(path), path, main, source)
 
 
-def load_module(name: str, main: str) -> tuple[Action, bytes]:
+def load_module(name: str, main: str, source: bytes | None = None) -> tuple[Action, bytes]:
     """
     Load a module as ``python -m`` finds it, from the working directory first; returns its
-    source as well. It keeps its package, so its relative imports work.
+    source as well. It keeps its package, so its relative imports work. ``source`` as above.
     """
     _enter(os.getcwd())
     with _wall():
         spec = _find_module(name)
     entry = spec.origin or ""
-    source, code, by_start = _compile(entry, main)
+    source, code, by_start = _compile(entry, main, source)
     module = importlib.util.module_from_spec(spec)
     if by_start:
         module.__name__ = "__main__"
@@ -136,17 +137,19 @@ def hand_over(handler: Handler) -> None:
     raise _HandedOver
 
 
-def _load(folder: str, entry: str, main: str) -> Action:
+def _load(folder: str, entry: str, main: str, source: bytes | None = None) -> Action:
     """
     Run the source in its folder, then find the handler.
     """
-    _, code, by_start = _compile(entry, main)
+    _, code, by_start = _compile(entry, main, source)
     _enter(folder)
     module = _new_module("__main__" if by_start else MODULE, entry)
     return _run(module, code, main, by_start=by_start)
 
 
-def _compile(entry: str, main: str) -> tuple[bytes, types.CodeType, bool]:
+def _compile(
+    entry: str, main: str, source: bytes | None = None
+) -> tuple[bytes, types.CodeType, bool]:
     """
     Read and compile; and tell whether the source is entered by its ``start``, see `entry`.
     By way of one tree, so that warnings are given once; without one where that is certain.
@@ -158,8 +161,9 @@ def _compile(entry: str, main: str) -> tuple[bytes, types.CodeType, bool]:
             f"{name}, without dots"
         )
     try:
-        with open(entry, "rb", buffering=0) as file:
-            source = file.read()
+        if source is None:
+            with open(entry, "rb", buffering=0) as file:
+                source = file.read()
         if b"start" not in source:
             return source, compile(source, entry, "exec", dont_inherit=True), False
         tree = parse(source, entry)

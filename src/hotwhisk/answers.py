@@ -98,7 +98,10 @@ ANSWERS: Final[dict[Cause, dict[Profile, tuple[int, str]]]] = {
         Profile.OPENWHISK: (502, _NOT_STARTED),
     },
     Cause.UNSTABLE: {
-        Profile.PLAIN: (502, "the action keeps dying ({detail}); post a version that works"),
+        Profile.PLAIN: (
+            502,
+            "the action keeps dying outside of requests; post a version that works",
+        ),
         Profile.OPENWHISK: (500, "no action defined yet"),
     },
 }

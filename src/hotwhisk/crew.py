@@ -136,6 +136,7 @@ class Crew:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
+        self._system.offer_to_die_first()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         channel = Channel(socket.socket(fileno=high))
         worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)

@@ -27,7 +27,8 @@ class Asker:
 class Candidate:
     """
     A replacement that waits or is loading. It came as an ``/init`` on connection ``number``, or
-    from ``asker``. ``slot`` is the worker that loads it.
+    from ``asker``. ``slot`` is the worker that loads it as
+    ``generation``.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Candidate:
         self.asker = asker
         self.rollback = rollback
         self.slot: int | None = None
+        self.generation = 0
 
 
 class Debt(Enum):

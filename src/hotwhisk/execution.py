@@ -62,6 +62,8 @@ class Local(Artifact):
         self.path = path
         self.main = main
         self.module = module
+        self.content: Posted | None = None
+        """What the file held when the generation began; its first worker tells."""
 
 
 class Execution:
@@ -111,12 +113,12 @@ class Execution:
             message = messages.Load(effect.generation, folder, *where)
             process.channel.send(message, (artifact.descriptor,))
         elif isinstance(artifact, Local):
-            process.channel.send(
-                messages.Load(
-                    effect.generation, folder, path=artifact.path, module=artifact.module,
-                    main=artifact.main,
-                )
+            content = artifact.content
+            message = messages.Load(
+                effect.generation, folder, 0, content.length if content else 0,
+                artifact.path, artifact.module, artifact.main,
             )  # fmt: skip
+            process.channel.send(message, (content.descriptor,) if content else ())
         candidate = self._supervisor.succession.candidate
         if candidate is not None and candidate.slot == effect.worker:
             self._load_began = process.started
@@ -196,8 +198,12 @@ class Execution:
         self._ledger.ended(number, BOTH)
         process = self._crew.processes[effect.worker]
         tenure = self._holdings.begin_tenure(number)
+        charge = supervisor.succession.charge
+        generation = f"{charge.number} {charge.digest}"
         process.channel.send(
-            messages.Answer(number, tenure, status, text, last=last, sentinels=owed),
+            messages.Answer(
+                number, tenure, status, text, last=last, sentinels=owed, generation=generation
+            ),
             (self._holdings.sockets[number],),
         )
 
@@ -225,8 +231,23 @@ class Execution:
             self._holdings.write(candidate.number, head + body)
 
     def _release(self, effect: Release) -> None:
-        if isinstance(effect.artifact, Posted):
-            os.close(effect.artifact.descriptor)
+        artifact = effect.artifact
+        posted = artifact.content if isinstance(artifact, Local) else artifact
+        if isinstance(posted, Posted):
+            os.close(posted.descriptor)
+
+    def pin(self, slot: int, descriptor: int, length: int) -> None:
+        """
+        A worker read a local file: later workers of its generation get the same bytes.
+        """
+        succession = self._supervisor.succession
+        candidate = succession.candidate
+        loaded = candidate if candidate and candidate.slot == slot else succession.charge
+        artifact = loaded.artifact
+        if isinstance(artifact, Local) and artifact.content is None:
+            artifact.content = Posted(descriptor, 0, length)
+        else:
+            os.close(descriptor)
 
     def _tell(self, effect: Tell) -> None:
         self._supervisor.tell(effect.text)

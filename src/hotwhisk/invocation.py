@@ -95,7 +95,9 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
             actions.print_error(error.__cause__)
         return error.status, error_body(str(error))
     if isinstance(error, SystemExit):
-        status, text = answer_for(profile, Cause.EXITED, f"sys.exit({error.code!r})")
+        status, text = answer_for(profile, Cause.EXITED)
+        if profile is Profile.PLAIN:
+            text = f"the action called sys.exit({error.code!r}) during this request"
         return status, error_body(text)
     actions.print_error(error)
     return 200, exception_body(error)

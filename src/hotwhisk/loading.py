@@ -22,11 +22,13 @@ from hotwhisk.record import Record
 
 class Loaded(Record):
     """
-    A handler, and the digest of what it came from.
+    A handler, and the digest of what it came from. ``source`` is what was read of a file or
+    module that may have changed when the next worker of this generation starts.
     """
 
     action: actions.Action
     digest: str
+    source: bytes = b""
 
 
 def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Failed:
@@ -39,12 +41,15 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         # twice within a second.
         sys.dont_write_bytecode = True
     try:
+        body = _read(message, descriptors)
         if message.module:
-            action, source = actions.load_module(message.path, message.main)
-            return Loaded(action, artifact.digest_of(source))
+            action, source = actions.load_module(
+                message.path, message.main, None if body is None else bytes(body)
+            )
+            return Loaded(action, artifact.digest_of(source), source)
         if message.path:
-            return _load_local(message)
-        return _load_posted(message, descriptors[0])
+            return _load_local(message, body)
+        return _load_posted(message, body or b"")
     except HotwhiskError as error:
         return _refuse(profile, error)
     except BaseException as error:  # the wall: user code ran
@@ -91,31 +96,46 @@ def _refuse(profile: Profile, error: HotwhiskError) -> Failed:
     return Failed(status, text)
 
 
-def _load_posted(message: Load, descriptor: int) -> Loaded:
+def _read(message: Load, descriptors: list[int]) -> memoryview | None:
+    """
+    The bytes that came with the message, if any did.
+    """
+    if not descriptors:
+        return None
     try:
         # The offset need not be that of a page, so the whole file is mapped.
         size = message.offset + message.length
-        body = mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b""
+        if not size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(descriptors[0], size, prot=mmap.PROT_READ))[message.offset :]
     finally:
-        os.close(descriptor)
-    request = contract.read_init(memoryview(body)[message.offset :])
+        os.close(descriptors[0])
+
+
+def _load_posted(message: Load, body: bytes | memoryview) -> Loaded:
+    request = contract.read_init(body)
     content = artifact.decode(request)
     actions.set_environment(request.env)
     return _load_content(content, request.main, message.folder)
 
 
-def _load_local(message: Load) -> Loaded:
+def _load_local(message: Load, body: memoryview | None) -> Loaded:
     path = message.path
     try:
         if os.path.isdir(path):
             path = artifact.find_entry(path)
-        with open(path, "rb") as file:
-            content = file.read()
+        if body is not None:
+            content = bytes(body)
+        else:
+            with open(path, "rb") as file:
+                content = file.read()
     except OSError as error:
         raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
     if artifact.detect(content) is artifact.Kind.SOURCE:
-        return Loaded(actions.load_file(path, message.main), artifact.digest_of(content))
-    return _load_content(content, message.main, message.folder)
+        action = actions.load_file(path, message.main, content)
+        return Loaded(action, artifact.digest_of(content), content)
+    loaded = _load_content(content, message.main, message.folder)
+    return Loaded(loaded.action, loaded.digest, content)
 
 
 def _load_content(content: bytes, main: str, folder: str) -> Loaded:

@@ -42,10 +42,11 @@ class Message(Record):
 
 class Load(Message):
     """
-    Become a worker of ``generation``. Descriptor: the body of its ``/init``, unless ``path``.
+    Become a worker of ``generation``. Descriptor: the body of its ``/init``.
 
-    The body is ``length`` bytes from ``offset``. With ``path`` (a file on this machine) or
-    ``module`` there is no body; ``folder`` is where an archive is unpacked.
+    The body is ``length`` bytes from ``offset``. With ``path``, a file on this machine or with
+    ``module`` the name of a module, it is what that held when the generation began, and is
+    missing for its first worker. ``folder`` is where an archive is unpacked.
     """
 
     kind: ClassVar[str] = "load"
@@ -90,7 +91,7 @@ class Answer(Message):
     that is its ``last`` answer. Descriptor: its socket.
 
     ``sentinels`` says on which of the two output streams the end of the activation is still owed
-    (1 stdout, 2 stderr).
+    (1 stdout, 2 stderr), ``generation`` what the header of that name says.
     """
 
     kind: ClassVar[str] = "answer"
@@ -100,6 +101,7 @@ class Answer(Message):
     text: str = ""
     last: bool = True
     sentinels: int = 0
+    generation: str = ""
 
 
 class Mark(Message):
@@ -143,12 +145,15 @@ class Discard(Message):
 
 class Ready(Message):
     """
-    The action is loaded. ``overlap`` says that it takes more than one request at a time.
+    The action is loaded. ``overlap`` says that it takes more than one request at a time. What
+    was read of a local file is in memory file ``spill``, for the workers to come.
     """
 
     kind: ClassVar[str] = "ready"
     digest: str = ""
     overlap: bool = False
+    spill: int = 0
+    length: int = 0
 
 
 class Failed(Message):

@@ -5,6 +5,7 @@ What ``hotwhisk status`` shows: counters, and the latest deaths and replacements
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class Report:
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
-    def died(self, pid: int, generation: int, how: str, now: float, *, owed: int) -> None:
+    def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
         """
         A worker ended that was not told to; ``owed`` is how many requests it was handling.
         """
@@ -38,8 +39,8 @@ class Report:
                 "pid": pid,
                 "generation": generation,
                 "how": how,
-                "during": f"{owed} requests" if owed != 1 else "a request",
-                "at": round(now - self.started, 3),
+                "during": _during(owed),
+                "at": round(time.time(), 3),
             }
         )
 
@@ -47,9 +48,10 @@ class Report:
         """
         A replacement ended: ``generation`` is in charge, or ``error`` says why it is not.
         """
-        if not error:
-            self.rollbacks += rollback
-            self.replacements += not rollback
+        if not error and rollback:
+            self.rollbacks += 1
+        elif not error and generation > 1:  # the first one replaced nothing
+            self.replacements += 1
         self.inits.append(
             {
                 "generation": generation,
@@ -58,6 +60,12 @@ class Report:
                 "error": error,
             }
         )
+
+
+def _during(owed: int) -> str:
+    if owed == 0:
+        return "no request"
+    return "a request" if owed == 1 else f"{owed} requests"
 
 
 def status(supervisor: Supervisor) -> dict[str, object]:
@@ -82,7 +90,7 @@ def status(supervisor: Supervisor) -> dict[str, object]:
         "port": supervisor.config.port,
         "uptime": round(supervisor.system.now() - report.started, 3),
         "generation": {"number": charge.number, "digest": charge.digest, "workers": workers},
-        "previous": None if succession.previous is None else {},
+        "previous": succession.previous and {"digest": succession.previous_digest},
         "connections": len(supervisor.holdings.sockets),
         "parked": len(custody.parked),
         "replacements": report.replacements,

@@ -1,25 +1,18 @@
 """
-The request path of a worker: it reads its connections, calls the action, and writes.
+The request path of a worker: a request comes in, the action is called, an answer goes out.
 
-There is no proxy before it and no queue inside it. What it may touch it learns from the
-supervisor, and the order of its hands is what keeps the promises (see `ledger` for the claim):
-
-    claim a connection → look for a recall → read → look for a recall → call → write → unclaim
-
-The second look is for promise 3: bytes that were read after a replacement was answered belong
-to the new generation, so they go back unanswered. Looking is one load from shared memory, and
-a request on a kept connection costs four system calls: wait, read, getpid, write.
+There is no proxy before it and no queue inside it: a request on a kept connection costs four
+system calls: wait, read, getpid, write. `holder` says which connection may be touched when.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk import invocation
-from hotwhisk.connection import Connection, Gone
+from hotwhisk.connection import Connection
 from hotwhisk.contract import (
     INIT_TWICE,
     Cause,
@@ -28,14 +21,14 @@ from hotwhisk.contract import (
     answer_for,
     error_body,
     read_run,
-)
+)  # fmt: skip
 from hotwhisk.errors import Forbidden, RequestError
 from hotwhisk.gate import Gate
+from hotwhisk.holder import Holder
 from hotwhisk.ledger import Last, Ledger, Phase
-from hotwhisk.loop import AsyncioLoop, EpollLoop, Loop
-from hotwhisk.messages import Busy, Closed, Deposit, Drop, Posted, Released
+from hotwhisk.loop import AsyncioLoop
+from hotwhisk.messages import Busy, Posted, Released
 from hotwhisk.sentinels import Sentinels, write_whole
-from hotwhisk.spill import Spills
 
 if TYPE_CHECKING:
     from hotwhisk.action import Action
@@ -43,14 +36,10 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
     from hotwhisk.http1 import Head, Request
 
-READ_SIZE = 65536
 
-
-class RequestPath:
+class RequestPath(Holder):
     """
-    The connections of one worker process, and what becomes of the requests on them. ``place``
-    is the worker's slot in the ledger, and how often that was recalled before; ``lowest`` is
-    the least number of its own descriptors.
+    A holder of connections that answers what comes on them.
     """
 
     def __init__(
@@ -61,94 +50,20 @@ class RequestPath:
         config: Config,
         lowest: int,
     ) -> None:
+        super().__init__(channel, ledger, place, lowest)
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
-        self.channel = channel
         self.action: Action | None = None
-        self.loop: Loop = EpollLoop(lowest)
-        self.connections: dict[int, Connection] = {}
-        self._pid = os.getpid()
-        self._ledger = ledger
-        slot, self._recalls = place
-        self._words = ledger.words
-        self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
         self._gate = Gate(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
-        self._headers = b""
         self._sentinels = Sentinels() if config.openwhisk else None
         self._overlap = False
         self._running = 0
         self._owes_release = False
         self._waiting: list[Connection] = []
         self._tasks: set[object] = set()  # the event loop itself holds them by weak references
-        self._leaving = False
         self._stopping = False
-        self._buffer = memoryview(bytearray(READ_SIZE))
-        self._spills = Spills((slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
-        self.loop.watch(channel.fileno(), self.obey)
-        os.register_at_fork(after_in_child=self._become_copy)
-
-    def obey(self) -> None:
-        """
-        Carry out every order that waits; the worker knows how.
-        """
-        raise NotImplementedError
-
-    def _admit(self, number: int, descriptor: int, duty: str = "") -> Connection:
-        connection = Connection(number, descriptor, self._ledger, self._spills, duty)
-        self.connections[number] = connection
-        return connection
-
-    def _watch(self, connection: Connection) -> None:
-        self.loop.watch(connection.socket.fileno(), lambda: self.serve(connection))
-
-    # -- the request path -------------------------------------------------------------------
-
-    def serve(self, connection: Connection) -> None:
-        """
-        Read a connection that may have something, and answer what is whole.
-        """
-        self._under_claim(connection, self._receive)
-
-    def _under_claim(
-        self, connection: Connection, first: Callable[[Connection], Request | None]
-    ) -> None:
-        """
-        Touch a connection: take the first step, then answer every request that is whole.
-
-        A connection that is busy is ours whatever was recalled; any other may be somebody
-        else's by now, and the claim finds out.
-        """
-        words, recalls_at = self._words, self._recalls_at
-        words[self._claim_at] = connection.number + 1
-        if connection.busy or words[recalls_at] == self._recalls:
-            try:
-                request = first(connection)
-                while request is not None:
-                    if words[recalls_at] != self._recalls:
-                        connection.put_back()
-                        break
-                    if not self._answer(connection, request):
-                        break
-                    request = connection.next_request()
-            except Gone:
-                self._close(connection)
-            except RequestError as error:
-                self._refuse(connection, error.status, str(error))
-        words[self._claim_at] = 0
-        if words[recalls_at] != self._recalls:
-            self.obey()
-
-    def _receive(self, connection: Connection) -> Request | None:
-        if not connection.closing:
-            return connection.receive(self._buffer)
-        connection.discard(self._buffer)
-        return None
-
-    def _resume(self, connection: Connection) -> Request | None:
-        request = connection.examine_spill() if connection.spill else None
-        return request or connection.receive(self._buffer)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
         """
@@ -234,9 +149,6 @@ class RequestPath:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(done)
 
-    def _after(self, connection: Connection, free: bool) -> Request | None:
-        return connection.next_request() if free else None
-
     def _finish(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
         """
         Send the answer; True if it is out and the connection can be asked for more.
@@ -250,37 +162,6 @@ class RequestPath:
             return self._answered(connection)
         self._wait_to_write(connection)
         return False
-
-    def _flush(self, connection: Connection) -> Request | None:
-        if not connection.flush():
-            return None
-        connection.busy = False
-        self._watch(connection)
-        return self._after(connection, self._answered(connection))
-
-    def _wait_to_write(self, connection: Connection) -> None:
-        connection.busy = True
-        self.loop.watch_writable(
-            connection.socket.fileno(), lambda: self._under_claim(connection, self._flush)
-        )
-
-    def _answered(self, connection: Connection) -> bool:
-        connection.request_done()
-        if connection.closing:
-            if connection.unread or connection.has_rest:
-                self._linger(connection)
-            else:
-                self._close(connection)
-            return False
-        if connection.has_rest:
-            return True  # until that is begun, or kept, the ledger says that it was read
-        # In this order: idle under a claim would mean that something was read and not answered.
-        self._words[self._claim_at] = 0
-        self._ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
-        if self._leaving:
-            self._give_back(connection)
-            return False
-        return True
 
     # -- requests that the action does not see ----------------------------------------------
 
@@ -307,64 +188,3 @@ class RequestPath:
         spill, offset = connection.lend(request)
         self._forget(connection)
         self.channel.send(Posted(connection.number, spill.number, offset, length))
-
-    def _refuse(self, connection: Connection, status: int, text: str) -> None:
-        """
-        Answer without having read everything, and close.
-        """
-        connection.closing = connection.unread = True
-        try:
-            if connection.answer(status, error_body(text), self._headers, keep_alive=False):
-                self._linger(connection)
-            else:
-                self._wait_to_write(connection)
-        except Gone:
-            self._close(connection)
-
-    def _linger(self, connection: Connection) -> None:
-        connection.busy = True
-        self._watch(connection)
-        connection.linger()
-        self._ledger.lingering(connection.number, time.monotonic())
-        if not self._ledger.ticking:
-            self.channel.send(Busy())
-
-    # -- parting ----------------------------------------------------------------------------
-
-    def _forget(self, connection: Connection) -> None:
-        del self.connections[connection.number]
-        self.loop.unwatch(connection.socket.fileno())
-        connection.let_go()
-
-    def _give_back(self, connection: Connection) -> None:
-        self._forget(connection)
-        self.channel.send(Released([[connection.number, connection.tenure]]))
-        self._leave_if_done()
-
-    def _close(self, connection: Connection) -> None:
-        del self.connections[connection.number]
-        self.loop.unwatch(connection.socket.fileno())
-        connection.close()
-        if self._ledger.attentive:
-            self.channel.send(Closed())
-        self._leave_if_done()
-
-    def _leave_if_done(self) -> None:
-        if self._leaving and not self.connections:
-            invocation.leave_in_order()
-
-    def _deposit(self, number: int, descriptor: int) -> None:
-        self.channel.send(Deposit(number), (descriptor,))
-
-    def _drop(self, number: int) -> None:
-        self.channel.send(Drop(number))
-
-    def _become_copy(self) -> None:
-        """
-        In a child that the action forked: our descriptors are none of its business.
-        """
-        for connection in self.connections.values():
-            connection.socket.close()
-        self.channel.close()
-        if isinstance(self.loop, EpollLoop):
-            self.loop.close()

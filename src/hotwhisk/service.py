@@ -5,21 +5,18 @@ A server from its first moment to its last: limits, signals, the control socket,
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
-import stat
 import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from hotwhisk import json_codec, notify
+from hotwhisk import artifact, json_codec, notify, premises
 from hotwhisk.ages import TICK
-from hotwhisk.config import control_path, default_run_dir
+from hotwhisk.config import control_path
 from hotwhisk.contract import Cause
 from hotwhisk.control import Control, Question
 from hotwhisk.effects import Candidate, Reply
-from hotwhisk.errors import StartError
 from hotwhisk.execution import Local
 from hotwhisk.house import at_home
 from hotwhisk.ledger import Phase
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
 
     from hotwhisk.config import Config
 
-MOST_DESCRIPTORS = 65536
-MOST_CONNECTIONS = 16384
 PARTING = 2.0
 """Seconds that workers get for their atexit functions when the server ends."""
 
@@ -67,9 +62,9 @@ class Service:
 
     def __init__(self, config: Config, listener: _socket.socket) -> None:
         self.config = config
-        folder = _prepare_folder(config)
+        folder = premises.prepare_folder(config, os.environ)
         self.supervisor = Supervisor(
-            config, listener, System(), _capacity(config), f"{folder}/{config.port}"
+            config, listener, System(), premises.capacity(config), f"{folder}/{config.port}"
         )
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
@@ -254,7 +249,7 @@ class Service:
         for process in list(crew.processes.values()):
             crew.kill(process.slot)
             crew.bury(process)
-        _remove(supervisor.folder)
+        artifact.remove(supervisor.folder)
         return 0
 
 
@@ -273,44 +268,3 @@ def _do_nothing(_: int, __: FrameType | None) -> None:
     """
     The wake-up descriptor has told the loop already.
     """
-
-
-def _capacity(config: Config) -> int:
-    """
-    How many connections: each may need three descriptors, its socket, a spill, and the room
-    that a hand-over takes.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    most = min(MOST_CONNECTIONS, max(soft, wanted) // 3)
-    if most < 8:
-        raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")
-    return min(most, config.connections or most)
-
-
-def _prepare_folder(config: Config) -> str:
-    """
-    The folder for the control socket and unpacked versions, which only its owner may enter.
-    """
-    folder = os.path.abspath(config.run_dir or default_run_dir(os.environ, os.getuid()))
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        found = os.stat(folder)
-        if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise StartError(f"{folder} can be written by others; give --run-dir another folder")
-        mine = f"{folder}/{config.port}"
-        _remove(mine)
-        os.makedirs(mine, mode=0o700)
-    except OSError as error:
-        raise StartError(
-            f"cannot use {folder}: {error.strerror}; give --run-dir a writable folder"
-        ) from error
-    return folder
-
-
-def _remove(folder: str) -> None:
-    from hotwhisk.artifact import remove
-
-    remove(folder)

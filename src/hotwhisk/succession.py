@@ -33,43 +33,12 @@ from hotwhisk.effects import (
     Reply,
     Tell,
 )  # fmt: skip
+from hotwhisk.generation import RETRY_FIRST, Generation, Policy
 from hotwhisk.lifecycle import Event, State
-from hotwhisk.record import Record
 from hotwhisk.roster import Roster
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""
-
-RETRY_FIRST, RETRY_MOST = 1.0, 30.0
-"""Seconds between attempts to bring up a generation that crashes and has no predecessor."""
-
-
-class Policy(Record):
-    """
-    How many workers a generation has, and what counts as a crash loop: ``crash_count`` deaths
-    outside a handler within ``crash_window`` seconds.
-    """
-
-    workers: int = 1
-    crash_count: int = 3
-    crash_window: float = 10.0
-    profile: Profile = Profile.PLAIN
-    reinit: bool = True
-    """Whether an ``/init`` may follow one that succeeded."""
-
-
-class Generation:
-    """
-    The generation in charge. ``retry_at`` is set while it pauses between crash loops.
-    """
-
-    def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
-        self.number = number
-        self.artifact = artifact
-        self.digest = digest
-        self.crashes: deque[float] = deque()
-        self.retry_at: float | None = None
-        self.retry_after = RETRY_FIRST
 
 
 class Succession:
@@ -84,6 +53,7 @@ class Succession:
         self.assignment = Assignment(self.roster, self.effects)
         self.charge = Generation()
         self.previous: Artifact | None = None
+        self.previous_digest = ""
         self.candidate: Candidate | None = None
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
@@ -169,7 +139,8 @@ class Succession:
                 self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
         if self.candidate is None and self.candidates:
             self.candidate = self.candidates.popleft()
-            self.candidate.slot = self._load(self.candidate.artifact, next(self._numbers))
+            self.candidate.generation = next(self._numbers)
+            self.candidate.slot = self._load(self.candidate.artifact, self.candidate.generation)
 
     def _load(self, artifact: Artifact, generation: int) -> int:
         """
@@ -199,8 +170,11 @@ class Succession:
         # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
         discarded = old.artifact if candidate.rollback else self.previous
         self.previous = None if candidate.rollback else old.artifact
+        self.previous_digest = "" if candidate.rollback else old.digest
         if discarded is not None:
             self.effects.append(Release(discarded))
+        if old.number:
+            self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
         self._reply(candidate, 200, "")
         self._staff()
         self._next_candidate()
@@ -297,21 +271,15 @@ class Succession:
         A death that no request explains: too many of them, and the version is rolled back.
         """
         charge = self.charge
-        charge.crashes.append(now)
-        while charge.crashes[0] < now - self.policy.crash_window:
-            charge.crashes.popleft()
-        if len(charge.crashes) < self.policy.crash_count:
+        if not charge.crashed(now, self.policy):
             self._staff()
             return
-        charge.crashes.clear()
         if self.roll_back():
-            text = "crashes in a loop: rolling back to the version before it"
+            text = "rolling back to the version before it"
         else:
-            charge.retry_at = now + charge.retry_after
-            text = f"crashes in a loop: next attempt in {charge.retry_after:g} s"
-            charge.retry_after = min(2 * charge.retry_after, RETRY_MOST)
+            text = f"next attempt in {charge.pause(now):g} s"
             self._set_duty(Cause.UNSTABLE)
-        self.effects.append(Tell(f"generation {charge.number} {text}"))
+        self.effects.append(Tell(f"generation {charge.number} crashes in a loop: {text}"))
 
     def retry(self, now: float) -> None:
         """
@@ -348,7 +316,4 @@ class Succession:
         self.assignment.assign()
 
     def _set_duty(self, duty: str) -> None:
-        if not self.stopping:
-            self.assignment.duty = duty
-        else:
-            self.assignment.duty = Cause.STOPPING
+        self.assignment.duty = Cause.STOPPING if self.stopping else duty

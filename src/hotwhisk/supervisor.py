@@ -19,12 +19,13 @@ from hotwhisk.contract import Cause, Profile
 from hotwhisk.crew import Crew, Process
 from hotwhisk.effects import Debt, Discard, Reply
 from hotwhisk.execution import Execution, Posted
+from hotwhisk.generation import Policy
 from hotwhisk.holdings import Holdings
 from hotwhisk.ledger import WORKERS, Ledger
 from hotwhisk.lifecycle import State
 from hotwhisk.messages import UnknownMessage
 from hotwhisk.report import Report
-from hotwhisk.succession import Policy, Succession
+from hotwhisk.succession import Succession
 
 if TYPE_CHECKING:
     import _socket
@@ -218,9 +219,13 @@ class Supervisor:
         self.holdings.bury(process.slot)
         ending, now = process.ending, self.system.now()
         assert ending is not None
-        if self.succession.roster[process.slot].state is not State.RETIRED:
+        worker = self.succession.roster[process.slot]
+        told_to = worker.state is State.RETIRED or (
+            worker.state is State.DOOMED and worker.doom is None
+        )
+        if not told_to:
             owed = sum(each is Debt.ANSWER for _, each in debts)
-            self.report.died(process.pid, process.generation, str(ending), now, owed=owed)
+            self.report.died(process.pid, process.generation, str(ending), owed=owed)
         kills, self._oom_kills = self._oom_kills, self.system.oom_kills()
         if ending.signal == SIGKILL and self._oom_kills > kills:
             cause = Cause.OUT_OF_MEMORY
@@ -249,6 +254,9 @@ class Supervisor:
         self.succession.released(process.slot, moved, recalled=message.recalled)
 
     def _ready(self, process: Process, message: messages.Ready) -> None:
+        if message.spill:
+            descriptor = self.holdings.part_with(message.spill)
+            self._execution.pin(process.slot, descriptor, message.length)
         # Dead already? Then it was never in charge, and its /init hears why.
         if not self.crew.ended(process):
             self.succession.ready(process.slot, message.digest, overlap=message.overlap)

@@ -84,6 +84,16 @@ class System:
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
             self._libc.malloc_trim(0)
 
+    def offer_to_die_first(self) -> None:
+        """
+        When memory runs out, the kernel should take this worker and not the supervisor.
+        """
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("500")
+        except OSError:
+            pass  # a sandbox without it, or a score that is higher already
+
     def pause(self, seconds: float) -> None:
         """
         Do nothing, for want of anything better.
@@ -142,15 +152,7 @@ class System:
         """
         How many processes of this control group the kernel has killed for want of memory.
         """
-        try:
-            with open(self._memory_events) as file:
-                for line in file:
-                    name, _, count = line.partition(" ")
-                    if name == "oom_kill":
-                        return int(count)
-        except (OSError, ValueError):
-            pass
-        return 0
+        return oom_kills(self._memory_events)
 
     def kill(self, pidfd: int) -> None:
         """
@@ -196,6 +198,21 @@ class System:
                     os.waitpid(pid, os.WNOHANG)
                 except ChildProcessError:
                     pass
+
+
+def oom_kills(memory_events: str = "") -> int:
+    """
+    How many processes of a control group, this process's own, were killed for want of memory.
+    """
+    try:
+        with open(memory_events or _memory_events()) as file:
+            for line in file:
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+    except (OSError, ValueError):
+        pass
+    return 0
 
 
 def _memory_events() -> str:

@@ -86,7 +86,12 @@ class Worker(RequestPath):
             outcome.digest.encode(),
         )
         self._overlap = self.action.is_async and self.config.concurrency
-        self.channel.send(Ready(outcome.digest, self._overlap))
+        spill = 0
+        if outcome.source:
+            pinned = self._spills.take(len(outcome.source))
+            pinned.map[: len(outcome.source)] = outcome.source
+            spill = pinned.number
+        self.channel.send(Ready(outcome.digest, self._overlap, spill, len(outcome.source)))
 
     def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
         if isinstance(self.loop, EpollLoop):
@@ -141,6 +146,7 @@ class Worker(RequestPath):
         write_owed(message.sentinels)
         connection = self._admit(message.number, descriptors[0])
         connection.tenure = message.tenure
+        self._headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
         if message.last:
             self._refuse(connection, message.status, message.text)
             return

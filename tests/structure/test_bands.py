@@ -22,6 +22,7 @@ PURE = {
     "effects",
     "entry",
     "errors",
+    "generation",
     "http1",
     "http1_chunked",
     "http1_head",
@@ -34,7 +35,7 @@ PURE = {
     "roster",
     "succession",
 }
-EDGE = {"__main__", "build", "cli"}
+EDGE = {"__main__", "build", "cli", "invoker"}
 DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
 DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
 ALLOWED = {
@@ -45,7 +46,7 @@ ENVIRONMENT = {
     "cli": "hands it to the command that runs",
     "crew": "hands a worker's to config.worker_environment",
     "house": "sets what /init and /run send, for the action",
-    "service": "hands it to config.default_run_dir",
+    "service": "hands it to premises and config.default_run_dir",
 }
 PRINTING = {
     "service": "the banner and the line per event, on stderr",

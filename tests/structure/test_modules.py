@@ -16,6 +16,8 @@ from tests.structure.source import Source, sources
 FILE_LINES = 300
 FUNCTION_LINES = 60
 LONGER = {
+    "connection": "one socket, read and written: half of it would not be understood alone",
+    "succession": "the decisions about generations: each refers to most of the others",
     "contract": "one table of texts and statuses of both profiles, read side by side",
 }
 

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotwhisk import archive, artifact
-from hotwhisk import artifact
 from hotwhisk.artifact import Kind, Unpacked, decode, detect
 from hotwhisk.contract import InitRequest
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError

@@ -14,8 +14,8 @@ import pytest
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.messages import (
     LONGEST_TEXT,
-    RELEASED_AT_ONCE,
     MAX_DESCRIPTORS,
+    RELEASED_AT_ONCE,
     Deposit,
     Failed,
     Hand,
@@ -25,7 +25,7 @@ from hotwhisk.messages import (
     Recall,
     Released,
 )
-from hotwhisk.service import MOST_CONNECTIONS
+from hotwhisk.premises import MOST_CONNECTIONS
 
 Pair = tuple[Channel, Channel]
 

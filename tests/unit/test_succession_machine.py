@@ -22,10 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hotwhisk import assignment, effects
 from hotwhisk.contract import Cause
 from hotwhisk.effects import Candidate, Debt
+from hotwhisk.generation import Policy
 from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.lifecycle import State
 from hotwhisk.roster import SLOTS_KEPT
-from hotwhisk.succession import Policy, Succession
+from hotwhisk.succession import Succession
 
 SLOTS = SLOTS_KEPT + 5
 CONNECTIONS = 5
