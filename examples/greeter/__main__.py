@@ -1,4 +1,5 @@
 from greet import hello
+
 from hotwhisk import start
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import hotwhisk
 from hotwhisk import json_codec
 from hotwhisk.child import Child, ChildEnded
 from hotwhisk.contract import NOT_A_RESULT, Cause, Profile, answer_for, error_body

@@ -145,15 +145,12 @@ class Holder:
             return False
         return True
 
-    def _after(self, connection: Connection, free: bool) -> Request | None:
-        return connection.next_request() if free else None
-
     def _flush(self, connection: Connection) -> Request | None:
         if not connection.flush():
             return None
         connection.busy = False
         self._watch(connection)
-        return self._after(connection, self._answered(connection))
+        return connection.next_request() if self._answered(connection) else None
 
     def _wait_to_write(self, connection: Connection) -> None:
         connection.busy = True

@@ -133,7 +133,8 @@ class RequestPath(Holder):
             connection.busy = False
             self._running -= 1
             self._watch(connection)
-            return self._after(connection, self._end_run(connection, request, *task.result()))
+            free = self._end_run(connection, request, *task.result())
+            return connection.next_request() if free else None
 
         def done(_: object) -> None:
             self._under_claim(connection, finish)

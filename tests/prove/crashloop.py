@@ -5,6 +5,7 @@ What crashes in a loop is rolled back, what is poisoned is not, and never to not
 from __future__ import annotations
 
 import time
+from typing import Self
 
 from tests.support.actions import puppet_source
 from tests.support.client import init_once
@@ -35,7 +36,7 @@ class Caller:
         self._server = server
         self._connection = connect(server)
 
-    def __enter__(self) -> Caller:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
