@@ -58,6 +58,13 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
     return (*own, EOFError, OSError, ValueError, RuntimeError, OverflowError, LookupError, *others)
 
 
+def _most_bytes(packed: int) -> int:
+    """
+    What an archive of that size may unpack to.
+    """
+    return min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
+
+
 class Writer:
     """
     Admits members one by one, and writes those it admitted below ``folder``.
@@ -66,7 +73,7 @@ class Writer:
     def __init__(self, folder: str, packed: int, below: str = "") -> None:
         self.folder = folder
         self.below = tuple(below.split("/")) if below else ()
-        self.most_bytes = min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
+        self.most_bytes = _most_bytes(packed)
         self.bytes = 0
         self.kinds: dict[tuple[str, ...], str] = {}
         self.links: list[tuple[str, str]] = []
@@ -160,19 +167,50 @@ def zip_names(content: bytes) -> set[str]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return set(archive.namelist())
+            return {_plain(name) for name in archive.namelist()}
     except damage():
         return set()
 
 
-def read_member(content: bytes, name: str) -> bytes:
+def read_member(content: bytes, name: str, length: int = -1) -> bytes:
     """
-    One member of a zip.
+    One member of a zip, or its beginning.
     """
     import zipfile
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(name)
+        found = next(each for each in archive.infolist() if _plain(each.filename) == name)
+        with archive.open(found) as member:
+            return member.read(length)
+
+
+def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
+    """
+    The beginnings of the top-level files of a tar.gz; none if it cannot be read.
+    """
+    import gzip
+    import tarfile
+
+    heads: dict[str, bytes] = {}
+    try:
+        with (
+            gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
+            tarfile.open(fileobj=_bounded(plain, len(content)), mode="r|") as archive,
+        ):
+            for info in archive:
+                name = _plain(info.name)
+                if "/" not in name and info.isreg() and (member := archive.extractfile(info)):
+                    heads[name] = member.read(length)
+    except damage(BuildFailed):
+        return {}
+    return heads
+
+
+def _plain(name: str) -> str:
+    """
+    A member's name as archivers of a folder's contents may have written it: ``./exec``.
+    """
+    return name.removeprefix("./")
 
 
 def unpack_zip(content: bytes, folder: str, below: str = "") -> None:
@@ -207,9 +245,7 @@ def unpack_tar(content: bytes, folder: str) -> None:
     writer = Writer(folder, len(content))
     with (
         gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
-        tarfile.open(
-            fileobj=cast("Any", _Bounded(plain, writer.most_bytes * 2)), mode="r|"
-        ) as archive,
+        tarfile.open(fileobj=_bounded(plain, len(content)), mode="r|") as archive,
     ):
         for info in archive:
             if info.isdir():
@@ -224,6 +260,10 @@ def unpack_tar(content: bytes, folder: str) -> None:
                     "expected files, folders and symbolic links"
                 )
     writer.finish()
+
+
+def _bounded(stream: gzip.GzipFile, packed: int) -> Any:
+    return cast("Any", _Bounded(stream, _most_bytes(packed) * 2))
 
 
 class _Bounded(io.RawIOBase):

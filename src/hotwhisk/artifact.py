@@ -1,9 +1,8 @@
 """
 From the ``code`` of an ``/init`` to a folder with the action in it.
 
-What was posted is told by its content, never by the ``binary`` flag: the flag only says
-whether the text is base64. So a source posted as base64 and one posted as text are the
-same artifact, with the same digest.
+A source posted as base64 and one posted as text are the same artifact, with the same digest:
+what was posted is told by its content, see `detection`.
 """
 
 from __future__ import annotations
@@ -11,10 +10,21 @@ from __future__ import annotations
 import binascii
 import json
 import os
-from enum import StrEnum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk import archive
+from hotwhisk.detection import (
+    HEAD_SIZE,
+    LAUNCHER,
+    MANIFEST,
+    PROGRAM,
+    SOURCE_ENTRY,
+    TAR_GZ,
+    Kind,
+    detect,
+    is_program,
+)
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 from hotwhisk.record import Record
@@ -22,44 +32,29 @@ from hotwhisk.record import Record
 if TYPE_CHECKING:
     from hotwhisk.contract import InitRequest
 
+__all__ = [
+    "CODE_FOLDER", "FOLDER_ENTRY", "MANIFEST", "MANIFEST_FORMAT", "PROGRAM", "SOURCE_ENTRY",
+    "Compile", "Kind", "Unpacked", "decode", "detect", "digest_of", "find_entry", "is_program",
+    "remove", "unpack",
+]  # fmt: skip
+
 MOST_CODE: Final = 48 << 20
 """Bytes of code after decoding; the platform's own limit for an action is 48 MB."""
 
-MANIFEST: Final = "hotwhisk.json"
 CODE_FOLDER: Final = "action"
 MANIFEST_FORMAT: Final = 1
 
-SOURCE_ENTRY: Final = "main__.py"
 FOLDER_ENTRY: Final = "__main__.py"
 
-_ZIP_STARTS: Final = tuple(
-    b"PK" + a + b for a in (b"\3", b"\5", b"\7") for b in (b"\4", b"\6", b"\x08")
-)
-_TAR_GZ: Final = b"\x1f\x8b\x08"
-_ELF: Final = b"\x7fELF"
-_NOT_SERVED: Final = "ActionLoop executables are not served by this version"
-
-
-class Kind(StrEnum):
-    """
-    What an artifact is, by its content.
-    """
-
-    SOURCE = "source"
-    """The text of one Python module."""
-    FOLDER = "folder"
-    """A zip or tar.gz of Python files with ``__main__.py``."""
-    BUILT = "built"
-    """The output of ``hotwhisk build``."""
-    EXECUTABLE = "executable"
-    """A program that speaks ActionLoop, alone or as ``exec`` in an archive."""
+Compile = Callable[[str, str], None]
+"""Makes a folder with ``exec`` (the second argument) of one with sources (the first)."""
 
 
 class Unpacked(Record):
     """
     An artifact on disk: ``entry`` is the file to run, in or below ``folder``.
 
-    ``main`` is the handler's name that a built artifact states, else empty.
+    ``main`` is the handler's name that a built or compiled artifact states, else empty.
     """
 
     kind: Kind
@@ -95,47 +90,38 @@ def digest_of(content: bytes) -> str:
     return "sha256:" + sha256(content).hex()
 
 
-def detect(content: bytes) -> Kind:
-    """
-    Tell what was posted by its first bytes and, for an archive, by its members.
-    """
-    if b"PK\5\6" in content[-65_557:] and MANIFEST in archive.zip_names(content):
-        return Kind.BUILT
-    if content.startswith(_ELF) and len(content) > 52:
-        return Kind.EXECUTABLE
-    if content.startswith(b"#!"):
-        return Kind.SOURCE if _is_python_script(content) else Kind.EXECUTABLE
-    if content.startswith(_ZIP_STARTS):
-        return _detect_zip(content)
-    if content.startswith(_TAR_GZ):
-        return Kind.FOLDER
-    return Kind.SOURCE
-
-
-def unpack(content: bytes, folder: str) -> Unpacked:
+def unpack(content: bytes, folder: str, compiler: Compile | None = None) -> Unpacked:
     """
     Put an artifact into ``folder``, whole or not at all.
 
     It is unpacked beside the folder and renamed into place. A folder that holds the same
     artifact already is taken as it is; the file ``<folder>.digest`` says which it holds.
+    With a ``compiler``, what is not ready to be run goes through that.
     """
     kind = detect(content)
-    if kind is Kind.EXECUTABLE:
-        raise BuildFailed(_NOT_SERVED)
+    if kind not in (Kind.SOURCE, Kind.FOLDER):
+        compiler = None
     digest = digest_of(content)
     note = folder + ".digest"
     if _is_used(folder):
         if _read_note(note) != digest:
             raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
     else:
-        _unpack_anew(content, kind, folder)
+        _unpack_anew(content, kind, folder, compiler)
         with open(note, "wb", buffering=0) as file:
             file.write(digest.encode())
+    if compiler is not None:
+        python = all(os.path.isfile(f"{folder}/{name}") for name in (LAUNCHER, SOURCE_ENTRY))
+        kind = Kind.COMPILED if python else Kind.EXECUTABLE
     if kind is Kind.SOURCE:
         return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest)
     if kind is Kind.BUILT:
         entry, main = _read_manifest(content)
         return Unpacked(kind, folder, f"{folder}/{entry}", digest, main)
+    if kind is Kind.COMPILED:
+        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, _launched(folder))
+    if kind is Kind.EXECUTABLE:
+        return Unpacked(kind, folder, f"{folder}/{PROGRAM}", digest)
     return Unpacked(kind, folder, find_entry(folder), digest)
 
 
@@ -143,8 +129,14 @@ def find_entry(folder: str) -> str:
     """
     The file of an unpacked folder that is to be run.
 
-    ``main__.py`` is what the official compiler makes of ``__main__.py``.
+    ``main__.py`` is what the official compiler makes of ``__main__.py``. A program goes before
+    both, unless it is that compiler's.
     """
+    program = f"{folder}/{PROGRAM}"
+    if os.path.isfile(program) and not os.path.isfile(f"{folder}/{LAUNCHER}"):
+        with open(program, "rb", buffering=0) as file:
+            if is_program(file.read(HEAD_SIZE)):
+                return program
     for name in (FOLDER_ENTRY, SOURCE_ENTRY):
         if os.path.isfile(f"{folder}/{name}"):
             return f"{folder}/{name}"
@@ -196,26 +188,29 @@ def _read_note(path: str) -> str:
         return ""
 
 
-def _unpack_anew(content: bytes, kind: Kind, folder: str) -> None:
+def _unpack_anew(content: bytes, kind: Kind, folder: str, compiler: Compile | None) -> None:
     """
-    Unpack beside ``folder``, then rename.
+    Unpack beside ``folder``, then rename; or compile into it, since what a compiler makes may
+    hold the path of where it was made.
     """
     parent, name = os.path.split(folder)
     fresh = f"{parent}/.{name}.{os.getpid()}"
     os.makedirs(parent, exist_ok=True)
     os.mkdir(fresh, 0o755)
     try:
-        if kind is Kind.SOURCE:
-            with open(f"{fresh}/{SOURCE_ENTRY}", "xb", buffering=0) as file:
-                file.write(content)
-        elif kind is Kind.BUILT:
-            archive.unpack_zip(content, fresh, CODE_FOLDER)
-        elif content.startswith(_TAR_GZ):
-            archive.unpack_tar(content, fresh)
-        else:
-            archive.unpack_zip(content, fresh)
+        _extract(content, kind, fresh, PROGRAM if compiler else SOURCE_ENTRY)
         os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
-        if kind is Kind.FOLDER:
+        if compiler is not None:
+            os.mkdir(folder, 0o755)
+            compiler(fresh, folder)
+            remove(fresh)
+            _make_executable(folder)
+            return
+        if kind is Kind.EXECUTABLE:
+            _make_executable(fresh)
+        elif kind is Kind.FOLDER:
+            if os.path.isfile(f"{fresh}/{PROGRAM}"):  # no program, so the official name of a source
+                os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
             find_entry(fresh)
         os.rename(fresh, folder)
     except archive.damage() as error:
@@ -223,27 +218,48 @@ def _unpack_anew(content: bytes, kind: Kind, folder: str) -> None:
         raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
     except BaseException:
         remove(fresh)
+        if compiler is not None:
+            remove(folder)
         raise
 
 
-def _detect_zip(content: bytes) -> Kind:
+def _extract(content: bytes, kind: Kind, folder: str, source_name: str) -> None:
     """
-    A zip with ``exec`` is a program, unless the official compiler made it from Python:
-    then its ``exec`` is a shell script that starts ``exec__.py``, and the action is in
-    ``main__.py``.
+    Write the files of an artifact.
     """
-    names = archive.zip_names(content)
-    if "exec" in names and not {"exec__.py", SOURCE_ENTRY} <= names:
-        return Kind.EXECUTABLE
-    return Kind.FOLDER
+    if kind is Kind.BUILT:
+        archive.unpack_zip(content, folder, CODE_FOLDER)
+    elif kind is Kind.SOURCE or is_program(content):
+        name = source_name if kind is Kind.SOURCE else PROGRAM
+        with open(f"{folder}/{name}", "xb", buffering=0) as file:
+            file.write(content)
+    elif content.startswith(TAR_GZ):
+        archive.unpack_tar(content, folder)
+    else:
+        archive.unpack_zip(content, folder)
 
 
-def _is_python_script(content: bytes) -> bool:
+def _make_executable(folder: str) -> None:
     """
-    Text whose first line names Python. One with a syntax error counts: its author is
-    better served by the error than by being told that it is no Python.
+    Archives lose modes, and what was posted alone has none.
     """
-    return b"python" in content.partition(b"\n")[0] and b"\0" not in content
+    path = f"{folder}/{PROGRAM}"
+    os.chmod(path, os.stat(path).st_mode | 0o755)  # noqa: S103 - as the official proxy sets it
+
+
+def _launched(folder: str) -> str:
+    """
+    The handler's name in the launcher that the official compiler wrote, which imports it.
+    """
+    try:
+        with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    for words in map(bytes.split, lines):
+        if words[:3] == [b"from", b"main__", b"import"] and words[4:] == [b"as", b"main"]:
+            return words[3].decode(errors="replace")
+    return ""
 
 
 def _read_manifest(content: bytes) -> tuple[str, str]:

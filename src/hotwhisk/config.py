@@ -30,6 +30,9 @@ _PRIVATE = (
     "HOTWHISK_TOKEN_FILE",
 )
 _TAG = "HOTWHISK_WORKER"
+_NO_FLAG = (
+    "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
+)  # fmt: skip
 _WILDCARDS = ("0.0.0.0", "::", "")
 
 
@@ -71,6 +74,10 @@ class Config(Record):
     """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
     execution_env: str | None = None
     """Under OpenWhisk: what ``exec.env`` of a precompiled action must say."""
+    wait_for_ack: bool = False
+    """Under OpenWhisk: whether a program says itself that it is ready."""
+    compiler: str | None = None
+    """Under OpenWhisk: what makes programs of code that is not Python."""
     notify_socket: str | None = None
     """Where systemd wants to be told of readiness."""
     watchdog: float | None = None
@@ -187,7 +194,7 @@ def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     for option in OPTIONS:
         value = getattr(config, _FIELD_OF.get(option.name, option.name))
         rows.append((option.name, _shown(value), found.raw[option.name][1]))
-    for name in ("reinit", "concurrency", "log_init_error", "execution_env"):
+    for name in _NO_FLAG:
         profile = "openwhisk profile" if config.openwhisk else "plain profile"
         rows.append((name, _shown(getattr(config, name)), profile))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -247,6 +254,8 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
         values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() == "true"
         values["log_init_error"] = bool(environ.get("OW_LOG_INIT_ERROR"))
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
+        values["wait_for_ack"] = bool(environ.get("OW_WAIT_FOR_ACK"))
+        values["compiler"] = environ.get("OW_COMPILER") or None
     return values
 
 

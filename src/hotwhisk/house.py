@@ -63,6 +63,13 @@ def set_environment(env: Mapping[str, str]) -> None:
     os.environ.update(env)
 
 
+def environment() -> dict[str, str]:
+    """
+    What the action finds there.
+    """
+    return dict(os.environ)
+
+
 def apply_context(context: Mapping[str, str]) -> None:
     """
     Set the context of one ``/run``: each key, in capitals, after ``__OW_``.

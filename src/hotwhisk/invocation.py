@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from hotwhisk.action import Action
+    from hotwhisk.actionloop import Program
     from hotwhisk.config import Config
 
 GRACE = 2.0
@@ -59,10 +60,15 @@ class Budget:
         return left + self._grace if left > 0 else self._default
 
 
-def call(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
+def call(
+    action: Action | Program, run: RunRequest, profile: Profile, body: bytes | memoryview
+) -> tuple[int, bytes]:
     """
-    Call a synchronous handler: the HTTP status and body of the answer.
+    Call a synchronous handler, or let a program have the ``body`` of the request itself: the
+    HTTP status and body of the answer.
     """
+    if action.handler is None:
+        return action.exchange(body, profile)
     try:
         if run.context:
             actions.apply_context(run.context)

@@ -12,10 +12,13 @@ import sys
 from collections.abc import Callable, Coroutine
 
 from hotwhisk import action as actions
-from hotwhisk import artifact, contract, invocation
+from hotwhisk import artifact, compiling, contract, invocation
+from hotwhisk.actionloop import Program
+from hotwhisk.artifact import Kind
 from hotwhisk.config import Config
 from hotwhisk.contract import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
+from hotwhisk.house import environment
 from hotwhisk.messages import Failed, Load
 from hotwhisk.record import Record
 
@@ -26,7 +29,7 @@ class Loaded(Record):
     module that may have changed when the next worker of this generation starts.
     """
 
-    action: actions.Action
+    action: actions.Action | Program
     digest: str
     source: bytes = b""
 
@@ -48,8 +51,8 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
             )
             return Loaded(action, artifact.digest_of(source), source)
         if message.path:
-            return _load_local(message, body)
-        return _load_posted(message, body or b"")
+            return _load_local(message, body, config)
+        return _load_posted(message, body or b"", config)
     except HotwhiskError as error:
         return _refuse(profile, error)
     except BaseException as error:  # the wall: user code ran
@@ -61,7 +64,7 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
 
 
 def make_ready(
-    action: actions.Action,
+    action: actions.Action | Program,
     profile: Profile,
     finish: Callable[[Coroutine[object, object, object]], object],
 ) -> Failed | None:
@@ -112,14 +115,14 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
         os.close(descriptors[0])
 
 
-def _load_posted(message: Load, body: bytes | memoryview) -> Loaded:
+def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
     request = contract.read_init(body)
     content = artifact.decode(request)
     actions.set_environment(request.env)
-    return _load_content(content, request.main, message.folder)
+    return _load_content(content, request.main, message.folder, config)
 
 
-def _load_local(message: Load, body: memoryview | None) -> Loaded:
+def _load_local(message: Load, body: memoryview | None, config: Config) -> Loaded:
     path = message.path
     try:
         if os.path.isdir(path):
@@ -131,13 +134,22 @@ def _load_local(message: Load, body: memoryview | None) -> Loaded:
                 content = file.read()
     except OSError as error:
         raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
-    if artifact.detect(content) is artifact.Kind.SOURCE:
+    kind = artifact.detect(content)
+    if kind is Kind.SOURCE:
         action = actions.load_file(path, message.main, content)
         return Loaded(action, artifact.digest_of(content), content)
-    loaded = _load_content(content, message.main, message.folder)
+    if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):  # where it lies, beside its files
+        program = Program(path, environment(), config)
+        return Loaded(program, artifact.digest_of(content), content)
+    loaded = _load_content(content, message.main, message.folder, config)
     return Loaded(loaded.action, loaded.digest, content)
 
 
-def _load_content(content: bytes, main: str, folder: str) -> Loaded:
-    unpacked = artifact.unpack(content, folder)
+def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
+    unpacked = artifact.unpack(content, folder, compiling.compiler(config, main))
+    compiling.check_environment(unpacked, config)
+    if unpacked.kind is Kind.EXECUTABLE:
+        return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
+    if unpacked.kind is Kind.COMPILED and unpacked.main:
+        main = unpacked.main
     return Loaded(actions.load(unpacked, main), unpacked.digest)

@@ -106,6 +106,6 @@ def write(stream: int, data: bytes) -> None:
         except OSError:
             return  # nobody reads it any more
         if written is None:  # full, and not to be waited for: so wait
-            select.select([], [raw], [])
+            select.select([], [stream], [])
         else:
             rest = rest[written:]

@@ -32,6 +32,7 @@ from hotwhisk.sentinels import Sentinels, write_whole
 
 if TYPE_CHECKING:
     from hotwhisk.action import Action
+    from hotwhisk.actionloop import Program
     from hotwhisk.channel import Channel
     from hotwhisk.config import Config
     from hotwhisk.http1 import Head, Request
@@ -53,7 +54,7 @@ class RequestPath(Holder):
         super().__init__(channel, ledger, place, lowest)
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
-        self.action: Action | None = None
+        self.action: Action | Program | None = None
         self._gate = Gate(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
@@ -107,7 +108,7 @@ class RequestPath(Holder):
         if action.is_async:
             self._start(connection, request, run)
             return False
-        status, body = invocation.call(action, run, self.profile)
+        status, body = invocation.call(action, run, self.profile, request.body)
         return self._end_run(connection, request, status, body)
 
     def _end_run(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
@@ -122,11 +123,10 @@ class RequestPath(Holder):
         """
         Begin a run that others may overlap; its connection is not read until it is answered.
         """
-        assert self.action is not None
         connection.busy = True
         self._running += 1
         self.loop.unwatch(connection.socket.fileno())
-        coroutine = invocation.call_async(self.action, run, self.profile)
+        coroutine = invocation.call_async(cast("Action", self.action), run, self.profile)
         task = cast("AsyncioLoop", self.loop).asyncio.create_task(coroutine)
 
         def finish(connection: Connection) -> Request | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk import artifact, invocation, loading
+from hotwhisk.actionloop import Program
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.contract import error_body
 from hotwhisk.errors import VersionError
@@ -86,6 +87,8 @@ class Worker(RequestPath):
             outcome.digest.encode(),
         )
         self._overlap = self.action.is_async and self.config.concurrency
+        if isinstance(self.action, Program):
+            self.action.attend(self.loop)
         spill = 0
         if outcome.source:
             pinned = self._spills.take(len(outcome.source))

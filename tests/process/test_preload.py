@@ -105,7 +105,6 @@ def main(event):
         assert len(set(drawn)) == len(drawn)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
 def test_numpy_with_its_threads_is_known_to_be_safe() -> None:
     with Server("--preload", "numpy", ready_timeout=30.0) as server:
         assert "preloaded numpy: " in server.stderr()
