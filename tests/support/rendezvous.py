@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,9 +28,10 @@ class Held:
 
     def release(self) -> None:
         """
-        Let it go on.
+        Let it go on; no error if it is gone meanwhile.
         """
-        self._end.sendall(b".")
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._end.sendall(b".")
 
     def wait_gone(self, timeout: float) -> bool:
         """

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hotwhisk import json_codec
 
+IMPORTED: list[json_codec._Library | None] = []
 LONG = "x" * json_codec.WORTH_WHILE
 
 
@@ -24,6 +25,9 @@ LONG = "x" * json_codec.WORTH_WHILE
 def faster(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.param:
         assert json_codec.use_faster(), "orjson is missing: ./run setup installs it"
+        # Once for all tests: a process imports it twice at the most, not hundreds of times.
+        IMPORTED.append(IMPORTED[0] if IMPORTED else json_codec._faster())
+        json_codec._Faster.library, json_codec._Faster.wanted = IMPORTED[0], False
     yield
     json_codec._Faster.wanted, json_codec._Faster.library = False, None
 

@@ -1,0 +1,513 @@
+"""
+Programs of any language behind the bridge: whatever one of them does, a request gets its own
+answer or an error, and the next one is served.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import Connection, init_once, run_once
+from tests.support.rendezvous import Rendezvous
+from tests.support.server import Server
+from tests.support.waiting import wait_gone
+from tests.support.wire import Response, init_body, post
+
+from . import programs
+from .programs import python
+
+pytestmark = pytest.mark.slow
+
+SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
+
+FLEXIBLE = """
+def main(request):
+    value = request.get("value") or {}
+    if "hold" in value:
+        import socket
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(value["hold"])
+        end.sendall(str(os.getpid()).encode())
+        end.recv(1)
+    if "exit" in value:
+        os._exit(value["exit"])
+    if "say" in value:
+        return value["say"].encode()
+    if "print" in value:
+        os.write(value.get("stream", 1), value["print"].encode() * value.get("times", 1))
+    if "env" in value:
+        return {"env": os.environ.get(value["env"])}
+    return {"pid": os.getpid(), "got": request}
+serve(main)
+"""
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Server]:
+    """
+    One server for tests that leave it as good as new; each posts a program of its own.
+    """
+    with Server() as started:
+        yield started
+        started.terminate()
+        assert started.wait(10.0) == 0, started.stderr()
+        assert not started.left()
+
+
+@pytest.fixture
+def whisk() -> Iterator[Server]:
+    with Server("--openwhisk", env={"PROXY_ALLOW_REINIT": "1"}) as started:
+        yield started
+
+
+def run(server: Server, value: object = None) -> Any:
+    response = run_once(server.address, {} if value is None else value)
+    assert response.status == 200, response
+    return json.loads(response.body)
+
+
+def raw(server: Server, path: str, body: bytes) -> Response:
+    with Connection(server.address) as connection:
+        connection.send(post(path, body))
+        return connection.read_response()
+
+
+def pid_of(server: Server) -> int:
+    return int(run(server)["pid"])
+
+
+# -- languages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("acknowledge", ["", "1"])
+@pytest.mark.parametrize("language", ["bash", "perl", "node", "go", "python3"])
+def test_programs_of_every_language(tmp_path: Path, language: str, acknowledge: str) -> None:
+    programs.needs(language)
+    code: str | bytes = programs.BASH
+    if language == "go":
+        code = programs.go_binary(tmp_path)
+    elif language == "python3":
+        code = python('serve(lambda r: {"pid": os.getpid(), "name": r["value"]["name"]})')
+    elif language != "bash":
+        code = programs.PERL if language == "perl" else programs.NODE
+    with Server("--openwhisk", env={"OW_WAIT_FOR_ACK": acknowledge}) as server:
+        response = init_once(server.address, code)
+        assert (response.status, response.body) == (200, b'{"ok":true}\n')
+        answers = [run(server, {"name": name}) for name in ("Ada", "Bob", "Cy")]
+        assert [answer["name"] for answer in answers] == ["Ada", "Bob", "Cy"]
+        assert len({answer["pid"] for answer in answers}) == 1
+        assert server.stderr() == f"{SENTINEL}\n" * 3
+
+
+def test_a_go_binary_in_an_archive(plain: Server, tmp_path: Path) -> None:
+    plain.post(programs.zipped({"exec": programs.go_binary(tmp_path)}))
+    assert run(plain, {"name": "Ada"})["name"] == "Ada"
+
+
+def test_a_folder_with_a_program_is_served_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "exec").write_text(programs.PYTHON)
+    (tmp_path / "exec").chmod(0o755)
+    (tmp_path / "loop.py").write_text(programs.LOOP + "serve(lambda r: [os.getcwd()])")
+    with Server(str(tmp_path)) as server:
+        assert run(server) == [str(tmp_path)]
+
+
+def test_the_request_goes_in_and_the_answer_comes_out_to_the_byte(plain: Server) -> None:
+    echo = "for line in sys.stdin.buffer:\n    while line: line = line[os.write(3, line):]\n"
+    plain.post(python(echo))
+    body = b' {"value" : {"a":1.0,"a":2},\r\n "b":[ ]}\n'
+    assert raw(plain, "/run", body).body == b'{"value" : {"a":1.0,"a":2}, "b":[ ]}\n'
+    assert raw(plain, "/run", b"").body == b"{}\n"
+    text = '{"\u00e9":"\\u2028"}'
+    assert raw(plain, "/run", text.encode("utf-16")).body == f"{text}\n".encode()
+
+
+# -- what the incumbent gets wrong ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"not json", b"null", b"[]", b'{"value":"text"}', b'{"a":'])
+def test_a_body_that_is_no_request_never_reaches_the_program(plain: Server, body: bytes) -> None:
+    plain.post(python(FLEXIBLE))
+    pid = pid_of(plain)
+    assert raw(plain, "/run", body).status in (400, 404)
+    with Connection(plain.address) as connection:
+        connection.send(b"GET /run HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.read_response().status == 405
+    assert pid_of(plain) == pid
+
+
+def test_a_program_that_exits_costs_its_own_request_only(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    for status in (0, 3):
+        response = run_once(whisk.address, {"exit": status})
+        assert (response.status, response.body) == (400, b'{"error":"command exited"}\n')
+        assert "pid" in run(whisk)
+    assert whisk.stdout() == whisk.stderr() == f"{SENTINEL}\n" * 4
+
+
+def test_a_program_that_is_killed_is_told_by_its_signal(plain: Server) -> None:
+    plain.post(python("import os, signal\ndef main(r): os.kill(os.getpid(), 9)\nserve(main)"))
+    response = run_once(plain.address, {})
+    assert response.status == 502
+    assert b"ended with signal 9 (SIGKILL) during this request" in response.body
+
+
+@pytest.mark.parametrize(
+    ("said", "survives"),
+    [
+        ('{"x": NaN}\n', True), ('{"x": [-Infinity]}\n', True), ("null\n", True), ("3\n", True),
+        ('"NaN"\n', True), ("Traceback\n", False), ("\n", False), ('{"a":1\n', False), ("\0{}\n", False),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_no_result_is_refused(plain: Server, said: str, survives: bool) -> None:
+    plain.post(python(FLEXIBLE))
+    pid = pid_of(plain)
+    response = run_once(plain.address, {"say": said})
+    text = "The action did not return a dictionary or array."
+    assert (response.status, json.loads(response.body)) == (502, {"error": text})
+    assert (pid_of(plain) == pid) is survives
+
+
+def test_text_that_looks_like_nan_is_a_result(plain: Server) -> None:
+    plain.post(python(FLEXIBLE))
+    assert run(plain, {"say": '{"x": "NaN and Infinity"}\n'}) == {"x": "NaN and Infinity"}
+
+
+def test_a_deadline_may_be_a_number(plain: Server) -> None:
+    plain.post(python(FLEXIBLE))
+    body = b'{"value":{},"deadline":123,"x":null}'
+    got = json.loads(raw(plain, "/run", body).body)["got"]
+    assert got == {"value": {}, "deadline": 123, "x": None}
+
+
+def test_a_death_between_runs_is_noticed(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    for _ in range(3):
+        pid = pid_of(whisk)
+        pidfd = os.pidfd_open(pid)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+        assert pid_of(whisk) != pid
+
+
+def test_a_program_that_cannot_be_started_again_is_an_error_and_no_hang(plain: Server) -> None:
+    plain.post(python("if os.path.exists('once'): os._exit(5)\nopen('once', 'w')\n" + FLEXIBLE))
+    assert "exit" not in run(plain)
+    assert run_once(plain.address, {"exit": 0}).status == 502
+    for _ in range(2):
+        response = run_once(plain.address, {})
+        assert response.status == 502
+        assert b"cannot start action: command exited (exit status 5)" in response.body
+
+
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2"), ("--openwhisk",)])
+def test_twenty_at_once_get_their_own_answers(arguments: tuple[str, ...]) -> None:
+    wrong: list[object] = []
+
+    def call(number: int) -> None:
+        for turn in range(20):
+            name = f"{number}-{turn}"
+            try:
+                answer = run(server, {"name": name})
+                if answer["got"]["value"]["name"] != name:
+                    wrong.append(answer)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
+                wrong.append(error)
+
+    with Server(*arguments) as server:
+        server.post(python(FLEXIBLE))
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+
+
+def test_parallel_calls_go_to_other_workers() -> None:
+    with Server("--workers", "2") as server, Rendezvous() as meet:
+        server.post(python(FLEXIBLE))
+        with Connection(server.address) as first, Connection(server.address) as second:
+            first.send_run({"hold": meet.path})
+            second.send_run({"hold": meet.path})
+            held = [meet.wait_arrival(), meet.wait_arrival()]
+            assert held[0].pid != held[1].pid
+            for each in held:
+                each.release()
+            assert {c.read_response().value("pid") for c in (first, second)} == {
+                each.pid for each in held
+            }
+
+
+def test_a_request_in_flight_is_answered_when_the_action_is_replaced(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    with Rendezvous() as meet, Connection(whisk.address) as runner:
+        runner.send_run({"hold": meet.path})
+        held = meet.wait_arrival()
+        whisk.post(python("serve(lambda r: [2])"))
+        assert run(whisk) == [2]
+        held.release()
+        assert runner.read_response().value("pid") == held.pid
+        assert wait_gone(held.pid, 10.0)
+
+
+def test_equals_signs_in_the_environment_survive() -> None:
+    with Server("--openwhisk", env={"__OW_API_HOST": "a=b=c"}) as server:
+        body = init_body(python(FLEXIBLE), binary=True, env={"E": "1=2", "__OW_NAMESPACE": "/ns"})
+        assert raw(server, "/init", body).status == 200
+        found = [run(server, {"env": n})["env"] for n in ("__OW_API_HOST", "E", "__OW_NAMESPACE")]
+        assert found == ["a=b=c", "1=2", "/ns"]
+        assert run(server, {"env": "PATH"})["env"]
+        assert run(server, {"env": "__OW_PROXY_VERSION"})["env"]
+        assert run(server, {"env": "__OW_WAIT_FOR_ACK"})["env"] is None
+
+
+def test_a_megabyte_goes_through_both_ways(plain: Server) -> None:
+    plain.post(python(FLEXIBLE))
+    text = "x" * (1 << 20) + "\u00e9"
+    assert run(plain, {"text": text})["got"]["value"]["text"] == text
+
+
+def test_a_late_answer_is_never_read_as_the_next(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    with Rendezvous() as meet:
+        for turn in range(3):
+            with Connection(whisk.address) as quitter:
+                quitter.send_run({"hold": meet.path, "turn": turn})
+                held = meet.wait_arrival()
+            with Connection(whisk.address) as patient:
+                patient.send_run({"turn": -turn})
+                held.release()
+                assert patient.read_response().value("got")["value"] == {"turn": -turn}
+
+
+def test_more_than_was_asked_for_is_never_an_answer(plain: Server) -> None:
+    plain.post(python(FLEXIBLE))
+    pid = pid_of(plain)
+    assert run(plain, {"say": '{"a": 1}\n{"a": 2}\n'}) == {"a": 1}
+    again = run(plain)
+    assert again["got"] == {"value": {}}
+    assert again["pid"] != pid
+
+
+def test_a_stop_lets_the_running_request_end_and_leaves_nothing() -> None:
+    with Server() as server, Rendezvous() as meet, Connection(server.address) as runner:
+        server.post(python(FLEXIBLE))
+        runner.send_run({"hold": meet.path})
+        held = meet.wait_arrival()
+        server.terminate()
+        held.release()
+        assert runner.read_response().value("pid") == held.pid
+        assert server.wait(10.0) == 0
+        assert not server.left()
+
+
+def test_a_program_that_loops_is_ended_at_its_deadline_and_a_fresh_one_serves() -> None:
+    with Server("--timeout", "1") as server, Rendezvous() as meet:
+        server.post(python(FLEXIBLE))
+        with Connection(server.address) as runner:
+            runner.send_run({"hold": meet.path})
+            held = meet.wait_arrival()
+            assert b"no answer within 1" in runner.read_response().body
+        assert wait_gone(held.pid, 10.0)
+        assert pid_of(server) != held.pid
+
+
+def test_what_a_program_started_goes_with_it(plain: Server) -> None:
+    source = """
+import subprocess
+def main(request):
+    if "exit" in request["value"]:
+        os._exit(1)
+    command = ["sleep", "1000"]
+    return [subprocess.Popen(command, start_new_session=new, env={}, pass_fds=(3,)).pid for new in (True, False)]
+serve(main)
+"""
+    plain.post(python(source))
+    left = run(plain)
+    assert run_once(plain.address, {"exit": 1}).status == 502
+    assert all(wait_gone(pid, 10.0) for pid in left)
+    left = run(plain)
+    plain.post(python("serve(lambda r: [2])"))
+    assert all(wait_gone(pid, 10.0) for pid in left)
+    assert run(plain) == [2]
+
+
+# -- output ---------------------------------------------------------------------------------
+
+
+def test_ends_of_activations_are_lines_of_their_own(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    for text in ("whole\n", "", "cut"):
+        run(whisk, {"print": text})
+        run(whisk, {"print": text, "stream": 2})
+    mark = f"{SENTINEL}\n"
+    assert whisk.stdout() == f"whole\n{mark}{mark}" + mark * 2 + f"cut\n{mark}{mark}"
+    assert whisk.stderr() == f"{mark}whole\n{mark}" + mark * 2 + f"{mark}cut\n{mark}"
+
+
+def test_a_flood_of_output_does_not_block(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    text = "0123456789abcdef" * 64 + "\n"
+    for _ in range(2):
+        run(whisk, {"print": text, "times": 4000})
+    assert whisk.stdout() == (text * 4000 + f"{SENTINEL}\n") * 2
+
+
+def test_output_between_runs_is_passed_on(whisk: Server) -> None:
+    source = """
+import threading
+def main(request):
+    gate = threading.Event()
+    def late():
+        time.sleep(0.05)
+        os.write(1, b"x" * (3 << 20) + b"\\n")
+        with open(request["value"]["fifo"], "w") as done:
+            done.write("written")
+    threading.Thread(target=late).start()
+    return {}
+serve(main)
+"""
+    whisk.post(python(source))
+    fifo = whisk.folder / "fifo"
+    os.mkfifo(fifo)
+    assert run(whisk, {"fifo": str(fifo)}) == {}
+    assert fifo.read_text() == "written"
+
+
+# -- the beginning --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", ["", "sleep 0.2; "])
+def test_a_program_that_dies_before_it_reads_is_never_in_charge(pause: str) -> None:
+    with Server("--openwhisk") as server:
+        response = init_once(server.address, f"#!/bin/bash\n{pause}exit 7\n")
+        text = "Cannot start action. Check logs for details."
+        assert (response.status, json.loads(response.body)) == (502, {"error": text})
+        assert server.stdout() == f"{SENTINEL}\n"
+        assert server.stderr() == (
+            f"cannot start action: command exited (exit status 7)\n{SENTINEL}\n"
+        )
+        assert json.loads(run_once(server.address, {}).body) == {"error": "no action defined yet"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", "Command exited abruptly during initialization. (exit status 0)"),
+        ("echo '{\"ok\": false}' >&3; cat", "The action did not initialize properly."),
+        ("echo '{}' >&3; cat", "The action did not initialize properly."),
+        ("echo 'ok' >&3; cat", "the acknowledgement is not JSON"),
+        ("exec 3>&-; sleep 100", "Command exited abruptly during initialization."),
+    ],
+)
+def test_an_acknowledgement_that_is_waited_for(line: str, reason: str) -> None:
+    with Server("--openwhisk", env={"OW_WAIT_FOR_ACK": "1"}) as server:
+        response = init_once(server.address, f"#!/bin/bash\n{line}\n")
+        text = "Cannot start action. Check logs for details."
+        assert (response.status, json.loads(response.body)) == (502, {"error": text})
+        assert f"cannot start action: {reason}" in server.stderr()
+
+
+def test_a_program_that_cannot_be_executed(plain: Server) -> None:
+    response = init_once(plain.address, "#!/no/such/interpreter\n")
+    assert response.status == 502
+    assert b"cannot start action: No such file or directory" in response.body
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_acknowledgement_that_nobody_asked_for_is_no_result(plain: Server, late: bool) -> None:
+    serve = "    time.sleep(0.1); os.write(3, b'{\"ok\": true}\\n')\n"
+    if late:  # after it has begun to read
+        body = "import threading\ndef late():\n" + serve + "threading.Thread(target=late).start()\n"
+        body += "main = lambda r: (time.sleep(0), [r['value']['n']])[1]\n"
+        plain.post(python(body + "time.sleep(0.3)\nserve(main)"))
+    else:
+        plain.post(python("serve(lambda r: [r['value']['n']], acknowledge=True)"))
+    assert [run(plain, {"n": n}) for n in range(3)] == [[0], [1], [2]]
+
+
+def test_a_result_that_looks_like_an_acknowledgement_is_a_result(plain: Server) -> None:
+    plain.post(python("serve(lambda r: {'ok': True})"))
+    assert [run(plain) for _ in range(2)] == [{"ok": True}] * 2
+
+
+# -- compilers and environments -------------------------------------------------------------
+
+COMPILER = """\
+#!/bin/sh
+echo "warning: something to think about"
+case $2$3 in /*/*) ;; *) exit 9 ;; esac
+[ "$1" = bad ] && { echo "error: in line 1"; exit 1; }
+[ "$1" = none ] && exit 0
+{ echo '#!/bin/bash'; echo 'while read -r line; do'; cat "$2/exec"; echo 'done'; } >"$3/exec"
+[ "$1" = wrong ] && echo other/env >"$3/exec.env" || echo own/env >"$3/exec.env"
+"""
+SOURCE = "echo '{\"compiled\": true}' >&3\n"
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "compile").write_text(COMPILER)
+    (tmp_path / "compile").chmod(0o755)
+    env = {"OW_COMPILER": str(tmp_path / "compile"), "OW_EXECUTION_ENV": "own/env"}
+    with Server("--openwhisk", "--workers", "2", env=env) as server:
+        yield server
+
+
+def post_main(server: Server, main: str, code: str | bytes = SOURCE) -> Response:
+    with Connection(server.address) as connection:
+        return connection.init(code, main)
+
+
+@pytest.mark.parametrize("code", [SOURCE, programs.zipped({"exec": SOURCE, "other": ""})])
+def test_a_compiler_that_warns_has_compiled(compiled: Server, code: str | bytes) -> None:
+    assert post_main(compiled, "main", code).status == 200
+    assert run(compiled) == {"compiled": True}
+
+
+@pytest.mark.parametrize(
+    ("main", "text", "log"),
+    [
+        ("bad", "generate or locate a binary", "error: in line 1"),
+        ("none", "generate or locate a binary", "the compiler left no exec"),
+        ("wrong", "Cannot start action", "Expected: own/env, found: other/env"),
+    ],
+)
+def test_a_compiler_that_failed_says_why_in_the_log(
+    compiled: Server, main: str, text: str, log: str
+) -> None:
+    response = post_main(compiled, main)
+    assert response.status == 502
+    assert text in response.body.decode()
+    assert log in compiled.stderr()
+    assert post_main(compiled, "main").status == 200
+
+
+def test_a_program_for_another_environment_is_refused() -> None:
+    with Server("--openwhisk", env={"OW_EXECUTION_ENV": "own/env"}) as server:
+        for files in ({"exec": programs.BASH}, {"exec": programs.BASH, "exec.env": "other/env"}):
+            response = init_once(server.address, programs.zipped(dict(files)))
+            assert b"Cannot start action" in response.body
+        assert server.stderr().count("Execution environment version mismatch.") == 2
+        good = programs.zipped({"exec": programs.BASH, "exec.env": " own/env\n"})
+        assert init_once(server.address, good).status == 200
+
+
+def test_python_with_a_python_line_stays_python(plain: Server) -> None:
+    plain.post("#!/usr/bin/env python3\ndef main(a): return {'python': __name__}\n")
+    assert run(plain) == {"python": "main__"}
+    plain.post(programs.zipped({"exec": "def main(a): return ['exec']\n"}))
+    assert run(plain) == ["exec"]
+    text = base64.b64encode(b"#!/bin/bash\nwhile read l; do echo '[1]' >&3; done\n").decode()
+    assert raw(plain, "/init", init_body(text, binary=True)).status == 200
+    assert run(plain) == [1]
