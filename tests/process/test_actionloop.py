@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -83,6 +84,14 @@ def raw(server: Server, path: str, body: bytes) -> Response:
 
 def pid_of(server: Server) -> int:
     return int(run(server)["pid"])
+
+
+def wait_unread(pid: int) -> None:
+    """
+    Wait until there is something for a stopped process to read.
+    """
+    with open(f"/proc/{pid}/fd/0", "rb") as requests:
+        assert select.select([requests], [], [], 10.0)[0]
 
 
 # -- languages ------------------------------------------------------------------------------
@@ -193,10 +202,20 @@ def test_a_death_between_runs_is_noticed(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE))
     for _ in range(3):
         pid = pid_of(whisk)
-        pidfd = os.pidfd_open(pid)
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        os.close(pidfd)
+        os.kill(pid, signal.SIGKILL)
         assert pid_of(whisk) != pid
+
+
+def test_a_request_that_the_dead_never_read_goes_to_a_fresh_program(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE))
+    pid = pid_of(whisk)
+    os.kill(pid, signal.SIGSTOP)
+    with Connection(whisk.address) as runner:
+        runner.send_run({"n": 1})
+        wait_unread(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert runner.read_response().value("got") == {"value": {"n": 1}}
+    assert whisk.stdout() == f"{SENTINEL}\n" * 2
 
 
 def test_a_program_that_cannot_be_started_again_is_an_error_and_no_hang(plain: Server) -> None:
