@@ -71,16 +71,26 @@ def decode(request: InitRequest) -> bytes:
     if not request.binary:
         content = request.code.encode("utf-8", "surrogatepass")
     else:
-        try:
-            text = "".join(request.code.split())
-            content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-        except (binascii.Error, UnicodeEncodeError) as error:
-            raise RequestError(
-                f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
-            ) from None
+        content = _decode_base64(request.code)
     if len(content) > MOST_CODE:
         raise BodyTooLarge(f"the code has {len(content)} bytes; the limit is {MOST_CODE}")
     return content
+
+
+def _decode_base64(code: str) -> bytes:
+    """
+    Base64, also where a shell or a mail program broke it by spaces and line ends.
+    """
+    try:
+        return binascii.a2b_base64(code, strict_mode=True)  # as it is: a copy may be 50 MB
+    except ValueError:
+        pass
+    try:
+        return binascii.a2b_base64("".join(code.split()), strict_mode=True)
+    except ValueError as error:
+        raise RequestError(
+            f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
+        ) from None
 
 
 def digest_of(content: bytes) -> str:
