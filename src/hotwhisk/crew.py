@@ -16,8 +16,9 @@ from typing import NoReturn
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
-from hotwhisk.messages import Message
+from hotwhisk.messages import Message, Spawn
 from hotwhisk.system import TAG_VARIABLE, Ending, System
+from hotwhisk.template import Standby
 from hotwhisk.worker import Worker
 
 SUPERVISORS_SIGNALS = (
@@ -48,6 +49,8 @@ class Process:
         self.generation = 0
         self.ending: Ending | None = None
         self.silent = False
+        self.loaded = False
+        """Whether it was forked from a template, and so needs no `Load`."""
         self.inbox: deque[Message] = deque()
 
 
@@ -60,7 +63,7 @@ def name_of(slot: int) -> str:
 
 class Crew:
     """
-    All live workers, by slot.
+    All live workers, by slot; and the templates that further ones are forked from, by generation.
     """
 
     def __init__(self, system: System, config: Config, ledger: Ledger) -> None:
@@ -68,6 +71,7 @@ class Crew:
         self._config = config
         self._ledger = ledger
         self.processes: dict[int, Process] = {}
+        self.templates: dict[int, Standby] = {}
 
     def fork(self, slot: int) -> Process:
         """
@@ -91,6 +95,51 @@ class Crew:
         process = Process(slot, pid, pidfd, Channel(ours), self._system.now())
         self.processes[slot] = process
         return process
+
+    def spawn(self, slot: int, template: Standby) -> Process | None:
+        """
+        Have a worker forked from a template; None if that cannot be. A template that does not
+        do its work is killed; its death is heard like any other.
+        """
+        try:
+            ours, theirs = Channel.pair()
+        except OSError:
+            return None
+        order = Spawn(slot, self._ledger.recalls(slot), name_of(slot))
+        pid = template.spawn(order, theirs)
+        theirs.close()
+        if not pid:
+            ours.close()
+            if pid is None:
+                self.end_template(template.generation)
+            return None
+        try:
+            pidfd = os.pidfd_open(pid)  # nobody else reaps it, so even if dead it is the one
+        except OSError:
+            ours.close()  # then it leaves
+            return None
+        process = Process(slot, pid, pidfd, Channel(ours), self._system.now())
+        process.loaded = True
+        self.processes[slot] = process
+        return process
+
+    def end_template(self, generation: int) -> None:
+        """
+        Kill the template of a generation, if there is one.
+        """
+        template = self.templates.get(generation)
+        if template is not None:
+            self._system.kill(template.pidfd)
+
+    def bury_template(self, template: Standby) -> None:
+        """
+        Forget a template that is dead or is killed, and what it was about to fork.
+        """
+        self._system.kill(template.pidfd)
+        self._system.kill_descendants(template.pid, template.name)
+        self._system.ended(template.pidfd)
+        del self.templates[template.generation]
+        template.close()
 
     def ended(self, process: Process) -> bool:
         """
@@ -121,7 +170,9 @@ class Crew:
         """
         Reap what was not ours but came to us, as process 1 must.
         """
-        self._system.reap_strangers(each.pid for each in self.processes.values())
+        ours = [each.pid for each in self.processes.values()]
+        ours += [each.pid for each in self.templates.values()]
+        self._system.reap_strangers(ours)
 
     def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         signal.set_wakeup_fd(-1)

@@ -82,6 +82,14 @@ class LoadInto(Record):
     artifact: Artifact
 
 
+class EndTemplate(Record):
+    """
+    Nobody is to be forked from the template of ``generation`` any more.
+    """
+
+    generation: int
+
+
 class HandOver(Record):
     """
     Give connections to a worker; ``duty`` as in `messages.Hand`.
@@ -181,5 +189,5 @@ class Tell(Record):
 
 Effect = (
     Fork | LoadInto | HandOver | TakeBack | Kill | AnswerFor | Shut
-    | Reply | Discard | Release | Drain | Mark | Tell
+    | Reply | Discard | Release | Drain | Mark | Tell | EndTemplate
 )  # fmt: skip

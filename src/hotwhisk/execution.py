@@ -19,6 +19,7 @@ from hotwhisk.effects import (
     Discard,
     Drain,
     Effect,
+    EndTemplate,
     Fork,
     HandOver,
     Kill,
@@ -104,30 +105,53 @@ class Execution:
             return None
 
     def _load(self, effect: LoadInto) -> None:
-        process = self._crew.processes[effect.worker]
+        process = self._crew.processes.get(effect.worker) or self._spawn(effect)
+        if process is None:
+            self._fork(Fork(effect.worker))
+            process = self._crew.processes[effect.worker]
+        if not process.loaded:
+            self._send_load(process, effect)
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True
+        candidate = self._supervisor.succession.candidate
+        if candidate is not None and candidate.slot == effect.worker:
+            self._load_began = process.started
+
+    def _spawn(self, effect: LoadInto) -> Process | None:
+        """
+        The worker from the template of its generation, if there is one and it does its work.
+        """
+        template = self._crew.templates.get(effect.generation)
+        process = self._crew.spawn(effect.worker, template) if template else None
+        if process is None:
+            self._supervisor.succession.template_ended(effect.generation)
+        else:
+            self._supervisor.attend(process)
+        return process
+
+    def _send_load(self, process: Process, effect: LoadInto) -> None:
         artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
+        template = effect.generation != self._supervisor.succession.distrusted
         if isinstance(artifact, Posted):
             where = (artifact.offset, artifact.length)
-            message = messages.Load(effect.generation, folder, *where)
+            message = messages.Load(effect.generation, folder, *where, template=template)
             process.channel.send(message, (artifact.descriptor,))
         elif isinstance(artifact, Local):
             content = artifact.content
             message = messages.Load(
                 effect.generation, folder, 0, content.length if content else 0,
-                artifact.path, artifact.module, artifact.main,
+                artifact.path, artifact.module, artifact.main, template,
             )  # fmt: skip
             process.channel.send(message, (content.descriptor,) if content else ())
-        candidate = self._supervisor.succession.candidate
-        if candidate is not None and candidate.slot == effect.worker:
-            self._load_began = process.started
 
     def _folder(self, generation: int) -> str:
         return f"{self._supervisor.folder}/{generation}"
 
     def _kill(self, effect: Kill) -> None:
         self._crew.kill(effect.worker)
+
+    def _end_template(self, effect: EndTemplate) -> None:
+        self._crew.end_template(effect.generation)
 
     def _discard(self, effect: Discard) -> None:
         desk = self._supervisor.succession.roster.desk
@@ -267,4 +291,5 @@ CARRY_OUT: dict[type[Effect], Callable[..., None]] = {
     Reply: Execution._reply,
     Release: Execution._release,
     Tell: Execution._tell,
+    EndTemplate: Execution._end_template,
 }

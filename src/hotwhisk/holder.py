@@ -42,20 +42,28 @@ class Holder:
     def __init__(
         self, channel: Channel, ledger: Ledger, place: tuple[int, int], lowest: int
     ) -> None:
-        self.channel = channel
-        self.loop: Loop = EpollLoop(lowest)
-        self.connections: dict[int, Connection] = {}
-        self._pid = os.getpid()
         self._ledger = ledger
-        slot, self._recalls = place
         self._words = ledger.words
-        self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
+        self._lowest = lowest
         self._headers = b""
         self._leaving = False
         self._buffer = memoryview(bytearray(READ_SIZE))
+        self._take_place(channel, place)
+        os.register_at_fork(after_in_child=self._become_copy)
+
+    def _take_place(self, channel: Channel, place: tuple[int, int]) -> None:
+        """
+        Begin, without connections: at birth, and in a worker that is forked from a template.
+        """
+        self.channel = channel
+        self.loop: Loop = EpollLoop(self._lowest)
+        self.connections: dict[int, Connection] = {}
+        self._pid = os.getpid()
+        slot, self._recalls = place
+        ledger = self._ledger
+        self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
         self._spills = Spills((slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
         self.loop.watch(channel.fileno(), self.obey)
-        os.register_at_fork(after_in_child=self._become_copy)
 
     def obey(self) -> None:
         """

@@ -87,6 +87,12 @@ class EpollLoop:
         if self.callbacks.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
+    def descriptors(self) -> set[int]:
+        """
+        Its own, and all that it watches.
+        """
+        return {self._epoll.fileno(), *self.callbacks}
+
     def close(self) -> None:
         """
         Give up; the callbacks stay readable for whoever takes over.

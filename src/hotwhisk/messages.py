@@ -57,6 +57,7 @@ class Load(Message):
     path: str = ""
     module: bool = False
     main: str = "main"
+    template: bool = False
 
 
 class Hand(Message):
@@ -140,7 +141,42 @@ class Discard(Message):
     folder: str = ""
 
 
+# -- from the supervisor to a template, and its answer ---------------------------------------
+
+
+class Spawn(Message):
+    """
+    Fork a worker for ``slot``, recalled ``recalls`` times before, which ``ps`` shows as ``name``.
+    Descriptor: its end of its control channel. It says `Ready` or `Failed` as after a `Load`.
+    """
+
+    kind: ClassVar[str] = "spawn"
+    slot: int = 0
+    recalls: int = 0
+    name: str = ""
+
+
+class Born(Message):
+    """
+    The process id of that worker; 0 if the system had no process to give.
+    """
+
+    kind: ClassVar[str] = "born"
+    pid: int = 0
+
+
 # -- from a worker to the supervisor ---------------------------------------------------------
+
+
+class Template(Message):
+    """
+    The worker, which is loading, left template ``pid`` behind. Descriptors: the supervisor's end
+    of its control channel, and its pidfd. With ``obstacle``: none, for that reason.
+    """
+
+    kind: ClassVar[str] = "template"
+    pid: int = 0
+    obstacle: str = ""
 
 
 class Ready(Message):
@@ -246,7 +282,7 @@ KINDS: dict[str, type[Message]] = {
     each.kind: each
     for each in (
         Load, Hand, Recall, Answer, Mark, Stop, Ping, Discard,
-        Discarded,
+        Discarded, Spawn, Born, Template,
         Ready, Failed, Deposit, Drop, Posted, Released, Busy, Closed, Pong,
     )
 }  # fmt: skip

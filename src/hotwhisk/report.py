@@ -27,6 +27,8 @@ class Report:
         self.replacements = 0
         self.rollbacks = 0
         self.answered_for_the_dead = 0
+        self.no_template = (0, "")
+        """The latest generation that could have no template, and why."""
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
@@ -68,6 +70,18 @@ def _during(owed: int) -> str:
     return "a request" if owed == 1 else f"{owed} requests"
 
 
+def _template(supervisor: Supervisor) -> dict[str, object] | None:
+    """
+    The process that further workers of the generation in charge are forked from, or why there is
+    none; None where it was not worth one.
+    """
+    number = supervisor.succession.charge.number
+    if number in supervisor.succession.templates:
+        return {"pid": supervisor.crew.templates[number].pid}
+    generation, obstacle = supervisor.report.no_template
+    return {"obstacle": obstacle} if generation == number and obstacle else None
+
+
 def status(supervisor: Supervisor) -> dict[str, object]:
     """
     Everything there is to show, as values that JSON can hold.
@@ -90,6 +104,7 @@ def status(supervisor: Supervisor) -> dict[str, object]:
         "port": supervisor.config.port,
         "uptime": round(supervisor.system.now() - report.started, 3),
         "generation": {"number": charge.number, "digest": charge.digest, "workers": workers},
+        "template": _template(supervisor),
         "previous": succession.previous and {"digest": succession.previous_digest},
         "connections": len(supervisor.holdings.sockets),
         "parked": len(custody.parked),

@@ -66,6 +66,14 @@ class Roster:
         """
         self.desk = self._fork()
 
+    def enlist(self) -> int:
+        """
+        The slot of a worker that is not made of the desk; whoever loads it makes its process.
+        """
+        slot = self._free.popleft()
+        self.workers[slot] = Worker(slot)
+        return slot
+
     def bury(self, slot: int) -> Worker:
         """
         Forget a dead worker.
@@ -87,7 +95,6 @@ class Roster:
         ]
 
     def _fork(self) -> int:
-        slot = self._free.popleft()
-        self.workers[slot] = Worker(slot)
+        slot = self.enlist()
         self._effects.append(Fork(slot))
         return slot

@@ -246,6 +246,8 @@ class Service:
         while waiting and system.now() < deadline:
             supervisor.wait_for_deaths(waiting.values(), deadline - system.now())
             waiting = {slot: each for slot, each in waiting.items() if not crew.ended(each)}
+        for template in list(crew.templates.values()):
+            crew.bury_template(template)
         for process in list(crew.processes.values()):
             crew.kill(process.slot)
             crew.bury(process)

@@ -26,6 +26,7 @@ from hotwhisk.effects import (
     Discard,
     Drain,
     Effect,
+    EndTemplate,
     Kill,
     LoadInto,
     Mark,
@@ -57,6 +58,10 @@ class Succession:
         self.candidate: Candidate | None = None
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
+        self.templates: set[int] = set()
+        """The generations further workers of which need not be loaded; see `template`."""
+        self.distrusted = 0
+        """A generation whose worker from a template came to nothing: no other one for it."""
         self._numbers = itertools.count(1)
 
     # -- replacement ------------------------------------------------------------------------
@@ -144,15 +149,47 @@ class Succession:
 
     def _load(self, artifact: Artifact, generation: int) -> int:
         """
-        The desk becomes a worker of ``generation``; a fresh desk takes its place.
+        The desk becomes a worker of ``generation``; a fresh desk takes its place. Where there is
+        a template, the worker comes from that, and the desk stays.
         """
-        slot = self.roster.desk
+        templated = generation in self.templates
+        slot = self.roster.enlist() if templated else self.roster.desk
         self.roster.step(slot, Event.LOAD)
         self.roster[slot].generation = generation
-        self.assignment.take_back(slot)
+        if not templated:
+            self.assignment.take_back(slot)
         self.effects.append(LoadInto(slot, generation, artifact))
-        self.roster.renew_desk()
+        if not templated:
+            self.roster.renew_desk()
         return slot
+
+    def templated(self, generation: int) -> bool:
+        """
+        A worker that is loading has left a template behind; False if nobody wants it.
+        """
+        wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
+        if generation not in wanted - self.templates or self.stopping:
+            return False
+        self.templates.add(generation)
+        return True
+
+    def template_ended(self, generation: int) -> None:
+        """
+        A template is dead.
+        """
+        self.templates.discard(generation)
+
+    def _distrust(self) -> None:
+        """
+        What came from the template of the generation in charge was no good.
+        """
+        self.distrusted = self.charge.number
+        self._end_template(self.distrusted)
+
+    def _end_template(self, generation: int) -> None:
+        if generation in self.templates:
+            self.templates.discard(generation)
+            self.effects.append(EndTemplate(generation))
 
     def _take_charge(self, candidate: Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.charge, None
@@ -176,6 +213,7 @@ class Succession:
         if old.number:
             self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
         self._reply(candidate, 200, "")
+        self._end_template(old.number)
         self._staff()
         self._next_candidate()
 
@@ -190,6 +228,7 @@ class Succession:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
+            self._distrust()
             return
         self.candidate = None
         self._refuse(candidate, status, text)
@@ -258,11 +297,15 @@ class Succession:
             during = "during a request" if in_handler else "between requests"
             text = f"a worker of generation {worker.generation} was ended by {how} {during}"
             self.effects.append(Tell(text))
+            if worker.state is State.LOADING:
+                self._distrust()
             if in_handler or worker.doom:
                 self._staff()
             else:
                 self._crashed(now)
         if worker.generation and not self.roster.of(worker.generation):
+            if worker.generation != self.charge.number:
+                self._end_template(worker.generation)
             self.effects.append(Discard(worker.generation))
         self.assignment.assign()
 
@@ -274,6 +317,7 @@ class Succession:
         if not charge.crashed(now, self.policy):
             self._staff()
             return
+        self._distrust()
         if self.roll_back():
             text = "rolling back to the version before it"
         else:
@@ -307,6 +351,8 @@ class Succession:
         The server leaves: nothing is replaced any more, what is there is answered.
         """
         self.stopping = True
+        for generation in tuple(self.templates):
+            self._end_template(generation)
         self._set_duty(Cause.STOPPING)
         while self.candidates:
             status, text = answer_for(self.policy.profile, Cause.STOPPING)

@@ -24,6 +24,7 @@ from hotwhisk.holdings import Holdings
 from hotwhisk.ledger import WORKERS, Ledger
 from hotwhisk.lifecycle import State
 from hotwhisk.messages import UnknownMessage
+from hotwhisk.nursery import Nursery
 from hotwhisk.report import Report
 from hotwhisk.succession import Succession
 
@@ -62,6 +63,7 @@ class Supervisor:
         )
         self.assignment = self.succession.assignment
         self._execution = Execution(self)
+        self._nursery = Nursery(self)
         self._epoll = select.epoll()
         self._sources: dict[int, Callable[[], object]] = {}
         self._listener: _socket.socket | None = listener
@@ -183,7 +185,7 @@ class Supervisor:
 
     def collect(self, process: Process) -> None:
         """
-        Read what a worker has to say, and see to its deposits only.
+        Read what a worker has to say, and see to its deposits, and to a template, only.
 
         A worker deposits a memory file before the ledger names it. So whoever has read the
         ledger finds every file that it names, once this is done.
@@ -193,6 +195,8 @@ class Supervisor:
                 message, descriptors = received
                 if isinstance(message, messages.Deposit):
                     self.holdings.deposit(message.spill, descriptors[0], process.slot)
+                elif isinstance(message, messages.Template):
+                    self._nursery.adopt(process.generation, message, descriptors)
                 else:
                     process.inbox.append(message)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end

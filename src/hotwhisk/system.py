@@ -126,10 +126,7 @@ class System:
         if pid:
             return pid, os.pidfd_open(pid)
         try:
-            os.setsid()
-            self._libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-            self._libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
-            if os.getppid() == parent:
+            if settle(name, parent):
                 child()
         finally:
             os._exit(70)
@@ -213,6 +210,17 @@ def oom_kills(memory_events: str = "") -> int:
     except (OSError, ValueError):
         pass
     return 0
+
+
+def settle(name: str, parent: int) -> bool:
+    """
+    Lead a session of our own, under a name, and die with the parent; False if it has died.
+    """
+    libc = ctypes.CDLL(None)
+    os.setsid()
+    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    return os.getppid() == parent
 
 
 def _memory_events() -> str:

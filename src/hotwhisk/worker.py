@@ -7,15 +7,18 @@ its connections stands in `request_path`.
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk import artifact, invocation, loading
+from hotwhisk import artifact, invocation, loading, template
 from hotwhisk.actionloop import Program
-from hotwhisk.channel import ChannelClosed, DescriptorsLost
+from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.contract import error_body
 from hotwhisk.errors import VersionError
-from hotwhisk.house import at_home
+from hotwhisk.house import at_home, set_environment
 from hotwhisk.ledger import Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop
 from hotwhisk.messages import (
@@ -39,6 +42,7 @@ from hotwhisk.messages import (
 from hotwhisk.request_path import RequestPath
 from hotwhisk.sentinels import BOTH, write_owed, write_whole
 from hotwhisk.spill import Spill
+from hotwhisk.system import TAG_VARIABLE
 
 if TYPE_CHECKING:
     from hotwhisk.connection import Connection
@@ -70,8 +74,12 @@ class Worker(RequestPath):
             self.loop.watch(self.channel.fileno(), self.obey)
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
+        began = time.process_time()
         outcome = loading.load(message, descriptors, self.config)
         if isinstance(outcome, loading.Loaded):
+            slow = time.process_time() - began > template.WORTHWHILE
+            if message.template and slow and not isinstance(outcome.action, Program):
+                self._leave_template(message.generation)
             if outcome.action.is_async:
                 self._move_to_asyncio()
             failed = loading.make_ready(outcome.action, self.profile, self._run_to_end)
@@ -95,6 +103,19 @@ class Worker(RequestPath):
             pinned.map[: len(outcome.source)] = outcome.source
             spill = pinned.number
         self.channel.send(Ready(outcome.digest, self._overlap, spill, len(outcome.source)))
+
+    def _leave_template(self, generation: int) -> None:
+        """
+        Leave a template behind; in each worker that is forked from it, go on in that one's place.
+        """
+        loop = cast("EpollLoop", self.loop)
+        own = {self.channel.fileno(), *loop.descriptors()}
+        birth = template.leave_behind(generation, self.channel, own, self._lowest)
+        if birth is not None:
+            loop.callbacks.clear()  # it is closed, and what it has just found was not for us
+            set_environment({TAG_VARIABLE: str(os.getpid())})
+            channel = Channel(socket.socket(fileno=birth.channel))
+            self._take_place(channel, (birth.slot, birth.recalls))
 
     def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
         if isinstance(self.loop, EpollLoop):

@@ -18,6 +18,7 @@ FUNCTION_LINES = 60
 LONGER = {
     "connection": "one socket, read and written: half of it would not be understood alone",
     "succession": "the decisions about generations: each refers to most of the others",
+    "messages": "all that crosses between two processes, on one page",
     "contract": "one table of texts and statuses of both profiles, read side by side",
 }
 
