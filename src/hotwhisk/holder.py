@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hotwhisk import invocation
@@ -77,15 +78,11 @@ class Holder:
         return connection
 
     def _watch(self, connection: Connection) -> None:
-        self.loop.watch(connection.socket.fileno(), lambda: self.serve(connection))
+        self.loop.watch(
+            connection.socket.fileno(), partial(self._under_claim, connection, self._receive)
+        )
 
     # -- touching ---------------------------------------------------------------------------
-
-    def serve(self, connection: Connection) -> None:
-        """
-        Read a connection that may have something, and answer what is whole.
-        """
-        self._under_claim(connection, self._receive)
 
     def _receive(self, connection: Connection) -> Request | None:
         if not connection.closing:

@@ -14,6 +14,7 @@ one search, one look-up and one slice. The chunked coding is in ``http1_chunked`
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
@@ -242,9 +243,13 @@ def response_head(
         headers += b"Connection: close\r\n"
     elif not minor:
         headers += b"Connection: keep-alive\r\n"
-    return b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n" % (
-        status,
-        _REASONS.get(status, "").encode(),
-        length,
-        headers,
-    )
+    return b"%sContent-Length: %d\r\n%s\r\n" % (_start(status), length, headers)
+
+
+@cache
+def _start(status: int) -> bytes:
+    """
+    Status line and the header that every response has; there are a few dozen of them.
+    """
+    line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
+    return f"{line}Content-Type: application/json\r\n".encode()

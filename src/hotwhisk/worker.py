@@ -194,7 +194,7 @@ class Worker(RequestPath):
         self._stopping = True
         for connection in list(self.connections.values()):
             if self.connections.get(connection.number) is connection and not connection.busy:
-                self.serve(connection)
+                self._under_claim(connection, self._receive)
                 # One that was answered before is between requests; a fresh one may be about
                 # to send its first, so it is the supervisor that waits for it, or does not.
                 if connection.sent and self._ledger.phase(connection.number) is Phase.IDLE:
