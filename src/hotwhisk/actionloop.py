@@ -73,30 +73,31 @@ class Program:
 
     def attend(self, loop: Loop) -> None:
         """
-        The program is in charge here: pass its output on whenever there is some.
+        The program is in charge here: look after it between requests too.
         """
         self._loop = loop
         if self._child is not None:
-            self._child.attend(loop)
+            self._child.attend(loop, self.end)
 
     def exchange(self, body: bytes | memoryview, profile: Profile) -> tuple[int, bytes]:
         """
         Answer one ``/run``, whose body is known to be JSON: the HTTP status and body.
         """
-        if self._child is None or not self._child.is_in_step():
-            self.end()
-            try:
-                self._child = self._start()
-            except LoadFailed as error:
-                status, text = answer_for(profile, Cause.EXITED)
-                return status, error_body(text if profile is Profile.OPENWHISK else str(error))
-            if self._loop is not None:
-                self._child.attend(self._loop)
+        request = request_line(body)
         try:
-            answer = self._child.ask(request_line(body))
+            try:
+                answer = self._fresh().ask(request)
+            except ChildEnded as ended:
+                self._child = None
+                if not ended.untouched:
+                    raise
+                answer = self._fresh().ask(request)
         except ChildEnded as ended:
             self._child = None
             return self._explain(ended.ending, profile)
+        except LoadFailed as error:
+            status, text = answer_for(profile, Cause.EXITED)
+            return status, error_body(text if profile is Profile.OPENWHISK else str(error))
         try:
             good = is_result(answer)
         except ValueError:
@@ -113,6 +114,18 @@ class Program:
         child, self._child = self._child, None
         if child is not None:
             child.end()
+
+    def _fresh(self) -> Child:
+        """
+        The program, started again if it can not be believed any more.
+        """
+        child = self._child
+        if child is None or not child.is_in_step():
+            self.end()
+            child = self._child = self._start()
+            if self._loop is not None:
+                child.attend(self._loop, self.end)
+        return child
 
     def _start(self) -> Child:
         try:
@@ -141,8 +154,10 @@ class Program:
         kills, self._oom_kills = self._oom_kills, oom_kills()
         if ending.signal == KILLED and self._oom_kills > kills:
             cause = Cause.OUT_OF_MEMORY
-        status, text = answer_for(profile, cause, str(ending))
-        return status, error_body(text.replace("a fresh worker serves", "it is started again"))
+        status, text = answer_for(profile, cause)
+        if profile is Profile.PLAIN and cause is not Cause.OUT_OF_MEMORY:
+            text = f"the program ended with {ending} during this request; a fresh one serves"
+        return status, error_body(text)
 
 
 def environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:

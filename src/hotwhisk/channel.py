@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hotwhisk.messages import MAX_DESCRIPTORS, Message, decode, encode
 
@@ -48,6 +49,8 @@ class Channel:
         self._socket = end
         self._socket.setblocking(False)
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self.on_backlog: Callable[[], None] = lambda: None
+        """Called when a message has to wait, so that somebody flushes when it need not."""
         self._buffer = bytearray(LONGEST)
 
     @classmethod
@@ -89,6 +92,7 @@ class Channel:
         data = encode(message)
         if self._queue or not self._try(data, descriptors):
             self._queue.append((data, tuple(os.dup(each) for each in descriptors)))
+            self.on_backlog()
 
     def flush(self) -> None:
         """
@@ -97,6 +101,16 @@ class Channel:
         while self._queue and self._try(*self._queue[0]):
             for descriptor in self._queue.popleft()[1]:
                 os.close(descriptor)
+
+    def flush_all(self) -> None:
+        """
+        Wait until everything is sent; for what has to be there before something else is true.
+        """
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLOUT)
+        while self._queue:
+            poll.poll(100)
+            self.flush()
 
     def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
         try:

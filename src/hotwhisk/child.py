@@ -19,13 +19,13 @@ import select
 import signal
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.relay import Relay
+from hotwhisk.relay import Relay, unread
 from hotwhisk.system import PR_SET_CHILD_SUBREAPER, Ending, children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.loop import Loop
+    from hotwhisk.loop import Callback, Loop
 
 RESULTS: Final = 3
 """The descriptor on which a program answers."""
@@ -35,9 +35,7 @@ PIPE_SIZE: Final = 1 << 20
 
 READ_SIZE: Final = 65536
 MOST_ANSWER: Final = 256 << 20
-"""Bytes of one answer."""
 
-_FIRST: Final = b"{"
 _PAGE: Final = 4096
 _SETTLING: Final = 5
 """Milliseconds for an acknowledgement that nobody asked for."""
@@ -49,18 +47,19 @@ _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 class ChildEnded(Exception):
     """
-    The program is gone, or was ended because it could not answer any more.
+    The program is gone, or was ended because it could not answer. If that left the request
+    ``untouched``, unread, another may have it.
     """
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Ending, *, untouched: bool = False) -> None:
         super().__init__(str(ending))
         self.ending = ending
+        self.untouched = untouched
 
 
 class Child:
     """
-    A running program. With ``relay`` its output passes through this process, else it has the
-    server's streams.
+    A running program. Its output is the server's own, or with ``relay`` passes through here.
     """
 
     def __init__(self, path: str, environ: Mapping[str, str], *, relay: bool) -> None:
@@ -72,9 +71,10 @@ class Child:
         """
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._ending: Ending | None = None
+        self._loop: Loop | None = None
         self._taken = bytearray()
-        self._withheld = False
-        self._asked = False
+        self._withheld = self._asked = False
+        self._sent = self._unread = 0
         self._poll = select.poll()
         self._results, results = os.pipe()
         requests, self._requests = os.pipe()
@@ -102,10 +102,12 @@ class Child:
         self._pidfd = os.pidfd_open(self.pid)
         self._poll.register(self._pidfd, select.POLLIN)
 
-    def attend(self, loop: Loop) -> None:
+    def attend(self, loop: Loop, ended: Callback) -> None:
         """
-        Pass its output on between requests as well.
+        Between requests as well: pass its output on, and hear its death.
         """
+        self._loop = loop
+        loop.watch(self._pidfd, ended)
         if self._relay is not None:
             self._relay.attend(loop)
 
@@ -132,7 +134,7 @@ class Child:
             ChildEnded: it never will.
         """
         _resize(self._requests, _PAGE)
-        os.write(self._requests, _FIRST)
+        os.write(self._requests, b"{")
         self._withheld = True
         self._poll.register(self._requests, select.POLLOUT)
         heard = False
@@ -174,6 +176,7 @@ class Child:
         if self._withheld:
             request, self._withheld = request[1:], False
         self._asked = True
+        self._sent = 0
         rest = self._write(memoryview(request))
         if not rest:
             return self._line()
@@ -206,11 +209,13 @@ class Child:
         Send what the pipe takes; what remains.
         """
         try:
-            return data[os.write(self._requests, data) :]
+            length = os.write(self._requests, data)
         except BlockingIOError:
             return data
         except BrokenPipeError:  # it may have read enough, and answer
             return data[:0]
+        self._sent += length
+        return data[length:]
 
     def _listen(self, milliseconds: int | None) -> dict[int, int]:
         """
@@ -225,7 +230,8 @@ class Child:
             except BlockingIOError:
                 data = b""
             if not data:  # whatever it goes on with, it cannot answer
-                raise ChildEnded(self.end())
+                ending = self.end()
+                raise ChildEnded(ending, untouched=self._unread == self._sent > 0)
             self._taken += data
         if self._relay is not None:
             self._relay.hear(ready)
@@ -254,6 +260,9 @@ class Child:
             status = result.si_status
             self._ending = Ending(status=status) if exited else Ending(signal=status)
             _kill_orphans()
+            self._unread = unread(self._requests)
+            if self._loop is not None:
+                self._loop.unwatch(self._pidfd)
             os.close(self._pidfd)
             self._close()
         return self._ending

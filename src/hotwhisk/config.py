@@ -184,6 +184,14 @@ def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
     return environ.get(BY_NAME[name].variable) or None
 
 
+def image_compiler(environ: Mapping[str, str]) -> str | None:
+    """
+    What the image compiles with; in an image for Python nothing, since that is our own work.
+    """
+    python = "python" in environ.get("OW_EXECUTION_ENV", "")
+    return None if python else environ.get("OW_COMPILER") or None
+
+
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """
     The values in effect, one a line, each with where it came from; as ``--show-config`` prints.
@@ -255,7 +263,7 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
         values["log_init_error"] = bool(environ.get("OW_LOG_INIT_ERROR"))
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
         values["wait_for_ack"] = bool(environ.get("OW_WAIT_FOR_ACK"))
-        values["compiler"] = environ.get("OW_COMPILER") or None
+        values["compiler"] = image_compiler(environ)
     return values
 
 

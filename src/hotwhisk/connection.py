@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _socket
 import socket
+from errno import EBADF, EINVAL, ENOTSOCK
 
 from hotwhisk import http1
 from hotwhisk.http1 import Reader, Request, whole_request
@@ -27,6 +28,14 @@ class Gone(Exception):
     """
     The client closed or reset the connection.
     """
+
+
+def gone(error: OSError) -> Exception:
+    """
+    What an error of a client's socket means: that the client is gone, by whichever way, or,
+    where the descriptor is not a socket of ours any more, that the action closed what is ours.
+    """
+    return error if error.errno in (EBADF, ENOTSOCK, EINVAL) else Gone()
 
 
 class Connection:
@@ -89,8 +98,8 @@ class Connection:
             length = self.socket.recv_into(buffer, 0, DONT_WAIT)
         except BlockingIOError:
             return None
-        except ConnectionError:
-            raise Gone from None
+        except OSError as error:
+            raise gone(error) from None
         if not length:
             raise Gone
         return self._examine(bytes(buffer[:length]))
@@ -162,8 +171,8 @@ class Connection:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
         except BlockingIOError:
             return -1
-        except ConnectionError:
-            raise Gone from None
+        except OSError as error:
+            raise gone(error) from None
         if not length:
             raise Gone
         return length
@@ -200,6 +209,13 @@ class Connection:
         self._reader = None
         self._rest = b""
         self._ledger.set_phase(self.number, phase)
+
+    def keep_rest(self) -> None:
+        """
+        Keep what followed the request just answered, for another worker.
+        """
+        rest, self._rest = self._rest, b""
+        self._keep(rest)
 
     def lend(self, request: Request) -> tuple[Spill, int]:
         """
@@ -259,8 +275,8 @@ class Connection:
             length = self.socket.send(data, SEND)
         except BlockingIOError:
             length = 0
-        except ConnectionError:
-            raise Gone from None
+        except OSError as error:
+            raise gone(error) from None
         self.sent += length
         if length < len(data):
             self._out = [memoryview(data)[length:]]
@@ -278,8 +294,8 @@ class Connection:
             length = self.socket.sendmsg(parts, (), SEND)
         except BlockingIOError:
             length = 0
-        except ConnectionError:
-            raise Gone from None
+        except OSError as error:
+            raise gone(error) from None
         self.sent += length
         for part in parts:
             if length >= len(part):
@@ -306,8 +322,7 @@ class Connection:
         """
         Throw away what the client still sends; Gone at its end.
         """
-        while self._receive_into(buffer) > 0:
-            pass
+        self._receive_into(buffer)
 
     def let_go(self) -> None:
         """
@@ -325,7 +340,5 @@ class Connection:
         except OSError:
             pass
         self.socket.close()
-        if self.spill is not None:
-            self._spills.give_back(self.spill)
-            self.spill = None
+        self.request_done()
         self._ledger.set_phase(self.number, Phase.CLOSED)

@@ -45,6 +45,8 @@ class Candidate:
         self.rollback = rollback
         self.slot: int | None = None
         self.generation = 0
+        self.last = False
+        """Whether its connection ends with the answer."""
 
 
 class Debt(Enum):

@@ -31,7 +31,7 @@ from hotwhisk.effects import (
     TakeBack,
     Tell,
 )  # fmt: skip
-from hotwhisk.ledger import IN_FLIGHT, Phase
+from hotwhisk.ledger import IN_FLIGHT, Last, Phase
 from hotwhisk.sentinels import BOTH
 
 if TYPE_CHECKING:
@@ -218,6 +218,8 @@ class Execution:
         # Were the desk to die now, the next one would find that an answer is owed.
         self._ledger.handling(number, supervisor.system.now(), float("inf"), row.sent)
         status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
+        if last:
+            self._ledger.set_last(number, Last.READ_ON)  # also for the desk after this one
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
         self._ledger.ended(number, BOTH)
         process = self._crew.processes[effect.worker]
@@ -251,8 +253,13 @@ class Execution:
             ok = effect.status == 200
             body = contract.INIT_DONE if ok else contract.error_body(effect.text)
             header = b"Hotwhisk-Generation: %d %s\r\n" % (charge.number, charge.digest.encode())
-            head = http1.response_head(effect.status, len(body), header)
+            keep = not candidate.last
+            head = http1.response_head(effect.status, len(body), header, keep_alive=keep)
             self._holdings.write(candidate.number, head + body)
+            if candidate.last:
+                self._holdings.shut(candidate.number)
+                self._holdings.forget_spill_of(candidate.number)
+                self._ledger.set_phase(candidate.number, Phase.CLOSED)
 
     def _release(self, effect: Release) -> None:
         artifact = effect.artifact

@@ -17,7 +17,7 @@ from hotwhisk.record import Record
 if TYPE_CHECKING:
     from hotwhisk.effects import Artifact
 
-RETRY_FIRST, RETRY_MOST = 1.0, 30.0
+RETRY_FIRST, RETRY_MOST = 1.0, 8.0
 """Seconds between attempts to bring up a generation that crashes and has no predecessor."""
 
 
@@ -47,11 +47,15 @@ class Generation:
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
         self.retry_after = RETRY_FIRST
+        self.last_crash: float | None = None
 
     def crashed(self, now: float, policy: Policy) -> bool:
         """
         A worker died without a request to blame; True if that makes a loop.
         """
+        if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MOST:
+            self.retry_after = RETRY_FIRST  # it has held for a while
+        self.last_crash = now
         self.crashes.append(now)
         while self.crashes[0] < now - policy.crash_window:
             self.crashes.popleft()

@@ -48,6 +48,7 @@ class Holder:
         self._lowest = lowest
         self._headers = b""
         self._leaving = False
+        self._copied = False
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._take_place(channel, place)
         os.register_at_fork(after_in_child=self._become_copy)
@@ -65,6 +66,7 @@ class Holder:
         self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
         self._spills = Spills((slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
         self.loop.watch(channel.fileno(), self.obey)
+        channel.on_backlog = self._await_channel
 
     def obey(self) -> None:
         """
@@ -103,6 +105,8 @@ class Holder:
         A connection that is busy is ours whatever was recalled; any other may be somebody
         else's by now, and the claim finds out.
         """
+        if self._copied:
+            invocation.leave(0)  # a child of the action runs on in our loop
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
         if connection.busy or words[recalls_at] == self._recalls:
@@ -139,6 +143,10 @@ class Holder:
                 self._linger(connection)
             else:
                 self._close(connection)
+            return False
+        if connection.has_rest and self._leaving:
+            connection.keep_rest()  # it may be of the time after the replacement
+            self._give_back(connection)
             return False
         if connection.has_rest:
             return True  # until that is begun, or kept, the ledger says that it was read
@@ -178,6 +186,7 @@ class Holder:
 
     def _linger(self, connection: Connection) -> None:
         connection.busy = True
+        connection.request_done()
         self._watch(connection)
         connection.linger()
         self._ledger.lingering(connection.number, time.monotonic())
@@ -210,14 +219,24 @@ class Holder:
 
     def _deposit(self, number: int, descriptor: int) -> None:
         self.channel.send(Deposit(number), (descriptor,))
+        self.channel.flush_all()  # the ledger names it next, and is believed
 
     def _drop(self, number: int) -> None:
         self.channel.send(Drop(number))
+
+    def _await_channel(self) -> None:
+        self.loop.watch_writable(self.channel.fileno(), self._flush_channel)
+
+    def _flush_channel(self) -> None:
+        self.channel.flush()
+        if not self.channel.backlog:
+            self.loop.watch(self.channel.fileno(), self.obey)
 
     def _become_copy(self) -> None:
         """
         In a child that the action forked: our descriptors are none of its business.
         """
+        self._copied = True
         for connection in self.connections.values():
             connection.socket.close()
         self.channel.close()

@@ -7,8 +7,10 @@ the old ones are retired and the new one has not got the connection yet.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import termios
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +18,6 @@ from contextlib import contextmanager
 from hotwhisk.debts import debt
 from hotwhisk.effects import Debt
 from hotwhisk.ledger import MOVABLE, Ledger, Phase
-
-SPILLED = (Phase.WAITING, Phase.PARKED, Phase.LENT, Phase.HANDLING, Phase.ANSWERING)
-"""The phases in which a memory file may hold bytes of a connection."""
 
 
 class Holdings:
@@ -96,6 +95,13 @@ class Holdings:
         finally:
             connection.detach()
 
+    def is_unread(self, number: int) -> bool:
+        """
+        Whether the kernel holds bytes of a connection that no worker has read.
+        """
+        answer = fcntl.ioctl(self.sockets[number], termios.FIONREAD, bytes(4))
+        return answer != bytes(4)
+
     def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
         """
         Those that can go to another worker, each with whether it is parked.
@@ -148,8 +154,15 @@ class Holdings:
         """
         A memory file is not needed any more.
         """
-        descriptor, _ = self._spills.pop(spill)
-        os.close(descriptor)
+        descriptor, _ = self._spills.pop(spill, (-1, 0))
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def has(self, spill: int) -> bool:
+        """
+        Whether a memory file of that number was deposited.
+        """
+        return spill in self._spills
 
     def part_with(self, spill: int) -> int:
         """
@@ -178,11 +191,7 @@ class Holdings:
         """
         Drop the memory files of a dead worker, but those whose bytes the next one goes on with.
         """
-        kept = {
-            self._ledger.spill(number)[0]
-            for phase in SPILLED
-            for number in self._ledger.in_phase(phase)
-        }
+        kept = {self._ledger.spill(number)[0] for number in self.sockets}
         for spill, (_, owner) in list(self._spills.items()):
             if owner == slot and spill not in kept:
                 self.drop(spill)

@@ -27,17 +27,14 @@ from typing import NamedTuple
 WORKERS = 512
 """Worker slots: how many processes can be alive at one time."""
 
-# Native formats: Python writes those by one store a field, and "<" formats byte by byte.
 _HEADER = 64
 _SLOT_SIZE = 8  # recalls, claim
 _ROW_SIZE = 64
 _ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
-_HANDLING = struct.Struct("@ddQQ")
-_PAIR = struct.Struct("@QQ")
-_SENT_AT = 16
-_SPILL_AT = 32
-_LAST_AT = 48
-_ENDED_AT = 49
+# Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
+_FIELDS = _ROW_SIZE // 8
+_SINCE, _BUDGET, _SENT, _ANSWER, _SPILL, _SPILLED = range(6)
+_LAST_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
@@ -114,6 +111,10 @@ class Ledger:
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
         self.words = memoryview(self._map)[: self._phases].cast("I")
         """The header and the slots as 32-bit words; see `recalls_at` and `claim_at`."""
+        # Written through typed views: an assignment is one store, where `Struct.pack_into`
+        # clears the whole span before it fills it.
+        rows = memoryview(self._map)[self._rows :]
+        self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
 
     # -- the tick ---------------------------------------------------------------------------
 
@@ -206,7 +207,8 @@ class Ledger:
         """
         Begin a connection: idle, nothing sent, nothing spilled.
         """
-        _ROW.pack_into(self._map, self._rows + number * _ROW_SIZE, 0.0, 0.0, 0, 0, 0, 0, 0, 0)
+        at = self._rows + number * _ROW_SIZE
+        self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
@@ -221,22 +223,25 @@ class Ledger:
         """
         The memory file that holds unread bytes of connection ``number``, 0 for none; how many.
         """
-        at = self._rows + number * _ROW_SIZE + _SPILL_AT
-        spill, length = _PAIR.unpack_from(self._map, at)
-        return spill, length
+        at = number * _FIELDS
+        return self._longs[at + _SPILL], self._longs[at + _SPILLED]
 
     def sent(self, number: int) -> int:
         """
         How many bytes were written to connection ``number`` in all its answers so far.
         """
-        before, answer = _PAIR.unpack_from(self._map, self._rows + number * _ROW_SIZE + _SENT_AT)
-        return int(before + answer)
+        at = number * _FIELDS
+        return self._longs[at + _SENT] + self._longs[at + _ANSWER]
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
         """
         Record that the request on connection ``number`` goes to the action.
         """
-        _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, budget, sent, 0)
+        at = number * _FIELDS
+        self._doubles[at] = since
+        self._doubles[at + _BUDGET] = budget
+        self._longs[at + _SENT] = sent
+        self._longs[at + _ANSWER] = 0
         self._map[self._phases + number] = 4  # Phase.HANDLING, without an attribute look-up
 
     def wrote(self, number: int, sent: int) -> None:
@@ -244,20 +249,22 @@ class Ledger:
         Record that ``sent`` bytes in all were written to connection ``number``, none of them
         of an answer that is not whole.
         """
-        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SENT_AT, sent, 0)
+        self._longs[number * _FIELDS + _ANSWER] = 0
+        self._longs[number * _FIELDS + _SENT] = sent
 
     def answering(self, number: int, sent: int, length: int) -> None:
         """
         Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones.
         """
-        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SENT_AT, sent, length)
+        self._longs[number * _FIELDS + _SENT] = sent
+        self._longs[number * _FIELDS + _ANSWER] = length
         self._map[self._phases + number] = 5  # Phase.ANSWERING
 
     def lingering(self, number: int, since: float) -> None:
         """
         Record that connection ``number`` is answered for good and waits for its end.
         """
-        _HANDLING.pack_into(self._map, self._rows + number * _ROW_SIZE, since, 0.0, 0, 0)
+        self._doubles[number * _FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
     def set_last(self, number: int, last: Last) -> None:
@@ -276,7 +283,8 @@ class Ledger:
         """
         Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``.
         """
-        _PAIR.pack_into(self._map, self._rows + number * _ROW_SIZE + _SPILL_AT, spill, length)
+        self._longs[number * _FIELDS + _SPILLED] = length
+        self._longs[number * _FIELDS + _SPILL] = spill
 
     def in_phase(self, phase: Phase) -> list[int]:
         """

@@ -119,7 +119,15 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
     request = contract.read_init(body)
     content = artifact.decode(request)
     actions.set_environment(request.env)
-    return _load_content(content, request.main, message.folder, config)
+    try:
+        return _load_content(content, request.main, message.folder, config)
+    except LoadFailed as error:
+        if "ModuleNotFoundError" not in str(error) or artifact.detect(content) != Kind.SOURCE:
+            raise
+        raise LoadFailed(
+            f"{error}. A single file is posted alone: if that module lies beside it, post the "
+            "folder, with the entry as __main__.py"
+        ) from None
 
 
 def _load_local(message: Load, body: memoryview | None, config: Config) -> Loaded:

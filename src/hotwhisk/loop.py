@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import fcntl
 import select
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+from hotwhisk import invocation
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +49,22 @@ class Loop(Protocol):
         """
 
 
+def fatal(callback: Callback) -> Callback:
+    """
+    The same callback, whose exceptions end the process. asyncio would log them and go on, with
+    a claim in the ledger and a client without an answer.
+    """
+
+    def run() -> None:
+        try:
+            callback()
+        except BaseException:  # noqa: BLE001 - the wall at the top of this process
+            sys.excepthook(*sys.exc_info())
+            invocation.leave(70)
+
+    return run
+
+
 class EpollLoop:
     """
     The loop of a desk and of a synchronous action.
@@ -60,6 +79,7 @@ class EpollLoop:
         self._epoll.close()
         self._epoll = select.epoll.fromfd(high)
         self.callbacks: dict[int, Callback] = {}
+        self.writing: set[int] = set()
 
     def watch(self, descriptor: int, callback: Callback) -> None:
         """
@@ -79,6 +99,7 @@ class EpollLoop:
         else:
             self._epoll.register(descriptor, events)
         self.callbacks[descriptor] = callback
+        (self.writing.add if events == select.EPOLLOUT else self.writing.discard)(descriptor)
 
     def unwatch(self, descriptor: int) -> None:
         """
@@ -127,7 +148,7 @@ class AsyncioLoop:
         See `Loop`.
         """
         self.unwatch(descriptor)
-        self.asyncio.add_reader(descriptor, callback)
+        self.asyncio.add_reader(descriptor, fatal(callback))
         self._reading.add(descriptor)
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
@@ -135,7 +156,7 @@ class AsyncioLoop:
         See `Loop`.
         """
         self.unwatch(descriptor)
-        self.asyncio.add_writer(descriptor, callback)
+        self.asyncio.add_writer(descriptor, fatal(callback))
         self._writing.add(descriptor)
 
     def unwatch(self, descriptor: int) -> None:

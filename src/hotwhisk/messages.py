@@ -224,7 +224,8 @@ class Posted(Message):
     """
     Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``.
 
-    The worker has forgotten the connection; its answer is the supervisor's.
+    The worker has forgotten the connection; its answer is the supervisor's, and the ``last`` one
+    if the client said so.
     """
 
     kind: ClassVar[str] = "posted"
@@ -232,6 +233,7 @@ class Posted(Message):
     spill: int = 0
     offset: int = 0
     length: int = 0
+    last: bool = False
 
 
 class Released(Message):

@@ -66,9 +66,7 @@ class Relay:
         All that is there now, and not what comes meanwhile: a program that never stops printing
         would never be answered for.
         """
-        there = bytearray(4)
-        fcntl.ioctl(descriptor, termios.FIONREAD, there)
-        data = os.read(descriptor, int.from_bytes(there, sys.byteorder) or 1)
+        data = os.read(descriptor, unread(descriptor) or 1)
         if data:
             write(self.reading[descriptor], data)
         else:
@@ -92,6 +90,15 @@ class Relay:
             self._loop.unwatch(descriptor)
         del self.reading[descriptor]
         os.close(descriptor)
+
+
+def unread(descriptor: int) -> int:
+    """
+    How many bytes are in a pipe, asked at either end.
+    """
+    there = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, there)
+    return int.from_bytes(there, sys.byteorder)
 
 
 def write(stream: int, data: bytes) -> None:

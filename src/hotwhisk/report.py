@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor import Supervisor
 
 VERSION = 1
+LONGEST_ERROR = 300
+"""Characters of an error that are kept: the whole report has to fit one answer."""
+
 KEPT = 20
 """Deaths and replacements that are remembered one by one."""
 
@@ -59,7 +62,7 @@ class Report:
                 "generation": generation,
                 "ms": round(1000 * seconds, 2),
                 "ok": not error,
-                "error": error,
+                "error": error[:LONGEST_ERROR],
             }
         )
 

@@ -22,11 +22,11 @@ from hotwhisk.contract import (
     error_body,
     read_run,
 )  # fmt: skip
-from hotwhisk.errors import Forbidden, RequestError
+from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.gate import Gate
 from hotwhisk.holder import Holder
 from hotwhisk.ledger import Last, Ledger, Phase
-from hotwhisk.loop import AsyncioLoop
+from hotwhisk.loop import AsyncioLoop, fatal
 from hotwhisk.messages import Busy, Posted, Released
 from hotwhisk.sentinels import Sentinels, write_whole
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from hotwhisk.channel import Channel
     from hotwhisk.config import Config
     from hotwhisk.http1 import Head, Request
+
+
+CANCELLED = error_body("the action cancelled this run of its handler")
 
 
 class RequestPath(Holder):
@@ -66,6 +69,14 @@ class RequestPath(Holder):
         self._tasks: set[object] = set()  # the event loop itself holds them by weak references
         self._stopping = False
 
+    def _watch_idle(self, connection: Connection) -> None:
+        """
+        Watch a connection that was just served, if it is still here and waits for its client.
+        """
+        here = self.connections.get(connection.number) is connection
+        if here and not connection.busy and connection not in self._waiting:
+            self._watch(connection)
+
     def _answer(self, connection: Connection, request: Request) -> bool:
         """
         Answer one request; True if the connection can be asked for the next.
@@ -90,6 +101,7 @@ class RequestPath(Holder):
             return self._refuse_run(connection, request, Cause.STOPPING)
         if action.is_async and not self._overlap and self._running:
             connection.put_back()  # one at a time: it waits here, and can be moved meanwhile
+            self.loop.unwatch(connection.socket.fileno())  # or more of it would be served twice
             self._waiting.append(connection)
             return False
         run = read_run(request.body)
@@ -133,10 +145,11 @@ class RequestPath(Holder):
             connection.busy = False
             self._running -= 1
             self._watch(connection)
-            free = self._end_run(connection, request, *task.result())
+            answer = (BadResult.status, CANCELLED) if task.cancelled() else task.result()
+            free = self._end_run(connection, request, *answer)
             return connection.next_request() if free else None
 
-        def done(_: object) -> None:
+        def done() -> None:
             self._under_claim(connection, finish)
             if self._owes_release and not self._running:
                 self._owes_release = False
@@ -145,10 +158,11 @@ class RequestPath(Holder):
                 waiting = self._waiting.pop(0)
                 if self.connections.get(waiting.number) is waiting:
                     self._under_claim(waiting, self._resume)
+                    self._watch_idle(waiting)
 
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(done)
+        task.add_done_callback(lambda _: fatal(done)())
 
     def _finish(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
         """
@@ -188,4 +202,7 @@ class RequestPath(Holder):
         length = len(request.body)
         spill, offset = connection.lend(request)
         self._forget(connection)
-        self.channel.send(Posted(connection.number, spill.number, offset, length))
+        keep = request.head.keep_alive
+        self.channel.send(Posted(connection.number, spill.number, offset, length, not keep))
+        self.channel.flush_all()  # or it would die with this process, and nobody would answer
+        self._leave_if_done()

@@ -38,6 +38,7 @@ class Rounds:
         self._supervisor = supervisor
         self._ages: Ages[tuple[Phase | State, int]] = Ages()
         self._quiet = 0
+        self._began: dict[tuple[Phase | State, int], float] = {}
         self.stopping_since: float | None = None
 
     def go(self, now: float) -> None:
@@ -45,6 +46,7 @@ class Rounds:
         Look once. Stops the ticking when two looks in a row found nothing in flight.
         """
         keys = self._in_flight()
+        self._began = dict(keys)
         ages = self._ages.look(now, keys)
         for (kind, number), age in ages.items():
             CHECKS[kind](self, number, age)
@@ -80,6 +82,8 @@ class Rounds:
         if slot is None:
             return
         row = self._supervisor.ledger.row(number)
+        if row.since != self._began[Phase.HANDLING, number]:
+            return  # answered meanwhile, and another request has begun
         worker = succession.roster[slot]
         if age > row.budget:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
@@ -130,9 +134,11 @@ class Rounds:
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
             for number in ledger.in_phase(Phase.IDLE):
-                supervisor.holdings.shut(number)
+                if not supervisor.holdings.is_unread(number):
+                    supervisor.holdings.shut(number)
         if age > supervisor.config.drain_timeout:
-            for number in [*ledger.in_phase(Phase.WAITING), *ledger.in_phase(Phase.LENT)]:
+            overdue = (Phase.IDLE, Phase.WAITING, Phase.LENT)
+            for number in [number for phase in overdue for number in ledger.in_phase(phase)]:
                 supervisor.holdings.shut(number)
             for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):

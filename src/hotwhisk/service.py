@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from hotwhisk.messages import Recall
 from hotwhisk.preload import preload
 from hotwhisk.report import status
 from hotwhisk.rounds import Rounds
+from hotwhisk.sentinels import write_whole
 from hotwhisk.supervisor import Supervisor
 from hotwhisk.system import System
 
@@ -102,7 +102,9 @@ class Service:
         A line for whoever watches; under OpenWhisk stderr belongs to the action.
         """
         if not self.config.openwhisk:
-            print(f"hotwhisk: {text}", file=sys.stderr, flush=True)
+            # In one write, past Python's buffers: a terminal that was closed or a disk that is
+            # full costs this line, never the server.
+            write_whole(2, f"hotwhisk: {text}\n".encode(errors="replace"))
 
     def _wait(self) -> None:
         supervisor = self.supervisor
@@ -168,6 +170,8 @@ class Service:
         self._stops = 2
         for slot in list(self.supervisor.succession.roster.workers):
             self.supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
+            self.supervisor.succession.overdue(slot, "the stop")
+        self.supervisor.assignment.leave_to_desk()
 
     def _asked(self) -> None:
         question = self._control.accept()
@@ -226,7 +230,8 @@ class Service:
         if self._stops > 1 and self.supervisor.system.now() > since + PARTING:
             return True
         ledger = self.supervisor.ledger
-        in_flight = any(map(ledger.in_phase, (Phase.HANDLING, Phase.ANSWERING)))
+        owed = (Phase.HANDLING, Phase.ANSWERING, Phase.PARKED, Phase.WAITING, Phase.LENT)
+        in_flight = any(map(ledger.in_phase, owed)) or self.supervisor.assignment.custody.waiting
         return not self.supervisor.holdings.sockets or (self._stops > 1 and not in_flight)
 
     def _part(self) -> int:

@@ -34,7 +34,7 @@ from hotwhisk.effects import (
     Reply,
     Tell,
 )  # fmt: skip
-from hotwhisk.generation import RETRY_FIRST, Generation, Policy
+from hotwhisk.generation import Generation, Policy
 from hotwhisk.lifecycle import Event, State
 from hotwhisk.roster import Roster
 
@@ -66,7 +66,7 @@ class Succession:
 
     # -- replacement ------------------------------------------------------------------------
 
-    def posted(self, slot: int, number: int, artifact: Artifact) -> None:
+    def posted(self, slot: int, number: int, artifact: Artifact, *, last: bool = False) -> None:
         """
         A worker read an ``/init``.
         """
@@ -74,7 +74,9 @@ class Succession:
             self.effects.append(Release(artifact))
             return
         self.assignment.custody.lend(number)
-        self.submit(Candidate(artifact, number))
+        candidate = Candidate(artifact, number)
+        candidate.last = last
+        self.submit(candidate)
 
     def submit(self, candidate: Candidate) -> None:
         """
@@ -88,6 +90,8 @@ class Succession:
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
+            if not self.charge.number and candidate.number is None:
+                self._set_duty("")  # what was named at the start is worth waiting for
             self.candidates.append(candidate)
             self._next_candidate()
 
@@ -114,7 +118,6 @@ class Succession:
             self._take_charge(self.candidate, worker.generation, digest)
         elif worker.generation == self.charge.number:
             self._set_duty("")
-            self.charge.retry_after = RETRY_FIRST
             self.assignment.share_out()
             self.assignment.reopen()
         else:  # a recruit of a generation that was replaced while it loaded
@@ -235,6 +238,9 @@ class Succession:
         if candidate.rollback and self.previous is not None:
             self.effects.append(Release(self.previous))  # it loads no more: not worth another try
             self.previous = None
+        if not self.charge.number:
+            self._set_duty(Cause.NO_ACTION)
+            self.assignment.assign()
         self._staff()
         self._next_candidate()
 
@@ -252,7 +258,7 @@ class Succession:
 
     def _reply(self, candidate: Candidate, status: int, text: str) -> None:
         self.effects.append(Reply(candidate, status, text))
-        if candidate.number is not None:
+        if candidate.number is not None and not candidate.last:
             self.assignment.returned(candidate.number)
 
     # -- workers in trouble -----------------------------------------------------------------

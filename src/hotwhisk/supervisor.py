@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterable
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,8 @@ class Supervisor:
         """
         Wait for something to happen, at most ``timeout`` seconds, and do what follows from it.
         """
+        if any(process.inbox for process in self.crew.processes.values()):
+            timeout = 0.0  # something was collected on the way, and is heard below
         for descriptor, events in self._epoll.poll(timeout):
             source = self._sources.get(descriptor)
             if source is None:
@@ -98,7 +101,7 @@ class Supervisor:
             source()
             self.carry_out()
         for process in [each for each in self.crew.processes.values() if each.inbox]:
-            self._hear(process)  # what was collected on the way
+            self._hear(process)
         self._sweep()
 
     def wait_for_deaths(self, processes: Iterable[Process], timeout: float) -> None:
@@ -116,7 +119,7 @@ class Supervisor:
         """
         self._execution.carry_out()
         for process in self.crew.processes.values():
-            if process.channel.backlog:
+            if process.channel.backlog and process.channel.fileno() in self._sources:
                 self._epoll.modify(process.channel.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
     def _flush(self, descriptor: int) -> None:
@@ -137,12 +140,16 @@ class Supervisor:
         try:
             # The private method is the one that makes no object; socket.accept uses it too.
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
-        except OSError:  # none is left, or it was reset while it waited
-            return False
+        except OSError as error:
+            if error.errno in (EMFILE, ENFILE, ENOMEM, ENOBUFS):
+                self.system.pause(0.01)  # it stays readable, and this would spin
+            return False  # none is left, or it was reset while it waited
         self.assignment.accepted([self.holdings.admit(descriptor)])
         if self.holdings.full:
             self.unwatch(self._listener.fileno())
             self.ledger.attentive = True
+            self.system.barrier()
+            self._sweep()  # a worker that closed one before it could see that sent no word
         return True
 
     def accept_backlog(self) -> None:
@@ -180,7 +187,12 @@ class Supervisor:
         self.collect(process)
         while process.inbox:
             message = process.inbox.popleft()
-            HEARD[type(message)](self, process, message)
+            heard = HEARD.get(type(message))
+            spill = getattr(message, "spill", 0)
+            if heard is None or (spill and not self.holdings.has(spill)):
+                self._expel(process, f"it said what it cannot mean: {message!r:.200}")
+                return
+            heard(self, process, message)
             self.carry_out()
 
     def collect(self, process: Process) -> None:
@@ -193,7 +205,7 @@ class Supervisor:
         try:
             while (received := process.channel.receive()) is not None:
                 message, descriptors = received
-                if isinstance(message, messages.Deposit):
+                if isinstance(message, messages.Deposit) and descriptors:
                     self.holdings.deposit(message.spill, descriptors[0], process.slot)
                 elif isinstance(message, messages.Template):
                     self._nursery.adopt(process.generation, message, descriptors)
@@ -202,9 +214,16 @@ class Supervisor:
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
             self.unwatch(process.channel.fileno())
         except (UnknownMessage, DescriptorsLost) as error:
-            self.tell(f"worker {process.pid} is ended: {error}")
-            self.unwatch(process.channel.fileno())
-            self.crew.kill(process.slot)
+            self._expel(process, str(error) or "descriptors were lost on the way")
+
+    def _expel(self, process: Process, why: str) -> None:
+        """
+        The channel of a worker is in reach of its action: what is wrong there costs the worker.
+        """
+        self.tell(f"worker {process.pid} is ended: {why}")
+        self.unwatch(process.channel.fileno())
+        process.inbox.clear()
+        self.crew.kill(process.slot)
 
     def _bereaved(self, process: Process) -> None:
         """
@@ -246,7 +265,7 @@ class Supervisor:
         # Never stale: the worker claimed the connection, so it was not taken from it.
         descriptor = self.holdings.part_with(message.spill)
         artifact = Posted(descriptor, message.offset, message.length)
-        self.succession.posted(process.slot, message.number, artifact)
+        self.succession.posted(process.slot, message.number, artifact, last=message.last)
 
     def _released(self, process: Process, message: messages.Released) -> None:
         current = [

@@ -248,7 +248,10 @@ def children() -> list[int]:
 
 
 def _all_processes() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    try:
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    except OSError:  # out of descriptors: the next death looks again
+        return []
 
 
 def _parent(pid: int) -> int:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, cast
 from hotwhisk import artifact, invocation, loading, template
 from hotwhisk.actionloop import Program
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
+from hotwhisk.connection import Gone
 from hotwhisk.contract import error_body
 from hotwhisk.errors import VersionError
 from hotwhisk.house import at_home, set_environment
-from hotwhisk.ledger import Phase
 from hotwhisk.loop import AsyncioLoop, EpollLoop
 from hotwhisk.messages import (
     LONGEST_TEXT,
@@ -56,22 +56,17 @@ class Worker(RequestPath):
 
     def obey(self) -> None:
         """
-        Carry out every order that waits.
+        Carry out the orders that wait, up to the first that brings connections.
         """
         try:
             while (received := self.channel.receive()) is not None:
                 message, descriptors = received
                 ORDERS[type(message)](self, message, descriptors)
+                if isinstance(message, Hand):
+                    return  # those who are here already have their turn between two arrivals
         except (ChannelClosed, DescriptorsLost):
             # Without a supervisor, or without room for what it hands over: no use staying.
             invocation.leave(71)
-        if self.channel.backlog:
-            self.loop.watch_writable(self.channel.fileno(), self._flush_channel)
-
-    def _flush_channel(self) -> None:
-        self.channel.flush()
-        if not self.channel.backlog:
-            self.loop.watch(self.channel.fileno(), self.obey)
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
         began = time.process_time()
@@ -131,7 +126,8 @@ class Worker(RequestPath):
         old = cast("EpollLoop", self.loop)
         self.loop = AsyncioLoop(loop)
         for descriptor, callback in old.callbacks.items():
-            self.loop.watch(descriptor, callback)
+            watch = self.loop.watch_writable if descriptor in old.writing else self.loop.watch
+            watch(descriptor, callback)
         old.close()
 
     def _hand(self, message: Hand, descriptors: list[int]) -> None:
@@ -147,8 +143,7 @@ class Worker(RequestPath):
             # What it asks is there already, more often than not: answer first, watch later.
             if self.connections.get(connection.number) is connection:
                 self._under_claim(connection, self._resume)
-            if self.connections.get(connection.number) is connection and not connection.busy:
-                self._watch(connection)
+            self._watch_idle(connection)
 
     def _recall(self, message: Recall, _: list[int]) -> None:
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
@@ -194,11 +189,20 @@ class Worker(RequestPath):
         self._stopping = True
         for connection in list(self.connections.values()):
             if self.connections.get(connection.number) is connection and not connection.busy:
-                self._under_claim(connection, self._receive)
-                # One that was answered before is between requests; a fresh one may be about
-                # to send its first, so it is the supervisor that waits for it, or does not.
-                if connection.sent and self._ledger.phase(connection.number) is Phase.IDLE:
-                    self._close(connection)
+                self._under_claim(connection, self._receive_last)
+
+    def _receive_last(self, connection: Connection) -> Request | None:
+        """
+        What is there, if anything is. A connection that was answered before is between requests
+        and ends here; a fresh one may be about to send its first, so it is the supervisor that
+        waits for it, or does not.
+        """
+        if connection in self._waiting:
+            return None
+        request = self._receive(connection)
+        if request is None and connection.sent and connection.spill is None:
+            raise Gone
+        return request
 
     def _pong(self, _: Ping, __: list[int]) -> None:
         self.channel.send(Pong())

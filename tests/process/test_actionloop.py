@@ -20,7 +20,7 @@ import pytest
 from tests.support.client import Connection, init_once, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
-from tests.support.waiting import wait_gone
+from tests.support.waiting import wait_few, wait_gone
 from tests.support.wire import Response, init_body, post
 
 from . import programs
@@ -48,6 +48,18 @@ def main(request):
     if "env" in value:
         return {"env": os.environ.get(value["env"])}
     return {"pid": os.getpid(), "got": request}
+serve(main)
+"""
+
+
+STARTS = """
+import subprocess
+def start(new):
+    return subprocess.Popen(["sleep", "1000"], start_new_session=new, env={}, pass_fds=(3,)).pid
+def main(request):
+    if "exit" in request["value"]:
+        os._exit(1)
+    return [os.getpid()] if "pid" in request["value"] else [start(True), start(False)]
 serve(main)
 """
 
@@ -206,6 +218,17 @@ def test_a_death_between_runs_is_noticed(whisk: Server) -> None:
         assert pid_of(whisk) != pid
 
 
+def test_a_death_between_runs_leaves_nothing_behind(plain: Server) -> None:
+    """
+    Without another request: neither a zombie nor what the program started.
+    """
+    plain.post(python(STARTS))
+    left, pid = run(plain), run(plain, {"pid": True})
+    os.kill(pid[0], signal.SIGKILL)
+    assert all(wait_gone(each, 10.0) for each in left)
+    assert not wait_few(lambda: {pid[0]} & plain.left(), 0, 10.0)
+
+
 def test_a_request_that_the_dead_never_read_goes_to_a_fresh_program(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE))
     pid = pid_of(whisk)
@@ -342,16 +365,7 @@ def test_a_program_that_loops_is_ended_at_its_deadline_and_a_fresh_one_serves() 
 
 
 def test_what_a_program_started_goes_with_it(plain: Server) -> None:
-    source = """
-import subprocess
-def main(request):
-    if "exit" in request["value"]:
-        os._exit(1)
-    command = ["sleep", "1000"]
-    return [subprocess.Popen(command, start_new_session=new, env={}, pass_fds=(3,)).pid for new in (True, False)]
-serve(main)
-"""
-    plain.post(python(source))
+    plain.post(python(STARTS))
     left = run(plain)
     assert run_once(plain.address, {"exit": 1}).status == 502
     assert all(wait_gone(pid, 10.0) for pid in left)
@@ -359,6 +373,18 @@ serve(main)
     plain.post(python("serve(lambda r: [2])"))
     assert all(wait_gone(pid, 10.0) for pid in left)
     assert run(plain) == [2]
+
+
+def test_a_program_has_four_descriptors_and_its_deaths_cost_none(whisk: Server) -> None:
+    whisk.post(python(FLEXIBLE.replace("os.getpid()", "sorted(os.listdir('/proc/self/fd'))")))
+    with Connection(whisk.address) as other:
+        assert other.run({}).status == 200
+        assert run(whisk)["pid"] == ["0", "1", "2", "3", "4"]  # the last lists them
+    descriptors = whisk.descriptors()
+    for _ in range(20):
+        assert run_once(whisk.address, {"exit": 1}).status == 400
+    run(whisk)
+    assert whisk.descriptors() < descriptors + 10  # a connection may be closing just now
 
 
 # -- output ---------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"def main(): pass", Kind.SOURCE), (b"", Kind.SOURCE), (b"\x7fELF", Kind.SOURCE), (ELF, Kind.EXECUTABLE),
         (b"#!/usr/bin/env python3\nx", Kind.SOURCE), (b"#!/bin/sh\nx", Kind.EXECUTABLE),
         (zipped(MAIN), Kind.FOLDER), (tarred(MAIN), Kind.FOLDER), (zipped(file("exec", ELF)), Kind.EXECUTABLE),
-        (zipped(file("exec"), file("exec__.py"), file("main__.py")), Kind.FOLDER),
+        (zipped(file("exec"), file("exec__.py"), file("main__.py")), Kind.COMPILED),
         (b"#!python\n" + zipped(file("hotwhisk.json")), Kind.BUILT), (b"PK\3\4broken", Kind.FOLDER),
     ],
 )  # fmt: skip
@@ -118,11 +118,6 @@ def test_same_folder_again(tmp_path: Path) -> None:
     assert unpack(b"x = 1", tmp_path / "1") == first
     with pytest.raises(BuildFailed, match="holds something else"):
         unpack(b"x = 2", tmp_path / "1")
-
-
-def test_executables_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BuildFailed, match="not served by this version"):
-        unpack(ELF, tmp_path / "1")
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])

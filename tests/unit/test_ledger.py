@@ -86,7 +86,7 @@ class Writers(RuleBasedStateMachine):
     def lingering(self, number: int, since: float) -> None:
         self.ledger.lingering(number, since)
         self.phases[number] = Phase.LINGERING
-        self.rows[number].update(since=since, budget=0.0, sent=0, answer=0)
+        self.rows[number].update(since=since)
 
     @rule(number=NUMBERS, last=st.sampled_from(Last))
     def set_last(self, number: int, last: Last) -> None:

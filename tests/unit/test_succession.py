@@ -442,7 +442,7 @@ def test_the_pause_grows_while_it_does_not_come_up() -> None:
         server.now = server.succession.charge.retry_at
         server.succession.retry(server.now)
         server.did()
-    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert pauses == [1, 2, 4, 8, 8, 8, 8, 8]
 
 
 def test_a_roll_back_that_fails_leaves_the_generation_in_charge_with_a_worker() -> None:

@@ -21,7 +21,11 @@ COMMANDS = {
     "status": "show what a running server is doing",
     "rollback": "put the version before in charge again",
     "build": "make one file of an action and its dependencies",
+    "compare": "run actions on two runtimes and print what differs",
 }
+PROXY_FLAGS = frozenset(("-version", "-debug", "--debug", "-compile", "--compile", "-env", "--env"))
+"""What the entry point of an OpenWhisk image understands, see `hotwhisk.cli.proxy`."""
+
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141
 
@@ -52,6 +56,12 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
 
 def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
     command = argv[0] if argv else "--help"
+    if command == "serve" or command.startswith("-"):
+        given = argv[: argv.index("--")] if "--" in argv else argv
+        if any(word.partition("=")[0] in PROXY_FLAGS for word in given):
+            from hotwhisk.cli import proxy
+
+            return proxy.run(argv, environ)
     if command == "serve":
         from hotwhisk.cli import serve
 

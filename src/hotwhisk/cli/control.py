@@ -101,4 +101,17 @@ def _entries(folder: Path) -> list[Path]:
         found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
     except OSError:
         return []
-    return sorted(found)
+    return sorted(path for path in found if _listens(path))
+
+
+def _listens(path: Path) -> bool:
+    """
+    Whether a server is behind that socket, and not only what a killed one left.
+    """
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -3,27 +3,46 @@
 
 The body goes to standard output as it came, so that it can be piped; which generation
 answered, how fast, and what went wrong go to standard error.
+
+With ``--activation`` the call is made as the platform's invoker would make it, and what is
+printed is the activation record.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from hotwhisk.cli.client import Answer, error_text, find_server
+from hotwhisk.cli.client import Answer, Server, error_text, find_server
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
-from hotwhisk.errors import UsageError
+from hotwhisk.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     Post the parameters to /run; 0 if the answer was 200, else 1.
+
+    With ``--activation``, 0 if the activation is a success.
     """
+    given = _arguments(argv)
+    value = _parameters(given.given)
+    server = find_server(given.url, given.token_file, environ)
+    if given.activation is not None:
+        return _replay(given.activation, server, value)
+    answer = server.post("/run", {"value": value})
+    _show(answer)
+    return 0 if answer.status == 200 else 1
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = Arguments("invoke", "[-p KEY VALUE]... [-P FILE.json]... [OPTION]...")
     parser.add_argument(
         "-p",
@@ -45,11 +64,48 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     )
     parser.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
     parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
-    given = parser.parse(argv)
-    value = _parameters(given.given)
-    answer = find_server(given.url, given.token_file, environ).post("/run", {"value": value})
-    _show(answer)
-    return 0 if answer.status == 200 else 1
+    parser.add_argument(
+        "--activation",
+        metavar="FILE",
+        help="call as the platform would what FILE describes (an activation record, or the "
+        "bodies of /init and /run) and print the activation record",
+    )
+    return parser.parse(argv)
+
+
+def _replay(name: str, server: Server, given: Mapping[str, object]) -> int:
+    """
+    Make the activation of a file again; parameters that are given go over those in it.
+    """
+    if server.token is not None:
+        raise UsageError("--activation calls as the platform does, which has no token to send")
+    from hotwhisk.invoker import activation_from, replay
+
+    value = activation_from(name).value
+    if given:
+        if not isinstance(value, dict):
+            raise UsageError(f"{name} holds an array, to which -p and -P cannot add")
+        value = {**value, **given}
+    _require_listener(server.url)
+    record = replay(name, server.url, value=value)
+    print(json.dumps(record, indent=2, ensure_ascii=False))
+    return 0 if record["statusCode"] == 0 else 1
+
+
+def _require_listener(url: str) -> None:
+    """
+    The platform tries again for as long as an action may run; a person wants to know at once.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise UsageError(f'--activation: expected a URL such as http://127.0.0.1:8080, got "{url}"')
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), 10.0).close()
+    except OSError as error:
+        raise ServerError(
+            f"nothing listens on {url} ({error.strerror or error}); "
+            "start one with: hotwhisk serve FILE"
+        ) from None
 
 
 def _parameters(given: Sequence[str | list[str]]) -> dict[str, object]:

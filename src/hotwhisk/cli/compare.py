@@ -1,0 +1,216 @@
+"""
+``hotwhisk compare``: the same actions and events on two runtimes, and what came out differently.
+
+Both are called through the model of the invoker, one after the other, so that neither
+slows the other down. An event has the same identifiers on both: an action that prints its
+activation prints the same. Times are told, and judged only on demand: a machine that does
+other things must not make a release fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hotwhisk.cli.differences import Difference, Record, differences, slower
+from hotwhisk.cli.files import read_code
+from hotwhisk.cli.terminal import Arguments
+from hotwhisk.errors import StartError, UsageError
+from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+Events = dict[str, list[object]]
+
+LISTEN_SECONDS = 30.0
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """
+    Compare; 0 if nothing differs, else 1.
+    """
+    del environ  # what a command needs of it, it inherits
+    given = _arguments(argv)
+    actions = [_read_action(name, given) for name in given.actions]
+    events = _read_events(given.events, {action.name for action in actions})
+    ignored = _patterns(given.ignore)
+    for flag in ("old", "new"):
+        _require_listener(flag, getattr(given, flag))
+    differing = slow = count = 0
+    for action in actions:
+        wanted = events.get(action.name) or events.get("") or [{}]
+        pairs = _invoke_both(given, action, wanted)
+        found = [_told(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
+        times = [_told(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)]
+        different, late = sum(map(len, found)), sum(map(len, times))
+        print(f"{action.name}: {_number(different, 'difference') if different else 'same'}")
+        for told, timed in zip(found, times, strict=True):
+            for difference in (*told, *timed):
+                print(difference.shown())
+        differing, slow, count = differing + bool(different), slow + late, count + len(wanted)
+    total = f"{_number(len(actions), 'action')}, {_number(count, 'event')}"
+    print(f"{total}: {differing or 'none'} {'differ' if differing > 1 else 'differs'}")
+    return 1 if differing or (slow and given.fail_on_time) else 0
+
+
+def runtime_of(text: str, memory: int = 256) -> Runtime:
+    """
+    The runtime that an argument means: a command if it holds a space or is a program, else an image.
+    """
+    if " " in text:
+        try:
+            return ProcessRuntime(shlex.split(text))
+        except ValueError as error:
+            raise UsageError(f"{text}: {error}") from None
+    if os.path.isfile(text) and os.access(text, os.X_OK):
+        return ProcessRuntime([os.path.abspath(text)])
+    return ContainerRuntime(text, memory=memory)
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    usage = "--old IMAGE|COMMAND --new IMAGE|COMMAND [OPTION]... ACTION..."
+    parser = Arguments("compare", usage)
+    side = "an image; or, with a space in it, a command that listens on {port} or $PORT"
+    parser.add_argument("--old", required=True, metavar="IMAGE|COMMAND", help=side)
+    parser.add_argument("--new", required=True, metavar="IMAGE|COMMAND", help="the same")
+    parser.add_argument(
+        "--events",
+        metavar="FILE",
+        help="a JSON array of events for each action, or an object of such arrays by the name "
+        "of the action; without it the one event {}",
+    )
+    parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="take what matches in results and log lines for equal; may be repeated",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="limit of init and run (60)"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=256, metavar="MB", help="limit of a container (256)"
+    )
+    parser.add_argument(
+        "--factor", type=float, default=2.0, help="tell times that differ by more than this (2)"
+    )
+    parser.add_argument("--fail-on-time", action="store_true", help="let them count as differences")
+    parser.add_argument(
+        "actions", nargs="+", metavar="ACTION", help="a .py file, a folder, a zip, an executable"
+    )
+    given = parser.parse(argv)
+    if given.timeout <= 0 or given.factor < 1 or given.memory <= 0:
+        raise UsageError("--timeout and --memory must be above 0, --factor at least 1")
+    return given
+
+
+def _read_action(name: str, given: argparse.Namespace) -> Action:
+    code, _ = read_code(name)  # whether it is binary the platform finds out by itself
+    limits = Limits(timeout=int(given.timeout * 1000), memory=given.memory)
+    return Action(Path(name).resolve().stem, code, main=given.main, limits=limits)
+
+
+def _read_events(name: str | None, known: set[str]) -> Events:
+    """
+    Events by the name of their action; those for every action have the name ``""``.
+    """
+    if name is None:
+        return {}
+    try:
+        document = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--events {name}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--events {name}: expected JSON: {error}") from None
+    events = {"": document} if isinstance(document, list) else document
+    if not isinstance(events, dict) or not all(
+        isinstance(each, list) and each and all(isinstance(event, dict | list) for event in each)
+        for each in events.values()
+    ):
+        raise UsageError(
+            f"--events {name}: expected an array of events, each an object or an array, "
+            "or an object of such arrays by the name of the action"
+        )
+    strange = sorted(set(events) - known - {""})
+    if strange:
+        raise UsageError(f"--events {name}: no such action is compared: {', '.join(strange)}")
+    return events
+
+
+def _patterns(given: Sequence[str]) -> list[re.Pattern[str]]:
+    try:
+        return [re.compile(each) for each in given]
+    except re.error as error:
+        raise UsageError(f"--ignore {error.pattern!r}: {error}") from None
+
+
+def _require_listener(flag: str, text: str) -> None:
+    """
+    Start it once and see it listen: two runtimes that both do not start are not the same.
+    """
+    runtime = runtime_of(text)
+    try:
+        with runtime:
+            _wait_listening(runtime, time.monotonic() + LISTEN_SECONDS)
+    except StartError as error:
+        raise UsageError(f"--{flag} {text}: {error}") from None
+
+
+def _wait_listening(runtime: Runtime, end: float) -> None:
+    parts = urlsplit(runtime.url)
+    while time.monotonic() < end:
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 80), 1.0).close()
+        except OSError:
+            pass
+        else:
+            return
+        try:
+            if not isinstance(runtime, ProcessRuntime):
+                time.sleep(0.05)
+                continue
+            code = runtime.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        log = [line.text for line in runtime.logs.drain()] if runtime.logs else []
+        said = f": {log[-1]}" if log else ""
+        raise StartError(f"it ended with status {code} before it listened{said}")
+    raise StartError(f"it did not listen on {runtime.url} within {LISTEN_SECONDS:.0f} seconds")
+
+
+def _invoke_both(
+    given: argparse.Namespace, action: Action, events: Sequence[object]
+) -> list[tuple[Record, Record]]:
+    invoker = Invoker()
+    names = [invoker.new_names() for _ in events]
+    sides: list[list[Record]] = []
+    for text in (given.old, given.new):
+        with runtime_of(text, given.memory) as runtime:
+            sides.append(
+                [
+                    invoker.invoke(runtime, action, event, names=name)
+                    for event, name in zip(events, names, strict=True)
+                ]
+            )
+    return list(zip(*sides, strict=True))
+
+
+def _told(found: list[Difference], index: int) -> list[Difference]:
+    return [replace(each, where=f"event {index + 1}: {each.where}") for each in found]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -1,0 +1,151 @@
+"""
+What differs between two activation records: of the same action and event, on two runtimes.
+
+The two streams of the log are compared apart, because in which order lines of different
+streams are read is chance.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Record = dict[str, Any]
+
+LONGEST = 200
+"""Characters of a value that are shown."""
+
+LEAST_MS = 20
+"""A difference in time below this is noise, whatever the factor."""
+
+_STAMP = 31  # characters before the stream in a line of a record
+_IGNORED = "…"
+_FRAME = re.compile(r'^File "[^"]*/(?=[^"/]+", line \d)')
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    One thing that came out differently, and both ways it came out.
+    """
+
+    where: str
+    lines: tuple[str, ...]
+
+    def shown(self) -> str:
+        """
+        For people: a line that says where, and those that say what.
+        """
+        return "\n".join([f"  {self.where}", *(f"    {line}" for line in self.lines)])
+
+
+def differences(
+    old: Record, new: Record, ignored: Sequence[re.Pattern[str]] = ()
+) -> list[Difference]:
+    """
+    In what two activation records differ for a user, times aside.
+    """
+    found = []
+    before, after = old["response"], new["response"]
+    if before["status"] != after["status"]:
+        found.append(_pair("status", before["status"], after["status"]))
+    values = _ignore(before.get("result"), ignored), _ignore(after.get("result"), ignored)
+    found += _compare_values(*values, "result")
+    for stream in ("stdout", "stderr"):
+        lines = [_log_lines(record, stream, ignored) for record in (old, new)]
+        changed = tuple(_changed_lines(*lines))
+        if changed:
+            found.append(Difference(f"log of {stream}", changed))
+    return found
+
+
+def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
+    """
+    Times of which one is more than ``factor`` the other.
+    """
+    for what, before, after in zip(("init", "run"), _times(old), _times(new), strict=True):
+        if abs(after - before) < LEAST_MS or min(before, after) * factor >= max(before, after):
+            continue
+        times = max(before, after) / max(1, min(before, after))
+        word = "slower" if after > before else "faster"
+        text = f"time of {what}: {before} ms, now {after} ms ({times:.1f} times {word})"
+        yield Difference(text, ())
+
+
+def _compare_values(old: object, new: object, where: str) -> Iterator[Difference]:
+    """
+    The deepest places in which two JSON values differ; 1, 1.0 and true are three values.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            place = f"{where}.{key}" if re.fullmatch(r"\w+", key) else f"{where}[{json.dumps(key)}]"
+            yield from _compare_values(old.get(key, _MISSING), new.get(key, _MISSING), place)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _compare_values(*pair, f"{where}[{index}]")
+    elif _text(old) != _text(new):
+        yield _pair(where, _text(old), _text(new))
+
+
+def _text(value: object) -> str:
+    return "(absent)" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+
+
+def _pair(where: str, old: str, new: str) -> Difference:
+    """
+    Both values; of long ones the part around the first character that differs.
+    """
+    pairs = enumerate(zip(old, new, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
+    start = max(0, same - LONGEST // 4) if max(len(old), len(new)) > LONGEST else 0
+    return Difference(where, (f"- {_cut(old, start)}", f"+ {_cut(new, start)}"))
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + LONGEST
+    return "…" * bool(start) + text[start:end] + "…" * (len(text) > end)
+
+
+def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
+    if isinstance(value, dict):
+        return {key: _ignore(each, ignored) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_ignore(each, ignored) for each in value]
+    if isinstance(value, str):
+        for pattern in ignored:
+            value = pattern.sub(_IGNORED, value)
+    return value
+
+
+def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:
+    """
+    One stream of the log; the folder in a traceback is the runtime's, and no difference.
+    """
+    begin = f"{stream}: "
+    lines = [line[_STAMP:] for line in record["logs"]]
+    own = [line.removeprefix(begin) for line in lines if line.startswith(begin)]
+    shown = [str(_ignore(_FRAME.sub('File "…/', line), ignored)) for line in own]
+    return [line for line in shown if line != _IGNORED]
+
+
+def _changed_lines(old: list[str], new: list[str]) -> Iterator[str]:
+    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield from (f"- {line}" for line in old[a:b])
+            yield from (f"+ {line}" for line in new[c:d])
+
+
+def _times(record: Record) -> tuple[int, int]:
+    """
+    Milliseconds of init, 0 if there was none, and of run.
+    """
+    notes = {note["key"]: note["value"] for note in record["annotations"]}
+    init = int(notes.get("initTime", 0))
+    return init, max(0, int(record["duration"]) - init)

@@ -1,0 +1,5 @@
+import no_such_library_anywhere
+
+
+def main(args):
+    return {}

@@ -1,0 +1,2 @@
+def main(args, *rest, **options):
+    return {"args": args, "rest": len(rest), "options": sorted(options)}

@@ -1,0 +1,5 @@
+import _runlength
+
+
+def main(args):
+    return {"runs": _runlength.encode(args["text"])}

@@ -1,0 +1,5 @@
+import re
+
+
+def split(text):
+    return re.findall(r"\w+", text.lower())
