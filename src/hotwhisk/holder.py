@@ -48,7 +48,6 @@ class Holder:
         self._lowest = lowest
         self._headers = b""
         self._leaving = False
-        self._copied = False
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._take_place(channel, place)
         os.register_at_fork(after_in_child=self._become_copy)
@@ -57,6 +56,7 @@ class Holder:
         """
         Begin, without connections: at birth, and in a worker that is forked from a template.
         """
+        self._copied = False
         self.channel = channel
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}

@@ -19,6 +19,8 @@ LONGER = {
     "connection": "one socket, read and written: half of it would not be understood alone",
     "succession": "the decisions about generations: each refers to most of the others",
     "messages": "all that crosses between two processes, on one page",
+    "execution": "one method an effect: a table of what each decision means",
+    "supervisor": "one loop: what it waits for, and a method for each thing a worker says",
     "contract": "one table of texts and statuses of both profiles, read side by side",
 }
 

@@ -56,8 +56,10 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection, connection.makefile() as lines:
-                peer.asked = json.loads(lines.readline() or "null")
-                connection.sendall(json.dumps(peer.reply).encode() + b"\n")
+                line = lines.readline()
+                peer.asked = json.loads(line or "null")
+                if line:  # else it only looked whether anybody listens
+                    connection.sendall(json.dumps(peer.reply).encode() + b"\n")
 
         thread = threading.Thread(target=serve)
         thread.start()
