@@ -1,0 +1,52 @@
+"""
+Nobody waits for ever behind others, and nothing that is said to nobody stops the server.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import threading
+
+from tests.support.actions import version_source
+from tests.support.client import Connection, init_once, run_once
+from tests.support.server import Server
+
+BUSY = """\
+import time
+
+def main(event):
+    end = time.perf_counter() + 0.005
+    while time.perf_counter() < end:
+        pass
+    return {"done": True}
+"""
+
+
+def test_a_kept_connection_has_its_turn_between_arrivals() -> None:
+    with Server() as server, Connection(server.address, timeout=10.0) as kept:
+        server.post(BUSY)
+        enough = threading.Event()
+
+        def arrive() -> None:
+            while not enough.is_set():
+                run_once(server.address, {})
+
+        arrivals = [threading.Thread(target=arrive) for _ in range(4)]
+        for thread in arrivals:
+            thread.start()
+        try:
+            for _ in range(20):
+                assert kept.run({}).value("done") is True
+        finally:
+            enough.set()
+            for thread in arrivals:
+                thread.join()
+
+
+def test_a_log_that_cannot_be_written_costs_its_lines_only() -> None:
+    serve = f"exec {shlex.quote(sys.executable)} -m hotwhisk serve 2>/dev/full"
+    with Server(command=["sh", "-c", serve]) as server:
+        for number in (1, 2, 3):
+            assert init_once(server.address, version_source(number)).status == 200
+            assert run_once(server.address, {}).value("version") == number
