@@ -192,7 +192,6 @@ class Crew:
         channel = Channel(socket.socket(fileno=high))
         worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)
         try:
-            worker.loop.run()
             while True:  # the loop ends when an action with coroutines moves into asyncio's
                 worker.loop.run()
         except BaseException:

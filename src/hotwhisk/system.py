@@ -4,7 +4,7 @@ The seam to the operating system: processes, their deaths, and the clock.
 Everything the supervisor asks of the kernel that is not a socket goes through one object
 of this class, so that a test can put a scripted one in its place.
 
-Linux only. ``ctypes`` is needed for the three calls that Python does not offer (prctl,
+Linux only. ``ctypes`` is needed for the calls that Python does not offer (prctl,
 membarrier); a kernel that refuses one of them costs a guarantee, which ``weaknesses``
 names, but never the start.
 """
@@ -68,7 +68,9 @@ class System:
             self._libc.syscall(self._membarrier, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0
         )
         if not self.has_barrier:
-            self.weaknesses.append("no membarrier: workers ask for orders before every read")
+            self.weaknesses.append(
+                "no membarrier: connections of a worker that hangs wait until it answers"
+            )
 
     def now(self) -> float:
         """

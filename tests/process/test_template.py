@@ -4,7 +4,6 @@ The template: further workers of a generation have its import at birth, and noth
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -115,7 +114,6 @@ def test_workers_share_one_import_and_draw_different_numbers(tmp_path: Path) -> 
         assert len({answer["drawn"] for answer in answers}) == 3
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
 def test_numpy_is_seeded_again_and_its_threads_are_no_obstacle(tmp_path: Path) -> None:
     with Server("--workers", "2") as server:
         more = "\nimport numpy\nrandom = numpy.random\n"
