@@ -142,7 +142,7 @@ def _exchange(
         connection.request("POST", route, body, headers)
     try:
         return connection.getresponse()
-    except http.client.RemoteDisconnected:
+    except ConnectionResetError:  # with what was sent unread or read: it is gone without a word
         raise ServerError(f"{url} closed the connection without an answer") from None
 
 
