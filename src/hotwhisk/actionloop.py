@@ -31,7 +31,8 @@ from hotwhisk import json_codec
 from hotwhisk.child import Child, ChildEnded
 from hotwhisk.contract import NOT_A_RESULT, Cause, Profile, answer_for, error_body
 from hotwhisk.errors import BadResult, LoadFailed
-from hotwhisk.system import Ending, oom_kills
+from hotwhisk.offspring import Ending
+from hotwhisk.system import oom_kills
 
 if TYPE_CHECKING:
     from hotwhisk.config import Config

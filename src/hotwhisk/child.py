@@ -19,8 +19,9 @@ import select
 import signal
 from typing import TYPE_CHECKING, Final
 
+from hotwhisk.offspring import Ending, end_orphans
 from hotwhisk.relay import Relay, unread
-from hotwhisk.system import PR_SET_CHILD_SUBREAPER, Ending, children
+from hotwhisk.system import PR_SET_CHILD_SUBREAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,6 @@ _PAGE: Final = 4096
 _SETTLING: Final = 5
 """Milliseconds for an acknowledgement that nobody asked for."""
 
-_ROUNDS: Final = 1000
 _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and that a program expects to be as they always are."""
 
@@ -256,10 +256,8 @@ class Child:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
             assert result is not None
-            exited = result.si_code == os.CLD_EXITED
-            status = result.si_status
-            self._ending = Ending(status=status) if exited else Ending(signal=status)
-            _kill_orphans()
+            self._ending = Ending.of(result)
+            end_orphans(lambda _: True)
             self._unread = unread(self._requests)
             if self._loop is not None:
                 self._loop.unwatch(self._pidfd)
@@ -282,19 +280,3 @@ def _resize(descriptor: int, size: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
     except OSError:
         pass
-
-
-def _kill_orphans() -> None:
-    """
-    Kill every child of this process, and theirs, which come here when their parents are gone.
-    """
-    for _ in range(_ROUNDS):
-        orphans = children()
-        if not orphans:
-            return
-        for pid in orphans:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass

@@ -7,7 +7,6 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import signal
 import socket
 import sys
 from collections import deque
@@ -17,14 +16,11 @@ from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
 from hotwhisk.messages import Message, Spawn
-from hotwhisk.system import TAG_VARIABLE, Ending, System
+from hotwhisk.offspring import Ending
+from hotwhisk.record import Record
+from hotwhisk.system import TAG_VARIABLE, System
 from hotwhisk.template import Standby
 from hotwhisk.worker import Worker
-
-SUPERVISORS_SIGNALS = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
-)  # fmt: skip
-"""Signals that mean something to the supervisor; a worker has them as any program does."""
 
 OWN_DESCRIPTORS = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
@@ -33,17 +29,24 @@ ROOM_FOR_OWN = 16
 HIGHEST = 1 << 20
 
 
+SHORT_LIFE = 0.25
+"""Seconds; a desk that dies younger is no reason to fork the next one at once."""
+
+
 class Process:
     """
-    A live worker process. ``silent`` says that a ping is unanswered; ``inbox`` holds what it
-    said and nobody has heard yet.
+    A worker process. Until it is born it has no ``pid``, but a channel, where its orders wait.
+    ``silent`` says that a ping is unanswered; ``inbox`` holds what it said and nobody has heard
+    yet.
     """
 
-    def __init__(self, slot: int, pid: int, pidfd: int, channel: Channel, started: float) -> None:
+    def __init__(self, slot: int, channel: Channel, started: float) -> None:
         self.slot = slot
-        self.pid = pid
-        self.pidfd = pidfd
+        self.pid = 0
+        self.pidfd = -1
         self.channel = channel
+        self.birth: Birth | None = None
+        """What it takes to fork it; None once that is done."""
         self.name = name_of(slot)
         self.started = started
         self.generation = 0
@@ -52,6 +55,17 @@ class Process:
         self.loaded = False
         """Whether it was forked from a template, and so needs no `Load`."""
         self.inbox: deque[Message] = deque()
+        self.unwanted = False
+        """Whether it was killed before it was born."""
+
+
+class Birth(Record):
+    """
+    The worker's end of a channel, and how often its slot had been recalled when it was made.
+    """
+
+    end: socket.socket
+    recalls: int
 
 
 def name_of(slot: int) -> str:
@@ -72,29 +86,41 @@ class Crew:
         self._ledger = ledger
         self.processes: dict[int, Process] = {}
         self.templates: dict[int, Standby] = {}
+        self.resting = False
+        """Whether nothing is to be born before the next tick: the last desk died at once."""
 
-    def fork(self, slot: int) -> Process:
+    def conceive(self, slot: int) -> None:
         """
-        Start a desk in ``slot``.
-
-        Raises:
-            OSError: the system has no process or descriptors to give.
+        Open the channel of a desk that is to be. From now on it can be given orders.
         """
         ours, theirs = Channel.pair()
-        try:
-            # Counted here: by the time the child looks, it may have been recalled already.
-            recalls = self._ledger.recalls(slot)
-            pid, pidfd = self._system.fork(
-                lambda: self._become_worker(slot, theirs, recalls), name_of(slot)
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        process = Process(slot, pid, pidfd, Channel(ours), self._system.now())
+        process = Process(slot, Channel(ours), self._system.now())
+        # Counted here: by the time the child looks, it may have been recalled already.
+        process.birth = Birth(theirs, self._ledger.recalls(slot))
         self.processes[slot] = process
-        return process
+
+    def unborn(self) -> list[Process]:
+        """
+        Those whose process is still to be started.
+        """
+        return [each for each in self.processes.values() if each.birth is not None]
+
+    def bear(self, process: Process) -> None:
+        """
+        Start a process that is to be.
+
+        Raises:
+            OSError: the system has none to give; it can be tried again.
+        """
+        birth = process.birth
+        assert birth is not None
+        process.pid, process.pidfd = self._system.fork(
+            lambda: self._become_worker(process.slot, birth), process.name
+        )
+        process.birth, process.started = None, self._system.now()
+        birth.end.close()
+        if process.unwanted:
+            self.kill(process.slot)
 
     def spawn(self, slot: int, template: Standby) -> Process | None:
         """
@@ -118,8 +144,8 @@ class Crew:
         except OSError:
             ours.close()  # then it leaves
             return None
-        process = Process(slot, pid, pidfd, Channel(ours), self._system.now())
-        process.loaded = True
+        process = Process(slot, Channel(ours), self._system.now())
+        process.pid, process.pidfd, process.loaded = pid, pidfd, True
         self.processes[slot] = process
         return process
 
@@ -137,7 +163,7 @@ class Crew:
         """
         self._system.kill(template.pidfd)
         self._system.kill_descendants(template.pid, template.name)
-        self._system.ended(template.pidfd)
+        self._system.reap(template.pidfd)
         del self.templates[template.generation]
         template.close()
 
@@ -145,17 +171,23 @@ class Crew:
         """
         Whether a worker is dead; from then on ``process.ending`` says how.
         """
-        if process.ending is None:
+        if process.ending is None and process.birth is None:
             process.ending = self._system.ended(process.pidfd)
         return process.ending is not None
 
     def bury(self, process: Process) -> None:
         """
-        A dead worker: kill what it left, forget it.
+        A worker that is dead, or will not be born: kill what it left, forget it.
         """
-        self._system.kill_descendants(process.pid, process.name)
         del self.processes[process.slot]
         process.channel.close()
+        if process.birth is not None:
+            process.birth.end.close()
+            return
+        age = self._system.now() - process.started
+        self.resting = process.generation == 0 and age < SHORT_LIFE
+        self._system.kill_descendants(process.pid, process.name)
+        self._system.reap(process.pidfd)
         os.close(process.pidfd)
 
     def kill(self, slot: int) -> None:
@@ -163,7 +195,11 @@ class Crew:
         Kill the worker in ``slot``; its death is heard like any other.
         """
         process = self.processes.get(slot)
-        if process is not None and process.ending is None:
+        if process is None or process.ending is not None:
+            return
+        if process.birth is not None:
+            process.unwanted = True
+        else:
             self._system.kill(process.pidfd)
 
     def reap_strangers(self) -> None:
@@ -174,13 +210,10 @@ class Crew:
         ours += [each.pid for each in self.templates.values()]
         self._system.reap_strangers(ours)
 
-    def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        for number in SUPERVISORS_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+    def _become_worker(self, slot: int, birth: Birth) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
-        high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        high = fcntl.fcntl(birth.end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         # Everything the supervisor holds: connections, other workers' channels, the listener.
         os.closerange(3, high)
         os.closerange(high + 1, HIGHEST)
@@ -190,7 +223,7 @@ class Crew:
         self._system.offer_to_die_first()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         channel = Channel(socket.socket(fileno=high))
-        worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)
+        worker = Worker(channel, self._ledger, (slot, birth.recalls), self._config, lowest)
         try:
             while True:  # the loop ends when an action with coroutines moves into asyncio's
                 worker.loop.run()

@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor import Supervisor
 
 
-FORK_PAUSE = 0.5
-"""Seconds between attempts to start a process, when the system has none to give."""
-
-
 class Posted(Artifact):
     """
     The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers.
@@ -78,6 +74,7 @@ class Execution:
         self._ledger = supervisor.ledger
         self._crew = supervisor.crew
         self._load_began = 0.0
+        self._told = ""
         self._discards: dict[int, int] = {}  # generation → the desk that was told
 
     def carry_out(self) -> None:
@@ -92,17 +89,30 @@ class Execution:
     # -- workers ----------------------------------------------------------------------------
 
     def _fork(self, effect: Fork) -> None:
-        # Nothing can be decided without this process, so this waits; the others go on serving.
-        while (process := self._try_fork(effect.worker)) is None:
-            self._supervisor.system.pause(FORK_PAUSE)
-        self._supervisor.attend(process)
+        self._crew.conceive(effect.worker)
+        self.bear()
 
-    def _try_fork(self, slot: int) -> Process | None:
-        try:
-            return self._crew.fork(slot)
-        except OSError as error:
-            self._supervisor.tell(f"no process can be started: {error.strerror}; trying again")
-            return None
+    def bear(self) -> None:
+        """
+        Start the processes that are to be. Those that cannot be are tried again at the next
+        tick; until then their orders wait in their channels, and everybody else goes on.
+        """
+        for process in self._crew.unborn():
+            try:
+                if not self._crew.resting:
+                    self._crew.bear(process)
+            except OSError as error:
+                self._tell_once(f"no process can be started: {error.strerror}; trying again")
+            if process.birth is not None:
+                self._ledger.ticking = True
+                return
+            self._supervisor.attend(process)
+        self._told = ""
+
+    def _tell_once(self, text: str) -> None:
+        if text != self._told:
+            self._supervisor.tell(text)
+        self._told = text
 
     def _load(self, effect: LoadInto) -> None:
         process = self._crew.processes.get(effect.worker) or self._spawn(effect)
@@ -267,14 +277,17 @@ class Execution:
         if isinstance(posted, Posted):
             os.close(posted.descriptor)
 
-    def pin(self, slot: int, descriptor: int, length: int) -> None:
+    def pin(self, generation: int, descriptor: int, length: int) -> None:
         """
         A worker read a local file: later workers of its generation get the same bytes.
         """
-        succession = self._supervisor.succession
-        candidate = succession.candidate
-        loaded = candidate if candidate and candidate.slot == slot else succession.charge
-        artifact = loaded.artifact
+        charge, candidate = (
+            self._supervisor.succession.charge,
+            self._supervisor.succession.candidate,
+        )
+        artifact = charge.artifact if charge.number == generation else None
+        if candidate is not None and candidate.generation == generation:
+            artifact = candidate.artifact
         if isinstance(artifact, Local) and artifact.content is None:
             artifact.content = Posted(descriptor, 0, length)
         else:

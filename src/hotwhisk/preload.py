@@ -24,8 +24,9 @@ from typing import NoReturn
 
 from hotwhisk import invocation
 from hotwhisk.action import print_error
+from hotwhisk.offspring import children
 from hotwhisk.record import Record
-from hotwhisk.system import System, children
+from hotwhisk.system import System
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """
@@ -128,8 +129,8 @@ def _end(pid: int, pidfd: int, system: System) -> None:
     """
     system.kill(pidfd)
     select.select([pidfd], [], [])
-    system.ended(pidfd)
     system.kill_descendants(pid, TRIAL)
+    system.reap(pidfd)
     os.close(pidfd)
 
 

@@ -45,6 +45,9 @@ class Rounds:
         """
         Look once. Stops the ticking when two looks in a row found nothing in flight.
         """
+        crew = self._supervisor.crew
+        crew.resting = False
+        self._supervisor.bear()
         keys = self._in_flight()
         self._began = dict(keys)
         ages = self._ages.look(now, keys)
@@ -55,7 +58,8 @@ class Rounds:
         assignment.leave_to_desk()
         if self.stopping_since is not None:
             self._hasten(now - self.stopping_since)
-        self._quiet = 0 if keys or assignment.custody.waiting else self._quiet + 1
+        waiting = assignment.custody.waiting or crew.unborn()
+        self._quiet = 0 if keys or waiting else self._quiet + 1
         if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
             self._supervisor.ledger.ticking = False
             self._ages.rest()

@@ -241,6 +241,8 @@ class Service:
         supervisor = self.supervisor
         crew, system = supervisor.crew, supervisor.system
         self._control.close()
+        for process in crew.unborn():
+            crew.bury(process)
         for process in list(crew.processes.values()):
             if self._stops > 1 or process.generation == 0:
                 crew.kill(process.slot)

@@ -180,6 +180,12 @@ class Supervisor:
         self.watch(process.channel.fileno(), lambda: self._hear(process))
         self.watch(process.pidfd, lambda: self._bereaved(process))
 
+    def bear(self) -> None:
+        """
+        Start the workers that could not be started before.
+        """
+        self._execution.bear()
+
     def _hear(self, process: Process) -> None:
         """
         Read what a worker has to say, and do what follows from it.
@@ -279,7 +285,7 @@ class Supervisor:
     def _ready(self, process: Process, message: messages.Ready) -> None:
         if message.spill:
             descriptor = self.holdings.part_with(message.spill)
-            self._execution.pin(process.slot, descriptor, message.length)
+            self._execution.pin(process.generation, descriptor, message.length)
         # Dead already? Then it was never in charge, and its /init hears why.
         if not self.crew.ended(process):
             self.succession.ready(process.slot, message.digest, overlap=message.overlap)

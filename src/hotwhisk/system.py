@@ -17,7 +17,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+from hotwhisk.offspring import Ending, children, end_orphans
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -27,28 +29,13 @@ SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1
 MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2
 
+HANDLED_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
+)  # fmt: skip
+"""Signals that mean something to the supervisor; its children have them as any program does."""
+
 TAG_VARIABLE = "HOTWHISK_WORKER"
 """Environment variable by which programs started by an action are told from strangers."""
-
-
-class Ending(NamedTuple):
-    """
-    How a process ended: by ``signal`` if that is not 0, else by exit ``status``.
-    """
-
-    signal: int = 0
-    status: int = 0
-
-    def __str__(self) -> str:
-        """
-        "signal 9 (SIGKILL)", "exit status 3".
-        """
-        if not self.signal:
-            return f"exit status {self.status}"
-        try:
-            return f"signal {self.signal} ({signal.Signals(self.signal).name})"
-        except ValueError:
-            return f"signal {self.signal}"
 
 
 class System:
@@ -124,28 +111,43 @@ class System:
         """
         gc.freeze()
         parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            return pid, os.pidfd_open(pid)
+        # Until it has its own handlers, a signal to the child would be written to our wake-up
+        # descriptor, and Ctrl-C, which goes to both, would count twice.
+        waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
         try:
-            if settle(name, parent):
-                child()
+            pid = os.fork()
+            if pid == 0:
+                _run_child(child, name, parent)
         finally:
-            os._exit(70)
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
     def ended(self, pidfd: int) -> Ending | None:
         """
-        Reap the child behind ``pidfd``; None while it lives.
+        How the child behind ``pidfd`` ended; None while it lives.
+
+        It is not reaped: until it is, nobody else gets its number, which `kill_descendants`
+        still goes by.
         """
         try:
-            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return Ending(status=-1)
-        if result is None:
-            return None
-        if result.si_code == os.CLD_EXITED:
-            return Ending(status=result.si_status)
-        return Ending(signal=result.si_status)
+        return None if result is None else Ending.of(result)
+
+    def reap(self, pidfd: int) -> None:
+        """
+        Let go of the number of a dead child; of one that is only killed, `reap_strangers` will.
+        """
+        try:
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            pass
 
     def oom_kills(self) -> int:
         """
@@ -164,7 +166,8 @@ class System:
 
     def kill_descendants(self, worker_pid: int, name: str) -> None:
         """
-        Kill what a dead worker left: its process group, and the orphans that came to us.
+        Kill what a dead worker, not yet reaped, left: its process group, and the orphans that
+        came to us.
 
         An orphan is the worker's if it bears its process name (copies made by fork keep it) or
         its tag in the environment (programs that were started keep that); anybody else's, such
@@ -174,17 +177,7 @@ class System:
             os.killpg(worker_pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-        # Killing one orphan can bring its own children here, so look until nothing is new.
-        seen: set[int] = set()
-        while fresh := [pid for pid in children() if pid not in seen]:
-            seen.update(fresh)
-            for pid in fresh:
-                if _belongs(pid, worker_pid, name):
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                        os.waitpid(pid, 0)
-                    except (ProcessLookupError, ChildProcessError):
-                        pass
+        end_orphans(lambda pid: pid != worker_pid and _belongs(pid, worker_pid, name))
 
     def reap_strangers(self, ours: Iterable[int]) -> None:
         """
@@ -214,6 +207,18 @@ def oom_kills(memory_events: str = "") -> int:
     return 0
 
 
+def _run_child(child: Callable[[], NoReturn], name: str, parent: int) -> NoReturn:
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
+        if settle(name, parent):
+            child()
+    finally:
+        os._exit(70)
+
+
 def settle(name: str, parent: int) -> bool:
     """
     Lead a session of our own, under a name, and die with the parent; False if it has died.
@@ -235,33 +240,6 @@ def _memory_events() -> str:
     except OSError:
         path = "/"
     return f"/sys/fs/cgroup{path.rstrip('/')}/memory.events"
-
-
-def children() -> list[int]:
-    """
-    Process ids of this process's children, also of those it adopted.
-    """
-    me = os.getpid()
-    try:
-        with open(f"/proc/{me}/task/{me}/children") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        return [pid for pid in _all_processes() if _parent(pid) == me]
-
-
-def _all_processes() -> list[int]:
-    try:
-        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
-    except OSError:  # out of descriptors: the next death looks again
-        return []
-
-
-def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def _belongs(pid: int, worker_pid: int, name: str) -> bool:

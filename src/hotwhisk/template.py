@@ -37,8 +37,8 @@ from hotwhisk import invocation
 from hotwhisk.adoption import fork_adopted
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.messages import Born, Spawn, Template
+from hotwhisk.offspring import children
 from hotwhisk.record import Record
-from hotwhisk.system import children
 
 WORTHWHILE = 0.03
 """

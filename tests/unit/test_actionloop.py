@@ -25,7 +25,7 @@ from hotwhisk.artifact import Kind, detect
 from hotwhisk.config import Config, image_compiler
 from hotwhisk.contract import Profile
 from hotwhisk.errors import BuildFailed, LoadFailed
-from hotwhisk.system import Ending
+from hotwhisk.offspring import Ending
 from tests.unit.test_artifact import ELF, MAIN, file, tarred, zipped
 
 LAUNCHER = b"import json\nfrom main__ import hello as main\n"
