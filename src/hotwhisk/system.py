@@ -142,10 +142,10 @@ class System:
 
     def reap(self, pidfd: int) -> None:
         """
-        Let go of the number of a dead child; of one that is only killed, `reap_strangers` will.
+        Let go of the number of a child that is dead, or is killed and so will be in a moment.
         """
         try:
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         except ChildProcessError:
             pass
 

@@ -46,9 +46,9 @@ Seconds of CPU time in loading from which on a template is left; less is not wor
 What was waited for, a disk say, is there the next time.
 """
 
-PATIENCE = 0.5
-"""Seconds that the supervisor gives a template to fork, which takes milliseconds, before it
-kills it."""
+PATIENCE = 2.0
+"""Seconds that the supervisor gives a template to fork, before it kills it. That takes
+milliseconds, and hundreds of them where processor or disk are short."""
 
 OWN_FILES = "/memfd:hotwhisk"
 """What our memory files are called in /proc."""

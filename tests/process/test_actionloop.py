@@ -215,6 +215,7 @@ def test_a_death_between_runs_is_noticed(whisk: Server) -> None:
     for _ in range(3):
         pid = pid_of(whisk)
         os.kill(pid, signal.SIGKILL)
+        assert wait_gone(pid, 10.0)  # until then it may still take a request with it
         assert pid_of(whisk) != pid
 
 
