@@ -15,10 +15,11 @@ from typing import Any, Final
 import pytest
 
 from hotwhisk_conformance.compiling import Compiled
+from hotwhisk_conformance.container import ImageTarget
 from hotwhisk_conformance.flavours import FLAVOURS, PROFILES
 from hotwhisk_conformance.session import PATIENCE, Session, not_run
 from hotwhisk_conformance.table import Table
-from hotwhisk_conformance.target import CommandTarget, ImageTarget, Target, TargetError, UrlTarget
+from hotwhisk_conformance.target import CommandTarget, Target, TargetError, UrlTarget
 
 MARK: Final = "conformance"
 _TABLE = pytest.StashKey[Table]()

@@ -1,5 +1,5 @@
 """
-What is tested: a command, an image or a URL; and one fresh start of it.
+What is tested, and one fresh start of it: a command or a URL. Images are in `container`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Final
 
 from hotwhisk_conformance.streams import Streams
 
-_DAEMON_SECONDS: Final = 2.0
 _FILE_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.02
 _LEAVE_SECONDS: Final = 10.0
@@ -122,28 +121,6 @@ class CommandTarget(Target):
         return self._compile and [word.replace("{main}", main) for word in self._compile]
 
 
-class ImageTarget(Target):
-    """
-    An image, run by a container engine with docker's command line.
-    """
-
-    def __init__(self, image: str, engine: str = "docker") -> None:
-        self._image = image
-        self._engine = engine
-
-    def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Run a container.
-        """
-        return _Container(self._engine, self._image, env)
-
-    def compiler(self, main: str) -> list[str] | None:
-        """
-        The image's own entry point with ``-compile``.
-        """
-        return [self._engine, "run", "--rm", "--interactive", self._image, "-compile", main]
-
-
 class UrlTarget(Target):
     """
     A server that somebody else runs, and restarts if he gave a command for it.
@@ -160,7 +137,7 @@ class UrlTarget(Target):
         """
         del env
         if self._restart:
-            _output(self._restart)
+            output(self._restart)
         return _Remote(self._url)
 
 
@@ -215,35 +192,6 @@ class _Process(Running):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class _Container(Running):
-    patience = _DAEMON_SECONDS
-
-    def __init__(self, engine: str, image: str, env: Mapping[str, str]) -> None:
-        self._engine = engine
-        variables = [f"--env={name}={value}" for name, value in env.items()]
-        options = ["--detach", "--publish=127.0.0.1::8080", *variables]
-        self._identity = _output([engine, "run", *options, image]).strip()
-        address = _output([engine, "port", self._identity, "8080/tcp"]).splitlines()[0]
-        self.url = f"http://{address}"
-
-    def streams(self) -> Streams:
-        done = subprocess.run(
-            [self._engine, "logs", self._identity], capture_output=True, check=False
-        )
-        texts = (each.decode("utf-8", "backslashreplace") for each in (done.stdout, done.stderr))
-        return Streams(*texts)
-
-    def stop(self) -> None:
-        self._tell("kill")
-
-    def remove(self) -> None:
-        self._tell("rm", "--force")
-
-    def _tell(self, *words: str) -> None:
-        command = [self._engine, *words, self._identity]
-        subprocess.run(command, capture_output=True, check=False)
-
-
 class _Remote(Running):
     has_streams = False
 
@@ -267,7 +215,10 @@ def _kill_group(group: int) -> None:
         pass
 
 
-def _output(command: list[str]) -> str:
+def output(command: list[str]) -> str:
+    """
+    What a command says; raises `TargetError` if it fails or is not there.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
