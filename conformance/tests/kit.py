@@ -62,7 +62,7 @@ def read_junit(path: Path) -> dict[str, str]:
     for test in ET.parse(path).iter("testcase"):
         about = {each.get("name"): each.get("value") for each in test.iter("property")}
         _, bracket, tail = (test.get("name") or "").partition("[")
-        variant = tail.rstrip("]") if about["profile"] not in tail else ""
+        variant = tail.rstrip("]").removeprefix(about["profile"] or "").removeprefix("-")
         case = f"{about['case']}{f'[{variant}]' if bracket and variant else ''}"
         skipped = test.find("skipped")
         if test.find("failure") is not None or test.find("error") is not None:

@@ -43,6 +43,7 @@ PYTHON = {
     "takes any virtualenv": {"V4"},
 }
 
+ARRAYS = {"G11[script]", "G12[script]"}
 BASIC = {f"B{n}" for n in range(1, 11)}
 LOOP = {
     "": set(),
@@ -52,8 +53,20 @@ LOOP = {
     "knows zips alone": {"G2"},
     "passes the value alone": {"B9"},
     "passes no environment": {"B8", "B9"},
-    "waits for no acknowledgement": BASIC - {"B1", "B2", "B4"} | {"G2", "G3", "G11", "G12"},
-    "knows no arrays": {"G11", "G12"},
+    "waits for no acknowledgement": BASIC - {"B1", "B2", "B4"} | {"G2", "G3", *ARRAYS},
+    "knows no arrays": ARRAYS,
+}
+
+COMPILED = {f"G{n}" for n in range(5, 11)} | {"G11[go]", "G12[go]"}
+GO = {
+    "": set(),
+    "compiles nothing": COMPILED - {"G5"} | {f"B{n}[go]" for n in range(3, 11)},
+    "ignores the name": {"G7", "G9", "B5[go]"},
+    "compiles single files alone": {"G8", "G9", "G10"},
+    "flattens folders": {"G10"},
+    "compiles to nothing": {"G5"},
+    "takes an empty init": {"G1", "G4", "B2[go]"},
+    "forgets sentinels": {f"B{n}[go]" for n in (3, 5, 6, 7, 8, 9)},
 }
 
 SKELETON = {
@@ -99,7 +112,18 @@ def test_an_actionloop_runtime(fault: str, expected: set[str]) -> None:
     command = server("loop_runtime", fault)
     result = run_kit("--command", command, "--profile", "actionloop", "--timeout", "5")
     assert fails(result, expected)
-    assert result.having("not run") == {f"G{n}" for n in range(4, 11)}
+    assert result.having("not run") == {"G4"} | COMPILED
+
+
+@pytest.mark.parametrize(("fault", "expected"), GO.items(), ids=lambda each: str(each)[:40])
+def test_a_runtime_that_compiles_go(fault: str, expected: set[str]) -> None:
+    result = run_kit(
+        *("--command", server("loop_runtime", fault), "--profile", "actionloop", "--go"),
+        *("--compile-command", server("loop_runtime", fault, "-compile", "{main}")),
+        *("--cases", "test_g or actionloop-go"),
+    )
+    assert fails(result, expected)
+    assert not result.having("not run")
 
 
 @pytest.mark.parametrize(("fault", "expected"), SKELETON.items(), ids=lambda each: str(each)[:40])
