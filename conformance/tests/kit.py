@@ -52,6 +52,7 @@ def run_kit(*arguments: str) -> Result:
             text=True,
             env={**os.environ, "PYTHONPATH": str(SOURCE), "FOLDER": folder},
             cwd=folder,
+            timeout=600,
         )
         outcomes = read_junit(junit) if junit.exists() else {}
         return Result(done.returncode, done.stdout + done.stderr, outcomes)

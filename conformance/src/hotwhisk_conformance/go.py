@@ -107,8 +107,7 @@ GO: Final = Flavour(
     echo=_function("\treturn args\n"),
     other_main=_function("\treturn args\n", name="Niam"),
     echo_and_print=_function(
-        '\tfmt.Println("hello stdout")\n\tfmt.Fprintln(os.Stderr, "hello stderr")\n'
-        "\treturn args\n",
+        '\tfmt.Println("hello stdout")\n\tfmt.Fprintln(os.Stderr, "hello stderr")\n\treturn args\n',
         "fmt",
         "os",
     ),

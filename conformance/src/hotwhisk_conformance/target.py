@@ -4,6 +4,7 @@ What is tested, and one fresh start of it: a command or a URL. Images are in `co
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shlex
@@ -143,7 +144,8 @@ class UrlTarget(Target):
 
 class _Process(Running):
     def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
-        port = _free_port()
+        self._port = _Port()
+        port = self._port.number
         self.url = f"http://127.0.0.1:{port}"
         self._read: Streams | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="hotwhisk-conformance-"))
@@ -189,6 +191,7 @@ class _Process(Running):
     def remove(self) -> None:
         if hasattr(self, "_process"):
             self.stop()
+        self._port.give_back()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -228,14 +231,41 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
-def _free_port() -> int:
-    # Below the range from which connections take theirs: one of those, of anybody's, could
-    # have the port by the time the runtime wants it.
-    while True:
-        port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+class _Port:
+    """
+    A free port that no other kit takes until it is given back, however many run here.
+    """
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.gettempdir(), f"hotwhisk-conformance-ports-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Below the range from which connections take theirs: one of those, of anybody's, could
+        # have the port by the time the runtime wants it.
+        while True:
+            self.number = 10_000 + secrets.randbelow(22_000)
+            self._lock = os.open(folder / str(self.number), os.O_CREAT | os.O_RDWR, 0o600)
+            if self._is_ours() and _is_free(self.number):
+                return
+            self.give_back()
+
+    def _is_ours(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give_back(self) -> None:
+        """
+        Others may have it.
+        """
+        os.close(self._lock)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
