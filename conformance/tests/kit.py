@@ -52,6 +52,7 @@ def run_kit(*arguments: str) -> Result:
             text=True,
             env={**os.environ, "PYTHONPATH": str(SOURCE), "FOLDER": folder},
             cwd=folder,
+            timeout=600,
         )
         outcomes = read_junit(junit) if junit.exists() else {}
         return Result(done.returncode, done.stdout + done.stderr, outcomes)
@@ -62,7 +63,7 @@ def read_junit(path: Path) -> dict[str, str]:
     for test in ET.parse(path).iter("testcase"):
         about = {each.get("name"): each.get("value") for each in test.iter("property")}
         _, bracket, tail = (test.get("name") or "").partition("[")
-        variant = tail.rstrip("]") if about["profile"] not in tail else ""
+        variant = tail.rstrip("]").removeprefix(about["profile"] or "").removeprefix("-")
         case = f"{about['case']}{f'[{variant}]' if bracket and variant else ''}"
         skipped = test.find("skipped")
         if test.find("failure") is not None or test.find("error") is not None:

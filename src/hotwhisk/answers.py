@@ -54,6 +54,7 @@ class Cause(StrEnum):
 
 _NOT_LOCATED: Final = "The action failed to generate or locate a binary. See logs for details."
 _NOT_STARTED: Final = "Cannot start action. Check logs for details."
+_WHY_NOT_STARTED: Final = "cannot start action: "
 _OUT_OF_MEMORY: Final = "The action exhausted its memory and was aborted."
 
 ANSWERS: Final[dict[Cause, dict[Profile, tuple[int, str]]]] = {
@@ -120,15 +121,27 @@ def answer_for(profile: Profile, cause: Cause, detail: str = "") -> tuple[int, s
     return status, text.replace("{detail}", detail or "an unknown cause")
 
 
-def answer_for_init(profile: Profile, error: HotwhiskError) -> tuple[int, str]:
+def answer_for_init(
+    profile: Profile, error: HotwhiskError, *, logged: bool = True
+) -> tuple[int, str]:
     """
     Status and text of an ``/init`` that failed.
 
     Under OpenWhisk a version that cannot be built or loaded has a fixed text each, and
-    the caller writes ``str(error)`` to stderr; everything else is told as it is.
+    the caller writes ``str(error)`` to stderr, unless such errors are not ``logged``;
+    everything else is told as it is.
     """
+    text = str(error)
     if profile is Profile.OPENWHISK and isinstance(error, BuildFailed):
-        return error.status, _NOT_LOCATED
+        return error.status, _NOT_LOCATED if logged else text
     if profile is Profile.OPENWHISK and isinstance(error, LoadFailed):
-        return error.status, _NOT_STARTED
-    return error.status, str(error)
+        return error.status, _NOT_STARTED if logged else not_started(text)
+    return error.status, text
+
+
+def not_started(reason: str) -> str:
+    """
+    What the platform's proxy says of a version that could not be loaded, where it says more than
+    that its log has the details.
+    """
+    return reason if reason.startswith(_WHY_NOT_STARTED) else _WHY_NOT_STARTED + reason

@@ -23,8 +23,9 @@ from hotwhisk.detection import (
     TAR_GZ,
     Kind,
     detect,
+    is_jar,
     is_program,
-)
+)  # fmt: skip
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 from hotwhisk.record import Record
@@ -100,13 +101,16 @@ def digest_of(content: bytes) -> str:
     return "sha256:" + sha256(content).hex()
 
 
-def unpack(content: bytes, folder: str, compiler: Compile | None = None) -> Unpacked:
+def unpack(
+    content: bytes, folder: str, compiler: Compile | None = None, jar: str | None = None
+) -> Unpacked:
     """
     Put an artifact into ``folder``, whole or not at all.
 
     It is unpacked beside the folder and renamed into place. A folder that holds the same
     artifact already is taken as it is; the file ``<folder>.digest`` says which it holds.
-    With a ``compiler``, what is not ready to be run goes through that.
+    With a ``compiler``, what is not ready to be run goes through that; a Java archive goes
+    there whole, as a file called ``jar``, if that is given.
     """
     kind = detect(content)
     if kind not in (Kind.SOURCE, Kind.FOLDER):
@@ -117,7 +121,10 @@ def unpack(content: bytes, folder: str, compiler: Compile | None = None) -> Unpa
         if _read_note(note) != digest:
             raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
     else:
-        _unpack_anew(content, kind, folder, compiler)
+        if compiler and jar and is_jar(content):
+            _unpack_anew(content, Kind.SOURCE, folder, compiler, jar)
+        else:
+            _unpack_anew(content, kind, folder, compiler)
         with open(note, "wb", buffering=0) as file:
             file.write(digest.encode())
     if compiler is not None:
@@ -198,17 +205,19 @@ def _read_note(path: str) -> str:
         return ""
 
 
-def _unpack_anew(content: bytes, kind: Kind, folder: str, compiler: Compile | None) -> None:
+def _unpack_anew(
+    content: bytes, kind: Kind, folder: str, compiler: Compile | None, single: str = PROGRAM
+) -> None:
     """
     Unpack beside ``folder``, then rename; or compile into it, since what a compiler makes may
-    hold the path of where it was made.
+    hold the path of where it was made. To a compiler a single file is called ``single``.
     """
     parent, name = os.path.split(folder)
     fresh = f"{parent}/.{name}.{os.getpid()}"
     os.makedirs(parent, exist_ok=True)
     os.mkdir(fresh, 0o755)
     try:
-        _extract(content, kind, fresh, PROGRAM if compiler else SOURCE_ENTRY)
+        _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY)
         os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
         if compiler is not None:
             os.mkdir(folder, 0o755)

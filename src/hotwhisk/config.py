@@ -2,8 +2,8 @@
 The configuration of a server: a pure function of the command line and the environment.
 
 `read_config` is given both and returns a frozen value, which is passed whole to everything
-that needs a part of it. This module and `hotwhisk.options`, which holds the table of flags,
-are the only places that know the names of variables.
+that needs a part of it. This module, `hotwhisk.options`, which holds the table of flags, and
+`hotwhisk.image` are the only places that know the names of variables.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk.errors import UsageError
+from hotwhisk.image import image_compiler, image_jar
 from hotwhisk.option import PREFIX
 from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, OPTIONS, nearest, scan
 from hotwhisk.record import Record
@@ -32,6 +33,7 @@ _PRIVATE = (
 _TAG = "HOTWHISK_WORKER"
 _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
+    "save_jar",
 )  # fmt: skip
 _WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -70,7 +72,7 @@ class Config(Record):
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
     concurrency: bool = True
     """Whether async handlers may overlap in one worker; under OpenWhisk only if it says so."""
-    log_init_error: bool = False
+    log_init_error: bool = True
     """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
     execution_env: str | None = None
     """Under OpenWhisk: what ``exec.env`` of a precompiled action must say."""
@@ -78,6 +80,8 @@ class Config(Record):
     """Under OpenWhisk: whether a program says itself that it is ready."""
     compiler: str | None = None
     """Under OpenWhisk: what makes programs of code that is not Python."""
+    save_jar: str | None = None
+    """Under OpenWhisk: the name under which that compiler is given a Java archive, unopened."""
     notify_socket: str | None = None
     """Where systemd wants to be told of readiness."""
     watchdog: float | None = None
@@ -184,14 +188,6 @@ def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
     return environ.get(BY_NAME[name].variable) or None
 
 
-def image_compiler(environ: Mapping[str, str]) -> str | None:
-    """
-    What the image compiles with; in an image for Python nothing, since that is our own work.
-    """
-    python = "python" in environ.get("OW_EXECUTION_ENV", "")
-    return None if python else environ.get("OW_COMPILER") or None
-
-
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """
     The values in effect, one a line, each with where it came from; as ``--show-config`` prints.
@@ -260,10 +256,12 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again
         values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() == "true"
-        values["log_init_error"] = bool(environ.get("OW_LOG_INIT_ERROR"))
+        # The platform's tests of Python ask for it, so only who sets it to nothing goes without.
+        values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
         values["wait_for_ack"] = bool(environ.get("OW_WAIT_FOR_ACK"))
         values["compiler"] = image_compiler(environ)
+        values["save_jar"] = image_jar(environ)
     return values
 
 

@@ -17,6 +17,7 @@ SOURCE_ENTRY: Final = "main__.py"
 _ZIP_STARTS: Final = tuple(
     b"PK" + a + b for a in (b"\3", b"\5", b"\7") for b in (b"\4", b"\6", b"\x08")
 )
+_JAR_MANIFEST: Final = "META-INF/MANIFEST.MF"
 TAR_GZ: Final = b"\x1f\x8b\x08"
 _ELF: Final = b"\x7fELF"
 LAUNCHER: Final = "exec__.py"
@@ -63,6 +64,13 @@ def is_program(head: bytes) -> bool:
     Whether what begins like this can be executed.
     """
     return head.startswith(b"#!") or (head.startswith(_ELF) and len(head) >= HEAD_SIZE)
+
+
+def is_jar(content: bytes) -> bool:
+    """
+    Whether this is a Java archive: a zip with a manifest of Java's.
+    """
+    return content.startswith(_ZIP_STARTS) and _JAR_MANIFEST in archive.zip_names(content)
 
 
 def _detect_archive(content: bytes) -> Kind:

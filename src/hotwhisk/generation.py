@@ -33,6 +33,8 @@ class Policy(Record):
     profile: Profile = Profile.PLAIN
     reinit: bool = True
     """Whether an ``/init`` may follow one that succeeded."""
+    log_init_error: bool = True
+    """Whether the log says why an ``/init`` failed, under OpenWhisk; else its answer does."""
 
 
 class Generation:

@@ -38,7 +38,6 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
     """
     Load what the message names; Failed with the answer to its ``/init`` if that cannot be.
     """
-    profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     if message.path:
         # A file that is worked on: Python would take old bytecode for a module that was saved
         # twice within a second.
@@ -54,18 +53,18 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
             return _load_local(message, body, config)
         return _load_posted(message, body or b"", config)
     except HotwhiskError as error:
-        return _refuse(profile, error)
+        return _refuse(config, error)
     except BaseException as error:  # the wall: user code ran
         actions.print_error(error)
         text = f"the new version could not be loaded: {type(error).__name__}: {error}"
-        return _refuse(profile, LoadFailed(text))
+        return _refuse(config, LoadFailed(text))
     finally:
         invocation.flush()
 
 
 def make_ready(
     action: actions.Action | Program,
-    profile: Profile,
+    config: Config,
     finish: Callable[[Coroutine[object, object, object]], object],
 ) -> Failed | None:
     """
@@ -80,18 +79,20 @@ def make_ready(
             finish(result)
     except BaseException as error:  # the wall between user code and us
         actions.print_error(error)
-        return _refuse(profile, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
+        return _refuse(config, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
     finally:
         invocation.flush()
     return None
 
 
-def _refuse(profile: Profile, error: HotwhiskError) -> Failed:
+def _refuse(config: Config, error: HotwhiskError) -> Failed:
     """
     The answer; where the platform's general text hides what happened, the log has it.
     """
-    status, text = contract.answer_for_init(profile, error)
-    if text != str(error):
+    profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+    logged = config.log_init_error
+    status, text = contract.answer_for_init(profile, error, logged=logged)
+    if logged and text != str(error):
         try:
             sys.stderr.write(f"{error}\n")
         except Exception:  # the action may have closed or replaced it
@@ -154,7 +155,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
-    unpacked = artifact.unpack(content, folder, compiling.compiler(config, main))
+    compiler = compiling.compiler(config, main)
+    unpacked = artifact.unpack(content, folder, compiler, config.save_jar)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)

@@ -16,6 +16,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 
+from hotwhisk.answers import not_started
 from hotwhisk.assignment import Assignment, Moved
 from hotwhisk.contract import INIT_TWICE, Cause, Profile, answer_for
 from hotwhisk.effects import (
@@ -138,8 +139,8 @@ class Succession:
         """
         if self.roster.step(slot, Event.OVERDUE):
             self.effects.append(Kill(slot))
-            self._end_log(f"The action did not initialize within {limit}.")
-            self._disappoint(slot, *answer_for(self.policy.profile, Cause.INIT_TIMED_OUT, limit))
+            why = f"The action did not initialize within {limit}."
+            self._explain(slot, (Cause.INIT_TIMED_OUT, limit), why)
 
     def _next_candidate(self) -> None:
         if self.charge.number and not self.policy.reinit:
@@ -244,12 +245,19 @@ class Succession:
         self._staff()
         self._next_candidate()
 
-    def _end_log(self, text: str) -> None:
+    def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
         """
-        Under OpenWhisk the log of a failed ``/init`` says why, and ends; the dead cannot do it.
+        A worker could not say itself that it will not be ready. Under OpenWhisk the log of a failed
+        ``/init`` says ``why``, and ends; or the answer says it.
         """
-        if self.policy.profile is Profile.OPENWHISK:
-            self.effects.append(Mark(self.roster.desk, f"{text}\n"))
+        status, text = answer_for(self.policy.profile, *cause)
+        asked = self.candidate is not None and self.candidate.slot == slot
+        if asked and self.policy.profile is Profile.OPENWHISK:
+            if self.policy.log_init_error:
+                self.effects.append(Mark(self.roster.desk, f"{why}\n"))
+            else:
+                text = not_started(why)
+        self._disappoint(slot, status, text)
 
     def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
         if not candidate.rollback:
@@ -297,8 +305,8 @@ class Succession:
             self.effects.append(Drain(self.roster.desk))
         in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
         if self.candidate and self.candidate.slot == slot:
-            self._end_log("Command exited abruptly during initialization.")
-            self._disappoint(slot, *answer_for(self.policy.profile, Cause.INIT_DIED, how))
+            why = "Command exited abruptly during initialization."
+            self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
             during = "during a request" if in_handler else "between requests"
             text = f"a worker of generation {worker.generation} was ended by {how} {during}"

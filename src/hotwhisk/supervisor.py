@@ -58,7 +58,12 @@ class Supervisor:
         self.crew = Crew(system, config, self.ledger)
         self.succession = Succession(
             Policy(
-                config.workers, config.crash_count, config.crash_window, self.profile, config.reinit
+                config.workers,
+                config.crash_count,
+                config.crash_window,
+                self.profile,
+                config.reinit,
+                config.log_init_error,
             ),
             WORKERS,
         )

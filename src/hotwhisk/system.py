@@ -232,14 +232,31 @@ def settle(name: str, parent: int) -> bool:
 
 def _memory_events() -> str:
     """
-    The file that counts this control group's deaths for want of memory (cgroup v2).
+    The file that counts this control group's deaths for want of memory; empty if there is none.
     """
     try:
         with open("/proc/self/cgroup") as file:
-            path = file.read().rpartition("0::")[2].strip()
+            candidates = memory_event_files(file.read())
     except OSError:
-        path = "/"
-    return f"/sys/fs/cgroup{path.rstrip('/')}/memory.events"
+        return ""
+    return next((path for path in candidates if os.path.isfile(path)), "")
+
+
+def memory_event_files(groups: str) -> list[str]:
+    """
+    Where that file may be, by the text of ``/proc/self/cgroup``: of version 2, then of version 1,
+    which a host may have beside it. A container may see its own group as the root of all.
+    """
+    second, first = [], []
+    for line in groups.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        for below in dict.fromkeys((path.rstrip("/"), "")):
+            if not controllers:
+                second.append(f"/sys/fs/cgroup{below}/memory.events")
+            elif "memory" in controllers.split(","):
+                first.append(f"/sys/fs/cgroup/memory{below}/memory.oom_control")
+    return second + first
 
 
 def _belongs(pid: int, worker_pid: int, name: str) -> bool:

@@ -77,10 +77,11 @@ class Worker(RequestPath):
                 self._leave_template(message.generation)
             if outcome.action.is_async:
                 self._move_to_asyncio()
-            failed = loading.make_ready(outcome.action, self.profile, self._run_to_end)
+            failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
             outcome = failed or outcome
         if isinstance(outcome, Failed):
-            if self._sentinels is not None and outcome.status == VersionError.status:
+            logged = self.config.log_init_error and outcome.status == VersionError.status
+            if self._sentinels is not None and logged:
                 self._sentinels.write(lambda _: None)
             self.channel.send(Failed(outcome.status, outcome.text[:LONGEST_TEXT]))
             return

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hotwhisk.invoker import SENTINEL
 from tests.support.client import init_once, run_once
 from tests.support.server import Server
 
@@ -203,3 +204,28 @@ def test_under_openwhisk_the_log_has_what_the_caller_is_not_told(
         )
         assert text in server.stderr()
         assert "src/hotwhisk" not in server.stderr()
+        assert (server.stdout().count(SENTINEL), server.stderr().count(SENTINEL)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("def main(:\n", "main__.py does not compile"),
+        ("import absent\n", "cannot start action: "),
+        ("import sys\nsys.exit(1)\n", "cannot start action: "),
+        (
+            "import os\nos._exit(1)\n",
+            "cannot start action: Command exited abruptly during initialization.",
+        ),
+    ],
+)
+def test_under_openwhisk_an_empty_ow_log_init_error_tells_the_caller_instead(
+    source: str, answer: str
+) -> None:
+    with Server("--openwhisk", env={"OW_LOG_INIT_ERROR": ""}) as server:
+        response = init_once(server.address, source)
+        assert response.status == 502
+        assert json.loads(response.body)["error"].startswith(answer)
+        assert SENTINEL not in server.stdout() + server.stderr()
+        assert "abruptly" not in server.stderr()
+        assert init_once(server.address, "def main(args): return args").status == 200

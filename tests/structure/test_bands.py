@@ -26,6 +26,7 @@ PURE = {
     "http1",
     "http1_chunked",
     "http1_head",
+    "image",
     "json_codec",
     "lifecycle",
     "messages",

@@ -22,9 +22,10 @@ from hotwhisk.actionloop import (
     request_line,
 )
 from hotwhisk.artifact import Kind, detect
-from hotwhisk.config import Config, image_compiler
+from hotwhisk.config import Config
 from hotwhisk.contract import Profile
-from hotwhisk.errors import BuildFailed, LoadFailed
+from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
+from hotwhisk.image import image_compiler, image_jar
 from hotwhisk.offspring import Ending
 from tests.unit.test_artifact import ELF, MAIN, file, tarred, zipped
 
@@ -181,6 +182,30 @@ def test_a_compiler_gets_absolute_folders_and_is_not_run_twice(
     artifact.unpack(zipped(*COMPILED), "in/ready", compiler)
     artifact.unpack(ELF, "in/elf", compiler)
     assert len((tmp_path / "asked").read_text().splitlines()) == 1
+
+
+def test_a_java_archive_goes_to_the_compiler_whole_if_the_image_says_so(tmp_path: Path) -> None:
+    text = f'cd "$2"; echo * >>{tmp_path}/asked; touch "$3/exec"'
+    command = script(tmp_path / "compile", text)
+    jar = zipped(file("META-INF/MANIFEST.MF"), file("Main.class"))
+    other = zipped(file("Main.class"))
+    for number, (content, name) in enumerate([(jar, "exec.jar"), (jar, None), (other, "exec.jar")]):
+        artifact.unpack(
+            content,
+            str(tmp_path / str(number)),
+            lambda *folders: compiling.run(command, "main", folders) and None,
+            name,
+        )
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["exec.jar", "META-INF Main.class", "Main.class"]
+
+
+def test_the_name_for_java_archives_is_no_path() -> None:
+    assert image_jar({"OW_SAVE_JAR": ""}) is None
+    assert image_jar({"OW_SAVE_JAR": "exec.jar"}) == "exec.jar"
+    for name in ("/tmp/exec.jar", "..", "a/b"):
+        with pytest.raises(UsageError, match="expected the name of a file"):
+            image_jar({"OW_SAVE_JAR": name})
 
 
 @pytest.mark.parametrize(

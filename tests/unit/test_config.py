@@ -155,6 +155,14 @@ def test_an_unknown_variable_is_a_warning_that_names_the_nearest() -> None:
     )
 
 
+@pytest.mark.parametrize(("value", "logged"), [(None, True), ("1", True), ("", False)])
+def test_only_an_empty_variable_has_the_caller_told_why_an_init_failed(
+    value: str | None, logged: bool
+) -> None:
+    environ = {} if value is None else {"OW_LOG_INIT_ERROR": value}
+    assert read_config(["--openwhisk"], environ).log_init_error is logged
+
+
 def test_another_host_is_allowed_with_a_token_or_under_openwhisk() -> None:
     assert read_config(["--host", "10.0.0.1", "--token-file", "t"], {}).hosts == ("10.0.0.1",)
     assert read_config(["--host", "0.0.0.0", "--token-file", "t"], {}).hosts == ()

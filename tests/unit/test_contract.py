@@ -20,7 +20,15 @@ from hotwhisk.contract import (
     read_run,
     write_result,
 )
-from hotwhisk.errors import BadResult, BuildFailed, LoadFailed, NoCode, NotFound, RequestError
+from hotwhisk.errors import (
+    BadResult,
+    BuildFailed,
+    HotwhiskError,
+    LoadFailed,
+    NoCode,
+    NotFound,
+    RequestError,
+)
 
 
 def init_body(**value: object) -> bytes:
@@ -168,10 +176,14 @@ def test_error_bodies() -> None:
             raise RuntimeError
 
     assert error_body("no") == b'{"error":"no"}\n'
-    assert exception_body(ValueError("no name specified")) == b'{"error":"no name specified"}\n'
-    assert exception_body(KeyError("x")) == b'{"error":"\'x\'"}\n'
-    assert exception_body(ValueError()) == b'{"error":"ValueError"}\n'
-    assert exception_body(Mute()) == b'{"error":"Mute"}\n'
+    plain, platform = Profile.PLAIN, Profile.OPENWHISK
+    for profile in Profile:
+        text = b'{"error":"no name specified"}\n'
+        assert exception_body(ValueError("no name specified"), profile) == text
+        assert exception_body(KeyError("x"), profile) == b'{"error":"\'x\'"}\n'
+        assert exception_body(Mute(), profile) == b'{"error":"Mute"}\n'
+    assert exception_body(ValueError(), plain) == b'{"error":"ValueError"}\n'
+    assert exception_body(ValueError(), platform) == b'{"error":""}\n'
 
 
 def test_every_cause_has_an_answer_in_every_profile() -> None:
@@ -208,3 +220,13 @@ def test_failed_init() -> None:
         "The action failed to generate"
     )
     assert answer_for_init(Profile.OPENWHISK, NoCode("none")) == (403, "none")
+
+
+def test_failed_init_that_is_not_logged_is_told() -> None:
+    def told(error: HotwhiskError) -> str:
+        return answer_for_init(Profile.OPENWHISK, error, logged=False)[1]
+
+    assert told(BuildFailed("main__.py does not compile")) == "main__.py does not compile"
+    assert told(LoadFailed("no function 'main'")) == "cannot start action: no function 'main'"
+    assert told(LoadFailed("cannot start action: why")) == "cannot start action: why"
+    assert told(NoCode("none")) == "none"

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,21 +102,68 @@ ENGINE = """#!/bin/sh
 echo "$@" >> "{folder}/calls"
 case "$1" in
   run) echo the-id ;;
-  port) echo 127.0.0.1:1 ;;
+  port) echo 127.0.0.1:{port} ;;
   logs) echo from stdout; echo from stderr >&2 ;;
-  inspect) echo true ;;
+  inspect)
+    case "$3" in
+      *IPAddress*) echo "{address}" ;;
+      *OOMKilled*) echo true ;;
+      *) echo {state} ;;
+    esac ;;
   pause) echo "cannot pause" >&2; exit 1 ;;
 esac
 """
 
 
+def engine(folder: Path, *, port: int = 1, address: str = "", state: str = "true 0") -> str:
+    path = folder / "engine"
+    text = ENGINE.format(folder=folder, port=port, address=address, state=state)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_container_is_called_at_its_own_address_where_that_can_be_reached(tmp_path: Path) -> None:
+    with ContainerRuntime("image", docker=engine(tmp_path, address="no-name 127.0.0.1")) as served:
+        assert served.url == "http://127.0.0.1:8080"
+
+
+def test_a_port_of_this_machine_is_good_when_connections_to_it_are_kept(tmp_path: Path) -> None:
+    kept: list[socket.socket] = []
+
+    def proxy() -> None:
+        for _ in range(3):  # as an engine's proxy does while nobody listens behind it
+            listener.accept()[0].close()
+        kept.append(listener.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=proxy)
+        thread.start()
+        port = listener.getsockname()[1]
+        with ContainerRuntime("image", docker=engine(tmp_path, port=port)) as served:
+            assert served.url == f"http://127.0.0.1:{port}"
+            thread.join(10.0)
+            assert len(kept) == 1
+        kept[0].close()
+
+
+def test_a_container_that_ends_at_once_says_so_and_is_removed(tmp_path: Path) -> None:
+    docker = engine(tmp_path, state="false 3")
+    script = Path(docker)
+    text = script.read_text(encoding="utf-8").replace("port) echo", "port) exit 1; echo")
+    script.write_text(text, encoding="utf-8")
+    with pytest.raises(StartError, match="it ended with status 3: from std"):
+        ContainerRuntime("image", docker=docker).start()
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    assert calls[-1] == "rm --force the-id"
+
+
 def test_a_container_is_driven_by_the_engines_command_line(tmp_path: Path) -> None:
-    engine = tmp_path / "engine"
-    engine.write_text(ENGINE.format(folder=tmp_path), encoding="utf-8")
-    engine.chmod(0o755)
-    served = ContainerRuntime("image:1", env={"A": "b"}, memory=128, docker=str(engine))
+    docker = engine(tmp_path, state="false 3")
+    served = ContainerRuntime("image:1", env={"A": "b"}, memory=128, docker=docker)
     with served:
         assert served.url == "http://127.0.0.1:1"
+        assert served.ended() == "status 3"
         assert served.out_of_memory()
         assert served.logs is not None
         assert served.logs.wait_end(10.0)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from hotwhisk import effects
-from hotwhisk.contract import Cause
+from hotwhisk.contract import Cause, Profile
 from hotwhisk.effects import Artifact, Candidate, Debt
 from hotwhisk.generation import RETRY_FIRST, Policy
 from hotwhisk.lifecycle import State
@@ -63,8 +63,9 @@ class Server:
     in slot 0, the next in slot 1, and so on: slots are used again only after 64 forks.
     """
 
-    def __init__(self, workers: int = 1) -> None:
-        self.succession = Succession(Policy(workers, crash_count=3, crash_window=10.0), 64)
+    def __init__(self, workers: int = 1, policy: Policy | None = None) -> None:
+        policy = policy or Policy(workers, crash_count=3, crash_window=10.0)
+        self.succession = Succession(policy, 64)
         self.custody = self.succession.assignment.custody
         self.touched: set[int] = set()
         self.parked: set[int] = set()
@@ -215,6 +216,35 @@ def test_a_version_that_does_not_come_up_changes_nothing(how: str, first: bool) 
     assert server.custody.holder(1) == (server.desk if first else before)
     if how != "died":
         assert server.die(slot) == [f"Discard {1 if first else 2}"]
+
+
+@pytest.mark.parametrize("how", ["overdue", "died"])
+@pytest.mark.parametrize("logged", [True, False])
+def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -> None:
+    policy = Policy(profile=Profile.OPENWHISK, log_init_error=logged)
+    server = Server(policy=policy)
+    server.accept(1)
+    slot = server.desk
+    server.post("A", 1)
+    FAILURES[how][0](server, slot)
+    (reply,) = (each for each in server.succession.effects if isinstance(each, effects.Reply))
+    marks = [each.text for each in server.succession.effects if isinstance(each, effects.Mark)]
+    why = {"overdue": "not initialize within 60 s", "died": "Command exited abruptly"}[how]
+    if logged:
+        assert reply.text == "Cannot start action. Check logs for details."
+        assert [why in text for text in marks] == [True]
+    else:
+        assert reply.text.startswith("cannot start action: ")
+        assert why in reply.text
+        assert marks == []
+
+
+def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:
+    server = Server(policy=Policy(profile=Profile.OPENWHISK))
+    server.serve("A")
+    server.die(0)
+    FAILURES["overdue"][0](server, 1)
+    assert not [each for each in server.succession.effects if isinstance(each, effects.Mark)]
 
 
 @pytest.mark.parametrize("then", ["ready", "failed", "overdue"])

@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML")
     parser.add_argument("--cases", metavar="EXPR", help='only some: "b4 or p3" (as pytest -k)')
-    parser.add_argument("--go", action="store_true", help="the runtime compiles Go: run G4 to G10")
+    parser.add_argument(
+        "--go", action="store_true", help="the runtime compiles Go: G4 to G12, and B1 to B10 in Go"
+    )
     parser.add_argument("--verbose", action="store_true", help="all that pytest has to say")
     parser.add_argument("--version", action="version", version=__version__)
     for name, text in _TEXTS.items():

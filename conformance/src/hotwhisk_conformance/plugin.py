@@ -15,10 +15,12 @@ from typing import Any, Final
 import pytest
 
 from hotwhisk_conformance.compiling import Compiled
+from hotwhisk_conformance.container import ImageTarget
 from hotwhisk_conformance.flavours import FLAVOURS, PROFILES
+from hotwhisk_conformance.go import GO
 from hotwhisk_conformance.session import PATIENCE, Session, not_run
 from hotwhisk_conformance.table import Table
-from hotwhisk_conformance.target import CommandTarget, ImageTarget, Target, TargetError, UrlTarget
+from hotwhisk_conformance.target import CommandTarget, Target, TargetError, UrlTarget
 
 MARK: Final = "conformance"
 _TABLE = pytest.StashKey[Table]()
@@ -54,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-go",
         dest=_dest("go"),
         action="store_true",
-        help="the runtime compiles Go: run G4 to G10",
+        help="the runtime compiles Go: run G4 to G12, and B1 to B10 in Go",
     )
     group.addoption(
         "--conformance-timeout",
@@ -81,7 +83,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is not None and "flavour" in metafunc.fixturenames:
         wanted = [name for name in mark.args[1:] if name in _profiles(metafunc.config)]
-        metafunc.parametrize("flavour", [FLAVOURS[name] for name in wanted], ids=wanted)
+        flavours = {name: FLAVOURS[name] for name in wanted}
+        if GO.profile in wanted and _option(metafunc.config, "go"):
+            flavours[f"{GO.profile}-go"] = GO
+        metafunc.parametrize("flavour", flavours.values(), ids=flavours)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

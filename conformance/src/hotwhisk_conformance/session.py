@@ -179,7 +179,7 @@ class Session:
             if running.has_streams:
                 error.add_note(_told(running.streams()))
             if not running.is_there():
-                error.add_note("the runtime has ended")
+                error.args = (f"the runtime has ended; {error}",)
             raise
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """
-What is tested: a command, an image or a URL; and one fresh start of it.
+What is tested, and one fresh start of it: a command or a URL. Images are in `container`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shlex
@@ -20,7 +21,6 @@ from typing import Final
 
 from hotwhisk_conformance.streams import Streams
 
-_DAEMON_SECONDS: Final = 2.0
 _FILE_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.02
 _LEAVE_SECONDS: Final = 10.0
@@ -122,28 +122,6 @@ class CommandTarget(Target):
         return self._compile and [word.replace("{main}", main) for word in self._compile]
 
 
-class ImageTarget(Target):
-    """
-    An image, run by a container engine with docker's command line.
-    """
-
-    def __init__(self, image: str, engine: str = "docker") -> None:
-        self._image = image
-        self._engine = engine
-
-    def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Run a container.
-        """
-        return _Container(self._engine, self._image, env)
-
-    def compiler(self, main: str) -> list[str] | None:
-        """
-        The image's own entry point with ``-compile``.
-        """
-        return [self._engine, "run", "--rm", "--interactive", self._image, "-compile", main]
-
-
 class UrlTarget(Target):
     """
     A server that somebody else runs, and restarts if he gave a command for it.
@@ -160,13 +138,14 @@ class UrlTarget(Target):
         """
         del env
         if self._restart:
-            _output(self._restart)
+            output(self._restart)
         return _Remote(self._url)
 
 
 class _Process(Running):
     def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
-        port = _free_port()
+        self._port = _Port()
+        port = self._port.number
         self.url = f"http://127.0.0.1:{port}"
         self._read: Streams | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="hotwhisk-conformance-"))
@@ -212,36 +191,8 @@ class _Process(Running):
     def remove(self) -> None:
         if hasattr(self, "_process"):
             self.stop()
+        self._port.give_back()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class _Container(Running):
-    patience = _DAEMON_SECONDS
-
-    def __init__(self, engine: str, image: str, env: Mapping[str, str]) -> None:
-        self._engine = engine
-        variables = [f"--env={name}={value}" for name, value in env.items()]
-        options = ["--detach", "--publish=127.0.0.1::8080", *variables]
-        self._identity = _output([engine, "run", *options, image]).strip()
-        address = _output([engine, "port", self._identity, "8080/tcp"]).splitlines()[0]
-        self.url = f"http://{address}"
-
-    def streams(self) -> Streams:
-        done = subprocess.run(
-            [self._engine, "logs", self._identity], capture_output=True, check=False
-        )
-        texts = (each.decode("utf-8", "backslashreplace") for each in (done.stdout, done.stderr))
-        return Streams(*texts)
-
-    def stop(self) -> None:
-        self._tell("kill")
-
-    def remove(self) -> None:
-        self._tell("rm", "--force")
-
-    def _tell(self, *words: str) -> None:
-        command = [self._engine, *words, self._identity]
-        subprocess.run(command, capture_output=True, check=False)
 
 
 class _Remote(Running):
@@ -267,7 +218,10 @@ def _kill_group(group: int) -> None:
         pass
 
 
-def _output(command: list[str]) -> str:
+def output(command: list[str]) -> str:
+    """
+    What a command says; raises `TargetError` if it fails or is not there.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
@@ -277,14 +231,41 @@ def _output(command: list[str]) -> str:
     return done.stdout
 
 
-def _free_port() -> int:
-    # Below the range from which connections take theirs: one of those, of anybody's, could
-    # have the port by the time the runtime wants it.
-    while True:
-        port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+class _Port:
+    """
+    A free port that no other kit takes until it is given back, however many run here.
+    """
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.gettempdir(), f"hotwhisk-conformance-ports-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Below the range from which connections take theirs: one of those, of anybody's, could
+        # have the port by the time the runtime wants it.
+        while True:
+            self.number = 10_000 + secrets.randbelow(22_000)
+            self._lock = os.open(folder / str(self.number), os.O_CREAT | os.O_RDWR, 0o600)
+            if self._is_ours() and _is_free(self.number):
+                return
+            self.give_back()
+
+    def _is_ours(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give_back(self) -> None:
+        """
+        Others may have it.
+        """
+        os.close(self._lock)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

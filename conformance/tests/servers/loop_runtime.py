@@ -23,6 +23,8 @@ class LoopRuntime(Server):
         folder = tempfile.mkdtemp(dir=os.environ.get("FOLDER"))
         exec_path = os.path.join(folder, "exec")
         content = wire.content_of(value)
+        if is_go(content) and self.fault != "compiles nothing":
+            content = compiled(self.fault, content, value.get("main") or "main", folder)
         if content[:2] == b"PK" and self.fault == "knows no zip":
             raise Refused(502, wire.NO_BINARY, logged=True)
         if value.get("binary") and content[:2] != b"PK" and self.fault == "knows zips alone":
@@ -33,7 +35,7 @@ class LoopRuntime(Server):
             with open(exec_path, "wb") as file:
                 file.write(content)
         os.chmod(exec_path, 0o755)
-        if not content.startswith((b"#!", b"PK")):
+        if not content.startswith((b"#!", b"PK", b"\x7fELF")):
             raise Refused(502, wire.NO_BINARY, logged=True)
         self.start(exec_path, value.get("env") or {})
 
@@ -66,4 +68,55 @@ class LoopRuntime(Server):
         return reply
 
 
-LoopRuntime(sys.argv[1]).serve()
+def is_go(content: bytes) -> bool:
+    return content.startswith(b"package ") or (content[:2] == b"PK" and b".goPK" in content)
+
+
+def compiled(fault: str, content: bytes, main: str, folder: str) -> bytes:
+    """
+    The executable that the compiler makes of Go.
+    """
+    from pathlib import Path
+
+    import go_compile
+
+    source, target = Path(folder, "source"), Path(folder, "target")
+    source.mkdir()
+    target.mkdir()
+    if content[:2] == b"PK":
+        if fault == "compiles single files alone":
+            raise Refused(502, wire.NO_BINARY, logged=True)
+        wire.unpack(content, str(source))
+        if fault == "flattens folders":
+            for file in source.glob("*/*"):
+                file.rename(source / file.name)
+    else:
+        (source / "exec").write_bytes(content)
+    if fault == "ignores the name":
+        main = "main"
+    if go_compile.compile_go(main, source, target):
+        raise Refused(502, wire.NO_BINARY, logged=True)
+    return (target / "exec").read_bytes()
+
+
+def compile_archive(fault: str, main: str) -> None:
+    """
+    What ``-compile`` gives.
+    """
+    import io
+    import zipfile
+
+    content = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w") as archive:
+        if fault != "compiles to nothing":
+            program = compiled(fault, sys.stdin.buffer.read(), main, folder)
+            member = zipfile.ZipInfo("exec")
+            member.external_attr = 0o100755 << 16
+            archive.writestr(member, program)
+    sys.stdout.buffer.write(content.getvalue())
+
+
+if sys.argv[2:]:
+    compile_archive(sys.argv[1], sys.argv[3])
+else:
+    LoopRuntime(sys.argv[1]).serve()

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Final
 
 from hotwhisk import artifact, compiling
 from hotwhisk.artifact import PROGRAM, SOURCE_ENTRY, Kind
-from hotwhisk.config import image_compiler
 from hotwhisk.detection import LAUNCHER
 from hotwhisk.errors import BuildFailed
+from hotwhisk.image import image_compiler, image_jar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,8 @@ def compile_action(content: bytes, main: str, environ: Mapping[str, str]) -> byt
 
     with tempfile.TemporaryDirectory(prefix="hotwhisk-compile-") as work:
         folder = Path(work, "bin")
-        unpacked = artifact.unpack(content, str(folder), by_hook if hook else None)
+        jar = image_jar(environ)
+        unpacked = artifact.unpack(content, str(folder), by_hook if hook else None, jar)
         if unpacked.kind not in (Kind.COMPILED, Kind.EXECUTABLE):
             if unpacked.main and main == "main":
                 main = unpacked.main

@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import socket
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 Events = dict[str, list[object]]
 
 LISTEN_SECONDS = 30.0
+_PAUSE = 0.05
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -178,16 +178,10 @@ def _wait_listening(runtime: Runtime, end: float) -> None:
             pass
         else:
             return
-        try:
-            if not isinstance(runtime, ProcessRuntime):
-                time.sleep(0.05)
-                continue
-            code = runtime.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
-        log = [line.text for line in runtime.logs.drain()] if runtime.logs else []
-        said = f": {log[-1]}" if log else ""
-        raise StartError(f"it ended with status {code} before it listened{said}")
+        if how := runtime.ended():
+            said = runtime.logs.last_line(runtime.log_lag) if runtime.logs else ""
+            raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
+        time.sleep(_PAUSE)
     raise StartError(f"it did not listen on {runtime.url} within {LISTEN_SECONDS:.0f} seconds")
 
 
@@ -197,14 +191,18 @@ def _invoke_both(
     invoker = Invoker()
     names = [invoker.new_names() for _ in events]
     sides: list[list[Record]] = []
-    for text in (given.old, given.new):
-        with runtime_of(text, given.memory) as runtime:
-            sides.append(
-                [
-                    invoker.invoke(runtime, action, event, names=name)
-                    for event, name in zip(events, names, strict=True)
-                ]
-            )
+    for flag in ("old", "new"):
+        text = getattr(given, flag)
+        try:
+            with runtime_of(text, given.memory) as runtime:
+                sides.append(
+                    [
+                        invoker.invoke(runtime, action, event, names=name)
+                        for event, name in zip(events, names, strict=True)
+                    ]
+                )
+        except StartError as error:
+            raise UsageError(f"--{flag} {text}: {error}") from None
     return list(zip(*sides, strict=True))
 
 

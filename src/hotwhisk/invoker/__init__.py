@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from hotwhisk.invoker.action import Action, Limits, Names, is_base64
 from hotwhisk.invoker.activation import Invoker
+from hotwhisk.invoker.container import ContainerRuntime
 from hotwhisk.invoker.logs import LogRule, LogStream
 from hotwhisk.invoker.process import ProcessRuntime
 from hotwhisk.invoker.replay import Replay, activation_from, replay
-from hotwhisk.invoker.runtime import ContainerRuntime, Runtime, UrlRuntime
+from hotwhisk.invoker.runtime import Runtime, UrlRuntime
 from hotwhisk.invoker.texts import SENTINEL
 
 __all__ = [

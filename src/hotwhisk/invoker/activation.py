@@ -148,7 +148,14 @@ class Invoker:
         rule = self._log_rule if action.limits.concurrency == 1 else LogRule.NONE
         failed = verdict.status is Status.DEVELOPER_ERROR
         wait = action.sentinelled and verdict.status is not Status.WHISK_ERROR
-        return collect(runtime.logs, rule, action.limits.logs, wait=wait, failed=failed)
+        return collect(
+            runtime.logs,
+            rule,
+            action.limits.logs,
+            wait=wait,
+            failed=failed,
+            lag=runtime.log_lag,
+        )
 
 
 @contextmanager

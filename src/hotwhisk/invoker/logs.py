@@ -122,6 +122,15 @@ class LogStream:
             self._lines.clear()
             return lines
 
+    def last_line(self, lag: float) -> str:
+        """
+        The text of the last line that there is, or comes within ``lag`` seconds of another.
+        """
+        text = ""
+        while (line := self.next_line(lag)) is not None:
+            text = line.text
+        return text
+
     def wait_end(self, timeout: float) -> bool:
         """
         Whether both streams ended in time: every process that held them is gone.
@@ -184,18 +193,25 @@ class LogStream:
 
 
 def collect(
-    stream: LogStream, rule: LogRule, limit_mb: int, *, wait: bool, failed: bool
+    stream: LogStream,
+    rule: LogRule,
+    limit_mb: int,
+    *,
+    wait: bool,
+    failed: bool,
+    lag: float = 0.0,
 ) -> Collected:
     """
     Cut off one activation's log.
 
     ``wait`` is whether sentinels are expected; ``failed`` whether the activation ended in
-    a developer error, after which nobody waits and the log says so.
+    a developer error, after which nobody waits and the log says so. A log that comes with
+    ``lag`` seconds is waited for so long all the same, or what it holds would be chance.
     """
     if rule is LogRule.NONE or limit_mb == 0:
         stream.drain()
         return Collected(())
-    taken, complete = _until_sentinels(stream, rule, limit_mb, wait=wait and not failed)
+    taken, complete = _until_sentinels(stream, rule, limit_mb, lag, wait=wait and not failed)
     if failed:
         taken.append(LogLine("stderr", texts.LOGS_AFTER_ERROR, time.time()))
     if rule is LogRule.KUBERNETES:
@@ -204,7 +220,7 @@ def collect(
 
 
 def _until_sentinels(
-    stream: LogStream, rule: LogRule, limit_mb: int, *, wait: bool
+    stream: LogStream, rule: LogRule, limit_mb: int, lag: float, *, wait: bool
 ) -> tuple[list[LogLine], bool]:
     end = time.monotonic() + max(limit_mb, _LEAST_MB) * _SECONDS_PER_MB
     if not wait:
@@ -212,7 +228,7 @@ def _until_sentinels(
     taken: list[LogLine] = []
     found = size = 0
     while found < 2:
-        pause = min(IDLE_SECONDS, max(0.0, end - time.monotonic())) if wait else 0.0
+        pause = min(IDLE_SECONDS, max(0.0, end - time.monotonic())) if wait else lag
         line = stream.next_line(pause)
         if line is None:
             lost = wait and rule is LogRule.DOCKER

@@ -68,6 +68,14 @@ class ProcessRuntime(Runtime):
         assert self._process is not None, "not started"
         return self._process.wait(timeout)
 
+    def ended(self) -> str:
+        """
+        How it has left by itself.
+        """
+        assert self._process is not None, "not started"
+        code = self._process.poll()
+        return "" if code is None else f"status {code}"
+
     def _start(self) -> None:
         port = self._port or free_port()
         self.url = f"http://127.0.0.1:{port}"

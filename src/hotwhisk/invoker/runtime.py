@@ -8,18 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from hotwhisk.errors import StartError
 from hotwhisk.invoker.action import Action
 from hotwhisk.invoker.logs import LogStream
-
-_OOM_SECONDS = 2.0
-_OOM_PAUSE = 0.05
 
 
 class Runtime(ABC):
@@ -30,6 +26,8 @@ class Runtime(ABC):
     """
 
     can_restart = True
+    log_lag = 0.0
+    """Seconds by which the log may come behind the answer it was written before."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -89,6 +87,12 @@ class Runtime(ABC):
         """
         return False
 
+    def ended(self) -> str:
+        """
+        How it ended by itself, such as "status 3"; empty while it runs, or if nobody knows.
+        """
+        return ""
+
     @abstractmethod
     def _start(self) -> None: ...
 
@@ -124,78 +128,6 @@ class UrlRuntime(Runtime):
 
     def _resume(self) -> None:
         pass
-
-
-class ContainerRuntime(Runtime):
-    """
-    A container of an image, with the limits that the platform sets.
-
-    ``arguments`` are further ones for ``docker run``; ``docker`` may name another engine
-    with the same command line.
-    """
-
-    def __init__(
-        self,
-        image: str,
-        *,
-        env: Mapping[str, str] | None = None,
-        memory: int = 256,
-        arguments: Sequence[str] = (),
-        docker: str = "docker",
-    ) -> None:
-        super().__init__()
-        self.image = image
-        self.identity = ""
-        self._env = dict(env or {})
-        self._arguments = (f"--memory={memory}m", f"--memory-swap={memory}m", *arguments)
-        self._docker = docker
-        self._follower: subprocess.Popen[bytes] | None = None
-
-    def out_of_memory(self) -> bool:
-        """
-        What the engine says; it takes a moment to notice.
-        """
-        end = time.monotonic() + _OOM_SECONDS
-        while time.monotonic() < end:
-            if self._engine("inspect", "-f", "{{.State.OOMKilled}}", self.identity) == "true":
-                return True
-            time.sleep(_OOM_PAUSE)
-        return False
-
-    def _start(self) -> None:
-        variables = [f"--env={name}={value}" for name, value in self._env.items()]
-        limits = ("--cap-drop=NET_RAW", "--cap-drop=NET_ADMIN", "--ulimit=nofile=1024:1024")
-        port = ("--pids-limit=1024", "--publish=127.0.0.1::8080")
-        options = [*limits, *port, *variables, *self._arguments]
-        self.identity = self._engine("run", "--detach", *options, self.image)
-        address = self._engine("port", self.identity, "8080/tcp").splitlines()[0]
-        self.url = f"http://{address}"
-        command = [self._docker, "logs", "--follow", self.identity]
-        self._follower, self.logs = spawn(command)
-
-    def _stop(self) -> None:
-        self._engine("rm", "--force", self.identity)
-        if self._follower is not None:
-            self._follower.wait()
-        if self.logs is not None:
-            self.logs.wait_end(_OOM_SECONDS)
-
-    def _pause(self) -> None:
-        self._engine("pause", self.identity)
-
-    def _resume(self) -> None:
-        self._engine("unpause", self.identity)
-
-    def _engine(self, *arguments: str) -> str:
-        command = [self._docker, *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-        except FileNotFoundError:
-            raise StartError(f"{self._docker}: no such program; is it installed?") from None
-        except subprocess.CalledProcessError as error:
-            words = " ".join(arguments[:1])
-            raise StartError(f"{self._docker} {words} failed: {error.stderr.strip()}") from None
-        return done.stdout.strip()
 
 
 def spawn(

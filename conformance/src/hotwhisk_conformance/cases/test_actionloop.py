@@ -8,7 +8,13 @@ import pytest
 
 from hotwhisk_conformance.archives import encoded, zipped
 from hotwhisk_conformance.flavours import FLAVOURS
-from hotwhisk_conformance.go import GO_MODULE, GO_SUBDIR, go_source
+from hotwhisk_conformance.go import (
+    GO_ARRAY_ARGUMENT,
+    GO_ARRAY_RESULT,
+    GO_MODULE,
+    GO_SUBDIR,
+    go_source,
+)  # fmt: skip
 from hotwhisk_conformance.session import Session, not_run
 
 row = pytest.mark.conformance
@@ -38,6 +44,13 @@ def must_greet(session: Session, code: str, main: str = "main") -> None:
 def go(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("conformance_go"):
         not_run("needs a runtime that compiles Go; say so with --go")
+
+
+@pytest.fixture
+def language(request: pytest.FixtureRequest) -> str:
+    if request.param == "go":
+        request.getfixturevalue("go")
+    return str(request.param)
 
 
 @row("G1", "actionloop")
@@ -100,12 +113,14 @@ def test_g10_zipped_source_with_a_package(session: Session) -> None:
 
 
 @row("G11", "actionloop")
-def test_g11_array_as_result(session: Session) -> None:
-    session.must_init(ARRAY)
+@pytest.mark.parametrize("language", ["script", "go"], indirect=True)
+def test_g11_array_as_result(session: Session, language: str) -> None:
+    session.must_init(ARRAY if language == "script" else GO_ARRAY_RESULT)
     session.must_run({}, ["a", "b"])
 
 
 @row("G12", "actionloop")
-def test_g12_array_as_argument(session: Session) -> None:
-    session.must_init(FLAVOURS["actionloop"].echo)
+@pytest.mark.parametrize("language", ["script", "go"], indirect=True)
+def test_g12_array_as_argument(session: Session, language: str) -> None:
+    session.must_init(FLAVOURS["actionloop"].echo if language == "script" else GO_ARRAY_ARGUMENT)
     session.must_run(["a", "b"], ["a", "b"])
