@@ -154,7 +154,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
-    unpacked = artifact.unpack(content, folder, compiling.compiler(config, main))
+    libraries = artifact.libraries_beside(os.path.dirname(folder))
+    unpacked = artifact.unpack(content, folder, compiling.compiler(config, main), libraries)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
