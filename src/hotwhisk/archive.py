@@ -1,5 +1,5 @@
 """
-Zip and tar.gz members, guarded, written below one folder.
+Members of an archive, guarded, written below one folder; and tar.gz. Zips are read in `zips`.
 
 An archive is input from outside. What its reader promises (name, size, kind) is checked
 member by member before anything of it is written, and the whole is written into a folder
@@ -58,6 +58,13 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
     return (*own, EOFError, OSError, ValueError, RuntimeError, OverflowError, LookupError, *others)
 
 
+def file_mode(stated: int) -> int:
+    """
+    The mode of a file; an archive may state none.
+    """
+    return (stated or 0o644) & 0o777 | stat.S_IRUSR
+
+
 def _most_bytes(packed: int) -> int:
     """
     What an archive of that size may unpack to.
@@ -70,12 +77,14 @@ class Writer:
     Admits members one by one, and writes those it admitted below ``folder``.
     """
 
-    def __init__(self, folder: str, packed: int, below: str = "") -> None:
+    def __init__(self, folder: str, packed: int, below: str = "", without: str = "") -> None:
         self.folder = folder
         self.below = tuple(below.split("/")) if below else ()
+        self.without = without
         self.most_bytes = _most_bytes(packed)
         self.bytes = 0
         self.kinds: dict[tuple[str, ...], str] = {}
+        self.made: set[str] = set()
         self.links: list[tuple[str, str]] = []
         self.modes: list[tuple[str, int]] = []
 
@@ -83,18 +92,24 @@ class Writer:
         """
         Write a regular file.
         """
+        path = self.place(name, size)
+        if path:
+            with open(path, "xb") as target:
+                while piece := content.read(PIECE):
+                    target.write(piece)
+            self.modes.append((path, file_mode(mode)))
+
+    def place(self, name: str, size: int) -> str | None:
+        """
+        The path at which a regular file is to be written; None for one that is not wanted.
+        """
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise BuildFailed(
                 f"the archive unpacks to more than {self.most_bytes} bytes, which is the limit "
                 "for one of its size"
             )
-        path = self._admit(name, "file")
-        if path:
-            with open(path, "xb") as target:
-                while piece := content.read(PIECE):
-                    target.write(piece)
-            self.modes.append((path, (mode or 0o644) & 0o777 | stat.S_IRUSR))
+        return self._admit(name, "file")
 
     def directory(self, name: str, mode: int) -> None:
         """
@@ -132,7 +147,8 @@ class Writer:
 
     def _admit(self, name: str, kind: str) -> str | None:
         """
-        The path for a member, its parents made; None for one outside ``below``.
+        The path for a member, its parents made; None for one outside ``below`` or in the
+        top-level folder ``without``.
         """
         if len(self.kinds) >= MOST_MEMBERS:
             raise BuildFailed(f"the archive has more than {MOST_MEMBERS} members")
@@ -142,7 +158,7 @@ class Writer:
                 f"the archive member {name!r} leaves the archive: its path must be relative "
                 "and without '..'"
             )
-        if member[: len(self.below)] != self.below:
+        if member[: len(self.below)] != self.below or member[:1] == (self.without,):
             return None
         member = member[len(self.below) :]
         if not member:
@@ -155,33 +171,11 @@ class Writer:
             kind != "folder" and os.path.lexists(path)
         ):
             raise BuildFailed(f"the archive holds {name!r} twice")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        parent = os.path.dirname(path)
+        if parent not in self.made:
+            os.makedirs(parent, exist_ok=True)
+            self.made.add(parent)
         return path
-
-
-def zip_names(content: bytes) -> set[str]:
-    """
-    The member names of a zip; none if it cannot be read, which `unpack_zip` will tell.
-    """
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {_plain(name) for name in archive.namelist()}
-    except damage():
-        return set()
-
-
-def read_member(content: bytes, name: str, length: int = -1) -> bytes:
-    """
-    One member of a zip, or its beginning.
-    """
-    import zipfile
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        found = next(each for each in archive.infolist() if _plain(each.filename) == name)
-        with archive.open(found) as member:
-            return member.read(length)
 
 
 def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
@@ -194,11 +188,11 @@ def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
     heads: dict[str, bytes] = {}
     try:
         with (
-            gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
-            tarfile.open(fileobj=_bounded(plain, len(content)), mode="r|") as archive,
+            gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
+            tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
         ):
             for info in archive:
-                name = _plain(info.name)
+                name = plain(info.name)
                 if "/" not in name and info.isreg() and (member := archive.extractfile(info)):
                     heads[name] = member.read(length)
     except damage(BuildFailed):
@@ -206,33 +200,11 @@ def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
     return heads
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """
     A member's name as archivers of a folder's contents may have written it: ``./exec``.
     """
     return name.removeprefix("./")
-
-
-def unpack_zip(content: bytes, folder: str, below: str = "") -> None:
-    """
-    Unpack a zip, or the part of it ``below`` one of its folders.
-    """
-    import zipfile
-
-    writer = Writer(folder, len(content), below)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for info in archive.infolist():
-            mode = info.external_attr >> 16
-            if info.is_dir():
-                writer.directory(info.filename, stat.S_IMODE(mode))
-            elif stat.S_ISLNK(mode):
-                writer.link(info.filename, os.fsdecode(archive.read(info)))
-            elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-                with archive.open(info) as member:
-                    writer.file(info.filename, info.file_size, stat.S_IMODE(mode), member)
-            else:
-                raise BuildFailed(f"the archive member {info.filename!r} is a device")
-    writer.finish()
 
 
 def unpack_tar(content: bytes, folder: str) -> None:
@@ -244,8 +216,8 @@ def unpack_tar(content: bytes, folder: str) -> None:
 
     writer = Writer(folder, len(content))
     with (
-        gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
-        tarfile.open(fileobj=_bounded(plain, len(content)), mode="r|") as archive,
+        gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
+        tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
     ):
         for info in archive:
             if info.isdir():

@@ -8,16 +8,15 @@ what was posted is told by its content, see `detection`.
 from __future__ import annotations
 
 import binascii
-import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk import archive
+from hotwhisk import archive, store, zips
+from hotwhisk.built import extract, read_manifest
 from hotwhisk.detection import (
     HEAD_SIZE,
     LAUNCHER,
-    MANIFEST,
     PROGRAM,
     SOURCE_ENTRY,
     TAR_GZ,
@@ -28,22 +27,19 @@ from hotwhisk.detection import (
 )  # fmt: skip
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+from hotwhisk.files import remove
 from hotwhisk.record import Record
 
 if TYPE_CHECKING:
     from hotwhisk.contract import InitRequest
 
 __all__ = [
-    "CODE_FOLDER", "FOLDER_ENTRY", "MANIFEST", "MANIFEST_FORMAT", "PROGRAM", "SOURCE_ENTRY",
-    "Compile", "Kind", "Unpacked", "decode", "detect", "digest_of", "find_entry", "is_program",
-    "remove", "unpack",
+    "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "decode", "detect",
+    "digest_of", "discard", "find_entry", "is_program", "libraries_beside", "remove", "unpack",
 ]  # fmt: skip
 
 MOST_CODE: Final = 48 << 20
 """Bytes of code after decoding; the platform's own limit for an action is 48 MB."""
-
-CODE_FOLDER: Final = "action"
-MANIFEST_FORMAT: Final = 1
 
 FOLDER_ENTRY: Final = "__main__.py"
 
@@ -133,13 +129,30 @@ def unpack(
     if kind is Kind.SOURCE:
         return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest)
     if kind is Kind.BUILT:
-        entry, main = _read_manifest(content)
-        return Unpacked(kind, folder, f"{folder}/{entry}", digest, main)
+        with zips.open_zip(content) as opened:
+            stated = read_manifest(opened)
+        assert stated is not None
+        return Unpacked(kind, folder, f"{folder}/{stated.entry}", digest, stated.main)
     if kind is Kind.COMPILED:
         return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, _launched(folder))
     if kind is Kind.EXECUTABLE:
         return Unpacked(kind, folder, f"{folder}/{PROGRAM}", digest)
     return Unpacked(kind, folder, find_entry(folder), digest)
+
+
+def discard(holder: str) -> None:
+    """
+    Remove the folder of a generation, and libraries that nobody uses without it.
+    """
+    remove(holder)
+    store.sweep(libraries_beside(holder))
+
+
+def libraries_beside(holder: str) -> str:
+    """
+    Where the generation with this folder finds libraries that it shares with others.
+    """
+    return f"{os.path.dirname(holder)}/{store.LINK}"
 
 
 def find_entry(folder: str) -> str:
@@ -166,22 +179,6 @@ def find_entry(folder: str) -> str:
             )
             break
     raise BuildFailed(text)
-
-
-def remove(folder: str) -> None:
-    """
-    Remove an unpacked artifact, as far as that can be done. Links are removed, not followed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            for entry in list(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    remove(entry.path)
-                else:
-                    os.unlink(entry.path)
-        os.rmdir(folder)
-    except OSError:  # gone, or the action took the rights away
-        pass
 
 
 def _is_used(folder: str) -> bool:
@@ -242,20 +239,19 @@ def _unpack_anew(
         raise
 
 
-def _extract(content: bytes, kind: Kind, folder: str, source_name: str) -> None:
+def _extract(content: bytes, kind: Kind, folder: str, source_name: str, libraries: str) -> None:
     """
     Write the files of an artifact.
     """
-    if kind is Kind.BUILT:
-        archive.unpack_zip(content, folder, CODE_FOLDER)
-    elif kind is Kind.SOURCE or is_program(content):
+    if kind is Kind.SOURCE or (kind is Kind.EXECUTABLE and is_program(content)):
         name = source_name if kind is Kind.SOURCE else PROGRAM
         with open(f"{folder}/{name}", "xb", buffering=0) as file:
             file.write(content)
     elif content.startswith(TAR_GZ):
         archive.unpack_tar(content, folder)
     else:
-        archive.unpack_zip(content, folder)
+        with zips.open_zip(content) as opened:
+            extract(opened, content, folder, libraries)
 
 
 def _make_executable(folder: str) -> None:
@@ -279,22 +275,3 @@ def _launched(folder: str) -> str:
         if words[:3] == [b"from", b"main__", b"import"] and words[4:] == [b"as", b"main"]:
             return words[3].decode(errors="replace")
     return ""
-
-
-def _read_manifest(content: bytes) -> tuple[str, str]:
-    """
-    Entry and handler's name of a built artifact.
-    """
-    try:
-        manifest = json.loads(archive.read_member(content, MANIFEST))
-        form, entry, main = manifest["format"], manifest["entry"], manifest["main"]
-    except archive.damage(TypeError) as error:
-        raise BuildFailed(f"{MANIFEST} in the artifact cannot be read: {error!r}") from error
-    if form != MANIFEST_FORMAT:
-        raise BuildFailed(
-            f"the artifact has format {form}, this version reads {MANIFEST_FORMAT}: "
-            "build it again with this version of hotwhisk"
-        )
-    if not (isinstance(entry, str) and isinstance(main, str)) or "/" in entry:
-        raise BuildFailed(f"{MANIFEST} in the artifact must name a file and a handler")
-    return entry, main

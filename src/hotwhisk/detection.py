@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from hotwhisk import archive
+from hotwhisk import archive, zips
 
 MANIFEST: Final = "hotwhisk.json"
 PROGRAM: Final = "exec"
@@ -48,7 +48,7 @@ def detect(content: bytes) -> Kind:
     """
     Tell what was posted by its first bytes and, for an archive, by its members.
     """
-    if b"PK\5\6" in content[-65_557:] and MANIFEST in archive.zip_names(content):
+    if b"PK\5\6" in content[-65_557:] and MANIFEST in zips.zip_names(content):
         return Kind.BUILT
     if content.startswith(b"#!") and _is_python_script(content):
         return Kind.SOURCE
@@ -83,10 +83,11 @@ def _detect_archive(content: bytes) -> Kind:
         heads = archive.tar_heads(content, HEAD_SIZE)
         names, head = set(heads), heads.get(PROGRAM, b"")
     else:
-        names, head = archive.zip_names(content), b""
+        names, head = zips.zip_names(content), b""
         if PROGRAM in names:
             try:
-                head = archive.read_member(content, PROGRAM, HEAD_SIZE)
+                with zips.open_zip(content) as opened:
+                    head = zips.read_member(opened, PROGRAM, HEAD_SIZE)
             except archive.damage():
                 return Kind.FOLDER  # unpacking it will tell
     if PROGRAM in names and {LAUNCHER, SOURCE_ENTRY} <= names:

@@ -209,7 +209,7 @@ class Worker(RequestPath):
         self.channel.send(Pong())
 
     def _discard(self, message: Discard, _: list[int]) -> None:
-        artifact.remove(message.folder)
+        artifact.discard(message.folder)
         self.channel.send(Discarded(message.generation))
 
 

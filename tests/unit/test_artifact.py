@@ -226,3 +226,26 @@ def test_damage_is_refused_or_harmless(
         unpack(bytes(content), parent / "1")
     except (BuildFailed, RequestError):
         assert not list(parent.iterdir())
+
+
+def test_many_files_of_all_sizes_by_two_threads(tmp_path: Path) -> None:
+    contents = {f"d{n % 7}/f{n}": bytes([n % 251]) * (n * n * 3) for n in range(200)}
+    files = [(name, stat.S_IFREG | 0o640, data) for name, data in contents.items()]
+    unpacked = unpack(zipped(MAIN, *files), tmp_path / "code")
+    for name, data in contents.items():
+        path = Path(unpacked.folder, name)
+        assert path.read_bytes() == data
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("large", [0, 1, 5])
+def test_one_damaged_byte_is_noticed(tmp_path: Path, large: int) -> None:
+    data = bytes(range(256)) * 256
+    files = [(f"f{n}", stat.S_IFREG | 0o644, data) for n in range(6)]
+    content = bytearray(zipped(MAIN, *files))
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        info = opened.getinfo(f"f{large}")
+        content[info.header_offset + 30 + len(info.filename) + info.compress_size // 2] ^= 0x55
+    with pytest.raises(BuildFailed, match="cannot be unpacked"):
+        unpack(bytes(content), tmp_path / "code")
+    assert not (tmp_path / "code").exists()

@@ -72,8 +72,8 @@ def test_manifest(tmp_path: Path) -> None:
         assert "action/hello.py" in opened.namelist()
         assert "__main__.py" in opened.namelist()
     assert stated["name"] == "greet"
-    assert stated["format"] == 1
-    assert "warnings" not in stated
+    assert stated["format"] == 2
+    assert (stated["python"], stated["platform"], stated["packages"]) == (">=3.11", "any", [])
 
 
 def test_what_is_left_out(tmp_path: Path) -> None:
@@ -93,13 +93,13 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     (folder / "run.sh").chmod(0o755)
     (folder / "link").symlink_to("data")
     (folder / "requirements.txt").touch()
-    manifest = build(folder, folder / "out")
+    (folder / "__main__.py").write_text("def main(event): return event\n")
+    build(folder, folder / "out")
     build(folder, folder / "out")  # it does not pack itself
     with zipfile.ZipFile(folder / "out") as opened:
         names = {n for n in opened.namelist() if n.startswith("action/")}
     expected = {"__main__.py", "data/x.txt", "run.sh", "link", "requirements.txt"}
     assert names == {f"action/{name}" for name in expected}
-    assert "not included yet" in manifest.warnings[0]
     unpacked = unpack((folder / "out").read_bytes(), str(tmp_path / "code"))
     assert os.access(Path(unpacked.folder, "run.sh"), os.X_OK)
     assert Path(unpacked.folder, "link").readlink() == Path("data")
@@ -108,7 +108,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 def test_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a folder with __main__\.py"):
         build(tmp_path, tmp_path / "out")
-    (tmp_path / "__main__.py").touch()
+    (tmp_path / "__main__.py").write_text("def main(event): return event\n")
     (tmp_path / "link").symlink_to("/etc/hostname")
     with pytest.raises(UsageError, match="the link link leads out"):
         build(tmp_path, tmp_path / "out")

@@ -5,20 +5,54 @@ It is copied to the top of the artifact and run from there, by whatever Python i
 so it says in words which one is needed before anything newer is imported.
 """
 
+import json
 import os
 import sys
+import zipfile
+
+HELP = """\
+usage: {program} [OPTION]...
+
+Serves the action {name} until it is told to stop. The options are those of hotwhisk serve:
+  --port PORT    where to listen (8080)
+  --help-serve   all of them
+  --version      what this is
+
+{program} COMMAND runs another command of hotwhisk: inspect, invoke, replace, rollback, status, ..."""
 
 
 def arguments(given: "list[str]", artifact: str) -> "list[str]":
     """
     The command line for hotwhisk. Without a command, or with ``serve``, the artifact
-    serves itself; any other command goes through as it is.
+    serves itself; ``inspect`` alone looks at it; any other command goes through as it is.
     """
+    if given == ["--help-serve"]:
+        return ["serve", "--help"]
     if not given or given[0].startswith("-"):
         return ["serve", artifact, *given]
     if given[0] == "serve":
         return ["serve", artifact, *given[1:]]
+    if given[0] == "inspect" and all(word.startswith("-") for word in given[1:]):
+        return ["inspect", artifact, *given[1:]]
     return given
+
+
+def about(given: "list[str]", artifact: str) -> str:
+    """
+    What ``--version`` and ``--help`` print; empty for any other command line.
+    """
+    if given not in (["--version"], ["-V"], ["--help"], ["-h"]):
+        return ""
+    with zipfile.ZipFile(artifact) as opened:
+        stated = json.loads(opened.read("hotwhisk.json"))
+    if given[0] in ("--help", "-h"):
+        return HELP.format(program=sys.argv[0], name=stated["name"])
+    where = "" if stated["platform"] == "any" else " on " + stated["platform"]
+    wanted = stated["python"].replace(">=", "") + (" or newer" if ">" in stated["python"] else "")
+    return (
+        f"{stated['name']} ({stated['digest'][:19]}…), for Python {wanted}{where}; "
+        f"hotwhisk {stated['hotwhisk']}"
+    )
 
 
 def main() -> int:
@@ -29,6 +63,9 @@ def main() -> int:
         sys.exit("this artifact needs Python 3.11 or newer, and was started by " + sys.version)
     artifact = os.path.abspath(sys.argv[0])
     sys.path[0] = artifact  # Python may have put it there as a relative path
+    if text := about(sys.argv[1:], artifact):
+        sys.stdout.write(text + "\n")
+        return 0
     from hotwhisk.cli import main as run
 
     return run(arguments(sys.argv[1:], artifact))

@@ -1,133 +1,191 @@
 """
 The artifact builder.
 
-An artifact is a ``#!`` line and a zip: the action below ``action/``, the hotwhisk package
-itself, a bootstrap as ``__main__.py``, and a manifest. Python runs such a file as it is,
-importing from the zip without unpacking it.
+An artifact is a ``#!`` line and a zip: the action below ``action/``, its libraries below
+``virtualenv/``, the hotwhisk package itself, a bootstrap as ``__main__.py``, and a manifest.
+Python runs such a file as it is, importing from the zip without unpacking it. In the form of a
+zip, the action lies at the top and hotwhisk is left out: that is what OpenWhisk's own images take.
 
 The same inputs give the same bytes: members are sorted, dates fixed, modes reduced to
-"executable or not", and nothing of the machine is recorded. The package is stored as
-source, since compiled code is neither stable between builds nor good for another Python.
+"executable or not", and nothing of the machine is recorded. The package is stored as source.
 It is written beside the output and renamed, so that an artifact in use is never half new.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import os
-import secrets
 import stat
+import tempfile
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import hotwhisk
-from hotwhisk.artifact import CODE_FOLDER, FOLDER_ENTRY, MANIFEST, MANIFEST_FORMAT
+from hotwhisk import manifest as manifests
+from hotwhisk.artifact import FOLDER_ENTRY
+from hotwhisk.build import bytecode, layout, sources
+from hotwhisk.build.layout import Members, below, digest_of_members
+from hotwhisk.build.official import ACTIVATE
+from hotwhisk.build.packages import Packages, check_extensions, collect
+from hotwhisk.build.requirements import Requirements
+from hotwhisk.build.resolver import find_uv, install
+from hotwhisk.build.target import Target, find_interpreter, target
+from hotwhisk.built import CODE_FOLDER, PACKAGES_FOLDER
+from hotwhisk.detection import MANIFEST
 from hotwhisk.errors import UsageError
+from hotwhisk.manifest import Manifest
 
-SHEBANG: Final = b"#!/usr/bin/env python3\n"
-REQUIRES_PYTHON: Final = ">=3.11"
-
-_LEFT_OUT: Final = frozenset(
-    {"__pycache__", ".git", ".hg", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
-    | {".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".hypothesis"}
-)
-_LEFT_OUT_ENDS: Final = (".pyc", ".swp", ".swo", "~", ".orig", ".rej")
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
-
-Members = dict[str, tuple[int, bytes]]
-"""By name in the archive: Unix mode with file type, and content (of a link, its target)."""
+_FILE: Final = stat.S_IFREG | 0o644
+_TESTS: Final = frozenset({"tests", "test"})
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Order:
     """
-    What an artifact says of itself; ``warnings`` are for the builder's user only.
+    How it is to be built: for what, with which requirements, as an artifact or ``as_zip``.
+    ``sdists`` lets what has no wheel be built from source; without ``bytecode`` the file is
+    smaller and the first import slower.
     """
 
-    format: int
-    name: str
-    entry: str
-    main: str
-    hotwhisk: str
-    python: str
-    digest: str
-    warnings: tuple[str, ...] = ()
+    target: Target = field(default_factory=target)
+    requirements: Requirements | None = None
+    as_zip: bool = False
+    sdists: bool = False
+    bytecode: bool = True
 
 
-def build(source: Path, output: Path, main: str = "main", name: str | None = None) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Built:
     """
-    Build a file, or a folder with ``__main__.py``, into the executable file ``output``.
+    What was written, its size in bytes, and what its maker should know.
     """
-    members, entry = _read_source(source, output)
-    manifest = Manifest(
-        format=MANIFEST_FORMAT,
+
+    manifest: Manifest
+    size: int
+    notes: tuple[str, ...] = ()
+
+
+def build(
+    source: Path,
+    output: Path,
+    main: str = "main",
+    name: str | None = None,
+    order: Order | None = None,
+) -> Built:
+    """
+    Build a file, or a folder with ``__main__.py``, into the file ``output``.
+
+    Raises:
+        UsageError: the source, the output or the requirements are not what they should be.
+        BuildFailed: the source does not compile, or the requirements cannot be met.
+    """
+    order = order or Order()
+    layout.check_output(output)
+    members, entry = sources.read_source(source, output)
+    interpreter, version = find_interpreter(order.target, find_uv())
+    members, notes = _check(source, members, entry, main, interpreter)
+    own = digest_of_members(members)
+    native = check_extensions(members, order.target)
+    found = _packages(order, members)
+    compiled = _compile(order, found, interpreter, notes)
+    bound = native or bool(found.rows)
+    stated = Manifest(
         name=name or source.resolve().stem,
-        entry=entry,
+        entry=FOLDER_ENTRY if order.as_zip else entry,
         main=main,
         hotwhisk=hotwhisk.__version__,
-        python=REQUIRES_PYTHON,
-        digest=_digest(members),
-        warnings=_warnings(members),
+        digest=own,
+        python=order.target.python if bound else manifests.LEAST_PYTHON,
+        platform=order.target.platform if native or found.native else manifests.ANY,
+        glibc=found.glibc,
+        bytecode=version if compiled else "",
+        packages_digest=digest_of_members(found.members) if found.rows else "",
+        packages=tuple(found.rows),
     )
-    stated = {key: value for key, value in asdict(manifest).items() if key != "warnings"}
-    members = {f"{CODE_FOLDER}/{path}": member for path, member in members.items()}
-    members.update(_own_package())
-    bootstrap = Path(__file__).with_name("bootstrap.py")
-    members["__main__.py"] = (stat.S_IFREG | 0o644, bootstrap.read_bytes())
-    text = json.dumps(stated, indent=2, sort_keys=True) + "\n"
-    members[MANIFEST] = (stat.S_IFREG | 0o644, text.encode())
-    _write(output, SHEBANG + _zip(members))
-    return manifest
+    site = f"{PACKAGES_FOLDER}/lib/python{order.target.python}/site-packages"
+    content = _pack(members, below(site, {**found.members, **compiled}), stated, entry, order)
+    layout.write(output, content, 0o644 if order.as_zip else 0o755)
+    return Built(stated, len(content), tuple(notes))
 
 
-def _read_source(source: Path, output: Path) -> tuple[Members, str]:
+def _check(
+    source: Path, members: Members, entry: str, main: str, interpreter: str
+) -> tuple[Members, list[str]]:
     """
-    The action's files, and the one to run.
+    Refuse sources that cannot work. Without a Python of the target, this one's word counts only
+    as far as it goes.
     """
-    if source.is_file():
-        return {source.name: (stat.S_IFREG | 0o644, source.read_bytes())}, source.name
-    if not (source / FOLDER_ENTRY).is_file():
-        raise UsageError(
-            f"{source} cannot be built: expected a .py file, or a folder with {FOLDER_ENTRY}"
+    import sys
+
+    content = members[entry][1]
+    judged = {name: each for name, each in members.items() if stat.S_ISREG(each[0])}
+    if not entry.endswith(".py"):
+        judged[f"{entry}.py"] = judged[entry]
+    _, broken = bytecode.compile_members(judged, interpreter or sys.executable)
+    if f"{entry}.py" in broken:
+        broken[entry] = broken.pop(f"{entry}.py")
+    notes = []
+    if interpreter:
+        sources.refuse_broken(source, entry, broken)
+    elif broken:
+        notes.append(f"not checked by a Python of the target: {', '.join(sorted(broken))}")
+    sources.check_handler(source if source.is_file() else source / entry, content, main)
+    return members, notes
+
+
+def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) -> Members:
+    """
+    Bytecode of the libraries, but for their tests: nobody imports those, and they weigh.
+    """
+    if not (found.members and order.bytecode):
+        return {}
+    if not interpreter:
+        python = order.target.python
+        notes.append(
+            f"not byte-compiled: there is no Python {python} on this machine; "
+            f"uv python install {python} fetches one"
         )
-    return _read_folder(source, output.resolve()), FOLDER_ENTRY
+        return {}
+    wanted = {
+        name: member
+        for name, member in found.members.items()
+        if not _TESTS.intersection(name.split("/")[:-1])
+    }
+    return bytecode.compile_members(wanted, interpreter)[0]
 
 
-def _read_folder(folder: Path, output: Path) -> Members:
-    """
-    All files and links below a folder, without caches, editors' files and the output.
-    """
-    members: Members = {}
-    root = folder.resolve()
-    for top, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not _is_left_out(name))
-        for name in sorted(files + [n for n in folders if os.path.islink(f"{top}/{n}")]):
-            path = Path(top, name)
-            if _is_left_out(name) or path == output:
-                continue
-            member = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                if not path.resolve().is_relative_to(root) or path.readlink().is_absolute():
-                    raise UsageError(
-                        f"the link {member} leads out of {folder}: the artifact would lack "
-                        "what it points to; replace it by a copy"
-                    )
-                members[member] = (stat.S_IFLNK | 0o777, os.fsencode(path.readlink()))
-            elif path.is_file():
-                mode = 0o755 if path.stat().st_mode & 0o111 else 0o644
-                members[member] = (stat.S_IFREG | mode, path.read_bytes())
-    return members
+def _packages(order: Order, members: Members) -> Packages:
+    if order.requirements is None:
+        return Packages()
+    if any(name.startswith(f"{PACKAGES_FOLDER}/") for name in members):
+        raise UsageError(
+            f"the folder has a {PACKAGES_FOLDER}/ of its own already: remove it, or give "
+            "--no-requirements"
+        )
+    with tempfile.TemporaryDirectory(prefix="hotwhisk-build-") as work:
+        folder = Path(work, "packages")
+        folder.mkdir()
+        install(order.requirements, order.target, folder, Path(work), sdists=order.sdists)
+        return collect(folder, order.target)
 
 
-def _is_left_out(name: str) -> bool:
+def _pack(members: Members, packages: Members, stated: Manifest, entry: str, order: Order) -> bytes:
     """
-    Whether a file or folder of that name has no place in an artifact.
+    All of it as one file.
     """
-    return name in _LEFT_OUT or name.endswith(_LEFT_OUT_ENDS)
+    manifest = (_FILE, manifests.write(stated))
+    if order.as_zip:
+        members = dict(members)
+        members[FOLDER_ENTRY] = members.pop(entry)
+        if packages:
+            activate = f"{PACKAGES_FOLDER}/bin/activate_this.py"
+            members[activate] = (_FILE, ACTIVATE.encode())
+            members[f"{PACKAGES_FOLDER}/{MANIFEST}"] = manifest
+        return layout.zip_members({**members, **packages})
+    whole = {**below(CODE_FOLDER, members), **packages, **_own_package(), MANIFEST: manifest}
+    whole["__main__.py"] = (_FILE, Path(__file__).with_name("bootstrap.py").read_bytes())
+    python = "3" if stated.python == manifests.LEAST_PYTHON else stated.python
+    return f"#!/usr/bin/env python{python}\n".encode() + layout.zip_members(whole)
 
 
 def _own_package() -> Members:
@@ -136,67 +194,12 @@ def _own_package() -> Members:
     itself, so that an artifact can build artifacts.
     """
     root = Path(hotwhisk.__file__).parent
-    mode = stat.S_IFREG | 0o644
     if root.is_dir():
-        paths = (path for path in root.rglob("*.py") if not _is_left_out(path.name))
+        paths = (path for path in root.rglob("*.py") if not sources.is_left_out(path.name))
         return {
-            f"hotwhisk/{path.relative_to(root).as_posix()}": (mode, path.read_bytes())
+            f"hotwhisk/{path.relative_to(root).as_posix()}": (_FILE, path.read_bytes())
             for path in paths
         }
     with zipfile.ZipFile(root.parent) as archive:
         names = [name for name in archive.namelist() if name.startswith("hotwhisk/")]
-        return {name: (mode, archive.read(name)) for name in names}
-
-
-def _warnings(members: Members) -> tuple[str, ...]:
-    """
-    What the user of the builder should know.
-    """
-    if "requirements.txt" not in members or any(n.startswith("virtualenv/") for n in members):
-        return ()
-    text = (
-        "requirements.txt: dependencies are not included yet; install them where the "
-        "artifact runs, or put them into the folder"
-    )
-    return (text,)
-
-
-def _digest(members: Members) -> str:
-    """
-    One digest for the action's files: names, modes and contents.
-    """
-    digest = hashlib.sha256()
-    for name, (mode, content) in sorted(members.items()):
-        digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
-        digest.update(content)
-    return "sha256:" + digest.hexdigest()
-
-
-def _zip(members: Members) -> bytes:
-    """
-    A zip that depends on nothing but its members.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, (mode, content) in sorted(members.items()):
-            info = zipfile.ZipInfo(name, _DATE)
-            info.create_system = 3  # Unix, wherever it is built: modes count
-            info.external_attr = mode << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
-    return buffer.getvalue()
-
-
-def _write(output: Path, content: bytes) -> None:
-    """
-    Write an executable file, whole or not at all.
-    """
-    fresh = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
-    try:
-        fresh.write_bytes(content)
-        fresh.chmod(0o755)
-        fresh.replace(output)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+        return {name: (_FILE, archive.read(name)) for name in names}

@@ -21,6 +21,7 @@ COMMANDS = {
     "status": "show what a running server is doing",
     "rollback": "put the version before in charge again",
     "build": "make one file of an action and its dependencies",
+    "inspect": "show what is in a built artifact, and what its imports cost",
     "compare": "run actions on two runtimes and print what differs",
 }
 PROXY_FLAGS = frozenset(("-version", "-debug", "--debug", "-compile", "--compile", "-env", "--env"))

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +14,91 @@ from hotwhisk.cli.files import require_file
 from hotwhisk.cli.terminal import Arguments
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
+
+    from hotwhisk.build import Built
+    from hotwhisk.build.requirements import Requirements
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     Build SOURCE into the file that -o names.
     """
-    del environ  # a build depends on its arguments alone
+    del environ  # a build depends on its arguments, and uv reads its variables itself
+    given = _parser().parse(argv)
+    source, output = require_file(given.source), Path(given.output)
+    from hotwhisk.build import Order, build, requirements
+    from hotwhisk.build.target import target
+
+    wanted = target(given.python, given.platform)
+    depends: Requirements | None = None
+    if given.requirements:
+        depends = requirements.named(Path(given.requirements))
+    elif not given.no_requirements:
+        depends = requirements.find(source)
+    order = Order(wanted, depends, given.format == "zip", given.allow_sdist, not given.no_bytecode)
+    built = build(source, output, given.main, given.name, order)
+    _tell(built, output, depends, given)
+    return 0
+
+
+def _parser() -> Arguments:
     parser = Arguments("build", "SOURCE -o FILE [OPTION]...")
     parser.add_argument("source", metavar="SOURCE", help="a .py file or a folder")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
     parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
     parser.add_argument("--name", metavar="NAME", help="name of the action (that of SOURCE)")
-    given = parser.parse(argv)
-    source, output = require_file(given.source), Path(given.output)
-    from hotwhisk.build import build
+    parser.add_argument(
+        "--requirements", metavar="FILE",
+        help="requirements.txt, pyproject.toml, pylock.toml, uv.lock or a .py with a header "
+        "(what is found in or beside SOURCE)",
+    )  # fmt: skip
+    parser.add_argument("--no-requirements", action="store_true", help="leave dependencies out")
+    parser.add_argument(
+        "--python", default="", metavar="VERSION", help="for which Python, as 3.12 (this one)"
+    )
+    parser.add_argument(
+        "--platform", default="", metavar="NAME",
+        help="for which platform, as linux/arm64 (linux on this machine's architecture)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=("app", "zip"), default="app",
+        help="app: one executable file; zip: what OpenWhisk's own images take too (app)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-bytecode", action="store_true", help="leave bytecode out: smaller, slower at first"
+    )
+    parser.add_argument(
+        "--allow-sdist", action="store_true", help="build what has no wheel from source, here"
+    )
+    return parser
 
-    build(source, output, main=given.main, name=given.name or source.resolve().stem)
-    print(f"built {output} ({output.stat().st_size / 1024:.0f} KB); run it with: ./{output.name}")
-    return 0
+
+def _tell(
+    built: Built, output: Path, depends: Requirements | None, given: argparse.Namespace
+) -> None:
+    """
+    What was built, what goes into it, and what to do with it.
+    """
+    from hotwhisk.build import inspection
+
+    stated = built.manifest
+    for note in built.notes:
+        print(f"hotwhisk: {note}", file=sys.stderr)
+    if depends is not None:
+        rows = [f"{row['name']} {row['version']}" for row in stated.packages]
+        where = f"Python {stated.python}, {stated.platform.replace('any', 'any platform')}"
+        print(f"with {', '.join(rows) or 'no packages'} from {depends.path.name}; for {where}")
+    if warning := inspection.too_large(output.read_bytes()):
+        print(f"hotwhisk: {warning}", file=sys.stderr)
+    done = f"built {output} ({inspection.show_size(built.size)})"
+    if given.format == "zip":
+        handler = f" --main {given.main}" if given.main != "main" else ""
+        print(
+            f"{done}; wsk action create {shlex.quote(stated.name)} {shlex.quote(str(output))} "
+            f"--kind python:{given.python or stated.python.removeprefix('>=')}{handler}"
+        )
+    else:
+        path = str(output) if os.sep in str(output) else f"./{output}"
+        print(f"{done}; run it with: {shlex.quote(path)}")

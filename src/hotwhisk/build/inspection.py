@@ -1,0 +1,207 @@
+"""
+What is in an artifact: its manifest, what weighs how much, and what its imports cost.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk import archive, built, zips
+from hotwhisk.detection import MANIFEST
+from hotwhisk.errors import BuildFailed, UsageError
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
+    from hotwhisk.manifest import Manifest
+
+MOST_POSTED: Final = 48 << 20
+"""What OpenWhisk takes as the code of an action, base64 included."""
+
+_SITE: Final = re.compile(rf"^{built.PACKAGES_FOLDER}/lib/python[^/]+/site-packages/")
+_LINE: Final = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|( +)(\S+)$")
+_MARK: Final = "-- the action --"
+_HEAVIEST: Final = 5
+
+_LOAD: Final = f"""
+import sys, traceback
+sys.path.insert(0, sys.argv[1])
+import hotwhisk, hotwhisk.action as action, hotwhisk.artifact as artifact
+hotwhisk.start = action.hand_over
+with open(sys.argv[2], "rb") as file:
+    unpacked = artifact.unpack(file.read(), sys.argv[3])
+sys.stderr.write({_MARK + chr(10)!r})
+sys.stderr.flush()
+action.load(unpacked, "main")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    Something in an artifact, with its bytes in the file and unpacked.
+    """
+
+    name: str
+    packed: int
+    unpacked: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """
+    An import that the action makes itself, with all that it imports in turn; in milliseconds.
+    """
+
+    module: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """
+    An artifact: its manifest, its parts, the heaviest first, and its size in bytes.
+    """
+
+    manifest: Manifest
+    parts: tuple[Part, ...]
+    size: int
+
+
+def read(path: Path) -> Contents:
+    """
+    What is in a file that ``hotwhisk build`` made.
+
+    Raises:
+        UsageError: it is something else, or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        with zips.open_zip(content) as opened:
+            stated = built.read_manifest(opened, optional=True)
+            if stated is None:
+                raise UsageError(
+                    f"{path} has no {MANIFEST}: expected what hotwhisk build made, with libraries "
+                    "if it is a zip"
+                )
+            return Contents(stated, weigh(opened), len(content))
+    except archive.damage() as error:
+        raise UsageError(f"{path} is no artifact: {error}") from None
+    except BuildFailed as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def weigh(opened: ZipFile) -> tuple[Part, ...]:
+    """
+    The parts of an artifact, the heaviest first: the action, each library, hotwhisk.
+    """
+    owners = _owners(opened)
+    as_zip = MANIFEST not in opened.namelist()
+    sums: dict[str, list[int]] = {}
+    for info in opened.infolist():
+        sizes = sums.setdefault(_part_of(info.filename, owners, as_zip=as_zip), [0, 0, 0])
+        sizes[0] += info.compress_size
+        sizes[1] += info.file_size
+        sizes[2] += 1
+    parts = (Part(name, *sizes) for name, sizes in sums.items())
+    return tuple(sorted(parts, key=lambda part: (-part.packed, part.name)))
+
+
+def too_large(content: bytes) -> str:
+    """
+    That OpenWhisk would refuse it, and what weighs most; empty if it would not.
+    """
+    posted = -(-len(content) // 3) * 4
+    if posted <= MOST_POSTED:
+        return ""
+    with zips.open_zip(content) as opened:
+        heaviest = weigh(opened)[:_HEAVIEST]
+        infos = opened.infolist()
+    compiled = sum(info.compress_size for info in infos if info.filename.endswith(".pyc"))
+    hint = f"; --no-bytecode leaves out {show_size(compiled)}" if compiled else ""
+    rows = ", ".join(f"{part.name} {show_size(part.packed)}" for part in heaviest)
+    return (
+        f"in base64, as it is posted, it has {show_size(posted)}; OpenWhisk takes "
+        f"{show_size(MOST_POSTED)}. What weighs most: {rows}{hint}"
+    )
+
+
+def measure_imports(path: Path) -> tuple[float, list[Cost]]:
+    """
+    Run the action's imports in a process of their own: milliseconds for all of it, and the
+    imports that cost most.
+
+    Raises:
+        BuildFailed: they fail, and how.
+    """
+    with tempfile.TemporaryDirectory(prefix="hotwhisk-inspect-") as work:
+        home = str(Path(built.__file__).parents[1])
+        done = subprocess.run(
+            [
+                sys.executable, "-X", "importtime", "-c", _LOAD, home, str(path.absolute()),
+                f"{work}/code",
+            ],
+            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, errors="replace", check=False,
+        )  # fmt: skip
+    said = done.stderr.partition(f"{_MARK}\n")[2] or done.stderr
+    lines = said.splitlines()
+    if done.returncode:
+        own = [line for line in lines if not line.startswith("import time:")]
+        raise BuildFailed("its imports fail here:\n" + "\n".join(own[-12:]))
+    found = [match for match in map(_LINE.match, lines) if match]
+    top = [Cost(match[4], int(match[2]) / 1000) for match in found if len(match[3]) == 1]
+    top.sort(key=lambda cost: -cost.milliseconds)
+    return sum(cost.milliseconds for cost in top), [cost for cost in top if cost.milliseconds >= 1]
+
+
+def show_size(size: float) -> str:
+    """
+    Bytes for people: ``154 KB``, ``28.4 MB``.
+    """
+    return f"{size / 1024:.0f} KB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
+
+
+def _owners(opened: ZipFile) -> dict[str, str]:
+    """
+    By file, the library that it belongs to.
+    """
+    owners: dict[str, str] = {}
+    for name in opened.namelist():
+        site = _SITE.match(name)
+        if site and name.endswith(".dist-info/RECORD"):
+            project, _, rest = name.removeprefix(site[0]).partition("-")
+            version = rest.partition(".dist-info")[0]
+            text = opened.read(name).decode("utf-8", "replace")
+            for row in csv.reader(io.StringIO(text)):
+                if row:
+                    owners[site[0] + row[0]] = f"{project} {version}"
+    return owners
+
+
+def _part_of(name: str, owners: dict[str, str], *, as_zip: bool) -> str:
+    """
+    A library, ``the action`` or ``hotwhisk``; in a zip, what is not below ``virtualenv/`` is the
+    action's.
+    """
+    folder, _, file = name.rpartition("/__pycache__/")
+    source = f"{folder}/{file.partition('.')[0]}.py" if folder else name
+    if source in owners:
+        return owners[source]
+    if _SITE.match(name):
+        return "other libraries"
+    action = "" if as_zip else f"{built.CODE_FOLDER}/"
+    ours = name.startswith(f"{built.PACKAGES_FOLDER}/") or not name.startswith(action)
+    return "hotwhisk" if ours else "the action"

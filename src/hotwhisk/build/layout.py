@@ -1,0 +1,91 @@
+"""
+Files in memory, and the zip made of them: the same bytes for the same members.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from hotwhisk.errors import UsageError
+
+DATE: Final = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a zip can hold."""
+
+Members = dict[str, tuple[int, bytes]]
+"""By name in the archive: Unix mode with file type, and content (of a link, its target)."""
+
+
+def below(folder: str, members: Members) -> Members:
+    """
+    The same members in a folder.
+    """
+    return {f"{folder}/{name}": member for name, member in members.items()}
+
+
+def digest_of_members(members: Members) -> str:
+    """
+    One digest for files: names, modes and contents.
+    """
+    digest = hashlib.sha256()
+    for name, (mode, content) in sorted(members.items()):
+        digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(content)
+    return "sha256:" + digest.hexdigest()
+
+
+def zip_members(members: Members) -> bytes:
+    """
+    A zip that depends on nothing but its members.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, (mode, content) in sorted(members.items()):
+            info = zipfile.ZipInfo(name, DATE)
+            info.create_system = 3  # Unix, wherever it is built: modes count
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def check_output(output: Path) -> None:
+    """
+    Refuse a place where nothing can be written, before the work of a build.
+
+    Raises:
+        UsageError: it is a folder, or there is no folder for it, or not one to write in.
+    """
+    folder = output.absolute().parent
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; expected the name of the file to write")
+    if not folder.is_dir():
+        raise UsageError(f"{output} cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{output} cannot be written: the folder {folder} is not writable")
+
+
+def write(output: Path, content: bytes, mode: int) -> None:
+    """
+    Write a file, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    fresh = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    try:
+        fresh.write_bytes(content)
+        fresh.chmod(mode)
+        fresh.replace(output)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        try:
+            fresh.unlink(missing_ok=True)
+        except OSError:  # there never was one
+            pass

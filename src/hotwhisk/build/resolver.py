@@ -1,0 +1,146 @@
+"""
+Dependencies, resolved and installed into a folder by uv.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.build.requirements import Form, Requirements
+from hotwhisk.errors import BuildFailed, UsageError
+
+if TYPE_CHECKING:
+    from hotwhisk.build.target import Target
+
+NO_UV: Final = (
+    "uv is needed to resolve dependencies and was not found: pip install 'hotwhisk[build]'"
+)
+_UNREACHED: Final = ("error sending request", "dns error", "client error (Connect)")
+_SOURCE_ONLY: Final = ("no usable wheels", "has no wheels", "building from source is disabled")
+
+
+def find_uv() -> str:
+    """
+    The path of uv: the one that the extra ``build`` installs, or else one on the PATH.
+    """
+    try:
+        import uv
+
+        return str(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv") or ""
+
+
+def install(
+    wanted: Requirements, target: Target, folder: Path, work: Path, *, sdists: bool = False
+) -> None:
+    """
+    Install what is required for the target into ``folder``; ``work`` is for what lies between.
+
+    Raises:
+        UsageError: there is no uv, or the Python is one that the requirements exclude.
+        BuildFailed: it cannot be resolved or fetched, and uv's reason.
+    """
+    uv = find_uv()
+    if not uv:
+        raise UsageError(f"{wanted.path.name}: {NO_UV}")
+    _check_python(wanted, target)
+    given = ["-r", str(wanted.path.absolute())]
+    if wanted.form is Form.UV_LOCK:
+        given = ["--no-deps", "-r", str(_export(uv, wanted.path, work))]
+    command = [
+        uv, "pip", "install", "--quiet", "--target", str(folder),
+        "--python", target.interpreter or sys.executable,
+        "--python-version", target.python, "--python-platform", target.uv_platform,
+        *([] if sdists else ["--only-binary", ":all:"]), *given,
+    ]  # fmt: skip
+    done = _run(command, wanted.path.parent)
+    if done.returncode:
+        raise BuildFailed(_reason(done.stderr, wanted, target, sdists=sdists))
+
+
+def _export(uv: str, lock: Path, work: Path) -> Path:
+    """
+    A lock of uv as requirements, each with its hashes and the condition under which it counts.
+    """
+    if not lock.with_name("pyproject.toml").is_file():
+        raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
+    path = work / "requirements.txt"
+    done = _run(
+        [
+            uv, "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project",
+            "--format", "requirements.txt", "--output-file", str(path),
+        ],
+        lock.parent,
+    )  # fmt: skip
+    if done.returncode:
+        raise BuildFailed(f"{lock.name} cannot be read by uv: {_plain(done.stderr)}")
+    return path
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE": "0",
+    }  # fmt: skip
+    environment.pop("VIRTUAL_ENV", None)
+    return subprocess.run(
+        command,
+        cwd=folder.absolute(),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _check_python(wanted: Requirements, target: Target) -> None:
+    """
+    ``requires-python``, which uv takes from a project or a lock, and not from all of these.
+    """
+    if not wanted.python:
+        return
+    try:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    except ImportError:
+        raise UsageError("packaging is needed: pip install 'hotwhisk[build]'") from None
+    try:
+        accepted = SpecifierSet(wanted.python)
+    except InvalidSpecifier as error:
+        raise UsageError(f"{wanted.path}: requires-python: {error}") from None
+    if not any(f"{target.python}.{patch}" in accepted for patch in range(100)):
+        raise UsageError(
+            f"{wanted.path.name} wants Python {wanted.python}, the target is Python "
+            f"{target.python}: give another with --python"
+        )
+
+
+def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) -> str:
+    """
+    What uv said, short.
+    """
+    text = _plain(said)
+    if any(sign in text for sign in _UNREACHED):
+        last = text.splitlines()[-1].strip().removeprefix("cause: ")
+        first = text.splitlines()[0].strip()
+        return f"{wanted.path.name}: the package index cannot be reached: {first}: {last}"
+    hint = ""
+    if not sdists and any(sign in text for sign in _SOURCE_ONLY):
+        hint = (
+            "\nonly wheels are taken; --allow-sdist lets uv build what has none, for this machine"
+        )
+    return f"{wanted.path.name} cannot be resolved for {target}:\n{text}{hint}"
+
+
+def _plain(said: str) -> str:
+    """
+    The words of uv from its error on, without empty lines.
+    """
+    lines = [line for line in said.splitlines() if line.strip()]
+    at = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
+    return "\n".join(lines[at:]).removeprefix("error: ").strip()

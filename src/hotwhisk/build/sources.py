@@ -1,0 +1,140 @@
+"""
+The action's own files, read and checked before anything is written.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.artifact import FOLDER_ENTRY
+from hotwhisk.build.layout import Members
+from hotwhisk.entry import enters_by_start
+from hotwhisk.errors import BuildFailed, UsageError
+
+if TYPE_CHECKING:
+    from hotwhisk.build.bytecode import Broken
+
+LEFT_OUT: Final = frozenset(
+    {"__pycache__", ".git", ".hg", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
+    | {".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".hypothesis"}
+)
+_LEFT_OUT_ENDS: Final = (".pyc", ".swp", ".swo", "~", ".orig", ".rej")
+_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
+_DYNAMIC: Final = frozenset({"exec", "globals", "locals", "vars", "setattr", "__import__"})
+
+
+def read_source(source: Path, output: Path) -> tuple[Members, str]:
+    """
+    The action's files, and the one to run.
+
+    Raises:
+        UsageError: it is neither a Python source nor a folder with an entry.
+    """
+    if source.is_file():
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{source} cannot be read: {error.strerror}") from None
+        if content.startswith(_ARCHIVES) or b"\0" in content:
+            raise UsageError(
+                f"{source} is no text: expected a .py file, or a folder with {FOLDER_ENTRY}"
+            )
+        return {source.name: (stat.S_IFREG | 0o644, content)}, source.name
+    if not (source / FOLDER_ENTRY).is_file():
+        raise UsageError(
+            f"{source} cannot be built: expected a .py file, or a folder with {FOLDER_ENTRY}"
+        )
+    return _read_folder(source, output.resolve()), FOLDER_ENTRY
+
+
+def is_left_out(name: str) -> bool:
+    """
+    Whether a file or folder of that name has no place in an artifact.
+    """
+    return name in LEFT_OUT or name.endswith(_LEFT_OUT_ENDS)
+
+
+def refuse_broken(source: Path, entry: str, broken: dict[str, Broken]) -> None:
+    """
+    Refuse a source that does not compile, if it can be imported.
+
+    Raises:
+        BuildFailed: which one, the line, and why.
+    """
+    for name, why in sorted(broken.items()):
+        parts = PurePosixPath(name).with_suffix("").parts
+        if name == entry or all(part.isidentifier() for part in parts):
+            path = source if source.is_file() else source / name
+            hint = "" if name.endswith(".py") else "; expected a .py file, or a folder"
+            raise BuildFailed(f"{path} is not valid Python: {why}{hint}")
+
+
+def check_handler(source: Path, content: bytes, main: str) -> None:
+    """
+    Refuse a source that has no such handler, as far as its text tells.
+
+    Raises:
+        BuildFailed: what it has instead.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # for a newer Python: its own compiler has judged it
+        return
+    if enters_by_start(tree, main):
+        return
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            if node.id in _DYNAMIC:
+                return
+            names.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    if main in names or "*" in names:
+        return
+    functions = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_"
+    ]
+    has = f"it has {', '.join(functions)}: --main {functions[0]}" if functions else "it has none"
+    hint = "" if source.suffix == ".py" else "; expected a .py file, or a folder"
+    raise BuildFailed(f"{source} has no function {main!r}; {has}{hint}")
+
+
+def _read_folder(folder: Path, output: Path) -> Members:
+    """
+    All files and links below a folder, without caches, editors' files and the output.
+    """
+    members: Members = {}
+    root = folder.resolve()
+    for top, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not is_left_out(name))
+        for name in sorted(files + [n for n in folders if os.path.islink(f"{top}/{n}")]):
+            path = Path(top, name)
+            if is_left_out(name) or path == output:
+                continue
+            member = path.relative_to(root).as_posix()
+            if path.is_symlink():
+                if not path.resolve().is_relative_to(root) or path.readlink().is_absolute():
+                    raise UsageError(
+                        f"the link {member} leads out of {folder}: the artifact would lack "
+                        "what it points to; replace it by a copy"
+                    )
+                members[member] = (stat.S_IFLNK | 0o777, os.fsencode(path.readlink()))
+            elif path.is_file():
+                mode = 0o755 if path.stat().st_mode & 0o111 else 0o644
+                try:
+                    members[member] = (stat.S_IFREG | mode, path.read_bytes())
+                except OSError as error:
+                    raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    return members
