@@ -138,16 +138,17 @@ def error_body(text: str) -> bytes:
     return json_codec.dumps({"error": text}) + b"\n"
 
 
-def exception_body(error: BaseException) -> bytes:
+def exception_body(error: BaseException, profile: Profile) -> bytes:
     """
     The body of a ``/run`` whose handler raised: the exception's text, or its class's name
-    where it has none to give.
+    where it has none to give. On the platform an empty text is a text: callers compare it.
     """
+    name = type(error).__name__
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - `__str__` is the user's code
-        text = ""
-    return error_body(text or type(error).__name__)
+        return error_body(name)
+    return error_body(text if profile is Profile.OPENWHISK else text or name)
 
 
 def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:

@@ -106,7 +106,7 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
             text = f"the action called sys.exit({error.code!r}) during this request"
         return status, error_body(text)
     actions.print_error(error)
-    return 200, exception_body(error)
+    return 200, exception_body(error, profile)
 
 
 def flush() -> None:

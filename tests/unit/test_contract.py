@@ -168,10 +168,12 @@ def test_error_bodies() -> None:
             raise RuntimeError
 
     assert error_body("no") == b'{"error":"no"}\n'
-    assert exception_body(ValueError("no name specified")) == b'{"error":"no name specified"}\n'
-    assert exception_body(KeyError("x")) == b'{"error":"\'x\'"}\n'
-    assert exception_body(ValueError()) == b'{"error":"ValueError"}\n'
-    assert exception_body(Mute()) == b'{"error":"Mute"}\n'
+    for profile in Profile:
+        assert exception_body(ValueError("no name"), profile) == b'{"error":"no name"}\n'
+        assert exception_body(KeyError("x"), profile) == b'{"error":"\'x\'"}\n'
+        assert exception_body(Mute(), profile) == b'{"error":"Mute"}\n'
+    assert exception_body(ValueError(), Profile.PLAIN) == b'{"error":"ValueError"}\n'
+    assert exception_body(ValueError(), Profile.OPENWHISK) == b'{"error":""}\n'
 
 
 def test_every_cause_has_an_answer_in_every_profile() -> None:

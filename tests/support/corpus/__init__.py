@@ -17,8 +17,9 @@ from tests.support.corpus.export import Exported, export
 from tests.support.corpus.image import REQUIREMENTS, python
 from tests.support.corpus.neighbour import Neighbour
 from tests.support.corpus.recipes import build
+from tests.support.corpus.tools import PACKAGES
 
 __all__ = [
-    "CORPUS", "REQUIREMENTS", "Case", "Exported", "Neighbour", "Unbuildable", "build", "cases",
+    "CORPUS", "PACKAGES", "REQUIREMENTS", "Case", "Exported", "Neighbour", "Unbuildable", "build", "cases",
     "export", "python",
 ]  # fmt: skip

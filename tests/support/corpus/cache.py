@@ -25,15 +25,17 @@ class Unbuildable(Exception):
     """
 
 
-def kept(name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> Path:
+def kept(
+    name: str, inputs: Iterable[bytes], make: Callable[[Path], None], place: Path = CACHE
+) -> Path:
     """
     The folder that ``make`` fills from ``inputs`` and this Python; made if it is not there.
     """
     digest = hashlib.sha256(f"{sys.executable}\0{sys.version}".encode())
     for content in inputs:
         digest.update(hashlib.sha256(content).digest())
-    folder = CACHE / f"{name}-{digest.hexdigest()[:16]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = place / f"{name}-{digest.hexdigest()[:16]}"
+    place.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another run of the tests may be at it
         if not (folder / WHOLE).exists():

@@ -72,6 +72,8 @@ def _make(case: Case, folder: Path) -> None:
         zip_recursively(work, folder / "posted.zip")
     else:
         shutil.copy(work / "exec", folder / "posted")
+    for made in (work, folder / "source"):
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _packed(action: Path, target: Path) -> Path:
