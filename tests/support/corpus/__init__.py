@@ -20,6 +20,6 @@ from tests.support.corpus.recipes import build
 from tests.support.corpus.tools import PACKAGES
 
 __all__ = [
-    "CORPUS", "PACKAGES", "REQUIREMENTS", "Case", "Exported", "Neighbour", "Unbuildable", "build", "cases",
-    "export", "python",
+    "CORPUS", "PACKAGES", "REQUIREMENTS", "Case", "Exported", "Neighbour", "Unbuildable", "build",
+    "cases", "export", "python",
 ]  # fmt: skip

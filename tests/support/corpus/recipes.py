@@ -112,8 +112,9 @@ def _go(case: Case, work: Path) -> None:
     if not (source / "go.mod").exists():
         (source / "go.mod").write_text(MODULE, encoding="utf-8")
     environ = {"HOME": str(work.parent), **os.environ}
-    environ |= {"CGO_ENABLED": "0", "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": ""}
-    command = [compiler, "build", "-trimpath", "-ldflags", "-s -w", "-o", work / "exec", "."]
+    environ |= {"CGO_ENABLED": "0", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    environ |= {"GOFLAGS": "-trimpath -buildvcs=false", "GOWORK": "off"}  # not of this repository
+    command = [compiler, "build", "-ldflags", "-s -w", "-o", work / "exec", "."]
     call(f"go build of {case.name}", command, source, environ)
 
 
