@@ -1,0 +1,73 @@
+"""
+What a folder of the corpus says: its action, how it is built, its events, what is expected.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hotwhisk.invoker import Action, Limits
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+EVENTS = "events.json"
+KEYS = {"about", "note", "main", "init", "build", "needs", "runtimes", "activations"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One action of the corpus.
+    """
+
+    folder: Path
+    about: str
+    activations: list[dict[str, Any]]
+    main: str = "main"
+    init: dict[str, object] = field(default_factory=dict)
+    """Init parameters: what the user flagged as environment."""
+    build: list[str] = field(default_factory=list)
+    """Steps that make the files to post of those that the user wrote, see `recipes`."""
+    needs: list[str] = field(default_factory=list)
+    """Programs that it is run with."""
+    runtimes: list[dict[str, str]] = field(default_factory=lambda: [{}])
+    """Variables of the images that it is for; it must run in each."""
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """
+        Its own and its folder's.
+        """
+        return self.folder.name
+
+    def action(self, code: str, timeout: int = 30_000) -> Action:
+        """
+        As it is stored on the platform; ``code`` is what `read_code` made of the built file.
+        """
+        return Action(
+            self.name,
+            code,
+            main=self.main,
+            init_parameters=self.init,
+            limits=Limits(timeout=timeout),
+        )
+
+
+def cases(server: str = "{server}") -> list[Case]:
+    """
+    All of them; ``server`` is the address of the one that some of them call.
+    """
+    return [read_case(path.parent, server) for path in sorted(CORPUS.glob(f"*/{EVENTS}"))]
+
+
+def read_case(folder: Path, server: str) -> Case:
+    """
+    One of them.
+    """
+    text = (folder / EVENTS).read_text(encoding="utf-8")
+    said = json.loads(text.replace("{server}", server))
+    assert set(said) <= KEYS, f"{folder.name}: {set(said) - KEYS}"
+    return Case(folder, **said)

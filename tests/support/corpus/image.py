@@ -1,0 +1,57 @@
+"""
+The Python that serves the corpus: what an image holds, and nothing else.
+
+`REQUIREMENTS` are libraries that actions find there without bringing them: those that the
+platform's image has (requests, virtualenv), and numpy and pandas, which its users add by an
+image of their own. So they are not in the environment of the tests but in one like that of
+the image, beside hotwhisk, which has no dependency; pytest and its like are not to be seen.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from tests.support.corpus.cache import call, kept
+from tests.support.corpus.case import CORPUS
+
+REQUIREMENTS = CORPUS / "requirements.txt"
+SOURCE = Path(__file__).parents[3] / "src"
+
+
+def python() -> Path:
+    """
+    The interpreter of that environment; ``-m hotwhisk`` works in it.
+    """
+    folder = kept("image", [REQUIREMENTS.read_bytes(), str(SOURCE).encode()], _make)
+    return folder / "bin" / "python"
+
+
+def _make(folder: Path) -> None:
+    call("making an environment", [sys.executable, "-m", "venv", "--without-pip", folder], folder)
+    interpreter = folder / "bin" / "python"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([interpreter, "-c", ask], capture_output=True, text=True, check=True)
+    Path(found.stdout.strip(), "hotwhisk.pth").write_text(f"{SOURCE}\n", encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", interpreter, *PIP]
+    call("installing what an image has", [*pip, "-r", REQUIREMENTS], folder, environment())
+
+
+PIP = ("--disable-pip-version-check", "--no-input", "install", "--quiet", "--only-binary", ":all:")
+
+
+def environment() -> dict[str, str]:
+    """
+    For pip and compilers: without what would send their work elsewhere.
+    """
+    return {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def include() -> Path:
+    """
+    The headers of this Python.
+    """
+    return Path(sysconfig.get_paths()["include"])
