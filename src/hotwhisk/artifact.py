@@ -98,7 +98,11 @@ def digest_of(content: bytes) -> str:
 
 
 def unpack(
-    content: bytes, folder: str, compiler: Compile | None = None, jar: str | None = None
+    content: bytes,
+    folder: str,
+    compiler: Compile | None = None,
+    libraries: str = "",
+    jar: str | None = None,
 ) -> Unpacked:
     """
     Put an artifact into ``folder``, whole or not at all.
@@ -106,7 +110,8 @@ def unpack(
     It is unpacked beside the folder and renamed into place. A folder that holds the same
     artifact already is taken as it is; the file ``<folder>.digest`` says which it holds.
     With a ``compiler``, what is not ready to be run goes through that; a Java archive goes
-    there whole, as a file called ``jar``, if that is given.
+    there whole, as a file called ``jar``, if that is given. Below ``libraries`` are those that
+    versions share, see `store`; without it, each folder gets its own.
     """
     kind = detect(content)
     if kind not in (Kind.SOURCE, Kind.FOLDER):
@@ -118,9 +123,9 @@ def unpack(
             raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
     else:
         if compiler and jar and is_jar(content):
-            _unpack_anew(content, Kind.SOURCE, folder, compiler, jar)
+            _unpack_anew(content, Kind.SOURCE, folder, compiler, libraries, jar)
         else:
-            _unpack_anew(content, kind, folder, compiler)
+            _unpack_anew(content, kind, folder, compiler, libraries)
         with open(note, "wb", buffering=0) as file:
             file.write(digest.encode())
     if compiler is not None:
@@ -203,7 +208,12 @@ def _read_note(path: str) -> str:
 
 
 def _unpack_anew(
-    content: bytes, kind: Kind, folder: str, compiler: Compile | None, single: str = PROGRAM
+    content: bytes,
+    kind: Kind,
+    folder: str,
+    compiler: Compile | None,
+    libraries: str,
+    single: str = PROGRAM,
 ) -> None:
     """
     Unpack beside ``folder``, then rename; or compile into it, since what a compiler makes may
@@ -214,7 +224,7 @@ def _unpack_anew(
     os.makedirs(parent, exist_ok=True)
     os.mkdir(fresh, 0o755)
     try:
-        _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY)
+        _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY, libraries)
         os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
         if compiler is not None:
             os.mkdir(folder, 0o755)

@@ -70,7 +70,7 @@ def is_jar(content: bytes) -> bool:
     """
     Whether this is a Java archive: a zip with a manifest of Java's.
     """
-    return content.startswith(_ZIP_STARTS) and _JAR_MANIFEST in archive.zip_names(content)
+    return content.startswith(_ZIP_STARTS) and _JAR_MANIFEST in zips.zip_names(content)
 
 
 def _detect_archive(content: bytes) -> Kind:

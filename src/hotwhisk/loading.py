@@ -156,7 +156,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
     compiler = compiling.compiler(config, main)
-    unpacked = artifact.unpack(content, folder, compiler, config.save_jar)
+    libraries = artifact.libraries_beside(os.path.dirname(folder))
+    unpacked = artifact.unpack(content, folder, compiler, libraries, config.save_jar)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
