@@ -131,7 +131,7 @@ def compile_action(content: bytes, main: str, environ: Mapping[str, str]) -> byt
     with tempfile.TemporaryDirectory(prefix="hotwhisk-compile-") as work:
         folder = Path(work, "bin")
         jar = image_jar(environ)
-        unpacked = artifact.unpack(content, str(folder), by_hook if hook else None, jar)
+        unpacked = artifact.unpack(content, str(folder), by_hook if hook else None, jar=jar)
         if unpacked.kind not in (Kind.COMPILED, Kind.EXECUTABLE):
             if unpacked.main and main == "main":
                 main = unpacked.main
