@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 import hotwhisk.context
 import hotwhisk.launch  # noqa: F401 - an action gets what `hotwhisk` offers from our house
 from hotwhisk.errors import BuildFailed
+from hotwhisk.variables import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,6 +57,9 @@ class _Home:
     modules: dict[str, types.ModuleType] = {}  # noqa: RUF012 - replaced, never shared
 
 
+_variables: Final = Variables()
+
+
 def set_environment(env: Mapping[str, str]) -> None:
     """
     Set what ``/init`` sent along, before the action's code is loaded.
@@ -74,9 +78,8 @@ def apply_context(context: Mapping[str, str]) -> None:
     """
     Set the context of one ``/run``: each key, in capitals, after ``__OW_``.
     """
-    environ = os.environ
     for key, value in context.items():
-        environ["__OW_" + key.upper()] = value
+        _variables.set("__OW_" + key.upper(), value)
 
 
 def move_in(folder: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from _thread import RLock
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -27,21 +28,42 @@ BOTH = 0b11
 class Remembering(io.FileIO):
     """
     An output stream that knows whether its last line is complete.
+
+    Threads of the action may print while an activation ends, so what was written and what is
+    known of it change together. The lock is one that a signal handler may take again.
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self.complete = True
+        self._descriptor = descriptor
+        self._forget_threads()
+        os.register_at_fork(after_in_child=self._forget_threads)
+
+    def _forget_threads(self) -> None:
+        """
+        In a child that the action forked no thread is left that could give the lock back.
+        """
+        self._lock = RLock()
 
     def write(self, data: Any, /) -> int:
         """
         Write, and look at the last byte.
         """
-        # None, on a stream that does not block and is full: Python's buffer keeps the data.
-        written: int | None = super().write(data)
-        if written:
-            self.complete = memoryview(data)[written - 1] == NEWLINE
-        return cast("int", written)
+        with self._lock:
+            # None, on a stream that does not block and is full: Python's buffer keeps the data.
+            written: int | None = super().write(data)
+            if written:
+                self.complete = memoryview(data)[written - 1] == NEWLINE
+            return cast("int", written)
+
+    def end(self) -> None:
+        """
+        Write the line that ends an activation, which must be a line of its own.
+        """
+        with self._lock:
+            write_whole(self._descriptor, SENTINEL if self.complete else b"\n" + SENTINEL)
+            self.complete = True
 
 
 class Sentinels:
@@ -68,9 +90,7 @@ class Sentinels:
         """
         done = 0
         for number in STREAMS:
-            raw = self._raw[number]
-            write_whole(number, SENTINEL if raw.complete else b"\n" + SENTINEL)
-            raw.complete = True
+            self._raw[number].end()
             done |= number
             told(done)
 

@@ -53,6 +53,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--replace-command", default="", help='how to switch it; "{n}" becomes the version'
     )
     parser.add_argument("--rounds", type=int, help="rounds or replacements instead of the usual")
+    parser.add_argument("--seed", type=int, help="draw the same activations again")
     parser.add_argument("--only", action="append", choices=sorted(BY_NAME), default=[])
     parser.add_argument("--short", action="store_true", help="the sizes that the tests use")
     parser.add_argument("--list", action="store_true", help="name the proofs and leave")
@@ -64,11 +65,13 @@ def run(proof: Proof, arguments: argparse.Namespace, foreign: Foreign | None) ->
     One proof; what keeps it from being carried out is a problem as well.
     """
     changes: dict[str, object] = {}
+    known = inspect.signature(proof.function).parameters
     if arguments.rounds:
-        known = inspect.signature(proof.function).parameters
-        for name in ("rounds", "replacements", "deaths"):
+        for name in ("rounds", "replacements", "deaths", "activations"):
             if name in known:
                 changes[name] = arguments.rounds
+    if arguments.seed is not None and "seed" in known:
+        changes["seed"] = arguments.seed
     try:
         if foreign is None:
             return proof.run(short=arguments.short, **changes)
@@ -85,7 +88,7 @@ def show(proof: Proof, outcome: Outcome, seconds: float) -> None:
     verdict = "holds" if outcome.holds else "FAILS"
     print(f"{proof.name:20} {verdict:8} {seconds:7.1f}  {outcome.done}")
     if outcome.result:
-        print(f"{'':38} {outcome.result}")
+        print(textwrap.indent(outcome.result, " " * 39))
     for problem in outcome.problems[:20]:
         print(textwrap.indent(textwrap.fill(problem, 100), " " * 10 + "! "))
     sys.stdout.flush()

@@ -145,12 +145,16 @@ class Proof:
     serve: tuple[str, ...] = ()
     nofile: int = 0
     http_only: bool = False
+    alone: bool = False
+    """Whether the function starts its own servers, and gets none."""
 
     def run(self, *, short: bool = False, **changes: object) -> Outcome:
         """
         Start a server made for this proof and run it in the wanted size.
         """
         size = {**(self.short if short else self.long), **changes}
+        if self.alone:
+            return self.function(**size)
         with Server(*self.serve, nofile=self.nofile) as server:
             outcome = Outcome("could not be carried out")
             with outcome.trying("getting there"):

@@ -4,6 +4,7 @@ Every proof with its two sizes: short for the tests, long for ``python -m tests.
 
 from __future__ import annotations
 
+from .activations import activate
 from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
@@ -162,6 +163,14 @@ PROOFS = (
         short={"rounds": 1},
         long={"rounds": 20},
         http_only=True,
+    ),
+    Proof(
+        "activations",
+        "faults among activations: each has the result, the log and the sentinels of the rules",
+        activate,
+        short={"activations": 2000},
+        long={"activations": 100_000},
+        alone=True,
     ),
 )
 

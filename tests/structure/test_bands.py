@@ -49,6 +49,7 @@ ENVIRONMENT = {
     "crew": "hands a worker's to config.worker_environment",
     "house": "sets what /init and /run send, for the action",
     "service": "hands it to premises and config.default_run_dir",
+    "variables": "sets what each /run sends, for the action",
 }
 PRINTING = {
     "service": "the banner and the line per event, on stderr",

@@ -11,6 +11,7 @@ import pytest
 from hotwhisk.invoker import SENTINEL, LogRule, LogStream, logs
 from hotwhisk.invoker.logs import Collected, LogLine, collect, count_sentinels
 
+LONGEST = 16 * 1024
 END = f"{SENTINEL}\n"
 MISSING = "There was an issue while collecting your logs. Data might be missing."
 FAILED = "The action did not initialize or run as expected. Log data might be missing."
@@ -168,3 +169,27 @@ def test_sentinels_are_counted_by_stream() -> None:
     lines = [LogLine("stdout", f"a{SENTINEL}", 0.0), LogLine("stderr", "x", 0.0)]
     assert count_sentinels(lines, "stdout") == 1
     assert count_sentinels(lines, "stderr") == 0
+
+
+def test_what_was_read_is_counted_whoever_takes_it(streams: Streams) -> None:
+    write(streams.out, f"one\ntwo\n{END}not {END}")
+    write(streams.err, f"{END}")
+    streams.log.drain()
+    assert streams.log.lines_read == {"stdout": 4, "stderr": 1}
+    assert streams.log.sentinels_read == {"stdout": 1, "stderr": 1}  # a line of its own
+
+
+@pytest.mark.parametrize("length", [LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST])
+def test_a_long_line_is_cut_alike_whenever_its_newline_comes(length: int) -> None:
+    cut = []
+    for pause in (False, True):
+        streams = Streams()
+        pieces = ("x" * length, "\n") if pause else ("x" * length + "\n",)
+        found = []
+        for piece in pieces:
+            write(streams.out, piece)
+            found += streams.log.drain()
+        cut.append([len(line.text) for line in found])
+        streams.close()
+    assert cut[0] == cut[1]
+    assert sum(cut[0]) == length

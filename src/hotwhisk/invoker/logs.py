@@ -12,7 +12,7 @@ import os
 import selectors
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +73,9 @@ class Collected:
 class LogStream:
     """
     Reads the two pipes of a runtime in a thread, until both have ended.
+
+    ``lines_read`` and ``sentinels_read`` count by stream whatever was read since the start,
+    taken or not; a sentinel is counted only where it is a line of its own.
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
@@ -82,6 +85,8 @@ class LogStream:
         self._pipes = {stdout: "stdout", stderr: "stderr"}
         self._rest = dict.fromkeys(self._pipes, b"")
         self._lines: deque[LogLine] = deque()
+        self.lines_read: Counter[str] = Counter()
+        self.sentinels_read: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._sweeps = 0
         self._ended = False
@@ -177,7 +182,7 @@ class LogStream:
             if not data:
                 return False
             *lines, rest = (self._rest[pipe] + data).split(b"\n")
-            while len(rest) >= _LONGEST:
+            while len(rest) > _LONGEST:  # at exactly so many its newline may be on its way
                 lines.append(rest[:_LONGEST])
                 rest = rest[_LONGEST:]
             self._rest[pipe] = rest
@@ -188,7 +193,10 @@ class LogStream:
     def _keep(self, pipe: int, line: bytes) -> None:
         for start in range(0, len(line) or 1, _LONGEST):
             text = line[start : start + _LONGEST].decode("utf-8", "replace")
-            self._lines.append(LogLine(self._pipes[pipe], text, time.time()))
+            name = self._pipes[pipe]
+            self.lines_read[name] += 1
+            self.sentinels_read[name] += text == texts.SENTINEL
+            self._lines.append(LogLine(name, text, time.time()))
         self._changed.notify_all()
 
 

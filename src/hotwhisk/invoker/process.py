@@ -86,7 +86,8 @@ class ProcessRuntime(Runtime):
 
     def _stop(self) -> None:
         assert self._process is not None
-        end_all(freeze(self.pid))
+        if self._process.poll() is None:  # or its pid may be another's by now
+            end_all(freeze(self.pid))
         self._process.wait()
         if self.logs is not None:
             self.logs.wait_end(_LOG_SECONDS)

@@ -1,0 +1,241 @@
+"""
+How each kind of activation is driven: most by the invoker alone, some by a caller that does
+what no invoker does, or by something that happens between two runs.
+
+A deed carries out one event, or more where the next activation has to show what came of it,
+and returns how many activations that was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from hotwhisk.invoker.action import run_body
+from tests.support.waiting import wait_gone
+from tests.support.wire import post
+
+from .activation_container import PATIENCE, STREAMS, Container
+from .activation_kinds import lines, word
+from .activation_record import brief, log_differences
+from .activation_requests import (
+    argument,
+    bad_body,
+    come,
+    odd_context,
+    second_init,
+    unknown_route,
+)
+from .activation_rules import Event, Expected, Trace, expect, said
+
+GRACE = 2.0
+"""Seconds that a run may go on after its deadline; then its process is killed."""
+
+RESET = struct.pack("ii", 1, 0)
+
+
+def invoke(host: Container, event: Event) -> int:
+    """
+    By the invoker, as the platform does it.
+    """
+    host.invoke(event)
+    return 1
+
+
+def plain(host: Container, say: list[tuple[str, str]] | None = None) -> Event:
+    """
+    An ordinary event, to see that all is well.
+    """
+    pieces = lines(host.random) if say is None else say
+    return {"do": "give", "id": word(host.random), "say": pieces, "names": ["__OW_ACTIVATION_ID"]}
+
+
+# -- callers that give up -------------------------------------------------------------------
+
+
+def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
+    """
+    A ``/run`` as bytes, and the environment that its run must find.
+    """
+    names = host.invoker.new_names()
+    deadline = int(time.time() * 1000) + host.plan.timeout
+    body = run_body(host.action, names, deadline, event)
+    return post("/run", body, "Content-Type: application/json"), host.environment(names)
+
+
+def open_to(host: Container) -> socket.socket:
+    """
+    A connection of its own.
+    """
+    parts = urlsplit(host.runtime.url)
+    return socket.create_connection((parts.hostname, parts.port), PATIENCE)
+
+
+def hang_up(host: Container, end: socket.socket) -> None:
+    """
+    Close a connection, or reset it.
+    """
+    if host.random.random() < 0.5:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    end.close()
+
+
+def give_up(host: Container, event: Event) -> int:
+    """
+    The caller leaves in mid-run; the run goes on, and its log is ended as any other's.
+    """
+    before = Counter(host.logs.sentinels_read)
+    asked = {**event, "at": host.meet.path}
+    data, environment = request(host, asked)
+    end = open_to(host)
+    end.sendall(data)
+    held = host.meet.wait_arrival(PATIENCE)
+    hang_up(host, end)
+    held.release()
+    come(host, before, 1, expect(asked, environment), asked)
+    held.close()
+    host.invoke(plain(host))
+    return 2
+
+
+def half_body(host: Container, event: Event) -> int:
+    """
+    The caller leaves before its request is whole: nothing runs, nothing is logged.
+    """
+    before = Counter(host.logs.sentinels_read)
+    data, _ = request(host, event)
+    end = open_to(host)
+    end.sendall(data[: host.random.randrange(1, len(data))])
+    hang_up(host, end)
+    host.invoke(plain(host))
+    host.account(before, 1, event)
+    return 2
+
+
+# -- between two runs -----------------------------------------------------------------------
+
+
+def kill_between(host: Container, event: Event) -> int:
+    """
+    The process dies when it has answered: the next activation does not notice.
+    """
+    host.invoke({**event, "do": "report", "at": host.meet.path})
+    held = host.meet.wait_arrival(PATIENCE)
+    held.close()
+    os.kill(held.pid, signal.SIGKILL)
+    host.note([] if wait_gone(held.pid, PATIENCE) else ["it outlived kill -9"], event)
+    host.invoke(plain(host))
+    return 2
+
+
+def speak_later(host: Container, event: Event) -> int:
+    """
+    A thread or a child writes when its run is over: its lines are the next activation's. A
+    thread need not end its last line, since it writes through the streams of its process.
+    """
+    then = lines(host.random, ended=event["by"] == "child" or host.random.random() < 0.5)
+    host.invoke({**event, "at": host.meet.path, "then": then})
+    held = host.meet.wait_arrival(PATIENCE)
+    held.release()
+    host.note([] if held.wait_gone(PATIENCE) else ["nothing was said later"], event)
+    held.close()
+    next_event = plain(host)
+    before = Counter(host.logs.sentinels_read)
+    record = host.invoke(next_event, settled=False)
+    own = next_event["say"]
+    assert isinstance(own, list)
+    out, err = said([*then, *own])
+    logs = record["logs"]
+    assert isinstance(logs, list)
+    expected = Expected(0, None, out=out, err=err)
+    host.note(log_differences(logs, expected, (), merged=host.merged), next_event)
+    host.account(before, 1, next_event)
+    return 2
+
+
+def chat(host: Container, event: Event) -> int:
+    """
+    A thread prints while its run and the next one end: which has which line nobody can say,
+    but no byte is lost, and each sentinel is a line of its own.
+    """
+    before = Counter(host.logs.sentinels_read)
+    first = host.invoke({**event, "say": []}, settled=False)
+    second = host.invoke({"do": "fall silent", "id": word(host.random)}, settled=False)
+    logs = [*first["logs"], *second["logs"]]  # type: ignore[misc]
+    found = [line.partition("stdout: ")[2] for line in logs]
+    wanted = [f"chat-{event['id']}-{number}-{'x' * 300}" for number in range(event["lines"])]  # type: ignore[call-overload]
+    # The sentinel may have to end a line of which a buffer held only the beginning.
+    same = "".join(found) == "".join(wanted)
+    host.note([] if same else [f"chat: {brief(found)}, not {len(wanted)} lines"], event)
+    host.account(before, 2, event)
+    return 2
+
+
+# -- time-outs ------------------------------------------------------------------------------
+
+
+def hang(host: Container, event: Event) -> int:
+    """
+    A run that never ends: the invoker's own text stands, the process is killed when deadline
+    and grace are past, and then the log is ended.
+    """
+    before, begun = Counter(host.logs.sentinels_read), time.monotonic()
+    # Of a line without an end nobody hears before the sentinel ends it.
+    begins = {name: _unended(event["say"], name) for name in STREAMS}
+    whole = [*event["say"], *((name, "\n") for name, rest in begins.items() if rest)]  # type: ignore[misc]
+    out, err = (
+        lines[: -1 if begins[name] else None]
+        for name, lines in zip(STREAMS, said(whole), strict=True)
+    )
+    _time_out(host, event, out, err)
+    blank = Expected(2, None, out=(begins["stdout"],), err=(begins["stderr"],))
+    come(host, before, 1, blank, event)
+    took, least = time.monotonic() - begun, host.plan.timeout / 1000 + GRACE
+    host.note([] if took > least - 0.1 else [f"killed after {took:.2f} s"], event)
+    host.invoke(plain(host))
+    return 2
+
+
+def _unended(pieces: object, stream: str) -> str:
+    """
+    What follows the last newline of a stream.
+    """
+    assert isinstance(pieces, list)
+    text = "".join(text for name, text in pieces if name == stream)
+    return text.rpartition("\n")[2].strip()
+
+
+def dawdle(host: Container, event: Event) -> int:
+    """
+    A run that ends late, but within the grace: its process is left alone.
+    """
+    before = Counter(host.logs.sentinels_read)
+    out, err = said(event["say"])
+    _time_out(host, event, (), err)  # stderr is flushed line by line
+    come(host, before, 1, Expected(2, None, out=out), event)
+    host.invoke(plain(host))
+    return 2
+
+
+def _time_out(
+    host: Container, event: Event, out: tuple[str, ...], err: tuple[str | Trace, ...]
+) -> None:
+    text = f"The action exceeded its time limits of {host.plan.timeout} milliseconds."
+    expected = Expected(2, {"error": text}, None, out, err, sentinels=0, timed_out=True)
+    host.invoke(event, replace(expected, sentinels=0))
+
+
+DEEDS: dict[str, Callable[[Container, Event], int]] = {
+    each.__name__: each
+    for each in (
+        invoke, argument, bad_body, unknown_route, second_init, odd_context, give_up, half_body,
+        kill_between, speak_later, chat, hang, dawdle,
+    )
+}  # fmt: skip

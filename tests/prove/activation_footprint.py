@@ -1,0 +1,114 @@
+"""
+What a container holds, measured at rest and in the same state each time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.support import tree
+from tests.support.waiting import wait_few
+
+from .activation_container import PATIENCE, Container
+from .activation_deeds import DEEDS
+from .activation_kinds import Kind
+from .activation_together import run_together
+
+SUPERVISOR_GROWTH = 256 << 10
+"""
+Bytes. It handles nothing but numbers and descriptors, of which it has as many after the
+warm-up as later; a few pages may come of how its heap falls out.
+"""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """
+    Sizes in bytes: resident of the supervisor, proportional of its workers together.
+    ``descriptors`` without memory files: ``spare`` are those, kept for the next request that
+    arrives in parts. Whether one has arrived so far is a matter of chance.
+    """
+
+    processes: int
+    threads: int
+    descriptors: int
+    spare: int
+    files: int
+    supervisor: int
+    workers: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.processes} processes, {self.threads} threads, {self.descriptors} descriptors "
+            f"and {self.spare} spare, {self.files} files, {self.supervisor >> 10} + {self.workers >> 10} KB"
+        )
+
+
+def measure(host: Container, kinds: list[Kind]) -> Footprint:
+    """
+    One of each kind, the same ones each time, those that kill first; then count, at rest.
+    """
+    usual, host.random = host.random, Random(0)
+    order = sorted(kinds, key=lambda kind: kind.fatal, reverse=True)
+    if host.plan.threads > 1:
+        run_together(host, order, len(order))
+    else:
+        for kind in order:
+            host.counts[kind.name] += DEEDS[kind.deed](host, kind.event(host.random))
+    host.random = usual
+    found = host.settle()
+    usual_number = (
+        1 + len(found["generation"]["workers"]) + bool((found["template"] or {}).get("pid"))
+    )
+    members = wait_few(host.left, usual_number, PATIENCE)
+    workers = members - {host.runtime.pid}
+    names = [name for pid in members for name in tree.descriptors(pid)]
+    spare = {name for name in names if name.startswith("/memfd:")}
+    return Footprint(
+        len(members),
+        sum(map(tree.threads, members)),
+        sum(name not in spare for name in names),
+        sum(name in spare for name in names),
+        host.files(),
+        _resident(host.runtime.pid),
+        tree.pss(workers),
+    )
+
+
+def _resident(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list[str]:
+    """
+    In words, what has grown; ``growth`` bytes are allowed to the workers.
+    """
+    problems = [
+        f"{name}: {what}: {was} before, {now} after"
+        for what in ("processes", "threads", "descriptors", "files")
+        if (was := getattr(before, what)) != (now := getattr(after, what))
+    ]
+    if after.spare > 2 * (after.processes - 1):  # one of each worker, and the supervisor's copy
+        problems.append(f"{name}: {after.spare} memory files")
+    for what, allowed in (("supervisor", SUPERVISOR_GROWTH), ("workers", growth)):
+        grown = getattr(after, what) - getattr(before, what)
+        if grown > allowed:
+            problems.append(f"{name}: the memory of the {what} grew by {grown >> 10} KB")
+    return problems
+
+
+def leave(host: Container) -> None:
+    """
+    Told to stop it leaves with 0, and nothing stays behind.
+    """
+    host.runtime.terminate()
+    status = host.runtime.wait(PATIENCE)
+    host.note([] if status == 0 else [f"it left with {status}"], "SIGTERM")
+    left = wait_few(host.left, 0, PATIENCE)
+    host.note([f"processes left: {left}"] if left else [], "SIGTERM")
+    host.note([f"{host.files()} files left"] if host.files() else [], "SIGTERM")

@@ -1,0 +1,159 @@
+"""
+An activation record beside what was expected: all of it, and the log line by line, stream by
+stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hotwhisk.invoker import Action, Names
+
+from .activation_rules import AFTER_ERROR, Expected, Trace
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr): (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    An activation as it was asked for: ``cold`` in a container that was not initialised yet,
+    ``merged`` if its log has one stream for both, and not ``collected`` where nobody reads it.
+    """
+
+    action: Action
+    names: Names
+    cold: bool = False
+    merged: bool = False
+    collected: bool = True
+
+    def wanted(self, expected: Expected) -> dict[str, object]:
+        """
+        The record, without what is a matter of time, and without its log.
+        """
+        return {
+            "namespace": self.names.namespace,
+            "name": self.action.name,
+            "version": self.action.version,
+            "subject": self.names.namespace,
+            "activationId": self.names.activation,
+            "statusCode": expected.code,
+            "response": expected.response,
+            "publish": False,
+        }
+
+    def notes(self, expected: Expected) -> dict[str, object]:
+        """
+        The annotations, without the times.
+        """
+        limits = self.action.limits
+        return {
+            "path": f"{self.action.namespace}/{self.action.name}",
+            "kind": self.action.kind,
+            "timeout": expected.timed_out,
+            "limits": {
+                "concurrency": limits.concurrency,
+                "logs": limits.logs,
+                "memory": limits.memory,
+                "timeout": limits.timeout,
+            },
+        }
+
+
+def differences(record: Mapping[str, object], call: Call, expected: Expected) -> list[str]:
+    """
+    In words, all in which a record is not what was expected of a call.
+    """
+    found = dict(record)
+    logs, annotations = found.pop("logs"), found.pop("annotations")
+    assert isinstance(logs, list)
+    assert isinstance(annotations, list)
+    start, end, duration = (found.pop(name) for name in ("start", "end", "duration"))
+    notes = {each["key"]: each["value"] for each in annotations}
+    times = [start, duration, notes.pop("waitTime", None)]
+    if call.cold:
+        times.append(notes.pop("initTime", None))
+    right = call.wanted(expected)
+    problems = [
+        f"{key}: {brief(found.get(key))}, not {brief(right.get(key))}"
+        for key in sorted(found.keys() | right.keys())
+        if found.get(key) != right.get(key)
+    ]
+    noted = call.notes(expected)
+    if notes != noted:
+        problems.append(f"annotations: {notes}, not {noted}")
+    if not all(type(number) is int and number >= 0 for number in times) or end != start + duration:
+        problems.append(f"times: {times}, {end}")
+    if not call.collected:
+        return problems + ([f"a log: {brief(logs)}"] if logs else [])
+    tail = (AFTER_ERROR,) if expected.code == 2 else ()
+    return problems + log_differences(logs, expected, tail, merged=call.merged)
+
+
+def log_differences(
+    logs: Sequence[str], expected: Expected, tail: tuple[str, ...], *, merged: bool
+) -> list[str]:
+    """
+    In words, how a log is not what was expected. ``merged`` is a log of one stream for both.
+    """
+    lines = []
+    for line in logs:
+        match = _STAMP.fullmatch(line)
+        if match is None:
+            return [f"no log line: {line!r}"]
+        lines.append((match[1], match[2]))
+    out, err = _divided(lines, expected.out) if merged else _streams(lines)
+    if out != list(expected.out):
+        return [f"stdout: {brief(out)}, not {brief(expected.out)}"]
+    if not _matches(err, (*expected.err, *tail)):
+        return [f"stderr: {brief(err)}, not {brief((*expected.err, *tail))}"]
+    if merged and any(stream != "stdout" for stream, _ in lines):
+        return ["Kubernetes knows one stream only"]
+    return []
+
+
+def _streams(lines: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return (
+        [text for stream, text in lines if stream == "stdout"],
+        [text for stream, text in lines if stream == "stderr"],
+    )
+
+
+def _divided(lines: list[tuple[str, str]], wanted: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """
+    Two streams that became one: what stdout must have said, in its order, and the others.
+    """
+    out: list[str] = []
+    err: list[str] = []
+    for _, text in lines:
+        mine = len(out) < len(wanted) and wanted[len(out)] == text
+        (out if mine else err).append(text)
+    return out, err
+
+
+def _matches(lines: list[str], wanted: Sequence[str | Trace]) -> bool:
+    rest = iter(lines)
+    for one in wanted:
+        line = next(rest, None)
+        if isinstance(one, Trace):
+            if one.frames or line == "Traceback (most recent call last):":
+                if line != "Traceback (most recent call last):":
+                    return False
+                line = next(rest, None)
+                while line is not None and line != one.last:
+                    line = next(rest, None)
+            if line != one.last:
+                return False
+        elif line != one:
+            return False
+    return next(rest, None) is None
+
+
+def brief(value: object) -> str:
+    """
+    A value as a problem shows it.
+    """
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:200]}…{text[-100:]} ({len(text)})"

@@ -1,0 +1,202 @@
+"""
+What must come of an activation, by the rules: a pure function of its event.
+
+Nothing here calls the runtime or the model of the invoker. The only thing that is ours and not the
+platform's is that an answer is compact JSON and a newline, by which ``size`` is known to
+the byte.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+LIMIT = 1 << 20
+"""Bytes of an answer that the platform takes; more is cut."""
+
+LONGEST = 16 * 1024
+"""Bytes of a log line; an engine cuts what is longer."""
+
+NOT_A_RESULT = "The action did not return a dictionary or array."
+NOT_AN_ARGUMENT = "The action did not receive a dictionary or array as an argument."
+EXITED = "command exited"
+AFTER_ERROR = "The action did not initialize or run as expected. Log data might be missing."
+LOG_LIMIT = 1 << 20
+"""Bytes of log that these actions may write."""
+
+TRUNCATED = (
+    f"Logs were truncated because the total bytes size exceeds the limit of {LOG_LIMIT} bytes."
+)
+STATUS = ("success", "application error", "action developer error", "whisk internal error")
+
+Event = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """
+    A traceback in a log: its first line if there are frames to show, and its last.
+    """
+
+    last: str
+    frames: bool = True
+
+
+@dataclass(frozen=True)
+class Expected:
+    """
+    What the record says. ``rest`` are lines beyond the limit of the log, and ``sentinels`` is
+    their number on each stream.
+    """
+
+    code: int
+    result: object
+    size: int | None = None
+    out: tuple[str, ...] = ()
+    err: tuple[str | Trace, ...] = ()
+    rest: tuple[str, ...] = ()
+    sentinels: int = 1
+    timed_out: bool = False
+
+    @property
+    def response(self) -> dict[str, object]:
+        """
+        As the record shows it.
+        """
+        shown: dict[str, object] = {
+            "status": STATUS[self.code],
+            "statusCode": self.code,
+            "success": self.code == 0,
+            "result": self.result,
+        }
+        return shown if self.size is None else {**shown, "size": self.size}
+
+
+def answer(result: object) -> bytes:
+    """
+    The body of an answer.
+    """
+    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def refusal(text: str) -> tuple[int, object, int]:
+    """
+    Code, result and size of an answer with an error's status.
+    """
+    return 2, {"error": text}, len(answer({"error": text}))
+
+
+def expect(event: Event, environment: Mapping[str, str]) -> Expected:
+    """
+    What must come of an event; ``environment`` is what its run must find.
+    """
+    doing = event["do"]
+    code, result, size = _result(event, environment)
+    out, err = said(event.get("say", ()), cut=doing in ("die", "gather"))
+    trace: tuple[Trace, ...] = ()
+    if doing == "fail":
+        text = event["text"]
+        shown = repr(text) if event["error"] == "KeyError" else text
+        trace = (Trace(f"{event['error']}: {shown}"),)
+    elif doing == "unfit" and event["which"] in UNFIT:
+        trace = (Trace(UNFIT[str(event["which"])], frames=False),)
+    whole = Expected(code, result, size, out, (*err, *trace))
+    return _limited(whole) if sum(map(len, out + err)) > LOG_LIMIT else whole
+
+
+def _limited(whole: Expected) -> Expected:
+    """
+    What is left of a log that is too long, and says so; all of it is on one stream.
+    """
+    lines = whole.out or whole.err
+    taken = size = 0
+    for line in lines:
+        size += len(line) + 1
+        if size > LOG_LIMIT:
+            break
+        taken += 1
+    kept, rest = lines[:taken], lines[taken + 1 :]
+    if whole.out:
+        return replace(whole, out=kept, err=(TRUNCATED,), rest=rest)
+    return replace(whole, err=(*kept, TRUNCATED), rest=rest)
+
+
+UNFIT = {
+    "set": "TypeError: Object of type set is not JSON serializable",
+    "object": "TypeError: Object of type Endless is not JSON serializable",
+    "cycle": "RecursionError: maximum recursion depth exceeded while encoding a JSON object",
+}
+"""
+Results that JSON has no form for, and what their author is told. NaN and infinity are not
+among them: of those nothing is said.
+"""
+
+
+def _result(event: Event, environment: Mapping[str, str]) -> tuple[int, object, int | None]:
+    doing, given = event["do"], event.get("given")
+    if doing in ("bare", "unfit"):
+        return refusal(NOT_A_RESULT)
+    if doing in ("exit", "die", "gather"):
+        return refusal(EXITED)
+    if doing == "error":
+        size = len(answer({"id": event["id"], "error": given}))
+        return 1, {"error": given}, size
+    if doing == "fail":
+        text = str(event["text"])
+        told = {"error": repr(text) if event["error"] == "KeyError" else text}
+        return 1, told, len(answer(told))
+    result = _value(event, environment)
+    body = answer(result)
+    if len(body) <= LIMIT:
+        return 0, result, len(body)
+    begin = body[:LIMIT].decode("utf-8", "replace")
+    text = (
+        f"The action produced a response that exceeded the allowed length: {len(body)} > {LIMIT} "
+        f"bytes. The truncated response was: {begin}"
+    )
+    return 1, {"error": text}, len(body)
+
+
+def _value(event: Event, environment: Mapping[str, str]) -> object:
+    """
+    What the handler returns.
+    """
+    doing, given = event["do"], event.get("given")
+    if doing in ("list", "tuple"):
+        return [event["id"], given]
+    if doing == "surrogate":
+        return {"id": event["id"], "text": "half \ud83d of it"}
+    if doing == "big":
+        return {"text": str(event["letter"]) * int(str(event["count"]))}
+    if doing == "measure":
+        blob = str(event["blob"])
+        return [len(blob), zlib.crc32(blob.encode())]
+    if doing == "dawdle":
+        return [None, event["id"]]
+    names = event.get("names", ())
+    assert isinstance(names, list | tuple)
+    found = [environment.get(name) for name in names]
+    return {"id": event["id"], "environment": found, "given": given}
+
+
+def said(pieces: object, *, cut: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    The lines of both streams. After a death (``cut``) nobody knows how the output ended, so
+    the sentinel has a newline of its own before it: an empty line, or the end of one.
+    """
+    assert isinstance(pieces, list | tuple)
+    streams = []
+    for name in ("stdout", "stderr"):
+        text = "".join(text for stream, text in pieces if stream == name)
+        *lines, rest = text.split("\n")
+        if rest or cut:
+            lines.append(rest)
+        streams.append(tuple(piece.strip() for line in lines for piece in _engine_cuts(line)))
+    return streams[0], streams[1]
+
+
+def _engine_cuts(line: str) -> list[str]:
+    return [line[at : at + LONGEST] for at in range(0, len(line) or 1, LONGEST)]

@@ -1,0 +1,78 @@
+"""
+Many activations at a time, in a container that allows it.
+
+Whose line is whose cannot be told from a log that many write, and the platform does not
+collect it. So each record is compared whole, and each batch by its sums: a sentinel on each
+stream for each activation, and as many lines on standard output as were said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from .activation_container import PATIENCE, STREAMS, Container
+from .activation_kinds import GATHERING, Kind, draw, word
+from .activation_record import Call, differences
+from .activation_rules import Event, Expected, expect
+
+BATCH = 64
+
+GIVEN_UP_AFTER = 20
+"""Problems of one container, after which it is stopped."""
+
+
+def run_together(host: Container, kinds: list[Kind], count: int) -> None:
+    """
+    ``count`` activations in batches; with a gathering after some, where it is one of the kinds.
+    """
+    single = [kind for kind in kinds if kind is not GATHERING]
+    drawn = draw(host.random, single, count)
+    with ThreadPoolExecutor(host.plan.threads) as pool:
+        while count > 0 and len(host.problems) <= GIVEN_UP_AFTER:
+            batch = [kind for kind, _ in zip(drawn, range(min(count, BATCH)), strict=False)]
+            run_batch(host, pool, [kind.event(host.random) for kind in batch])
+            host.counts.update(kind.name for kind in batch)
+            count -= BATCH
+            if GATHERING in kinds and host.random.random() < GATHERING.weight:
+                host.counts[GATHERING.name] += gather(host, pool)
+
+
+def gather(host: Container, pool: ThreadPoolExecutor) -> int:
+    """
+    Some runs wait for one another in one process, then it dies: each of them is answered.
+    """
+    size = host.random.randrange(2, host.plan.threads + 1)
+    event = GATHERING.event(host.random)
+    run_batch(host, pool, [{**event, "of": size, "id": word(host.random)} for _ in range(size)])
+    return size
+
+
+def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) -> None:
+    """
+    All at once, as far as the pool goes; then the sums.
+    """
+    host.logs.settle()
+    before = host.logs.lines_read["stdout"], Counter(host.logs.sentinels_read)
+    expected = list(pool.map(lambda event: invoke(host, event), events, timeout=2 * PATIENCE))
+    host.logs.drain()
+    sentinels = {name: host.logs.sentinels_read[name] - before[1][name] for name in STREAMS}
+    if sentinels != dict.fromkeys(STREAMS, len(events)):
+        host.note([f"sentinels: {sentinels}, not {len(events)} each"], [e["do"] for e in events])
+    found = host.logs.lines_read["stdout"] - before[0]
+    wanted = len(events) + sum(len(each.out) for each in expected)
+    if found != wanted:
+        host.note([f"{found} lines on stdout, not {wanted}"], [e["do"] for e in events])
+
+
+def invoke(host: Container, event: Event) -> Expected:
+    """
+    One activation; its log is nobody's.
+    """
+    names = host.invoker.new_names()
+    cold = host.runtime.pinned is None
+    record = host.invoker.invoke(host.runtime, host.action, event, names=names)
+    expected = expect(event, host.environment(names))
+    call = Call(host.action, names, cold, collected=False)
+    host.note(differences(record, call, expected), event)
+    return expected
