@@ -1,33 +1,28 @@
 """
-The images that the tests build upon: the one under test, with this machine's package index.
+The image that the tests take where any would do, and what is said where there is none.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 
-from tests.support.server import ROOT
-
-from .container import COMPAT
-
-INDEXED = "hotwhisk-test:indexed"
+from .container import COMPAT, PRELOAD, SLIM, with_index
 
 
 @pytest.fixture(scope="session", autouse=True)
-def engine() -> None:
-    done = subprocess.run(["docker", "image", "inspect", COMPAT], capture_output=True, check=False)
-    if done.returncode:
-        pytest.fail(f"{done.stderr.decode().strip()}: run these tests by ./run image-test")
+def built() -> None:
+    for image in (SLIM, COMPAT, PRELOAD):
+        command = ["docker", "image", "inspect", image]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"{done.stderr.strip()}: these tests are run by ./run image-test")
 
 
 @pytest.fixture(scope="session")
-def indexed() -> str:
+def image(built: None) -> str:
     """
-    ``compat`` in a company that has a package index of its own.
+    ``slim``; what it compiles may install packages.
     """
-    command = [sys.executable, str(ROOT / "packaging" / "builder.py"), COMPAT, INDEXED]
-    subprocess.run(command, check=True, capture_output=True)
-    return INDEXED
+    return with_index(SLIM)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.client import Address
+from tests.support.server import ROOT
 
 SLIM, COMPAT, PRELOAD = "hotwhisk:slim", "hotwhisk:compat", "hotwhisk:preload"
 HARDENED = (
@@ -33,6 +35,16 @@ def docker(*arguments: str, content: bytes | None = None, check: bool = True) ->
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}:\n{done.stderr.decode()[-3000:]}")
     return done.stdout.decode().strip()
+
+
+def with_index(image: str) -> str:
+    """
+    The image in a company that has a package index of its own: this machine's.
+    """
+    tag = f"hotwhisk-test:{image.rpartition(':')[2]}"
+    command = [sys.executable, str(ROOT / "packaging" / "builder.py"), image, tag]
+    subprocess.run(command, check=True, capture_output=True)
+    return tag
 
 
 def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.client import init_once, run_once
 
-from .container import COMPAT, SLIM, Container, docker, zipped
+from .container import COMPAT, SLIM, Container, docker, with_index, zipped
 
 EXTENDED = "hotwhisk-test:extended"
 DOCKERFILE = """\
@@ -68,9 +68,9 @@ def packed(folder: Path, prefix: str, files: dict[str, str]) -> bytes:
     return zipped(inside | files)
 
 
-def test_an_unedited_dockerfile_is_built_and_serves(indexed: str) -> None:
+def test_an_unedited_dockerfile_is_built_and_serves() -> None:
     official = "openwhisk/action-python-v3.11"
-    docker("tag", indexed, official)
+    docker("tag", with_index(COMPAT), official)
     try:
         # From a folder of nothing but the Dockerfile, on standard input.
         docker("build", "--quiet", "--tag", EXTENDED, "-", content=DOCKERFILE.encode())

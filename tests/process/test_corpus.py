@@ -18,7 +18,6 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,24 +52,14 @@ class Neighbour(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        super().__init__((host, 0), Answer)
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
         self.calls: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
-        return f"http://{self.server_address[0]}:{self.server_port}"
-
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield
-        finally:
-            self.shutdown()
-            thread.join()
+        return f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, path: str) -> tuple[int, object]:
         with self.lock:
@@ -104,8 +93,12 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def neighbour() -> Iterator[Neighbour]:
-    with Neighbour() as server, server.serving():
+    with Neighbour() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
         yield server
+        server.shutdown()
+        thread.join()
 
 
 def code_of(case: Path, work: Path) -> str:
@@ -113,15 +106,11 @@ def code_of(case: Path, work: Path) -> str:
         return read_code(str(case / "action.py"))[0]
     if (case / "zip").exists():
         return base64.b64encode(zipped(case, work / "action.zip").read_bytes()).decode()
-    return read_code(str(folder_of(case, work)))[0]
-
-
-def folder_of(case: Path, work: Path) -> Path:
     folder = work / case.name
     shutil.copytree(case / "action", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for source in sorted((case / "source").glob("*.c")):
         compile_extension(source, folder)
-    return folder
+    return read_code(str(folder))[0]
 
 
 def compile_extension(source: Path, folder: Path) -> None:
