@@ -1,0 +1,135 @@
+"""
+A container of the image, seen from outside: HTTP, the engine, and /proc of this machine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.client import Address
+from tests.support.server import ROOT
+
+SLIM, COMPAT, PRELOAD = "hotwhisk:slim", "hotwhisk:compat", "hotwhisk:preload"
+HARDENED = (
+    "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only",
+    "--tmpfs=/tmp:exec,mode=1777", "--pids-limit=1024", "--ulimit=nofile=1024:1024",
+    "--user=12345",
+)  # fmt: skip
+LISTENS = 30.0
+"""Seconds for a container to come up on a machine that does other things."""
+
+
+def docker(*arguments: str, content: bytes | None = None, check: bool = True) -> str:
+    """
+    What the engine says; what it complains of is the failure of the test.
+    """
+    done = subprocess.run(["docker", *arguments], input=content, capture_output=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)}:\n{done.stderr.decode()[-3000:]}")
+    return done.stdout.decode().strip()
+
+
+def with_index(image: str) -> str:
+    """
+    The image in a company that has a package index of its own: this machine's.
+    """
+    tag = f"hotwhisk-test:{image.rpartition(':')[2]}"
+    command = [sys.executable, str(ROOT / "packaging" / "builder.py"), image, tag]
+    subprocess.run(command, check=True, capture_output=True)
+    return tag
+
+
+def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
+    """
+    What a command prints that is run in the image instead of the server.
+    """
+    return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
+    """
+    A zip of these files.
+    """
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return written.getvalue()
+
+
+class Container:
+    """
+    One container, hardened unless told otherwise; a context manager that leaves none behind.
+    """
+
+    def __init__(
+        self, image: str = SLIM, *options: str, command: tuple[str, ...] = (), hard: bool = True
+    ) -> None:
+        options = (*(HARDENED if hard else ()), "--publish=127.0.0.1::8080", *options)
+        self.identity = docker("run", "--detach", *options, image, *command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            error.add_note(self.logs())
+        docker("rm", "--force", self.identity)
+
+    @property
+    def address(self) -> Address:
+        """
+        Where it is published, once it listens.
+        """
+        host, _, port = docker("port", self.identity, "8080/tcp").splitlines()[0].rpartition(":")
+        end = time.monotonic() + LISTENS
+        while True:
+            # The engine's own proxy listens from the first moment: hotwhisk answers a status.
+            done = docker("exec", self.identity, "hotwhisk", "status", "--json", check=False)
+            if done:
+                return host, int(port)
+            assert time.monotonic() < end, f"it does not serve\n{self.logs()}"
+
+    @property
+    def pid(self) -> int:
+        """
+        Of its process 1, on this machine.
+        """
+        return int(docker("inspect", "--format={{.State.Pid}}", self.identity))
+
+    def logs(self) -> str:
+        """
+        Both streams.
+        """
+        done = subprocess.run(["docker", "logs", self.identity], capture_output=True, check=False)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
+    def status(self) -> dict[str, Any]:
+        """
+        What the server says of itself.
+        """
+        text = docker("exec", self.identity, "hotwhisk", "status", "--json")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def wait(self) -> int:
+        """
+        Wait for its end; the exit code.
+        """
+        done = subprocess.run(
+            ["docker", "wait", self.identity], capture_output=True, timeout=40, check=True
+        )
+        return int(done.stdout)
