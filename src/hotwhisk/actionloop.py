@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.child import Child, ChildEnded
-from hotwhisk.contract import NOT_A_RESULT, Cause, Profile, answer_for, error_body
+from hotwhisk.contract import Cause, Profile, answer_for, error_body, result_error
 from hotwhisk.errors import BadResult, LoadFailed
 from hotwhisk.offspring import Ending
 from hotwhisk.system import oom_kills
@@ -42,6 +42,7 @@ PROXY_VERSION: Final = "1.17.1"
 """The version of the ActionLoop proxy whose rules are kept; programs may ask for it."""
 
 KILLED: Final = 9
+NO_RESULT: Final = BadResult("the program's answer is no JSON object or array on one line")
 
 
 class Program:
@@ -106,7 +107,7 @@ class Program:
             good = False
         if self._child is not None:
             self._child.reap()
-        return (200, answer) if good else (BadResult.status, error_body(NOT_A_RESULT))
+        return (200, answer) if good else (BadResult.status, result_error(profile, NO_RESULT))
 
     def end(self) -> None:
         """

@@ -11,6 +11,7 @@ import binascii
 import json
 import os
 from collections.abc import Callable
+from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk import archive
@@ -45,6 +46,9 @@ CODE_FOLDER: Final = "action"
 MANIFEST_FORMAT: Final = 1
 
 FOLDER_ENTRY: Final = "__main__.py"
+
+FOLDER_TO_BLAME: Final = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
+"""Errors that say nothing of an artifact: it is where it was to be put that cannot take it."""
 
 Compile = Callable[[str, str], None]
 """Makes a folder with ``exec`` (the second argument) of one with sources (the first)."""
@@ -225,6 +229,8 @@ def _unpack_anew(content: bytes, kind: Kind, folder: str, compiler: Compile | No
         os.rename(fresh, folder)
     except archive.damage() as error:
         remove(fresh)
+        if isinstance(error, OSError) and error.errno in FOLDER_TO_BLAME:
+            raise
         raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
     except BaseException:
         remove(fresh)

@@ -34,6 +34,7 @@ _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
 )  # fmt: skip
 _WILDCARDS = ("0.0.0.0", "::", "")
+_USUAL = ("127.0.0.1", "localhost")
 
 
 class Config(Record):
@@ -147,11 +148,19 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
 
 
-def control_path(run_dir: str, port: int) -> str:
+def place_of(host: str, port: int) -> str:
     """
-    The socket on which the server of a port answers ``status`` and ``rollback``.
+    What the control socket and the folder of a server are called in its ``run_dir``: its port,
+    and its address unless only one server can have that port on any usual one.
     """
-    return f"{run_dir}/{port}.sock"
+    return str(port) if host in (*_WILDCARDS, *_USUAL) else f"{port}@{host.lower()}"
+
+
+def control_path(run_dir: str, place: str) -> str:
+    """
+    The socket on which the server of a place answers ``status`` and ``rollback``.
+    """
+    return f"{run_dir}/{place}.sock"
 
 
 def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:

@@ -68,6 +68,8 @@ class RequestError(HotwhiskError):
     """
 
     status = 400
+    headers: ClassVar[bytes] = b""
+    """Lines that the answer must bear besides, each with its CRLF."""
 
 
 class HeadTooLarge(RequestError):
@@ -132,6 +134,7 @@ class MethodNotAllowed(RequestError):
     """
 
     status = 405
+    headers = b"Allow: POST\r\n"
 
 
 class Unauthorized(RequestError):
@@ -140,6 +143,7 @@ class Unauthorized(RequestError):
     """
 
     status = 401
+    headers = b"WWW-Authenticate: Bearer\r\n"
 
 
 class Forbidden(RequestError):

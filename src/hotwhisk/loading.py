@@ -142,6 +142,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
                 content = file.read()
     except OSError as error:
         raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
+    if not content.strip():
+        raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
     kind = artifact.detect(content)
     if kind is Kind.SOURCE:
         action = actions.load_file(path, message.main, content)
@@ -154,7 +156,13 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
-    unpacked = artifact.unpack(content, folder, compiling.compiler(config, main))
+    try:
+        unpacked = artifact.unpack(content, folder, compiling.compiler(config, main))
+    except OSError as error:
+        raise BuildFailed(
+            f"the version cannot be unpacked into {os.path.dirname(folder)}: {error.strerror}; "
+            "make room there, or choose a writable folder with --run-dir"
+        ) from error
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)

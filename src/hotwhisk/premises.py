@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hotwhisk import artifact
-from hotwhisk.config import default_run_dir
+from hotwhisk.config import default_run_dir, place_of
 from hotwhisk.errors import StartError
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ def capacity(config: Config) -> int:
     return min(most, config.connections or most)
 
 
-def prepare_folder(config: Config, environ: Mapping[str, str]) -> str:
+def prepare_folder(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
     """
-    The folder for the control socket and unpacked versions, which only its owner may enter.
+    The folder for the control socket and unpacked versions, which only its owner may enter; and
+    what this server's own are called in it.
     """
     folder = os.path.abspath(config.run_dir or default_run_dir(environ, os.getuid()))
     try:
@@ -47,11 +48,12 @@ def prepare_folder(config: Config, environ: Mapping[str, str]) -> str:
         found = os.stat(folder)
         if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise StartError(f"{folder} can be written by others; give --run-dir another folder")
-        mine = f"{folder}/{config.port}"
+        place = place_of(config.host, config.port)
+        mine = f"{folder}/{place}"
         artifact.remove(mine)
         os.makedirs(mine, mode=0o700)
     except OSError as error:
         raise StartError(
             f"cannot use {folder}: {error.strerror}; give --run-dir a writable folder"
         ) from error
-    return folder
+    return folder, place

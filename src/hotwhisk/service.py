@@ -62,14 +62,14 @@ class Service:
 
     def __init__(self, config: Config, listener: _socket.socket) -> None:
         self.config = config
-        folder = premises.prepare_folder(config, os.environ)
+        folder, place = premises.prepare_folder(config, os.environ)
         self.supervisor = Supervisor(
-            config, listener, System(), premises.capacity(config), f"{folder}/{config.port}"
+            config, listener, System(), premises.capacity(config), f"{folder}/{place}"
         )
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
         self._control = Control(
-            control_path(folder, config.port),
+            control_path(folder, place),
             {"status": self._status, "rollback": self._roll_back},
         )
         self.supervisor.watch(self._control.fileno(), self._asked)

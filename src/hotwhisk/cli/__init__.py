@@ -36,7 +36,8 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
     """
     try:
         code = _dispatch(list(argv), os.environ if environ is None else environ)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a descriptor that was closed makes no stream
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -34,6 +34,10 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     """
     Serve until told to stop; returns the exit code.
     """
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        from hotwhisk.cli.terminal import open_streams
+
+        open_streams()
     found = scan(argv, environ)
     if found.show:
         return _show(found, argv, environ)
