@@ -34,7 +34,6 @@ _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
 )  # fmt: skip
 _WILDCARDS = ("0.0.0.0", "::", "")
-_USUAL = ("127.0.0.1", "localhost")
 
 
 class Config(Record):
@@ -66,6 +65,7 @@ class Config(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     run_dir: str | None = None
+    termination_log: str | None = None
     ready_fd: int | None = None
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
@@ -146,21 +146,6 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """
     own = environ.get("XDG_RUNTIME_DIR", "")
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
-
-
-def place_of(host: str, port: int) -> str:
-    """
-    What the control socket and the folder of a server are called in its ``run_dir``: its port,
-    and its address unless only one server can have that port on any usual one.
-    """
-    return str(port) if host in (*_WILDCARDS, *_USUAL) else f"{port}@{host.lower()}"
-
-
-def control_path(run_dir: str, place: str) -> str:
-    """
-    The socket on which the server of a place answers ``status`` and ``rollback``.
-    """
-    return f"{run_dir}/{place}.sock"
 
 
 def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
@@ -278,8 +263,7 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
 
 def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
-    ours = [name for name in environ if name.startswith(PREFIX)]
-    unknown = sorted(name for name in ours if name not in known and name != _TAG)
+    unknown = sorted({name for name in environ if name.startswith(PREFIX)} - {*known, _TAG})
     return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
 
 

@@ -58,7 +58,8 @@ class ServerError(HotwhiskError):
 
 class StartError(HotwhiskError):
     """
-    The server cannot start: the port is taken, a folder is not writable, a limit is too low.
+    The server cannot start: the port is taken, a folder is not writable, a limit is too low, the
+    kernel refuses what cannot be done without.
     """
 
 

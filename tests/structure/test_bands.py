@@ -30,6 +30,7 @@ PURE = {
     "lifecycle",
     "messages",
     "option",
+    "places",
     "options",
     "record",
     "roster",

@@ -224,7 +224,6 @@ def test_loopback(host: str, answer: bool) -> None:
 def test_paths_and_urls() -> None:
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/hotwhisk"
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
-    assert config.control_path("/r", "80") == "/r/80.sock"
     assert config.client_url(None, {}) == "http://127.0.0.1:8080"
     assert config.client_url(None, {"PORT": "9"}) == "http://127.0.0.1:9"
     assert config.client_url(None, {"HOTWHISK_URL": "http://h"}) == "http://h"
@@ -297,13 +296,3 @@ def test_whatever_is_given_the_outcome_is_a_config_or_a_usage_error(
 ) -> None:
     with contextlib.suppress(UsageError):
         assert isinstance(read_config(arguments, environ), Config)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::", ""])
-def test_the_usual_addresses_make_a_short_name(host: str) -> None:
-    assert config.place_of(host, 8080) == "8080"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "10.1.2.3", "Name.example"])
-def test_another_address_is_part_of_the_name(host: str) -> None:
-    assert config.place_of(host, 8080) == f"8080@{host.lower()}"

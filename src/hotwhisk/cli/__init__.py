@@ -20,6 +20,7 @@ COMMANDS = {
     "invoke": "call the action and print its answer",
     "status": "show what a running server is doing",
     "rollback": "put the version before in charge again",
+    "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "compare": "run actions on two runtimes and print what differs",
 }

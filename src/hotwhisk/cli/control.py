@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from hotwhisk.config import (
     client_port,
     client_setting,
-    control_path,
     default_run_dir,
-    place_of,
 )
 from hotwhisk.errors import ServerError, UsageError
 from hotwhisk.option import port as read_port
+from hotwhisk.places import control_path, place_of
 
 if TYPE_CHECKING:
     import argparse
