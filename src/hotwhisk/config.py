@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, cast
 
 from hotwhisk.errors import UsageError
 from hotwhisk.option import PREFIX
-from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, OPTIONS, nearest, scan
+from hotwhisk.options import (
+    BY_NAME,
+    CLIENT_VARIABLES,
+    OPTIONS,
+    TERMINATION_LOG,
+    nearest,
+    scan,
+)
 from hotwhisk.record import Record
 
 if TYPE_CHECKING:
@@ -65,7 +72,7 @@ class Config(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     run_dir: str | None = None
-    termination_log: str | None = None
+    termination_log: str | None = TERMINATION_LOG
     ready_fd: int | None = None
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""

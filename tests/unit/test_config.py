@@ -31,6 +31,7 @@ SAMPLES = {
     "crash_count": ("4", "5"),
     "crash_window": ("4", "5"),
     "run_dir": ("/a", "/b"),
+    "termination_log": ("/a/log", "/b/log"),
     "ready_fd": ("4", "5"),
 }
 
