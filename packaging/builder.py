@@ -42,7 +42,7 @@ def main(image: str, tag: str) -> int:
 
 def settings() -> dict[str, str]:
     """
-    pip's own view of its configuration: files and variables.
+    Pip's own view of its configuration: files and variables.
     """
     listed = output(sys.executable, "-m", "pip", "config", "list")
     pairs = (line.partition("=") for line in listed.splitlines())

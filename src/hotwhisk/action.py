@@ -37,6 +37,9 @@ __all__ = [
 
 Handler = Callable[..., Any]
 
+MAIN: Final = "main"
+"""The name that a handler has where none is given."""
+
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
 
@@ -93,7 +96,7 @@ def load(unpacked: Unpacked, main: str) -> Action:
     A built artifact states its handler's name itself; a name in the request that is not
     the default wins.
     """
-    if main == "main" and unpacked.main:
+    if main == MAIN and unpacked.main:
         main = unpacked.main
     return _load(unpacked.folder, unpacked.entry, main)
 
@@ -252,6 +255,11 @@ def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start:
     with _wall():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     handler = _Capture.handler
+    if handler is not None and main != MAIN:
+        raise LoadFailed(
+            f"`main` is {main!r}, but {os.path.basename(str(module.__file__))} names its handler "
+            "itself, by start(); leave the name out, or give that of a function in the file"
+        )
     if handler is None:
         handler = _find(module, main, by_start=by_start)
     if not callable(handler):

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.child import Child, ChildEnded
-from hotwhisk.contract import NOT_A_RESULT, Cause, Profile, answer_for, error_body
+from hotwhisk.contract import Cause, Profile, answer_for, error_body, result_error
+from hotwhisk.control_group import oom_kills
 from hotwhisk.errors import BadResult, LoadFailed
 from hotwhisk.offspring import Ending
-from hotwhisk.system import oom_kills
 
 if TYPE_CHECKING:
     from hotwhisk.config import Config
@@ -42,6 +42,8 @@ PROXY_VERSION: Final = "1.17.1"
 """The version of the ActionLoop proxy whose rules are kept; programs may ask for it."""
 
 KILLED: Final = 9
+LONGEST_SAID: Final = 60
+"""Bytes of an answer that is none which the error repeats."""
 
 
 class Program:
@@ -106,7 +108,11 @@ class Program:
             good = False
         if self._child is not None:
             self._child.reap()
-        return (200, answer) if good else (BadResult.status, error_body(NOT_A_RESULT))
+        if good:
+            return 200, answer
+        said = answer[:LONGEST_SAID].decode(errors="replace").strip()
+        none = BadResult(f"the program answered {said!r}; expected a JSON object or array")
+        return none.status, result_error(profile, none)
 
     def end(self) -> None:
         """

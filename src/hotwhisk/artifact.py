@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import os
 from collections.abc import Callable
+from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk import archive, store, zips
@@ -42,6 +43,9 @@ MOST_CODE: Final = 48 << 20
 """Bytes of code after decoding; the platform's own limit for an action is 48 MB."""
 
 FOLDER_ENTRY: Final = "__main__.py"
+
+FOLDER_TO_BLAME: Final = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
+"""Errors that say nothing of an artifact: it is where it was to be put that cannot take it."""
 
 Compile = Callable[[str, str], None]
 """Makes a folder with ``exec`` (the second argument) of one with sources (the first)."""
@@ -241,6 +245,8 @@ def _unpack_anew(
         os.rename(fresh, folder)
     except archive.damage() as error:
         remove(fresh)
+        if isinstance(error, OSError) and error.errno in FOLDER_TO_BLAME:
+            raise
         raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
     except BaseException:
         remove(fresh)

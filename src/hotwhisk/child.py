@@ -19,9 +19,9 @@ import select
 import signal
 from typing import TYPE_CHECKING, Final
 
+from hotwhisk.features import PR_SET_CHILD_SUBREAPER
 from hotwhisk.offspring import Ending, end_orphans
 from hotwhisk.relay import Relay, unread
-from hotwhisk.system import PR_SET_CHILD_SUBREAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, cast
 from hotwhisk.errors import UsageError
 from hotwhisk.image import image_compiler, image_jar
 from hotwhisk.option import PREFIX
-from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, OPTIONS, nearest, scan
+from hotwhisk.options import (
+    BY_NAME,
+    CLIENT_VARIABLES,
+    OPTIONS,
+    TERMINATION_LOG,
+    nearest,
+    scan,
+)
 from hotwhisk.record import Record
 
 if TYPE_CHECKING:
@@ -67,6 +74,7 @@ class Config(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     run_dir: str | None = None
+    termination_log: str | None = TERMINATION_LOG
     ready_fd: int | None = None
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
@@ -149,13 +157,6 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """
     own = environ.get("XDG_RUNTIME_DIR", "")
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
-
-
-def control_path(run_dir: str, port: int) -> str:
-    """
-    The socket on which the server of a port answers ``status`` and ``rollback``.
-    """
-    return f"{run_dir}/{port}.sock"
 
 
 def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
@@ -267,8 +268,7 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
 
 def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
-    ours = [name for name in environ if name.startswith(PREFIX)]
-    unknown = sorted(name for name in ours if name not in known and name != _TAG)
+    unknown = sorted({name for name in environ if name.startswith(PREFIX)} - {*known, _TAG})
     return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
 
 

@@ -17,12 +17,16 @@ from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
 
 __all__ = [
     "ANSWERS", "INIT_DONE", "Cause", "InitRequest", "Profile", "RunRequest", "answer_for",
-    "answer_for_init", "error_body", "exception_body", "read_init", "read_run", "write_result",
+    "answer_for_init", "error_body", "exception_body", "read_init", "read_run", "result_error",
+    "write_result",
 ]  # fmt: skip
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
 NOT_A_RESULT: Final = "The action did not return a dictionary or array."
+MOST_SHOWN: Final = 60
+"""Characters of a value that an error repeats."""
+
 NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an argument."
 INIT_DONE: Final = b'{"ok":true}\n'
 
@@ -117,18 +121,34 @@ def write_result(result: object) -> bytes:
     The body of a ``/run`` that succeeded: the handler's result on one line.
 
     Raises ``BadResult`` for anything but a dict, list or tuple, and for one that holds
-    what JSON cannot say. If its cause is set, something unexpected happened while it was
+    what JSON cannot say; see `result_error` for what the caller is told. If its cause is set, something unexpected happened while it was
     written (a set, a coroutine, endless nesting), and the caller prints it for the
     author of the action; a plain wrong type or a NaN has no cause and prints nothing.
     """
     if not isinstance(result, (dict, list, tuple)):
-        raise BadResult(NOT_A_RESULT)
+        raise BadResult(
+            f"the handler returned {_shown(result)}; expected a dict or a list, "
+            "such as {'result': …}"
+        )
     try:
         return json_codec.dumps(result) + b"\n"
     except Exception as error:
         if type(error) is ValueError and "float" in str(error):
-            raise BadResult(NOT_A_RESULT) from None
-        raise BadResult(NOT_A_RESULT) from error
+            raise BadResult(
+                "the handler returned a number that JSON does not have (NaN or an infinity); "
+                "return None or a string in its place"
+            ) from None
+        raise BadResult(
+            "the handler returned a value inside its result that JSON does not have: "
+            f"{_short(error)}"
+        ) from error
+
+
+def result_error(profile: Profile, error: BadResult) -> bytes:
+    """
+    The body for a result that is none: the platform's text, or what was returned.
+    """
+    return error_body(NOT_A_RESULT if profile is Profile.OPENWHISK else str(error))
 
 
 def error_body(text: str) -> bytes:
@@ -220,6 +240,28 @@ def _check_variable(name: str, text: str, where: str) -> None:
             f"{name}{text}".encode()
         except UnicodeEncodeError:
             raise RequestError(f"{where}: {name!r} or its value holds a lone surrogate") from None
+
+
+def _shown(result: object) -> str:
+    """
+    What a handler returned, in a few words: its type, and its text if that is short.
+    """
+    if result is None:
+        return "None"
+    text = _short(result)
+    return f"{type(result).__name__} {text}" if text else type(result).__name__
+
+
+def _short(value: object) -> str:
+    """
+    The text of a value of the user's on one line, cut where it is long; empty if it has none.
+    """
+    try:
+        text = str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception:  # noqa: BLE001 - it is the user's code
+        return ""
+    text = " ".join(text[: 4 * MOST_SHOWN].split())
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _kind(value: object) -> str:

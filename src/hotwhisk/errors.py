@@ -58,7 +58,8 @@ class ServerError(HotwhiskError):
 
 class StartError(HotwhiskError):
     """
-    The server cannot start: the port is taken, a folder is not writable, a limit is too low.
+    The server cannot start: the port is taken, a folder is not writable, a limit is too low, the
+    kernel refuses what cannot be done without.
     """
 
 
@@ -68,6 +69,8 @@ class RequestError(HotwhiskError):
     """
 
     status = 400
+    headers: ClassVar[bytes] = b""
+    """Lines that the answer must bear besides, each with its CRLF."""
 
 
 class HeadTooLarge(RequestError):
@@ -132,6 +135,7 @@ class MethodNotAllowed(RequestError):
     """
 
     status = 405
+    headers = b"Allow: POST\r\n"
 
 
 class Unauthorized(RequestError):
@@ -140,6 +144,7 @@ class Unauthorized(RequestError):
     """
 
     status = 401
+    headers = b"WWW-Authenticate: Bearer\r\n"
 
 
 class Forbidden(RequestError):

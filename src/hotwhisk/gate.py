@@ -79,9 +79,16 @@ class Gate:
     def _check_token(self, head: Head) -> None:
         if not self._token:
             return
-        scheme, _, token = (head.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not _compare_digest(digest(token.strip()), self._token):
+        given = head.header("authorization")
+        if given is None:
             raise Unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("the header Authorization must be of the form: Bearer TOKEN")
+        if not _compare_digest(digest(token.strip()), self._token):
+            raise Unauthorized(
+                "the token is not this server's: send what the file holds that its --token-file names"
+            )
 
 
 def _name(host: str) -> str:

@@ -22,6 +22,7 @@ from hotwhisk.contract import (
     answer_for,
     error_body,
     exception_body,
+    result_error,
     write_result,
 )  # fmt: skip
 from hotwhisk.errors import BadResult
@@ -99,7 +100,7 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     if isinstance(error, BadResult):
         if error.__cause__ is not None:
             actions.print_error(error.__cause__)
-        return error.status, error_body(str(error))
+        return error.status, result_error(profile, error)
     if isinstance(error, SystemExit):
         status, text = answer_for(profile, Cause.EXITED)
         if profile is Profile.PLAIN:

@@ -143,6 +143,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
                 content = file.read()
     except OSError as error:
         raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
+    if not content.strip():
+        raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
     kind = artifact.detect(content)
     if kind is Kind.SOURCE:
         action = actions.load_file(path, message.main, content)
@@ -157,7 +159,13 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
     compiler = compiling.compiler(config, main)
     libraries = artifact.libraries_beside(os.path.dirname(folder))
-    unpacked = artifact.unpack(content, folder, compiler, libraries, config.save_jar)
+    try:
+        unpacked = artifact.unpack(content, folder, compiler, libraries, config.save_jar)
+    except OSError as error:
+        raise BuildFailed(
+            f"the version cannot be unpacked into {os.path.dirname(folder)}: {error.strerror}; "
+            "make room there, or choose a writable folder with --run-dir"
+        ) from error
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)

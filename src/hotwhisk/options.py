@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CLIENT_VARIABLES = (PREFIX + "URL",)
 SHOW = ("help", "show-config")
+TERMINATION_LOG = "/dev/termination-log"
 
 OPTIONS = (
     Option(
@@ -101,6 +102,13 @@ OPTIONS = (
         "FOLDER",
         text,
         "folder of the control socket and of unpacked versions (default: $XDG_RUNTIME_DIR/hotwhisk)",
+    ),
+    Option(
+        "termination_log",
+        "PATH",
+        text,
+        "file that gets one line when the server ends, if it is there",
+        default=TERMINATION_LOG,
     ),
     Option(
         "ready_fd",

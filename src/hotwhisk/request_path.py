@@ -91,7 +91,8 @@ class RequestPath(Holder):
             self._lend(connection, request)
             return False
         except RequestError as error:
-            return self._finish(connection, request, error.status, error_body(str(error)))
+            body = error_body(str(error))
+            return self._finish(connection, request, error.status, body, error.headers)
 
     def _run(self, connection: Connection, request: Request) -> bool:
         action = self.action
@@ -164,16 +165,24 @@ class RequestPath(Holder):
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
 
-    def _finish(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
+    def _finish(
+        self,
+        connection: Connection,
+        request: Request,
+        status: int,
+        body: bytes,
+        headers: bytes = b"",
+    ) -> bool:
         """
-        Send the answer; True if it is out and the connection can be asked for more.
+        Send the answer; True if it is out and the connection can be asked for more. ``headers``
+        are lines besides those that each answer has.
         """
         keep_alive = request.head.keep_alive and not self._stopping
         connection.closing = not keep_alive
         if isinstance(request.body, memoryview):
             request.body.release()
-        minor = request.head.minor
-        if connection.answer(status, body, self._headers, keep_alive=keep_alive, minor=minor):
+        headers, minor = self._headers + headers, request.head.minor
+        if connection.answer(status, body, headers, keep_alive=keep_alive, minor=minor):
             return self._answered(connection)
         self._wait_to_write(connection)
         return False

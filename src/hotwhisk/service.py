@@ -10,16 +10,17 @@ import socket
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from hotwhisk import artifact, json_codec, notify, premises
+from hotwhisk import artifact, features, json_codec, notify, premises
 from hotwhisk.ages import TICK
-from hotwhisk.config import control_path
 from hotwhisk.contract import Cause
 from hotwhisk.control import Control, Question
 from hotwhisk.effects import Candidate, Reply
 from hotwhisk.execution import Local
 from hotwhisk.house import at_home
+from hotwhisk.last_word import leave_word
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
+from hotwhisk.places import control_path
 from hotwhisk.preload import preload
 from hotwhisk.report import status
 from hotwhisk.rounds import Rounds
@@ -62,14 +63,15 @@ class Service:
 
     def __init__(self, config: Config, listener: _socket.socket) -> None:
         self.config = config
-        folder = premises.prepare_folder(config, os.environ)
+        features.require()
+        folder, place = premises.prepare_folder(config, os.environ)
         self.supervisor = Supervisor(
-            config, listener, System(), premises.capacity(config), f"{folder}/{config.port}"
+            config, listener, System(), premises.capacity(config), f"{folder}/{place}"
         )
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
         self._control = Control(
-            control_path(folder, config.port),
+            control_path(folder, place),
             {"status": self._status, "rollback": self._roll_back},
         )
         self.supervisor.watch(self._control.fileno(), self._asked)
@@ -77,6 +79,7 @@ class Service:
         self._next_round = 0.0
         self._signals = self._catch_signals()
         self._stops = 0
+        self._why = "it was told to stop"
         self._announced = False
 
     def run(self) -> int:
@@ -136,9 +139,12 @@ class Service:
         for number in set(self._signals.recv(4096)):
             if number == signal.SIGCHLD:
                 self.supervisor.crew.reap_strangers()
-            elif number == signal.SIGHUP:
+                continue
+            if number == signal.SIGHUP:
                 self._reload()
-            elif number == signal.SIGQUIT or (self._stops and number != signal.SIGHUP):
+                continue
+            self._why = f"told to stop by {signal.Signals(number).name}"
+            if number == signal.SIGQUIT or self._stops:
                 self._stop_now()
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
@@ -240,6 +246,7 @@ class Service:
         """
         supervisor = self.supervisor
         crew, system = supervisor.crew, supervisor.system
+        charge = supervisor.succession.charge.number
         self._control.close()
         for process in crew.unborn():
             crew.bury(process)
@@ -259,6 +266,7 @@ class Service:
             crew.kill(process.slot)
             crew.bury(process)
         artifact.remove(supervisor.folder)
+        leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
         return 0
 
 

@@ -19,15 +19,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from hotwhisk import control_group
+from hotwhisk.features import (
+    MEMBARRIER,
+    MEMBARRIER_GLOBAL_EXPEDITED,
+    PR_SET_PDEATHSIG,
+    SUBREAPER,
+    Feature,
+)
 from hotwhisk.offspring import Ending, children, end_orphans
 
-PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
-PR_SET_CHILD_SUBREAPER = 36
-
-SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
-MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1
-MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2
 
 HANDLED_SIGNALS = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
@@ -46,18 +48,18 @@ class System:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.weaknesses: list[str] = []
-        if self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-            self.weaknesses.append("no child subreaper: daemons left by an action survive it")
-        self._memory_events = _memory_events()
-        self._membarrier = SYS_MEMBARRIER.get(os.uname().machine, 0)
-        # Registration is inherited by fork, so every worker is reached by `barrier`.
-        self.has_barrier = bool(self._membarrier) and (
-            self._libc.syscall(self._membarrier, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0
-        )
-        if not self.has_barrier:
-            self.weaknesses.append(
-                "no membarrier: connections of a worker that hangs wait until it answers"
-            )
+        self._deaths = control_group.find("deaths")
+        # Both are inherited by fork, so every worker is reached by `barrier`.
+        self._try(SUBREAPER)
+        self._membarrier = self._try(MEMBARRIER)
+        self.has_barrier = self._membarrier is not None
+
+    def _try(self, feature: Feature) -> object:
+        try:
+            return feature.attempt()
+        except OSError:
+            self.weaknesses.append(f"no {feature.name}: {feature.cost}")
+            return None
 
     def now(self) -> float:
         """
@@ -153,7 +155,7 @@ class System:
         """
         How many processes of this control group the kernel has killed for want of memory.
         """
-        return oom_kills(self._memory_events)
+        return control_group.oom_kills(self._deaths)
 
     def kill(self, pidfd: int) -> None:
         """
@@ -192,21 +194,6 @@ class System:
                     pass
 
 
-def oom_kills(memory_events: str = "") -> int:
-    """
-    How many processes of a control group, this process's own, were killed for want of memory.
-    """
-    try:
-        with open(memory_events or _memory_events()) as file:
-            for line in file:
-                name, _, count = line.partition(" ")
-                if name == "oom_kill":
-                    return int(count)
-    except (OSError, ValueError):
-        pass
-    return 0
-
-
 def _run_child(child: Callable[[], NoReturn], name: str, parent: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
@@ -228,35 +215,6 @@ def settle(name: str, parent: int) -> bool:
     libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
     return os.getppid() == parent
-
-
-def _memory_events() -> str:
-    """
-    The file that counts this control group's deaths for want of memory; empty if there is none.
-    """
-    try:
-        with open("/proc/self/cgroup") as file:
-            candidates = memory_event_files(file.read())
-    except OSError:
-        return ""
-    return next((path for path in candidates if os.path.isfile(path)), "")
-
-
-def memory_event_files(groups: str) -> list[str]:
-    """
-    Where that file may be, by the text of ``/proc/self/cgroup``: of version 2, then of version 1,
-    which a host may have beside it. A container may see its own group as the root of all.
-    """
-    second, first = [], []
-    for line in groups.splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        for below in dict.fromkeys((path.rstrip("/"), "")):
-            if not controllers:
-                second.append(f"/sys/fs/cgroup{below}/memory.events")
-            elif "memory" in controllers.split(","):
-                first.append(f"/sys/fs/cgroup/memory{below}/memory.oom_control")
-    return second + first
 
 
 def _belongs(pid: int, worker_pid: int, name: str) -> bool:

@@ -16,7 +16,9 @@ IMAGES = pytest.mark.parametrize("image", [SLIM, COMPAT, PRELOAD])
 ROOT_USER = ("--user=0",)
 OURS = "/ -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o"
 BUILD_TOOLS = ("gcc", "cc", "g++", "ld", "as", "make", "dpkg-buildpackage", "git", "curl", "wget")
-SECRETS = "( -name id_rsa -o -name .netrc -o -name .pypirc -o -name .git -o -path *of-the-builder* )"
+SECRETS = (
+    "( -name id_rsa -o -name .netrc -o -name .pypirc -o -name .git -o -path *of-the-builder* )"
+)
 CACHES = "( -path */.cache/* -o -path /wheel* -o -path /source* -o -path /libraries* )"
 
 

@@ -127,7 +127,9 @@ def test_128_mb_hold_two_generations() -> None:
             held.send_run({"hold": True})
             wait_log(container, "held")
             assert init_once(address, versioned(source, 2)).status == 200
-            generations = {each["generation"] for each in container.status()["generation"]["workers"]}
+            generations = {
+                each["generation"] for each in container.status()["generation"]["workers"]
+            }
             assert {1, 2} <= generations
             assert run_once(address, {}).value("version") == 2
             release(container)
@@ -184,7 +186,7 @@ def kill_whole(container: Container) -> None:
     (line,) = [
         line
         for line in Path(f"/proc/{container.pid}/cgroup").read_text(encoding="ascii").splitlines()
-        if ":memory:" in line or line.startswith("0::/") and not version_1()
+        if ":memory:" in line or (line.startswith("0::/") and not version_1())
     ]
     if version_1():
         Path(f"/proc/{container.pid}/oom_score_adj").write_text("1000", encoding="ascii")

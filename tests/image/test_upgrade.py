@@ -81,7 +81,9 @@ def test_an_unedited_dockerfile_is_built_and_serves() -> None:
         assert init_once(container.address, source).status == 200
         assert run_once(container.address, {}).json() == {"pi": "3.1415"}
         assert docker("exec", container.identity, "id", "-un") == "nobody"
-        assert docker("exec", container.identity, "find", "/tmp", "-user", "root", "-type", "f") == ""
+        assert (
+            docker("exec", container.identity, "find", "/tmp", "-user", "root", "-type", "f") == ""
+        )
 
 
 @pytest.mark.parametrize("image", [SLIM, COMPAT])
@@ -156,4 +158,3 @@ def test_a_folder_that_forbids_to_execute_is_told() -> None:
         answer = init_once(container.address, zipped({"exec": "#!/bin/sh\nread x\n"}))
         assert answer.status == 502
         assert "Permission denied" in container.logs()
-

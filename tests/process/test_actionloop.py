@@ -192,8 +192,8 @@ def test_an_answer_that_is_no_result_is_refused(plain: Server, said: str, surviv
     plain.post(python(FLEXIBLE))
     pid = pid_of(plain)
     response = run_once(plain.address, {"say": said})
-    text = "The action did not return a dictionary or array."
-    assert (response.status, json.loads(response.body)) == (502, {"error": text})
+    told = f"the program answered {said.strip()!r}; expected a JSON object or array"
+    assert (response.status, response.error) == (502, told)
     assert (pid_of(plain) == pid) is survives
 
 

@@ -32,6 +32,7 @@ PURE = {
     "manifest",
     "messages",
     "option",
+    "places",
     "options",
     "record",
     "roster",

@@ -194,7 +194,7 @@ def test_a_java_archive_goes_to_the_compiler_whole_if_the_image_says_so(tmp_path
             content,
             str(tmp_path / str(number)),
             lambda *folders: compiling.run(command, "main", folders) and None,
-            name,
+            jar=name,
         )
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == ["exec.jar", "META-INF Main.class", "Main.class"]

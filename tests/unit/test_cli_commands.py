@@ -165,6 +165,7 @@ def test_replace_sends_the_token(run: Run, server: OneAnswer, hello: Path, tmp_p
     assert server.authorization == "Bearer secret"
     environ = {"HOTWHISK_TOKEN_FILE": str(token), "HOTWHISK_URL": server.url}
     server.authorization, server.status = None, 401
+    server.body = b'{"error":"a token is needed"}\n'
     code, _, err = run("replace", str(hello), environ=environ)
     assert code == 1
     assert server.authorization == "Bearer secret"
@@ -324,3 +325,36 @@ def test_what_is_neither_text_nor_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="neither text in UTF-8 nor an archive"):
         read_code(str(tmp_path / "x"))
+
+
+PAGE = b"""<!DOCTYPE html><html><head><title>404 Not Found</title><style>h1 { color: red }</style>
+</head><body><h1>Not Found</h1><p>The requested URL was not found.</p></body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (PAGE, '"404 Not Found Not Found The requested URL was not found."'),
+        (b"", "no text"),
+        (b"\x1b[2J\x00gone", '"[2J gone"'),
+        (b"[1]", '"[1]"'),
+    ],
+)
+def test_replace_says_when_the_server_is_none_of_ours(
+    server: OneAnswer, run: Run, hello: Path, body: bytes, shown: str
+) -> None:
+    server.status, server.body, server.headers = 404, body, {}
+    code, _, err = run("replace", str(hello), "--url", server.url)
+    assert code == 1
+    assert err == (
+        f"hotwhisk: the answer is not a hotwhisk server's: {server.url}/init sent status 404 "
+        f"and {shown}; give the address of a server with --url\n"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\t\n"])
+def test_an_empty_file_is_not_posted(run: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "hello.py").write_bytes(content)
+    code, _, err = run("replace", str(tmp_path / "hello.py"))
+    assert code == 2
+    assert "hello.py is empty; expected code with a handler: def main(event)" in err

@@ -147,3 +147,39 @@ def test_without_any_server(run: Run) -> None:
     code, _, err = run("status")
     assert code == 1
     assert "no server of yours on port 8080" in err
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """
+    Sockets of that name, behind which somebody listens and says nothing.
+    """
+    open_: list[socket.socket] = []
+
+    def listen(name: str) -> None:
+        open_.append(socket.socket(socket.AF_UNIX))
+        open_[-1].bind(str(tmp_path / name))
+        open_[-1].listen()
+
+    yield listen
+    for each in open_:
+        each.close()
+
+
+def test_the_address_may_be_left_out_where_it_is_no_question(
+    run: Run, peer: Peer, tmp_path: Path
+) -> None:
+    (tmp_path / "8080.sock").rename(tmp_path / "8080@127.0.0.2.sock")
+    (tmp_path / "8080.sock").symlink_to(tmp_path / "8080@127.0.0.2.sock")  # for the fixture's end
+    assert run("status", "--host", "127.0.0.2")[0] == 0
+    assert peer.asked == {"version": 1, "ask": "status"}
+
+
+def test_several_addresses_with_one_port_are_named(run: Run, listen: Callable[[str], None]) -> None:
+    listen("8080@127.0.0.2.sock")
+    listen("8080@127.0.0.3.sock")
+    code, _, err = run("status")
+    assert code == 1
+    assert "several servers have port 8080; give --host and one of: 127.0.0.2, 127.0.0.3" in err
+    code, _, err = run("status", "--host", "127.0.0.1")
+    assert "there is one on port 8080 of 127.0.0.2, 8080 of 127.0.0.3: give --host" in err

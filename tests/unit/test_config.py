@@ -31,6 +31,7 @@ SAMPLES = {
     "crash_count": ("4", "5"),
     "crash_window": ("4", "5"),
     "run_dir": ("/a", "/b"),
+    "termination_log": ("/a/log", "/b/log"),
     "ready_fd": ("4", "5"),
 }
 
@@ -232,7 +233,6 @@ def test_loopback(host: str, answer: bool) -> None:
 def test_paths_and_urls() -> None:
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/hotwhisk"
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
-    assert config.control_path("/r", 80) == "/r/80.sock"
     assert config.client_url(None, {}) == "http://127.0.0.1:8080"
     assert config.client_url(None, {"PORT": "9"}) == "http://127.0.0.1:9"
     assert config.client_url(None, {"HOTWHISK_URL": "http://h"}) == "http://h"

@@ -18,6 +18,7 @@ from hotwhisk.contract import (
     exception_body,
     read_init,
     read_run,
+    result_error,
     write_result,
 )
 from hotwhisk.errors import (
@@ -145,13 +146,34 @@ def test_result() -> None:
     assert len(write_result({"arg": "a" * 1_048_561})) <= 1_048_576
 
 
-@pytest.mark.parametrize("result", [None, "x", 1, True, {"a": float("nan")}, [float("inf")]])
-def test_wrong_result_is_silent(result: object) -> None:
-    with pytest.raises(
-        BadResult, match=r"^The action did not return a dictionary or array\.$"
-    ) as caught:
+class Secretive:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (None, "the handler returned None; expected a dict or a list"),
+        ("x", "the handler returned str 'x'; expected"),
+        ("x\n" * 500, "the handler returned str 'x\\nx\\n"),
+        (True, "the handler returned bool True; expected"),
+        (Secretive(), "the handler returned Secretive; expected"),
+        ({"a": float("nan")}, "a number that JSON does not have (NaN or an infinity)"),
+        ([float("inf")], "a number that JSON does not have (NaN or an infinity)"),
+    ],
+)
+def test_wrong_result_is_silent(result: object, told: str) -> None:
+    with pytest.raises(BadResult) as caught:
         write_result(result)
     assert caught.value.__cause__ is None
+    plain, openwhisk = (
+        json.loads(result_error(profile, caught.value))["error"]
+        for profile in (Profile.PLAIN, Profile.OPENWHISK)
+    )
+    assert told in plain
+    assert len(plain) < 160
+    assert openwhisk == "The action did not return a dictionary or array."
 
 
 def test_unserialisable_result_has_a_cause() -> None:
@@ -165,7 +187,7 @@ def test_unserialisable_result_has_a_cause() -> None:
     for _ in range(100_000):
         deep = [deep]
     for result in ({"a": {1}}, {(1, 2): 3}, endless, deep, Odd(a=1), [object()]):
-        with pytest.raises(BadResult) as caught:
+        with pytest.raises(BadResult, match="inside its result that JSON does not have") as caught:
             write_result(result)
         assert caught.value.__cause__ is not None
 

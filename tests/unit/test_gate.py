@@ -104,6 +104,19 @@ def test_a_refusal_says_what_to_do() -> None:
         Gate(GUARDED).check(head("POST /run", LOCAL))
 
 
+def test_a_wrong_token_is_told_from_a_missing_one() -> None:
+    told = {
+        None: "a token is needed",
+        "Basic abc": "must be of the form: Bearer TOKEN",
+        "Bearer wrong": "the token is not this server's",
+    }
+    for given, text in told.items():
+        lines = [LOCAL] if given is None else [LOCAL, f"Authorization: {given}"]
+        with pytest.raises(Unauthorized, match=text) as caught:
+            Gate(GUARDED).check(head("POST /run", *lines))
+        assert "wrong" not in str(caught.value)  # what was sent is not repeated
+
+
 def test_the_token_is_not_kept() -> None:
     kept = vars(Gate(GUARDED))
     assert "s3cret" not in repr(kept)

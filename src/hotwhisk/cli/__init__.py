@@ -20,6 +20,7 @@ COMMANDS = {
     "invoke": "call the action and print its answer",
     "status": "show what a running server is doing",
     "rollback": "put the version before in charge again",
+    "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",
     "compare": "run actions on two runtimes and print what differs",
@@ -37,7 +38,8 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
     """
     try:
         code = _dispatch(list(argv), os.environ if environ is None else environ)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a descriptor that was closed makes no stream
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

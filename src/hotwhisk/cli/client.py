@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
+import textwrap
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -99,10 +101,27 @@ def error_text(body: bytes) -> str | None:
 def refusal(answer: Answer) -> str:
     """
     Why a server said no, for people.
+
+    Raises:
+        ServerError: it is no server of ours that said it.
     """
-    text = error_text(answer.body) or answer.body[:500].decode("utf-8", "replace").strip()
-    text = text or f"status {answer.status} without a text; is {answer.url} a hotwhisk server?"
+    text = error_text(answer.body)
+    if text is None:
+        raise ServerError(
+            f"the answer is not a hotwhisk server's: {answer.url} sent status {answer.status} "
+            f"and {_first_words(answer.body)}; give the address of a server with --url"
+        )
     return f"{text}\ngive its token with --token-file FILE" if answer.status == 401 else text
+
+
+def _first_words(body: bytes) -> str:
+    """
+    How an answer in an unknown form begins; of a page, what a reader would see of it.
+    """
+    text = body[:4096].decode("utf-8", "replace")
+    text = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return f'"{textwrap.shorten(words, 80, placeholder=" …")}"' if words else "no text"
 
 
 def _split(url: str) -> SplitResult:

@@ -12,9 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.config import client_port, client_setting, control_path, default_run_dir
+from hotwhisk.config import (
+    client_port,
+    client_setting,
+    default_run_dir,
+)
 from hotwhisk.errors import ServerError, UsageError
 from hotwhisk.option import port as read_port
+from hotwhisk.places import control_path, place_of
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     The options that say which server is meant.
     """
+    parser.add_argument("--host", metavar="ADDRESS", help="its address, if several have the port")
     parser.add_argument("--port", metavar="PORT", help="port of the server (8080, or PORT)")
     parser.add_argument("--run-dir", metavar="FOLDER", help="its --run-dir, if it has one")
 
@@ -40,7 +46,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     default = client_setting("run_dir", environ) or default_run_dir(environ, uid)
     folder = Path(given.run_dir or default)
     port = _port(given.port, environ)
-    path = control_path(str(folder), port)
+    path = control_path(str(folder), _place(folder, given.host, port))
     line = json.dumps({"version": VERSION, "ask": question}).encode() + b"\n"
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
@@ -60,6 +66,20 @@ def _port(given: str | None, environ: Mapping[str, str]) -> int:
         return read_port(given)
     except ValueError as error:
         raise UsageError(f'--port: expected {error}, got "{given}"') from None
+
+
+def _place(folder: Path, host: str | None, port: int) -> str:
+    """
+    What the server of that port is called in the folder; without an address, the only one.
+    """
+    plain = place_of(host or "", port)
+    if host or (folder / f"{plain}.sock").exists():
+        return plain
+    found = [name for name in _places(folder) if name.startswith(f"{port}@")]
+    if len(found) > 1:
+        hosts = ", ".join(name.partition("@")[2] for name in found)
+        raise ServerError(f"several servers have port {port}; give --host and one of: {hosts}")
+    return found[0] if found else plain
 
 
 def _exchange(path: str, line: bytes) -> bytes:
@@ -91,17 +111,22 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
 
 
 def _nobody(folder: Path, port: int) -> str:
-    others = [entry.stem for entry in _entries(folder) if entry.stem != str(port)]
-    hint = f"; there is one on port {', '.join(others)}: give --port" if others else ""
+    others = [name for name in _places(folder) if name != str(port)]
+    shown = ", ".join(" of ".join(name.split("@")) for name in others)
+    flag = "--host" if any(name.startswith(f"{port}@") for name in others) else "--port"
+    hint = f"; there is one on port {shown}: give {flag}" if others else ""
     return f"no server of yours on port {port} (looked in {folder}){hint}"
 
 
-def _entries(folder: Path) -> list[Path]:
+def _places(folder: Path) -> list[str]:
+    """
+    What the servers are called that listen in a folder.
+    """
     try:
         found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
     except OSError:
         return []
-    return sorted(path for path in found if _listens(path))
+    return sorted(path.name.removesuffix(".sock") for path in found if _listens(path))
 
 
 def _listens(path: Path) -> bool:

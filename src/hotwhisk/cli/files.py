@@ -56,6 +56,8 @@ def read_code(name: str) -> tuple[str, bool]:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{name}: {_reason(error)}") from None
+    if not content.strip():
+        raise UsageError(f"{name} is empty; expected code with a handler: def main(event)")
     if content.startswith(ARCHIVES) or zipfile.is_zipfile(io.BytesIO(content)):
         return base64.b64encode(content).decode(), True
     try:

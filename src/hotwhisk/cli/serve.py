@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from hotwhisk.options import Found, address, scan
+from hotwhisk.options import TERMINATION_LOG, Found, address, scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,13 +34,35 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     """
     Serve until told to stop; returns the exit code.
     """
-    found = scan(argv, environ)
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        from hotwhisk.cli.terminal import open_streams
+
+        open_streams()
+    try:
+        found = scan(argv, environ)
+    except Exception as error:
+        _leave_word(environ.get("HOTWHISK_TERMINATION_LOG") or TERMINATION_LOG, error)
+        raise
     if found.show:
         return _show(found, argv, environ)
     if not sys.platform.startswith("linux"):
         file = f" {found.file}" if found.file else ""
         print(CONTAINER.format(file=file), file=sys.stderr)
         return 1
+    try:
+        return _serve(found, argv, environ)
+    except Exception as error:
+        _leave_word(str(found.value("termination_log") or ""), error)
+        raise
+
+
+def _leave_word(path: str, error: Exception) -> None:
+    from hotwhisk.last_word import leave_word
+
+    leave_word(path, f"{type(error).__name__}: {error}")
+
+
+def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     listener, inherited = _listener(found, environ)
     try:
         if found.value("watch"):

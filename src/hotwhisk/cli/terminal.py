@@ -25,6 +25,21 @@ EXAMPLES = """\
   hotwhisk serve --watch hello.py          replace at every save"""
 
 
+def open_streams() -> None:
+    """
+    Stand in for standard streams that were closed: or the next file to be opened would be taken
+    for one of them, in this process and in every program of an action.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))
+
+
 class Arguments(argparse.ArgumentParser):
     """
     A parser of one command's arguments whose mistakes are UsageErrors with a suggestion.

@@ -1,0 +1,72 @@
+"""
+What the control group of this process allows and counts: memory, processes.
+
+Both versions of the interface are read. Within a container the path that the kernel states is
+often one outside of it, and the group itself is at the root of what is mounted.
+"""
+
+from __future__ import annotations
+
+MOUNT = "/sys/fs/cgroup"
+FILES = {
+    "deaths": ("memory.events", "memory/memory.oom_control"),
+    "memory": ("memory.max", "memory/memory.limit_in_bytes"),
+    "together": ("memory.oom.group", ""),
+    "processes": ("pids.max", "pids/pids.max"),
+}
+"""The file for each question in version 2, and in version 1 with its controller."""
+
+
+def paths() -> dict[str, str]:
+    """
+    The group by controller; version 2 has one for all, under an empty name.
+    """
+    found: dict[str, str] = {}
+    try:
+        with open("/proc/self/cgroup") as file:
+            for line in file:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                found |= dict.fromkeys(controllers.split(","), path.rstrip("/"))
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+def find(question: str) -> str:
+    """
+    The file that answers a question, a key of `FILES`; empty if none can be read.
+    """
+    groups = paths()
+    second, first = FILES[question]
+    controller, _, name = first.partition("/")
+    candidates = [f"{MOUNT}{path}/{second}" for path in (groups.get("", ""), "")]
+    if name:
+        candidates += [
+            f"{MOUNT}/{controller}{path}/{name}" for path in (groups.get(controller, ""), "")
+        ]
+    for candidate in candidates:
+        if read(candidate):
+            return candidate
+    return ""
+
+
+def read(path: str) -> str:
+    """
+    What a file says; nothing if it cannot be read.
+    """
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def oom_kills(path: str = "") -> int:
+    """
+    How many processes of the control group were killed for want of memory.
+    """
+    for line in read(path or find("deaths")).splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill" and count.isdecimal():
+            return int(count)
+    return 0

@@ -1,0 +1,76 @@
+"""
+A program that starts another under a filter of system calls: ``seccomp.py deny ENOSYS NAMES …``.
+
+    deny ERRNO NAME,NAME COMMAND...     those fail, all others work
+    kill NAME,NAME COMMAND...           whoever makes one of those is ended by SIGSYS
+    allow ERRNO FILE COMMAND...         those that FILE names, one a line, work; all others fail
+
+The filter is made by libseccomp, as container engines and systemd make theirs, and is inherited
+by every process below. A name that this architecture does not have is passed over, as they do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+
+ALLOW = 0x7FFF0000
+FAIL = 0x00050000
+KILL_PROCESS = 0x80000000
+UNKNOWN = -1
+
+
+def library() -> ctypes.CDLL:
+    """
+    libseccomp; a package of that name has it on every distribution, and apt itself needs it.
+    """
+    try:
+        loaded = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    except OSError as error:
+        sys.exit(f"libseccomp is needed for a filter of system calls: {error}")
+    loaded.seccomp_init.restype = ctypes.c_void_p
+    loaded.seccomp_init.argtypes = [ctypes.c_uint32]
+    loaded.seccomp_rule_add.argtypes = [
+        ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint,
+    ]  # fmt: skip
+    loaded.seccomp_load.argtypes = [ctypes.c_void_p]
+    return loaded
+
+
+def install(default: int, action: int, names: list[str]) -> None:
+    """
+    From now on ``names`` have that action here and in every process below, all others the default.
+    """
+    loaded = library()
+    context = loaded.seccomp_init(default)
+    known = 0
+    for name in names:
+        number = loaded.seccomp_syscall_resolve_name(name.encode())
+        # Numbers below -1 are calls of other architectures.
+        if number > UNKNOWN:
+            known += not loaded.seccomp_rule_add(context, action, number, 0)
+    if not known or loaded.seccomp_load(context):
+        sys.exit(f"no filter could be made of {len(names)} names")
+
+
+def main(arguments: list[str]) -> None:
+    """
+    Install the filter and become the command.
+    """
+    what, *rest = arguments
+    failing = 0
+    if what != "kill":
+        failing = FAIL | getattr(errno, rest.pop(0))
+    given, *command = rest
+    if what == "allow":
+        with open(given, encoding="ascii") as file:
+            install(failing, ALLOW, file.read().split())
+    else:
+        install(ALLOW, failing or KILL_PROCESS, given.split(","))
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
