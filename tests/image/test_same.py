@@ -36,7 +36,7 @@ class Caller(corpus.Answer):
     Counts for each caller anew: what one side had asked is not the other's history.
     """
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         server = self.server.of(self.client_address[0])  # type: ignore[attr-defined]
         self.server, own = server, self.server
         try:
