@@ -19,7 +19,7 @@ import pytest
 from tests.support.client import Connection, init_once, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
-from tests.support.waiting import wait_few, wait_gone
+from tests.support.waiting import stop, wait_few, wait_gone
 from tests.support.wire import Response, init_body, post
 
 from . import programs
@@ -216,7 +216,7 @@ def test_a_death_between_runs_leaves_nothing_behind(plain: Server) -> None:
 def test_a_request_that_the_dead_never_read_goes_to_a_fresh_program(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE))
     pid = pid_of(whisk)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     with Connection(whisk.address) as runner:
         runner.send_run({"n": 1})
         wait_unread(pid)

@@ -20,7 +20,7 @@ import pytest
 from tests.support.client import Connection, Lost, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
-from tests.support.waiting import wait_few, wait_gone
+from tests.support.waiting import stop, wait_few, wait_gone
 from tests.support.wire import Response, init_request, run_request
 
 from . import actions, control
@@ -40,7 +40,7 @@ def stopped(pid: int) -> Iterator[None]:
     """
     SIGSTOP for the block: what the others send waits in its queues.
     """
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         yield
     finally:
@@ -153,7 +153,7 @@ def test_candidate_dies_before_it_reads_the_code(first: Server) -> None:
 
 @contextmanager
 def stopped_until_killed(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         yield
     finally:

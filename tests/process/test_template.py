@@ -16,7 +16,7 @@ import pytest
 from tests.support import tree
 from tests.support.client import Connection, run_once
 from tests.support.server import Server
-from tests.support.waiting import wait_few, wait_gone
+from tests.support.waiting import stop, wait_few, wait_gone
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +179,7 @@ def test_a_killed_template_is_forgotten_and_made_again(server: Server, tmp_path:
 def test_a_template_that_does_nothing_is_not_waited_for(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]
-    os.kill(template, signal.SIGSTOP)
+    stop(template)
     end(ask(server)["pid"])
     ask(server)
     assert imports(tmp_path) == 2

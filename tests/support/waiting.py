@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import time
 from collections.abc import Callable
 
@@ -29,6 +30,22 @@ def wait_gone(pid: int, timeout: float) -> bool:
         return wait_exit(pidfd, timeout)
     finally:
         os.close(pidfd)
+
+
+def stop(pid: int, timeout: float = 10.0) -> None:
+    """
+    SIGSTOP, and wait until the process stands still: sent is not yet obeyed.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + timeout
+    while _state(pid) not in "TZ":
+        assert time.monotonic() < deadline, f"{pid} is not stopped within {timeout} s"
+        select.select([], [], [], 0.001)
+
+
+def _state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def wait_few(living: Callable[[], set[int]], most: int, timeout: float) -> set[int]:
