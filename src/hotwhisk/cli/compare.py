@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Events = dict[str, list[object]]
 
+LAST_WORDS_SECONDS = 2.0  # for the log of a command that has ended
 LISTEN_SECONDS = 30.0
 _PAUSE = 0.05
 
@@ -179,7 +180,10 @@ def _wait_listening(runtime: Runtime, end: float) -> None:
         else:
             return
         if how := runtime.ended():
-            said = runtime.logs.last_line(runtime.log_lag) if runtime.logs else ""
+            said = ""
+            if runtime.logs is not None:
+                runtime.logs.wait_end(LAST_WORDS_SECONDS)  # its reader may not have got there yet
+                said = runtime.logs.last_line(runtime.log_lag)
             raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
         time.sleep(_PAUSE)
     raise StartError(f"it did not listen on {runtime.url} within {LISTEN_SECONDS:.0f} seconds")
