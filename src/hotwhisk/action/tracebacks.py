@@ -9,9 +9,10 @@ import sys
 import traceback
 from typing import Final
 
+import hotwhisk
 from hotwhisk.action.house import at_home
 
-_OURS: Final = (os.path.dirname(__file__) + os.sep, "<frozen importlib", "<frozen runpy")
+_OURS: Final = (os.path.dirname(hotwhisk.__file__) + os.sep, "<frozen importlib", "<frozen runpy")
 
 
 def print_error(error: BaseException) -> None:

@@ -134,7 +134,7 @@ class Child:
             ChildEnded: it never will.
         """
         _resize(self._requests, _PAGE)
-        os.write(self._requests, b"{")
+        self._write(memoryview(b"{"))  # into a pipe that may have no reader any more
         self._withheld = True
         self._poll.register(self._requests, select.POLLOUT)
         heard = False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import hotwhisk
 from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.detection import MANIFEST
 from hotwhisk.errors import BuildFailed, UsageError
@@ -147,7 +148,7 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
         BuildFailed: they fail, and how.
     """
     with tempfile.TemporaryDirectory(prefix="hotwhisk-inspect-") as work:
-        home = str(Path(built.__file__).parents[1])
+        home = str(Path(hotwhisk.__file__).parents[1])
         done = subprocess.run(
             [
                 sys.executable, "-X", "importtime", "-c", _LOAD, home, str(path.absolute()),

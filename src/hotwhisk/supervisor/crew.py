@@ -225,8 +225,7 @@ class Crew:
         channel = Channel(socket.socket(fileno=high))
         worker = Worker(channel, self._ledger, (slot, birth.recalls), self._config, lowest)
         try:
-            while True:  # the loop ends when an action with coroutines moves into asyncio's
-                worker.loop.run()
+            worker.run()
         except BaseException:
             sys.excepthook(*sys.exc_info())
         os._exit(70)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _socket
 import socket
+from enum import Enum
 from errno import EBADF, EINVAL, ENOTSOCK
 
 from hotwhisk.http1 import http1
@@ -22,6 +23,32 @@ SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 COPIED = 65536
 """Bodies up to this many bytes are joined with their head; for larger ones a copy costs more."""
+
+
+class Stage(Enum):
+    """
+    What a connection waits for, as its worker sees it.
+    """
+
+    LISTENING = "its client"
+    QUEUED = "its turn: the handler runs one request at a time"
+    RUNNING = "the end of a run that others may overlap"
+    WRITING = "its client, who is slow to take an answer"
+    LINGERING = "its end: what the client still sends is thrown away"
+
+
+FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
+"""Stages in which nothing of a connection is in this process alone, so that it may be moved."""
+
+
+class After(Enum):
+    """
+    What follows the current answer.
+    """
+
+    NEXT = "the next request"
+    CLOSE = "the end, as the client wishes"
+    LINGER = "the end, while the client may still be sending"
 
 
 class Gone(Exception):
@@ -46,7 +73,7 @@ class Connection:
 
     __slots__ = (
         "_continued", "_data", "_ledger", "_out", "_reader", "_rest", "_spilled", "_spills",
-        "busy", "closing", "duty", "number", "sent", "socket", "spill", "tenure", "unread",
+        "after", "duty", "number", "sent", "socket", "spill", "stage", "tenure",
     )  # fmt: skip
 
     def __init__(
@@ -62,9 +89,8 @@ class Connection:
         self.duty = duty
         self.spill: Spill | None = None
         self.sent = ledger.sent(number)
-        self.closing = False
-        self.unread = False
-        self.busy = False
+        self.stage = Stage.LISTENING
+        self.after = After.NEXT
         self._ledger = ledger
         self._spills = spills
         self._spilled = 0
@@ -73,6 +99,13 @@ class Connection:
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []
+
+    @property
+    def busy(self) -> bool:
+        """
+        Whether it stays here when the others are taken back.
+        """
+        return self.stage not in FREE
 
     def resume(self, spill: Spill, length: int) -> None:
         """

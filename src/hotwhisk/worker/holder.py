@@ -23,7 +23,7 @@ from hotwhisk.errors import RequestError
 from hotwhisk.ledger import Ledger
 from hotwhisk.messages import Busy, Closed, Deposit, Drop, Released
 from hotwhisk.worker import invocation
-from hotwhisk.worker.connection import Connection, Gone
+from hotwhisk.worker.connection import After, Connection, Gone, Stage
 from hotwhisk.worker.loop import EpollLoop, Loop
 from hotwhisk.worker.spill import Spills
 
@@ -37,185 +37,226 @@ READ_SIZE = 65536
 class Holder:
     """
     The connections of one worker process. ``place`` is the worker's slot in the ledger, and how
-    often that was recalled before; ``lowest`` is the least number of its own descriptors.
+    often that was recalled before; ``lowest`` is the least number of its own descriptors;
+    ``obey`` carries out the orders that wait in the channel. Who answers requests puts the
+    function for one into ``answer``: it returns whether the connection can be asked for the next.
     """
 
     def __init__(
-        self, channel: Channel, ledger: Ledger, place: tuple[int, int], lowest: int
+        self,
+        channel: Channel,
+        ledger: Ledger,
+        place: tuple[int, int],
+        lowest: int,
+        obey: Callable[[], None],
     ) -> None:
-        self._ledger = ledger
+        self.answer: Callable[[Connection, Request], bool]
+        self.ledger = ledger
+        self.headers = b""
+        """Lines of every answer's head: which generation gave it."""
+        self.leaving = False
         self._words = ledger.words
         self._lowest = lowest
-        self._headers = b""
-        self._leaving = False
+        self._obey = obey
         self._buffer = memoryview(bytearray(READ_SIZE))
-        self._take_place(channel, place)
+        self.take_place(channel, place)
         os.register_at_fork(after_in_child=self._become_copy)
 
-    def _take_place(self, channel: Channel, place: tuple[int, int]) -> None:
+    def take_place(self, channel: Channel, place: tuple[int, int]) -> None:
         """
         Begin, without connections: at birth, and in a worker that is forked from a template.
         """
-        self._copied = False
         self.channel = channel
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
-        self._pid = os.getpid()
+        self.pid = os.getpid()
+        self._copied = False
         slot, self._recalls = place
-        ledger = self._ledger
-        self._recalls_at, self._claim_at = ledger.recalls_at(slot), ledger.claim_at(slot)
-        self._spills = Spills((slot << 48) + (self._pid << 24) + 1, self._deposit, self._drop)
-        self.loop.watch(channel.fileno(), self.obey)
+        self._recalls_at = self.ledger.recalls_at(slot)
+        self._claim_at = self.ledger.claim_at(slot)
+        self.spills = Spills((slot << 48) + (self.pid << 24) + 1, self._deposit, self._drop)
+        self.loop.watch(channel.fileno(), self._obey)
         channel.on_backlog = self._await_channel
 
-    def obey(self) -> None:
+    def admit(self, number: int, descriptor: int, tenure: int, duty: str = "") -> Connection:
         """
-        Carry out every order that waits; `worker` knows how.
+        A connection that the supervisor hands over.
         """
-        raise NotImplementedError
-
-    def _admit(self, number: int, descriptor: int, duty: str = "") -> Connection:
-        connection = Connection(number, descriptor, self._ledger, self._spills, duty)
+        connection = Connection(number, descriptor, self.ledger, self.spills, duty)
+        connection.tenure = tenure
         self.connections[number] = connection
         return connection
 
-    def _watch(self, connection: Connection) -> None:
-        self.loop.watch(
-            connection.socket.fileno(), partial(self._under_claim, connection, self._receive)
-        )
+    def holds(self, connection: Connection) -> bool:
+        """
+        Whether it is still here: it may have ended, or be somebody else's by now.
+        """
+        return self.connections.get(connection.number) is connection
+
+    def obey_recall(self) -> list[Connection]:
+        """
+        Let go of every connection that is not busy; returns those.
+        """
+        self._recalls = (self._recalls + 1) & 0xFFFFFFFF
+        free = [each for each in self.connections.values() if not each.busy]
+        for connection in free:
+            self.forget(connection)
+        return free
 
     # -- touching ---------------------------------------------------------------------------
 
-    def _receive(self, connection: Connection) -> Request | None:
-        if not connection.closing:
-            return connection.receive(self._buffer)
-        connection.discard(self._buffer)
-        return None
+    def watch(self, connection: Connection) -> None:
+        """
+        Read the connection whenever its client says something.
+        """
+        self.loop.watch(connection.socket.fileno(), partial(self.touch, connection, self.receive))
 
-    def _resume(self, connection: Connection) -> Request | None:
+    def watch_idle(self, connection: Connection) -> None:
+        """
+        The same for one that was just served, if it is still here and waits for its client.
+        """
+        if self.holds(connection) and connection.stage is Stage.LISTENING:
+            self.watch(connection)
+
+    def receive(self, connection: Connection) -> Request | None:
+        """
+        First step of a touch: read.
+        """
+        return connection.receive(self._buffer)
+
+    def resume(self, connection: Connection) -> Request | None:
+        """
+        First step of a touch: look at what came with the connection, then read.
+        """
         request = connection.examine_spill() if connection.spill else None
         return request or connection.receive(self._buffer)
 
-    def _under_claim(
-        self, connection: Connection, first: Callable[[Connection], Request | None]
-    ) -> None:
+    def touch(self, connection: Connection, first: Callable[[Connection], Request | None]) -> None:
         """
-        Touch a connection: take the first step, then answer every request that is whole.
+        Claim a connection, take the first step, then answer every request that is whole.
 
         A connection that is busy is ours whatever was recalled; any other may be somebody
-        else's by now, and the claim finds out.
+        else's by now, and the claim finds out. The recall itself waits in the channel: the loop
+        comes to it before anything can be read that was not read here.
         """
         if self._copied:
             invocation.leave(0)  # a child of the action runs on in our loop
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
-        if connection.busy or words[recalls_at] == self._recalls:
+        if words[recalls_at] == self._recalls or connection.busy:
             try:
                 request = first(connection)
                 while request is not None:
                     if words[recalls_at] != self._recalls:
                         connection.put_back()
                         break
-                    if not self._answer(connection, request):
+                    if not self.answer(connection, request):
                         break
                     request = connection.next_request()
             except Gone:
                 self._close(connection)
             except RequestError as error:
-                self._refuse(connection, error.status, str(error))
+                self.refuse(connection, error.status, str(error))
         words[self._claim_at] = 0
-        if words[recalls_at] != self._recalls:
-            self.obey()
 
-    def _answer(self, connection: Connection, request: Request) -> bool:
-        """
-        Answer one request; True if the connection can be asked for the next.
-        """
-        raise NotImplementedError
-
-    def _answered(self, connection: Connection) -> bool:
+    def answered(self, connection: Connection) -> bool:
         """
         An answer is out; True if the connection can be asked for more.
         """
         connection.request_done()
-        if connection.closing:
-            if connection.unread or connection.has_rest:
+        if connection.after is not After.NEXT:
+            if connection.after is After.LINGER or connection.has_rest:
                 self._linger(connection)
             else:
                 self._close(connection)
             return False
-        if connection.has_rest and self._leaving:
+        if connection.has_rest and self.leaving:
             connection.keep_rest()  # it may be of the time after the replacement
-            self._give_back(connection)
+            self.give_back(connection)
             return False
         if connection.has_rest:
             return True  # until that is begun, or kept, the ledger says that it was read
         # In this order: idle under a claim would mean that something was read and not answered.
         self._words[self._claim_at] = 0
-        self._ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
-        if self._leaving:
-            self._give_back(connection)
+        self.ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
+        if self.leaving:
+            self.give_back(connection)
             return False
         return True
+
+    def refuse(self, connection: Connection, status: int, text: str) -> None:
+        """
+        Answer without having read everything, and end the connection.
+        """
+        connection.after = After.LINGER
+        try:
+            if connection.answer(status, error_body(text), self.headers, keep_alive=False):
+                self._linger(connection)
+            else:
+                self.wait_to_write(connection)
+        except Gone:
+            self._close(connection)
+
+    def wait_to_write(self, connection: Connection) -> None:
+        """
+        The client is slow to take its answer: send the rest of it when there is room.
+        """
+        connection.stage = Stage.WRITING
+        rest = partial(self.touch, connection, self._flush)
+        self.loop.watch_writable(connection.socket.fileno(), rest)
 
     def _flush(self, connection: Connection) -> Request | None:
         if not connection.flush():
             return None
-        connection.busy = False
-        self._watch(connection)
-        return connection.next_request() if self._answered(connection) else None
-
-    def _wait_to_write(self, connection: Connection) -> None:
-        connection.busy = True
-        self.loop.watch_writable(
-            connection.socket.fileno(), lambda: self._under_claim(connection, self._flush)
-        )
-
-    def _refuse(self, connection: Connection, status: int, text: str) -> None:
-        """
-        Answer without having read everything, and close.
-        """
-        connection.closing = connection.unread = True
-        try:
-            if connection.answer(status, error_body(text), self._headers, keep_alive=False):
-                self._linger(connection)
-            else:
-                self._wait_to_write(connection)
-        except Gone:
-            self._close(connection)
+        connection.stage = Stage.LISTENING
+        self.watch(connection)
+        return connection.next_request() if self.answered(connection) else None
 
     def _linger(self, connection: Connection) -> None:
-        connection.busy = True
+        connection.stage = Stage.LINGERING
         connection.request_done()
-        self._watch(connection)
+        thrown_away = partial(self.touch, connection, self._discard)
+        self.loop.watch(connection.socket.fileno(), thrown_away)
         connection.linger()
-        self._ledger.lingering(connection.number, time.monotonic())
-        if not self._ledger.ticking:
+        self.ledger.lingering(connection.number, time.monotonic())
+        if not self.ledger.ticking:
             self.channel.send(Busy())
+
+    def _discard(self, connection: Connection) -> None:
+        connection.discard(self._buffer)
 
     # -- parting ----------------------------------------------------------------------------
 
-    def _forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
+        """
+        It is somebody else's now, who has a duplicate.
+        """
         del self.connections[connection.number]
         self.loop.unwatch(connection.socket.fileno())
         connection.let_go()
 
-    def _give_back(self, connection: Connection) -> None:
-        self._forget(connection)
+    def give_back(self, connection: Connection) -> None:
+        """
+        Let the supervisor hand it to another.
+        """
+        self.forget(connection)
         self.channel.send(Released([[connection.number, connection.tenure]]))
-        self._leave_if_done()
+        self.leave_if_done()
+
+    def leave_if_done(self) -> None:
+        """
+        End this process if it was retired and holds nothing any more.
+        """
+        if self.leaving and not self.connections:
+            invocation.leave_in_order()
 
     def _close(self, connection: Connection) -> None:
         del self.connections[connection.number]
         self.loop.unwatch(connection.socket.fileno())
         connection.close()
-        if self._ledger.attentive:
+        if self.ledger.attentive:
             self.channel.send(Closed())
-        self._leave_if_done()
-
-    def _leave_if_done(self) -> None:
-        if self._leaving and not self.connections:
-            invocation.leave_in_order()
+        self.leave_if_done()
 
     def _deposit(self, number: int, descriptor: int) -> None:
         self.channel.send(Deposit(number), (descriptor,))
@@ -230,7 +271,7 @@ class Holder:
     def _flush_channel(self) -> None:
         self.channel.flush()
         if not self.channel.backlog:
-            self.loop.watch(self.channel.fileno(), self.obey)
+            self.loop.watch(self.channel.fileno(), self._obey)
 
     def _become_copy(self) -> None:
         """

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from hotwhisk.action.house import at_home
 from hotwhisk.worker import invocation
 
 if TYPE_CHECKING:
@@ -175,3 +176,27 @@ class AsyncioLoop:
         See `Loop`.
         """
         self.asyncio.run_forever()
+
+
+def new_asyncio() -> asyncio.AbstractEventLoop:
+    """
+    A loop of asyncio's that is the current one from now on.
+    """
+    with at_home():  # the action may have a module of that name
+        import asyncio
+
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    return loop
+
+
+def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
+    """
+    The same descriptors, watched in a loop of asyncio's; ``old`` is closed, so its `run` ends.
+    """
+    loop = AsyncioLoop(new_asyncio())
+    for descriptor, callback in old.callbacks.items():
+        watch = loop.watch_writable if descriptor in old.writing else loop.watch
+        watch(descriptor, callback)
+    old.close()
+    return loop

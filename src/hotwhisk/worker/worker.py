@@ -1,8 +1,8 @@
 """
 A worker: the process that answers, and how it obeys the supervisor.
 
-It begins as a desk, without an action; `Load` makes it a worker of a generation. How it serves
-its connections stands in `request_path`.
+It begins as a desk, without an action; `Load` makes it a worker of a generation. Which of its
+connections it may touch is in `holder`, how it answers what comes on them in `request_path`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from hotwhisk.action.house import at_home, set_environment
+from hotwhisk.action.house import set_environment
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
@@ -40,27 +40,50 @@ from hotwhisk.messages import (
 from hotwhisk.sentinels import BOTH, write_owed, write_whole
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
-from hotwhisk.worker.connection import Gone
-from hotwhisk.worker.loop import AsyncioLoop, EpollLoop
+from hotwhisk.worker.connection import Gone, Stage
+from hotwhisk.worker.holder import Holder
+from hotwhisk.worker.loop import AsyncioLoop, EpollLoop, move_into_asyncio, new_asyncio
 from hotwhisk.worker.request_path import RequestPath
 from hotwhisk.worker.spill import Spill
 
 if TYPE_CHECKING:
+    from hotwhisk.config import Config
     from hotwhisk.http1.http1 import Request
+    from hotwhisk.ledger import Ledger
     from hotwhisk.worker.connection import Connection
 
 
-class Worker(RequestPath):
+class Worker:
     """
-    One worker process.
+    One worker process: ``holder`` has its connections, ``path`` answers what comes on them.
     """
+
+    def __init__(
+        self,
+        channel: Channel,
+        ledger: Ledger,
+        place: tuple[int, int],
+        config: Config,
+        lowest: int,
+    ) -> None:
+        self.config = config
+        self.holder = Holder(channel, ledger, place, lowest, self.obey)
+        self.path = RequestPath(self.holder, config)
+        self._lowest = lowest
+
+    def run(self) -> NoReturn:
+        """
+        Serve until told to leave.
+        """
+        while True:  # a loop ends when an action with coroutines moves into asyncio's
+            self.holder.loop.run()
 
     def obey(self) -> None:
         """
         Carry out the orders that wait, up to the first that brings connections.
         """
         try:
-            while (received := self.channel.receive()) is not None:
+            while (received := self.holder.channel.receive()) is not None:
                 message, descriptors = received
                 ORDERS[type(message)](self, message, descriptors)
                 if isinstance(message, Hand):
@@ -68,6 +91,8 @@ class Worker(RequestPath):
         except (ChannelClosed, DescriptorsLost):
             # Without a supervisor, or without room for what it hands over: no use staying.
             invocation.leave(71)
+
+    # -- becoming a worker of a generation --------------------------------------------------
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
         began = time.process_time()
@@ -77,121 +102,106 @@ class Worker(RequestPath):
             if message.template and slow and not isinstance(outcome.action, Program):
                 self._leave_template(message.generation)
             if outcome.action.is_async:
-                self._move_to_asyncio()
+                self.holder.loop = move_into_asyncio(cast("EpollLoop", self.holder.loop))
             failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
             outcome = failed or outcome
         if isinstance(outcome, Failed):
-            logged = self.config.log_init_error and outcome.status == VersionError.status
-            if self._sentinels is not None and logged:
-                self._sentinels.write(lambda _: None)
-            self.channel.send(Failed(outcome.status, outcome.text[:LONGEST_TEXT]))
-            return
-        self.action = outcome.action
-        self._headers = b"Hotwhisk-Generation: %d %s\r\n" % (
-            message.generation,
-            outcome.digest.encode(),
-        )
-        self._overlap = self.action.is_async and self.config.concurrency
-        if isinstance(self.action, Program):
-            self.action.attend(self.loop)
-        spill = 0
-        if outcome.source:
-            pinned = self._spills.take(len(outcome.source))
-            pinned.map[: len(outcome.source)] = outcome.source
-            spill = pinned.number
-        self.channel.send(Ready(outcome.digest, self._overlap, spill, len(outcome.source)))
+            self._fail(outcome)
+        else:
+            self._take_over(message.generation, outcome)
 
     def _leave_template(self, generation: int) -> None:
         """
         Leave a template behind; in each worker that is forked from it, go on in that one's place.
         """
-        loop = cast("EpollLoop", self.loop)
-        own = {self.channel.fileno(), *loop.descriptors()}
-        birth = template.leave_behind(generation, self.channel, own, self._lowest)
+        loop = cast("EpollLoop", self.holder.loop)
+        channel = self.holder.channel
+        own = {channel.fileno(), *loop.descriptors()}
+        birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
             set_environment({TAG_VARIABLE: str(os.getpid())})
             channel = Channel(socket.socket(fileno=birth.channel))
-            self._take_place(channel, (birth.slot, birth.recalls))
+            self.holder.take_place(channel, (birth.slot, birth.recalls))
 
     def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
-        if isinstance(self.loop, EpollLoop):
-            self._move_to_asyncio()
-        cast("AsyncioLoop", self.loop).asyncio.run_until_complete(coroutine)
+        """
+        Run an asynchronous ``ready()``: where the handler is one too, in the loop that both live
+        in; else in one that is left to it, so that a plain handler finds none running.
+        """
+        loop = self.holder.loop
+        asyncio = loop.asyncio if isinstance(loop, AsyncioLoop) else new_asyncio()
+        asyncio.run_until_complete(coroutine)
 
-    def _move_to_asyncio(self) -> None:
-        with at_home():  # the action may have a module of that name
-            import asyncio
+    def _fail(self, failed: Failed) -> None:
+        logged = self.config.log_init_error and failed.status == VersionError.status
+        if self.path.sentinels is not None and logged:
+            self.path.sentinels.write(lambda _: None)
+        self.holder.channel.send(Failed(failed.status, failed.text[:LONGEST_TEXT]))
 
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-        old = cast("EpollLoop", self.loop)
-        self.loop = AsyncioLoop(loop)
-        for descriptor, callback in old.callbacks.items():
-            watch = self.loop.watch_writable if descriptor in old.writing else self.loop.watch
-            watch(descriptor, callback)
-        old.close()
+    def _take_over(self, generation: int, loaded: loading.Loaded) -> None:
+        action, holder, path = loaded.action, self.holder, self.path
+        path.action = action
+        path.overlap = action.is_async and self.config.concurrency
+        holder.headers = b"Hotwhisk-Generation: %d %s\r\n" % (generation, loaded.digest.encode())
+        if isinstance(action, Program):
+            action.attend(holder.loop)
+        spill, source = 0, loaded.source
+        if source:
+            pinned = holder.spills.take(len(source))
+            pinned.map[: len(source)] = source
+            spill = pinned.number
+        holder.channel.send(Ready(loaded.digest, path.overlap, spill, len(source)))
+
+    # -- connections ------------------------------------------------------------------------
 
     def _hand(self, message: Hand, descriptors: list[int]) -> None:
-        given = iter(descriptors)
+        holder, given = self.holder, iter(descriptors)
         fresh = []
         for number, tenure, spill, length in message.connections:
-            connection = self._admit(number, next(given), message.duty)
-            connection.tenure = tenure
+            connection = holder.admit(number, next(given), tenure, message.duty)
             if spill:
                 connection.resume(Spill.adopt(spill, next(given)), length)
             fresh.append(connection)
         for connection in fresh:
             # What it asks is there already, more often than not: answer first, watch later.
-            if self.connections.get(connection.number) is connection:
-                self._under_claim(connection, self._resume)
-            self._watch_idle(connection)
+            holder.touch(connection, holder.resume)
+            holder.watch_idle(connection)
 
     def _recall(self, message: Recall, _: list[int]) -> None:
-        self._recalls = (self._recalls + 1) & 0xFFFFFFFF
-        idle = [each for each in self.connections.values() if not each.busy]
-        for connection in idle:
-            self._forget(connection)
-        released = [[each.number, each.tenure] for each in idle]
+        released = [[each.number, each.tenure] for each in self.holder.obey_recall()]
+        channel = self.holder.channel
         while len(released) > RELEASED_AT_ONCE:
-            self.channel.send(Released(released[:RELEASED_AT_ONCE]))
+            channel.send(Released(released[:RELEASED_AT_ONCE]))
             del released[:RELEASED_AT_ONCE]
-        # A handler that runs alone makes this worker as busy as a blocked one, so it is not
-        # offered work again before it is done.
-        self._owes_release = bool(self._running) and not self._overlap
-        self.channel.send(Released(released, recalled=not self._owes_release))
-        self._leaving = self._leaving or message.leave
-        self._leave_if_done()
+        channel.send(self.path.end_tenures(released))
+        self.holder.leaving = self.holder.leaving or message.leave
+        self.holder.leave_if_done()
 
     def _answer_for(self, message: Answer, descriptors: list[int]) -> None:
         write_owed(message.sentinels)
-        connection = self._admit(message.number, descriptors[0])
-        connection.tenure = message.tenure
-        self._headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
+        holder = self.holder
+        connection = holder.admit(message.number, descriptors[0], message.tenure)
+        holder.headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
         if message.last:
-            self._refuse(connection, message.status, message.text)
+            holder.refuse(connection, message.status, message.text)
             return
 
-        def answer(connection: Connection) -> Request | None:
+        def answer(connection: Connection) -> None:
             body = error_body(message.text)
-            if not connection.answer(message.status, body, self._headers, keep_alive=True):
-                self._wait_to_write(connection)
-            elif self._answered(connection):
-                self._give_back(connection)
-            return None
+            if not connection.answer(message.status, body, holder.headers, keep_alive=True):
+                holder.wait_to_write(connection)
+            elif holder.answered(connection):
+                holder.give_back(connection)
 
-        connection.busy = True
-        self._under_claim(connection, answer)
-
-    def _mark(self, message: Mark, _: list[int]) -> None:
-        write_whole(2, message.text.encode(errors="replace"))
-        write_owed(BOTH)
+        connection.stage = Stage.WRITING  # it was given to us for that, whatever is recalled
+        holder.touch(connection, answer)
 
     def _stop(self, _: Stop, __: list[int]) -> None:
-        self._stopping = True
-        for connection in list(self.connections.values()):
-            if self.connections.get(connection.number) is connection and not connection.busy:
-                self._under_claim(connection, self._receive_last)
+        self.path.stopping = True
+        for connection in list(self.holder.connections.values()):
+            if connection.stage is Stage.LISTENING:
+                self.holder.touch(connection, self._receive_last)
 
     def _receive_last(self, connection: Connection) -> Request | None:
         """
@@ -199,19 +209,23 @@ class Worker(RequestPath):
         and ends here; a fresh one may be about to send its first, so it is the supervisor that
         waits for it, or does not.
         """
-        if connection in self._waiting:
-            return None
-        request = self._receive(connection)
+        request = self.holder.receive(connection)
         if request is None and connection.sent and connection.spill is None:
             raise Gone
         return request
 
+    # -- the rest ---------------------------------------------------------------------------
+
+    def _mark(self, message: Mark, _: list[int]) -> None:
+        write_whole(2, message.text.encode(errors="replace"))
+        write_owed(BOTH)
+
     def _pong(self, _: Ping, __: list[int]) -> None:
-        self.channel.send(Pong())
+        self.holder.channel.send(Pong())
 
     def _discard(self, message: Discard, _: list[int]) -> None:
         artifact.discard(message.folder)
-        self.channel.send(Discarded(message.generation))
+        self.holder.channel.send(Discarded(message.generation))
 
 
 ORDERS: dict[type[Message], Callable[..., None]] = {
