@@ -5,7 +5,7 @@ The bench: what it sends, and when a bar is met.
 from bench.client import Work, requests_of
 from bench.report import Bar, ratio_row
 from hotwhisk.contract import read_run
-from hotwhisk.http1 import whole_request
+from hotwhisk.http1.http1 import whole_request
 
 
 def runs(work):
