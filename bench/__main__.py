@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import life, memory, requests
+from . import life, memory, openwhisk, requests
 from .report import HEADER, Row
 
 GROUPS = {
@@ -23,6 +23,8 @@ GROUPS = {
     "throughput": requests.throughput,
     "workers": requests.workers,
     "cpu": requests.processor,
+    "platform": openwhisk.profile,
+    "bridge": openwhisk.bridge,
     "init": life.replacements,
     "death": life.deaths,
     "start": life.starts,

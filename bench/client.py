@@ -8,6 +8,7 @@ every ratio and flatters the slower server.
 
 from __future__ import annotations
 
+import itertools
 import json
 import select
 import socket
@@ -15,19 +16,25 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.support.wire import ResponseReader, run_request
+from hotwhisk.invoker import Action, Names
+from hotwhisk.invoker.action import run_body
+from tests.support.wire import ResponseReader, post, run_request
 
 ROOT = Path(__file__).resolve().parents[1]
 MODES = ("kept", "fresh", "flood-kept", "flood-fresh")
+ACTIVATIONS = 16
+HOUR = 3600
 
 
 @dataclass(frozen=True)
 class Work:
     """
     ``count`` requests with a string of ``size`` characters; floods use ``clients`` connections.
+    With ``platform`` they are as the invoker sends them: activation, deadline and so on.
     """
 
     mode: str
@@ -35,6 +42,7 @@ class Work:
     count: int
     size: int = 20
     clients: int = 16
+    platform: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,20 @@ def open_connection(work: Work) -> socket.socket:
     return end
 
 
+def requests_of(work: Work) -> list[bytes]:
+    """
+    What is sent, in turns. Each bears the same event, so that all answers are of one length.
+    """
+    close = ("Connection: close",) if work.mode.endswith("fresh") else ()
+    event = {"text": "x" * work.size}
+    if not work.platform:
+        return [run_request(event, *close)]
+    deadline = int((time.time() + HOUR) * 1000)
+    names = [Names(uuid.uuid4().hex, uuid.uuid4().hex) for _ in range(ACTIVATIONS)]
+    bodies = [run_body(Action("echo"), each, deadline, event) for each in names]
+    return [post("/run", body, *close) for body in bodies]
+
+
 def answer_length(work: Work, request: bytes) -> int:
     """
     How long every answer is: asked once, checked, then only counted.
@@ -94,7 +116,7 @@ def answer_length(work: Work, request: bytes) -> int:
     return total
 
 
-def latencies(work: Work, request: bytes, length: int) -> list[float]:
+def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
     """
     One request after the other on one connection, or each on its own.
     """
@@ -102,7 +124,7 @@ def latencies(work: Work, request: bytes, length: int) -> list[float]:
     buffer = bytearray(1 << 20)
     clock = time.perf_counter
     kept = open_connection(work) if work.mode == "kept" else None
-    for _ in range(work.count):
+    for request in itertools.islice(itertools.cycle(requests), work.count):
         begun = clock()
         end = kept or open_connection(work)
         end.sendall(request)
@@ -176,15 +198,14 @@ def main() -> None:
     given = json.load(sys.stdin)
     given["address"] = tuple(given["address"])
     work = Work(**given)
-    close = ("Connection: close",) if work.mode.endswith("fresh") else ()
-    request = run_request({"text": "x" * work.size}, *close)
-    length = answer_length(work, request)
+    requests = requests_of(work)
+    length = answer_length(work, requests[0])
     begun, used = time.perf_counter(), time.process_time()
     taken: list[float] = []
     if work.mode in ("kept", "fresh"):
-        taken = latencies(work, request, length)
+        taken = latencies(work, requests, length)
     else:
-        Flood(work, request, length).run()
+        Flood(work, requests[0], length).run()
     elapsed = time.perf_counter() - begun
     busy = (time.process_time() - used) / elapsed
     p50 = statistics.median(taken) if taken else elapsed / work.count

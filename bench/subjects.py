@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.client import init_once
-from tests.support.server import Server
+from tests.support.server import HOTWHISK, Server
 
 REFERENCE = (sys.executable, str(Path(__file__).with_name("reference.py")))
 ECHO = "def main(event):\n    return event\n"
@@ -36,6 +36,11 @@ def main(event):
 PANDAS = "import pandas\n" + DYING
 
 
+# What the server writes goes through a pipe to a reader each, and from there to the files of the
+# Server. The redirections are those of the process that becomes the server.
+PIPED = ("bash", "-c", 'exec "$@" > >(exec cat) 2> >(exec cat >&2)', "bash")
+
+
 @contextmanager
 def reference() -> Iterator[Server]:
     """
@@ -46,19 +51,25 @@ def reference() -> Iterator[Server]:
 
 
 @contextmanager
-def hotwhisk(source: str = ECHO, *arguments: str, plain_json: bool = False) -> Iterator[Server]:
+def hotwhisk(
+    code: str | bytes = ECHO, *arguments: str, plain_json: bool = False, piped: bool = False
+) -> Iterator[Server]:
     """
-    ``hotwhisk serve`` with this source in charge; ``plain_json`` hides orjson from it.
+    ``hotwhisk serve`` with this source or archive in charge; ``plain_json`` hides orjson from it,
+    and with ``piped`` its output is read from pipes.
     """
     with tempfile.TemporaryDirectory() as folder:
+        command = (*PIPED, *HOTWHISK) if piped else HOTWHISK
+        if piped:
+            arguments = (*arguments, "--run-dir", folder)
         env = {}
         if plain_json:
             # Found first and refusing to load: as if it were not installed.
             Path(folder, "orjson.py").write_text('raise ImportError("hidden by the bench")\n')
             paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
             env["PYTHONPATH"] = os.pathsep.join(paths)
-        with Server(*arguments, env=env, ready_timeout=30.0) as server:
-            response = init_once(server.address, source, timeout=60.0)
+        with Server(*arguments, command=command, env=env, ready_timeout=30.0) as server:
+            response = init_once(server.address, code, timeout=60.0)
             if response.status != 200:
                 raise RuntimeError(f"/init: {response.status} {response.body!r}")
             yield server

@@ -165,6 +165,13 @@ def dumps(value: object) -> bytes:
                 return library.dumps(value)
             except TypeError:
                 pass  # a lone surrogate, for example
+    return dumps_short(value)
+
+
+def dumps_short(value: object) -> bytes:
+    """
+    The same for a value that is known to be small, without a look at its strings.
+    """
     return _encode(value).encode("utf-8", "backslashreplace")
 
 

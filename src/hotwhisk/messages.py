@@ -300,7 +300,7 @@ def encode(message: Message) -> bytes:
     """
     A message as the bytes of its packet.
     """
-    return json_codec.dumps([VERSION, message.kind, vars(message)])
+    return json_codec.dumps_short([VERSION, message.kind, vars(message)])
 
 
 def decode(packet: bytes) -> Message:

@@ -19,16 +19,19 @@ class Record:
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    least: ClassVar[int] = 0
+    """How many of them have no default; they come first."""
 
     def __init_subclass__(cls) -> None:
         own = [
             name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar")
         ]
         cls.fields = (*cls.fields, *own)
+        cls.least = sum(not hasattr(cls, name) for name in cls.fields)
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        if len(values) == len(self.fields) and not named:
-            self.__dict__.update(zip(self.fields, values, strict=True))
+        if self.least <= len(values) <= len(self.fields) and not named:
+            self.__dict__.update(zip(self.fields, values))  # noqa: B905 - some have defaults
             return
         given = dict(zip(self.fields, values, strict=False), **named)
         if len(given) < len(values) + len(named) or not given.keys() <= set(self.fields):

@@ -4,14 +4,24 @@ Nobody waits for ever behind others, and nothing that is said to nobody stops th
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 import threading
+from contextlib import ExitStack
 
+import pytest
+
+from tests.support import tree
 from tests.support.actions import version_source
 from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
+from tests.support.waiting import stop
 
+from . import control
+
+MANY = 4000  # more than the channel of one worker takes
 BUSY = """\
 import time
 
@@ -42,6 +52,27 @@ def test_a_kept_connection_has_its_turn_between_arrivals() -> None:
             enough.set()
             for thread in arrivals:
                 thread.join()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_slow_to_listen_hears_everything(server: Server) -> None:
+    server.post(version_source(1))
+    worker = control.pid(server, "serving")
+    with ExitStack() as held:
+        stop(worker)
+        try:
+            clients = [held.enter_context(Connection(server.address)) for _ in range(MANY)]
+            for token, client in enumerate(clients):
+                client.send_run({"token": token})
+            control.wait_until(
+                server, lambda found: control.connections(found, worker) == MANY, "all accepted"
+            )
+            # One for each connection, and another for each that waits behind a full channel.
+            assert len(tree.descriptors(server.pid)) > MANY + 100
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        for token, client in enumerate(clients):
+            assert client.read_response().value("token") == token
 
 
 def test_a_log_that_cannot_be_written_costs_its_lines_only() -> None:

@@ -120,12 +120,16 @@ class Supervisor:
 
     def carry_out(self) -> None:
         """
-        Carry out every decision there is, then see to workers that are slow to listen.
+        Carry out every decision there is.
         """
         self._execution.carry_out()
-        for process in self.crew.processes.values():
-            if process.channel.backlog and process.channel.fileno() in self._sources:
-                self._epoll.modify(process.channel.fileno(), select.EPOLLIN | select.EPOLLOUT)
+
+    def _speak_on(self, descriptor: int) -> None:
+        """
+        A worker is slow to listen: see to the rest when its channel takes more.
+        """
+        if descriptor in self._sources:
+            self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
 
     def _flush(self, descriptor: int) -> None:
         for process in self.crew.processes.values():
@@ -182,8 +186,13 @@ class Supervisor:
         """
         Listen to a worker, and for its end.
         """
-        self.watch(process.channel.fileno(), lambda: self._hear(process))
+        descriptor = process.channel.fileno()
+        self.watch(descriptor, lambda: self._hear(process))
         self.watch(process.pidfd, lambda: self._bereaved(process))
+        # By number: a channel that held itself would not be freed with its worker.
+        process.channel.on_backlog = lambda: self._speak_on(descriptor)
+        if process.channel.backlog:  # orders that came before it was born
+            self._speak_on(descriptor)
 
     def bear(self) -> None:
         """

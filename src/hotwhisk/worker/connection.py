@@ -20,6 +20,8 @@ from hotwhisk.worker.spill import Spill, Spills
 
 DONT_WAIT = int(socket.MSG_DONTWAIT)
 SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+SEND_LAST = int(SEND | socket.MSG_MORE)
+"""For an answer that the end of the connection follows at once: both leave in one packet."""
 
 COPIED = 65536
 """Bodies up to this many bytes are joined with their head; for larger ones a copy costs more."""
@@ -305,7 +307,7 @@ class Connection:
             return self._write([head, body])
         data = head + body
         try:
-            length = self.socket.send(data, SEND)
+            length = self.socket.send(data, SEND if keep_alive else SEND_LAST)
         except BlockingIOError:
             length = 0
         except OSError as error:
