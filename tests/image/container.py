@@ -54,6 +54,23 @@ def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
     return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
 
 
+def python_of(image: str) -> str:
+    """
+    The version of its Python, as 3.12.
+    """
+    return in_image(image, "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+
+
+def derived(image: str, name: str, *lines: str) -> str:
+    """
+    An image that a Dockerfile makes of another one, without any file beside it.
+    """
+    tag = f"hotwhisk-test:{name}"
+    content = "\n".join((f"FROM {image}", *lines, ""))
+    docker("build", "--quiet", "--tag", tag, "-", content=content.encode())
+    return tag
+
+
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
     """
     A zip of these files.

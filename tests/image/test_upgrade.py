@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.client import init_once, run_once
 
-from .container import COMPAT, SLIM, Container, docker, with_index, zipped
+from .container import COMPAT, SLIM, Container, docker, python_of, with_index, zipped
 
 EXTENDED = "hotwhisk-test:extended"
 DOCKERFILE = """\
@@ -37,11 +37,6 @@ before = list(sys.path)
 site.addsitedir(os.path.join(base, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
 sys.path[:] = [path for path in sys.path if path not in before] + before
 """
-
-
-def python_of(image: str) -> str:
-    asked = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return docker("run", "--rm", "--entrypoint=python", image, "-c", asked)
 
 
 def installed(image: str, folder: Path, *requirements: str) -> Path:
