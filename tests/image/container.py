@@ -82,6 +82,26 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
     return written.getvalue()
 
 
+def wait_serving(identity: str) -> Address:
+    """
+    Where a container is published, once hotwhisk in it listens.
+    """
+    host, _, port = docker("port", identity, "8080/tcp").splitlines()[0].rpartition(":")
+    end = time.monotonic() + LISTENS
+    # The engine's own proxy listens from the first moment: hotwhisk answers a status.
+    while not docker("exec", identity, "hotwhisk", "status", "--json", check=False):
+        assert time.monotonic() < end, f"it does not serve\n{logs(identity)}"
+    return host, int(port)
+
+
+def logs(identity: str) -> str:
+    """
+    Both streams of a container.
+    """
+    done = subprocess.run(["docker", "logs", identity], capture_output=True, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
 class Container:
     """
     One container, hardened unless told otherwise; a context manager that leaves none behind.
@@ -111,14 +131,7 @@ class Container:
         """
         Where it is published, once it listens.
         """
-        host, _, port = docker("port", self.identity, "8080/tcp").splitlines()[0].rpartition(":")
-        end = time.monotonic() + LISTENS
-        while True:
-            # The engine's own proxy listens from the first moment: hotwhisk answers a status.
-            done = docker("exec", self.identity, "hotwhisk", "status", "--json", check=False)
-            if done:
-                return host, int(port)
-            assert time.monotonic() < end, f"it does not serve\n{self.logs()}"
+        return wait_serving(self.identity)
 
     @property
     def pid(self) -> int:
@@ -131,8 +144,7 @@ class Container:
         """
         Both streams.
         """
-        done = subprocess.run(["docker", "logs", self.identity], capture_output=True, check=False)
-        return (done.stdout + done.stderr).decode(errors="replace")
+        return logs(self.identity)
 
     def status(self) -> dict[str, Any]:
         """

@@ -4,7 +4,7 @@ differ in nothing.
 
 Every action is put to both sides by ``hotwhisk compare``, in one call for all that need the same
 handler name, programs and variables. The image is what a user of these actions would make of
-`preload`: the libraries that they find there, and the programs that they are run with.
+`slim`: the libraries that they find there, and the programs that they are run with.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.corpus import (
     python,
 )  # fmt: skip
 
-from .container import PRELOAD, derived, docker, python_of, with_index
+from .container import SLIM, derived, docker, python_of, with_index
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the first action waits for all
 
@@ -46,16 +46,16 @@ RUNS = [
 @pytest.fixture(scope="session")
 def corpus_image() -> str:
     """
-    `preload` with what actions of the corpus find in their image.
+    `slim` with what actions of the corpus find in their image.
     """
-    ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(PRELOAD)
+    ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(SLIM)
     assert ours == theirs, f"this Python builds the corpus: PYTHON_VERSION={ours} ./run image-test"
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     libraries = " ".join(line for line in lines if not line.startswith("#"))
     programs = " ".join(sorted({PACKAGES[program] for case in cases() for program in case.needs}))
     install = "apt-get install -qq --no-install-recommends"
     return derived(
-        with_index(PRELOAD), "corpus", "USER root",
+        with_index(SLIM), "corpus", "USER root",
         f"RUN apt-get update -qq && {install} {programs} >/dev/null",
         f"RUN pip install --quiet --root-user-action=ignore {libraries}",
         "USER 65534:0",
