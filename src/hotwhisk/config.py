@@ -3,15 +3,15 @@ The configuration of a server: a pure function of the command line and the envir
 
 `read_config` is given both and returns a frozen value, which is passed whole to everything
 that needs a part of it. This module, `hotwhisk.options`, which holds the table of flags, and
-`hotwhisk.image` are the only places that know the names of variables.
+`hotwhisk.actionloop.image` are the only places that know the names of variables.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.errors import UsageError
-from hotwhisk.image import image_compiler, image_jar
 from hotwhisk.option import PREFIX
 from hotwhisk.options import (
     BY_NAME,

@@ -220,6 +220,6 @@ def test_for_elsewhere_refused_at_init_by_both_names(tmp_path: Path) -> None:
 
 
 def _here() -> str:
-    from hotwhisk.built import here
+    from hotwhisk.artifact.built import here
 
     return here().platform

@@ -252,6 +252,16 @@ def test_coroutine_of_ready_is_run(server: Server) -> None:
         assert run_once(server.address, {}).value("seen") == [1]
 
 
+def test_a_plain_handler_beside_a_coroutine_ready_may_run_a_loop_of_its_own(server: Server) -> None:
+    source = (
+        "import asyncio\nasync def ready(): await asyncio.sleep(0)\n"
+        "async def double(n): return {'n': 2 * n}\n"
+        "def main(event): return asyncio.run(double(event['n']))\n"
+    )
+    assert init_once(server.address, source).status == 200
+    assert run_once(server.address, {"n": 4}).json() == {"n": 8}
+
+
 # -- the context ----------------------------------------------------------------------------
 
 CONTEXT = """

@@ -1,7 +1,7 @@
 """
 No process can be started, or each dies at once: what is there goes on, and nothing spins.
 
-The system refuses at the seam, `hotwhisk.system.System`; everything else is the real server.
+The system refuses at the seam, `hotwhisk.system.system.System`; everything else is the real server.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk import control_group, features
+from hotwhisk.system import control_group, features
 from tests.prove.outcome import Proof
 from tests.prove.registry import BY_NAME
 from tests.support.client import Connection, run_once

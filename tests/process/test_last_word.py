@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.last_word import LONGEST, leave_word
+from hotwhisk.supervisor.last_word import LONGEST, leave_word
 from tests.support.server import NotReady, Server
 
 from . import actions

@@ -47,6 +47,13 @@ class Source:
                 found |= {f"{node.module}.{alias.name}" for alias in node.names}
         return found
 
+    def own_imports(self) -> set[str]:
+        """
+        Those of this package that exist, by their `name`; in a branch too.
+        """
+        found = {name.partition(".")[2] for name in self.imports() if name.startswith("hotwhisk.")}
+        return found & {each.name for each in sources()}
+
     def uses(self, owner: str, attribute: str) -> bool:
         """
         Whether ``owner.attribute`` occurs.

@@ -49,7 +49,7 @@ def test_the_reference_has_no_option_that_does_not_exist() -> None:
 
 def test_the_reference_names_every_variable_that_is_read() -> None:
     read = set(CLIENT_VARIABLES)
-    for name in ("config", "listener"):
+    for name in ("config", "supervisor/listener"):
         text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
         read |= set(re.findall(r'environ\.(?:get|pop)\(\s*"(\w+)"', text))
     assert {"NOTIFY_SOCKET", "LISTEN_FDS", "PROXY_ALLOW_REINIT"} <= read
@@ -57,7 +57,7 @@ def test_the_reference_names_every_variable_that_is_read() -> None:
 
 
 def test_the_reference_names_every_signal() -> None:
-    text = (PACKAGE / "service.py").read_text(encoding="utf-8")
+    text = (PACKAGE / "supervisor" / "service.py").read_text(encoding="utf-8")
     table = text.partition("SIGNALS = {")[2].partition("}")[0]
     caught = set(re.findall(r"signal\.(SIG[A-Z]+)", table))
     assert caught

@@ -16,13 +16,16 @@ from tests.structure.source import Source, sources
 FILE_LINES = 300
 FUNCTION_LINES = 60
 LONGER = {
-    "connection": "one socket, read and written: half of it would not be understood alone",
-    "succession": "the decisions about generations: each refers to most of the others",
+    "worker.connection": "one socket, read and written: half of it would not be understood alone",
+    "supervisor.succession": "the decisions about generations: each refers to most of the others",
     "messages": "all that crosses between two processes, on one page",
-    "execution": "one method an effect: a table of what each decision means",
-    "supervisor": "one loop: what it waits for, and a method for each thing a worker says",
+    "supervisor.execution": "one method an effect: a table of what each decision means",
+    "supervisor.supervisor": "one loop: what it waits for, and a method for each thing a worker says",
     "contract": "one table of texts and statuses of both profiles, read side by side",
 }
+
+EDGES = {"__init__", "build", "cli", "invoker"}
+"""Their first lines are an interface; the other folders only keep together what belongs together."""
 
 
 def ids(source: Source) -> str:
@@ -46,6 +49,14 @@ def test_a_function_fits_on_a_screen(source: Source) -> None:
 @pytest.mark.parametrize("source", sources(), ids=ids)
 def test_a_module_says_what_it_is_for(source: Source) -> None:
     assert ast.get_docstring(source.tree)
+
+
+FOLDERS = [each for each in sources() if each.path.name == "__init__.py" and each.name not in EDGES]
+
+
+@pytest.mark.parametrize("source", FOLDERS, ids=ids)
+def test_a_folder_of_modules_is_a_name_and_costs_nothing(source: Source) -> None:
+    assert len(source.tree.body) == 1, "only its docstring: whoever wants a module imports that"
 
 
 def test_every_module_can_be_imported_alone() -> None:

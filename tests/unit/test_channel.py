@@ -25,7 +25,7 @@ from hotwhisk.messages import (
     Recall,
     Released,
 )
-from hotwhisk.premises import MOST_CONNECTIONS
+from hotwhisk.supervisor.premises import MOST_CONNECTIONS
 
 Pair = tuple[Channel, Channel]
 

@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Final
 
 import hotwhisk
-from hotwhisk import manifest as manifests
-from hotwhisk.artifact import FOLDER_ENTRY
+from hotwhisk.artifact import manifest as manifests
+from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
+from hotwhisk.artifact.detection import MANIFEST
+from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.build import bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
 from hotwhisk.build.official import ACTIVATE
@@ -30,10 +33,7 @@ from hotwhisk.build.packages import Packages, check_extensions, collect
 from hotwhisk.build.requirements import Requirements
 from hotwhisk.build.resolver import find_uv, install
 from hotwhisk.build.target import Target, find_interpreter, target
-from hotwhisk.built import CODE_FOLDER, PACKAGES_FOLDER
-from hotwhisk.detection import MANIFEST
 from hotwhisk.errors import UsageError
-from hotwhisk.manifest import Manifest
 
 _FILE: Final = stat.S_IFREG | 0o644
 _TESTS: Final = frozenset({"tests", "test"})

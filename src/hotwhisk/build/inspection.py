@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk import archive, built, zips
-from hotwhisk.detection import MANIFEST
+import hotwhisk
+from hotwhisk.artifact import archive, built, zips
+from hotwhisk.artifact.detection import MANIFEST
 from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-    from hotwhisk.manifest import Manifest
+    from hotwhisk.artifact.manifest import Manifest
 
 MOST_POSTED: Final = 48 << 20
 """What OpenWhisk takes as the code of an action, base64 included."""
@@ -34,7 +35,7 @@ _HEAVIEST: Final = 5
 _LOAD: Final = f"""
 import sys, traceback
 sys.path.insert(0, sys.argv[1])
-import hotwhisk, hotwhisk.action as action, hotwhisk.artifact as artifact
+import hotwhisk, hotwhisk.action.action as action, hotwhisk.artifact.artifact as artifact
 hotwhisk.start = action.hand_over
 with open(sys.argv[2], "rb") as file:
     unpacked = artifact.unpack(file.read(), sys.argv[3])
@@ -147,7 +148,7 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
         BuildFailed: they fail, and how.
     """
     with tempfile.TemporaryDirectory(prefix="hotwhisk-inspect-") as work:
-        home = str(Path(built.__file__).parents[1])
+        home = str(Path(hotwhisk.__file__).parents[1])
         done = subprocess.run(
             [
                 sys.executable, "-X", "importtime", "-c", _LOAD, home, str(path.absolute()),

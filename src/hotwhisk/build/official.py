@@ -21,11 +21,12 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk import artifact, compiling
-from hotwhisk.artifact import PROGRAM, SOURCE_ENTRY, Kind
-from hotwhisk.detection import LAUNCHER
+from hotwhisk.actionloop import compiling
+from hotwhisk.actionloop.image import image_compiler, image_jar
+from hotwhisk.artifact import artifact
+from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
+from hotwhisk.artifact.detection import LAUNCHER
 from hotwhisk.errors import BuildFailed
-from hotwhisk.image import image_compiler, image_jar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from hotwhisk.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.errors import UsageError
 
 _HEADER: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")

@@ -11,9 +11,9 @@ import warnings
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.artifact import FOLDER_ENTRY
+from hotwhisk.action.entry import enters_by_start
+from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.build.layout import Members
-from hotwhisk.entry import enters_by_start
 from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hotwhisk.artifact.manifest import MACHINES
 from hotwhisk.errors import UsageError
-from hotwhisk.manifest import MACHINES
 
 LEAST: Final = (3, 11)
 GLIBC: Final = (2, 28)

@@ -46,10 +46,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:
+    from hotwhisk.artifact.built import here
+    from hotwhisk.artifact.manifest import misfit
     from hotwhisk.build import inspection
-    from hotwhisk.built import here
     from hotwhisk.errors import BuildFailed
-    from hotwhisk.manifest import misfit
 
     stated = contents.manifest
     report: dict[str, Any] = {

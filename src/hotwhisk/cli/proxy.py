@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hotwhisk
-from hotwhisk.actionloop import PROXY_VERSION
+from hotwhisk.actionloop.actionloop import PROXY_VERSION
 from hotwhisk.cli import PROXY_FLAGS
 from hotwhisk.errors import HotwhiskError, UsageError
 

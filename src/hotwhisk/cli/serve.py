@@ -57,7 +57,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _leave_word(path: str, error: Exception) -> None:
-    from hotwhisk.last_word import leave_word
+    from hotwhisk.supervisor.last_word import leave_word
 
     leave_word(path, f"{type(error).__name__}: {error}")
 
@@ -70,7 +70,7 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
 
             start_watcher(found.file)
         config = _configure(argv, environ, listener, inherited=inherited)
-        from hotwhisk.service import serve
+        from hotwhisk.supervisor.service import serve
 
         return serve(config, listener)
     finally:
@@ -78,7 +78,7 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
 
 
 def _listener(found: Found, environ: MutableMapping[str, str]) -> tuple[_socket.socket, bool]:
-    from hotwhisk.listener import inherited_listener, open_listener
+    from hotwhisk.supervisor.listener import inherited_listener, open_listener
 
     if "LISTEN_FDS" in environ:
         listener = inherited_listener(environ, os.getpid())
@@ -96,7 +96,7 @@ def _configure(
 ) -> Config:
     from hotwhisk.cli.files import read_token, require_file
     from hotwhisk.config import read_config, with_port, with_token
-    from hotwhisk.listener import bound_address
+    from hotwhisk.supervisor.listener import bound_address
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)

@@ -1,0 +1,3 @@
+"""
+The user's code: how it is loaded, called and housed.
+"""

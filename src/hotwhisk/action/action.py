@@ -1,0 +1,300 @@
+"""
+Load the action's code and find its handler; call it.
+
+This runs in the worker, in the process that answers requests. Import this module, and all
+else that the worker needs, before `load`: from then on the action's own modules win (see
+`hotwhisk.action.house`). A source is run once, either as ``main__``, where the handler is found
+by name, or as ``__main__``, where it is given to `hotwhisk.start`, which calls `hand_over`
+here; `hotwhisk.action.entry` decides which.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from hotwhisk.action.entry import enters_by_start, parse
+from hotwhisk.action.house import apply_context, move_in, set_environment
+from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.action.tracebacks import print_error, text_of
+from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
+    from hotwhisk.artifact.artifact import Unpacked
+
+__all__ = [
+    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "print_error",
+    "set_environment",
+]  # fmt: skip
+
+Handler = Callable[..., Any]
+
+MAIN: Final = "main"
+"""The name that a handler has where none is given."""
+
+MODULE: Final = "main__"
+"""The official runtime's name of the action's module; actions import it by that name."""
+
+
+class _HandedOver(BaseException):
+    """
+    Ends a source at its ``start(handler)``, as serving would have kept it there.
+
+    A BaseException, so that an ``except Exception`` around the call does not swallow it.
+    """
+
+
+class _Capture:
+    """
+    Where ``start(handler)`` puts its handler while a source is loaded.
+    """
+
+    open = False
+    handler: Handler | None = None
+
+
+class Action:
+    """
+    A loaded handler, and how it wants to be called.
+    """
+
+    __slots__ = ("handler", "is_async", "ready", "takes_context")
+
+    def __init__(self, handler: Handler, ready: Handler | None = None) -> None:
+        """
+        Raises ``LoadFailed`` for a handler that can never give a result.
+        """
+        self.handler = handler
+        self.ready = ready
+        self.takes_context = takes_context(handler)
+        self.is_async = is_async(handler)
+        if is_async_generator(handler):
+            raise LoadFailed(
+                "the handler is an asynchronous generator; expected a function that returns "
+                "a dict or a list: use `return` instead of `yield`"
+            )
+
+    def call(self, event: object, context: object) -> object:
+        """
+        Call the handler; for an asynchronous one, the result is the coroutine to run.
+        """
+        return self.handler(event, context) if self.takes_context else self.handler(event)
+
+
+def load(unpacked: Unpacked, main: str) -> Action:
+    """
+    Load an unpacked artifact and find its handler.
+
+    A built artifact states its handler's name itself; a name in the request that is not
+    the default wins.
+    """
+    if main == MAIN and unpacked.main:
+        main = unpacked.main
+    return _load(unpacked.folder, unpacked.entry, main)
+
+
+def load_file(path: str, main: str, source: bytes | None = None) -> Action:
+    """
+    Load a file of the user's where it lies; its folder is the one to import from. With
+    ``source``, that is run instead of what the file holds by now.
+    """
+    path = os.path.realpath(path)
+    return _load(os.path.dirname(path), path, main, source)
+
+
+def load_module(name: str, main: str, source: bytes | None = None) -> tuple[Action, bytes]:
+    """
+    Load a module as ``python -m`` finds it, from the working directory first; returns its
+    source as well. It keeps its package, so its relative imports work. ``source`` as above.
+    """
+    _enter(os.getcwd())
+    with _wall():
+        spec = _find_module(name)
+    entry = spec.origin or ""
+    source, code, by_start = _compile(entry, main, source)
+    module = importlib.util.module_from_spec(spec)
+    if by_start:
+        module.__name__ = "__main__"
+    sys.modules[module.__name__] = module
+    return _run(module, code, main, by_start=by_start), source
+
+
+def hand_over(handler: Handler) -> None:
+    """
+    Take the handler that a source gave to `hotwhisk.start`; ends the source there.
+    """
+    if not _Capture.open:
+        raise UsageError(
+            "start() was called by code that is being served already; "
+            "call it once, at the end of the action's file"
+        )
+    _Capture.handler = handler
+    raise _HandedOver
+
+
+def _load(folder: str, entry: str, main: str, source: bytes | None = None) -> Action:
+    """
+    Run the source in its folder, then find the handler.
+    """
+    _, code, by_start = _compile(entry, main, source)
+    _enter(folder)
+    module = _new_module("__main__" if by_start else MODULE, entry)
+    return _run(module, code, main, by_start=by_start)
+
+
+def _compile(
+    entry: str, main: str, source: bytes | None = None
+) -> tuple[bytes, types.CodeType, bool]:
+    """
+    Read and compile; and tell whether the source is entered by its ``start``, see `entry`.
+    By way of one tree, so that warnings are given once; without one where that is certain.
+    """
+    name = os.path.basename(entry)
+    if "." in main:
+        raise LoadFailed(
+            f"`main` is {main!r}; expected the name of a function at the top level of "
+            f"{name}, without dots"
+        )
+    try:
+        if source is None:
+            with open(entry, "rb", buffering=0) as file:
+                source = file.read()
+        if b"start" not in source:
+            return source, compile(source, entry, "exec", dont_inherit=True), False
+        tree = parse(source, entry)
+        code = compile(tree, entry, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        text = "".join(traceback.format_exception_only(error)).strip()
+        raise BuildFailed(f"{name} does not compile:\n{text}") from None
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise BuildFailed(f"{name} does not compile: {error}") from None
+    return source, code, enters_by_start(tree, main)
+
+
+def _enter(folder: str) -> None:
+    try:
+        move_in(folder)
+    except (OSError, SyntaxError) as error:
+        raise BuildFailed(f"{folder} cannot be entered: {error}") from error
+
+
+def _new_module(name: str, entry: str) -> types.ModuleType:
+    """
+    An empty module for the action, known by its official name whichever way it runs.
+    """
+    spec = importlib.util.spec_from_file_location(MODULE, entry)
+    if spec is None:  # no Python suffix
+        module = types.ModuleType(name)
+        module.__file__ = entry
+    else:
+        module = importlib.util.module_from_spec(spec)
+        module.__name__ = name
+    if name == "__main__":
+        module.__spec__ = None
+    sys.modules[MODULE] = sys.modules[name] = module
+    return module
+
+
+def _find_module(name: str) -> ModuleSpec:
+    """
+    Where a module is; imports the packages above it.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name += ".__main__"
+            spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise BuildFailed(f"cannot find the module {name!r}: {error}") from None
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        raise BuildFailed(
+            f"cannot find the module {name!r}; expected the name of a Python source that can be "
+            f"imported from {os.getcwd()}"
+        )
+    return spec
+
+
+@contextmanager
+def _wall() -> Iterator[None]:
+    """
+    Between the server and the user's code: whatever it raises is told as ``LoadFailed``, its
+    traceback printed for its author.
+    """
+    _Capture.open, _Capture.handler = True, None
+    try:
+        yield
+    except (_HandedOver, BuildFailed):
+        if _Capture.handler is None:
+            raise
+    except SystemExit as error:
+        raise LoadFailed(
+            "Command exited abruptly during initialization. "
+            f"The code called sys.exit({error.code!r}) while it was loaded"
+        ) from None
+    except BaseException as error:  # noqa: BLE001 - the wall
+        print_error(error)
+        raise LoadFailed(
+            f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"
+        ) from None
+    finally:
+        _Capture.open = False
+
+
+def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
+    """
+    Run the source; the handler is what it gave to ``start``, or else the one of that name.
+    """
+    with _wall():
+        exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
+    handler = _Capture.handler
+    if handler is not None and main != MAIN:
+        raise LoadFailed(
+            f"`main` is {main!r}, but {os.path.basename(str(module.__file__))} names its handler "
+            "itself, by start(); leave the name out, or give that of a function in the file"
+        )
+    if handler is None:
+        handler = _find(module, main, by_start=by_start)
+    if not callable(handler):
+        raise LoadFailed(f"the handler {main!r} is {type(handler).__name__}; expected a function")
+    return Action(handler, _find_ready(module, handler))
+
+
+def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
+    """
+    The handler by name.
+    """
+    try:
+        handler: Handler = module.__dict__[main]
+    except KeyError:
+        found = sorted(
+            name
+            for name, value in module.__dict__.items()
+            if isinstance(value, types.FunctionType) and not name.startswith("_")
+        )
+        has = f"it has {', '.join(found)}" if found else "it has no functions"
+        called = " and did not call start()" if by_start else ""
+        name = os.path.basename(str(module.__file__))
+        raise LoadFailed(f"{name} has no function {main!r}{called}; {has}") from None
+    return handler
+
+
+def _find_ready(module: types.ModuleType, handler: Handler) -> Handler | None:
+    """
+    The action's ``ready``: a function that can be called without arguments, beside the handler
+    or in the source that was run. Anything else of that name belongs to an action that was not
+    written for it.
+    """
+    homes = {module.__name__, getattr(handler, "__module__", None)}
+    for home in (module, sys.modules.get(str(getattr(handler, "__module__", "")))):
+        ready = getattr(home, "__dict__", {}).get("ready")
+        if isinstance(ready, types.FunctionType) and ready.__module__ in homes:
+            return ready if accepts(ready, 0) else None
+    return None

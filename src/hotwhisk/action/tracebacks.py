@@ -1,0 +1,42 @@
+"""
+What the user's code raised, told to its author: the traceback without the server's own frames.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Final
+
+import hotwhisk
+from hotwhisk.action.house import at_home
+
+_OURS: Final = (os.path.dirname(hotwhisk.__file__) + os.sep, "<frozen importlib", "<frozen runpy")
+
+
+def print_error(error: BaseException) -> None:
+    """
+    Print the traceback of an exception to stderr without the server's own frames.
+    """
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.tb_next
+    try:
+        with at_home():  # parts of the standard library are imported when they are needed
+            traceback.print_exception(type(error), error, frame, file=sys.stderr)
+    except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
+        try:
+            sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
+        except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
+            pass
+
+
+def text_of(error: BaseException) -> str:
+    """
+    The text of an exception, even of one whose ``__str__`` raises.
+    """
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the user's code
+        return "(no text)"

@@ -1,0 +1,293 @@
+"""
+From the ``code`` of an ``/init`` to a folder with the action in it.
+
+A source posted as base64 and one posted as text are the same artifact, with the same digest:
+what was posted is told by its content, see `detection`.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+from collections.abc import Callable
+from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.artifact import archive, store, zips
+from hotwhisk.artifact.built import extract, read_manifest
+from hotwhisk.artifact.detection import (
+    HEAD_SIZE,
+    LAUNCHER,
+    PROGRAM,
+    SOURCE_ENTRY,
+    TAR_GZ,
+    Kind,
+    detect,
+    is_jar,
+    is_program,
+)  # fmt: skip
+from hotwhisk.artifact.files import remove
+from hotwhisk.digest import sha256
+from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+from hotwhisk.record import Record
+
+if TYPE_CHECKING:
+    from hotwhisk.contract import InitRequest
+
+__all__ = [
+    "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "decode", "detect",
+    "digest_of", "discard", "find_entry", "is_program", "libraries_beside", "remove", "unpack",
+]  # fmt: skip
+
+MOST_CODE: Final = 48 << 20
+"""Bytes of code after decoding; the platform's own limit for an action is 48 MB."""
+
+FOLDER_ENTRY: Final = "__main__.py"
+
+FOLDER_TO_BLAME: Final = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
+"""Errors that say nothing of an artifact: it is where it was to be put that cannot take it."""
+
+Compile = Callable[[str, str], None]
+"""Makes a folder with ``exec`` (the second argument) of one with sources (the first)."""
+
+
+class Unpacked(Record):
+    """
+    An artifact on disk: ``entry`` is the file to run, in or below ``folder``.
+
+    ``main`` is the handler's name that a built or compiled artifact states, else empty.
+    """
+
+    kind: Kind
+    folder: str
+    entry: str
+    digest: str
+    main: str = ""
+
+
+def decode(request: InitRequest) -> bytes:
+    """
+    The bytes of the posted code.
+    """
+    if not request.binary:
+        content = request.code.encode("utf-8", "surrogatepass")
+    else:
+        content = _decode_base64(request.code)
+    if len(content) > MOST_CODE:
+        raise BodyTooLarge(f"the code has {len(content)} bytes; the limit is {MOST_CODE}")
+    return content
+
+
+def _decode_base64(code: str) -> bytes:
+    """
+    Base64, also where a shell or a mail program broke it by spaces and line ends.
+    """
+    try:
+        return binascii.a2b_base64(code, strict_mode=True)  # as it is: a copy may be 50 MB
+    except ValueError:
+        pass
+    try:
+        return binascii.a2b_base64("".join(code.split()), strict_mode=True)
+    except ValueError as error:
+        raise RequestError(
+            f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
+        ) from None
+
+
+def digest_of(content: bytes) -> str:
+    """
+    The name of an artifact: two with the same digest are the same.
+    """
+    return "sha256:" + sha256(content).hex()
+
+
+def unpack(
+    content: bytes,
+    folder: str,
+    compiler: Compile | None = None,
+    libraries: str = "",
+    jar: str | None = None,
+) -> Unpacked:
+    """
+    Put an artifact into ``folder``, whole or not at all.
+
+    It is unpacked beside the folder and renamed into place. A folder that holds the same
+    artifact already is taken as it is; the file ``<folder>.digest`` says which it holds.
+    With a ``compiler``, what is not ready to be run goes through that; a Java archive goes
+    there whole, as a file called ``jar``, if that is given. Below ``libraries`` are those that
+    versions share, see `store`; without it, each folder gets its own.
+    """
+    kind = detect(content)
+    if kind not in (Kind.SOURCE, Kind.FOLDER):
+        compiler = None
+    digest = digest_of(content)
+    note = folder + ".digest"
+    if _is_used(folder):
+        if _read_note(note) != digest:
+            raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
+    else:
+        if compiler and jar and is_jar(content):
+            _unpack_anew(content, Kind.SOURCE, folder, compiler, libraries, jar)
+        else:
+            _unpack_anew(content, kind, folder, compiler, libraries)
+        with open(note, "wb", buffering=0) as file:
+            file.write(digest.encode())
+    if compiler is not None:
+        python = all(os.path.isfile(f"{folder}/{name}") for name in (LAUNCHER, SOURCE_ENTRY))
+        kind = Kind.COMPILED if python else Kind.EXECUTABLE
+    if kind is Kind.SOURCE:
+        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest)
+    if kind is Kind.BUILT:
+        with zips.open_zip(content) as opened:
+            stated = read_manifest(opened)
+        assert stated is not None
+        return Unpacked(kind, folder, f"{folder}/{stated.entry}", digest, stated.main)
+    if kind is Kind.COMPILED:
+        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, _launched(folder))
+    if kind is Kind.EXECUTABLE:
+        return Unpacked(kind, folder, f"{folder}/{PROGRAM}", digest)
+    return Unpacked(kind, folder, find_entry(folder), digest)
+
+
+def discard(holder: str) -> None:
+    """
+    Remove the folder of a generation, and libraries that nobody uses without it.
+    """
+    remove(holder)
+    store.sweep(libraries_beside(holder))
+
+
+def libraries_beside(holder: str) -> str:
+    """
+    Where the generation with this folder finds libraries that it shares with others.
+    """
+    return f"{os.path.dirname(holder)}/{store.LINK}"
+
+
+def find_entry(folder: str) -> str:
+    """
+    The file of an unpacked folder that is to be run.
+
+    ``main__.py`` is what the official compiler makes of ``__main__.py``. A program goes before
+    both, unless it is that compiler's.
+    """
+    program = f"{folder}/{PROGRAM}"
+    if os.path.isfile(program) and not os.path.isfile(f"{folder}/{LAUNCHER}"):
+        with open(program, "rb", buffering=0) as file:
+            if is_program(file.read(HEAD_SIZE)):
+                return program
+    for name in (FOLDER_ENTRY, SOURCE_ENTRY):
+        if os.path.isfile(f"{folder}/{name}"):
+            return f"{folder}/{name}"
+    text = f"Zip file does not include {FOLDER_ENTRY} at its top level"
+    for name in sorted(os.listdir(folder)):
+        if os.path.isfile(f"{folder}/{name}/{FOLDER_ENTRY}"):
+            text += (
+                f"; it is in the folder {name!r}: pack the contents of that folder, "
+                "not the folder itself"
+            )
+            break
+    raise BuildFailed(text)
+
+
+def _is_used(folder: str) -> bool:
+    """
+    Whether there is something in the folder already.
+    """
+    try:
+        return bool(os.listdir(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _read_note(path: str) -> str:
+    """
+    The digest of what was unpacked; empty if nobody wrote it down.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("ascii", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _unpack_anew(
+    content: bytes,
+    kind: Kind,
+    folder: str,
+    compiler: Compile | None,
+    libraries: str,
+    single: str = PROGRAM,
+) -> None:
+    """
+    Unpack beside ``folder``, then rename; or compile into it, since what a compiler makes may
+    hold the path of where it was made. To a compiler a single file is called ``single``.
+    """
+    parent, name = os.path.split(folder)
+    fresh = f"{parent}/.{name}.{os.getpid()}"
+    os.makedirs(parent, exist_ok=True)
+    os.mkdir(fresh, 0o755)
+    try:
+        _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY, libraries)
+        os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
+        if compiler is not None:
+            os.mkdir(folder, 0o755)
+            compiler(fresh, folder)
+            remove(fresh)
+            _make_executable(folder)
+            return
+        if kind is Kind.EXECUTABLE:
+            _make_executable(fresh)
+        elif kind is Kind.FOLDER:
+            if os.path.isfile(f"{fresh}/{PROGRAM}"):  # no program, so the official name of a source
+                os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
+            find_entry(fresh)
+        os.rename(fresh, folder)
+    except archive.damage() as error:
+        remove(fresh)
+        if isinstance(error, OSError) and error.errno in FOLDER_TO_BLAME:
+            raise
+        raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
+    except BaseException:
+        remove(fresh)
+        if compiler is not None:
+            remove(folder)
+        raise
+
+
+def _extract(content: bytes, kind: Kind, folder: str, source_name: str, libraries: str) -> None:
+    """
+    Write the files of an artifact.
+    """
+    if kind is Kind.SOURCE or (kind is Kind.EXECUTABLE and is_program(content)):
+        name = source_name if kind is Kind.SOURCE else PROGRAM
+        with open(f"{folder}/{name}", "xb", buffering=0) as file:
+            file.write(content)
+    elif content.startswith(TAR_GZ):
+        archive.unpack_tar(content, folder)
+    else:
+        with zips.open_zip(content) as opened:
+            extract(opened, content, folder, libraries)
+
+
+def _make_executable(folder: str) -> None:
+    """
+    Archives lose modes, and what was posted alone has none.
+    """
+    path = f"{folder}/{PROGRAM}"
+    os.chmod(path, os.stat(path).st_mode | 0o755)  # noqa: S103 - as the official proxy sets it
+
+
+def _launched(folder: str) -> str:
+    """
+    The handler's name in the launcher that the official compiler wrote, which imports it.
+    """
+    try:
+        with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    for words in map(bytes.split, lines):
+        if words[:3] == [b"from", b"main__", b"import"] and words[4:] == [b"as", b"main"]:
+            return words[3].decode(errors="replace")
+    return ""

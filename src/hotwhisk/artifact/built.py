@@ -1,0 +1,87 @@
+"""
+What ``hotwhisk build`` made: its manifest, and how it is unpacked.
+
+Two layouts, with one manifest in each. An artifact has the action below ``action/`` and hotwhisk
+itself beside it; a zip has the action at its top, as other servers take it. The libraries are in
+``virtualenv/`` in both, and in the folder of the action that is unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.artifact import archive, manifest, store, zips
+from hotwhisk.artifact.detection import MANIFEST
+from hotwhisk.digest import sha256
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
+    from hotwhisk.artifact.manifest import Manifest
+
+CODE_FOLDER: Final = "action"
+PACKAGES_FOLDER: Final = "virtualenv"
+"""Libraries, in an artifact and in the folder of an action; the official images know it."""
+
+
+def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:
+    """
+    The action's files, and the libraries that came with it or are there already.
+    """
+    below = CODE_FOLDER if MANIFEST in opened.namelist() else ""
+    stated = read_manifest(opened, optional=True)
+    if stated is None:
+        zips.unpack_zip(opened, content, folder)
+        return
+    if reason := manifest.misfit(stated, here()):
+        raise BuildFailed(reason)
+    zips.unpack_zip(opened, content, folder, below, "" if below else PACKAGES_FOLDER)
+    listing = zips.listing(opened, PACKAGES_FOLDER)
+    if not listing:
+        return
+
+    def fill(place: str) -> None:
+        zips.unpack_zip(opened, content, place, PACKAGES_FOLDER)
+
+    place = f"{folder}/{PACKAGES_FOLDER}"
+    if libraries:
+        key = sha256(stated.packages_digest.encode() + listing).hex()[:32]
+        os.symlink(store.take(libraries, key, os.path.dirname(folder), fill), place)
+    else:
+        os.mkdir(place, 0o755)
+        fill(place)
+
+
+def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None:
+    """
+    The manifest of what ``hotwhisk build`` made; None for another zip, if ``optional``.
+
+    Raises:
+        BuildFailed: it is missing or cannot be read.
+    """
+    names = [MANIFEST, f"{PACKAGES_FOLDER}/{MANIFEST}"]
+    found = [name for name in names if name in opened.NameToInfo]
+    if not found and optional:
+        return None
+    try:
+        return manifest.read(zips.read_member(opened, (found or names)[0]))
+    except archive.damage() as error:
+        raise BuildFailed(f"{MANIFEST} in the artifact cannot be read: {error}") from error
+
+
+def here() -> manifest.Here:
+    """
+    What an artifact finds on this machine.
+    """
+    system = os.uname()
+    names = {name: other for other, name in manifest.MACHINES.items()}
+    platform = f"{system.sysname.lower()}/{names.get(system.machine, system.machine)}"
+    try:
+        library, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (ValueError, OSError):  # musl, macOS
+        library, version = "", ""
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return manifest.Here(python, platform, version if library == "glibc" else "")

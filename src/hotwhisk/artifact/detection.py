@@ -1,0 +1,103 @@
+"""
+What was posted, told by its content.
+
+Never by the ``binary`` flag: the flag only says whether the text is base64.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from hotwhisk.artifact import archive, zips
+
+MANIFEST: Final = "hotwhisk.json"
+PROGRAM: Final = "exec"
+SOURCE_ENTRY: Final = "main__.py"
+_ZIP_STARTS: Final = tuple(
+    b"PK" + a + b for a in (b"\3", b"\5", b"\7") for b in (b"\4", b"\6", b"\x08")
+)
+_JAR_MANIFEST: Final = "META-INF/MANIFEST.MF"
+TAR_GZ: Final = b"\x1f\x8b\x08"
+_ELF: Final = b"\x7fELF"
+LAUNCHER: Final = "exec__.py"
+"""The official compiler's launcher of Python, beside ``exec`` and ``main__.py``."""
+
+HEAD_SIZE: Final = 53
+"""Bytes of a file by which a program is told."""
+
+
+class Kind(StrEnum):
+    """
+    What an artifact is, by its content.
+    """
+
+    SOURCE = "source"
+    """The text of one Python module."""
+    FOLDER = "folder"
+    """A zip or tar.gz of Python files with ``__main__.py``."""
+    BUILT = "built"
+    """The output of ``hotwhisk build``."""
+    COMPILED = "compiled"
+    """What the official compiler made of Python: a program, and the Python in it, which is run."""
+    EXECUTABLE = "executable"
+    """A program that speaks ActionLoop, alone or as ``exec`` in an archive."""
+
+
+def detect(content: bytes) -> Kind:
+    """
+    Tell what was posted by its first bytes and, for an archive, by its members.
+    """
+    if b"PK\5\6" in content[-65_557:] and MANIFEST in zips.zip_names(content):
+        return Kind.BUILT
+    if content.startswith(b"#!") and _is_python_script(content):
+        return Kind.SOURCE
+    if is_program(content):
+        return Kind.EXECUTABLE
+    if content.startswith((*_ZIP_STARTS, TAR_GZ)):
+        return _detect_archive(content)
+    return Kind.SOURCE
+
+
+def is_program(head: bytes) -> bool:
+    """
+    Whether what begins like this can be executed.
+    """
+    return head.startswith(b"#!") or (head.startswith(_ELF) and len(head) >= HEAD_SIZE)
+
+
+def is_jar(content: bytes) -> bool:
+    """
+    Whether this is a Java archive: a zip with a manifest of Java's.
+    """
+    return content.startswith(_ZIP_STARTS) and _JAR_MANIFEST in zips.zip_names(content)
+
+
+def _detect_archive(content: bytes) -> Kind:
+    """
+    An archive with a program as ``exec`` is one, unless the official compiler made it from
+    Python: then ``exec`` is a shell script that starts ``exec__.py``, and the action is in
+    ``main__.py``. An ``exec`` that is no program is a Python source.
+    """
+    if content.startswith(TAR_GZ):
+        heads = archive.tar_heads(content, HEAD_SIZE)
+        names, head = set(heads), heads.get(PROGRAM, b"")
+    else:
+        names, head = zips.zip_names(content), b""
+        if PROGRAM in names:
+            try:
+                with zips.open_zip(content) as opened:
+                    head = zips.read_member(opened, PROGRAM, HEAD_SIZE)
+            except archive.damage():
+                return Kind.FOLDER  # unpacking it will tell
+    if PROGRAM in names and {LAUNCHER, SOURCE_ENTRY} <= names:
+        return Kind.COMPILED
+    return Kind.EXECUTABLE if is_program(head) else Kind.FOLDER
+
+
+def _is_python_script(content: bytes) -> bool:
+    """
+    Text whose first line names Python. One with a syntax error counts: its author is
+    better served by the error than by being told that it is no Python.
+    """
+    return b"python" in content.partition(b"\n")[0] and b"\0" not in content

@@ -1,0 +1,109 @@
+"""
+The libraries of artifacts, unpacked once for all versions that came with them.
+
+A hundred megabytes of libraries seldom change when the action does. They are unpacked into
+``packages/KEY`` in the server's folder, and each generation that uses them has a link there.
+What no generation uses any more is removed, but for the last: a version that is posted again,
+or the next one with the same libraries, finds it.
+
+Workers do this, several at a time: one loads a version while another removes the folder of an
+old one. So the link is made, and links are looked for, under a lock on a file. The libraries are
+unpacked without it, inside the generation's own folder, and renamed into place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from hotwhisk.artifact.files import remove
+
+LINK: Final = "packages"
+"""In the folder of a generation: which libraries it uses."""
+
+_KEPT: Final = 1
+
+
+def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
+    """
+    The folder with what ``key`` names, for the generation whose folder is ``holder``; ``fill``
+    is called with an empty folder if that is not there yet.
+
+    Raises:
+        OSError: it cannot be written; and what ``fill`` raises.
+    """
+    place = f"{root}/{key}"
+    os.makedirs(root, exist_ok=True)
+    with _locked(root):
+        link = f"{holder}/{LINK}"
+        if os.path.islink(link):
+            os.unlink(link)
+        os.symlink(f"../{os.path.basename(root)}/{key}", link)
+        if os.path.isdir(place):
+            os.utime(place)
+            return place
+    fresh = f"{holder}/.{LINK}.{os.getpid()}"
+    os.mkdir(fresh, 0o755)
+    try:
+        fill(fresh)
+        os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
+        os.rename(fresh, place)
+    except OSError:
+        remove(fresh)
+        if not os.path.isdir(place):  # else another generation was quicker
+            raise
+    except BaseException:
+        remove(fresh)
+        raise
+    return place
+
+
+def sweep(root: str) -> None:
+    """
+    Remove what no generation uses, but for the last that was used; as far as that can be done.
+    """
+    if not os.path.isdir(root):
+        return
+    try:
+        with _locked(root):
+            unused = set(_entries(root)) - set(_used(root))
+            order = sorted(unused, key=lambda key: os.stat(f"{root}/{key}").st_mtime_ns)
+            for key in order[:-_KEPT]:
+                os.rename(f"{root}/{key}", f"{root}/.{key}.{os.getpid()}")
+        for name in os.listdir(root):
+            if name.startswith(".") and os.path.isdir(f"{root}/{name}"):
+                remove(f"{root}/{name}")
+    except OSError:  # a full disk, or another sweep: the next one finds what is left
+        pass
+
+
+def _entries(root: str) -> list[str]:
+    return [name for name in os.listdir(root) if not name.startswith(".")]
+
+
+def _used(root: str) -> Iterator[str]:
+    """
+    The keys that generations hold a link to.
+    """
+    above = os.path.dirname(root)
+    for name in os.listdir(above):
+        try:
+            yield os.path.basename(os.readlink(f"{above}/{name}/{LINK}"))
+        except OSError:  # no generation, or one without libraries
+            pass
+
+
+@contextmanager
+def _locked(root: str) -> Iterator[None]:
+    """
+    One process at a time; the lock of one that dies is free.
+    """
+    lock = os.open(f"{root}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

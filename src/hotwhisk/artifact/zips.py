@@ -1,0 +1,191 @@
+"""
+Zips: what is in one, and its files written below a folder.
+
+An artifact with libraries holds thousands of files and unpacks to a hundred megabytes or more,
+while somebody waits for ``/init``. So its directory is read once, each file is inflated in one
+piece from where it lies, and two threads share the work: inflating and writing both let go of
+the interpreter. They have ended before anything else happens in the process, which may be
+forked later. What is encrypted, or packed by another method than the usual two, is left to the
+standard library.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.artifact.archive import Writer, damage, file_mode, plain
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
+_STORED: Final = 0
+_DEFLATED: Final = 8
+_HEAD: Final = 30
+"""Bytes of a member's own header before its name."""
+
+_LARGE: Final = 1 << 15
+"""Bytes from which a file is worth a thread."""
+
+_Job = tuple[str, "ZipInfo"]
+
+
+def open_zip(content: bytes) -> ZipFile:
+    """
+    A zip in memory, its directory read.
+
+    Raises:
+        One of `hotwhisk.artifact.archive.damage`: it cannot be read.
+    """
+    import zipfile
+
+    return zipfile.ZipFile(io.BytesIO(content))
+
+
+def zip_names(content: bytes) -> set[str]:
+    """
+    The member names of a zip; none if it cannot be read, which `unpack_zip` will tell.
+    """
+    try:
+        with open_zip(content) as archive:
+            return {plain(name) for name in archive.namelist()}
+    except damage():
+        return set()
+
+
+def read_member(archive: ZipFile, name: str, length: int = -1) -> bytes:
+    """
+    One member of a zip, or its beginning.
+
+    Raises:
+        One of `hotwhisk.artifact.archive.damage`: there is none, or it cannot be read.
+    """
+    infos = archive.infolist()
+    found = next((each for each in infos if plain(each.filename) == name), None)
+    if found is None:
+        raise LookupError(f"there is no member {name}")
+    with archive.open(found) as member:
+        return member.read(length)
+
+
+def listing(archive: ZipFile, below: str) -> bytes:
+    """
+    Names, sizes, checksums and modes of all below a folder: equal for equal content, however it
+    was packed. It costs no look at the content.
+    """
+    lines = sorted(
+        f"{info.filename}\0{info.file_size}\0{info.CRC:08x}\0{info.external_attr >> 16:o}\n"
+        for info in archive.infolist()
+        if info.filename.startswith(f"{below}/")
+    )
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def unpack_zip(
+    archive: ZipFile, content: bytes, folder: str, below: str = "", without: str = ""
+) -> None:
+    """
+    Unpack a zip, or the part of it ``below`` one of its folders, or all but the top-level folder
+    ``without``.
+    """
+    writer = Writer(folder, len(content), below, without)
+    jobs: list[_Job] = []
+    for info in archive.infolist():
+        mode = info.external_attr >> 16
+        if info.is_dir():
+            writer.directory(info.filename, stat.S_IMODE(mode))
+        elif stat.S_ISLNK(mode):
+            writer.link(info.filename, os.fsdecode(archive.read(info)))
+        elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
+            path = writer.place(info.filename, info.file_size)
+            if path:
+                jobs.append((path, info))
+        else:
+            raise BuildFailed(f"the archive member {info.filename!r} is a device")
+    _write_all(archive, memoryview(content), jobs)
+    writer.finish()
+
+
+def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
+    """
+    Write all files; the large ones in a second thread, until they are done.
+    """
+    large = [job for job in jobs if job[1].file_size >= _LARGE]
+    if len(large) < 2:
+        _write_each(archive, content, jobs)
+        return
+    import threading
+
+    small = [job for job in jobs if job[1].file_size < _LARGE]
+    shared = deque(large)
+    failed: list[BaseException] = []
+
+    def help_out() -> None:
+        try:
+            _write_each(archive, content, _taken(shared))
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            failed.append(error)
+
+    helper = threading.Thread(target=help_out, name="hotwhisk-unpack")
+    helper.start()
+    try:
+        _write_each(archive, content, chain(small, _taken(shared)))
+    finally:
+        shared.clear()  # after an error here, the helper has nothing more to do
+        helper.join()
+    if failed:
+        raise failed[0]
+
+
+def _taken(jobs: deque[_Job]) -> Iterator[_Job]:
+    """
+    What is left, each job to one thread only.
+    """
+    while True:
+        try:
+            yield jobs.popleft()
+        except IndexError:
+            return
+
+
+def _write_each(archive: ZipFile, content: memoryview, jobs: Iterable[_Job]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    for path, info in jobs:
+        data = _read(archive, content, info)
+        target = os.open(path, flags, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(target, view) :]
+            os.fchmod(target, file_mode(stat.S_IMODE(info.external_attr >> 16)))
+        finally:
+            os.close(target)
+
+
+def _read(archive: ZipFile, content: memoryview, info: ZipInfo) -> bytes | memoryview:
+    """
+    The content of one member, checked.
+    """
+    import zipfile
+
+    if info.flag_bits & 1 or info.compress_type not in (_STORED, _DEFLATED):
+        return archive.read(info)
+    head = content[info.header_offset : info.header_offset + _HEAD]
+    if len(head) < _HEAD or bytes(head[:4]) != b"PK\3\4":
+        raise zipfile.BadZipFile(f"the member {info.filename!r} is not where it should be")
+    names = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+    start = info.header_offset + _HEAD + names
+    data: bytes | memoryview = content[start : start + info.compress_size]
+    if info.compress_type == _DEFLATED:
+        inflater = zlib.decompressobj(-15)
+        data = inflater.decompress(data, info.file_size + 1)
+    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile(f"the member {info.filename!r} is damaged")
+    return data

@@ -1,0 +1,255 @@
+"""
+HTTP/1.1 between bytes and requests: a strict reader and a writer of response heads. No I/O.
+
+The bytes stay with the caller. A ``Reader`` is shown one growing buffer and keeps offsets into
+it, so that the bytes may live in a memory file which travels to another process, where a fresh
+``Reader`` starts again at byte 0. Weighed against it: a reader that is fed pieces and owns
+them, as h11 is. It would copy a large body once more, and a hand-over would have to ask it
+what it still holds.
+
+Strictness costs nothing where it matters: a caller repeats its head byte for byte, so the
+parsed head is found by the bytes (``http1_head``), and a small request that arrives whole is
+one search, one look-up and one slice. The chunked coding is in ``http1_chunked``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
+from hotwhisk.http1.chunked import BARE_LF, Chunks
+from hotwhisk.http1.head import MAX_METHOD, Head, check_start, parse_head
+
+if TYPE_CHECKING:
+    from hotwhisk.http1.chunked import Buffer
+
+__all__ = [
+    "CONTINUE",
+    "MAX_BLANK_LINES",
+    "MAX_BODY",
+    "MAX_HEAD",
+    "Head",
+    "Reader",
+    "Request",
+    "response_head",
+    "whole_request",
+]
+
+MAX_HEAD = 65536
+"""
+Bytes of request line and headers with the empty line: eight times what common servers take,
+so a proxy's long cookies and tokens pass, and little enough to hold for every connection.
+"""
+
+MAX_BODY = 56 * 1024 * 1024
+"""
+Bytes of a body: above the platform's 48 MB of code in the JSON that wraps it.
+"""
+
+MAX_BLANK_LINES = 2
+"""
+Empty lines before a request line that are skipped: some clients add one after a body
+(RFC 9112 §2.2), and one that does so twice is still understood.
+"""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""
+What to send to a client that waits with its body (RFC 9110 §15.2.1).
+"""
+
+_END_OF_HEAD = b"\r\n\r\n"
+_CR, _LF = b"\r\n"
+_FIRST_PRINTABLE = 0x21
+
+_REASONS = {
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    413: "Content Too Large",
+    417: "Expectation Failed",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+
+
+class Request(NamedTuple):
+    """
+    A complete request. ``body`` is decoded: bytes if the buffer was bytes, else a memoryview,
+    which pins the buffer (a bytearray cannot be resized, an mmap not closed) until it is
+    released. ``end`` is the offset in the buffer of the first byte after the request.
+    """
+
+    head: Head
+    body: bytes | memoryview
+    end: int
+
+
+class Reader:
+    """
+    Finds the one request at the start of a growing buffer. ``head`` is set as soon as it is
+    complete; ``wanted`` is how many bytes of buffer the request takes at least, 0 while unknown:
+    exact with a Content-Length, growing from chunk to chunk without.
+    """
+
+    __slots__ = ("_body_at", "_chunks", "_max_body", "_scanned", "_start", "head", "wanted")
+
+    def __init__(self, max_body: int = MAX_BODY) -> None:
+        self.head: Head | None = None
+        self.wanted = 0
+        self._max_body = max_body
+        self._start = 0  # of the request line, after blank lines
+        self._scanned = 0  # no end of the head begins before this offset
+        self._body_at = 0
+        self._chunks: Chunks | None = None
+
+    def examine(self, buffer: Buffer, length: int) -> Request | None:
+        """
+        The request in the first ``length`` bytes of ``buffer``, or None if it is not complete.
+        Each call shows the same bytes and more. Raises a RequestError, after which, as after a
+        Request, the reader is spent.
+        """
+        head = self.head
+        if head is None:
+            head = self._read_head(buffer, length)
+            if head is None:
+                return None
+        if self._chunks is not None:
+            return self._read_chunks(head, self._chunks, buffer, length)
+        end = self.wanted
+        if length < end:
+            return None
+        if type(buffer) is bytes:
+            return Request(head, buffer[self._body_at : end], end)
+        if end == self._body_at:
+            return Request(head, b"", end)
+        return Request(head, memoryview(buffer)[self._body_at : end], end)
+
+    def _read_head(self, buffer: Buffer, length: int) -> Head | None:
+        if length <= self._start:
+            return None
+        if buffer[self._start] < _FIRST_PRINTABLE and not self._skip_blank_lines(buffer, length):
+            return None
+        limit = min(length, MAX_HEAD)
+        if isinstance(buffer, memoryview):
+            at = bytes(buffer[self._scanned : limit]).find(_END_OF_HEAD)
+            at = at if at < 0 else at + self._scanned
+        else:
+            at = buffer.find(_END_OF_HEAD, self._scanned, limit)
+        if at < 0:
+            self._refuse_early(buffer, limit)
+            return None
+        head = parse_head(bytes(buffer[self._start : at]))
+        body_at = at + 4
+        if head.chunked:
+            self._chunks = Chunks(body_at, self._max_body)
+            self.wanted = self._chunks.wanted
+        else:
+            size = head.content_length or 0
+            if size > self._max_body:
+                raise BodyTooLarge(
+                    f"Content-Length {size} exceeds the limit of {self._max_body}; send less"
+                )
+            self.wanted = body_at + size
+        self._body_at = body_at
+        self.head = head
+        return head
+
+    def _skip_blank_lines(self, buffer: Buffer, length: int) -> bool:
+        """
+        RFC 9112 §2.2. False while it is open whether another blank line comes.
+        """
+        while buffer[self._start] in (_CR, _LF):
+            if self._start == 2 * MAX_BLANK_LINES:
+                raise RequestError(
+                    f"more than {MAX_BLANK_LINES} empty lines before the request line; remove them"
+                )
+            if buffer[self._start] == _LF:
+                raise RequestError("a line before the request ends with LF alone; send CRLF")
+            if length < self._start + 2:
+                return False
+            if buffer[self._start + 1] != _LF:
+                raise RequestError("a CR without LF before the request; lines end with CRLF")
+            self._start = self._scanned = self._start + 2
+            if length == self._start:
+                return False
+        return True
+
+    def _refuse_early(self, buffer: Buffer, limit: int) -> None:
+        """
+        Refuse an incomplete head that cannot become a valid one: not HTTP at all, lines that
+        end with LF alone (no empty line would ever be seen), too large.
+        """
+        check_start(bytes(buffer[self._start : min(limit, self._start + MAX_METHOD + 1)]))
+        if BARE_LF.search(bytes(buffer[self._scanned : limit])):
+            raise RequestError("a line of the head ends with LF alone; lines end with CRLF")
+        if limit == MAX_HEAD:
+            raise HeadTooLarge(
+                f"request line and headers exceed {MAX_HEAD} bytes; send fewer or shorter headers"
+            )
+        self._scanned = max(self._start, limit - 3)
+
+    def _read_chunks(
+        self, head: Head, chunks: Chunks, buffer: Buffer, length: int
+    ) -> Request | None:
+        complete = chunks.examine(buffer, length)
+        self.wanted = chunks.at if complete else chunks.wanted
+        if not complete:
+            return None
+        body = bytes(chunks.body) if type(buffer) is bytes else memoryview(chunks.body)
+        return Request(head, body, chunks.at)
+
+
+def whole_request(data: bytes) -> Request | None:
+    """
+    The request that ``data`` begins with, if it is there whole and of the usual form.
+
+    The way of nearly every request: one search, one look-up, one slice. None is no judgement;
+    a `Reader` finds out what else it is.
+    """
+    at = data.find(_END_OF_HEAD, 0, MAX_HEAD)
+    if at < 0 or data[0] < _FIRST_PRINTABLE:
+        return None
+    head = parse_head(data[:at])
+    if head.chunked:
+        return None
+    body_at = at + 4
+    end = body_at + (head.content_length or 0)
+    return Request(head, data[body_at:end], end) if end <= len(data) else None
+
+
+def response_head(
+    status: int, length: int, headers: bytes = b"", *, keep_alive: bool = True, minor: int = 1
+) -> bytes:
+    """
+    Status line and headers of a JSON response of ``length`` bytes. ``headers`` are more lines,
+    each with its CRLF. Pass the request's ``minor``: an HTTP/1.0 client that may keep the
+    connection has to be told so, an HTTP/1.1 client only if it may not (RFC 9112 §9.3).
+    """
+    if not keep_alive:
+        headers += b"Connection: close\r\n"
+    elif not minor:
+        headers += b"Connection: keep-alive\r\n"
+    return b"%sContent-Length: %d\r\n%s\r\n" % (_start(status), length, headers)
+
+
+@cache
+def _start(status: int) -> bytes:
+    """
+    Status line and the header that every response has; there are a few dozen of them.
+    """
+    line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
+    return f"{line}Content-Type: application/json\r\n".encode()

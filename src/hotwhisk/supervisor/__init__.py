@@ -1,0 +1,3 @@
+"""
+The process that stays: it listens, decides, and holds every connection.
+"""

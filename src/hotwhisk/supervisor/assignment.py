@@ -1,0 +1,164 @@
+"""
+Which worker gets which connection.
+
+Pure. A connection goes to the worker of the generation in charge that holds the fewest. Where
+none can take it, it waits for one that is starting; the desk takes what waited for a tick, so
+that an ``/init`` among it is read, and parks the ``/run``s.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from hotwhisk.contract import Cause
+from hotwhisk.supervisor.custody import Custody
+from hotwhisk.supervisor.effects import AnswerFor, Debt, Effect, HandOver, Shut, TakeBack
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.roster import Roster
+
+PARKED_LIMIT = 1024
+"""``/run``s that may wait, read, for a worker that is not busy."""
+
+Moved = Iterable[tuple[int, bool]]
+"""Connections that came back, each with whether it is parked."""
+
+
+class Assignment:
+    """
+    The connections, for the workers of ``generation``. ``duty`` is what the desk owes to a
+    ``/run`` that comes on a connection of its own; empty where it parks it.
+    """
+
+    def __init__(self, roster: Roster, effects: deque[Effect]) -> None:
+        self.custody = Custody()
+        self.generation = 0
+        self.duty: str = Cause.NO_ACTION
+        self._roster = roster
+        self._effects = effects
+
+    def accepted(self, numbers: Iterable[int]) -> None:
+        """
+        New connections came.
+        """
+        serving = self.serving()
+        for number in numbers:
+            if serving and not self.custody.waiting:  # as nearly always: straight to a worker
+                slot = min(serving, key=self.custody.load) if serving[1:] else serving[0]
+                self.custody.give(number, slot)
+                self._effects.append(HandOver(slot, (number,)))
+            else:
+                self.custody.wait(number)
+                self.assign()
+
+    def closed(self, number: int) -> None:
+        """
+        A connection is over.
+        """
+        self.custody.forget(number)
+
+    def taken(self, slot: int, moved: Moved) -> None:
+        """
+        Connections came back from a worker.
+        """
+        for number, parked in moved:
+            if self.custody.holder(number) == slot:
+                self._wait(number, parked=parked)
+        self.assign()
+
+    def returned(self, number: int) -> None:
+        """
+        A connection that was lent to a replacement is free again.
+        """
+        if number in self.custody.lent:
+            self.custody.wait(number)
+            self.assign()
+
+    def assign(self) -> None:
+        """
+        Hand what waits to whoever can take it; what finds nobody goes on waiting.
+        """
+        batches: dict[int, list[int]] = {}
+        serving = self.serving()
+        if serving:
+            for number in [*self.custody.parked, *self.custody.waiting]:
+                slot = min(serving, key=self.custody.load)
+                self.custody.give(number, slot)
+                batches.setdefault(slot, []).append(number)
+        for slot, numbers in batches.items():
+            self._effects.append(HandOver(slot, tuple(numbers)))
+        if self.duty:
+            self.leave_to_desk()
+
+    def serving(self) -> list[int]:
+        """
+        The workers that can take connections.
+        """
+        return self._roster.of(self.generation, State.SERVING)
+
+    def leave_to_desk(self) -> None:
+        """
+        Nobody else can take what waits: the desk reads it, and parks or answers.
+        """
+        numbers = tuple(self.custody.waiting)
+        if self.duty:  # there is an answer even to those that wait for an action
+            numbers += tuple(self.custody.parked)
+        if numbers:
+            for number in numbers:
+                self.custody.give(number, self._roster.desk)
+            self._effects.append(HandOver(self._roster.desk, numbers, self.duty))
+
+    def take_back(self, slot: int, *, leave: bool = False) -> None:
+        """
+        Take back what a worker holds; with ``leave``, it goes when its last answer is out.
+        """
+        if leave or self.custody.load(slot):
+            self._effects.append(TakeBack(slot, leave))
+
+    def reopen(self) -> None:
+        """
+        A worker can take connections again: what the desk holds for it comes back.
+        """
+        if self.serving():
+            self.take_back(self._roster.desk)
+
+    def share_out(self) -> None:
+        """
+        One more worker serves: the ones that hold more than their share give all back.
+        """
+        peers = self.serving()
+        share = sum(map(self.custody.load, peers)) // len(peers)
+        for slot in peers:
+            if self.custody.load(slot) > share:
+                self.take_back(slot)
+
+    def settle(self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str) -> bool:
+        """
+        Settle what a dead worker owed; True if it died in a handler.
+        """
+        in_handler = False
+        for number, debt in debts:
+            if self.custody.holder(number) != slot:
+                continue
+            if debt is Debt.BROKEN:
+                self.custody.forget(number)
+                self._effects.append(Shut(number))
+            elif debt is Debt.LOST:
+                self._answer(number, Cause.LOST, how)
+            elif debt is Debt.ANSWER:
+                in_handler = True
+                self._answer(number, cause, how)
+            else:
+                self._wait(number, parked=debt is Debt.PARKED)
+        self.custody.bury(slot)
+        return in_handler
+
+    def _wait(self, number: int, *, parked: bool) -> None:
+        if parked and len(self.custody.parked) >= PARKED_LIMIT:
+            self._answer(number, Cause.BUSY, "")
+        else:
+            self.custody.wait(number, parked=parked)
+
+    def _answer(self, number: int, cause: Cause, detail: str) -> None:
+        self.custody.give(number, self._roster.desk)
+        self._effects.append(AnswerFor(self._roster.desk, number, cause, detail))

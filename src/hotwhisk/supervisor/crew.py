@@ -1,0 +1,231 @@
+"""
+The live processes of the supervisor: fork one, hear its end, and what it has to say.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import socket
+import sys
+from collections import deque
+from typing import NoReturn
+
+from hotwhisk.channel import Channel
+from hotwhisk.config import Config, worker_environment
+from hotwhisk.ledger import Ledger
+from hotwhisk.messages import Message, Spawn
+from hotwhisk.record import Record
+from hotwhisk.system.offspring import Ending
+from hotwhisk.system.system import TAG_VARIABLE, System
+from hotwhisk.worker.template import Standby
+from hotwhisk.worker.worker import Worker
+
+OWN_DESCRIPTORS = 4200
+"""Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
+
+ROOM_FOR_OWN = 16
+HIGHEST = 1 << 20
+
+
+SHORT_LIFE = 0.25
+"""Seconds; a desk that dies younger is no reason to fork the next one at once."""
+
+
+class Process:
+    """
+    A worker process. Until it is born it has no ``pid``, but a channel, where its orders wait.
+    ``silent`` says that a ping is unanswered; ``inbox`` holds what it said and nobody has heard
+    yet.
+    """
+
+    def __init__(self, slot: int, channel: Channel, started: float) -> None:
+        self.slot = slot
+        self.pid = 0
+        self.pidfd = -1
+        self.channel = channel
+        self.birth: Birth | None = None
+        """What it takes to fork it; None once that is done."""
+        self.name = name_of(slot)
+        self.started = started
+        self.generation = 0
+        self.ending: Ending | None = None
+        self.silent = False
+        self.loaded = False
+        """Whether it was forked from a template, and so needs no `Load`."""
+        self.inbox: deque[Message] = deque()
+        self.unwanted = False
+        """Whether it was killed before it was born."""
+
+
+class Birth(Record):
+    """
+    The worker's end of a channel, and how often its slot had been recalled when it was made.
+    """
+
+    end: socket.socket
+    recalls: int
+
+
+def name_of(slot: int) -> str:
+    """
+    What ``ps`` shows for the worker in ``slot``.
+    """
+    return f"hotwhisk:{slot}"
+
+
+class Crew:
+    """
+    All live workers, by slot; and the templates that further ones are forked from, by generation.
+    """
+
+    def __init__(self, system: System, config: Config, ledger: Ledger) -> None:
+        self._system = system
+        self._config = config
+        self._ledger = ledger
+        self.processes: dict[int, Process] = {}
+        self.templates: dict[int, Standby] = {}
+        self.resting = False
+        """Whether nothing is to be born before the next tick: the last desk died at once."""
+
+    def conceive(self, slot: int) -> None:
+        """
+        Open the channel of a desk that is to be. From now on it can be given orders.
+        """
+        ours, theirs = Channel.pair()
+        process = Process(slot, Channel(ours), self._system.now())
+        # Counted here: by the time the child looks, it may have been recalled already.
+        process.birth = Birth(theirs, self._ledger.recalls(slot))
+        self.processes[slot] = process
+
+    def unborn(self) -> list[Process]:
+        """
+        Those whose process is still to be started.
+        """
+        return [each for each in self.processes.values() if each.birth is not None]
+
+    def bear(self, process: Process) -> None:
+        """
+        Start a process that is to be.
+
+        Raises:
+            OSError: the system has none to give; it can be tried again.
+        """
+        birth = process.birth
+        assert birth is not None
+        process.pid, process.pidfd = self._system.fork(
+            lambda: self._become_worker(process.slot, birth), process.name
+        )
+        process.birth, process.started = None, self._system.now()
+        birth.end.close()
+        if process.unwanted:
+            self.kill(process.slot)
+
+    def spawn(self, slot: int, template: Standby) -> Process | None:
+        """
+        Have a worker forked from a template; None if that cannot be. A template that does not
+        do its work is killed; its death is heard like any other.
+        """
+        try:
+            ours, theirs = Channel.pair()
+        except OSError:
+            return None
+        order = Spawn(slot, self._ledger.recalls(slot), name_of(slot))
+        pid = template.spawn(order, theirs)
+        theirs.close()
+        if not pid:
+            ours.close()
+            if pid is None:
+                self.end_template(template.generation)
+            return None
+        try:
+            pidfd = os.pidfd_open(pid)  # nobody else reaps it, so even if dead it is the one
+        except OSError:
+            ours.close()  # then it leaves
+            return None
+        process = Process(slot, Channel(ours), self._system.now())
+        process.pid, process.pidfd, process.loaded = pid, pidfd, True
+        self.processes[slot] = process
+        return process
+
+    def end_template(self, generation: int) -> None:
+        """
+        Kill the template of a generation, if there is one.
+        """
+        template = self.templates.get(generation)
+        if template is not None:
+            self._system.kill(template.pidfd)
+
+    def bury_template(self, template: Standby) -> None:
+        """
+        Forget a template that is dead or is killed, and what it was about to fork.
+        """
+        self._system.kill(template.pidfd)
+        self._system.kill_descendants(template.pid, template.name)
+        self._system.reap(template.pidfd)
+        del self.templates[template.generation]
+        template.close()
+
+    def ended(self, process: Process) -> bool:
+        """
+        Whether a worker is dead; from then on ``process.ending`` says how.
+        """
+        if process.ending is None and process.birth is None:
+            process.ending = self._system.ended(process.pidfd)
+        return process.ending is not None
+
+    def bury(self, process: Process) -> None:
+        """
+        A worker that is dead, or will not be born: kill what it left, forget it.
+        """
+        del self.processes[process.slot]
+        process.channel.close()
+        if process.birth is not None:
+            process.birth.end.close()
+            return
+        age = self._system.now() - process.started
+        self.resting = process.generation == 0 and age < SHORT_LIFE
+        self._system.kill_descendants(process.pid, process.name)
+        self._system.reap(process.pidfd)
+        os.close(process.pidfd)
+
+    def kill(self, slot: int) -> None:
+        """
+        Kill the worker in ``slot``; its death is heard like any other.
+        """
+        process = self.processes.get(slot)
+        if process is None or process.ending is not None:
+            return
+        if process.birth is not None:
+            process.unwanted = True
+        else:
+            self._system.kill(process.pidfd)
+
+    def reap_strangers(self) -> None:
+        """
+        Reap what was not ours but came to us, as process 1 must.
+        """
+        ours = [each.pid for each in self.processes.values()]
+        ours += [each.pid for each in self.templates.values()]
+        self._system.reap_strangers(ours)
+
+    def _become_worker(self, slot: int, birth: Birth) -> NoReturn:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
+        high = fcntl.fcntl(birth.end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        # Everything the supervisor holds: connections, other workers' channels, the listener.
+        os.closerange(3, high)
+        os.closerange(high + 1, HIGHEST)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        self._system.offer_to_die_first()
+        worker_environment(os.environ, TAG_VARIABLE, os.getpid())
+        channel = Channel(socket.socket(fileno=high))
+        worker = Worker(channel, self._ledger, (slot, birth.recalls), self._config, lowest)
+        try:
+            worker.run()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        os._exit(70)

@@ -1,0 +1,63 @@
+"""
+What a dead worker owed, read from the ledger and, for half-sent answers, from the kernel.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+
+from hotwhisk.ledger import Last, Ledger, Phase
+from hotwhisk.supervisor.effects import Debt
+
+_BYTES_ACKED = 120  # offset of tcpi_bytes_acked in struct tcp_info (Linux 4.1)
+_TCP_INFO_SIZE = 128
+
+
+def bytes_written(descriptor: int) -> int:
+    """
+    How many bytes were ever written to a TCP connection: acknowledged, or still queued.
+    """
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            while True:
+                acknowledged = _acknowledged(connection)
+                queued = struct.unpack("<i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+                if _acknowledged(connection) == acknowledged:  # or one moved between the looks
+                    return acknowledged + int(queued[0])
+        finally:
+            connection.detach()
+
+
+def _acknowledged(connection: socket.socket) -> int:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    return int(struct.unpack_from("<Q", info, _BYTES_ACKED)[0])
+
+
+def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt:
+    """
+    What is owed on connection ``number`` of a worker that died, with ``claimed`` if it was
+    touching that connection.
+    """
+    phase = ledger.phase(number)
+    if phase is Phase.ANSWERING:
+        return _answer_debt(ledger, number, descriptor)
+    if phase is Phase.HANDLING:
+        return Debt.ANSWER
+    if phase is Phase.LINGERING or phase is Phase.FREE:
+        return Debt.BROKEN
+    if claimed:  # it may have read bytes that nobody has any more
+        return Debt.LOST
+    return Debt.PARKED if phase is Phase.PARKED else Debt.NOTHING
+
+
+def _answer_debt(ledger: Ledger, number: int, descriptor: int) -> Debt:
+    row = ledger.row(number)
+    written = bytes_written(descriptor)
+    if written <= row.sent:
+        return Debt.ANSWER
+    if written < row.sent + row.answer:
+        return Debt.BROKEN
+    return {Last.NO: Debt.NOTHING, Last.ASKED: Debt.BROKEN, Last.READ_ON: Debt.LOST}[row.last]

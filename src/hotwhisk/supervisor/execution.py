@@ -1,0 +1,316 @@
+"""
+Carries out the decisions of `succession`, one effect at a time, in order.
+
+The order is part of the decision: a replacement takes the connections back from every old
+worker before its answer is written (promise 3), and hands them on after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hotwhisk import contract, messages
+from hotwhisk.contract import Profile, answer_for
+from hotwhisk.http1 import http1
+from hotwhisk.ledger import IN_FLIGHT, Last, Phase
+from hotwhisk.sentinels import BOTH
+from hotwhisk.supervisor.effects import (
+    AnswerFor,
+    Artifact,
+    Discard,
+    Drain,
+    Effect,
+    EndTemplate,
+    Fork,
+    HandOver,
+    Kill,
+    LoadInto,
+    Mark,
+    Release,
+    Reply,
+    Shut,
+    TakeBack,
+    Tell,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.crew import Process
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+
+class Posted(Artifact):
+    """
+    The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers.
+    """
+
+    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.length = length
+
+
+class Local(Artifact):
+    """
+    A file, a folder or a module on this machine, loaded where it is.
+    """
+
+    def __init__(self, path: str, main: str, *, module: bool = False) -> None:
+        self.path = path
+        self.main = main
+        self.module = module
+        self.content: Posted | None = None
+        """What the file held when the generation began; its first worker tells."""
+
+
+class Execution:
+    """
+    The hands of a supervisor.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._holdings = supervisor.holdings
+        self._ledger = supervisor.ledger
+        self._crew = supervisor.crew
+        self._load_began = 0.0
+        self._told = ""
+        self._discards: dict[int, int] = {}  # generation → the desk that was told
+
+    def carry_out(self) -> None:
+        """
+        Carry out every decision there is; what follows from one joins the end of the queue.
+        """
+        effects = self._supervisor.succession.effects
+        while effects:
+            effect = effects.popleft()
+            CARRY_OUT[type(effect)](self, effect)
+
+    # -- workers ----------------------------------------------------------------------------
+
+    def _fork(self, effect: Fork) -> None:
+        self._crew.conceive(effect.worker)
+        self.bear()
+
+    def bear(self) -> None:
+        """
+        Start the processes that are to be. Those that cannot be are tried again at the next
+        tick; until then their orders wait in their channels, and everybody else goes on.
+        """
+        for process in self._crew.unborn():
+            try:
+                if not self._crew.resting:
+                    self._crew.bear(process)
+            except OSError as error:
+                self._tell_once(f"no process can be started: {error.strerror}; trying again")
+            if process.birth is not None:
+                self._ledger.ticking = True
+                return
+            self._supervisor.attend(process)
+        self._told = ""
+
+    def _tell_once(self, text: str) -> None:
+        if text != self._told:
+            self._supervisor.tell(text)
+        self._told = text
+
+    def _load(self, effect: LoadInto) -> None:
+        process = self._crew.processes.get(effect.worker) or self._spawn(effect)
+        if process is None:
+            self._fork(Fork(effect.worker))
+            process = self._crew.processes[effect.worker]
+        if not process.loaded:
+            self._send_load(process, effect)
+        process.generation, process.started = effect.generation, self._supervisor.system.now()
+        self._ledger.ticking = True
+        candidate = self._supervisor.succession.candidate
+        if candidate is not None and candidate.slot == effect.worker:
+            self._load_began = process.started
+
+    def _spawn(self, effect: LoadInto) -> Process | None:
+        """
+        The worker from the template of its generation, if there is one and it does its work.
+        """
+        template = self._crew.templates.get(effect.generation)
+        process = self._crew.spawn(effect.worker, template) if template else None
+        if process is None:
+            self._supervisor.succession.template_ended(effect.generation)
+        else:
+            self._supervisor.attend(process)
+        return process
+
+    def _send_load(self, process: Process, effect: LoadInto) -> None:
+        artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
+        template = effect.generation != self._supervisor.succession.distrusted
+        if isinstance(artifact, Posted):
+            where = (artifact.offset, artifact.length)
+            message = messages.Load(effect.generation, folder, *where, template=template)
+            process.channel.send(message, (artifact.descriptor,))
+        elif isinstance(artifact, Local):
+            content = artifact.content
+            message = messages.Load(
+                effect.generation, folder, 0, content.length if content else 0,
+                artifact.path, artifact.module, artifact.main, template,
+            )  # fmt: skip
+            process.channel.send(message, (content.descriptor,) if content else ())
+
+    def _folder(self, generation: int) -> str:
+        return f"{self._supervisor.folder}/{generation}"
+
+    def _kill(self, effect: Kill) -> None:
+        self._crew.kill(effect.worker)
+
+    def _end_template(self, effect: EndTemplate) -> None:
+        self._crew.end_template(effect.generation)
+
+    def _discard(self, effect: Discard) -> None:
+        desk = self._supervisor.succession.roster.desk
+        self._discards[effect.generation] = desk
+        message = messages.Discard(effect.generation, self._folder(effect.generation))
+        self._crew.processes[desk].channel.send(message)
+
+    def discarded(self, generation: int) -> None:
+        """
+        The folder of a generation is gone.
+        """
+        self._discards.pop(generation, None)
+
+    def undone_by(self, slot: int) -> list[int]:
+        """
+        The generations whose folders a dead desk was told to remove, and may not have.
+        """
+        return [generation for generation, desk in self._discards.items() if desk == slot]
+
+    def _drain(self, effect: Drain) -> None:
+        self._crew.processes[effect.worker].channel.send(messages.Stop())
+
+    def _mark(self, effect: Mark) -> None:
+        self._crew.processes[effect.worker].channel.send(messages.Mark(effect.text))
+
+    # -- connections ------------------------------------------------------------------------
+
+    def _hand_over(self, effect: HandOver) -> None:
+        process = self._crew.processes[effect.worker]
+        for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
+            connections: list[list[int]] = []
+            rights: list[int] = []
+            for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
+                spill, length = self._ledger.spill(number)
+                tenure = self._holdings.begin_tenure(number)
+                connections.append([number, tenure, spill, length])
+                rights.append(self._holdings.sockets[number])
+                if spill:
+                    rights.append(self._holdings.pass_on(spill, effect.worker))
+            process.channel.send(messages.Hand(connections, effect.duty), rights)
+
+    def _take_back(self, effect: TakeBack) -> None:
+        process = self._crew.processes[effect.worker]
+        self._ledger.recall(process.slot)
+        process.channel.send(messages.Recall(effect.leave))
+        self._ledger.ticking = True
+        if not self._supervisor.system.has_barrier:
+            return  # without it the claim proves nothing: wait for Released
+        self._supervisor.system.barrier()
+        assignment = self._supervisor.assignment
+        claimed = self._ledger.claimed(process.slot)
+        held = (each for each in assignment.custody.held(process.slot) if each != claimed)
+        moved = self._holdings.movable(held)
+        self._supervisor.collect(process)
+        assignment.taken(process.slot, moved)
+
+    def _answer_for(self, effect: AnswerFor) -> None:
+        number, supervisor = effect.number, self._supervisor
+        supervisor.report.answered_for_the_dead += 1
+        self._holdings.forget_spill_of(number)
+        row = self._ledger.row(number)
+        begun = self._ledger.phase(number) in IN_FLIGHT
+        last = bool(row.last) or not begun
+        # Were the desk to die now, the next one would find that an answer is owed.
+        self._ledger.handling(number, supervisor.system.now(), float("inf"), row.sent)
+        status, text = answer_for(supervisor.profile, effect.cause, effect.detail)
+        if last:
+            self._ledger.set_last(number, Last.READ_ON)  # also for the desk after this one
+        owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
+        self._ledger.ended(number, BOTH)
+        process = self._crew.processes[effect.worker]
+        tenure = self._holdings.begin_tenure(number)
+        charge = supervisor.succession.charge
+        generation = f"{charge.number} {charge.digest}"
+        process.channel.send(
+            messages.Answer(
+                number, tenure, status, text, last=last, sentinels=owed, generation=generation
+            ),
+            (self._holdings.sockets[number],),
+        )
+
+    def _shut(self, effect: Shut) -> None:
+        self._holdings.shut(effect.number)
+        self._holdings.forget_spill_of(effect.number)
+        self._ledger.set_phase(effect.number, Phase.CLOSED)
+
+    # -- replacements -----------------------------------------------------------------------
+
+    def _reply(self, effect: Reply) -> None:
+        supervisor, candidate = self._supervisor, effect.candidate
+        charge = supervisor.succession.charge
+        seconds = 0.0
+        if candidate.slot is not None:
+            seconds = supervisor.system.now() - self._load_began
+        supervisor.report.replaced(charge.number, seconds, effect.text, rollback=candidate.rollback)
+        if candidate.number is None:
+            supervisor.replied(effect)
+        elif candidate.number in self._holdings.sockets:
+            ok = effect.status == 200
+            body = contract.INIT_DONE if ok else contract.error_body(effect.text)
+            header = b"Hotwhisk-Generation: %d %s\r\n" % (charge.number, charge.digest.encode())
+            keep = not candidate.last
+            head = http1.response_head(effect.status, len(body), header, keep_alive=keep)
+            self._holdings.write(candidate.number, head + body)
+            if candidate.last:
+                self._holdings.shut(candidate.number)
+                self._holdings.forget_spill_of(candidate.number)
+                self._ledger.set_phase(candidate.number, Phase.CLOSED)
+
+    def _release(self, effect: Release) -> None:
+        artifact = effect.artifact
+        posted = artifact.content if isinstance(artifact, Local) else artifact
+        if isinstance(posted, Posted):
+            os.close(posted.descriptor)
+
+    def pin(self, generation: int, descriptor: int, length: int) -> None:
+        """
+        A worker read a local file: later workers of its generation get the same bytes.
+        """
+        charge, candidate = (
+            self._supervisor.succession.charge,
+            self._supervisor.succession.candidate,
+        )
+        artifact = charge.artifact if charge.number == generation else None
+        if candidate is not None and candidate.generation == generation:
+            artifact = candidate.artifact
+        if isinstance(artifact, Local) and artifact.content is None:
+            artifact.content = Posted(descriptor, 0, length)
+        else:
+            os.close(descriptor)
+
+    def _tell(self, effect: Tell) -> None:
+        self._supervisor.tell(effect.text)
+
+
+CARRY_OUT: dict[type[Effect], Callable[..., None]] = {
+    Fork: Execution._fork,
+    LoadInto: Execution._load,
+    Kill: Execution._kill,
+    Discard: Execution._discard,
+    Drain: Execution._drain,
+    Mark: Execution._mark,
+    HandOver: Execution._hand_over,
+    TakeBack: Execution._take_back,
+    AnswerFor: Execution._answer_for,
+    Shut: Execution._shut,
+    Reply: Execution._reply,
+    Release: Execution._release,
+    Tell: Execution._tell,
+    EndTemplate: Execution._end_template,
+}

@@ -1,0 +1,76 @@
+"""
+The generation in charge, and what counts as a crash loop.
+
+Pure. A death inside a handler is that request's fault and is not counted here. Too many deaths
+outside of one, and the version is not worth starting again: it is rolled back, or, where there
+is nothing before it, started after a pause that grows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hotwhisk.contract import Profile
+from hotwhisk.record import Record
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.effects import Artifact
+
+RETRY_FIRST, RETRY_MOST = 1.0, 8.0
+"""Seconds between attempts to bring up a generation that crashes and has no predecessor."""
+
+
+class Policy(Record):
+    """
+    How many workers a generation has, and what counts as a crash loop: ``crash_count`` deaths
+    outside a handler within ``crash_window`` seconds.
+    """
+
+    workers: int = 1
+    crash_count: int = 3
+    crash_window: float = 10.0
+    profile: Profile = Profile.PLAIN
+    reinit: bool = True
+    """Whether an ``/init`` may follow one that succeeded."""
+    log_init_error: bool = True
+    """Whether the log says why an ``/init`` failed, under OpenWhisk; else its answer does."""
+
+
+class Generation:
+    """
+    The generation in charge. ``retry_at`` is set while it pauses between crash loops.
+    """
+
+    def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
+        self.number = number
+        self.artifact = artifact
+        self.digest = digest
+        self.crashes: deque[float] = deque()
+        self.retry_at: float | None = None
+        self.retry_after = RETRY_FIRST
+        self.last_crash: float | None = None
+
+    def crashed(self, now: float, policy: Policy) -> bool:
+        """
+        A worker died without a request to blame; True if that makes a loop.
+        """
+        if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MOST:
+            self.retry_after = RETRY_FIRST  # it has held for a while
+        self.last_crash = now
+        self.crashes.append(now)
+        while self.crashes[0] < now - policy.crash_window:
+            self.crashes.popleft()
+        if len(self.crashes) < policy.crash_count:
+            return False
+        self.crashes.clear()
+        return True
+
+    def pause(self, now: float) -> float:
+        """
+        Try again later; returns after how many seconds.
+        """
+        pause = self.retry_after
+        self.retry_at = now + pause
+        self.retry_after = min(2 * pause, RETRY_MOST)
+        return pause

@@ -1,0 +1,120 @@
+"""
+What ``hotwhisk status`` shows: counters, and the latest deaths and replacements.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+VERSION = 1
+LONGEST_ERROR = 300
+"""Characters of an error that are kept: the whole report has to fit one answer."""
+
+KEPT = 20
+"""Deaths and replacements that are remembered one by one."""
+
+
+class Report:
+    """
+    What happened to one server. Times are seconds of the monotonic clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.started = now
+        self.replacements = 0
+        self.rollbacks = 0
+        self.answered_for_the_dead = 0
+        self.no_template = (0, "")
+        """The latest generation that could have no template, and why."""
+        self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
+        self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
+
+    def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
+        """
+        A worker ended that was not told to; ``owed`` is how many requests it was handling.
+        """
+        self.deaths.append(
+            {
+                "pid": pid,
+                "generation": generation,
+                "how": how,
+                "during": _during(owed),
+                "at": round(time.time(), 3),
+            }
+        )
+
+    def replaced(self, generation: int, seconds: float, error: str, *, rollback: bool) -> None:
+        """
+        A replacement ended: ``generation`` is in charge, or ``error`` says why it is not.
+        """
+        if not error and rollback:
+            self.rollbacks += 1
+        elif not error and generation > 1:  # the first one replaced nothing
+            self.replacements += 1
+        self.inits.append(
+            {
+                "generation": generation,
+                "ms": round(1000 * seconds, 2),
+                "ok": not error,
+                "error": error[:LONGEST_ERROR],
+            }
+        )
+
+
+def _during(owed: int) -> str:
+    if owed == 0:
+        return "no request"
+    return "a request" if owed == 1 else f"{owed} requests"
+
+
+def _template(supervisor: Supervisor) -> dict[str, object] | None:
+    """
+    The process that further workers of the generation in charge are forked from, or why there is
+    none; None where it was not worth one.
+    """
+    number = supervisor.succession.charge.number
+    if number in supervisor.succession.templates:
+        return {"pid": supervisor.crew.templates[number].pid}
+    generation, obstacle = supervisor.report.no_template
+    return {"obstacle": obstacle} if generation == number and obstacle else None
+
+
+def status(supervisor: Supervisor) -> dict[str, object]:
+    """
+    Everything there is to show, as values that JSON can hold.
+    """
+    succession, custody = supervisor.succession, supervisor.assignment.custody
+    report, charge = supervisor.report, succession.charge
+    workers = [
+        {
+            "pid": supervisor.crew.processes[slot].pid,
+            "generation": worker.generation,
+            "state": str(worker.state),
+            "connections": custody.load(slot),
+        }
+        for slot, worker in succession.roster.workers.items()
+    ]
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "profile": str(supervisor.profile),
+        "port": supervisor.config.port,
+        "uptime": round(supervisor.system.now() - report.started, 3),
+        "generation": {"number": charge.number, "digest": charge.digest, "workers": workers},
+        "template": _template(supervisor),
+        "previous": succession.previous and {"digest": succession.previous_digest},
+        "connections": len(supervisor.holdings.sockets),
+        "parked": len(custody.parked),
+        "replacements": report.replacements,
+        "rollbacks": report.rollbacks,
+        "answered_for_the_dead": report.answered_for_the_dead,
+        "deaths": list(report.deaths),
+        "inits": list(report.inits),
+        "weaknesses": supervisor.system.weaknesses,
+    }

@@ -1,0 +1,159 @@
+"""
+The supervisor's rounds: a look at the ledger and the clock while anything is in flight.
+
+Deadlines, hanging handlers, slow readers and late starters are all found here and nowhere
+else. With nothing in flight there are no rounds: an idle server does not wake up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotwhisk.contract import Cause
+from hotwhisk.ledger import Phase
+from hotwhisk.messages import Ping
+from hotwhisk.supervisor.ages import Ages
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.supervisor import Supervisor
+
+STUCK_AFTER = 0.2
+"""Seconds in one synchronous run after which other connections stop waiting for it."""
+
+LINGER_LIMIT = 2.0
+"""Seconds that an answered client may go on sending before its connection is ended."""
+
+LEAVE_LIMIT = 5.0
+"""Seconds that atexit functions of a retired action may take."""
+
+FIRST_REQUEST_LIMIT = 1.0
+"""Seconds that a stopping server waits for the first request of a fresh connection."""
+
+
+class Rounds:
+    """
+    What is overdue, and since when anything was.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._ages: Ages[tuple[Phase | State, int]] = Ages()
+        self._quiet = 0
+        self._began: dict[tuple[Phase | State, int], float] = {}
+        self.stopping_since: float | None = None
+
+    def go(self, now: float) -> None:
+        """
+        Look once. Stops the ticking when two looks in a row found nothing in flight.
+        """
+        crew = self._supervisor.crew
+        crew.resting = False
+        self._supervisor.bear()
+        keys = self._in_flight()
+        self._began = dict(keys)
+        ages = self._ages.look(now, keys)
+        for (kind, number), age in ages.items():
+            CHECKS[kind](self, number, age)
+        succession, assignment = self._supervisor.succession, self._supervisor.assignment
+        succession.retry(now)
+        assignment.leave_to_desk()
+        if self.stopping_since is not None:
+            self._hasten(now - self.stopping_since)
+        waiting = assignment.custody.waiting or crew.unborn()
+        self._quiet = 0 if keys or waiting else self._quiet + 1
+        if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
+            self._supervisor.ledger.ticking = False
+            self._ages.rest()
+            # A worker that began a run before it could see that sent no word: look once more.
+            self._supervisor.system.barrier()
+            if self._in_flight():
+                self._supervisor.ledger.ticking = True
+
+    def _in_flight(self) -> list[tuple[tuple[Phase | State, int], float]]:
+        ledger, crew = self._supervisor.ledger, self._supervisor.crew
+        found: list[tuple[tuple[Phase | State, int], float]] = [
+            ((phase, number), ledger.row(number).since)
+            for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
+            for number in ledger.in_phase(phase)
+        ]
+        for slot, worker in self._supervisor.succession.roster.workers.items():
+            if worker.state in (State.LOADING, State.RETIRED, State.DOOMED):
+                found.append(((worker.state, slot), crew.processes[slot].started))
+        return found
+
+    def _handling(self, number: int, age: float) -> None:
+        succession = self._supervisor.succession
+        slot = self._supervisor.assignment.custody.holder(number)
+        if slot is None:
+            return
+        row = self._supervisor.ledger.row(number)
+        if row.since != self._began[Phase.HANDLING, number]:
+            return  # answered meanwhile, and another request has begun
+        worker = succession.roster[slot]
+        if age > row.budget:
+            succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
+        elif not worker.overlap and age > STUCK_AFTER:
+            succession.stuck(slot)
+        elif worker.overlap and age > STUCK_AFTER:
+            self._ask(slot)
+
+    def _ask(self, slot: int) -> None:
+        """
+        Many runs overlap in this worker; only its silence tells that one of them blocks it.
+        """
+        process = self._supervisor.crew.processes[slot]
+        if process.silent:
+            self._supervisor.succession.stuck(slot)
+        else:
+            process.silent = True
+            process.channel.send(Ping())
+
+    def _answering(self, number: int, age: float) -> None:
+        if age > self._supervisor.config.timeout:
+            self._supervisor.holdings.shut(number)
+
+    def _lingering(self, number: int, age: float) -> None:
+        if age > LINGER_LIMIT:
+            self._supervisor.holdings.shut(number)
+
+    def _loading(self, slot: int, age: float) -> None:
+        limit = self._supervisor.config.init_timeout
+        if age > limit:
+            self._supervisor.succession.overdue(slot, f"{limit:g} s")
+
+    def _retired(self, slot: int, age: float) -> None:
+        custody = self._supervisor.assignment.custody
+        if age > LEAVE_LIMIT and not custody.load(slot):
+            self._supervisor.crew.kill(slot)
+
+    def _nothing(self, slot: int, age: float) -> None:
+        """
+        A killed worker whose death is on its way.
+        """
+
+    def _hasten(self, age: float) -> None:
+        """
+        The server leaves: what must not be waited for any longer.
+        """
+        supervisor = self._supervisor
+        ledger, custody = supervisor.ledger, supervisor.assignment.custody
+        if age > FIRST_REQUEST_LIMIT:
+            for number in ledger.in_phase(Phase.IDLE):
+                if not supervisor.holdings.is_unread(number):
+                    supervisor.holdings.shut(number)
+        if age > supervisor.config.drain_timeout:
+            overdue = (Phase.IDLE, Phase.WAITING, Phase.LENT)
+            for number in [number for phase in overdue for number in ledger.in_phase(phase)]:
+                supervisor.holdings.shut(number)
+            for slot in list(supervisor.succession.roster.workers):
+                if custody.load(slot):
+                    supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
+
+
+CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {
+    Phase.HANDLING: Rounds._handling,
+    Phase.ANSWERING: Rounds._answering,
+    Phase.LINGERING: Rounds._lingering,
+    State.LOADING: Rounds._loading,
+    State.RETIRED: Rounds._retired,
+    State.DOOMED: Rounds._nothing,
+}

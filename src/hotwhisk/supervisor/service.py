@@ -1,0 +1,290 @@
+"""
+A server from its first moment to its last: limits, signals, the control socket, the banner.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from hotwhisk import json_codec
+from hotwhisk.action.house import at_home
+from hotwhisk.artifact import artifact
+from hotwhisk.contract import Cause
+from hotwhisk.ledger import Phase
+from hotwhisk.messages import Recall
+from hotwhisk.places import control_path
+from hotwhisk.sentinels import write_whole
+from hotwhisk.supervisor import notify, premises
+from hotwhisk.supervisor.ages import TICK
+from hotwhisk.supervisor.control import Control, Question
+from hotwhisk.supervisor.effects import Candidate, Reply
+from hotwhisk.supervisor.execution import Local
+from hotwhisk.supervisor.last_word import leave_word
+from hotwhisk.supervisor.preload import preload
+from hotwhisk.supervisor.report import status
+from hotwhisk.supervisor.rounds import Rounds
+from hotwhisk.supervisor.supervisor import Supervisor
+from hotwhisk.system import features
+from hotwhisk.system.system import System
+
+if TYPE_CHECKING:
+    import _socket
+
+    from hotwhisk.config import Config
+
+PARTING = 2.0
+"""Seconds that workers get for their atexit functions when the server ends."""
+
+SIGNALS = {
+    signal.SIGTERM: "stop: answer what is there, then leave",
+    signal.SIGINT: "stop, as SIGTERM; a second one leaves at once",
+    signal.SIGQUIT: "leave at once: what is in flight gets an error",
+    signal.SIGHUP: "load FILE again, and replace",
+    signal.SIGCHLD: "reap what came to us as process 1",
+}
+
+
+def serve(config: Config, listener: _socket.socket) -> int:
+    """
+    Serve until told to stop; the exit code.
+
+    Raises:
+        StartError: the folder for sockets and unpacked versions cannot be used.
+    """
+    json_codec.use_faster(at_home)  # before any fork
+    return Service(config, listener).run()
+
+
+class Service:
+    """
+    One running server.
+    """
+
+    def __init__(self, config: Config, listener: _socket.socket) -> None:
+        self.config = config
+        features.require()
+        folder, place = premises.prepare_folder(config, os.environ)
+        self.supervisor = Supervisor(
+            config, listener, System(), premises.capacity(config), f"{folder}/{place}"
+        )
+        self.supervisor.tell = self.tell
+        self.supervisor.replied = self._replied
+        self._control = Control(
+            control_path(folder, place),
+            {"status": self._status, "rollback": self._roll_back},
+        )
+        self.supervisor.watch(self._control.fileno(), self._asked)
+        self._rounds = Rounds(self.supervisor)
+        self._next_round = 0.0
+        self._signals = self._catch_signals()
+        self._stops = 0
+        self._why = "it was told to stop"
+        self._announced = False
+
+    def run(self) -> int:
+        """
+        Until told to stop, and everything in flight is answered.
+        """
+        supervisor = self.supervisor
+        preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
+        supervisor.system.settle()
+        supervisor.carry_out()
+        candidate = _local(self.config)
+        if candidate is None:
+            self._announce("no action yet: hotwhisk replace FILE")
+        else:
+            supervisor.succession.submit(candidate)
+            supervisor.carry_out()
+        while not self._finished():
+            self._wait()
+        return self._part()
+
+    def tell(self, text: str) -> None:
+        """
+        A line for whoever watches; under OpenWhisk stderr belongs to the action.
+        """
+        if not self.config.openwhisk:
+            # In one write, past Python's buffers: a terminal that was closed or a disk that is
+            # full costs this line, never the server.
+            write_whole(2, f"hotwhisk: {text}\n".encode(errors="replace"))
+
+    def _wait(self) -> None:
+        supervisor = self.supervisor
+        if not supervisor.ledger.ticking:
+            supervisor.wait(None)
+            self._next_round = supervisor.system.now() + TICK
+            return
+        supervisor.wait(max(0.0, self._next_round - supervisor.system.now()))
+        now = supervisor.system.now()
+        if now >= self._next_round:
+            self._next_round = now + TICK
+            self._rounds.go(now)
+            supervisor.carry_out()
+
+    # -- events from outside ----------------------------------------------------------------
+
+    def _catch_signals(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        self._wakeup = theirs
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, _do_nothing)
+        self.supervisor.watch(ours.fileno(), self._signalled)
+        return ours
+
+    def _signalled(self) -> None:
+        for number in set(self._signals.recv(4096)):
+            if number == signal.SIGCHLD:
+                self.supervisor.crew.reap_strangers()
+                continue
+            if number == signal.SIGHUP:
+                self._reload()
+                continue
+            self._why = f"told to stop by {signal.Signals(number).name}"
+            if number == signal.SIGQUIT or self._stops:
+                self._stop_now()
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self._stop()
+
+    def _reload(self) -> None:
+        candidate = _local(self.config)
+        if candidate is None:
+            self.tell("SIGHUP loads FILE again, and this server was started without one")
+            return
+        self._notify(*notify.reloading())
+        self.supervisor.succession.submit(candidate)
+
+    def _stop(self) -> None:
+        self._stops = 1
+        supervisor = self.supervisor
+        self._notify(notify.STOPPING)
+        supervisor.accept_backlog()
+        supervisor.succession.stop()
+        supervisor.ledger.attentive = supervisor.ledger.ticking = True
+        self._rounds.stopping_since = supervisor.system.now()
+        self.tell(f"stopping: {len(supervisor.holdings.sockets)} connections are finished first")
+
+    def _stop_now(self) -> None:
+        """
+        What is in flight gets an error instead of its answer.
+        """
+        if not self._stops:
+            self._stop()
+        self._stops = 2
+        for slot in list(self.supervisor.succession.roster.workers):
+            self.supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
+            self.supervisor.succession.overdue(slot, "the stop")
+        self.supervisor.assignment.leave_to_desk()
+
+    def _asked(self) -> None:
+        question = self._control.accept()
+        if question is None:
+            return
+        descriptor = question.connection.fileno()
+
+        def read() -> None:
+            self.supervisor.unwatch(descriptor)
+            self._control.ask(question)
+
+        self.supervisor.watch(descriptor, read)
+
+    def _status(self, question: Question) -> None:
+        question.answer(status(self.supervisor))
+
+    def _roll_back(self, question: Question) -> None:
+        if not self.supervisor.succession.roll_back(question):
+            question.answer({"version": 1, "error": "there is no version before this one"})
+
+    def _replied(self, reply: Reply) -> None:
+        number = self.supervisor.succession.charge.number
+        if isinstance(reply.candidate.asker, Question):
+            reply.candidate.asker.replied(reply, self.supervisor.succession.charge.number)
+        if reply.status == 200:
+            name = self.config.file or self.config.module
+            self._announce(f"{name} is generation {number}")
+            self._notify(*notify.ready(f"generation {number} in charge"))
+        elif reply.candidate.asker is None:
+            self.tell(reply.text)
+            self._announce("no action yet; mend the file, then: hotwhisk replace FILE")
+            self._notify(*notify.ready(f"generation {number} in charge: {reply.text}"))
+
+    def _announce(self, what: str) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
+        self.tell(f"serving on http://{host}:{self.config.port} · {what}")
+        self._notify(*notify.ready(what))
+        problem = notify.write_ready(self.config.ready_fd)
+        if problem:
+            self.tell(problem)
+
+    def _notify(self, *lines: str) -> None:
+        problem = notify.notify(self.config.notify_socket, *lines)
+        if problem:
+            self.tell(problem)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _finished(self) -> bool:
+        since = self._rounds.stopping_since
+        if since is None:
+            return False
+        if self._stops > 1 and self.supervisor.system.now() > since + PARTING:
+            return True
+        ledger = self.supervisor.ledger
+        owed = (Phase.HANDLING, Phase.ANSWERING, Phase.PARKED, Phase.WAITING, Phase.LENT)
+        in_flight = any(map(ledger.in_phase, owed)) or self.supervisor.assignment.custody.waiting
+        return not self.supervisor.holdings.sockets or (self._stops > 1 and not in_flight)
+
+    def _part(self) -> int:
+        """
+        Let workers run their atexit functions, within limits, then end what is left.
+        """
+        supervisor = self.supervisor
+        crew, system = supervisor.crew, supervisor.system
+        charge = supervisor.succession.charge.number
+        self._control.close()
+        for process in crew.unborn():
+            crew.bury(process)
+        for process in list(crew.processes.values()):
+            if self._stops > 1 or process.generation == 0:
+                crew.kill(process.slot)
+            else:
+                process.channel.send(Recall(leave=True))
+        deadline = system.now() + PARTING
+        waiting = dict(crew.processes)
+        while waiting and system.now() < deadline:
+            supervisor.wait_for_deaths(waiting.values(), deadline - system.now())
+            waiting = {slot: each for slot, each in waiting.items() if not crew.ended(each)}
+        for template in list(crew.templates.values()):
+            crew.bury_template(template)
+        for process in list(crew.processes.values()):
+            crew.kill(process.slot)
+            crew.bury(process)
+        artifact.remove(supervisor.folder)
+        leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
+        return 0
+
+
+def _local(config: Config) -> Candidate | None:
+    """
+    What the server was told to serve at once, if anything.
+    """
+    if config.module is not None:
+        return Candidate(Local(config.module, config.main, module=True))
+    if config.file is not None:
+        return Candidate(Local(os.path.abspath(config.file), config.main))
+    return None
+
+
+def _do_nothing(_: int, __: FrameType | None) -> None:
+    """
+    The wake-up descriptor has told the loop already.
+    """

@@ -1,0 +1,379 @@
+"""
+Which generation serves, and what follows from each event: the supervisor's decisions.
+
+Pure. Events come in as method calls, decisions leave as `effects`. So a whole replacement,
+with a death at any step of it, is a scripted history in a test.
+
+Options weighed: effects inside the lifecycle table (a step needs details that a table cannot
+hold); decisions beside the system calls (then they can only be tested with real processes,
+where the interesting interleavings are rare). The table says which steps there are,
+`assignment` where connections go, and this class what becomes of generations.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable
+
+from hotwhisk.answers import not_started
+from hotwhisk.contract import INIT_TWICE, Cause, Profile, answer_for
+from hotwhisk.supervisor.assignment import Assignment, Moved
+from hotwhisk.supervisor.effects import (
+    Artifact,
+    Asker,
+    Candidate,
+    Debt,
+    Discard,
+    Drain,
+    Effect,
+    EndTemplate,
+    Kill,
+    LoadInto,
+    Mark,
+    Release,
+    Reply,
+    Tell,
+)  # fmt: skip
+from hotwhisk.supervisor.generation import Generation, Policy
+from hotwhisk.supervisor.lifecycle import Event, State
+from hotwhisk.supervisor.roster import Roster
+
+REPLACEMENTS_WAITING = 8
+"""Replacements that may wait for their turn; each holds the body of its ``/init``."""
+
+
+class Succession:
+    """
+    The state of the whole server.
+    """
+
+    def __init__(self, policy: Policy, slots: int) -> None:
+        self.policy = policy
+        self.effects: deque[Effect] = deque()
+        self.roster = Roster(slots, self.effects)
+        self.assignment = Assignment(self.roster, self.effects)
+        self.charge = Generation()
+        self.previous: Artifact | None = None
+        self.previous_digest = ""
+        self.candidate: Candidate | None = None
+        self.candidates: deque[Candidate] = deque()
+        self.stopping = False
+        self.templates: set[int] = set()
+        """The generations further workers of which need not be loaded; see `template`."""
+        self.distrusted = 0
+        """A generation whose worker from a template came to nothing: no other one for it."""
+        self._numbers = itertools.count(1)
+
+    # -- replacement ------------------------------------------------------------------------
+
+    def posted(self, slot: int, number: int, artifact: Artifact, *, last: bool = False) -> None:
+        """
+        A worker read an ``/init``.
+        """
+        if self.assignment.custody.holder(number) != slot:
+            self.effects.append(Release(artifact))
+            return
+        self.assignment.custody.lend(number)
+        candidate = Candidate(artifact, number)
+        candidate.last = last
+        self.submit(candidate)
+
+    def submit(self, candidate: Candidate) -> None:
+        """
+        Put a replacement in the queue, or refuse it when that is full or the server leaves.
+        """
+        if self.stopping:
+            self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(
+            self.policy.workers
+        ):
+            text = "too many replacements at once: post again when the ones before are done"
+            self._refuse(candidate, 503, text)
+        else:
+            if not self.charge.number and candidate.number is None:
+                self._set_duty("")  # what was named at the start is worth waiting for
+            self.candidates.append(candidate)
+            self._next_candidate()
+
+    def roll_back(self, asker: Asker | None = None) -> bool:
+        """
+        Put the artifact before this one in charge again; False if there is none.
+        """
+        queue = [self.candidate, *self.candidates]
+        if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
+            return False
+        self.candidates.appendleft(Candidate(self.previous, asker=asker, rollback=True))
+        self._next_candidate()
+        return True
+
+    def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
+        """
+        A worker has loaded its action.
+        """
+        if not self.roster.step(slot, Event.READY):
+            return
+        worker = self.roster[slot]
+        worker.overlap = overlap
+        if self.candidate and self.candidate.slot == slot:
+            self._take_charge(self.candidate, worker.generation, digest)
+        elif worker.generation == self.charge.number:
+            self._set_duty("")
+            self.assignment.share_out()
+            self.assignment.reopen()
+        else:  # a recruit of a generation that was replaced while it loaded
+            self._retire(slot)
+        self.assignment.assign()
+
+    def failed(self, slot: int, status: int, text: str) -> None:
+        """
+        A worker could not load its action.
+        """
+        if self.roster.step(slot, Event.FAILED):
+            self.effects.append(Kill(slot))
+            self._disappoint(slot, status, text)
+
+    def overdue(self, slot: int, limit: str) -> None:
+        """
+        A worker was neither ready nor failed in time.
+        """
+        if self.roster.step(slot, Event.OVERDUE):
+            self.effects.append(Kill(slot))
+            why = f"The action did not initialize within {limit}."
+            self._explain(slot, (Cause.INIT_TIMED_OUT, limit), why)
+
+    def _next_candidate(self) -> None:
+        if self.charge.number and not self.policy.reinit:
+            while self.candidates:  # they waited for one that failed, and it did not
+                self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
+        if self.candidate is None and self.candidates:
+            self.candidate = self.candidates.popleft()
+            self.candidate.generation = next(self._numbers)
+            self.candidate.slot = self._load(self.candidate.artifact, self.candidate.generation)
+
+    def _load(self, artifact: Artifact, generation: int) -> int:
+        """
+        The desk becomes a worker of ``generation``; a fresh desk takes its place. Where there is
+        a template, the worker comes from that, and the desk stays.
+        """
+        templated = generation in self.templates
+        slot = self.roster.enlist() if templated else self.roster.desk
+        self.roster.step(slot, Event.LOAD)
+        self.roster[slot].generation = generation
+        if not templated:
+            self.assignment.take_back(slot)
+        self.effects.append(LoadInto(slot, generation, artifact))
+        if not templated:
+            self.roster.renew_desk()
+        return slot
+
+    def templated(self, generation: int) -> bool:
+        """
+        A worker that is loading has left a template behind; False if nobody wants it.
+        """
+        wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
+        if generation not in wanted - self.templates or self.stopping:
+            return False
+        self.templates.add(generation)
+        return True
+
+    def template_ended(self, generation: int) -> None:
+        """
+        A template is dead.
+        """
+        self.templates.discard(generation)
+
+    def _distrust(self) -> None:
+        """
+        What came from the template of the generation in charge was no good.
+        """
+        self.distrusted = self.charge.number
+        self._end_template(self.distrusted)
+
+    def _end_template(self, generation: int) -> None:
+        if generation in self.templates:
+            self.templates.discard(generation)
+            self.effects.append(EndTemplate(generation))
+
+    def _take_charge(self, candidate: Candidate, number: int, digest: str) -> None:
+        old, self.candidate = self.charge, None
+        self.charge = Generation(number, candidate.artifact, digest)
+        self.assignment.generation = number
+        self._set_duty("")
+        # All of this before the answer to /init goes out, or an old worker, or the desk, could
+        # still answer what is sent after it.
+        for slot in self.roster.of(old.number):
+            self._retire(slot)
+        self.assignment.reopen()
+        for each in [each for each in self.candidates if each.rollback]:
+            self.candidates.remove(each)  # what it would restore is gone with this replacement
+            self._reply(each, 409, "another version took charge meanwhile")
+        # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
+        discarded = old.artifact if candidate.rollback else self.previous
+        self.previous = None if candidate.rollback else old.artifact
+        self.previous_digest = "" if candidate.rollback else old.digest
+        if discarded is not None:
+            self.effects.append(Release(discarded))
+        if old.number:
+            self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
+        self._reply(candidate, 200, "")
+        self._end_template(old.number)
+        self._staff()
+        self._next_candidate()
+
+    def _retire(self, slot: int) -> None:
+        if self.roster.step(slot, Event.RETIRE):
+            self.assignment.take_back(slot, leave=True)
+
+    def _disappoint(self, slot: int, status: int, text: str) -> None:
+        """
+        A worker will not be ready: if it was the candidate, its asker hears why.
+        """
+        candidate = self.candidate
+        if candidate is None or candidate.slot != slot:
+            self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
+            self._distrust()
+            return
+        self.candidate = None
+        self._refuse(candidate, status, text)
+        if candidate.rollback and self.previous is not None:
+            self.effects.append(Release(self.previous))  # it loads no more: not worth another try
+            self.previous = None
+        if not self.charge.number:
+            self._set_duty(Cause.NO_ACTION)
+            self.assignment.assign()
+        self._staff()
+        self._next_candidate()
+
+    def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
+        """
+        A worker could not say itself that it will not be ready. Under OpenWhisk the log of a failed
+        ``/init`` says ``why``, and ends; or the answer says it.
+        """
+        status, text = answer_for(self.policy.profile, *cause)
+        asked = self.candidate is not None and self.candidate.slot == slot
+        if asked and self.policy.profile is Profile.OPENWHISK:
+            if self.policy.log_init_error:
+                self.effects.append(Mark(self.roster.desk, f"{why}\n"))
+            else:
+                text = not_started(why)
+        self._disappoint(slot, status, text)
+
+    def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
+        if not candidate.rollback:
+            self.effects.append(Release(candidate.artifact))
+        self._reply(candidate, status, text)
+
+    def _reply(self, candidate: Candidate, status: int, text: str) -> None:
+        self.effects.append(Reply(candidate, status, text))
+        if candidate.number is not None and not candidate.last:
+            self.assignment.returned(candidate.number)
+
+    # -- workers in trouble -----------------------------------------------------------------
+
+    def released(self, slot: int, moved: Moved, *, recalled: bool) -> None:
+        """
+        A worker gave connections back, of itself or because it was told to.
+        """
+        if recalled and self.roster.step(slot, Event.RELEASED):
+            self.assignment.reopen()
+        self.assignment.taken(slot, moved)
+
+    def stuck(self, slot: int) -> None:
+        """
+        A worker hangs in its handler: others take its connections.
+        """
+        if self.roster.step(slot, Event.STUCK):
+            self.assignment.take_back(slot)
+
+    def expired(self, slot: int, cause: Cause, detail: str) -> None:
+        """
+        A run is past its deadline, or past the time that a stopping server grants.
+        """
+        if self.roster.step(slot, Event.EXPIRED):
+            self.roster[slot].doom = (cause, detail)
+            self.effects.append(Kill(slot))
+
+    def died(
+        self, slot: int, cause: Cause, how: str, debts: Iterable[tuple[int, Debt]], now: float
+    ) -> None:
+        """
+        A worker is dead: by what, and what it owed. ``how`` is "signal 9 (SIGKILL)" or the like.
+        """
+        worker = self.roster.bury(slot)
+        if self.stopping and worker.state is State.BLANK:
+            self.effects.append(Drain(self.roster.desk))
+        in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
+        if self.candidate and self.candidate.slot == slot:
+            why = "Command exited abruptly during initialization."
+            self._explain(slot, (Cause.INIT_DIED, how), why)
+        elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
+            during = "during a request" if in_handler else "between requests"
+            text = f"a worker of generation {worker.generation} was ended by {how} {during}"
+            self.effects.append(Tell(text))
+            if worker.state is State.LOADING:
+                self._distrust()
+            if in_handler or worker.doom:
+                self._staff()
+            else:
+                self._crashed(now)
+        if worker.generation and not self.roster.of(worker.generation):
+            if worker.generation != self.charge.number:
+                self._end_template(worker.generation)
+            self.effects.append(Discard(worker.generation))
+        self.assignment.assign()
+
+    def _crashed(self, now: float) -> None:
+        """
+        A death that no request explains: too many of them, and the version is rolled back.
+        """
+        charge = self.charge
+        if not charge.crashed(now, self.policy):
+            self._staff()
+            return
+        self._distrust()
+        if self.roll_back():
+            text = "rolling back to the version before it"
+        else:
+            text = f"next attempt in {charge.pause(now):g} s"
+            self._set_duty(Cause.UNSTABLE)
+        self.effects.append(Tell(f"generation {charge.number} crashes in a loop: {text}"))
+
+    def retry(self, now: float) -> None:
+        """
+        Bring up a crashing generation again when its pause is over.
+        """
+        if self.charge.retry_at is not None and now >= self.charge.retry_at:
+            self.charge.retry_at = None
+            self._staff()
+
+    def _staff(self) -> None:
+        """
+        Start workers until the generation in charge has as many as it should.
+        """
+        charge = self.charge
+        if charge.artifact is None or self.stopping or charge.retry_at is not None:
+            return
+        there = self.roster.of(charge.number, State.LOADING, State.SERVING, State.RELIEVED)
+        for _ in range(self.policy.workers - len(there)):
+            self._load(charge.artifact, charge.number)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """
+        The server leaves: nothing is replaced any more, what is there is answered.
+        """
+        self.stopping = True
+        for generation in tuple(self.templates):
+            self._end_template(generation)
+        self._set_duty(Cause.STOPPING)
+        while self.candidates:
+            status, text = answer_for(self.policy.profile, Cause.STOPPING)
+            self._refuse(self.candidates.popleft(), status, text)
+        for slot in self.roster.workers:
+            self.effects.append(Drain(slot))
+        self.assignment.assign()
+
+    def _set_duty(self, duty: str) -> None:
+        self.assignment.duty = Cause.STOPPING if self.stopping else duty

@@ -1,0 +1,3 @@
+"""
+The seam to the operating system.
+"""

@@ -1,0 +1,228 @@
+"""
+The seam to the operating system: processes, their deaths, and the clock.
+
+Everything the supervisor asks of the kernel that is not a socket goes through one object
+of this class, so that a test can put a scripted one in its place.
+
+Linux only. ``ctypes`` is needed for the calls that Python does not offer (prctl,
+membarrier); a kernel that refuses one of them costs a guarantee, which ``weaknesses``
+names, but never the start.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from hotwhisk.system import control_group
+from hotwhisk.system.features import (
+    MEMBARRIER,
+    MEMBARRIER_GLOBAL_EXPEDITED,
+    PR_SET_PDEATHSIG,
+    SUBREAPER,
+    Feature,
+)
+from hotwhisk.system.offspring import Ending, children, end_orphans
+
+PR_SET_NAME = 15
+
+HANDLED_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
+)  # fmt: skip
+"""Signals that mean something to the supervisor; its children have them as any program does."""
+
+TAG_VARIABLE = "HOTWHISK_WORKER"
+"""Environment variable by which programs started by an action are told from strangers."""
+
+
+class System:
+    """
+    The real operating system.
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.weaknesses: list[str] = []
+        self._deaths = control_group.find("deaths")
+        # Both are inherited by fork, so every worker is reached by `barrier`.
+        self._try(SUBREAPER)
+        self._membarrier = self._try(MEMBARRIER)
+        self.has_barrier = self._membarrier is not None
+
+    def _try(self, feature: Feature) -> object:
+        try:
+            return feature.attempt()
+        except OSError:
+            self.weaknesses.append(f"no {feature.name}: {feature.cost}")
+            return None
+
+    def now(self) -> float:
+        """
+        Seconds on the monotonic clock.
+        """
+        return time.monotonic()
+
+    def settle(self) -> None:
+        """
+        Give back what imports left behind, before others share this memory.
+        """
+        gc.collect()
+        if hasattr(self._libc, "malloc_trim"):  # not everywhere
+            self._libc.malloc_trim(0)
+
+    def offer_to_die_first(self) -> None:
+        """
+        When memory runs out, the kernel should take this worker and not the supervisor.
+        """
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("500")
+        except OSError:
+            pass  # a sandbox without it, or a score that is higher already
+
+    def pause(self, seconds: float) -> None:
+        """
+        Do nothing, for want of anything better.
+        """
+        time.sleep(seconds)
+
+    def barrier(self) -> None:
+        """
+        Make every running worker's earlier writes to shared memory visible, and ours to them.
+
+        The expensive half of an asymmetric handshake: workers publish what they touch and
+        then look for orders without a fence; whoever gives orders fences for both sides.
+        """
+        if self.has_barrier:
+            self._libc.syscall(self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0)
+
+    def fork(self, child: Callable[[], NoReturn], name: str) -> tuple[int, int]:
+        """
+        Fork; run ``child`` in the copy; return ``(pid, pidfd)`` of it.
+
+        The child leads a session of its own and dies with its parent. Objects of the parent
+        are frozen first: a collection in the child would otherwise copy their pages.
+
+        Raises:
+            OSError: no process or descriptor could be had.
+        """
+        gc.freeze()
+        parent = os.getpid()
+        # Until it has its own handlers, a signal to the child would be written to our wake-up
+        # descriptor, and Ctrl-C, which goes to both, would count twice.
+        waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _run_child(child, name, parent)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+
+    def ended(self, pidfd: int) -> Ending | None:
+        """
+        How the child behind ``pidfd`` ended; None while it lives.
+
+        It is not reaped: until it is, nobody else gets its number, which `kill_descendants`
+        still goes by.
+        """
+        try:
+            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return Ending(status=-1)
+        return None if result is None else Ending.of(result)
+
+    def reap(self, pidfd: int) -> None:
+        """
+        Let go of the number of a child that is dead, or is killed and so will be in a moment.
+        """
+        try:
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        except ChildProcessError:
+            pass
+
+    def oom_kills(self) -> int:
+        """
+        How many processes of this control group the kernel has killed for want of memory.
+        """
+        return control_group.oom_kills(self._deaths)
+
+    def kill(self, pidfd: int) -> None:
+        """
+        Kill the child behind ``pidfd``, however it resists; a dead one is no error.
+        """
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def kill_descendants(self, worker_pid: int, name: str) -> None:
+        """
+        Kill what a dead worker, not yet reaped, left: its process group, and the orphans that
+        came to us.
+
+        An orphan is the worker's if it bears its process name (copies made by fork keep it) or
+        its tag in the environment (programs that were started keep that); anybody else's, such
+        as what ``docker exec`` left to process 1, is let alone.
+        """
+        try:
+            os.killpg(worker_pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        end_orphans(lambda pid: pid != worker_pid and _belongs(pid, worker_pid, name))
+
+    def reap_strangers(self, ours: Iterable[int]) -> None:
+        """
+        Reap children that ended and are not in ``ours`` (process ids of workers).
+        """
+        known = set(ours)
+        for pid in children():
+            if pid not in known:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+
+
+def _run_child(child: Callable[[], NoReturn], name: str, parent: int) -> NoReturn:
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
+        if settle(name, parent):
+            child()
+    finally:
+        os._exit(70)
+
+
+def settle(name: str, parent: int) -> bool:
+    """
+    Lead a session of our own, under a name, and die with the parent; False if it has died.
+    """
+    libc = ctypes.CDLL(None)
+    os.setsid()
+    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    return os.getppid() == parent
+
+
+def _belongs(pid: int, worker_pid: int, name: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            if file.read().rstrip("\n") == name[:15]:
+                return True
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            return f"{TAG_VARIABLE}={worker_pid}".encode() in environ.read().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,285 @@
+"""
+The connections that one worker holds, and the only way to touch them.
+
+What it may touch a worker learns from the supervisor, and the order of its hands is what keeps
+the promises (see `ledger` for the claim):
+
+    claim a connection → look for a recall → read → look for a recall → call → write → unclaim
+
+The second look is for promise 3: bytes that were read after a replacement was answered belong
+to the new generation, so they go back unanswered. Looking is one load from shared memory.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hotwhisk.contract import error_body
+from hotwhisk.errors import RequestError
+from hotwhisk.ledger import Ledger
+from hotwhisk.messages import Busy, Closed, Deposit, Drop, Released
+from hotwhisk.worker import invocation
+from hotwhisk.worker.connection import After, Connection, Gone, Stage
+from hotwhisk.worker.loop import EpollLoop, Loop
+from hotwhisk.worker.spill import Spills
+
+if TYPE_CHECKING:
+    from hotwhisk.channel import Channel
+    from hotwhisk.http1.http1 import Request
+
+READ_SIZE = 65536
+
+
+class Holder:
+    """
+    The connections of one worker process. ``place`` is the worker's slot in the ledger, and how
+    often that was recalled before; ``lowest`` is the least number of its own descriptors;
+    ``obey`` carries out the orders that wait in the channel. Who answers requests puts the
+    function for one into ``answer``: it returns whether the connection can be asked for the next.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        ledger: Ledger,
+        place: tuple[int, int],
+        lowest: int,
+        obey: Callable[[], None],
+    ) -> None:
+        self.answer: Callable[[Connection, Request], bool]
+        self.ledger = ledger
+        self.headers = b""
+        """Lines of every answer's head: which generation gave it."""
+        self.leaving = False
+        self._words = ledger.words
+        self._lowest = lowest
+        self._obey = obey
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self.take_place(channel, place)
+        os.register_at_fork(after_in_child=self._become_copy)
+
+    def take_place(self, channel: Channel, place: tuple[int, int]) -> None:
+        """
+        Begin, without connections: at birth, and in a worker that is forked from a template.
+        """
+        self.channel = channel
+        self.loop: Loop = EpollLoop(self._lowest)
+        self.connections: dict[int, Connection] = {}
+        self.pid = os.getpid()
+        self._copied = False
+        slot, self._recalls = place
+        self._recalls_at = self.ledger.recalls_at(slot)
+        self._claim_at = self.ledger.claim_at(slot)
+        self.spills = Spills((slot << 48) + (self.pid << 24) + 1, self._deposit, self._drop)
+        self.loop.watch(channel.fileno(), self._obey)
+        channel.on_backlog = self._await_channel
+
+    def admit(self, number: int, descriptor: int, tenure: int, duty: str = "") -> Connection:
+        """
+        A connection that the supervisor hands over.
+        """
+        connection = Connection(number, descriptor, self.ledger, self.spills, duty)
+        connection.tenure = tenure
+        self.connections[number] = connection
+        return connection
+
+    def holds(self, connection: Connection) -> bool:
+        """
+        Whether it is still here: it may have ended, or be somebody else's by now.
+        """
+        return self.connections.get(connection.number) is connection
+
+    def obey_recall(self) -> list[Connection]:
+        """
+        Let go of every connection that is not busy; returns those.
+        """
+        self._recalls = (self._recalls + 1) & 0xFFFFFFFF
+        free = [each for each in self.connections.values() if not each.busy]
+        for connection in free:
+            self.forget(connection)
+        return free
+
+    # -- touching ---------------------------------------------------------------------------
+
+    def watch(self, connection: Connection) -> None:
+        """
+        Read the connection whenever its client says something.
+        """
+        self.loop.watch(connection.socket.fileno(), partial(self.touch, connection, self.receive))
+
+    def watch_idle(self, connection: Connection) -> None:
+        """
+        The same for one that was just served, if it is still here and waits for its client.
+        """
+        if self.holds(connection) and connection.stage is Stage.LISTENING:
+            self.watch(connection)
+
+    def receive(self, connection: Connection) -> Request | None:
+        """
+        First step of a touch: read.
+        """
+        return connection.receive(self._buffer)
+
+    def resume(self, connection: Connection) -> Request | None:
+        """
+        First step of a touch: look at what came with the connection, then read.
+        """
+        request = connection.examine_spill() if connection.spill else None
+        return request or connection.receive(self._buffer)
+
+    def touch(self, connection: Connection, first: Callable[[Connection], Request | None]) -> None:
+        """
+        Claim a connection, take the first step, then answer every request that is whole.
+
+        A connection that is busy is ours whatever was recalled; any other may be somebody
+        else's by now, and the claim finds out. The recall itself waits in the channel: the loop
+        comes to it before anything can be read that was not read here.
+        """
+        if self._copied:
+            invocation.leave(0)  # a child of the action runs on in our loop
+        words, recalls_at = self._words, self._recalls_at
+        words[self._claim_at] = connection.number + 1
+        if words[recalls_at] == self._recalls or connection.busy:
+            try:
+                request = first(connection)
+                while request is not None:
+                    if words[recalls_at] != self._recalls:
+                        connection.put_back()
+                        break
+                    if not self.answer(connection, request):
+                        break
+                    request = connection.next_request()
+            except Gone:
+                self._close(connection)
+            except RequestError as error:
+                self.refuse(connection, error.status, str(error))
+        words[self._claim_at] = 0
+
+    def answered(self, connection: Connection) -> bool:
+        """
+        An answer is out; True if the connection can be asked for more.
+        """
+        connection.request_done()
+        if connection.after is not After.NEXT:
+            if connection.after is After.LINGER or connection.has_rest:
+                self._linger(connection)
+            else:
+                self._close(connection)
+            return False
+        if connection.has_rest and self.leaving:
+            connection.keep_rest()  # it may be of the time after the replacement
+            self.give_back(connection)
+            return False
+        if connection.has_rest:
+            return True  # until that is begun, or kept, the ledger says that it was read
+        # In this order: idle under a claim would mean that something was read and not answered.
+        self._words[self._claim_at] = 0
+        self.ledger.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
+        if self.leaving:
+            self.give_back(connection)
+            return False
+        return True
+
+    def refuse(self, connection: Connection, status: int, text: str) -> None:
+        """
+        Answer without having read everything, and end the connection.
+        """
+        connection.after = After.LINGER
+        try:
+            if connection.answer(status, error_body(text), self.headers, keep_alive=False):
+                self._linger(connection)
+            else:
+                self.wait_to_write(connection)
+        except Gone:
+            self._close(connection)
+
+    def wait_to_write(self, connection: Connection) -> None:
+        """
+        The client is slow to take its answer: send the rest of it when there is room.
+        """
+        connection.stage = Stage.WRITING
+        rest = partial(self.touch, connection, self._flush)
+        self.loop.watch_writable(connection.socket.fileno(), rest)
+
+    def _flush(self, connection: Connection) -> Request | None:
+        if not connection.flush():
+            return None
+        connection.stage = Stage.LISTENING
+        self.watch(connection)
+        return connection.next_request() if self.answered(connection) else None
+
+    def _linger(self, connection: Connection) -> None:
+        connection.stage = Stage.LINGERING
+        connection.request_done()
+        thrown_away = partial(self.touch, connection, self._discard)
+        self.loop.watch(connection.socket.fileno(), thrown_away)
+        connection.linger()
+        self.ledger.lingering(connection.number, time.monotonic())
+        if not self.ledger.ticking:
+            self.channel.send(Busy())
+
+    def _discard(self, connection: Connection) -> None:
+        connection.discard(self._buffer)
+
+    # -- parting ----------------------------------------------------------------------------
+
+    def forget(self, connection: Connection) -> None:
+        """
+        It is somebody else's now, who has a duplicate.
+        """
+        del self.connections[connection.number]
+        self.loop.unwatch(connection.socket.fileno())
+        connection.let_go()
+
+    def give_back(self, connection: Connection) -> None:
+        """
+        Let the supervisor hand it to another.
+        """
+        self.forget(connection)
+        self.channel.send(Released([[connection.number, connection.tenure]]))
+        self.leave_if_done()
+
+    def leave_if_done(self) -> None:
+        """
+        End this process if it was retired and holds nothing any more.
+        """
+        if self.leaving and not self.connections:
+            invocation.leave_in_order()
+
+    def _close(self, connection: Connection) -> None:
+        del self.connections[connection.number]
+        self.loop.unwatch(connection.socket.fileno())
+        connection.close()
+        if self.ledger.attentive:
+            self.channel.send(Closed())
+        self.leave_if_done()
+
+    def _deposit(self, number: int, descriptor: int) -> None:
+        self.channel.send(Deposit(number), (descriptor,))
+        self.channel.flush_all()  # the ledger names it next, and is believed
+
+    def _drop(self, number: int) -> None:
+        self.channel.send(Drop(number))
+
+    def _await_channel(self) -> None:
+        self.loop.watch_writable(self.channel.fileno(), self._flush_channel)
+
+    def _flush_channel(self) -> None:
+        self.channel.flush()
+        if not self.channel.backlog:
+            self.loop.watch(self.channel.fileno(), self._obey)
+
+    def _become_copy(self) -> None:
+        """
+        In a child that the action forked: our descriptors are none of its business.
+        """
+        self._copied = True
+        for connection in self.connections.values():
+            connection.socket.close()
+        self.channel.close()
+        if isinstance(self.loop, EpollLoop):
+            self.loop.close()

@@ -1,0 +1,140 @@
+"""
+One run of the action: call it, and make an answer of whatever comes out.
+
+This is the one place where user code runs between our lines, so it catches everything; and it
+holds the ways out of a worker, since nothing else may end a process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from hotwhisk.action import action as actions
+from hotwhisk.context import Context
+from hotwhisk.contract import (
+    Cause,
+    Profile,
+    RunRequest,
+    answer_for,
+    error_body,
+    exception_body,
+    result_error,
+    write_result,
+)  # fmt: skip
+from hotwhisk.errors import BadResult
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from hotwhisk.action.action import Action
+    from hotwhisk.actionloop.actionloop import Program
+    from hotwhisk.config import Config
+
+GRACE = 2.0
+"""Seconds after the platform's deadline before a run is killed: its own text goes first."""
+
+
+class Budget:
+    """
+    How many seconds a run may take, from its context.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._default = config.timeout
+        self._grace = GRACE if config.openwhisk else 0.0
+
+    def __call__(self, context: Mapping[str, str]) -> float:
+        """
+        ``deadline`` is in epoch milliseconds. One that is past already, or unreadable, is not
+        enforced: the platform's own tests send one from 1970.
+        """
+        if "deadline" not in context:
+            return self._default
+        try:
+            left = int(context["deadline"]) / 1000 - time.time()
+        except (ValueError, OverflowError):
+            return self._default
+        return left + self._grace if left > 0 else self._default
+
+
+def call(
+    action: Action | Program, run: RunRequest, profile: Profile, body: bytes | memoryview
+) -> tuple[int, bytes]:
+    """
+    Call a synchronous handler, or let a program have the ``body`` of the request itself: the
+    HTTP status and body of the answer.
+    """
+    if action.handler is None:
+        return action.exchange(body, profile)
+    try:
+        if run.context:
+            actions.apply_context(run.context)
+        context = Context(run.context) if action.takes_context else None
+        return 200, write_result(action.call(run.value, context))
+    except BaseException as error:  # the wall between user code and us
+        return _failure(error, profile)
+    finally:
+        flush()
+
+
+async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
+    """
+    Call a handler that is a coroutine: the HTTP status and body of the answer.
+    """
+    try:
+        if run.context:
+            actions.apply_context(run.context)
+        context = Context(run.context) if action.takes_context else None
+        return 200, write_result(await cast("Awaitable[object]", action.call(run.value, context)))
+    except BaseException as error:  # the wall between user code and us
+        return _failure(error, profile)
+    finally:
+        flush()
+
+
+def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
+    if isinstance(error, BadResult):
+        if error.__cause__ is not None:
+            actions.print_error(error.__cause__)
+        return error.status, result_error(profile, error)
+    if isinstance(error, SystemExit):
+        status, text = answer_for(profile, Cause.EXITED)
+        if profile is Profile.PLAIN:
+            text = f"the action called sys.exit({error.code!r}) during this request"
+        return status, error_body(text)
+    actions.print_error(error)
+    return 200, exception_body(error, profile)
+
+
+def flush() -> None:
+    """
+    Bring out what the action printed: its line belongs to this run.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the action may have closed or replaced them
+            pass
+
+
+def leave(status: int) -> NoReturn:
+    """
+    End this process now.
+    """
+    os._exit(status)
+
+
+def leave_in_order() -> NoReturn:
+    """
+    End this process after the action's atexit functions; the supervisor bounds their time.
+    """
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:  # the wall again
+        pass
+    flush()
+    os._exit(0)

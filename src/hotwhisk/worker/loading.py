@@ -1,0 +1,177 @@
+"""
+A desk becomes a worker: from the bytes of an ``/init`` to a handler that can be called.
+
+Whatever happens here, a zip bomb, a syntax error, an exit or a hang, costs this process only.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Callable, Coroutine
+
+from hotwhisk import contract
+from hotwhisk.action import action as actions
+from hotwhisk.action.house import environment
+from hotwhisk.actionloop import compiling
+from hotwhisk.actionloop.actionloop import Program
+from hotwhisk.artifact import artifact
+from hotwhisk.artifact.artifact import Kind
+from hotwhisk.config import Config
+from hotwhisk.contract import Profile
+from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
+from hotwhisk.messages import Failed, Load
+from hotwhisk.record import Record
+from hotwhisk.worker import invocation
+
+
+class Loaded(Record):
+    """
+    A handler, and the digest of what it came from. ``source`` is what was read of a file or
+    module that may have changed when the next worker of this generation starts.
+    """
+
+    action: actions.Action | Program
+    digest: str
+    source: bytes = b""
+
+
+def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Failed:
+    """
+    Load what the message names; Failed with the answer to its ``/init`` if that cannot be.
+    """
+    if message.path:
+        # A file that is worked on: Python would take old bytecode for a module that was saved
+        # twice within a second.
+        sys.dont_write_bytecode = True
+    try:
+        body = _read(message, descriptors)
+        if message.module:
+            action, source = actions.load_module(
+                message.path, message.main, None if body is None else bytes(body)
+            )
+            return Loaded(action, artifact.digest_of(source), source)
+        if message.path:
+            return _load_local(message, body, config)
+        return _load_posted(message, body or b"", config)
+    except HotwhiskError as error:
+        return _refuse(config, error)
+    except BaseException as error:  # the wall: user code ran
+        actions.print_error(error)
+        text = f"the new version could not be loaded: {type(error).__name__}: {error}"
+        return _refuse(config, LoadFailed(text))
+    finally:
+        invocation.flush()
+
+
+def make_ready(
+    action: actions.Action | Program,
+    config: Config,
+    finish: Callable[[Coroutine[object, object, object]], object],
+) -> Failed | None:
+    """
+    Call the action's ``ready()``: the place for what should be done before the first request.
+    ``finish`` runs a coroutine to its end.
+    """
+    if action.ready is None:
+        return None
+    try:
+        result = action.ready()
+        if isinstance(result, Coroutine):
+            finish(result)
+    except BaseException as error:  # the wall between user code and us
+        actions.print_error(error)
+        return _refuse(config, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
+    finally:
+        invocation.flush()
+    return None
+
+
+def _refuse(config: Config, error: HotwhiskError) -> Failed:
+    """
+    The answer; where the platform's general text hides what happened, the log has it.
+    """
+    profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+    logged = config.log_init_error
+    status, text = contract.answer_for_init(profile, error, logged=logged)
+    if logged and text != str(error):
+        try:
+            sys.stderr.write(f"{error}\n")
+        except Exception:  # the action may have closed or replaced it
+            pass
+    return Failed(status, text)
+
+
+def _read(message: Load, descriptors: list[int]) -> memoryview | None:
+    """
+    The bytes that came with the message, if any did.
+    """
+    if not descriptors:
+        return None
+    try:
+        # The offset need not be that of a page, so the whole file is mapped.
+        size = message.offset + message.length
+        if not size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(descriptors[0], size, prot=mmap.PROT_READ))[message.offset :]
+    finally:
+        os.close(descriptors[0])
+
+
+def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
+    request = contract.read_init(body)
+    content = artifact.decode(request)
+    actions.set_environment(request.env)
+    try:
+        return _load_content(content, request.main, message.folder, config)
+    except LoadFailed as error:
+        if "ModuleNotFoundError" not in str(error) or artifact.detect(content) != Kind.SOURCE:
+            raise
+        raise LoadFailed(
+            f"{error}. A single file is posted alone: if that module lies beside it, post the "
+            "folder, with the entry as __main__.py"
+        ) from None
+
+
+def _load_local(message: Load, body: memoryview | None, config: Config) -> Loaded:
+    path = message.path
+    try:
+        if os.path.isdir(path):
+            path = artifact.find_entry(path)
+        if body is not None:
+            content = bytes(body)
+        else:
+            with open(path, "rb") as file:
+                content = file.read()
+    except OSError as error:
+        raise BuildFailed(f"cannot read {path}: {error.strerror}") from error
+    if not content.strip():
+        raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
+    kind = artifact.detect(content)
+    if kind is Kind.SOURCE:
+        action = actions.load_file(path, message.main, content)
+        return Loaded(action, artifact.digest_of(content), content)
+    if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):  # where it lies, beside its files
+        program = Program(path, environment(), config)
+        return Loaded(program, artifact.digest_of(content), content)
+    loaded = _load_content(content, message.main, message.folder, config)
+    return Loaded(loaded.action, loaded.digest, content)
+
+
+def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
+    compiler = compiling.compiler(config, main)
+    libraries = artifact.libraries_beside(os.path.dirname(folder))
+    try:
+        unpacked = artifact.unpack(content, folder, compiler, libraries, config.save_jar)
+    except OSError as error:
+        raise BuildFailed(
+            f"the version cannot be unpacked into {os.path.dirname(folder)}: {error.strerror}; "
+            "make room there, or choose a writable folder with --run-dir"
+        ) from error
+    compiling.check_environment(unpacked, config)
+    if unpacked.kind is Kind.EXECUTABLE:
+        return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
+    if unpacked.kind is Kind.COMPILED and unpacked.main:
+        main = unpacked.main
+    return Loaded(actions.load(unpacked, main), unpacked.digest)

@@ -1,0 +1,202 @@
+"""
+Waiting for descriptors: by epoll alone, or inside an asyncio loop.
+
+A worker with a synchronous handler needs no more than the first. One whose handler is a
+coroutine waits in asyncio's loop, which is then the only one in the process: user code finds
+its own tasks and ours in the same place. asyncio costs 40 ms to import, so it is imported
+only for such an action.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import select
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from hotwhisk.action.house import at_home
+from hotwhisk.worker import invocation
+
+if TYPE_CHECKING:
+    import asyncio
+
+Callback = Callable[[], None]
+
+
+class Loop(Protocol):
+    """
+    What a worker asks of either.
+    """
+
+    def watch(self, descriptor: int, callback: Callback) -> None:
+        """
+        Call back whenever the descriptor is readable, or ended.
+        """
+
+    def watch_writable(self, descriptor: int, callback: Callback) -> None:
+        """
+        Call back when it is writable, and do not look for reading meanwhile.
+        """
+
+    def unwatch(self, descriptor: int) -> None:
+        """
+        Stop watching. Always before a close: a duplicate elsewhere would keep the events coming.
+        """
+
+    def run(self) -> None:
+        """
+        Wait and call back, for ever.
+        """
+
+
+def fatal(callback: Callback) -> Callback:
+    """
+    The same callback, whose exceptions end the process. asyncio would log them and go on, with
+    a claim in the ledger and a client without an answer.
+    """
+
+    def run() -> None:
+        try:
+            callback()
+        except BaseException:  # noqa: BLE001 - the wall at the top of this process
+            sys.excepthook(*sys.exc_info())
+            invocation.leave(70)
+
+    return run
+
+
+class EpollLoop:
+    """
+    The loop of a desk and of a synchronous action.
+    """
+
+    def __init__(self, lowest: int) -> None:
+        """
+        ``lowest`` is the least number its own descriptor may have (design: ours live high).
+        """
+        self._epoll = select.epoll()
+        high = fcntl.fcntl(self._epoll.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        self._epoll.close()
+        self._epoll = select.epoll.fromfd(high)
+        self.callbacks: dict[int, Callback] = {}
+        self.writing: set[int] = set()
+
+    def watch(self, descriptor: int, callback: Callback) -> None:
+        """
+        See `Loop`.
+        """
+        self._set(descriptor, select.EPOLLIN, callback)
+
+    def watch_writable(self, descriptor: int, callback: Callback) -> None:
+        """
+        See `Loop`.
+        """
+        self._set(descriptor, select.EPOLLOUT, callback)
+
+    def _set(self, descriptor: int, events: int, callback: Callback) -> None:
+        if descriptor in self.callbacks:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._epoll.register(descriptor, events)
+        self.callbacks[descriptor] = callback
+        (self.writing.add if events == select.EPOLLOUT else self.writing.discard)(descriptor)
+
+    def unwatch(self, descriptor: int) -> None:
+        """
+        See `Loop`.
+        """
+        if self.callbacks.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def descriptors(self) -> set[int]:
+        """
+        Its own, and all that it watches.
+        """
+        return {self._epoll.fileno(), *self.callbacks}
+
+    def close(self) -> None:
+        """
+        Give up; the callbacks stay readable for whoever takes over.
+        """
+        self._epoll.close()
+
+    def run(self) -> None:
+        """
+        See `Loop`. Returns when closed.
+        """
+        poll, callbacks = self._epoll.poll, self.callbacks
+        while not self._epoll.closed:
+            for descriptor, _ in poll():
+                # Gone if an earlier callback of this batch unwatched it.
+                callback = callbacks.get(descriptor)
+                if callback is not None:
+                    callback()
+
+
+class AsyncioLoop:
+    """
+    The loop of an action whose handler is a coroutine.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.asyncio = loop
+        self._writing: set[int] = set()
+        self._reading: set[int] = set()
+
+    def watch(self, descriptor: int, callback: Callback) -> None:
+        """
+        See `Loop`.
+        """
+        self.unwatch(descriptor)
+        self.asyncio.add_reader(descriptor, fatal(callback))
+        self._reading.add(descriptor)
+
+    def watch_writable(self, descriptor: int, callback: Callback) -> None:
+        """
+        See `Loop`.
+        """
+        self.unwatch(descriptor)
+        self.asyncio.add_writer(descriptor, fatal(callback))
+        self._writing.add(descriptor)
+
+    def unwatch(self, descriptor: int) -> None:
+        """
+        See `Loop`.
+        """
+        if descriptor in self._reading:
+            self._reading.discard(descriptor)
+            self.asyncio.remove_reader(descriptor)
+        if descriptor in self._writing:
+            self._writing.discard(descriptor)
+            self.asyncio.remove_writer(descriptor)
+
+    def run(self) -> None:
+        """
+        See `Loop`.
+        """
+        self.asyncio.run_forever()
+
+
+def new_asyncio() -> asyncio.AbstractEventLoop:
+    """
+    A loop of asyncio's that is the current one from now on.
+    """
+    with at_home():  # the action may have a module of that name
+        import asyncio
+
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    return loop
+
+
+def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
+    """
+    The same descriptors, watched in a loop of asyncio's; ``old`` is closed, so its `run` ends.
+    """
+    loop = AsyncioLoop(new_asyncio())
+    for descriptor, callback in old.callbacks.items():
+        watch = loop.watch_writable if descriptor in old.writing else loop.watch
+        watch(descriptor, callback)
+    old.close()
+    return loop

@@ -1,0 +1,231 @@
+"""
+The request path of a worker: a request comes in, the action is called, an answer goes out.
+
+There is no proxy before it and no thread behind it: a request on a kept connection costs four
+system calls: wait, read, getpid, write. `holder` says which connection may be touched when.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, cast
+
+from hotwhisk.contract import (
+    INIT_TWICE,
+    Cause,
+    Profile,
+    RunRequest,
+    answer_for,
+    error_body,
+    read_run,
+)  # fmt: skip
+from hotwhisk.errors import BadResult, Forbidden, RequestError
+from hotwhisk.ledger import Last, Phase
+from hotwhisk.messages import Busy, Posted, Released
+from hotwhisk.sentinels import Sentinels, write_whole
+from hotwhisk.worker import invocation
+from hotwhisk.worker.connection import After, Connection, Stage
+from hotwhisk.worker.gate import Gate
+from hotwhisk.worker.loop import AsyncioLoop, fatal
+
+if TYPE_CHECKING:
+    from hotwhisk.action.action import Action
+    from hotwhisk.actionloop.actionloop import Program
+    from hotwhisk.config import Config
+    from hotwhisk.http1.http1 import Head, Request
+    from hotwhisk.worker.holder import Holder
+
+CANCELLED = error_body("the action cancelled this run of its handler")
+
+
+class RequestPath:
+    """
+    Answers what comes on the connections of a holder. ``action`` is None in a desk.
+    """
+
+    def __init__(self, holder: Holder, config: Config) -> None:
+        self.action: Action | Program | None = None
+        self.overlap = False
+        """Whether runs of the action may overlap in this process."""
+        self.stopping = False
+        """Whether the server is: what is answered now is the last on its connection."""
+        self.config = config
+        self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+        self.sentinels = Sentinels() if config.openwhisk else None
+        self._holder = holder
+        self._ledger = holder.ledger
+        self._gate = Gate(config)
+        self._budget = invocation.Budget(config)
+        self._admitted: Head | None = None
+        self._running = 0
+        self._owes_release = False
+        self._queue: list[Connection] = []
+        self._tasks: set[object] = set()  # the event loop itself holds them by weak references
+        holder.answer = self._answer
+
+    def end_tenures(self, released: list[list[int]]) -> Released:
+        """
+        What to tell the supervisor after a recall. A handler that runs alone makes this worker as
+        busy as a blocked one, so it is not offered work again before it is done.
+        """
+        self._owes_release = bool(self._running) and not self.overlap
+        return Released(released, recalled=not self._owes_release)
+
+    def _answer(self, connection: Connection, request: Request) -> bool:
+        """
+        Answer one request; True if the connection can be asked for the next.
+        """
+        head = request.head
+        try:
+            if head is not self._admitted:
+                self._gate.check(head)
+                self._admitted = head
+            if head.path == "/run":
+                return self._run(connection, request)
+            self._lend(connection, request)
+            return False
+        except RequestError as error:
+            body = error_body(str(error))
+            return self._finish(connection, request, error.status, body, error.headers)
+
+    def _run(self, connection: Connection, request: Request) -> bool:
+        action = self.action
+        if action is None:
+            return self._run_without_action(connection, request)
+        if self.stopping and self.config.openwhisk:
+            return self._refuse_run(connection, request, Cause.STOPPING)
+        if action.is_async and not self.overlap and self._running:
+            self._wait_for_turn(connection)
+            return False
+        run = read_run(request.body)
+        if self.sentinels is not None:
+            self._ledger.ended(connection.number, 0)
+        self._ledger.handling(
+            connection.number, time.monotonic(), self._budget(run.context), connection.sent
+        )
+        if connection.has_rest:
+            last = Last.READ_ON
+        else:
+            last = Last.NO if request.head.keep_alive else Last.ASKED
+        self._ledger.set_last(connection.number, last)
+        if not self._ledger.ticking:
+            self._holder.channel.send(Busy())
+        if action.is_async:
+            self._start(connection, request, run)
+            return False
+        status, body = invocation.call(action, run, self.profile, request.body)
+        return self._end_run(connection, request, status, body)
+
+    def _end_run(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
+        if os.getpid() != self._holder.pid:
+            invocation.leave(0)  # a copy of us that the handler made and let return
+        if self.sentinels is not None:
+            number = connection.number
+            self.sentinels.write(lambda streams: self._ledger.ended(number, streams))
+        return self._finish(connection, request, status, body)
+
+    # -- coroutines -------------------------------------------------------------------------
+
+    def _wait_for_turn(self, connection: Connection) -> None:
+        """
+        One at a time: it waits here, and can be taken back meanwhile.
+        """
+        connection.put_back()
+        connection.stage = Stage.QUEUED
+        # Or more of it would be read, and served twice.
+        self._holder.loop.unwatch(connection.socket.fileno())
+        self._queue.append(connection)
+
+    def _start(self, connection: Connection, request: Request, run: RunRequest) -> None:
+        """
+        Begin a run that others may overlap; its connection is not read until it is answered.
+        """
+        holder = self._holder
+        connection.stage = Stage.RUNNING
+        self._running += 1
+        holder.loop.unwatch(connection.socket.fileno())
+        coroutine = invocation.call_async(cast("Action", self.action), run, self.profile)
+        task = cast("AsyncioLoop", holder.loop).asyncio.create_task(coroutine)
+
+        def finish(connection: Connection) -> Request | None:
+            connection.stage = Stage.LISTENING
+            self._running -= 1
+            holder.watch(connection)
+            answer = (BadResult.status, CANCELLED) if task.cancelled() else task.result()
+            free = self._end_run(connection, request, *answer)
+            return connection.next_request() if free else None
+
+        def done() -> None:
+            holder.touch(connection, finish)
+            self._go_on()
+
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: fatal(done)())
+
+    def _go_on(self) -> None:
+        """
+        A run has ended: whose turn is it?
+        """
+        if self._owes_release and not self._running:
+            self._owes_release = False
+            self._holder.channel.send(Released(recalled=True))
+        while self._queue and not self._running:
+            connection = self._queue.pop(0)
+            if self._holder.holds(connection):
+                connection.stage = Stage.LISTENING
+                self._holder.touch(connection, self._holder.resume)
+                self._holder.watch_idle(connection)
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        connection: Connection,
+        request: Request,
+        status: int,
+        body: bytes,
+        headers: bytes = b"",
+    ) -> bool:
+        """
+        Send the answer; True if it is out and the connection can be asked for more. ``headers``
+        are lines besides those that each answer has.
+        """
+        keep_alive = request.head.keep_alive and not self.stopping
+        if not keep_alive:
+            connection.after = After.CLOSE
+        if isinstance(request.body, memoryview):
+            request.body.release()
+        headers, minor = self._holder.headers + headers, request.head.minor
+        if connection.answer(status, body, headers, keep_alive=keep_alive, minor=minor):
+            return self._holder.answered(connection)
+        self._holder.wait_to_write(connection)
+        return False
+
+    def _run_without_action(self, connection: Connection, request: Request) -> bool:
+        if connection.duty:
+            return self._refuse_run(connection, request, Cause(connection.duty))
+        connection.put_back(Phase.PARKED)
+        self._holder.give_back(connection)
+        return False
+
+    def _refuse_run(self, connection: Connection, request: Request, cause: Cause) -> bool:
+        status, text = answer_for(self.profile, cause)
+        return self._finish(connection, request, status, error_body(text))
+
+    def _lend(self, connection: Connection, request: Request) -> None:
+        """
+        An ``/init``: the supervisor carries it out and answers.
+        """
+        # A desk whose duty is to park stands in for workers, so there is an action.
+        if not self.config.reinit and connection.duty != Cause.NO_ACTION:
+            write_whole(2, f"{INIT_TWICE}\n".encode())
+            raise Forbidden(INIT_TWICE)
+        length = len(request.body)
+        spill, offset = connection.lend(request)
+        self._holder.forget(connection)
+        keep = request.head.keep_alive
+        self._holder.channel.send(Posted(connection.number, spill.number, offset, length, not keep))
+        self._holder.channel.flush_all()  # or it would die with this process, and nobody would answer
+        self._holder.leave_if_done()

@@ -1,0 +1,277 @@
+"""
+The template: a process that has loaded the action, has served nothing, and waits to be forked.
+
+A worker whose action took long to import leaves one behind. Further workers of that generation
+(``--workers``, or after a death) are forked from it and have the import at birth: milliseconds
+where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
+it, the worker is loaded in the ordinary way.
+
+It is left after the import and before ``ready()``, which every worker runs for itself: there an
+action opens what two processes must not share. So coroutines need no exception, their event
+loop does not exist yet. Whoever holds such a thing after the import gets no template: a thread
+(ends at a fork, and leaves its locks behind), a child, an open file or socket (one offset, one
+conversation for two), shared memory or a semaphore (a death would leave it locked), a generator
+of random numbers of its own (two would draw the same). A pool of threads that itself ends
+before a fork, as numpy's does, is no obstacle, and that is seen, not known by name: right after
+the fork, the parent has one thread.
+
+Options weighed: workers as children of the template (their deaths would be heard at second hand,
+and theirs with its own); ``CLONE_PARENT`` (skips every library's fork handlers). Hence two forks:
+the process between leaves at once, and the kernel gives the new one to the supervisor, which is
+the nearest child subreaper, and hears its death like any other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Collection
+from typing import Any
+
+from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
+from hotwhisk.messages import Born, Spawn, Template
+from hotwhisk.record import Record
+from hotwhisk.system.offspring import children
+from hotwhisk.worker import invocation
+from hotwhisk.worker.adoption import fork_adopted
+
+WORTHWHILE = 0.03
+"""
+Seconds of CPU time in loading from which on a template is left; less is not worth a process.
+What was waited for, a disk say, is there the next time.
+"""
+
+PATIENCE = 2.0
+"""Seconds that the supervisor gives a template to fork, before it kills it. That takes
+milliseconds, and hundreds of them where processor or disk are short."""
+
+OWN_FILES = "/memfd:hotwhisk"
+"""What our memory files are called in /proc."""
+
+
+class Standby:
+    """
+    A live template, as the supervisor sees it.
+    """
+
+    def __init__(self, generation: int, pid: int, pidfd: int, channel: Channel) -> None:
+        self.generation = generation
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+        self.name = name_of(generation)
+
+    def spawn(self, order: Spawn, end: socket.socket) -> int | None:
+        """
+        Have a worker forked that speaks through ``end``: its process id; 0 if the system had
+        no process to give; None if the template does not do its work and is to be ended.
+        """
+        self.channel.send(order, (end.fileno(),))
+        waiting = select.poll()
+        for descriptor in (self.channel.fileno(), self.pidfd):
+            waiting.register(descriptor, select.POLLIN)
+        if not waiting.poll(1000 * PATIENCE):
+            return None
+        try:
+            received = self.channel.receive()
+        except (ChannelClosed, DescriptorsLost, ValueError):
+            return None
+        if received is None or not isinstance(received[0], Born):
+            return None
+        return received[0].pid
+
+    def close(self) -> None:
+        """
+        Let go of a dead one.
+        """
+        self.channel.close()
+        os.close(self.pidfd)
+
+
+class Birth(Record):
+    """
+    A worker that was just forked from a template: its place, and the number of its channel.
+    """
+
+    channel: int
+    slot: int
+    recalls: int
+
+
+def name_of(generation: int) -> str:
+    """
+    What ``ps`` shows for a template.
+    """
+    return f"hotwhisk:t{generation}"
+
+
+def leave_behind(
+    generation: int, channel: Channel, own: Collection[int], lowest: int
+) -> Birth | None:
+    """
+    Leave a template behind, if nothing is in its way, and tell the supervisor through
+    ``channel``. Returns None in this process; and once in each worker that is forked from it.
+
+    ``own`` are the numbers of our own descriptors, ``lowest`` the least that a worker's may have.
+    """
+    obstacle = _obstacle(own)
+    if obstacle:
+        channel.send(Template(obstacle=obstacle))
+        return None
+    supervisor = os.getppid()
+    gc.freeze()  # a collection on either side would copy what they share
+    ours, theirs = Channel.pair()
+    try:
+        pid = fork_adopted(name_of(generation), supervisor)
+        if not pid:
+            ours.close()
+            return _stand_by(Channel(theirs), supervisor, lowest)
+        _announce(pid, channel, ours)
+    except OSError as error:
+        channel.send(Template(obstacle=f"no process: {error.strerror}"))
+    ours.close()
+    theirs.close()
+    return None
+
+
+def _announce(pid: int, channel: Channel, ours: socket.socket) -> None:
+    """
+    Tell of a template; of one with an obstacle nobody will know, and it leaves by itself.
+    """
+    threads = _threads_that_stay()
+    if threads > 1:
+        channel.send(Template(obstacle=f"the action left {threads - 1} threads behind"))
+        return
+    pidfd = os.pidfd_open(pid)
+    try:
+        channel.send(Template(pid), (ours.fileno(), pidfd))
+    finally:
+        os.close(pidfd)
+
+
+def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
+    """
+    Wait for orders; returns in the workers.
+    """
+    waiting = select.poll()
+    waiting.register(channel.fileno(), select.POLLIN)
+    while True:
+        waiting.poll()
+        try:
+            received = channel.receive()
+        except (ChannelClosed, DescriptorsLost):
+            invocation.leave(0)
+        if received is None or not isinstance(received[0], Spawn):
+            continue
+        order, (end,) = received[0], received[1]
+        try:
+            pid = fork_adopted(order.name, supervisor)
+        except OSError:
+            channel.send(Born(0))
+        else:
+            if not pid:
+                channel.close()
+                high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, lowest)
+                os.close(end)
+                _seed_again()
+                return Birth(high, order.slot, order.recalls)
+            channel.send(Born(pid))
+        os.close(end)
+
+
+def _seed_again() -> None:
+    """
+    Python's own generator does it by itself at each fork; numpy's old global one does not.
+    """
+    seed = getattr(sys.modules.get("numpy.random"), "seed", None)
+    if seed is not None:
+        seed()
+
+
+# -- what is in the way ---------------------------------------------------------------------
+
+
+def _obstacle(own: Collection[int]) -> str:
+    """
+    What the action holds that two processes must not share; empty if nothing.
+    """
+    threads = len(sys._current_frames()) - 1
+    if threads:
+        return f"the action left {threads} threads behind"
+    if children():
+        return "the action left a process behind"
+    kept = _open_files(own)
+    if kept:
+        return f"the action keeps {kept} open"
+    if _shares_memory():
+        return "the action holds shared memory or a semaphore"
+    if _draws():
+        return "the action holds a generator of random numbers"
+    return ""
+
+
+def _threads_that_stay() -> int:
+    """
+    Threads of this process right after a fork. One that was joined is listed a moment longer.
+    """
+    patience = 20
+    while (threads := len(os.listdir("/proc/self/task"))) > 1 and patience:
+        patience -= 1
+        time.sleep(0.001)
+    return threads
+
+
+def _open_files(own: Collection[int]) -> str:
+    """
+    A file, socket or the like that is open and not ours.
+    """
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) > 2 and int(entry) not in own:
+            try:
+                target = os.readlink(f"/proc/self/fd/{entry}")
+            except OSError:  # the listing itself
+                continue
+            if not target.startswith(OWN_FILES):
+                return target
+    return ""
+
+
+def _shares_memory() -> bool:
+    """
+    Whether there is writable memory, beside our ledger, that a fork does not copy.
+    """
+    with open("/proc/self/maps", "rb") as file:
+        shared = [line for line in file if b" rw-s " in line and OWN_FILES.encode() not in line]
+    return len(shared) > 1
+
+
+def _draws() -> bool:
+    """
+    Whether a generator of random numbers exists beside those that are seeded again.
+    """
+    kinds: list[type] = []
+    known: list[Any] = []
+    ordinary, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
+    if isinstance(getattr(ordinary, "Random", None), type):
+        kinds.append(ordinary.Random)  # type: ignore[union-attr]
+        known.append(getattr(ordinary, "_inst", None))
+    if isinstance(getattr(numpy, "BitGenerator", None), type):
+        kinds.append(numpy.BitGenerator)  # type: ignore[union-attr]
+        ours = getattr(getattr(numpy, "mtrand", None), "_rand", None)
+        known.append(getattr(ours, "_bit_generator", None))
+    system = getattr(ordinary, "SystemRandom", ())
+    objects = gc.get_objects()
+    # By type first: there are few, and `isinstance` would ask an object that lies about its own.
+    drawing = {
+        kind
+        for kind in {type(each) for each in objects}
+        if issubclass(kind, tuple(kinds)) and not issubclass(kind, system)
+    }
+    return bool(drawing) and any(
+        type(each) in drawing and not any(each is one for one in known) for each in objects
+    )

@@ -1,0 +1,76 @@
+"""
+The table of a worker's life, and its picture in docs/lifecycle.md.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.supervisor.lifecycle import TABLE, Event, State, step
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "lifecycle.md"
+
+
+def diagram() -> str:
+    """
+    The table as a Mermaid state diagram. A worker may die in any state; DOOMED is where
+    nothing else can happen.
+    """
+    edges: dict[tuple[State, State], list[Event]] = {}
+    for (before, event), after in TABLE.items():
+        edges.setdefault((before, after), []).append(event)
+    lines = ["stateDiagram-v2", f"    [*] --> {State.BLANK}: fork"]
+    for (before, after), events in edges.items():
+        lines.append(f"    {before} --> {after}: {', '.join(events)}")
+    final = [state for state in State if not any(before is state for before, _ in TABLE)]
+    lines += [f"    {state} --> [*]: died" for state in final]
+    return "\n".join(lines)
+
+
+def test_the_documented_diagram_is_the_table() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    found = re.findall(r"```mermaid\n(stateDiagram.*?)\n```", text, re.DOTALL)
+    assert found == [diagram()], f"put this into docs/lifecycle.md:\n\n{diagram()}\n"
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_is_documented(event: Event) -> None:
+    assert f"| {event} |" in DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_documented(state: State) -> None:
+    assert f"| **{state}** |" in DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_reached_from_a_fork(state: State) -> None:
+    reached = {State.BLANK}
+    for _ in State:
+        reached |= {after for (before, _), after in TABLE.items() if before in reached}
+    assert state in reached
+
+
+@pytest.mark.parametrize("event", Event)
+def test_nothing_saves_the_doomed(event: Event) -> None:
+    assert step(State.DOOMED, event) is None
+
+
+@pytest.mark.parametrize("event", Event)
+def test_who_is_retired_never_serves_again(event: Event) -> None:
+    assert step(State.RETIRED, event) in (None, State.DOOMED)
+
+
+def test_only_a_worker_that_loaded_serves() -> None:
+    assert {before for (before, event), after in TABLE.items() if after is State.SERVING} == {
+        State.LOADING,
+        State.RELIEVED,
+    }
+
+
+def test_a_message_that_crossed_means_nothing() -> None:
+    assert step(State.BLANK, Event.READY) is None
+    assert step(State.SERVING, Event.FAILED) is None

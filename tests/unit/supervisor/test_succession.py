@@ -1,0 +1,594 @@
+"""
+Scripted histories: what the server decides, event by event, and in which order.
+
+Longer than other files, because all histories are written in the words of one `Server`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from hotwhisk.contract import Cause, Profile
+from hotwhisk.supervisor import effects
+from hotwhisk.supervisor.effects import Artifact, Candidate, Debt
+from hotwhisk.supervisor.generation import RETRY_FIRST, Policy
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.succession import REPLACEMENTS_WAITING, Succession
+
+
+class Named(Artifact):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def shown(effect: effects.Effect) -> str:
+    """
+    An effect as a history writes it: "HandOver 0 (1, 2)".
+    """
+    match effect:
+        case effects.Reply():
+            return f"Reply {effect.candidate.artifact} {effect.status}"
+        case effects.AnswerFor():
+            return f"AnswerFor {effect.worker} {effect.number} {effect.cause}"
+        case effects.TakeBack():
+            return f"TakeBack {effect.worker}" + (" leave" if effect.leave else "")
+    words = [str(getattr(effect, name)) for name in type(effect).fields]
+    return " ".join([type(effect).__name__, *words]).rstrip()
+
+
+def in_one_hand(history: list[str]) -> list[str]:
+    """
+    Hand-overs that follow each other as one: whether in one or in several is no matter.
+    """
+    joined: list[str] = []
+    for each in history:
+        match = re.fullmatch(r"(HandOver \d+) \((.*?),?\)(.*)", each)
+        before = re.fullmatch(r"(HandOver \d+) \((.*?),?\)(.*)", joined[-1]) if joined else None
+        if match and before and (match[1], match[3]) == (before[1], before[3]):
+            joined[-1] = f"{match[1]} ({before[2]}, {match[2]}){match[3]}"
+        else:
+            joined.append(each)
+    return joined
+
+
+class Server:
+    """
+    A succession whose workers give back at once what they do not ``touch``. The first desk is
+    in slot 0, the next in slot 1, and so on: slots are used again only after 64 forks.
+    """
+
+    def __init__(self, workers: int = 1, policy: Policy | None = None) -> None:
+        policy = policy or Policy(workers, crash_count=3, crash_window=10.0)
+        self.succession = Succession(policy, 64)
+        self.custody = self.succession.assignment.custody
+        self.touched: set[int] = set()
+        self.parked: set[int] = set()
+        self.now = 0.0
+        self.did()
+
+    @property
+    def desk(self) -> int:
+        return self.succession.roster.desk
+
+    def state(self, slot: int) -> State:
+        return self.succession.roster[slot].state
+
+    def did(self) -> list[str]:
+        """
+        What was decided since the last question, carried out.
+        """
+        done = []
+        while self.succession.effects:
+            effect = self.succession.effects.popleft()
+            done.append(shown(effect))
+            if isinstance(effect, effects.TakeBack):
+                moved = sorted(self.custody.held(effect.worker) - self.touched)
+                pairs = [(number, number in self.parked) for number in moved]
+                self.succession.assignment.taken(effect.worker, pairs)
+        return in_one_hand([each for each in done if not each.startswith("Fork")])
+
+    def accept(self, *numbers: int) -> list[str]:
+        self.succession.assignment.accepted(numbers)
+        return self.did()
+
+    def post(self, name: str, number: int | None = None) -> list[str]:
+        """
+        An /init on connection ``number``; from the operator where that is None.
+        """
+        if number is None:
+            self.succession.submit(Candidate(Named(name)))
+        else:
+            holder = self.custody.holder(number)
+            assert holder is not None
+            self.succession.posted(holder, number, Named(name))
+        return self.did()
+
+    def ready(self, slot: int) -> list[str]:
+        self.succession.ready(slot, "digest", overlap=False)
+        return self.did()
+
+    def serve(self, name: str) -> int:
+        """
+        Bring a version into charge; the slot of its first worker.
+        """
+        slot = self.desk
+        self.post(name)
+        self.ready(slot)
+        return slot
+
+    def die(self, slot: int, *debts: tuple[int, Debt], after: float = 0.0) -> list[str]:
+        self.now += after
+        known = {number for number, _ in debts}
+        rest = [(each, Debt.NOTHING) for each in self.custody.held(slot) if each not in known]
+        self.touched -= known
+        self.succession.died(slot, Cause.KILLED, "signal 9", [*debts, *rest], self.now)
+        return [each for each in self.did() if not each.startswith("Tell")]
+
+    def release(self, slot: int, *numbers: int, recalled: bool = True) -> list[str]:
+        self.touched -= set(numbers)
+        pairs = [(number, number in self.parked) for number in numbers]
+        self.succession.released(slot, pairs, recalled=recalled)
+        return self.did()
+
+
+# -- a replacement
+
+
+def test_a_replacement_step_by_step() -> None:
+    server = Server()
+    first = server.serve("A")
+    assert server.accept(1, 2, 3) == ["HandOver 0 (1, 2, 3)"]
+    server.touched.add(3)  # in the handler
+    assert server.post("B", 1) == ["LoadInto 1 2 B"]
+    assert server.accept(4) == ["HandOver 0 (4,)"]
+    # Everything is taken back before the answer; nothing is handed on before it.
+    assert server.ready(1) == [
+        "TakeBack 0 leave", "Tell generation 2 is in charge (digest…)", "Reply B 200",
+        "HandOver 1 (1, 2, 4)",
+    ]  # fmt: skip
+    assert server.state(first) is State.RETIRED
+    assert server.custody.held(first) == {3}
+    assert server.release(first, 3, recalled=False) == ["HandOver 1 (3,)"]
+    assert server.die(first) == ["Discard 1"]
+    assert server.succession.charge.number == 2
+
+
+def test_old_workers_and_the_desk_give_back_before_the_answer_and_hand_over_follows() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1, 2)
+    server.touched.add(1)
+    server.succession.stuck(0)
+    server.did()
+    server.succession.assignment.leave_to_desk()
+    server.accept(3)
+    server.succession.assignment.leave_to_desk()
+    desk = server.desk
+    assert server.did() == [f"HandOver {desk} (3,)"]
+    server.post("B", 3)  # the desk loads it, so what it held is read by the next
+    server.succession.assignment.leave_to_desk()
+    server.did()
+    next_desk = server.desk
+    done = server.ready(desk)
+    answer = done.index("Reply B 200")
+    assert {"TakeBack 0 leave", f"TakeBack {next_desk}"} <= set(done[:answer])
+    assert [each for each in done[answer:] if "HandOver" in each]
+    assert all(f"HandOver {desk} " in each for each in done[answer + 1 :])
+    assert server.custody.held(desk) == {2, 3}
+
+
+FAILURES: dict[str, tuple[Callable[[Server, int], object], str]] = {
+    "failed": (lambda server, slot: server.succession.failed(slot, 502, "no handler"), "no handler"),
+    "overdue": (lambda server, slot: server.succession.overdue(slot, "60 s"), "not ready within"),
+    "died": (
+        lambda server, slot: server.succession.died(slot, Cause.KILLED, "signal 9", [], 0.0),
+        "ended by signal 9 while it was loaded",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_version_that_does_not_come_up_changes_nothing(how: str, first: bool) -> None:
+    server = Server()
+    if not first:
+        server.serve("A")
+    server.accept(1)
+    before, slot = server.custody.holder(1), server.desk
+    charge = server.succession.charge
+    server.post("B", 1)
+    happen, text = FAILURES[how]
+    happen(server, slot)
+    replies = [each for each in server.succession.effects if isinstance(each, effects.Reply)]
+    assert [text in each.text for each in replies] == [True]
+    done = server.did()
+    assert "Release B" in done
+    assert "Reply B 502" in done
+    assert ("Kill" in " ".join(done)) is (how != "died")
+    assert server.succession.charge is charge
+    assert server.succession.candidate is None
+    assert server.custody.holder(1) == (server.desk if first else before)
+    if how != "died":
+        assert server.die(slot) == [f"Discard {1 if first else 2}"]
+
+
+@pytest.mark.parametrize("how", ["overdue", "died"])
+@pytest.mark.parametrize("logged", [True, False])
+def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -> None:
+    policy = Policy(profile=Profile.OPENWHISK, log_init_error=logged)
+    server = Server(policy=policy)
+    server.accept(1)
+    slot = server.desk
+    server.post("A", 1)
+    FAILURES[how][0](server, slot)
+    (reply,) = (each for each in server.succession.effects if isinstance(each, effects.Reply))
+    marks = [each.text for each in server.succession.effects if isinstance(each, effects.Mark)]
+    why = {"overdue": "not initialize within 60 s", "died": "Command exited abruptly"}[how]
+    if logged:
+        assert reply.text == "Cannot start action. Check logs for details."
+        assert [why in text for text in marks] == [True]
+    else:
+        assert reply.text.startswith("cannot start action: ")
+        assert why in reply.text
+        assert marks == []
+
+
+def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:
+    server = Server(policy=Policy(profile=Profile.OPENWHISK))
+    server.serve("A")
+    server.die(0)
+    FAILURES["overdue"][0](server, 1)
+    assert not [each for each in server.succession.effects if isinstance(each, effects.Mark)]
+
+
+@pytest.mark.parametrize("then", ["ready", "failed", "overdue"])
+def test_words_of_the_doomed_mean_nothing(then: str) -> None:
+    server = Server()
+    slot = server.desk
+    server.post("A")
+    server.succession.failed(slot, 502, "no handler")
+    server.did()
+    if then == "ready":
+        assert server.ready(slot) == []
+    else:
+        FAILURES[then][0](server, slot)
+        assert server.did() == []
+    assert server.succession.charge.number == 0
+
+
+def test_a_candidate_that_dies_after_it_took_charge_is_a_crash_not_a_failure() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1)
+    assert server.die(0) == ["LoadInto 1 1 A"]
+    assert list(server.custody.waiting) == [1]
+    assert server.ready(1) == ["HandOver 1 (1,)"]
+
+
+def test_the_desk_that_dies_while_a_candidate_loads_is_replaced() -> None:
+    server = Server()
+    server.accept(1)
+    server.post("A")
+    desk = server.desk
+    # It waits for what was named at the start; the next desk has nothing to say to it.
+    assert server.die(desk) == []
+    assert server.ready(0)[-1] == "HandOver 0 (1,)"
+    assert server.custody.holder(1) == 0
+
+
+# -- the queue
+
+
+def test_inits_wait_their_turn_and_the_queue_has_an_end() -> None:
+    server = Server()
+    server.post("first")
+    for number in range(REPLACEMENTS_WAITING):
+        assert server.post(f"B{number}") == []
+    assert server.post("late") == ["Release late", "Reply late 503"]
+    done = server.ready(0)
+    assert done.index("Reply first 200") < done.index("LoadInto 1 2 B0")
+    server.succession.failed(1, 502, "no handler")
+    assert server.did()[-1] == "LoadInto 2 3 B1"
+    assert server.succession.charge.number == 1
+    server.ready(2)
+    assert server.succession.charge.number == 3
+
+
+def test_only_the_artifact_before_is_kept() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    slot = server.desk
+    server.post("C")
+    assert "Release A" in server.ready(slot)
+    assert str(server.succession.previous) == "B"
+
+
+def test_an_init_on_a_connection_that_is_somebody_elses_is_let_go() -> None:
+    server = Server(workers=1)
+    server.serve("A")
+    server.accept(1)
+    server.succession.posted(server.desk, 1, Named("B"))
+    assert server.did() == ["Release B"]
+    assert server.custody.holder(1) == 0
+
+
+# -- several workers
+
+
+def test_the_first_takes_charge_and_the_others_follow() -> None:
+    server = Server(workers=3)
+    server.accept(1, 2, 3, 4)
+    server.post("A")
+    assert "Reply A 200" in (done := server.ready(0))
+    assert [each for each in done if "LoadInto" in each] == ["LoadInto 1 1 A", "LoadInto 2 1 A"]
+    server.ready(1)
+    server.ready(2)
+    server.accept(5, 6)
+    assert [server.custody.load(slot) for slot in (0, 1, 2)] == [2, 2, 2]
+
+
+def test_a_recruit_that_is_ready_too_late_retires() -> None:
+    server = Server(workers=2)
+    server.serve("A")  # slot 1 still loads
+    slot = server.desk
+    server.post("B")
+    server.ready(slot)
+    assert server.ready(1) == ["TakeBack 1 leave"]
+    assert server.state(1) is State.RETIRED
+
+
+def test_a_stuck_worker_gives_to_its_sibling_and_gets_some_back() -> None:
+    server = Server(workers=2)
+    server.serve("A")
+    server.ready(1)
+    server.accept(1, 2, 3, 4)
+    server.touched.add(1)
+    server.succession.stuck(0)
+    server.did()
+    assert server.custody.held(0) == {1}
+    assert server.custody.held(1) == {2, 3, 4}
+    server.release(0, 1)
+    assert server.state(0) is State.SERVING
+    assert server.accept(5) == ["HandOver 0 (5,)"]
+
+
+def test_the_only_worker_is_stuck_then_free() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1, 2)
+    server.touched.add(1)
+    server.succession.stuck(0)
+    assert server.did() == ["TakeBack 0"]
+    assert list(server.custody.waiting) == [2]
+    server.succession.assignment.leave_to_desk()
+    assert server.did() == ["HandOver 1 (2,)"]
+    server.parked.add(2)
+    server.release(1, 2, recalled=False)
+    assert list(server.custody.parked) == [2]
+    assert "HandOver 0 (2, 1)" in server.release(0, 1)
+
+
+def test_a_run_past_its_deadline_costs_its_worker_and_is_told_why() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1, 2)
+    server.succession.expired(0, Cause.TIMED_OUT, "60 s")
+    server.succession.expired(0, Cause.TIMED_OUT, "60 s")
+    assert server.did() == ["Kill 0"]
+    desk = server.desk
+    done = server.die(0, (1, Debt.ANSWER))
+    assert done == [f"AnswerFor {desk} 1 timed-out", f"TakeBack {desk}", f"LoadInto {desk} 1 A"]
+    assert not server.succession.charge.crashes
+
+
+# -- crash loops and roll-backs
+
+
+def crash(server: Server, times: int, after: float = 0.0) -> list[str]:
+    """
+    Let the worker in charge come up and die, outside a handler.
+    """
+    done: list[str] = []
+    for _ in range(times):
+        (slot,) = server.succession.roster.of(server.succession.charge.number)
+        server.ready(slot)
+        done = server.die(slot, after=after)
+    return done
+
+
+def test_a_crash_loop_is_rolled_back() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    server.die(0)
+    assert "LoadInto" in crash(server, 2)[-1]
+    done = crash(server, 1)
+    assert done[0].endswith("3 A")
+    slot = int(done[0].split()[1])
+    done = server.ready(slot)
+    assert "Release B" in done
+    assert "Reply A 200" in done
+    assert server.succession.charge.number == 3
+    assert server.succession.previous is None
+
+
+def test_crashes_that_are_far_apart_are_no_loop() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    server.die(0)
+    crash(server, 10, after=5.1)
+    assert server.succession.charge.number == 2
+    assert server.succession.candidate is None
+
+
+def test_deaths_in_a_handler_never_count() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    server.die(0)
+    for _ in range(10):
+        (slot,) = server.succession.roster.of(2)
+        server.ready(slot)
+        server.accept(1)
+        server.die(slot, (1, Debt.ANSWER))
+        server.succession.assignment.closed(1)
+    assert server.succession.charge.number == 2
+    assert not server.succession.charge.crashes
+
+
+def test_a_loop_in_the_first_generation_pauses_and_tries_again_and_is_never_0() -> None:
+    server = Server()
+    server.serve("A")
+    crash(server, 2)
+    assert crash(server, 1) == ["Discard 1"]
+    desk = server.desk
+    assert server.accept(1) == [f"HandOver {desk} (1,) unstable"]
+    server.succession.retry(server.now + RETRY_FIRST / 2)
+    assert server.did() == []
+    server.succession.retry(server.now + RETRY_FIRST)
+    assert server.did() == [f"TakeBack {desk}", f"LoadInto {desk} 1 A",
+                            f"HandOver {server.desk} (1,) unstable"]  # fmt: skip
+    assert f"HandOver {desk} (1,)" in server.ready(desk)
+    assert server.succession.charge.number == 1
+
+
+def test_the_pause_grows_while_it_does_not_come_up() -> None:
+    server = Server()
+    server.serve("A")
+    pauses = []
+    for _ in range(8):
+        while server.succession.charge.retry_at is None:
+            (slot,) = server.succession.roster.of(1)
+            server.succession.failed(slot, 502, "no handler")
+            server.die(slot)
+        pauses.append(server.succession.charge.retry_at - server.now)
+        server.now = server.succession.charge.retry_at
+        server.succession.retry(server.now)
+        server.did()
+    assert pauses == [1, 2, 4, 8, 8, 8, 8, 8]
+
+
+def test_a_roll_back_that_fails_leaves_the_generation_in_charge_with_a_worker() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    server.die(0)
+    crash(server, 3)
+    assert server.succession.candidate is not None
+    slot = server.succession.candidate.slot
+    assert slot is not None
+    server.succession.failed(slot, 502, "the file is gone")
+    server.die(slot)
+    charge = server.succession.charge
+    assert charge.number == 2
+    assert server.succession.roster.of(2) or charge.retry_at is not None
+    assert "Release A" not in server.did()
+
+
+def test_a_roll_back_on_request_and_no_second_one() -> None:
+    server = Server()
+    assert not server.succession.roll_back()
+    server.serve("A")
+    assert not server.succession.roll_back()
+    server.serve("B")
+    slot = server.desk
+    assert server.succession.roll_back(effects.Asker())
+    assert f"LoadInto {slot} 3 A" in server.did()
+    done = server.ready(slot)
+    assert done[0] == "TakeBack 1 leave"
+    assert done[1] == "Release B"
+    assert "Reply A 200" in done
+    assert not server.succession.roll_back()
+
+
+def test_two_roll_backs_at_once_do_not_release_what_is_in_charge() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    first = server.desk
+    server.succession.roll_back(effects.Asker())
+    server.succession.roll_back(effects.Asker())
+    server.did()
+    server.ready(first)
+    if server.succession.candidate:
+        slot = server.succession.candidate.slot
+        assert slot is not None
+        assert "Release A" not in server.ready(slot)
+    assert str(server.succession.charge.artifact) == "A"
+
+
+def test_a_version_that_overtakes_a_roll_back_does_not_release_what_it_loads() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    slot = server.desk
+    server.post("C")
+    server.succession.roll_back(effects.Asker())
+    done = server.ready(slot)
+    assert str(server.succession.charge.artifact) == "C"
+    assert server.succession.candidate is None or "Release A" not in done
+
+
+# -- the end
+
+
+def test_stop_refuses_what_waits_and_tells_everybody() -> None:
+    server = Server()
+    server.serve("A")
+    server.post("B")
+    server.post("C")
+    server.succession.stop()
+    assert server.did() == ["Release C", "Reply C 503", "Drain 0", "Drain 1", "Drain 2"]
+    assert server.post("D") == ["Release D", "Reply D 503"]
+    assert "Reply B 200" in server.ready(1)  # it was loading already
+
+
+def test_a_stopping_server_does_not_roll_back() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    server.succession.stop()
+    server.did()
+    assert not server.succession.roll_back()
+    assert server.did() == []
+
+
+def test_after_the_last_worker_the_desk_says_that_the_server_leaves() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1, 2)
+    server.succession.stop()
+    server.did()
+    desk = server.desk
+    assert server.die(0, (1, Debt.ANSWER)) == [
+        f"AnswerFor {desk} 1 killed",
+        "Discard 1",
+        f"HandOver {desk} (2,) stopping",
+    ]
+
+
+def test_what_is_parked_is_answered_when_no_worker_will_come() -> None:
+    server = Server()
+    server.serve("A")
+    server.accept(1, 2)
+    server.touched.add(1)
+    server.parked.add(2)
+    server.succession.stuck(0)
+    server.did()
+    assert list(server.custody.parked) == [2]
+    server.succession.stop()
+    server.succession.expired(0, Cause.STOPPING, "the stop")
+    server.did()
+    server.die(0, (1, Debt.ANSWER))
+    server.succession.assignment.leave_to_desk()
+    server.did()
+    assert not server.custody.parked
+    assert server.custody.holder(2) == server.desk

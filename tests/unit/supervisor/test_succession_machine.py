@@ -1,0 +1,657 @@
+"""
+Any order of events against `Succession`, in a world of fake workers that obey late.
+
+The world carries effects out as the supervisor does, at once and in order. Its workers are
+separate: each has a queue of orders that it has not read and one of words that nobody has heard,
+and dies wherever it stands. Where an effect may be refused, the world asserts; what must hold
+after every step are the invariants at the end. Longer than other files, because neither the
+world nor its rules can be judged alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hotwhisk.contract import Cause
+from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
+from hotwhisk.supervisor import assignment, effects
+from hotwhisk.supervisor.effects import Candidate, Debt
+from hotwhisk.supervisor.generation import Policy
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.roster import SLOTS_KEPT
+from hotwhisk.supervisor.succession import Succession
+
+SLOTS = SLOTS_KEPT + 5
+CONNECTIONS = 5
+
+
+class Art(effects.Artifact):
+    pass
+
+
+@dataclass
+class Ask:
+    """
+    A request: the oldest generation that may answer it, and whether all of it was sent.
+    """
+
+    init: bool
+    floor: int
+    whole: bool
+
+
+@dataclass
+class Client:
+    phase: Phase = Phase.IDLE
+    asks: deque[Ask] = field(default_factory=deque)
+    half_sent: bool = False
+
+
+@dataclass(eq=False)
+class Process:
+    slot: int
+    generation: int = 0
+    orders: deque[Any] = field(default_factory=deque)
+    words: deque[tuple[Any, ...]] = field(default_factory=deque)
+    recalls: int = 0  # as the supervisor wrote it
+    seen: int = 0
+    holds: dict[int, str] = field(default_factory=dict)  # connection → duty
+    tenures: dict[int, int] = field(default_factory=dict)
+    busy: set[int] = field(default_factory=set)
+    claim: int | None = None
+    loading: bool = False
+    leaving: bool = False
+    dead: bool = False
+
+    @property
+    def able(self) -> bool:
+        return not self.dead and not self.loading
+
+    def will_hold(self) -> set[int]:
+        """
+        What it holds when it has read its orders.
+        """
+        held = set(self.holds)
+        for order in self.orders:
+            if isinstance(order, effects.TakeBack):
+                held &= self.busy | {self.claim}
+            elif isinstance(order, tuple):
+                hand = order[0]
+                held |= set(hand.numbers if isinstance(hand, effects.HandOver) else [hand.number])
+        return held
+
+
+class World:
+    """
+    Everything outside `Succession`.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.now = 0.0
+        self.floor = 0
+        self.clients: dict[int, Client] = {}
+        self.numbers = deque(range(CONNECTIONS))
+        self.tenures: dict[int, int] = {}
+        self.last_tenure = 0
+        self.processes: dict[int, Process] = {}
+        self.made: list[Art] = []
+        self.released: list[Art] = []
+        self.succession = Succession(Policy(workers, crash_count=2), SLOTS)
+        self.custody = self.succession.assignment.custody
+        self.carry_out()
+
+    def artifact(self) -> Art:
+        self.made.append(Art())
+        return self.made[-1]
+
+    # -- the supervisor
+
+    def carry_out(self) -> None:
+        while self.succession.effects:
+            effect = self.succession.effects.popleft()
+            getattr(self, "do_" + type(effect).__name__.lower())(effect)
+
+    def do_fork(self, effect: effects.Fork) -> None:
+        assert effect.worker not in self.processes
+        self.processes[effect.worker] = Process(effect.worker)
+
+    def do_loadinto(self, effect: effects.LoadInto) -> None:
+        assert effect.artifact not in self.released
+        process = self.processes[effect.worker]
+        process.generation = effect.generation
+        process.orders.append(effect)
+
+    def do_handover(self, effect: effects.HandOver) -> None:
+        for number in effect.numbers:
+            assert self.clients[number].phase in MOVABLE
+            assert self.custody.holder(number) == effect.worker
+        self.last_tenure += 1
+        self.tenures.update(dict.fromkeys(effect.numbers, self.last_tenure))
+        self.processes[effect.worker].orders.append((effect, self.last_tenure))
+
+    def do_takeback(self, effect: effects.TakeBack) -> None:
+        process = self.processes[effect.worker]
+        process.recalls += 1
+        process.orders.append(effect)
+        held = self.custody.held(effect.worker) - {process.claim}
+        self.succession.assignment.taken(effect.worker, self.movable(held))
+
+    def do_kill(self, effect: effects.Kill) -> None:
+        self.processes[effect.worker].dead = True
+
+    def do_answerfor(self, effect: effects.AnswerFor) -> None:
+        assert self.custody.holder(effect.number) == effect.worker
+        client = self.clients[effect.number]
+        last = client.phase not in IN_FLIGHT  # some of what was sent may be lost
+        client.phase = Phase.HANDLING
+        self.last_tenure += 1
+        self.tenures[effect.number] = self.last_tenure
+        self.processes[effect.worker].orders.append((effect, self.last_tenure, last))
+
+    def do_shut(self, effect: effects.Shut) -> None:
+        client = self.clients[effect.number]
+        assert client.half_sent or client.phase is Phase.LINGERING
+        self.close(effect.number)
+
+    def do_reply(self, effect: effects.Reply) -> None:
+        if effect.status == 200:
+            self.floor = self.succession.charge.number
+            for process in self.processes.values():
+                if process.generation != self.floor and not process.dead:
+                    free = process.will_hold() - process.busy - {process.claim}
+                    free = {each for each in free if self.clients[each].phase in MOVABLE}
+                    assert not free, f"{process} may still read {free}"
+        number = effect.candidate.number
+        if number is not None:
+            assert self.clients[number].phase is Phase.LENT
+            assert self.clients[number].asks.popleft().init
+            self.clients[number].phase = Phase.WAITING if self.clients[number].asks else Phase.IDLE
+
+    def do_discard(self, effect: effects.Discard) -> None:
+        alive = [each for each in self.processes.values() if each.generation == effect.generation]
+        assert not alive
+
+    def do_release(self, effect: effects.Release) -> None:
+        assert effect.artifact not in self.released
+        assert effect.artifact not in self.wanted()
+        self.released.append(effect.artifact)  # type: ignore[arg-type]
+
+    def do_drain(self, effect: effects.Drain) -> None:
+        assert effect.worker in self.processes
+
+    def do_tell(self, effect: effects.Tell) -> None:
+        assert effect.text
+
+    def wanted(self) -> list[effects.Artifact | None]:
+        succession = self.succession
+        queued = [succession.candidate, *succession.candidates]
+        return [
+            succession.charge.artifact,
+            succession.previous,
+            *(each.artifact for each in queued if each is not None),
+        ]
+
+    def movable(self, numbers: Any) -> list[tuple[int, bool]]:
+        there = [number for number in sorted(numbers) if number in self.clients]
+        phases = [(number, self.clients[number].phase) for number in there]
+        return [(number, phase is Phase.PARKED) for number, phase in phases if phase in MOVABLE]
+
+    def hear(self, process: Process) -> None:
+        kind, *words = process.words.popleft()
+        if kind == "released":
+            tenures, recalled = words
+            moved = self.movable(each for each, tenure in tenures if self.tenures[each] == tenure)
+            self.succession.released(process.slot, moved, recalled=recalled)
+        elif kind == "ready":
+            if not process.dead:
+                self.succession.ready(process.slot, "digest", overlap=False)
+        else:
+            getattr(self.succession, kind)(process.slot, *words)
+        self.carry_out()
+
+    def bury(self, process: Process) -> None:
+        process.dead = True
+        while process.words:
+            self.hear(process)
+        debts = [(each, self.debt(process, each)) for each in self.custody.held(process.slot)]
+        del self.processes[process.slot]
+        self.succession.died(process.slot, Cause.KILLED, "signal 9", debts, self.now)
+        self.carry_out()
+
+    def debt(self, process: Process, number: int) -> Debt:
+        client = self.clients[number]
+        if client.phase is Phase.LINGERING or client.half_sent:
+            return Debt.BROKEN
+        if client.phase in (Phase.HANDLING, Phase.ANSWERING):
+            return Debt.ANSWER
+        if process.claim == number:
+            return Debt.LOST
+        return Debt.PARKED if client.phase is Phase.PARKED else Debt.NOTHING
+
+    def close(self, number: int) -> None:
+        del self.clients[number]
+        self.numbers.append(number)
+        self.succession.assignment.closed(number)
+
+    # -- the workers
+
+    def obey(self, process: Process) -> None:
+        order = process.orders.popleft()
+        if isinstance(order, effects.LoadInto):
+            process.loading = True
+        elif isinstance(order, tuple) and isinstance(order[0], effects.HandOver):
+            hand, tenure = order
+            assert not set(hand.numbers) & set(process.holds), "given twice"
+            process.holds.update(dict.fromkeys(hand.numbers, hand.duty))
+            process.tenures.update(dict.fromkeys(hand.numbers, tenure))
+        elif isinstance(order, tuple):
+            self.answer_for(process, *order)
+        else:
+            process.seen += 1
+            process.leaving |= order.leave
+            self.give_back(process, sorted(set(process.holds) - process.busy), recalled=True)
+
+    def obey_all(self, process: Process) -> None:
+        while process.orders and process.able:
+            self.obey(process)
+
+    def answer_for(
+        self, process: Process, order: effects.AnswerFor, tenure: int, last: bool
+    ) -> None:
+        number = order.number
+        process.holds[number], process.tenures[number] = "", tenure
+        self.answer(process, number, "error")
+        if last:
+            process.busy.add(number)
+            self.clients[number].phase = Phase.LINGERING
+        else:
+            self.clients[number].phase = Phase.IDLE
+            self.give_back(process, [number], recalled=False)
+
+    def give_back(self, process: Process, numbers: list[int], *, recalled: bool) -> None:
+        for number in numbers:
+            del process.holds[number]
+        tenures = [(number, process.tenures[number]) for number in numbers]
+        process.words.append(("released", tenures, recalled))
+        self.leave_if_done(process)
+
+    def leave_if_done(self, process: Process) -> None:
+        process.dead |= process.leaving and not process.holds
+
+    def read(self, process: Process) -> None:
+        """
+        Read what was claimed: between the claim and this, anything may have happened.
+        """
+        assert process.claim is not None
+        number = process.claim
+        client = self.clients[number]
+        if not client.asks[0].whole or process.recalls != process.seen:
+            client.phase = Phase.WAITING
+        elif client.asks[0].init:
+            client.phase = Phase.LENT
+            del process.holds[number]
+            process.words.append(("posted", number, self.artifact()))
+        elif process.generation:
+            client.phase = Phase.HANDLING
+            return
+        elif process.holds[number]:
+            self.answer(process, number, process.holds[number])
+            client.phase = Phase.IDLE
+        else:
+            client.phase = Phase.PARKED
+            self.give_back(process, [number], recalled=False)
+        self.unclaim(process)
+
+    def answer(self, process: Process, number: int, what: str) -> None:
+        ask = self.clients[number].asks.popleft()  # there is one, or it is a second answer
+        if what in ("", Cause.NO_ACTION):
+            assert process.generation >= ask.floor, "a stale answer"
+
+    def answered(self, process: Process, number: int) -> None:
+        process.busy.discard(number)
+        client = self.clients[number]
+        if client.phase is Phase.LINGERING:
+            self.hang_up(process, number)
+            return
+        self.answer(process, number, "")
+        client.phase, client.half_sent = Phase.IDLE, False
+        if process.leaving:
+            self.give_back(process, [number], recalled=False)
+        self.unclaim(process)
+
+    def hang_up(self, process: Process, number: int) -> None:
+        del process.holds[number]
+        self.close(number)
+        self.leave_if_done(process)
+
+    def unclaim(self, process: Process) -> None:
+        process.claim = None
+        if process.recalls != process.seen:
+            self.obey_all(process)
+
+    def claim(self, process: Process, number: int) -> None:
+        if process.recalls != process.seen:
+            self.obey_all(process)
+        else:
+            process.claim = number
+
+    def readable(self, process: Process) -> list[int]:
+        if process.claim is not None or not process.able:
+            return []
+        free = [each for each in process.holds if each not in process.busy]
+        return [each for each in free if each in self.clients and self.clients[each].asks]
+
+    def load(self, process: Process, *, ready: bool) -> None:
+        process.loading = False
+        process.words.append(("ready",) if ready else ("failed", 502, "no handler"))
+
+    # -- until nothing happens any more
+
+    def settle(self) -> None:
+        """
+        Every client says all it has to say, every worker does all it can.
+        """
+        for client in self.clients.values():
+            for ask in client.asks:
+                ask.whole = True
+        for _ in range(100):
+            for process in list(self.processes.values()):
+                self.exert(process)
+            self.now += 31
+            self.tick()
+            if self.is_quiet():
+                return
+
+    def is_quiet(self) -> bool:
+        custody, succession = self.custody, self.succession
+        if custody.waiting or custody.parked or custody.lent:
+            return False
+        if succession.candidate or succession.charge.retry_at is not None:
+            return False
+        return not any(
+            each.orders or each.words or each.busy or each.loading or each.dead
+            or each.claim is not None or self.readable(each)
+            for each in self.processes.values()
+        )  # fmt: skip
+
+    def exert(self, process: Process) -> None:
+        if process.loading:
+            self.load(process, ready=True)
+        if process.claim is not None and process.able:
+            self.go_on(process)
+        self.obey_all(process)
+        for number in sorted(process.busy):
+            if process.able and number in process.holds:
+                self.answered(process, number)
+        for number in self.readable(process):
+            if number in self.readable(process):
+                self.claim(process, number)
+                if process.claim is not None:
+                    self.go_on(process)
+        if process.dead:
+            self.bury(process)
+        while process.words:
+            self.hear(process)
+
+    def go_on(self, process: Process) -> None:
+        assert process.claim is not None
+        if self.clients[process.claim].phase is not Phase.HANDLING:
+            self.read(process)
+        if process.claim is not None:
+            self.answered(process, process.claim)
+
+    def tick(self) -> None:
+        self.succession.retry(self.now)
+        self.succession.assignment.leave_to_desk()
+        self.carry_out()
+
+
+WHICH = st.integers(0, 7)
+
+
+class Machine(RuleBasedStateMachine):
+    """
+    The events; each picks among what can happen, or does nothing where nothing can.
+    """
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(assignment, "PARKED_LIMIT", 2)
+        self.highest = 0
+
+    @initialize(
+        workers=st.integers(1, 3),
+        generations=st.integers(0, 2),
+        clients=st.integers(0, CONNECTIONS),
+    )
+    def begin(self, workers: int, generations: int, clients: int) -> None:
+        self.world = World(workers)
+        self.succession = self.world.succession
+        for _ in range(generations):
+            self.reload()
+            self.world.settle()
+        for _ in range(clients):
+            self.accept()
+
+    def pick(self, found: Any, which: int) -> Any:
+        found = list(found)
+        return found[which % len(found)] if found else None
+
+    def alive(self) -> list[Process]:
+        return [each for each in self.world.processes.values() if not each.dead]
+
+    def handling(self) -> list[Process]:
+        handling = Phase.HANDLING
+        return [
+            each
+            for each in self.alive()
+            if each.claim is not None and self.world.clients[each.claim].phase is handling
+        ]
+
+    # -- clients
+
+    @rule()
+    def accept(self) -> None:
+        if self.world.numbers and not self.succession.stopping:
+            number = self.world.numbers.popleft()
+            self.world.clients[number] = Client()
+            self.succession.assignment.accepted([number])
+            self.world.carry_out()
+
+    @rule(which=WHICH, init=st.booleans(), whole=st.booleans())
+    def send(self, which: int, init: bool, whole: bool) -> None:
+        client = self.pick(self.world.clients.values(), which)
+        if client and len(client.asks) < 3 and all(each.whole for each in client.asks):
+            client.asks.append(Ask(init, self.world.floor, whole))
+
+    @rule(which=WHICH)
+    def complete(self, which: int) -> None:
+        asks = [ask for each in self.world.clients.values() for ask in each.asks if not ask.whole]
+        if ask := self.pick(asks, which):
+            ask.whole = True
+
+    @rule(which=WHICH)
+    def leave(self, which: int) -> None:
+        found = [
+            (process, number)
+            for process in self.alive()
+            for number in process.holds
+            if process.able and process.claim is None and process.recalls == process.seen
+            if number in process.busy or not self.world.clients[number].asks
+        ]
+        if one := self.pick(found, which):
+            one[0].busy.discard(one[1])
+            self.world.hang_up(*one)
+
+    # -- workers
+
+    @rule(which=WHICH)
+    def obey(self, which: int) -> None:
+        found = [each for each in self.alive() if each.able and each.orders and each.claim is None]
+        if process := self.pick(found, which):
+            self.world.obey(process)
+
+    @rule(which=WHICH)
+    def hear(self, which: int) -> None:
+        found = [each for each in self.world.processes.values() if each.words]
+        if process := self.pick(found, which):
+            self.world.hear(process)
+
+    @rule(which=WHICH)
+    def claim(self, which: int) -> None:
+        found = [(each, number) for each in self.alive() for number in self.world.readable(each)]
+        if one := self.pick(found, which):
+            self.world.claim(*one)
+
+    @rule(which=WHICH)
+    def read(self, which: int) -> None:
+        found = [each for each in self.alive() if each.claim is not None]
+        found = [each for each in found if each not in self.handling()]
+        if process := self.pick(found, which):
+            self.world.read(process)
+
+    @rule(which=WHICH)
+    def answer(self, which: int) -> None:
+        if process := self.pick(self.handling(), which):
+            self.world.answered(process, process.claim)
+
+    @rule(which=WHICH, half=st.booleans())
+    def answer_slow_reader(self, which: int, half: bool) -> None:
+        if process := self.pick(self.handling(), which):
+            client = self.world.clients[process.claim]
+            client.phase, client.half_sent = Phase.ANSWERING, half
+            process.busy.add(process.claim)
+            self.world.unclaim(process)
+
+    @rule(which=WHICH)
+    def flush(self, which: int) -> None:
+        free = [each for each in self.alive() if each.able and each.claim is None]
+        found = [(each, number) for each in free for number in sorted(each.busy)]
+        if one := self.pick(found, which):
+            self.world.answered(*one)
+
+    @rule(which=WHICH, ready=st.booleans())
+    def load(self, which: int, ready: bool) -> None:
+        if process := self.pick([each for each in self.alive() if each.loading], which):
+            self.world.load(process, ready=ready)
+
+    @rule(which=WHICH)
+    def die(self, which: int) -> None:
+        self.world.bury(self.pick(self.world.processes.values(), which))
+
+    # -- the clock and the operator
+
+    @rule(which=WHICH, event=st.sampled_from(["stuck", "expired"]))
+    def late(self, which: int, event: str) -> None:
+        if process := self.pick(self.handling(), which):
+            words = (Cause.TIMED_OUT, "60 s") if event == "expired" else ()
+            getattr(self.succession, event)(process.slot, *words)
+            self.world.carry_out()
+
+    @rule(which=WHICH)
+    def overdue(self, which: int) -> None:
+        workers = self.succession.roster.workers.values()
+        loading = [each.slot for each in workers if each.state is State.LOADING]
+        if loading:
+            self.succession.overdue(self.pick(loading, which), "60 s")
+            self.world.carry_out()
+
+    @rule(seconds=st.sampled_from([0.25, 12.0]))
+    def tick(self, seconds: float) -> None:
+        self.world.now += seconds
+        self.world.tick()
+
+    @rule()
+    def reload(self) -> None:
+        self.succession.submit(Candidate(self.world.artifact()))
+        self.world.carry_out()
+
+    @rule()
+    def roll_back(self) -> None:
+        queue = [self.succession.candidate, *self.succession.candidates]
+        possible = (
+            self.succession.previous is not None
+            and not self.succession.stopping
+            and not any(each and each.rollback for each in queue)
+        )
+        assert self.succession.roll_back() is possible
+        self.world.carry_out()
+
+    @precondition(lambda self: self.succession.charge.number > 1)
+    @rule()
+    def stop(self) -> None:
+        if not self.succession.stopping:
+            self.succession.stop()
+            self.world.carry_out()
+
+    # -- invariants
+
+    @invariant()
+    def every_connection_has_one_holder(self) -> None:
+        custody, processes = self.world.custody, self.world.processes
+        held = [number for slot in processes for number in custody.held(slot)]
+        places = [*held, *custody.waiting, *custody.parked, *custody.lent]
+        assert sorted(places) == sorted(self.world.clients)
+        for process in self.alive():
+            for number in process.will_hold():
+                assert custody.holder(number) == process.slot
+
+    @invariant()
+    def the_roster_is_what_lives(self) -> None:
+        roster = self.succession.roster
+        assert roster.workers.keys() == self.world.processes.keys()
+        assert roster[roster.desk].state is State.BLANK
+        assert [each.slot for each in roster.workers.values() if each.state is State.BLANK] == [
+            roster.desk
+        ]
+        assert len(roster._free) + len(roster.workers) == SLOTS
+
+    @invariant()
+    def the_generation_never_goes_back(self) -> None:
+        number = self.succession.charge.number
+        assert number >= self.highest
+        self.highest = number
+        assert all(
+            worker.generation == number
+            for worker in self.succession.roster.workers.values()
+            if worker.state in (State.SERVING, State.RELIEVED)
+        )
+
+    @invariant()
+    def every_artifact_is_wanted_or_released(self) -> None:
+        unheard = [word[2] for each in self.world.processes.values() for word in each.words
+                   if word[0] == "posted"]  # fmt: skip
+        kept = {id(each) for each in [*self.world.wanted(), *unheard]}
+        for artifact in self.world.made:
+            assert (id(artifact) in kept) is (artifact not in self.world.released)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        if not hasattr(self, "world"):
+            return
+        self.world.settle()
+        succession = self.succession
+        assert not any(client.asks for client in self.world.clients.values()), "not answered"
+        assert succession.candidate is None
+        assert not succession.candidates
+        assert not self.world.custody.lent
+        charge = [each for each in self.alive() if each.generation]
+        assert {each.generation for each in charge} <= {succession.charge.number}
+        if not succession.stopping:
+            wanted = succession.policy.workers if succession.charge.artifact else 0
+            assert len(charge) == wanted
+            assert len(self.world.processes) == wanted + 1
+
+
+TestSuccession = Machine.TestCase
+TestSuccession.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -1,0 +1,98 @@
+"""
+Memory files: made, shared, grown, kept, dropped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from hotwhisk.worker.spill import KEPT, SMALLEST, Spill, Spills
+
+
+class Supervisor:
+    """
+    Holds a duplicate of each file, as the real one does.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[int, int] = {}
+        self.spills = Spills(100, self.deposit, self.drop)
+
+    def deposit(self, number: int, descriptor: int) -> None:
+        self.files[number] = os.dup(descriptor)
+
+    def drop(self, number: int) -> None:
+        os.close(self.files.pop(number))
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    supervisor = Supervisor()
+    yield supervisor
+    for number in list(supervisor.files):
+        supervisor.drop(number)
+
+
+def test_a_file_is_deposited_before_anybody_learns_its_number(supervisor: Supervisor) -> None:
+    spill = supervisor.spills.take(10)
+    assert spill.number == 100
+    assert len(spill.map) == SMALLEST
+    assert list(supervisor.files) == [100]
+
+
+def test_another_worker_reads_what_was_written(supervisor: Supervisor) -> None:
+    spill = supervisor.spills.take(10)
+    spill.map[:5] = b"hello"
+    other = Spill.adopt(spill.number, os.dup(supervisor.files[spill.number]))
+    del spill
+    assert other.map[:5] == b"hello"
+    other.map[5:6] = b"!"
+    other.fit(3 * SMALLEST)
+    assert other.map[:6] == b"hello!"
+
+
+def test_adopting_uses_up_the_descriptor(supervisor: Supervisor) -> None:
+    descriptor = os.dup(supervisor.files[supervisor.spills.take(10).number])
+    Spill.adopt(100, descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_file_grows_ahead_of_what_is_asked(supervisor: Supervisor) -> None:
+    spill = supervisor.spills.take(10)
+    spill.fit(SMALLEST)
+    assert len(spill.map) == SMALLEST
+    spill.fit(SMALLEST + 1)
+    assert len(spill.map) == 2 * SMALLEST
+    spill.fit(20 * KEPT)
+    assert len(spill.map) == 20 * KEPT
+    spill.fit(20 * KEPT + 1)
+    assert len(spill.map) == 21 * KEPT
+    assert os.fstat(supervisor.files[100]).st_size == 21 * KEPT
+
+
+def test_one_idle_file_is_kept_for_the_next_request(supervisor: Supervisor) -> None:
+    first, second = supervisor.spills.take(10), supervisor.spills.take(10)
+    supervisor.spills.give_back(first)
+    supervisor.spills.give_back(second)
+    assert list(supervisor.files) == [first.number]
+    assert supervisor.spills.take(2 * SMALLEST) is first
+    assert len(first.map) == 2 * SMALLEST
+    assert supervisor.spills.take(10).number == 102
+
+
+def test_a_large_file_is_not_kept(supervisor: Supervisor) -> None:
+    supervisor.spills.give_back(supervisor.spills.take(KEPT + 1))
+    assert not supervisor.files
+
+
+def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for size in range(0, 100 * 1000, 100):
+        supervisor.spills.give_back(supervisor.spills.take(size))
+    assert len(supervisor.files) == 1
+    # One more for the supervisor's duplicate and one that mmap keeps.
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
