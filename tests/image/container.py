@@ -54,6 +54,23 @@ def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
     return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
 
 
+def python_of(image: str) -> str:
+    """
+    The version of its Python, as 3.12.
+    """
+    return in_image(image, "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+
+
+def derived(image: str, name: str, *lines: str) -> str:
+    """
+    An image that a Dockerfile makes of another one, without any file beside it.
+    """
+    tag = f"hotwhisk-test:{name}"
+    content = "\n".join((f"FROM {image}", *lines, ""))
+    docker("build", "--quiet", "--tag", tag, "-", content=content.encode())
+    return tag
+
+
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
     """
     A zip of these files.
@@ -63,6 +80,26 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
         for name, content in files.items():
             archive.writestr(name, content)
     return written.getvalue()
+
+
+def wait_serving(identity: str) -> Address:
+    """
+    Where a container is published, once hotwhisk in it listens.
+    """
+    host, _, port = docker("port", identity, "8080/tcp").splitlines()[0].rpartition(":")
+    end = time.monotonic() + LISTENS
+    # The engine's own proxy listens from the first moment: hotwhisk answers a status.
+    while not docker("exec", identity, "hotwhisk", "status", "--json", check=False):
+        assert time.monotonic() < end, f"it does not serve\n{logs(identity)}"
+    return host, int(port)
+
+
+def logs(identity: str) -> str:
+    """
+    Both streams of a container.
+    """
+    done = subprocess.run(["docker", "logs", identity], capture_output=True, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
 
 
 class Container:
@@ -94,14 +131,7 @@ class Container:
         """
         Where it is published, once it listens.
         """
-        host, _, port = docker("port", self.identity, "8080/tcp").splitlines()[0].rpartition(":")
-        end = time.monotonic() + LISTENS
-        while True:
-            # The engine's own proxy listens from the first moment: hotwhisk answers a status.
-            done = docker("exec", self.identity, "hotwhisk", "status", "--json", check=False)
-            if done:
-                return host, int(port)
-            assert time.monotonic() < end, f"it does not serve\n{self.logs()}"
+        return wait_serving(self.identity)
 
     @property
     def pid(self) -> int:
@@ -114,8 +144,7 @@ class Container:
         """
         Both streams.
         """
-        done = subprocess.run(["docker", "logs", self.identity], capture_output=True, check=False)
-        return (done.stdout + done.stderr).decode(errors="replace")
+        return logs(self.identity)
 
     def status(self) -> dict[str, Any]:
         """

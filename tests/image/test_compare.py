@@ -14,6 +14,8 @@ import pytest
 
 from hotwhisk.invoker import SENTINEL, Action, ContainerRuntime, Invoker, Limits
 
+from .container import SLIM, derived
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COMMAND = f"{sys.executable} -m hotwhisk serve --openwhisk --host 127.0.0.1 --port {{port}}"
@@ -36,6 +38,14 @@ def main(args):
         kept.append(bytearray(b"x" * (8 << 20)))
     return {"ok": True}
 """
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    """
+    Of a name and a digest of its own: other tests have containers of theirs at the same time.
+    """
+    return derived(SLIM, "compare", "LABEL of=test_compare")
 
 
 def containers(image: str) -> set[str]:

@@ -12,6 +12,8 @@ from tests.support.client import init_once, run_once
 
 from .container import COMPAT, HARDENED, PRELOAD, SLIM, Container, docker, in_image
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
 IMAGES = pytest.mark.parametrize("image", [SLIM, COMPAT, PRELOAD])
 ROOT_USER = ("--user=0",)
 OURS = "/ -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o"

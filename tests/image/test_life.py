@@ -16,6 +16,8 @@ from tests.support.waiting import wait_gone
 
 from .container import COMPAT, PRELOAD, SLIM, Container, docker
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
 ANSWERS = "def main(event):\n    return {'version': VERSION, 'got': event}\n"
 HOLDS = """
 import os, time

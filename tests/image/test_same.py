@@ -1,143 +1,104 @@
 """
-The image is the same runtime as ``serve --openwhisk`` on the machine: the conformance kit passes
-against it whole, and the actions of the corpus differ in nothing.
+The image is the same runtime as ``serve --openwhisk`` on the machine: the actions of the corpus
+differ in nothing.
+
+Every action is put to both sides by ``hotwhisk compare``, in one call for all that need the same
+handler name, programs and variables. The image is what a user of these actions would make of
+`slim`: the libraries that they find there, and the programs that they are run with.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
-import shutil
+import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.process import test_corpus as corpus
-from tests.support.server import ROOT
+from tests.support.corpus import (
+    PACKAGES,
+    REQUIREMENTS,
+    Exported,
+    Neighbour,
+    cases,
+    export,
+    python,
+)  # fmt: skip
 
-from .container import COMPAT, PRELOAD, docker, with_index
+from .container import SLIM, derived, docker, python_of, with_index
 
-SERVE = f"{sys.executable} -m hotwhisk serve --openwhisk --host 127.0.0.1 --port {{port}}"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the first action waits for all
+
 SUBNET = ("network", "inspect", "--format={{(index .IPAM.Config 0).Subnet}}", "bridge")
-MAY_DIFFER = (
-    r"\[Previous line repeated \d+ more times\]",  # how deep the server itself is in the stack
-)
+DEPTH = r"\[Previous line repeated \d+ more times\]"
+"""How deep in the stack the server itself is."""
+
+RUNS = [
+    pytest.param(case.name, variables, id="-".join((case.name, *variables)))
+    for case in cases()
+    for variables in case.runtimes
+]
 
 
-class Caller(corpus.Answer):
+@pytest.fixture(scope="session")
+def corpus_image() -> str:
     """
-    Counts for each caller anew: what one side had asked is not the other's history.
+    `slim` with what actions of the corpus find in their image.
     """
-
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
-        server = self.server.of(self.client_address[0])  # type: ignore[attr-defined]
-        self.server, own = server, self.server
-        try:
-            super().do_GET()
-        finally:
-            self.server = own
-
-
-class Bridged(ThreadingHTTPServer):
-    """
-    The server that actions call, where containers and this machine both reach it.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        gateway = ipaddress.ip_network(docker(*SUBNET))[1]
-        super().__init__((str(gateway), 0), Caller)
-        self.url = f"http://{gateway}:{self.server_port}"
-        self.callers: dict[str, corpus.Neighbour] = {}
-        self.lock = threading.Lock()
-
-    def of(self, address: str) -> corpus.Neighbour:
-        with self.lock:
-            if address not in self.callers:
-                self.callers[address] = corpus.Neighbour()
-            return self.callers[address]
-
-    def server_close(self) -> None:
-        super().server_close()
-        for each in self.callers.values():
-            each.server_close()
-
-
-@pytest.mark.timeout(400)
-def test_compat_passes_the_cases_for_python(tmp_path: Path) -> None:
-    """
-    `test_kit_image.py` tries all profiles on slim. Compat asks programs to say themselves that
-    they are ready, as the official image does, so those of the profile actionloop are not for it.
-    """
-    report = tmp_path / "junit.xml"
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "hotwhisk_conformance", "--image", with_index(COMPAT),
-            "--profile", "python", "--junit", str(report), "--timeout", "60",
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "conformance" / "src")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+    ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(SLIM)
+    assert ours == theirs, f"this Python builds the corpus: PYTHON_VERSION={ours} ./run image-test"
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    libraries = " ".join(line for line in lines if not line.startswith("#"))
+    programs = " ".join(sorted({PACKAGES[program] for case in cases() for program in case.needs}))
+    install = "apt-get install -qq --no-install-recommends"
+    return derived(
+        with_index(SLIM), "corpus", "USER root",
+        f"RUN apt-get update -qq && {install} {programs} >/dev/null",
+        f"RUN pip install --quiet --root-user-action=ignore {libraries}",
+        "USER 65534:0",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    found = ET.parse(report).getroot().iter("testcase")
-    passed = [case for case in found if case.find("skipped") is None]
-    assert len(passed) >= 27, done.stdout[-4000:]
 
 
-@pytest.fixture
-def neighbour() -> Iterator[Bridged]:
-    with Bridged() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def posted(case: Path, work: Path) -> Path:
+@pytest.fixture(scope="session")
+def said(corpus_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """
-    The file or folder that the user of this action posts, by the name of the action.
+    What compare says of each action, by its name and the variables of its runtime.
     """
-    if (case / "zip").exists():
-        return corpus.zipped(case, work / f"{case.name}.zip")
-    if (case / "action.py").exists():
-        return Path(shutil.copy(case / "action.py", work / f"{case.name}.py"))
-    folder = work / case.name
-    shutil.copytree(case / "action", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for source in sorted((case / "source").glob("*.c")):
-        corpus.compile_extension(source, folder)
-    return folder
+    folder = tmp_path_factory.mktemp("corpus")
+    gateway = str(ipaddress.ip_network(docker(*SUBNET))[1])  # both sides reach it
+    told: dict[str, str] = {}
+    with Neighbour(gateway).serving() as neighbour:
+        for group in export(folder, f"http://{gateway}:{neighbour.server_port}"):
+            output = compare(corpus_image, group, folder)
+            *actions, _ = re.split(r"\n(?! )", output)  # details are indented; the sum is last
+            told |= {f"{text.partition(':')[0]} {group.variables}": text for text in actions}
+    return told
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("case", corpus.CASES, ids=lambda case: case.name)
-def test_an_action_differs_in_nothing(case: Path, tmp_path: Path, neighbour: Bridged) -> None:
-    wanted = json.loads((case / "events.json").read_text(encoding="utf-8"))
-    events = tmp_path / "events.json"
-    text = json.dumps([each["event"] for each in wanted["activations"]])
-    events.write_text(text.replace("{server}", neighbour.url), encoding="utf-8")
-    run_dir = tmp_path / "run"
-    run_dir.mkdir(mode=0o700)
-    command = [sys.executable, "-m", "hotwhisk", "compare", "--old", SERVE, "--new", PRELOAD]
-    command += ["--events", str(events), "--main", wanted.get("main", "main")]
-    for pattern in MAY_DIFFER:
-        command += ["--ignore", pattern]
+def compare(image: str, group: Exported, folder: Path) -> str:
+    settings = [f"ENV {name}={text}" for name, text in group.variables.items()]
+    image = derived(image, "corpus-setting", *settings)
+    run_dir = folder / "run"
+    run_dir.mkdir(mode=0o700, exist_ok=True)
+    serve = f"{python()} -m hotwhisk serve --openwhisk --host 127.0.0.1 --port {{port}}"
+    command = [sys.executable, "-m", "hotwhisk", "compare", "--old", serve, "--new", image]
     done = subprocess.run(
-        [*command, str(posted(case, tmp_path))],
-        env={**os.environ, "HOTWHISK_RUN_DIR": str(run_dir)},
+        [*command, "--ignore", DEPTH, *group.arguments()],
+        env={**os.environ, **group.variables, "HOTWHISK_RUN_DIR": str(run_dir)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("name", "variables"), RUNS)
+def test_an_action_differs_in_nothing(
+    name: str, variables: dict[str, str], said: dict[str, str]
+) -> None:
+    told = said[f"{name} {variables}"]
+    assert told.splitlines()[0] == f"{name}: same", told

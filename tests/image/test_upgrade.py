@@ -14,7 +14,9 @@ import pytest
 
 from tests.support.client import init_once, run_once
 
-from .container import COMPAT, SLIM, Container, docker, with_index, zipped
+from .container import COMPAT, SLIM, Container, docker, python_of, with_index, zipped
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 EXTENDED = "hotwhisk-test:extended"
 DOCKERFILE = """\
@@ -37,11 +39,6 @@ before = list(sys.path)
 site.addsitedir(os.path.join(base, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
 sys.path[:] = [path for path in sys.path if path not in before] + before
 """
-
-
-def python_of(image: str) -> str:
-    asked = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return docker("run", "--rm", "--entrypoint=python", image, "-c", asked)
 
 
 def installed(image: str, folder: Path, *requirements: str) -> Path:
@@ -127,26 +124,6 @@ def test_an_action_brings_an_older_library_than_the_image_has(tmp_path: Path) ->
     with Container(COMPAT) as container:
         assert init_once(container.address, packed(folder, prefix, files)).status == 200
         assert run_once(container.address, {}).json() == {"version": "2.25.1", "inside": True}
-
-
-def test_forty_megabytes_of_native_wheels_in_one_init(tmp_path: Path) -> None:
-    folder = installed(
-        SLIM, tmp_path / "site", "numpy==2.2.6", "pandas==2.2.3", "pillow==11.1.0",
-        "cryptography==43.0.3", "pydantic==2.10.6",
-    )  # fmt: skip
-    source = (
-        "import numpy, pandas, PIL.Image, cryptography.hazmat.bindings._rust, pydantic\n"
-        "def main(event):\n"
-        "    frame = pandas.DataFrame({'x': numpy.ones(3)})\n"
-        "    image = PIL.Image.fromarray(numpy.zeros((2, 3), dtype='uint8'))\n"
-        "    return {'sum': float(frame.x.sum()), 'size': list(image.size)}\n"
-    )
-    content = packed(folder, "", {"__main__.py": source})
-    assert len(content) > 38_000_000
-    with Container(SLIM, "--memory=1g") as container:
-        answer = init_once(container.address, content, timeout=60.0)
-        assert answer.status == 200, container.logs()
-        assert run_once(container.address, {}).json() == {"sum": 3.0, "size": [3, 2]}
 
 
 def test_a_folder_that_forbids_to_execute_is_told() -> None:

@@ -3,9 +3,8 @@ What the README and the other pages show is true: transcripts are typed into a r
 their output compared, links lead somewhere, Python compiles, the tests they name exist, and
 the pages about messages, statuses and the status report name all there is.
 
-A transcript is a ``console`` block below the line ``<!-- transcript -->``; bash and curl must be
-there. A command that ends in ``&`` is the server: it gets a listener of the test's own, whose
-port takes the place of 8080.
+bash and curl must be there. A command of a transcript that ends in ``&`` is the server: it gets a
+listener of the test's own, whose port takes the place of 8080.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -29,22 +26,22 @@ from hotwhisk import messages
 from hotwhisk.answers import ANSWERS, Cause, Profile
 from tests.structure.source import ROOT
 from tests.support.server import HOTWHISK, Server
+from tests.support.transcript import (
+    IN_CONTAINER,
+    PAGES,
+    TYPED,
+    Transcript,
+    expect,
+    shown,
+    transcripts,
+)
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = ROOT / "examples"
 PROMISES = (
     "test_no_refused_connection",
     "test_no_lost_request",
     "test_no_stale_answer",
     "test_no_bad_version_in_charge",
-)
-VARIES = (  # what differs from run to run, and what takes its place
-    (r"\d+(\.\d+)? m?s\b", "TIME"),
-    (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
-    (r"\bpid \d+", "pid N"),
-    (r"/home/mike/", ""),  # the folder, in a page; the test's own is taken out as well
-    (r"\(\d+ KB\)", "(N KB)"),
-    (r'"[^" ]*/8080/(\d+)/code/', r'"CODE/\1/'),
 )
 
 
@@ -53,31 +50,6 @@ def page_id(page: Path) -> str:
 
 
 # -- transcripts -------------------------------------------------------------------------------
-
-
-@dataclass
-class Transcript:
-    """
-    Commands, each with the lines that it prints.
-    """
-
-    page: Path
-    line: int
-    steps: list[tuple[str, list[str]]] = field(default_factory=list)
-
-
-def transcripts() -> Iterator[Transcript]:
-    pattern = re.compile(r"^<!-- transcript -->\n```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for block in pattern.finditer(text):
-            found = Transcript(page, text.count("\n", 0, block.start()) + 3)
-            for line in block[1].splitlines():
-                if line.startswith("$ "):
-                    found.steps.append((line[2:], []))
-                else:
-                    found.steps[-1][1].append(line)
-            yield found
 
 
 class Terminal:
@@ -154,25 +126,13 @@ class Terminal:
         if self.running:
             text = re.sub(rf"\b{self.server.port}\b", "8080", text)
         text = text.replace(f"{self.folder}/", "")
-        for pattern, name in VARIES:
-            text = re.sub(pattern, name, text)
-        return [" ".join(line.split()) for line in text.strip().splitlines()]
-
-
-def expect(printed: list[str], expected: list[str]) -> None:
-    """
-    Compare; a line ``…`` stands for any further lines.
-    """
-    if expected and expected[-1] == "…":
-        expected = expected[:-1]
-        printed = printed[: len(expected)]
-    assert printed == expected
+        return shown(text)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="serve needs Linux")
 @pytest.mark.parametrize(
-    "transcript", list(transcripts()), ids=lambda each: f"{page_id(each.page)}:{each.line}"
+    "transcript", list(transcripts(TYPED)), ids=lambda each: f"{page_id(each.page)}:{each.line}"
 )
 def test_a_transcript_is_what_happens(transcript: Transcript) -> None:
     with Terminal() as terminal:
@@ -183,9 +143,9 @@ def test_a_transcript_is_what_happens(transcript: Transcript) -> None:
 
 
 def test_the_readme_shows_the_main_job() -> None:
-    shown = [command for each in transcripts() for command, _ in each.steps]
+    commands = [command for each in transcripts(TYPED) for command, _ in each.steps]
     for begin in ("hotwhisk serve hello.py", "hotwhisk replace ciao.py", "hotwhisk build", "curl"):
-        assert any(command.startswith(begin) for command in shown)
+        assert any(command.startswith(begin) for command in commands)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -193,8 +153,8 @@ def test_what_looks_like_a_transcript_is_one(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for block in re.finditer(r"(^.*\n)```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         before = block[1].splitlines()[-1]
-        if re.search(r"^\$ (hotwhisk|curl) ", block[2], re.MULTILINE):
-            assert before == "<!-- transcript -->", "for commands without their output, use ```sh"
+        if re.search(r"^\$ (hotwhisk|curl|docker) ", block[2], re.MULTILINE):
+            assert before in (TYPED, IN_CONTAINER), "for commands without their output, use ```sh"
 
 
 # -- links, code, names ------------------------------------------------------------------------

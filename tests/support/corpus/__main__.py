@@ -24,7 +24,11 @@ def main() -> None:
     with Neighbour(given.host, given.port).serving() as neighbour:
         print(f"the Python of the image: {python()}")
         for each in export(given.folder.resolve(), given.server or neighbour.url):
-            print("hotwhisk compare --old … --new …", shlex.join(each.arguments()), flush=True)
+            words = [
+                *(f"{name}={text}" for name, text in each.variables.items()),
+                "hotwhisk compare",
+            ]
+            print(*words, "--old … --new …", shlex.join(each.arguments()), flush=True)
         print(f"their server listens on {neighbour.url}; Ctrl-C ends it", flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 

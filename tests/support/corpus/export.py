@@ -5,7 +5,7 @@ The whole corpus in a folder, as ``hotwhisk compare`` takes it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.corpus.case import EVENTS, cases
@@ -19,37 +19,39 @@ ADDRESS = r"\b0x[0-9a-f]+\b"
 class Exported:
     """
     What one call of ``hotwhisk compare`` takes: actions whose handlers have the same name and
-    that need the same of the machine.
+    that need the same of the machine, and of the image ``variables``.
     """
 
     main: str
     needs: tuple[str, ...]
-    files: tuple[Path, ...]
-    events: Path
+    variables: dict[str, str]
+    file: Path
+    """The events, as compare reads them."""
+    events: dict[Path, list[object]] = field(default_factory=dict)
+    """By the file that is posted."""
 
     def arguments(self) -> list[str]:
         """
-        All but the two runtimes.
+        All but the two runtimes, which have ``variables``.
         """
-        options = ["--main", self.main, "--ignore", ADDRESS, "--events", str(self.events)]
-        return [*options, *map(str, self.files)]
+        options = ["--main", self.main, "--ignore", ADDRESS, "--events", str(self.file)]
+        return [*options, *map(str, self.events)]
 
 
 def export(target: Path, server: str) -> list[Exported]:
     """
     Build every action below ``target``. ``server`` is where they will find their `Neighbour`.
     """
-    groups: dict[tuple[str, tuple[str, ...]], dict[Path, list[object]]] = {}
+    groups: dict[tuple[str, ...], Exported] = {}
     for case in cases(server):
-        key = (case.main, tuple(sorted(case.needs)))
-        place = target / "-".join((case.main, *key[1]))
-        place.mkdir(parents=True, exist_ok=True)
-        events = [activation["event"] for activation in case.activations]
-        groups.setdefault(key, {})[build(case, place)] = events
-    exported = []
-    for (main, needs), built in groups.items():
-        events_file = next(iter(built)).parent / EVENTS
-        document = {path.stem: events for path, events in built.items()}
-        events_file.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-        exported.append(Exported(main, needs, tuple(built), events_file))
-    return exported
+        needs = tuple(sorted(case.needs))
+        for variables in case.runtimes:
+            key = (case.main, *needs, *(f"{name}={text}" for name, text in variables.items()))
+            place = target / "-".join(key).replace("/", "_")
+            place.mkdir(parents=True, exist_ok=True)
+            group = groups.setdefault(key, Exported(case.main, needs, variables, place / EVENTS))
+            group.events[build(case, place)] = [each["event"] for each in case.activations]
+    for group in groups.values():
+        document = {path.stem: events for path, events in group.events.items()}
+        group.file.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    return list(groups.values())

@@ -1,0 +1,75 @@
+"""
+Transcripts of the pages: commands and what they print, for the tests that type them.
+
+A transcript is a ``console`` block below a line that says where it is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.server import ROOT
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+TYPED = "<!-- transcript -->"
+"""On this machine, by tests/structure."""
+IN_CONTAINER = "<!-- transcript with docker -->"
+"""With an engine and the image, by tests/image."""
+VARIES = (  # what differs from run to run, and what takes its place
+    (r"\d+(\.\d+)? m?s\b", "TIME"),
+    (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
+    (r"\bpid \d+", "pid N"),
+    (r"/home/mike/", ""),  # the folder, in a page; the test's own is taken out as well
+    (r"\(\d+ KB\)", "(N KB)"),
+    (r'"[^" ]*/8080/(\d+)/code/', r'"CODE/\1/'),
+)
+
+
+@dataclass
+class Transcript:
+    """
+    Commands, each with the lines that it prints.
+    """
+
+    page: Path
+    line: int
+    steps: list[tuple[str, list[str]]] = field(default_factory=list)
+
+
+def transcripts(marker: str) -> Iterator[Transcript]:
+    """
+    All that bear this line.
+    """
+    block = rf"^{re.escape(marker)}\n```console\n(.*?)^```"
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for each in re.finditer(block, text, re.DOTALL | re.MULTILINE):
+            found = Transcript(page, text.count("\n", 0, each.start()) + 3)
+            for line in each[1].splitlines():
+                if line.startswith("$ "):
+                    found.steps.append((line[2:], []))
+                else:
+                    found.steps[-1][1].append(line)
+            yield found
+
+
+def shown(text: str) -> list[str]:
+    """
+    The lines of an output without what varies.
+    """
+    for pattern, name in VARIES:
+        text = re.sub(pattern, name, text)
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def expect(printed: list[str], expected: list[str]) -> None:
+    """
+    Compare; a line ``…`` stands for any further lines.
+    """
+    if expected and expected[-1] == "…":
+        expected = expected[:-1]
+        printed = printed[: len(expected)]
+    assert printed == expected
