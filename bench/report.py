@@ -87,7 +87,7 @@ def interleave(
 
 
 def ratio_row(
-    name: str, bar: Bar, ours: Sequence[float], theirs: Sequence[float], shown: str
+    name: str, bar: Bar | None, ours: Sequence[float], theirs: Sequence[float], shown: str
 ) -> Row:
     """
     The median of the ratios of each round; ``shown`` is a template for both medians.
