@@ -5,7 +5,6 @@ people use; and two versions of one library follow each other under load.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 from tests.support.client import init_once, run_once
 from tests.support.load import Plan, run_load
 
-from .container import COMPAT, SLIM, Container, python_of
+from .artifact import build
+from .container import COMPAT, SLIM, Container
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -66,25 +66,6 @@ def main(event):
 
 LARGE = (TABLE, "numpy==2.3.5", "pandas==2.3.3", "cryptography==46.0.3")
 SMALL = (PAGE, "jinja2==3.1.6", "pillow==12.0.0", "pydantic==2.12.4", "requests==2.32.5")
-
-
-def build(folder: Path, source: str, *requirements: str, image: str = SLIM) -> Path:
-    """
-    Build an action in a folder of its own, for the Python of the image.
-    """
-    action = folder / "action"
-    action.mkdir(parents=True)
-    (action / "__main__.py").write_text(source, encoding="utf-8")
-    (action / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-    command = [sys.executable, "-m", "hotwhisk", "build", str(action), "--name", "action"]
-    done = subprocess.run(
-        [*command, "--output", str(folder / "built"), "--python", python_of(image)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "built"
 
 
 def test_forty_megabytes_of_native_wheels_are_posted_replaced_and_posted_again(

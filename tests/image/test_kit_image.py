@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from .container import COMPAT, with_index
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KIT = Path(__file__).resolve().parents[2] / "conformance" / "src"
@@ -44,6 +46,14 @@ def passed(image: str, folder: Path, *options: str) -> int:
 def test_the_profile_passes_whole(image: str, profile: str, tmp_path: Path) -> None:
     options = ("--profile", profile, "--cases", f"not ({INSTALLING})")
     assert passed(image, tmp_path, *options) == CASES[profile]
+
+
+def test_compat_passes_the_cases_for_python(tmp_path: Path) -> None:
+    """
+    It asks programs to say themselves that they are ready, as the official image does, so those
+    of the profile actionloop are not for it.
+    """
+    assert passed(with_index(COMPAT), tmp_path, "--profile", "python") == CASES["python"] + 3
 
 
 def test_what_the_image_compiled_is_served_by_it(image: str, tmp_path: Path) -> None:
