@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import os, sys
 from errno import EAGAIN
-from hotwhisk import service, system
+from hotwhisk.supervisor import service
+from hotwhisk.system import system
 from hotwhisk.__main__ import main
 
 class Exhausted(system.System):
