@@ -101,7 +101,7 @@ def test_two_versions_of_a_library_follow_each_other_and_no_request_is_lost(tmp_
     for number in range(1, last + 1):
         library = "3.0.3" if number % 2 else "3.1.6"
         source = TURN.format(library=library, number=number)
-        build(tmp_path / str(number), source, f"jinja2=={library}", "markupsafe==2.1.5")
+        build(tmp_path / str(number), source, f"jinja2=={library}", "markupsafe==3.0.3")
     with Container(SLIM, REPLACES) as container:
         address = container.address
         first = tmp_path / "1" / "built"
