@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     arguments = parser.parse_args(argv)
+    # An installed package has its bytecode; without it a start would compile every module anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     machine = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"{machine}, Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds")
     print(HEADER)
