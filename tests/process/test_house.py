@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hotwhisk.invoker import SENTINEL
-from tests.support.client import init_once, run_once
+from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
 
 from .house import report_source
@@ -169,8 +169,27 @@ def main(event):
     assert (seen["builtins"], seen["json"]) == (False, False)
 
 
+def test_an_action_may_replace_clocks_and_more_in_its_process(server: Server) -> None:
+    source = """\
+import json, os, socket, threading, time
+def absent(*_):
+    raise RuntimeError("not ours")
+time.time = time.monotonic = time.process_time = os.getpid = json.loads = json.dumps = absent
+socket.socket = None
+socket.setdefaulttimeout(0.001)
+def main(event):
+    os._exit = absent
+    return {"thread": threading.get_native_id()}
+"""
+    server.post(source)
+    assert len({ask(server)["thread"] for _ in range(3)}) == 1  # one process lives through it
+    with Connection(server.address) as connection:
+        assert connection.run({}).status == 200
+    server.post("def main(event): return {'next': 1}\n")
+    assert ask(server) == {"next": 1}
+
+
 def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> None:
-    from tests.support.client import Connection
     from tests.support.wire import post
 
     source = "import os\nSET = os.environ.get('SET')\ndef main(event): return {'set': SET}\n"

@@ -13,9 +13,9 @@ to the new generation, so they go back unanswered. Looking is one load from shar
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from hotwhisk.contract import error_body
@@ -218,7 +218,7 @@ class Holder:
         thrown_away = partial(self.touch, connection, self._discard)
         self.loop.watch(connection.socket.fileno(), thrown_away)
         connection.linger()
-        self.ledger.lingering(connection.number, time.monotonic())
+        self.ledger.lingering(connection.number, monotonic())
         if not self.ledger.ticking:
             self.channel.send(Busy())
 

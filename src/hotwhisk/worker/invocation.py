@@ -2,15 +2,17 @@
 One run of the action: call it, and make an answer of whatever comes out.
 
 This is the one place where user code runs between our lines, so it catches everything; and it
-holds the ways out of a worker, since nothing else may end a process.
+holds the ways out of a worker, since nothing else may end a process. What is called after user
+code is bound by name, here as in the whole path of a request: an action may have put something
+else into ``time`` or ``os``.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import sys
-import time
+from os import _exit
+from time import time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action import action as actions
@@ -55,7 +57,7 @@ class Budget:
         if "deadline" not in context:
             return self._default
         try:
-            left = int(context["deadline"]) / 1000 - time.time()
+            left = int(context["deadline"]) / 1000 - time()
         except (ValueError, OverflowError):
             return self._default
         return left + self._grace if left > 0 else self._default
@@ -125,7 +127,7 @@ def leave(status: int) -> NoReturn:
     """
     End this process now.
     """
-    os._exit(status)
+    _exit(status)
 
 
 def leave_in_order() -> NoReturn:
@@ -137,4 +139,4 @@ def leave_in_order() -> NoReturn:
     except BaseException:  # the wall again
         pass
     flush()
-    os._exit(0)
+    _exit(0)

@@ -7,8 +7,8 @@ system calls: wait, read, getpid, write. `holder` says which connection may be t
 
 from __future__ import annotations
 
-import os
-import time
+from os import getpid
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk.contract import (
@@ -102,7 +102,7 @@ class RequestPath:
         if self.sentinels is not None:
             self._ledger.ended(connection.number, 0)
         self._ledger.handling(
-            connection.number, time.monotonic(), self._budget(run.context), connection.sent
+            connection.number, monotonic(), self._budget(run.context), connection.sent
         )
         if connection.has_rest:
             last = Last.READ_ON
@@ -118,7 +118,7 @@ class RequestPath:
         return self._end_run(connection, request, status, body)
 
     def _end_run(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
-        if os.getpid() != self._holder.pid:
+        if getpid() != self._holder.pid:
             invocation.leave(0)  # a copy of us that the handler made and let return
         if self.sentinels is not None:
             number = connection.number

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable, Coroutine
+from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.house import set_environment
@@ -95,10 +95,10 @@ class Worker:
     # -- becoming a worker of a generation --------------------------------------------------
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
-        began = time.process_time()
+        began = process_time()
         outcome = loading.load(message, descriptors, self.config)
         if isinstance(outcome, loading.Loaded):
-            slow = time.process_time() - began > template.WORTHWHILE
+            slow = process_time() - began > template.WORTHWHILE
             if message.template and slow and not isinstance(outcome.action, Program):
                 self._leave_template(message.generation)
             if outcome.action.is_async:
