@@ -280,3 +280,26 @@ def test_an_ordinary_action_runs_under_the_filter_of_the_unit(permitted: Path) -
             "doubled": [2, 4, 6],
             "refused": True,
         }
+
+
+# -- the libraries of the compat image ------------------------------------------------------
+
+LISTS = sorted((PACKAGING / "libraries").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_a_list_of_libraries_has_each_once_and_says_why_one_is_not_the_originals(
+    path: Path,
+) -> None:
+    named = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        requirement, _, _ = line.partition("  # ")
+        name, _, version = requirement.partition("==")
+        assert re.fullmatch(r"[A-Za-z0-9_-]+(\[[a-z]+\])?", name), line
+        assert not version or re.fullmatch(r"[0-9.]+", version), line
+        named.append(name.partition("[")[0].lower().replace("_", "-"))
+    assert len(named) == len(set(named))
+
+
+def test_both_platforms_have_a_list_for_the_newest_python_that_they_have_an_image_for() -> None:
+    assert {"openwhisk-3.12", "openserverless-3.13"} <= {path.stem for path in LISTS}
