@@ -20,7 +20,6 @@ LONGER = {
     "supervisor.succession": "the decisions about generations: each refers to most of the others",
     "messages": "all that crosses between two processes, on one page",
     "supervisor.execution": "one method an effect: a table of what each decision means",
-    "supervisor.supervisor": "one loop: what it waits for, and a method for each thing a worker says",
     "contract": "one table of texts and statuses of both profiles, read side by side",
 }
 

@@ -107,7 +107,7 @@ class Execution:
             if process.birth is not None:
                 self._ledger.ticking = True
                 return
-            self._supervisor.attend(process)
+            self._supervisor.hearing.attend(process)
         self._told = ""
 
     def _tell_once(self, text: str) -> None:
@@ -137,7 +137,7 @@ class Execution:
         if process is None:
             self._supervisor.succession.template_ended(effect.generation)
         else:
-            self._supervisor.attend(process)
+            self._supervisor.hearing.attend(process)
         return process
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
@@ -216,7 +216,7 @@ class Execution:
         claimed = self._ledger.claimed(process.slot)
         held = (each for each in assignment.custody.held(process.slot) if each != claimed)
         moved = self._holdings.movable(held)
-        self._supervisor.collect(process)
+        self._supervisor.hearing.collect(process)
         assignment.taken(process.slot, moved)
 
     def _answer_for(self, effect: AnswerFor) -> None:

@@ -1,5 +1,7 @@
 """
-The supervisor: waits, tells `succession` what happened, and has it carried out.
+The supervisor: waits, accepts, and brings together the parts that decide and act.
+
+`hearing` tells `succession` what happened, `execution` carries out what that decides.
 
 Single-threaded. It accepts, and keeps a duplicate of every connection, but never reads a byte
 of one, never decodes an artifact and never runs user code; so it does not die of any of them,
@@ -11,21 +13,16 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Iterable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
-from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from hotwhisk import messages
-from hotwhisk.channel import ChannelClosed, DescriptorsLost
-from hotwhisk.contract import Cause, Profile
+from hotwhisk.contract import Profile
 from hotwhisk.ledger import WORKERS, Ledger
-from hotwhisk.messages import UnknownMessage
 from hotwhisk.supervisor.crew import Crew, Process
-from hotwhisk.supervisor.effects import Debt, Discard, Reply
-from hotwhisk.supervisor.execution import Execution, Posted
+from hotwhisk.supervisor.effects import Reply
+from hotwhisk.supervisor.execution import Execution
 from hotwhisk.supervisor.generation import Policy
+from hotwhisk.supervisor.hearing import Hearing
 from hotwhisk.supervisor.holdings import Holdings
-from hotwhisk.supervisor.lifecycle import State
-from hotwhisk.supervisor.nursery import Nursery
 from hotwhisk.supervisor.report import Report
 from hotwhisk.supervisor.succession import Succession
 
@@ -52,7 +49,6 @@ class Supervisor:
         self.tell: Callable[[str], None] = lambda _: None
         self.replied: Callable[[Reply], None] = lambda _: None
         self.report = Report(system.now())
-        self._oom_kills = system.oom_kills()
         self.ledger = Ledger(capacity)
         self.holdings = Holdings(self.ledger)
         self.crew = Crew(system, config, self.ledger)
@@ -68,8 +64,8 @@ class Supervisor:
             WORKERS,
         )
         self.assignment = self.succession.assignment
-        self._execution = Execution(self)
-        self._nursery = Nursery(self)
+        self.execution = Execution(self)
+        self.hearing = Hearing(self)
         self._epoll = select.epoll()
         self._sources: dict[int, Callable[[], object]] = {}
         self._listener: _socket.socket | None = listener
@@ -106,8 +102,8 @@ class Supervisor:
             source()
             self.carry_out()
         for process in [each for each in self.crew.processes.values() if each.inbox]:
-            self._hear(process)
-        self._sweep()
+            self.hearing.hear(process)
+        self.sweep()
 
     def wait_for_deaths(self, processes: Iterable[Process], timeout: float) -> None:
         """
@@ -122,9 +118,15 @@ class Supervisor:
         """
         Carry out every decision there is.
         """
-        self._execution.carry_out()
+        self.execution.carry_out()
 
-    def _speak_on(self, descriptor: int) -> None:
+    def bear(self) -> None:
+        """
+        Start the workers that could not be started before.
+        """
+        self.execution.bear()
+
+    def speak_on(self, descriptor: int) -> None:
         """
         A worker is slow to listen: see to the rest when its channel takes more.
         """
@@ -158,7 +160,7 @@ class Supervisor:
             self.unwatch(self._listener.fileno())
             self.ledger.attentive = True
             self.system.barrier()
-            self._sweep()  # a worker that closed one before it could see that sent no word
+            self.sweep()  # a worker that closed one before it could see that sent no word
         return True
 
     def accept_backlog(self) -> None:
@@ -172,164 +174,13 @@ class Supervisor:
         self._listener.close()
         self._listener = None
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """
+        Let go of what workers closed; and accept again, if that was for want of room.
+        """
         closed = self.holdings.sweep()
         for number in closed:
             self.assignment.closed(number)
         if closed and self._listener is not None and self._listener.fileno() not in self._sources:
             self.ledger.attentive = False
             self.watch(self._listener.fileno(), self._accept)
-
-    # -- workers ----------------------------------------------------------------------------
-
-    def attend(self, process: Process) -> None:
-        """
-        Listen to a worker, and for its end.
-        """
-        descriptor = process.channel.fileno()
-        self.watch(descriptor, lambda: self._hear(process))
-        self.watch(process.pidfd, lambda: self._bereaved(process))
-        # By number: a channel that held itself would not be freed with its worker.
-        process.channel.on_backlog = lambda: self._speak_on(descriptor)
-        if process.channel.backlog:  # orders that came before it was born
-            self._speak_on(descriptor)
-
-    def bear(self) -> None:
-        """
-        Start the workers that could not be started before.
-        """
-        self._execution.bear()
-
-    def _hear(self, process: Process) -> None:
-        """
-        Read what a worker has to say, and do what follows from it.
-        """
-        self.collect(process)
-        while process.inbox:
-            message = process.inbox.popleft()
-            heard = HEARD.get(type(message))
-            spill = getattr(message, "spill", 0)
-            if heard is None or (spill and not self.holdings.has(spill)):
-                self._expel(process, f"it said what it cannot mean: {message!r:.200}")
-                return
-            heard(self, process, message)
-            self.carry_out()
-
-    def collect(self, process: Process) -> None:
-        """
-        Read what a worker has to say, and see to its deposits, and to a template, only.
-
-        A worker deposits a memory file before the ledger names it. So whoever has read the
-        ledger finds every file that it names, once this is done.
-        """
-        try:
-            while (received := process.channel.receive()) is not None:
-                message, descriptors = received
-                if isinstance(message, messages.Deposit) and descriptors:
-                    self.holdings.deposit(message.spill, descriptors[0], process.slot)
-                elif isinstance(message, messages.Template):
-                    self._nursery.adopt(process.generation, message, descriptors)
-                else:
-                    process.inbox.append(message)
-        except ChannelClosed:  # no proof of its death: a child of the action may hold the end
-            self.unwatch(process.channel.fileno())
-        except (UnknownMessage, DescriptorsLost) as error:
-            self._expel(process, str(error) or "descriptors were lost on the way")
-
-    def _expel(self, process: Process, why: str) -> None:
-        """
-        The channel of a worker is in reach of its action: what is wrong there costs the worker.
-        """
-        self.tell(f"worker {process.pid} is ended: {why}")
-        self.unwatch(process.channel.fileno())
-        process.inbox.clear()
-        self.crew.kill(process.slot)
-
-    def _bereaved(self, process: Process) -> None:
-        """
-        A worker died: hear its last words, then settle what it owed.
-        """
-        if not self.crew.ended(process):
-            return
-        self.unwatch(process.pidfd)
-        self._hear(process)
-        self.unwatch(process.channel.fileno())
-        self._sweep()
-        held = self.assignment.custody.held(process.slot)
-        debts = self.holdings.debts(held, self.ledger.claimed(process.slot))
-        self.ledger.unclaim(process.slot)
-        self.crew.bury(process)
-        self.holdings.bury(process.slot)
-        ending, now = process.ending, self.system.now()
-        assert ending is not None
-        worker = self.succession.roster[process.slot]
-        told_to = worker.state is State.RETIRED or (
-            worker.state is State.DOOMED and worker.doom is None
-        )
-        if not told_to:
-            owed = sum(each is Debt.ANSWER for _, each in debts)
-            self.report.died(process.pid, process.generation, str(ending), owed=owed)
-        kills, self._oom_kills = self._oom_kills, self.system.oom_kills()
-        if ending.signal == SIGKILL and self._oom_kills > kills:
-            cause = Cause.OUT_OF_MEMORY
-        else:
-            cause = Cause.KILLED if ending.signal else Cause.EXITED
-        self.succession.died(process.slot, cause, str(ending), debts, now)
-        undone = self._execution.undone_by(process.slot)
-        self.succession.effects.extend(map(Discard, undone))
-
-    def _dropped(self, _: Process, message: messages.Drop) -> None:
-        self.holdings.drop(message.spill)
-
-    def _posted(self, process: Process, message: messages.Posted) -> None:
-        # Never stale: the worker claimed the connection, so it was not taken from it.
-        descriptor = self.holdings.part_with(message.spill)
-        artifact = Posted(descriptor, message.offset, message.length)
-        self.succession.posted(process.slot, message.number, artifact, last=message.last)
-
-    def _released(self, process: Process, message: messages.Released) -> None:
-        current = [
-            number
-            for number, tenure in message.connections
-            if self.holdings.is_current(number, tenure)
-        ]
-        moved = self.holdings.movable(current)
-        self.succession.released(process.slot, moved, recalled=message.recalled)
-
-    def _ready(self, process: Process, message: messages.Ready) -> None:
-        if message.spill:
-            descriptor = self.holdings.part_with(message.spill)
-            self._execution.pin(process.generation, descriptor, message.length)
-        # Dead already? Then it was never in charge, and its /init hears why.
-        if not self.crew.ended(process):
-            self.succession.ready(process.slot, message.digest, overlap=message.overlap)
-
-    def _failed(self, process: Process, message: messages.Failed) -> None:
-        self.succession.failed(process.slot, message.status, message.text)
-
-    def _busy(self, _: Process, __: messages.Busy) -> None:
-        self.ledger.ticking = True
-
-    def _closed(self, _: Process, __: messages.Closed) -> None:
-        """
-        The sweep that follows every wait does what this asks for.
-        """
-
-    def _discarded(self, _: Process, message: messages.Discarded) -> None:
-        self._execution.discarded(message.generation)
-
-    def _pong(self, process: Process, _: messages.Pong) -> None:
-        process.silent = False
-
-
-HEARD: dict[type[messages.Message], Callable[..., None]] = {
-    messages.Drop: Supervisor._dropped,
-    messages.Posted: Supervisor._posted,
-    messages.Released: Supervisor._released,
-    messages.Ready: Supervisor._ready,
-    messages.Failed: Supervisor._failed,
-    messages.Busy: Supervisor._busy,
-    messages.Discarded: Supervisor._discarded,
-    messages.Closed: Supervisor._closed,
-    messages.Pong: Supervisor._pong,
-}
