@@ -37,7 +37,7 @@ def fork_adopted(name: str, adopter: int) -> int:
         except ChildProcessError:  # the action's own handler for SIGCHLD was faster
             pass
         pid = int(os.read(pipes[0], 16) or 0)
-    except OSError:
+    except Exception:
         _close(pipes)
         raise
     # With the last end of the second pipe: the new process has its new parent, and can go on.
