@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from hotwhisk.cli.files import read_token
+from hotwhisk.cli.terminal import port_number
 from hotwhisk.config import Config, client_setting, client_url, with_token
 from hotwhisk.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
 CONNECT_TIMEOUT = 10.0  # for the connection only: how long an answer may take is the server's say
@@ -73,11 +75,24 @@ class Server:
         return Answer(response.status, content, number or None, digest or None, seconds, url)
 
 
-def find_server(url: str | None, token_file: str | None, environ: Mapping[str, str]) -> Server:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    The options that say which server is meant, and what it asks for.
+    """
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
+    where.add_argument(
+        "--port", type=port_number, metavar="PORT", help="its port, if it is on this machine"
+    )
+    parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
+
+
+def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server:
     """
     The server that flags and variables mean.
     """
-    token_file = token_file or client_setting("token_file", environ)
+    url = given.url if given.port is None else f"http://127.0.0.1:{given.port}"
+    token_file = given.token_file or client_setting("token_file", environ)
     token = None
     if token_file:
         token = with_token(Config(token_file=token_file), read_token(token_file)).token

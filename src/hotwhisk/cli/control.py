@@ -12,13 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.config import (
-    client_port,
-    client_setting,
-    default_run_dir,
-)
-from hotwhisk.errors import ServerError, UsageError
-from hotwhisk.option import port as read_port
+from hotwhisk.cli.terminal import port_number
+from hotwhisk.config import client_port, client_setting, default_run_dir
+from hotwhisk.errors import ServerError
 from hotwhisk.places import control_path, place_of
 
 if TYPE_CHECKING:
@@ -34,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     The options that say which server is meant.
     """
     parser.add_argument("--host", metavar="ADDRESS", help="its address, if several have the port")
-    parser.add_argument("--port", metavar="PORT", help="port of the server (8080, or PORT)")
+    parser.add_argument(
+        "--port", type=port_number, metavar="PORT", help="port of the server (8080, or PORT)"
+    )
     parser.add_argument("--run-dir", metavar="FOLDER", help="its --run-dir, if it has one")
 
 
@@ -45,7 +43,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     uid = os.getuid()
     default = client_setting("run_dir", environ) or default_run_dir(environ, uid)
     folder = Path(given.run_dir or default)
-    port = _port(given.port, environ)
+    port = client_port(environ) if given.port is None else given.port
     path = control_path(str(folder), _place(folder, given.host, port))
     line = json.dumps({"version": VERSION, "ask": question}).encode() + b"\n"
     try:
@@ -57,15 +55,6 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     except OSError as error:
         raise ServerError(f"{path}: {error.strerror or error}") from None
     return _read(reply, path)
-
-
-def _port(given: str | None, environ: Mapping[str, str]) -> int:
-    if given is None:
-        return client_port(environ)
-    try:
-        return read_port(given)
-    except ValueError as error:
-        raise UsageError(f'--port: expected {error}, got "{given}"') from None
 
 
 def _place(folder: Path, host: str | None, port: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hotwhisk.cli.client import Answer, Server, error_text, find_server
+from hotwhisk.cli.client import Answer, Server, add_arguments, error_text, find_server
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
 
@@ -34,7 +34,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     given = _arguments(argv)
     value = _parameters(given.given)
-    server = find_server(given.url, given.token_file, environ)
+    server = find_server(given, environ)
     if given.activation is not None:
         return _replay(given.activation, server, value)
     answer = server.post("/run", {"value": value})
@@ -62,8 +62,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="FILE.json",
         help="parameters from a JSON object in a file; - is standard input",
     )
-    parser.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
-    parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
+    add_arguments(parser)
     parser.add_argument(
         "--activation",
         metavar="FILE",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.cli.client import find_server, refusal
+from hotwhisk.cli.client import add_arguments, find_server, refusal
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
@@ -23,8 +23,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = Arguments("replace", "[OPTION]... FILE")
     parser.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
     parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
-    parser.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
-    parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
+    add_arguments(parser)
     parser.add_argument(
         "-e",
         "--env",
@@ -42,7 +41,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         "binary": binary,
         "env": _variables(given.env),
     }
-    answer = find_server(given.url, given.token_file, environ).post("/init", {"value": value})
+    answer = find_server(given, environ).post("/init", {"value": value})
     if answer.status != 200:
         raise ServerError(f"not replaced: {refusal(answer)}\nthe version in charge goes on")
     generation = show_generation(answer.number or "?", answer.digest)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hotwhisk import __version__
 from hotwhisk.cli import COMMANDS
 from hotwhisk.errors import UsageError
+from hotwhisk.option import port as read_port
 from hotwhisk.options import nearest
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ class Arguments(argparse.ArgumentParser):
         Called by argparse for every mistake.
         """
         raise UsageError(f"{message}; see hotwhisk {self.prog.split()[-1]} --help")
+
+
+def port_number(text: str) -> int:
+    """
+    The port that a flag of a command gives, for argparse.
+    """
+    try:
+        return read_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'expected {error}, got "{text}"') from None
 
 
 def first_screen() -> str:

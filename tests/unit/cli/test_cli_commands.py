@@ -113,6 +113,8 @@ def test_the_version(run: Run) -> None:
         (["invoke", "--url", "localhost:8080"], "expected a URL such as"),
         (["invoke", "--url", "http://h:99999"], "expected a URL such as"),
         (["status", "--port", "x"], "--port: expected a port"),
+        (["invoke", "--port", "x"], "--port: expected a port"),
+        (["invoke", "--port", "9000", "--url", "http://h"], "--url: not allowed with"),
         (["invoke", "--token-file", "no-such"], "--token-file no-such: No such file"),
     ],
 )
@@ -147,6 +149,15 @@ def test_replace_tells_the_generation(run: Run, server: OneAnswer, hello: Path) 
             "env": {"A": "b=c"},
         }
     }
+
+
+def test_a_port_means_this_machine_whatever_the_variables_say(
+    run: Run, server: OneAnswer, hello: Path
+) -> None:
+    port = server.url.rpartition(":")[2]
+    environ = {"HOTWHISK_URL": "http://192.0.2.1", "PORT": "9"}
+    assert run("replace", str(hello), "--port", port, environ=environ)[0] == 0
+    assert server.path == "/init"
 
 
 def test_replace_tells_why_not_and_that_nothing_changed(
