@@ -21,7 +21,7 @@ Every error that hotwhisk raises on purpose, as one tree.
     │   ├── BuildFailed       it could not be unpacked or compiled              HTTP 502
     │   └── LoadFailed        it could not be imported or has no handler        HTTP 502
     └── ActionError           the running action is to blame                    HTTP 502
-        └── BadResult         what the handler returned is no JSON object or array
+        └── BadResult         what the handler returned is not a JSON object or array
 
 Who is to blame is the type; ``status`` is the HTTP status that an answer bears and
 ``exit_code`` the code that a command leaves with. The text says what was wrong, what
@@ -44,7 +44,7 @@ class HotwhiskError(Exception):
 
 class UsageError(HotwhiskError):
     """
-    A command line, a configuration variable or a call of ``start()`` that cannot be meant.
+    A command line, a configuration variable or a call of ``start()`` that makes no sense.
     """
 
     exit_code = 2

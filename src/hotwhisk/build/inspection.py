@@ -99,7 +99,7 @@ def read(path: Path) -> Contents:
                 )
             return Contents(stated, weigh(opened), len(content))
     except archive.damage() as error:
-        raise UsageError(f"{path} is no artifact: {error}") from None
+        raise UsageError(f"{path} is not an artifact: {error}") from None
     except BuildFailed as error:
         raise UsageError(f"{path}: {error}") from None
 
@@ -170,8 +170,10 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
 
 def show_size(size: float) -> str:
     """
-    Bytes for people: ``154 KB``, ``28.4 MB``.
+    Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``.
     """
+    if size < 1024:
+        return f"{size:.0f} B"
     return f"{size / 1024:.0f} KB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
 
 

@@ -42,7 +42,7 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
             raise UsageError(f"{source} cannot be read: {error.strerror}") from None
         if content.startswith(_ARCHIVES) or b"\0" in content:
             raise UsageError(
-                f"{source} is no text: expected a .py file, or a folder with {FOLDER_ENTRY}"
+                f"{source} is not text: expected a .py file, or a folder with {FOLDER_ENTRY}"
             )
         return {source.name: (stat.S_IFREG | 0o644, content)}, source.name
     if not (source / FOLDER_ENTRY).is_file():

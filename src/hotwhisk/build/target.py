@@ -139,7 +139,7 @@ def _read_python(text: str) -> tuple[str, str]:
         found = re.fullmatch(r"(?:cp|py|c?python)?-?(3)\.?(\d+)(?:\.\d+)*", text.strip().lower())
         if found is None:
             raise UsageError(
-                f"--python {text} is no version; expected one as 3.12, or the path of a Python"
+                f"--python {text} is not a version; expected one such as 3.12, or the path of a Python"
             )
         version = (int(found[1]), int(found[2]))
     if version < LEAST:

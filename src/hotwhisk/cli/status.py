@@ -44,7 +44,7 @@ def render(answer: Mapping[str, object], now: float) -> str:
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
     lines = [
         f"{place} · {process}",
-        f"{_name(generation)} in charge{_since(generation.get('since'), now)}",
+        _charge(generation, now),
     ]
     previous = answer.get("previous")
     if previous:
@@ -56,6 +56,12 @@ def render(answer: Mapping[str, object], now: float) -> str:
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])
     lines += _section("inits", [_init(init) for init in _objects(answer.get("inits"))])
     return "\n".join(lines)
+
+
+def _charge(generation: Mapping[str, object], now: float) -> str:
+    if generation.get("number") == 0:
+        return "no version in charge yet"
+    return f"{_name(generation)} in charge{_since(generation.get('since'), now)}"
 
 
 def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:
@@ -87,7 +93,7 @@ def _death(death: Mapping[str, object]) -> str:
 def _init(init: Mapping[str, object]) -> str:
     took = init.get("ms")
     shown = f"{took:.1f} ms" if isinstance(took, int | float) else "-"
-    outcome = "in charge" if init.get("ok") else f"refused: {_cell(init, 'error')}"
+    outcome = "took charge" if init.get("ok") else f"refused: {_cell(init, 'error')}"
     return f"generation {_cell(init, 'generation')}  {shown}  {outcome}"
 
 

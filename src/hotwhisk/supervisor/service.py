@@ -167,7 +167,7 @@ class Service:
         supervisor.succession.stop()
         supervisor.ledger.attentive = supervisor.ledger.ticking = True
         self._rounds.stopping_since = supervisor.system.now()
-        self.tell(f"stopping: {len(supervisor.holdings.sockets)} connections are finished first")
+        self.tell(f"stopping; connections to finish first: {len(supervisor.holdings.sockets)}")
 
     def _stop_now(self) -> None:
         """
@@ -210,7 +210,7 @@ class Service:
             self._notify(*notify.ready(f"generation {number} in charge"))
         elif reply.candidate.asker is None:
             self.tell(reply.text)
-            self._announce("no action yet; mend the file, then: hotwhisk replace FILE")
+            self._announce("no action yet; fix the file, then: hotwhisk replace FILE")
             self._notify(*notify.ready(f"generation {number} in charge: {reply.text}"))
 
     def _announce(self, what: str) -> None:

@@ -64,7 +64,7 @@ class Gate:
     def _check_origin(self, head: Head) -> None:
         if head.header("origin") is not None:
             raise Forbidden(
-                "this request bears an Origin, so a web page sent it; "
+                "this request has an Origin, so a web page sent it; "
                 "pages may not talk to this server: put a server of your own between"
             )
         if head.header("sec-fetch-site") not in (None, "none"):

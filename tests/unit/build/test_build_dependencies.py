@@ -322,7 +322,7 @@ def test_a_python_that_the_requirements_exclude(folder: Path, tmp_path: Path) ->
             r"notes\.md has no function 'main'; it has none; expected",
         ),
         ("named.py", "def hello(e): return e\n", "has no function 'main'; it has hello: --main"),
-        ("a.zip", "PK\3\4\0", "is no text: expected a .py file"),
+        ("a.zip", "PK\3\4\0", "is not text: expected a .py file"),
     ],
 )
 def test_what_is_no_action(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -459,7 +459,7 @@ def test_a_python_by_its_path() -> None:
     ("python", "platform", "said"),
     [
         ("3.9", "", "needs Python 3.11 or newer"),
-        ("newest", "", "expected one as 3.12"),
+        ("newest", "", "expected one such as 3.12"),
         ("/no/such/python", "", "cannot be run"),
         ("", "windows", "expected linux/amd64"),
         ("", "musllinux_1_2_x86_64", "is not known"),

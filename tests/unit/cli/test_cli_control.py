@@ -107,10 +107,15 @@ def test_status_for_people() -> None:
         shown[11],
         "",
         "inits",
-        "  generation 7  3.1 ms  in charge",
+        "  generation 7  3.1 ms  took charge",
         "  generation 8  9.0 ms  refused: SyntaxError: line 1",
     ]
     assert shown[11].endswith("pid 9  generation 6  signal 9 during a request")
+
+
+def test_status_before_the_first_version() -> None:
+    shown = render({"generation": {"number": 0, "digest": None, "workers": []}}, 0.0)
+    assert shown.splitlines()[1] == "no version in charge yet"
 
 
 def test_status_of_another_version_is_shown_as_far_as_it_is_known() -> None:
