@@ -101,6 +101,11 @@ FOLDER = {"__main__.py": "from part import PART\ndef main(e): return {'part': PA
 FOLDER["part.py"] = "PART = 2\n"
 
 
+def test_a_folder_without_an_entry_is_told_as_that(tmp_path: Path) -> None:
+    with Server(str(tmp_path)) as server:
+        assert f"the folder {tmp_path} does not include __main__.py" in server.stderr()
+
+
 def test_a_folder(tmp_path: Path) -> None:
     write_all(tmp_path, FOLDER)
     with Server(str(tmp_path)) as server:

@@ -164,9 +164,9 @@ def libraries_beside(holder: str) -> str:
     return f"{os.path.dirname(holder)}/{store.LINK}"
 
 
-def find_entry(folder: str) -> str:
+def find_entry(folder: str, source: str = "Zip file") -> str:
     """
-    The file of an unpacked folder that is to be run.
+    The file of a folder that is to be run; ``source`` is what the folder is called if it has none.
 
     ``main__.py`` is what the official compiler makes of ``__main__.py``. A program goes before
     both, unless it is that compiler's.
@@ -179,7 +179,7 @@ def find_entry(folder: str) -> str:
     for name in (FOLDER_ENTRY, SOURCE_ENTRY):
         if os.path.isfile(f"{folder}/{name}"):
             return f"{folder}/{name}"
-    text = f"Zip file does not include {FOLDER_ENTRY} at its top level"
+    text = f"{source} does not include {FOLDER_ENTRY} at its top level"
     for name in sorted(os.listdir(folder)):
         if os.path.isfile(f"{folder}/{name}/{FOLDER_ENTRY}"):
             text += (

@@ -130,7 +130,7 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
             raise
         raise LoadFailed(
             f"{error}. A single file is posted alone: if that module lies beside it, post the "
-            "folder, with the entry as __main__.py"
+            "folder, with the entry as __main__.py; if it is a library, hotwhisk build packs it"
         ) from None
 
 
@@ -138,7 +138,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
     path = message.path
     try:
         if os.path.isdir(path):
-            path = artifact.find_entry(path)
+            path = artifact.find_entry(path, f"the folder {path}")
         if body is not None:
             content = bytes(body)
         else:
