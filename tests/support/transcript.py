@@ -21,6 +21,7 @@ IN_CONTAINER = "<!-- transcript with docker -->"
 VARIES = (  # what differs from run to run, and what takes its place
     (r"\d+(\.\d+)? m?s\b", "TIME"),
     (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
+    (r"(?m)^ *\d+ (?=\{)", "N "),  # uniq --count
     (r"\bpid \d+", "pid N"),
     (r"/home/mike/", ""),  # the folder, in a page; the test's own is taken out as well
     (r"\(\d+ KB\)", "(N KB)"),
