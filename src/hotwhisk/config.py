@@ -172,7 +172,8 @@ def client_url(url: str | None, environ: Mapping[str, str]) -> str:
     """
     Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port.
     """
-    return url or environ.get(CLIENT_VARIABLES[0]) or f"http://127.0.0.1:{client_port(environ)}"
+    named = url or environ.get(CLIENT_VARIABLES[0]) or f"127.0.0.1:{client_port(environ)}"
+    return named if "://" in named else f"http://{named}"
 
 
 def client_port(environ: Mapping[str, str]) -> int:

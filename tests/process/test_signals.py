@@ -354,7 +354,7 @@ def test_status_tells_what_happened(server: Server) -> None:
 def test_rollback_and_its_limits(server: Server) -> None:
     refused = control.command(server, "rollback")
     assert refused.returncode == 1
-    assert "no version before" in refused.stderr
+    assert "nothing to roll back to" in refused.stderr
     server.post(actions.plain(1))
     server.post(actions.plain(2))
     with Connection(server.address) as kept:

@@ -237,6 +237,7 @@ def test_paths_and_urls() -> None:
     assert config.client_url(None, {"PORT": "9"}) == "http://127.0.0.1:9"
     assert config.client_url(None, {"HOTWHISK_URL": "http://h"}) == "http://h"
     assert config.client_url("http://f", {"HOTWHISK_URL": "http://h"}) == "http://f"
+    assert config.client_url("f:9", {}) == "http://f:9"
 
 
 def test_user_code_does_not_see_what_is_ours() -> None:

@@ -25,8 +25,9 @@ CONTAINER = """\
 hotwhisk serve needs Linux. With Docker, on this machine:
 
   head -c 24 /dev/urandom | base64 > .hotwhisk-token
+  hotwhisk build {file} -o action --python 3.13
   docker run --rm -it -p 127.0.0.1:8080:8080 -v "$PWD":/action -w /action python:3.13-slim \\
-    sh -c 'pip install -q hotwhisk && exec hotwhisk serve --host 0.0.0.0 --token-file .hotwhisk-token{file}'
+    ./action --host 0.0.0.0 --token-file .hotwhisk-token
 
 hotwhisk replace --token-file .hotwhisk-token FILE, invoke and build work from here."""
 
@@ -47,8 +48,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     if found.show:
         return _show(found, argv, environ)
     if not sys.platform.startswith("linux"):
-        file = f" {found.file}" if found.file else ""
-        print(CONTAINER.format(file=file), file=sys.stderr)
+        print(CONTAINER.format(file=found.file or "FILE"), file=sys.stderr)
         return 1
     try:
         return _serve(found, argv, environ)

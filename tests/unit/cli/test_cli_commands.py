@@ -110,7 +110,7 @@ def test_the_version(run: Run) -> None:
         (["replace"], "see hotwhisk replace --help"),
         (["replace", "no-such.py"], "there is no no-such.py"),
         (["invoke", "-p", "key"], "expected 2 arguments"),
-        (["invoke", "--url", "localhost:8080"], "expected a URL such as"),
+        (["invoke", "--url", "ftp://localhost"], "expected a URL such as"),
         (["invoke", "--url", "http://h:99999"], "expected a URL such as"),
         (["status", "--port", "x"], "--port: expected a port"),
         (["invoke", "--port", "x"], "--port: expected a port"),

@@ -130,8 +130,8 @@ def test_rollback(run: Run, peer: Peer) -> None:
 
 
 def test_a_refusal_is_told(run: Run, peer: Peer) -> None:
-    peer.reply = {"version": 1, "ok": False, "error": "there is no version before this one"}
-    assert run("rollback") == (1, "", "hotwhisk: there is no version before this one\n")
+    peer.reply = {"version": 1, "ok": False, "error": "nothing to roll back to"}
+    assert run("rollback") == (1, "", "hotwhisk: nothing to roll back to\n")
 
 
 def test_another_version_of_the_protocol_is_refused(run: Run, peer: Peer) -> None:

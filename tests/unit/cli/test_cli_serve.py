@@ -85,4 +85,4 @@ def test_elsewhere_than_on_linux_the_container_is_named(
     assert main(["serve", "hello.py"], {}) == 1
     shown = capsys.readouterr().err
     assert "docker run" in shown
-    assert "--token-file .hotwhisk-token hello.py'" in shown
+    assert "hotwhisk build hello.py -o action" in shown
