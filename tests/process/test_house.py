@@ -248,3 +248,28 @@ def test_under_openwhisk_an_empty_ow_log_init_error_tells_the_caller_instead(
         assert SENTINEL not in server.stdout() + server.stderr()
         assert "abruptly" not in server.stderr()
         assert init_once(server.address, "def main(args): return args").status == 200
+
+
+CLOSING = {
+    "closed": "os.close(1); os.close(2)",
+    "elsewhere": "null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2)",
+    "all": "os.closerange(0, 1 << 20)",
+}
+
+
+@pytest.mark.parametrize("deed", CLOSING.values(), ids=CLOSING)
+def test_an_activation_ends_in_the_log_whatever_its_streams_are_by_then(deed: str) -> None:
+    with Server("--openwhisk") as server:
+        server.post(f"import os\ndef main(event):\n    {deed}\n    return event\n")
+        for count in (1, 2):
+            run_once(server.address, {})
+            assert server.stdout().count(SENTINEL) == count
+            assert server.stderr().count(SENTINEL) == count
+
+
+def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server) -> None:
+    source = "import os\ndef main(event):\n    DEED\n    return event\n"
+    server.post(source.replace("DEED", "os.write(1, b'here') if event else os.closerange(0, 3)"))
+    assert ask(server, {}) == {}
+    assert ask(server, {"print": 1}) == {"print": 1}
+    assert server.stdout() == "here"

@@ -26,6 +26,7 @@ from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import After, Connection, Gone, Stage
 from hotwhisk.worker.loop import EpollLoop, Loop
 from hotwhisk.worker.spill import Spills
+from hotwhisk.worker.streams import Streams
 
 if TYPE_CHECKING:
     from hotwhisk.channel import Channel
@@ -55,6 +56,7 @@ class Holder:
         self.headers = b""
         """Lines of every answer's head: which generation gave it."""
         self.leaving = False
+        self.streams = Streams(lowest)
         self._words = ledger.words
         self._lowest = lowest
         self._obey = obey
@@ -74,7 +76,8 @@ class Holder:
         slot, self._recalls = place
         self._recalls_at = self.ledger.recalls_at(slot)
         self._claim_at = self.ledger.claim_at(slot)
-        self.spills = Spills((slot << 48) + (self.pid << 24) + 1, self._deposit, self._drop)
+        first = (slot << 48) + (self.pid << 24) + 1
+        self.spills = Spills(first, self._deposit, self._drop, self.streams.mend)
         self.loop.watch(channel.fileno(), self._obey)
         channel.on_backlog = self._await_channel
 

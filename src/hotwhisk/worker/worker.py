@@ -82,6 +82,7 @@ class Worker:
         """
         Carry out the orders that wait, up to the first that brings connections.
         """
+        self.holder.streams.mend()
         try:
             while (received := self.holder.channel.receive()) is not None:
                 message, descriptors = received
@@ -97,6 +98,7 @@ class Worker:
     def _load(self, message: Load, descriptors: list[int]) -> None:
         began = process_time()
         outcome = loading.load(message, descriptors, self.config)
+        self.holder.streams.mend()
         if isinstance(outcome, loading.Loaded):
             slow = process_time() - began > template.WORTHWHILE
             if message.template and slow and not isinstance(outcome.action, Program):
@@ -116,7 +118,7 @@ class Worker:
         """
         loop = cast("EpollLoop", self.holder.loop)
         channel = self.holder.channel
-        own = {channel.fileno(), *loop.descriptors()}
+        own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.kept}
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
