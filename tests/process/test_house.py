@@ -273,3 +273,30 @@ def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server
     assert ask(server, {}) == {}
     assert ask(server, {"print": 1}) == {"print": 1}
     assert server.stdout() == "here"
+
+
+FORKING = {
+    "import": "if not os.fork(): DEED\nos.wait()\ndef main(event): return event\n",
+    "ready": "def ready():\n    if not os.fork(): DEED\n    os.wait()\ndef main(event): return event\n",
+    "coroutine": "async def ready():\n    if not os.fork(): DEED\n    os.wait()\n"
+    "async def main(event): return event\n",
+}
+
+
+@pytest.mark.parametrize("source", FORKING.values(), ids=FORKING)
+@pytest.mark.parametrize("deed", ["sys.exit(3)", "raise ValueError('of the child')"])
+def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -> None:
+    with Server("--openwhisk") as server:
+        server.post("import os, sys\n" + source.replace("DEED", deed))
+        run_once(server.address, {})
+        assert (server.stdout().count(SENTINEL), server.stderr().count(SENTINEL)) == (1, 1)
+        assert "src/hotwhisk" not in server.stderr()
+        assert "while it was loaded" not in server.stderr()
+
+
+@pytest.mark.parametrize("define", ["def", "async def"])
+def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: str) -> None:
+    server.post(f"import os\nos.fork()\n{define} ready(): os.fork()\n{define} main(e): return e\n")
+    assert ask(server, {"asked": 1}) == {"asked": 1}
+    server.post("def main(event): return event\n")  # whoever listens on the channel hears of it
+    assert ask(server, {"asked": 2}) == {"asked": 2}

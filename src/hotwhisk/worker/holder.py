@@ -72,7 +72,8 @@ class Holder:
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
         self.pid = os.getpid()
-        self._copied = False
+        self.copied = False
+        """Whether this process is a child of the action that runs on in our loop."""
         slot, self._recalls = place
         self._recalls_at = self.ledger.recalls_at(slot)
         self._claim_at = self.ledger.claim_at(slot)
@@ -142,8 +143,8 @@ class Holder:
         else's by now, and the claim finds out. The recall itself waits in the channel: the loop
         comes to it before anything can be read that was not read here.
         """
-        if self._copied:
-            invocation.leave(0)  # a child of the action runs on in our loop
+        if self.copied:
+            invocation.leave(0)
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
         if words[recalls_at] == self._recalls or connection.busy:
@@ -280,7 +281,7 @@ class Holder:
         """
         In a child that the action forked: our descriptors are none of its business.
         """
-        self._copied = True
+        self.copied = True
         for connection in self.connections.values():
             connection.socket.close()
         self.channel.close()

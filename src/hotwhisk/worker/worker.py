@@ -82,6 +82,8 @@ class Worker:
         """
         Carry out the orders that wait, up to the first that brings connections.
         """
+        if self.holder.copied:
+            invocation.leave(0)
         self.holder.streams.mend()
         try:
             while (received := self.holder.channel.receive()) is not None:
