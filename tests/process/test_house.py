@@ -209,6 +209,7 @@ def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> 
         ("import absent\n", 502, "ModuleNotFoundError"),
         ("def ready(): raise OSError('no data base')\ndef main(e): return e\n", 502, "no data base"),
         ("async def ready(): raise OSError('gone')\ndef main(e): return e\n", 502, "gone"),
+        ("import os\nos._exit(1)\n", 502, "Command exited abruptly during initialization."),
     ],
 )  # fmt: skip
 def test_under_openwhisk_the_log_has_what_the_caller_is_not_told(

@@ -29,6 +29,7 @@ from hotwhisk.messages import (
     Hand,
     Load,
     Mark,
+    Marked,
     Message,
     Ping,
     Pong,
@@ -223,6 +224,7 @@ class Worker:
     def _mark(self, message: Mark, _: list[int]) -> None:
         write_whole(2, message.text.encode(errors="replace"))
         write_owed(BOTH)
+        self.holder.channel.send(Marked())
 
     def _pong(self, _: Ping, __: list[int]) -> None:
         self.holder.channel.send(Pong())
