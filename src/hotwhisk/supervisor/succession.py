@@ -386,5 +386,16 @@ class Succession:
             self.effects.append(Drain(slot))
         self.assignment.assign()
 
+    def give_up_loading(self) -> bool:
+        """
+        A server that leaves waits no longer for versions that load; False if none does.
+        """
+        loading = [
+            each.slot for each in self.roster.workers.values() if each.state is State.LOADING
+        ]
+        for slot in loading:
+            self.failed(slot, *answer_for(self.policy.profile, Cause.STOPPING))
+        return bool(loading)
+
     def _set_duty(self, duty: str) -> None:
         self.assignment.duty = Cause.STOPPING if self.stopping else duty
