@@ -301,3 +301,14 @@ def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: st
     assert ask(server, {"asked": 1}) == {"asked": 1}
     server.post("def main(event): return event\n")  # whoever listens on the channel hears of it
     assert ask(server, {"asked": 2}) == {"asked": 2}
+
+
+@pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
+def test_the_text_of_an_exit_is_in_the_log(profile: tuple[str, ...]) -> None:
+    with Server(*profile) as server:
+        server.post("import sys\ndef main(event): sys.exit(event['with'])\n")
+        before = server.stderr()
+        for code in (1, None, "no data base"):
+            assert run_once(server.address, {"with": code}).status in (400, 502)
+        told = server.stderr().removeprefix(before).replace(f"{SENTINEL}\n", "")
+        assert told == "no data base\n"
