@@ -37,10 +37,14 @@ def fork_adopted(name: str, adopter: int) -> int:
         except ChildProcessError:  # the action's own handler for SIGCHLD was faster
             pass
         pid = int(os.read(pipes[0], 16) or 0)
-    except OSError:
+    except Exception:
         _close(pipes)
         raise
     # With the last end of the second pipe: the new process has its new parent, and can go on.
+    os.close(pipes.pop())
+    # It closes the first when it is settled. Until then it is in our process group, and whoever
+    # ended that would end it too.
+    os.read(pipes[0], 1)
     _close(pipes)
     if not pid:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -58,10 +62,11 @@ def _go_between(name: str, adopter: int, pipes: list[int]) -> None:
         if pid:
             os.write(tell, b"%d" % pid)
         else:
-            _close((told, tell, key))
+            _close((told, key))
             os.read(gate, 1)
-            os.close(gate)
-            if settle(name, adopter):
+            settled = settle(name, adopter)
+            _close((gate, tell))
+            if settled:
                 return
     except BaseException:  # noqa: BLE001 - nothing of what called us may go on here a second time
         pass

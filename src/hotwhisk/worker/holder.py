@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from os import getpid
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ class Holder:
         self.channel = channel
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
-        self.pid = os.getpid()
+        self.pid = getpid()
         self.copied = False
         """Whether this process is a child of the action that runs on in our loop."""
         slot, self._recalls = place

@@ -16,8 +16,9 @@ connections only), and to move each connection to a high number (two calls for e
 from __future__ import annotations
 
 import fcntl
-import os
 import select
+from os import dup2
+from select import POLLNVAL
 
 STANDARD = (0, 1, 2)
 
@@ -41,5 +42,5 @@ class Streams:
             OSError: it closed the duplicates too, so this worker has to go.
         """
         for number, event in self._look.poll(0):
-            if event & select.POLLNVAL:
-                os.dup2(self.kept[number], number)
+            if event & POLLNVAL:
+                dup2(self.kept[number], number)
