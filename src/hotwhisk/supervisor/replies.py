@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.supervisor.effects import Candidate, Effect, Mark, Reply
+from hotwhisk.supervisor.effects import Effect, Mark, Reply
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.assignment import Assignment
@@ -26,20 +26,15 @@ class Replies:
         self._effects = effects
         self._waiting: list[tuple[int, Reply]] = []
 
-    def send(self, candidate: Candidate, status: int, text: str) -> None:
+    def send(self, reply: Reply, desk: int) -> None:
         """
-        Tell how a replacement ended; its connection is one like others again.
+        Tell how a replacement ended, once ``desk`` has ended its log, if that is still to be done.
         """
-        self._effects.append(Reply(candidate, status, text))
-        if candidate.number is not None and not candidate.last:
-            self._assignment.returned(candidate.number)
-
-    def send_after(self, desk: int, log: str, reply: Reply) -> None:
-        """
-        The same, once a desk has written ``log`` and ended it.
-        """
-        self._effects.append(Mark(desk, log))
-        self._waiting.append((desk, reply))
+        if reply.candidate.log:
+            self._effects.append(Mark(desk, reply.candidate.log))
+            self._waiting.append((desk, reply))
+        else:
+            self._send(reply)
 
     def marked(self, slot: int) -> None:
         """
@@ -48,7 +43,7 @@ class Replies:
         for each in self._waiting:
             if each[0] == slot:
                 self._waiting.remove(each)
-                self.send(each[1].candidate, each[1].status, each[1].text)
+                self._send(each[1])
                 return
 
     def died(self, slot: int) -> None:
@@ -58,3 +53,12 @@ class Replies:
         for desk, _ in tuple(self._waiting):
             if desk == slot:
                 self.marked(slot)
+
+    def _send(self, reply: Reply) -> None:
+        """
+        Its connection is one like others again, unless it ends with that.
+        """
+        self._effects.append(reply)
+        number = reply.candidate.number
+        if number is not None and not reply.candidate.last:
+            self._assignment.returned(number)

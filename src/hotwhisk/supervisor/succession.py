@@ -266,11 +266,7 @@ class Succession:
         self._reply(candidate, status, text)
 
     def _reply(self, candidate: Candidate, status: int, text: str) -> None:
-        if candidate.log:
-            reply = Reply(candidate, status, text)
-            self._replies.send_after(self.roster.desk, candidate.log, reply)
-        else:
-            self._replies.send(candidate, status, text)
+        self._replies.send(Reply(candidate, status, text), self.roster.desk)
 
     def marked(self, slot: int) -> None:
         """
