@@ -99,6 +99,10 @@ def test_all_profiles_in_one_table() -> None:
         ([], "--command"),
         (["--command", "x", "--url", "y"], "not allowed with"),
         (["--command", "x", "--profile", "perl"], "invalid choice"),
+        (["--command", 'x "y'], "No closing quotation"),
+        (["--command", " "], "the command is empty"),
+        (["--command", "x", "--compile-command", "'"], "No closing quotation"),
+        (["--command", "x", "--timeout", "soon"], "a number of seconds"),
     ],
 )
 def test_what_cannot_be_meant(arguments: list[str], told: str) -> None:

@@ -107,8 +107,8 @@ class Answer(Message):
 
 class Mark(Message):
     """
-    A version died while it was loading: say ``text`` on stderr, and write the sentinels of what
-    would have been its activation.
+    A version died while it was loading: say ``text`` on stderr, write the sentinels of what would
+    have been its activation, then say `Marked`.
     """
 
     kind: ClassVar[str] = "mark"
@@ -256,6 +256,14 @@ class Discarded(Message):
     generation: int = 0
 
 
+class Marked(Message):
+    """
+    `Mark` is done.
+    """
+
+    kind: ClassVar[str] = "marked"
+
+
 class Busy(Message):
     """
     A run starts and the ledger says that nobody looks at the clock.
@@ -285,7 +293,7 @@ KINDS: dict[str, type[Message]] = {
     for each in (
         Load, Hand, Recall, Answer, Mark, Stop, Ping, Discard,
         Discarded, Spawn, Born, Template,
-        Ready, Failed, Deposit, Drop, Posted, Released, Busy, Closed, Pong,
+        Ready, Failed, Deposit, Drop, Posted, Released, Marked, Busy, Closed, Pong,
     )
 }  # fmt: skip
 

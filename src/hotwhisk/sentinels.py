@@ -15,7 +15,8 @@ import io
 import os
 import sys
 from _thread import RLock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from errno import EBADF
 from typing import Any, cast
 
 SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
@@ -27,16 +28,17 @@ BOTH = 0b11
 
 class Remembering(io.FileIO):
     """
-    An output stream that knows whether its last line is complete.
+    An output stream that knows whether its last line is complete. Its end goes to ``kept``, a
+    duplicate: the action may have closed the stream, or pointed it elsewhere.
 
     Threads of the action may print while an activation ends, so what was written and what is
     known of it change together. The lock is one that a signal handler may take again.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, kept: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self.complete = True
-        self._descriptor = descriptor
+        self._kept = kept
         self._forget_threads()
         os.register_at_fork(after_in_child=self._forget_threads)
 
@@ -60,20 +62,28 @@ class Remembering(io.FileIO):
     def end(self) -> None:
         """
         Write the line that ends an activation, which must be a line of its own.
+
+        Raises:
+            OSError: the duplicate was closed; somebody else has to write that line.
         """
         with self._lock:
-            write_whole(self._descriptor, SENTINEL if self.complete else b"\n" + SENTINEL)
+            try:
+                _write(self._kept, SENTINEL if self.complete else b"\n" + SENTINEL)
+            except OSError as error:
+                if error.errno == EBADF:
+                    raise
             self.complete = True
 
 
 class Sentinels:
     """
     The streams of a worker, and their ends. ``told`` hears which streams have theirs, as each
-    gets it, so that somebody else can complete them should this process die in between.
+    gets it, so that somebody else can complete them should this process die in between. ``kept``
+    are duplicates of the standard descriptors.
     """
 
-    def __init__(self) -> None:
-        self._raw = {number: Remembering(number) for number in STREAMS}
+    def __init__(self, kept: Sequence[int]) -> None:
+        self._raw = {number: Remembering(number, kept[number]) for number in STREAMS}
         sys.stdout = sys.__stdout__ = self._text(1, line_buffering=False)  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._text(2, line_buffering=True)  # type: ignore[misc]
 
@@ -109,8 +119,12 @@ def write_whole(descriptor: int, data: bytes) -> None:
     """
     Write to a stream that may be closed, or full for a while; what cannot be written is lost.
     """
+    try:
+        _write(descriptor, data)
+    except OSError:
+        pass
+
+
+def _write(descriptor: int, data: bytes) -> None:
     while data:
-        try:
-            data = data[os.write(descriptor, data) :]
-        except OSError:
-            return
+        data = data[os.write(descriptor, data) :]

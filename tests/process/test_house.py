@@ -233,6 +233,7 @@ def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> 
         ("import absent\n", 502, "ModuleNotFoundError"),
         ("def ready(): raise OSError('no data base')\ndef main(e): return e\n", 502, "no data base"),
         ("async def ready(): raise OSError('gone')\ndef main(e): return e\n", 502, "gone"),
+        ("import os\nos._exit(1)\n", 502, "Command exited abruptly during initialization."),
     ],
 )  # fmt: skip
 def test_under_openwhisk_the_log_has_what_the_caller_is_not_told(
@@ -272,3 +273,66 @@ def test_under_openwhisk_an_empty_ow_log_init_error_tells_the_caller_instead(
         assert SENTINEL not in server.stdout() + server.stderr()
         assert "abruptly" not in server.stderr()
         assert init_once(server.address, "def main(args): return args").status == 200
+
+
+CLOSING = {
+    "closed": "os.close(1); os.close(2)",
+    "elsewhere": "null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2)",
+    "all": "os.closerange(0, 1 << 20)",
+}
+
+
+@pytest.mark.parametrize("deed", CLOSING.values(), ids=CLOSING)
+def test_an_activation_ends_in_the_log_whatever_its_streams_are_by_then(deed: str) -> None:
+    with Server("--openwhisk") as server:
+        server.post(f"import os\ndef main(event):\n    {deed}\n    return event\n")
+        for count in (1, 2):
+            run_once(server.address, {})
+            assert server.stdout().count(SENTINEL) == count
+            assert server.stderr().count(SENTINEL) == count
+
+
+def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server) -> None:
+    source = "import os\ndef main(event):\n    DEED\n    return event\n"
+    server.post(source.replace("DEED", "os.write(1, b'here') if event else os.closerange(0, 3)"))
+    assert ask(server, {}) == {}
+    assert ask(server, {"print": 1}) == {"print": 1}
+    assert server.stdout() == "here"
+
+
+FORKING = {
+    "import": "if not os.fork(): DEED\nos.wait()\ndef main(event): return event\n",
+    "ready": "def ready():\n    if not os.fork(): DEED\n    os.wait()\ndef main(event): return event\n",
+    "coroutine": "async def ready():\n    if not os.fork(): DEED\n    os.wait()\n"
+    "async def main(event): return event\n",
+}
+
+
+@pytest.mark.parametrize("source", FORKING.values(), ids=FORKING)
+@pytest.mark.parametrize("deed", ["sys.exit(3)", "raise ValueError('of the child')"])
+def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -> None:
+    with Server("--openwhisk") as server:
+        server.post("import os, sys\n" + source.replace("DEED", deed))
+        run_once(server.address, {})
+        assert (server.stdout().count(SENTINEL), server.stderr().count(SENTINEL)) == (1, 1)
+        assert "src/hotwhisk" not in server.stderr()
+        assert "while it was loaded" not in server.stderr()
+
+
+@pytest.mark.parametrize("define", ["def", "async def"])
+def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: str) -> None:
+    server.post(f"import os\nos.fork()\n{define} ready(): os.fork()\n{define} main(e): return e\n")
+    assert ask(server, {"asked": 1}) == {"asked": 1}
+    server.post("def main(event): return event\n")  # whoever listens on the channel hears of it
+    assert ask(server, {"asked": 2}) == {"asked": 2}
+
+
+@pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
+def test_the_text_of_an_exit_is_in_the_log(profile: tuple[str, ...]) -> None:
+    with Server(*profile) as server:
+        server.post("import sys\ndef main(event): sys.exit(event['with'])\n")
+        before = server.stderr()
+        for code in (1, None, "no data base"):
+            assert run_once(server.address, {"with": code}).status in (400, 502)
+        told = server.stderr().removeprefix(before).replace(f"{SENTINEL}\n", "")
+        assert told == "no data base\n"

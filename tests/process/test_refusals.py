@@ -132,13 +132,14 @@ def test_a_full_or_read_only_run_folder_is_told_as_that() -> None:
 # -- the start ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
-def test_closed_streams_are_no_trouble(closed: str) -> None:
+def test_closed_streams_are_no_trouble(closed: str, profile: tuple[str, ...]) -> None:
     printing = "import sys\n" + actions.plain(1).replace(
         "def main(event):", "def main(event):\n    print('out'); print('err', file=sys.stderr)"
     )
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *HOTWHISK]
-    with Server(command=command, env={"HOTWHISK_PORT": "0"}) as server:
+    with Server(*profile, command=command, env={"HOTWHISK_PORT": "0"}) as server:
         server.post(printing)
         assert run_once(server.address, {}).value("version") == 1
         server.terminate()

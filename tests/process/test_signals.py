@@ -122,6 +122,29 @@ def test_stop_ends_what_outlasts_the_drain_timeout() -> None:
             assert server.wait(10.0) == 0
 
 
+@pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [(("--drain-timeout", "0.2"), signal.SIGTERM), ((), signal.SIGQUIT)],
+    ids=["drained", "quit"],
+)
+def test_stop_does_not_wait_for_what_never_loads(
+    profile: tuple[str, ...], options: tuple[str, ...], number: signal.Signals
+) -> None:
+    with (
+        Server(*profile, *options) as server,
+        Rendezvous() as meet,
+        Connection(server.address) as poster,
+    ):
+        poster.send(init_request(actions.held_at_import(1, meet.path)))
+        meet.wait_arrival()
+        os.kill(server.pid, number)
+        answer = poster.read_response()
+        assert (answer.status, answer.error) == (503, "the server is stopping")
+        assert server.wait(10.0) == 0
+        assert not wait_few(server.left, 0, 5.0)
+
+
 def test_port_is_closed_by_a_stop(server: Server) -> None:
     server.terminate()
     assert server.wait(10.0) == 0

@@ -35,6 +35,7 @@ PURE = {
     "supervisor.effects",
     "supervisor.generation",
     "supervisor.lifecycle",
+    "supervisor.replies",
     "supervisor.roster",
     "supervisor.succession",
 }

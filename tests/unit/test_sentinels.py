@@ -13,7 +13,7 @@ from hotwhisk.sentinels import SENTINEL, Remembering
 @contextmanager
 def pipe() -> Iterator[tuple[int, Remembering]]:
     reading, writing = os.pipe()
-    stream = Remembering(writing)
+    stream = Remembering(writing, writing)
     try:
         yield reading, stream
     finally:

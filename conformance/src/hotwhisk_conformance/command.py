@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hotwhisk_conformance import __version__
@@ -73,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("--image", help="an image to run in a container")
     target.add_argument("--url", help="a server that runs already; its streams are not checked")
     target.add_argument(
-        "--command", help="a command that starts it; {port} in it is the port, also in PORT"
+        "--command",
+        type=_command,
+        help="a command that starts it; {port} in it is the port, also in PORT",
     )
     parser.add_argument(
         "--profile", action="append", choices=PROFILES, help="which cases (python); repeatable"
@@ -86,8 +89,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="all that pytest has to say")
     parser.add_argument("--version", action="version", version=__version__)
     for name, text in _TEXTS.items():
-        parser.add_argument(f"--{name}", help=text)
+        parser.add_argument(f"--{name}", type=_READERS.get(name, str), help=text)
     return parser
+
+
+def _command(text: str) -> str:
+    """
+    A command as it was given, if it is one: or each case would fail for want of it.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no command: {error}") from None
+    if not words:
+        raise argparse.ArgumentTypeError("the command is empty")
+    return text
+
+
+def _seconds(text: str) -> str:
+    try:
+        if float(text) > 0:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds above 0")
+
+
+_READERS: dict[str, Callable[[str], str]] = {
+    "compile-command": _command,
+    "restart-command": _command,
+    "timeout": _seconds,
+}
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hotwhisk.action.entry import enters_by_start, parse
 from hotwhisk.action.house import apply_context, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
-from hotwhisk.action.tracebacks import print_error, text_of
+from hotwhisk.action.tracebacks import print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "print_error",
-    "set_environment",
+    "print_exit", "set_environment",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]

@@ -32,6 +32,18 @@ def print_error(error: BaseException) -> None:
             pass
 
 
+def print_exit(error: SystemExit) -> None:
+    """
+    Print what the interpreter does for ``sys.exit("no data base")``: the text, and nothing for a
+    number.
+    """
+    if error.code is not None and not isinstance(error.code, int):
+        try:
+            sys.stderr.write(f"{error.code}\n")
+        except Exception:  # noqa: BLE001 - a text, or a stream, of the user's that cannot be printed
+            pass
+
+
 def text_of(error: BaseException) -> str:
     """
     The text of an exception, even of one whose ``__str__`` raises.

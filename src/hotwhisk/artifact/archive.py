@@ -167,10 +167,9 @@ class Writer:
             if self.kinds.setdefault(member[:length], "folder") != "folder":
                 raise BuildFailed(f"the archive member {name!r} lies below what is no folder")
         path = "/".join((self.folder, *member))
-        if self.kinds.setdefault(member, kind) != kind or (
-            kind != "folder" and os.path.lexists(path)
-        ):
+        if member in self.kinds and {kind, self.kinds[member]} != {"folder"}:
             raise BuildFailed(f"the archive holds {name!r} twice")
+        self.kinds[member] = kind
         parent = os.path.dirname(path)
         if parent not in self.made:
             os.makedirs(parent, exist_ok=True)

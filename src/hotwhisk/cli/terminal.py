@@ -38,7 +38,9 @@ def open_streams() -> None:
                 os.dup2(null, number)
                 os.close(null)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))
+            # Like Python's own, it does not close its descriptor when it is replaced.
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 class Arguments(argparse.ArgumentParser):

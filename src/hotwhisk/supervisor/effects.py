@@ -47,6 +47,8 @@ class Candidate:
         self.generation = 0
         self.last = False
         """Whether its connection ends with the answer."""
+        self.log = ""
+        """What a desk has to write before it is told of its failure."""
 
 
 class Debt(Enum):

@@ -168,6 +168,9 @@ class Hearing:
     def _failed(self, process: Process, message: messages.Failed) -> None:
         self._succession.failed(process.slot, message.status, message.text)
 
+    def _marked(self, process: Process, _: messages.Marked) -> None:
+        self._succession.marked(process.slot)
+
     def _busy(self, _: Process, __: messages.Busy) -> None:
         self._ledger.ticking = True
 
@@ -189,6 +192,7 @@ HEARD: dict[type[messages.Message], Callable[..., None]] = {
     messages.Released: Hearing._released,
     messages.Ready: Hearing._ready,
     messages.Failed: Hearing._failed,
+    messages.Marked: Hearing._marked,
     messages.Busy: Hearing._busy,
     messages.Discarded: Hearing._discarded,
     messages.Closed: Hearing._closed,

@@ -141,7 +141,10 @@ class Rounds:
                 if not supervisor.holdings.is_unread(number):
                     supervisor.holdings.shut(number)
         if age > supervisor.config.drain_timeout:
-            overdue = (Phase.IDLE, Phase.WAITING, Phase.LENT)
+            # Who posted what still loads is told first.
+            overdue = [Phase.IDLE, Phase.WAITING]
+            if not supervisor.succession.give_up_loading():
+                overdue.append(Phase.LENT)
             for number in [number for phase in overdue for number in ledger.in_phase(phase)]:
                 supervisor.holdings.shut(number)
             for slot in list(supervisor.succession.roster.workers):

@@ -178,7 +178,7 @@ class Service:
         self._stops = 2
         for slot in list(self.supervisor.succession.roster.workers):
             self.supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
-            self.supervisor.succession.overdue(slot, "the stop")
+        self.supervisor.succession.give_up_loading()
         self.supervisor.assignment.leave_to_desk()
 
     def _asked(self) -> None:

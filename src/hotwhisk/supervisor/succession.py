@@ -30,13 +30,13 @@ from hotwhisk.supervisor.effects import (
     EndTemplate,
     Kill,
     LoadInto,
-    Mark,
     Release,
     Reply,
     Tell,
 )  # fmt: skip
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.lifecycle import Event, State
+from hotwhisk.supervisor.replies import Replies
 from hotwhisk.supervisor.roster import Roster
 
 REPLACEMENTS_WAITING = 8
@@ -64,6 +64,7 @@ class Succession:
         self.distrusted = 0
         """A generation whose worker from a template came to nothing: no other one for it."""
         self._numbers = itertools.count(1)
+        self._replies = Replies(self.assignment, self.effects)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -251,10 +252,10 @@ class Succession:
         ``/init`` says ``why``, and ends; or the answer says it.
         """
         status, text = answer_for(self.policy.profile, *cause)
-        asked = self.candidate is not None and self.candidate.slot == slot
-        if asked and self.policy.profile is Profile.OPENWHISK:
+        candidate, openwhisk = self.candidate, self.policy.profile is Profile.OPENWHISK
+        if openwhisk and candidate is not None and candidate.slot == slot:
             if self.policy.log_init_error:
-                self.effects.append(Mark(self.roster.desk, f"{why}\n"))
+                candidate.log = f"{why}\n"
             else:
                 text = not_started(why)
         self._disappoint(slot, status, text)
@@ -265,9 +266,14 @@ class Succession:
         self._reply(candidate, status, text)
 
     def _reply(self, candidate: Candidate, status: int, text: str) -> None:
-        self.effects.append(Reply(candidate, status, text))
-        if candidate.number is not None and not candidate.last:
-            self.assignment.returned(candidate.number)
+        self._replies.send(Reply(candidate, status, text), self.roster.desk)
+
+    def marked(self, slot: int) -> None:
+        """
+        A desk has ended the log of a version that died.
+        """
+        self._replies.marked(slot)
+        self.assignment.assign()
 
     # -- workers in trouble -----------------------------------------------------------------
 
@@ -321,6 +327,7 @@ class Succession:
             if worker.generation != self.charge.number:
                 self._end_template(worker.generation)
             self.effects.append(Discard(worker.generation))
+        self._replies.died(slot)
         self.assignment.assign()
 
     def _crashed(self, now: float) -> None:
@@ -374,6 +381,17 @@ class Succession:
         for slot in self.roster.workers:
             self.effects.append(Drain(slot))
         self.assignment.assign()
+
+    def give_up_loading(self) -> bool:
+        """
+        A server that leaves waits no longer for versions that load; False if none does.
+        """
+        loading = [
+            each.slot for each in self.roster.workers.values() if each.state is State.LOADING
+        ]
+        for slot in loading:
+            self.failed(slot, *answer_for(self.policy.profile, Cause.STOPPING))
+        return bool(loading)
 
     def _set_duty(self, duty: str) -> None:
         self.assignment.duty = Cause.STOPPING if self.stopping else duty

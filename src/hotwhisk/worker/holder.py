@@ -27,6 +27,7 @@ from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import After, Connection, Gone, Stage
 from hotwhisk.worker.loop import EpollLoop, Loop
 from hotwhisk.worker.spill import Spills
+from hotwhisk.worker.streams import Streams
 
 if TYPE_CHECKING:
     from hotwhisk.channel import Channel
@@ -56,6 +57,7 @@ class Holder:
         self.headers = b""
         """Lines of every answer's head: which generation gave it."""
         self.leaving = False
+        self.streams = Streams(lowest)
         self._words = ledger.words
         self._lowest = lowest
         self._obey = obey
@@ -71,11 +73,13 @@ class Holder:
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
         self.pid = getpid()
-        self._copied = False
+        self.copied = False
+        """Whether this process is a child of the action that runs on in our loop."""
         slot, self._recalls = place
         self._recalls_at = self.ledger.recalls_at(slot)
         self._claim_at = self.ledger.claim_at(slot)
-        self.spills = Spills((slot << 48) + (self.pid << 24) + 1, self._deposit, self._drop)
+        first = (slot << 48) + (self.pid << 24) + 1
+        self.spills = Spills(first, self._deposit, self._drop, self.streams.mend)
         self.loop.watch(channel.fileno(), self._obey)
         channel.on_backlog = self._await_channel
 
@@ -140,8 +144,8 @@ class Holder:
         else's by now, and the claim finds out. The recall itself waits in the channel: the loop
         comes to it before anything can be read that was not read here.
         """
-        if self._copied:
-            invocation.leave(0)  # a child of the action runs on in our loop
+        if self.copied:
+            invocation.leave(0)
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
         if words[recalls_at] == self._recalls or connection.busy:
@@ -278,7 +282,7 @@ class Holder:
         """
         In a child that the action forked: our descriptors are none of its business.
         """
-        self._copied = True
+        self.copied = True
         for connection in self.connections.values():
             connection.socket.close()
         self.channel.close()

@@ -104,6 +104,7 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
             actions.print_error(error.__cause__)
         return error.status, result_error(profile, error)
     if isinstance(error, SystemExit):
+        actions.print_exit(error)
         status, text = answer_for(profile, Cause.EXITED)
         if profile is Profile.PLAIN:
             text = f"the action called sys.exit({error.code!r}) during this request"

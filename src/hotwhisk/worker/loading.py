@@ -9,7 +9,9 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from os import getpid
 
 from hotwhisk import contract
 from hotwhisk.action import action as actions
@@ -46,15 +48,8 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         # twice within a second.
         sys.dont_write_bytecode = True
     try:
-        body = _read(message, descriptors)
-        if message.module:
-            action, source = actions.load_module(
-                message.path, message.main, None if body is None else bytes(body)
-            )
-            return Loaded(action, artifact.digest_of(source), source)
-        if message.path:
-            return _load_local(message, body, config)
-        return _load_posted(message, body or b"", config)
+        with _alone():
+            return _load(message, _read(message, descriptors), config)
     except HotwhiskError as error:
         return _refuse(config, error)
     except BaseException as error:  # the wall: user code ran
@@ -77,15 +72,31 @@ def make_ready(
     if action.ready is None:
         return None
     try:
-        result = action.ready()
-        if isinstance(result, Coroutine):
-            finish(result)
+        with _alone():
+            result = action.ready()
+            if isinstance(result, Coroutine):
+                finish(result)
     except BaseException as error:  # the wall between user code and us
         actions.print_error(error)
         return _refuse(config, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
     finally:
         invocation.flush()
     return None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """
+    User code runs in here, and may fork. A copy of us that comes out, by whichever way, has nothing
+    to say about the version: it ends here.
+    """
+    pid = getpid()
+    try:
+        yield
+    finally:
+        if getpid() != pid:
+            invocation.flush()
+            invocation.leave(0)
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
@@ -117,6 +128,17 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
         return memoryview(mmap.mmap(descriptors[0], size, prot=mmap.PROT_READ))[message.offset :]
     finally:
         os.close(descriptors[0])
+
+
+def _load(message: Load, body: memoryview | None, config: Config) -> Loaded:
+    if message.module:
+        action, source = actions.load_module(
+            message.path, message.main, None if body is None else bytes(body)
+        )
+        return Loaded(action, artifact.digest_of(source), source)
+    if message.path:
+        return _load_local(message, body, config)
+    return _load_posted(message, body or b"", config)
 
 
 def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:

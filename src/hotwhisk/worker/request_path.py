@@ -52,7 +52,7 @@ class RequestPath:
         """Whether the server is: what is answered now is the last on its connection."""
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
-        self.sentinels = Sentinels() if config.openwhisk else None
+        self.sentinels = Sentinels(holder.streams.kept) if config.openwhisk else None
         self._holder = holder
         self._ledger = holder.ledger
         self._gate = Gate(config)

@@ -52,15 +52,21 @@ class Spill:
 class Spills:
     """
     The memory files of one worker. ``deposit(number, descriptor)`` gives the supervisor a
-    duplicate of a new one, ``drop(number)`` tells it that one is gone.
+    duplicate of a new one, ``drop(number)`` tells it that one is gone. ``prepare`` is called before
+    descriptors are made.
     """
 
     def __init__(
-        self, first: int, deposit: Callable[[int, int], None], drop: Callable[[int], None]
+        self,
+        first: int,
+        deposit: Callable[[int, int], None],
+        drop: Callable[[int], None],
+        prepare: Callable[[], None],
     ) -> None:
         self._next = first
         self._deposit = deposit
         self._drop = drop
+        self._prepare = prepare
         self._idle: Spill | None = None
 
     def take(self, size: int) -> Spill:
@@ -74,6 +80,7 @@ class Spills:
         return spill
 
     def _create(self, size: int) -> Spill:
+        self._prepare()
         descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, size)

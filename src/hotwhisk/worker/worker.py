@@ -29,6 +29,7 @@ from hotwhisk.messages import (
     Hand,
     Load,
     Mark,
+    Marked,
     Message,
     Ping,
     Pong,
@@ -82,6 +83,9 @@ class Worker:
         """
         Carry out the orders that wait, up to the first that brings connections.
         """
+        if self.holder.copied:
+            invocation.leave(0)
+        self.holder.streams.mend()
         try:
             while (received := self.holder.channel.receive()) is not None:
                 message, descriptors = received
@@ -97,6 +101,7 @@ class Worker:
     def _load(self, message: Load, descriptors: list[int]) -> None:
         began = process_time()
         outcome = loading.load(message, descriptors, self.config)
+        self.holder.streams.mend()
         if isinstance(outcome, loading.Loaded):
             slow = process_time() - began > template.WORTHWHILE
             if message.template and slow and not isinstance(outcome.action, Program):
@@ -116,7 +121,7 @@ class Worker:
         """
         loop = cast("EpollLoop", self.holder.loop)
         channel = self.holder.channel
-        own = {channel.fileno(), *loop.descriptors()}
+        own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.kept}
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
@@ -219,6 +224,7 @@ class Worker:
     def _mark(self, message: Mark, _: list[int]) -> None:
         write_whole(2, message.text.encode(errors="replace"))
         write_owed(BOTH)
+        self.holder.channel.send(Marked())
 
     def _pong(self, _: Ping, __: list[int]) -> None:
         self.holder.channel.send(Pong())

@@ -147,6 +147,13 @@ def test_hostile(tmp_path: Path, pack: object, members: list[Member]) -> None:
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_comes_twice_is_told(tmp_path: Path, pack: object) -> None:
+    with pytest.raises(BuildFailed, match="the archive holds 'a' twice"):
+        unpack(pack(MAIN, file("a"), file("a")), tmp_path / "1")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
 def test_bombs(tmp_path: Path, pack: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "FREE_BYTES", 1 << 16)
     with pytest.raises(BuildFailed, match="unpacks to"):

@@ -227,9 +227,12 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
     slot = server.desk
     server.post("A", 1)
     FAILURES[how][0](server, slot)
-    (reply,) = (each for each in server.succession.effects if isinstance(each, effects.Reply))
     marks = [each.text for each in server.succession.effects if isinstance(each, effects.Mark)]
     why = {"overdue": "not initialize within 60 s", "died": "Command exited abruptly"}[how]
+    if logged:
+        assert not [each for each in server.did() if each.startswith("Reply")]
+        server.succession.marked(server.desk)
+    (reply,) = (each for each in server.succession.effects if isinstance(each, effects.Reply))
     if logged:
         assert reply.text == "Cannot start action. Check logs for details."
         assert [why in text for text in marks] == [True]
@@ -237,6 +240,17 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
         assert reply.text.startswith("cannot start action: ")
         assert why in reply.text
         assert marks == []
+
+
+def test_who_waits_for_a_log_is_answered_when_nobody_can_end_it() -> None:
+    server = Server(policy=Policy(profile=Profile.OPENWHISK))
+    server.accept(1)
+    loading, number = server.desk, 1
+    server.post("A", number)
+    server.die(loading)
+    assert server.custody.holder(number) is None
+    desk = server.desk
+    assert server.die(desk) == ["Reply A 502", f"HandOver {server.desk} (1,) no-action"]
 
 
 def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:

@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hotwhisk.contract import Cause
+from hotwhisk.contract import Cause, Profile
 from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.supervisor import assignment, effects
 from hotwhisk.supervisor.effects import Candidate, Debt
@@ -93,7 +93,7 @@ class World:
     Everything outside `Succession`.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, profile: Profile) -> None:
         self.now = 0.0
         self.floor = 0
         self.clients: dict[int, Client] = {}
@@ -103,7 +103,7 @@ class World:
         self.processes: dict[int, Process] = {}
         self.made: list[Art] = []
         self.released: list[Art] = []
-        self.succession = Succession(Policy(workers, crash_count=2), SLOTS)
+        self.succession = Succession(Policy(workers, 2, profile=profile), SLOTS)
         self.custody = self.succession.assignment.custody
         self.carry_out()
 
@@ -186,6 +186,9 @@ class World:
     def do_drain(self, effect: effects.Drain) -> None:
         assert effect.worker in self.processes
 
+    def do_mark(self, effect: effects.Mark) -> None:
+        self.processes[effect.worker].orders.append(effect)
+
     def do_tell(self, effect: effects.Tell) -> None:
         assert effect.text
 
@@ -253,6 +256,8 @@ class World:
             process.tenures.update(dict.fromkeys(hand.numbers, tenure))
         elif isinstance(order, tuple):
             self.answer_for(process, *order)
+        elif isinstance(order, effects.Mark):
+            process.words.append(("marked",))
         else:
             process.seen += 1
             process.leaving |= order.leave
@@ -431,11 +436,12 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(
         workers=st.integers(1, 3),
+        profile=st.sampled_from(Profile),
         generations=st.integers(0, 2),
         clients=st.integers(0, CONNECTIONS),
     )
-    def begin(self, workers: int, generations: int, clients: int) -> None:
-        self.world = World(workers)
+    def begin(self, workers: int, profile: Profile, generations: int, clients: int) -> None:
+        self.world = World(workers, profile)
         self.succession = self.world.succession
         for _ in range(generations):
             self.reload()

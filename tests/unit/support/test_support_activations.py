@@ -138,9 +138,13 @@ def test_what_grows_is_seen() -> None:
         assert len(compare("", 500, before, replace(before, **change))) == 1, change
 
 
+MUTE = (  # whatever of the server's is the same file as standard error
+    "[os.dup2(os.open(os.devnull, os.O_WRONLY), n) for n in map(int, os.listdir('/proc/self/fd'))"
+    " if n > 1000 and os.path.sameopenfile(n, 2)]"
+)
 WRONG = {
     "a sentinel too many": ("return D", "os.write(1, b'%s\\n'); return D", "sentinels"),
-    "a sentinel too few": ("return D", "os.close(2); return D", "sentinels"),
+    "a sentinel too few": ("return D", f"{MUTE}; return D", "sentinels"),
     "a line too many": ("return D", "print('more'); return D", "stdout"),
     "another result": ('event.get("given")', "None", "response"),
     "an answer of somebody else": ('event["id"]', '"nobody"', "response"),

@@ -46,7 +46,7 @@ class Wire:
         """
         self.workers += 1
         row = self.ledger.row(NUMBER)
-        spills = Spills(self.workers * 100, self.deposit, self.drop)
+        spills = Spills(self.workers * 100, self.deposit, self.drop, lambda: None)
         connection = Connection(NUMBER, os.dup(self.server.fileno()), self.ledger, spills)
         if row.spill:
             connection.resume(Spill.adopt(row.spill, os.dup(self.files[row.spill])), row.spilled)

@@ -19,7 +19,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.files: dict[int, int] = {}
-        self.spills = Spills(100, self.deposit, self.drop)
+        self.spills = Spills(100, self.deposit, self.drop, lambda: None)
 
     def deposit(self, number: int, descriptor: int) -> None:
         self.files[number] = os.dup(descriptor)

@@ -1,0 +1,64 @@
+"""
+What those who asked for a replacement are told, and when.
+
+Pure, and a part of `succession`. Under OpenWhisk an answer comes after its log. A version that
+ended its process could not end its log, so a desk does, and the answer waits for that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hotwhisk.supervisor.effects import Effect, Mark, Reply
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.assignment import Assignment
+
+
+class Replies:
+    """
+    Replies that are sent, or wait until the desk in a slot has done its part.
+    """
+
+    def __init__(self, assignment: Assignment, effects: deque[Effect]) -> None:
+        self._assignment = assignment
+        self._effects = effects
+        self._waiting: list[tuple[int, Reply]] = []
+
+    def send(self, reply: Reply, desk: int) -> None:
+        """
+        Tell how a replacement ended, once ``desk`` has ended its log, if that is still to be done.
+        """
+        if reply.candidate.log:
+            self._effects.append(Mark(desk, reply.candidate.log))
+            self._waiting.append((desk, reply))
+        else:
+            self._send(reply)
+
+    def marked(self, slot: int) -> None:
+        """
+        A desk has ended a log, the oldest that it was told to.
+        """
+        for each in self._waiting:
+            if each[0] == slot:
+                self._waiting.remove(each)
+                self._send(each[1])
+                return
+
+    def died(self, slot: int) -> None:
+        """
+        What a dead desk has not ended nobody will.
+        """
+        for desk, _ in tuple(self._waiting):
+            if desk == slot:
+                self.marked(slot)
+
+    def _send(self, reply: Reply) -> None:
+        """
+        Its connection is one like others again, unless it ends with that.
+        """
+        self._effects.append(reply)
+        number = reply.candidate.number
+        if number is not None and not reply.candidate.last:
+            self._assignment.returned(number)
