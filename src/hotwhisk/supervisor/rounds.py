@@ -38,6 +38,8 @@ class Rounds:
         self._supervisor = supervisor
         self._ages: Ages[tuple[Phase | State, int]] = Ages()
         self._quiet = 0
+        self._asked: set[int] = set()
+        """The workers that this look has sent a ping; each gets one, however many runs it has."""
         self._began: dict[tuple[Phase | State, int], float] = {}
         self.stopping_since: float | None = None
 
@@ -50,6 +52,7 @@ class Rounds:
         self._supervisor.bear()
         keys = self._in_flight()
         self._began = dict(keys)
+        self._asked.clear()
         ages = self._ages.look(now, keys)
         for (kind, number), age in ages.items():
             CHECKS[kind](self, number, age)
@@ -91,9 +94,10 @@ class Rounds:
         worker = succession.roster[slot]
         if age > row.budget:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
-        elif not worker.overlap and age > STUCK_AFTER:
+        elif age > STUCK_AFTER and not worker.overlap:
             succession.stuck(slot)
-        elif worker.overlap and age > STUCK_AFTER:
+        elif age > STUCK_AFTER and slot not in self._asked:
+            self._asked.add(slot)
             self._ask(slot)
 
     def _ask(self, slot: int) -> None:

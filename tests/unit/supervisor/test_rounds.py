@@ -1,0 +1,46 @@
+"""
+What a look at the ledger finds, with a supervisor whose clock and processes are the test's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotwhisk.messages import Ping, Pong, Recall
+from hotwhisk.supervisor.lifecycle import State
+from tests.unit.supervisor.scripted import Scripted
+
+Script = Callable[..., Scripted]
+
+
+def begin_runs(scripted: Scripted, *numbers: int) -> None:
+    for number in numbers:
+        scripted.ledger.handling(number, scripted.system.clock, float("inf"), 0)
+
+
+def test_a_worker_with_overlapping_runs_is_asked_once_and_has_a_tick_to_answer(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker = scripted.serve(overlap=True)
+    begin_runs(scripted, scripted.connect(), scripted.connect(), scripted.connect())
+    scripted.orders(worker)
+    for _ in range(4):
+        scripted.look()
+        assert scripted.orders(worker) == [Ping()]
+        scripted.say(worker, Pong())
+    assert scripted.roster[worker].state is State.SERVING
+
+
+def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_relieved(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker = scripted.serve(overlap=True)
+    begin_runs(scripted, scripted.connect(), scripted.connect())
+    scripted.orders(worker)
+    scripted.look()
+    assert scripted.orders(worker) == [Ping()]
+    scripted.look()
+    assert scripted.orders(worker) == [Recall()]
+    assert scripted.roster[worker].state is State.RELIEVED
