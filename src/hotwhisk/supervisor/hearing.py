@@ -117,6 +117,7 @@ class Hearing:
         self._report(process, ending, debts)
         cause, now = self._cause(ending), self._supervisor.system.now()
         self._succession.died(process.slot, cause, str(ending), debts, now)
+        self._ledger.ticking = True  # it may begin a pause, and only a look ends one
         undone = self._supervisor.execution.undone_by(process.slot)
         self._succession.effects.extend(map(Discard, undone))
 

@@ -44,3 +44,16 @@ def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_relieved(
     scripted.look()
     assert scripted.orders(worker) == [Recall()]
     assert scripted.roster[worker].state is State.RELIEVED
+
+
+def test_a_pause_in_a_quiet_server_ends(script: Script) -> None:
+    scripted = script(crash_count=1)
+    worker = scripted.serve()
+    while scripted.ledger.ticking:
+        scripted.look()
+    scripted.die(worker)
+    assert scripted.supervisor.succession.charge.retry_at is not None
+    for _ in range(10):
+        assert scripted.ledger.ticking, "nobody looks at the clock"
+        scripted.look()
+    assert State.LOADING in [each.state for each in scripted.roster.workers.values()]
