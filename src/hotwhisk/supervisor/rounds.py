@@ -141,9 +141,7 @@ class Rounds:
         supervisor = self._supervisor
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
-            for number in ledger.in_phase(Phase.IDLE):
-                if not supervisor.holdings.is_unread(number):
-                    supervisor.holdings.shut(number)
+            self._end_idle()
         if age > supervisor.config.drain_timeout:
             overdue = (Phase.IDLE, Phase.WAITING, Phase.LENT)
             for number in [number for phase in overdue for number in ledger.in_phase(phase)]:
@@ -151,6 +149,20 @@ class Rounds:
             for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
+
+    def _end_idle(self) -> None:
+        """
+        End the connections on which nothing came. Of one that is claimed the worker may just have
+        read a request, which the ledger does not show yet.
+        """
+        supervisor = self._supervisor
+        ledger, holdings = supervisor.ledger, supervisor.holdings
+        silent = [each for each in ledger.in_phase(Phase.IDLE) if not holdings.is_unread(each)]
+        supervisor.system.barrier()
+        claimed = {ledger.claimed(slot) for slot in supervisor.succession.roster.workers}
+        for number in silent:
+            if number not in claimed and ledger.phase(number) is Phase.IDLE:
+                holdings.shut(number)
 
 
 CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {

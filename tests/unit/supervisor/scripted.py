@@ -113,6 +113,15 @@ class Scripted:
         self.supervisor.carry_out()
         return number
 
+    def is_ended(self, number: int) -> bool:
+        """
+        Whether a client sees the end of its connection.
+        """
+        try:
+            return not self.clients[number].recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+
     def die(self, slot: int) -> None:
         """
         A worker exits, and the supervisor learns of it.

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hotwhisk.messages import Ping, Pong, Recall
+from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.rounds import FIRST_REQUEST_LIMIT
 from tests.unit.supervisor.scripted import Scripted
 
 Script = Callable[..., Scripted]
@@ -57,3 +59,17 @@ def test_a_pause_in_a_quiet_server_ends(script: Script) -> None:
         assert scripted.ledger.ticking, "nobody looks at the clock"
         scripted.look()
     assert State.LOADING in [each.state for each in scripted.roster.workers.values()]
+
+
+def test_a_stop_ends_no_connection_that_its_worker_has_just_read(script: Script) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    read, idle = scripted.connect(), scripted.connect()
+    scripted.rounds.stopping_since = scripted.system.clock
+    scripted.ledger.claim(worker, read)
+    scripted.look(FIRST_REQUEST_LIMIT + TICK)
+    assert not scripted.is_ended(read)
+    assert scripted.is_ended(idle)
+    scripted.ledger.unclaim(worker)
+    scripted.look()
+    assert scripted.is_ended(read)
