@@ -66,6 +66,12 @@ class Assignment:
                 self._wait(number, parked=parked)
         self.assign()
 
+    def lost(self, number: int) -> None:
+        """
+        What was read of a connection is gone.
+        """
+        self._answer(number, Cause.LOST, "")
+
     def returned(self, number: int) -> None:
         """
         A connection that was lent to a replacement is free again.
