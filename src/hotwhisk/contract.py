@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from hotwhisk import json_codec
 from hotwhisk.answers import ANSWERS, Cause, Profile, answer_for, answer_for_init
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
+from hotwhisk.record import Record
 
 __all__ = [
     "ANSWERS", "INIT_DONE", "Cause", "InitRequest", "Profile", "RunRequest", "answer_for",
@@ -41,7 +42,7 @@ _KINDS: Final = {
 }
 
 
-class InitRequest(NamedTuple):
+class InitRequest(Record):
     """
     What an ``/init`` asks for: this code, entered at ``main``, with this environment.
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.cli.files import read_code
+from hotwhisk.cli.code import read_code
 from hotwhisk.invoker import Invoker, ProcessRuntime
 from hotwhisk.invoker.texts import LOGS_AFTER_ERROR
 from tests.support.corpus import CORPUS, Case, Neighbour, build, cases, export, python

@@ -27,7 +27,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     del environ  # a build depends on its arguments, and uv reads its variables itself
     given = _parser().parse(argv)
-    source, output = require_file(given.source), Path(given.output)
+    require_file(given.source)
+    source, output = Path(given.source), Path(given.output)
     from hotwhisk.build import Order, build, requirements
     from hotwhisk.build.target import target
 

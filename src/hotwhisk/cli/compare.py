@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hotwhisk.cli.code import read_code
 from hotwhisk.cli.differences import Difference, Record, differences, slower
-from hotwhisk.cli.files import read_code
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime

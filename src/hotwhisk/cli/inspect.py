@@ -33,7 +33,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         help="do not run the imports of the action to measure them",
     )  # fmt: skip
     given = parser.parse(argv)
-    path = require_file(given.file)
+    require_file(given.file)
+    path = Path(given.file)
     from hotwhisk.build import inspection
 
     contents = inspection.read(path)

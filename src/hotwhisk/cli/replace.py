@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.client import find_server, refusal
-from hotwhisk.cli.files import read_code
+from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
 

@@ -19,7 +19,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from hotwhisk.action.action import print_error
@@ -52,7 +52,7 @@ class Trial(Record):
 
 
 def preload(
-    names: Iterable[str], system: System, patience: float, tell: Callable[[str], None]
+    names: Collection[str], system: System, patience: float, tell: Callable[[str], None]
 ) -> None:
     """
     Import what stands a trial of at most ``patience`` seconds; tell about each.
@@ -69,6 +69,8 @@ def preload(
             tell(f"--preload {name}: left out: {type(error).__name__}: {error}")
             continue
         tell(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
+    if names:
+        system.settle()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
     if generator is not None:
         # Not in what an action forks: who seeds and then forks wants its children alike.

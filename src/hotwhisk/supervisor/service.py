@@ -91,7 +91,6 @@ class Service:
         """
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
-        supervisor.system.settle()
         supervisor.carry_out()
         candidate = _local(self.config)
         if candidate is None:

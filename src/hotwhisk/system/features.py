@@ -20,9 +20,10 @@ import socket
 import struct
 from collections.abc import Callable
 from errno import ECHILD, ENOSYS
-from typing import Final, NamedTuple
+from typing import Final
 
 from hotwhisk.errors import StartError
+from hotwhisk.record import Record
 from hotwhisk.supervisor.debts import bytes_written
 from hotwhisk.system import control_group
 
@@ -34,7 +35,7 @@ MEMBARRIER_REGISTER_GLOBAL_EXPEDITED: Final = 1 << 2
 PIPE_SIZE: Final = 1 << 20
 
 
-class Feature(NamedTuple):
+class Feature(Record):
     """
     A thing that the kernel may refuse. ``attempt`` raises OSError if it does; ``cost`` is what
     that means, ``remedy`` what can be done.

@@ -21,7 +21,7 @@ import pytest
 
 from hotwhisk import __version__
 from hotwhisk.cli import COMMANDS, main
-from hotwhisk.cli.files import read_code, zip_folder
+from hotwhisk.cli.code import read_code, zip_folder
 from hotwhisk.errors import UsageError
 
 GENERATION = {"Hotwhisk-Generation": "8 sha256:" + "ab12" * 16}
