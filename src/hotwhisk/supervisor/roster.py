@@ -45,7 +45,7 @@ class Roster:
 
     def has_room(self, workers: int) -> bool:
         """
-        Whether a generation of so many workers can be started beside all that retired ones hold.
+        Whether so many workers can be started beside all that retired ones hold.
         """
         return len(self._free) >= SLOTS_KEPT + workers
 

@@ -85,9 +85,7 @@ class Succession:
         """
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
-        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(
-            self.policy.workers
-        ):
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
@@ -95,6 +93,13 @@ class Succession:
                 self._set_duty("")  # what was named at the start is worth waiting for
             self.candidates.append(candidate)
             self._next_candidate()
+
+    def _has_room(self) -> bool:
+        """
+        Whether one more replacement, after all that wait, finds slots for its workers.
+        """
+        before = len(self.candidates) + (self.candidate is not None)
+        return self.roster.has_room(self.policy.workers * (before + 1))
 
     def roll_back(self, asker: Asker | None = None) -> bool:
         """

@@ -300,6 +300,20 @@ def test_inits_wait_their_turn_and_the_queue_has_an_end() -> None:
     assert server.succession.charge.number == 3
 
 
+def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
+    server = Server(workers=8)
+    server.post("first")
+    refused = 0
+    for number in range(REPLACEMENTS_WAITING):
+        refused += f"Reply B{number} 503" in server.post(f"B{number}")
+    for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all that are old are in their handlers
+        candidate = server.succession.candidate
+        assert candidate is not None and candidate.slot is not None
+        server.ready(candidate.slot)
+    assert server.succession.candidate is None
+    assert refused
+
+
 def test_only_the_artifact_before_is_kept() -> None:
     server = Server()
     server.serve("A")
