@@ -237,7 +237,8 @@ class Succession:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
-            self._distrust()
+            if self.roster[slot].generation == self.charge.number:
+                self._distrust()
             return
         self.candidate = None
         self._refuse(candidate, status, text)

@@ -314,6 +314,20 @@ def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
     assert refused
 
 
+def test_a_late_recruit_of_an_old_version_says_nothing_of_the_template_in_charge() -> None:
+    server = Server(workers=2)
+    recruit = server.desk + 1
+    server.serve("A")
+    assert server.state(recruit) is State.LOADING
+    candidate = server.desk
+    server.post("B")
+    assert server.succession.templated(2)
+    server.ready(candidate)
+    server.succession.failed(recruit, 502, "no handler")
+    assert server.did() == [f"Kill {recruit}", "Tell a fresh worker did not come up: no handler"]
+    assert server.succession.distrusted == 0
+
+
 def test_only_the_artifact_before_is_kept() -> None:
     server = Server()
     server.serve("A")
