@@ -314,7 +314,7 @@ def decode(packet: bytes) -> Message:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
         known = KINDS[kind].fields
         values = {name: value for name, value in values.items() if name in known}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
         raise UnknownMessage(f"message version {version}, expected {VERSION}")
