@@ -180,7 +180,10 @@ class Execution:
         """
         The generations whose folders a dead desk was told to remove, and may not have.
         """
-        return [generation for generation, desk in self._discards.items() if desk == slot]
+        undone = [generation for generation, desk in self._discards.items() if desk == slot]
+        for generation in undone:
+            del self._discards[generation]
+        return undone
 
     def _drain(self, effect: Drain) -> None:
         self._crew.processes[effect.worker].channel.send(messages.Stop())

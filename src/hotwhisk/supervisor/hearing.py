@@ -118,8 +118,9 @@ class Hearing:
         cause, now = self._cause(ending), self._supervisor.system.now()
         self._succession.died(process.slot, cause, str(ending), debts, now)
         self._ledger.ticking = True  # it may begin a pause, and only a look ends one
-        undone = self._supervisor.execution.undone_by(process.slot)
-        self._succession.effects.extend(map(Discard, undone))
+        for generation in self._supervisor.execution.undone_by(process.slot):
+            if not self._succession.roster.of(generation):  # or it has come back meanwhile
+                self._succession.effects.append(Discard(generation))
 
     def _report(self, process: Process, ending: Ending, debts: list[tuple[int, Debt]]) -> None:
         """

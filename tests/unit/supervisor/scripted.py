@@ -15,6 +15,7 @@ from hotwhisk.config import Config
 from hotwhisk.messages import Message
 from hotwhisk.supervisor.effects import Candidate
 from hotwhisk.supervisor.execution import Posted
+from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.rounds import Rounds
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.system.offspring import Ending
@@ -100,6 +101,13 @@ class Scripted:
         self.supervisor.succession.submit(Candidate(artifact))
         self.supervisor.succession.ready(slot, "sha256:0", overlap=overlap)
         self.supervisor.carry_out()
+        return slot
+
+    def worker(self, state: State) -> int:
+        """
+        The slot of the one worker in that state.
+        """
+        (slot,) = [each.slot for each in self.roster.workers.values() if each.state is state]
         return slot
 
     def connect(self) -> int:
