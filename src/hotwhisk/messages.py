@@ -66,7 +66,7 @@ class Hand(Message):
     socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this holding of
     the connection; `Released` says it again.
 
-    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: a `contract.Cause`, or
+    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: an `answers.Cause`, or
     empty to park it.
     """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.supervisor.custody import Custody
 from hotwhisk.supervisor.effects import AnswerFor, Debt, Effect, HandOver, Shut, TakeBack
 from hotwhisk.supervisor.lifecycle import State

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.record import Record
 
 

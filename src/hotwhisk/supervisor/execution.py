@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotwhisk import contract, messages
-from hotwhisk.contract import Profile, answer_for
+from hotwhisk.answers import Profile, answer_for
 from hotwhisk.http1 import http1
 from hotwhisk.ledger import IN_FLIGHT, Last, Phase
 from hotwhisk.sentinels import BOTH

@@ -12,8 +12,8 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 from hotwhisk import messages
+from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
-from hotwhisk.contract import Cause
 from hotwhisk.messages import UnknownMessage
 from hotwhisk.supervisor.effects import Debt, Discard
 from hotwhisk.supervisor.execution import Posted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.supervisor.effects import Effect, Fork
 from hotwhisk.supervisor.lifecycle import Event, State, step
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Ping
 from hotwhisk.supervisor.ages import Ages

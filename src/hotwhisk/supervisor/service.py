@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
+from hotwhisk.answers import Cause
 from hotwhisk.artifact import artifact
-from hotwhisk.contract import Cause
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
 from hotwhisk.places import control_path

@@ -16,8 +16,8 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 
-from hotwhisk.answers import not_started
-from hotwhisk.contract import INIT_TWICE, Cause, Profile, answer_for
+from hotwhisk.answers import Cause, Profile, answer_for, not_started
+from hotwhisk.contract import INIT_TWICE
 from hotwhisk.supervisor.assignment import Assignment, Moved
 from hotwhisk.supervisor.effects import (
     Artifact,

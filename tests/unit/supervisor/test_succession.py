@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotwhisk.contract import Cause, Profile
+from hotwhisk.answers import Cause, Profile
 from hotwhisk.supervisor import effects
 from hotwhisk.supervisor.effects import Artifact, Candidate, Debt
 from hotwhisk.supervisor.generation import RETRY_FIRST, Policy
@@ -308,7 +308,8 @@ def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
         refused += f"Reply B{number} 503" in server.post(f"B{number}")
     for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all that are old are in their handlers
         candidate = server.succession.candidate
-        assert candidate is not None and candidate.slot is not None
+        assert candidate is not None
+        assert candidate.slot is not None
         server.ready(candidate.slot)
     assert server.succession.candidate is None
     assert refused
