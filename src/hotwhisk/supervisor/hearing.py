@@ -15,8 +15,8 @@ from hotwhisk import messages
 from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.messages import UnknownMessage
+from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Debt, Discard
-from hotwhisk.supervisor.execution import Posted
 from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.nursery import Nursery
 

@@ -20,9 +20,9 @@ from hotwhisk.places import control_path
 from hotwhisk.sentinels import write_at_once
 from hotwhisk.supervisor import notify, premises
 from hotwhisk.supervisor.ages import TICK
+from hotwhisk.supervisor.artifacts import Local
 from hotwhisk.supervisor.control import Control, Question
 from hotwhisk.supervisor.effects import Candidate, Reply
-from hotwhisk.supervisor.execution import Local
 from hotwhisk.supervisor.last_word import leave_word
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status

@@ -13,8 +13,8 @@ from typing import NoReturn, cast
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config
 from hotwhisk.messages import Message
+from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Candidate
-from hotwhisk.supervisor.execution import Posted
 from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.rounds import Rounds
 from hotwhisk.supervisor.supervisor import Supervisor
