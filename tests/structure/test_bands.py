@@ -37,6 +37,7 @@ PURE = {
     "supervisor.lifecycle",
     "supervisor.roster",
     "supervisor.succession",
+    "supervisor.templates",
 }
 EDGE = {"__main__", "build", "cli", "invoker"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE

@@ -112,14 +112,14 @@ class Execution:
         template = self._crew.templates.get(effect.generation)
         process = self._crew.spawn(effect.worker, template) if template else None
         if process is None:
-            self._supervisor.succession.template_ended(effect.generation)
+            self._supervisor.succession.templates.ended(effect.generation)
         else:
             self._supervisor.hearing.attend(process)
         return process
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
         source = cast("Source", effect.artifact)
-        template = effect.generation != self._supervisor.succession.distrusted
+        template = self._supervisor.succession.templates.trusts(effect.generation)
         folder = f"{self._folder(effect.generation)}/code"
         process.channel.send(*source.order(effect.generation, folder, template=template))
 

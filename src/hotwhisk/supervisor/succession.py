@@ -27,7 +27,6 @@ from hotwhisk.supervisor.effects import (
     Discard,
     Drain,
     Effect,
-    EndTemplate,
     Kill,
     LoadInto,
     Mark,
@@ -38,6 +37,7 @@ from hotwhisk.supervisor.effects import (
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.lifecycle import Event, State
 from hotwhisk.supervisor.roster import Roster
+from hotwhisk.supervisor.templates import Templates
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""
@@ -59,10 +59,7 @@ class Succession:
         self.candidate: Candidate | None = None
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
-        self.templates: set[int] = set()
-        """The generations further workers of which need not be loaded; see `template`."""
-        self.distrusted = 0
-        """A generation whose worker from a template came to nothing: no other one for it."""
+        self.templates = Templates(self.effects)
         self._numbers = itertools.count(1)
 
     # -- replacement ------------------------------------------------------------------------
@@ -177,28 +174,10 @@ class Succession:
         A worker that is loading has left a template behind; False if nobody wants it.
         """
         wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
-        if generation not in wanted - self.templates or self.stopping:
+        if generation not in wanted or generation in self.templates or self.stopping:
             return False
         self.templates.add(generation)
         return True
-
-    def template_ended(self, generation: int) -> None:
-        """
-        A template is dead.
-        """
-        self.templates.discard(generation)
-
-    def _distrust(self) -> None:
-        """
-        What came from the template of the generation in charge was no good.
-        """
-        self.distrusted = self.charge.number
-        self._end_template(self.distrusted)
-
-    def _end_template(self, generation: int) -> None:
-        if generation in self.templates:
-            self.templates.discard(generation)
-            self.effects.append(EndTemplate(generation))
 
     def _take_charge(self, candidate: Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.charge, None
@@ -222,7 +201,7 @@ class Succession:
         if old.number:
             self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
         self._reply(candidate, 200, "")
-        self._end_template(old.number)
+        self.templates.end(old.number)
         self._staff()
         self._next_candidate()
 
@@ -237,8 +216,7 @@ class Succession:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
-            if self.roster[slot].generation == self.charge.number:
-                self._distrust()
+            self.templates.distrust(self.roster[slot].generation)
             return
         self.candidate = None
         self._refuse(candidate, status, text)
@@ -318,14 +296,14 @@ class Succession:
             text = f"a worker of generation {worker.generation} was ended by {how} {during}"
             self.effects.append(Tell(text))
             if worker.state is State.LOADING:
-                self._distrust()
+                self.templates.distrust(worker.generation)
             if in_handler or worker.doom:
                 self._staff()
             else:
                 self._crashed(now)
         if worker.generation and not self.roster.of(worker.generation):
             if worker.generation != self.charge.number:
-                self._end_template(worker.generation)
+                self.templates.end(worker.generation)
             self.effects.append(Discard(worker.generation))
         self.assignment.assign()
 
@@ -337,7 +315,7 @@ class Succession:
         if not charge.crashed(now, self.policy):
             self._staff()
             return
-        self._distrust()
+        self.templates.distrust(charge.number)
         if self.roll_back():
             text = "rolling back to the version before it"
         else:
@@ -371,8 +349,7 @@ class Succession:
         The server leaves: nothing is replaced any more, what is there is answered.
         """
         self.stopping = True
-        for generation in tuple(self.templates):
-            self._end_template(generation)
+        self.templates.end_all()
         self._set_duty(Cause.STOPPING)
         while self.candidates:
             status, text = answer_for(self.policy.profile, Cause.STOPPING)

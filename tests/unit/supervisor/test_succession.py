@@ -326,7 +326,7 @@ def test_a_late_recruit_of_an_old_version_says_nothing_of_the_template_in_charge
     server.ready(candidate)
     server.succession.failed(recruit, 502, "no handler")
     assert server.did() == [f"Kill {recruit}", "Tell a fresh worker did not come up: no handler"]
-    assert server.succession.distrusted == 0
+    assert server.succession.templates.trusts(2)
 
 
 def test_only_the_artifact_before_is_kept() -> None:
