@@ -169,9 +169,12 @@ def main(event):
     assert (seen["builtins"], seen["json"]) == (False, False)
 
 
-def test_an_action_may_replace_clocks_and_more_in_its_process(server: Server) -> None:
+@pytest.mark.parametrize("spent", [0.0, 0.1])  # with much time spent a template is left behind
+def test_an_action_may_replace_clocks_and_more_in_its_process(server: Server, spent: float) -> None:
     source = """\
 import json, os, socket, threading, time
+while time.process_time() < SPENT:
+    pass
 def absent(*_):
     raise RuntimeError("not ours")
 time.time = time.monotonic = time.process_time = os.getpid = json.loads = json.dumps = absent
@@ -181,12 +184,33 @@ def main(event):
     os._exit = absent
     return {"thread": threading.get_native_id()}
 """
-    server.post(source)
+    server.post(source.replace("SPENT", str(spent)))
     assert len({ask(server)["thread"] for _ in range(3)}) == 1  # one process lives through it
     with Connection(server.address) as connection:
         assert connection.run({}).status == 200
     server.post("def main(event): return {'next': 1}\n")
     assert ask(server) == {"next": 1}
+
+
+def test_a_worker_is_forked_from_an_action_that_replaced_what_a_template_needs_not(
+    server: Server,
+) -> None:
+    source = """\
+import os, signal, time
+while time.process_time() < 0.1:
+    pass
+own = os.getpid()
+os.getpid = time.monotonic = None
+def main(event):
+    if event:
+        os.kill(own, signal.SIGKILL)
+    return {"loaded by": own}
+"""
+    server.post(source)
+    loaded = ask(server)
+    with Connection(server.address) as connection:
+        assert connection.run({"die": True}).status == 502
+    assert ask(server) == loaded
 
 
 def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> None:

@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -239,36 +237,3 @@ def test_many_deaths_leave_nothing(tmp_path: Path) -> None:
         server.terminate()
         assert server.wait(10.0) == 0
         assert not server.left()
-
-
-ADOPTED = """
-import os, sys, time
-from hotwhisk.system.features import become_subreaper
-from hotwhisk.worker.adoption import fork_adopted
-
-become_subreaper()
-supervisor = os.getpid()
-if not os.fork():
-    for _ in range(20):
-        pid = fork_adopted("hotwhisk:t1", supervisor)
-        if not pid:
-            os.read(0, 1)  # until the test is over
-            os._exit(0)
-        with open(f"/proc/{pid}/comm") as comm:
-            print(os.getsid(pid) == pid, comm.read(), end="")
-    sys.stdout.flush()
-    os._exit(0)
-os.wait()
-"""
-
-
-def test_what_was_forked_is_its_own_before_its_forker_goes_on() -> None:
-    # Or it would be ended as one that its forker left behind.
-    with subprocess.Popen(
-        [sys.executable, "-c", ADOPTED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        lines = [process.stdout.readline() for _ in range(20)]
-        process.stdin.close()
-    assert set(lines) == {"True hotwhisk:t1\n"}

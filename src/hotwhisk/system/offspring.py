@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from os import getpid
 from typing import NamedTuple
 
 
@@ -43,7 +44,7 @@ def children() -> list[int]:
     """
     Process ids of this process's children, also of those it adopted.
     """
-    me = os.getpid()
+    me = getpid()
     try:
         with open(f"/proc/{me}/task/{me}/children") as file:
             return [int(pid) for pid in file.read().split()]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from os import getpid
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ class Holder:
         self.channel = channel
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
-        self.pid = os.getpid()
+        self.pid = getpid()
         self._copied = False
         slot, self._recalls = place
         self._recalls_at = self.ledger.recalls_at(slot)

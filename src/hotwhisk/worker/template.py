@@ -119,39 +119,44 @@ def leave_behind(
 
     ``own`` are the numbers of our own descriptors, ``lowest`` the least that a worker's may have.
     """
-    obstacle = _obstacle(own)
+    supervisor = os.getppid()
+    pid = -1
+    ends: list[socket.socket] = []
+    try:
+        obstacle = _obstacle(own)
+        if not obstacle:
+            gc.freeze()  # a collection on either side would copy what they share
+            ends += Channel.pair()
+            pid = fork_adopted(name_of(generation), supervisor)
+        if pid > 0:
+            obstacle = _announce(pid, channel, ends[0])
+    except OSError as error:
+        obstacle = f"no process: {error.strerror}"
+    except Exception as error:  # noqa: BLE001 - the action may have replaced what is called here
+        obstacle = f"{type(error).__name__}: {error}"
+    if not pid:
+        ends[0].close()
+        return _stand_by(Channel(ends[1]), supervisor, lowest)
     if obstacle:
         channel.send(Template(obstacle=obstacle))
-        return None
-    supervisor = os.getppid()
-    gc.freeze()  # a collection on either side would copy what they share
-    ours, theirs = Channel.pair()
-    try:
-        pid = fork_adopted(name_of(generation), supervisor)
-        if not pid:
-            ours.close()
-            return _stand_by(Channel(theirs), supervisor, lowest)
-        _announce(pid, channel, ours)
-    except OSError as error:
-        channel.send(Template(obstacle=f"no process: {error.strerror}"))
-    ours.close()
-    theirs.close()
+    for end in ends:
+        end.close()
     return None
 
 
-def _announce(pid: int, channel: Channel, ours: socket.socket) -> None:
+def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
     """
     Tell of a template; of one with an obstacle nobody will know, and it leaves by itself.
     """
     threads = _threads_that_stay()
     if threads > 1:
-        channel.send(Template(obstacle=f"the action left {threads - 1} threads behind"))
-        return
+        return f"the action left {threads - 1} threads behind"
     pidfd = os.pidfd_open(pid)
     try:
         channel.send(Template(pid), (ours.fileno(), pidfd))
     finally:
         os.close(pidfd)
+    return ""
 
 
 def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:

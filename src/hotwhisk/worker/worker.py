@@ -7,9 +7,9 @@ connections it may touch is in `holder`, how it answers what comes on them in `r
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Coroutine
+from os import getpid
 from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -120,7 +120,7 @@ class Worker:
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
-            set_environment({TAG_VARIABLE: str(os.getpid())})
+            set_environment({TAG_VARIABLE: str(getpid())})
             channel = Channel(socket.socket(fileno=birth.channel))
             self.holder.take_place(channel, (birth.slot, birth.recalls))
 
