@@ -163,29 +163,22 @@ class Execution:
 
     def _hand_over(self, effect: HandOver) -> None:
         process = self._crew.processes[effect.worker]
-        numbers = [number for number in effect.numbers if self._is_whole(number)]
-        for at in range(0, len(numbers), messages.HANDED_AT_ONCE):
+        for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
-            for number in numbers[at : at + messages.HANDED_AT_ONCE]:
+            for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
                 spill, length = self._ledger.spill(number)
+                if spill and not self._holdings.has(spill):
+                    # There was no descriptor to spare for what was read of it.
+                    self._supervisor.assignment.lost(number)
+                    continue
                 tenure = self._holdings.begin_tenure(number)
                 connections.append([number, tenure, spill, length])
                 rights.append(self._holdings.sockets[number])
                 if spill:
                     rights.append(self._holdings.pass_on(spill, effect.worker))
-            process.channel.send(messages.Hand(connections, effect.duty), rights)
-
-    def _is_whole(self, number: int) -> bool:
-        """
-        Whether what was read of a connection is here. There may have been no descriptor to spare
-        for it: then the desk says that it was lost.
-        """
-        spill, _ = self._ledger.spill(number)
-        if not spill or self._holdings.has(spill):
-            return True
-        self._supervisor.assignment.lost(number)
-        return False
+            if connections:
+                process.channel.send(messages.Hand(connections, effect.duty), rights)
 
     def _take_back(self, effect: TakeBack) -> None:
         process = self._crew.processes[effect.worker]
