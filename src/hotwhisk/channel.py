@@ -15,8 +15,9 @@ import select
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
 
-from hotwhisk.messages import MAX_DESCRIPTORS, Message, decode, encode
+from hotwhisk.messages import MAX_DESCRIPTORS, Message, UnknownMessage, decode, encode
 
 LONGEST = 65536
 """Bytes of a message; senders split what could be longer."""
@@ -26,6 +27,9 @@ SEND_BUFFER = 1 << 20
 # As plain numbers: an enum's operators cost more than the system call saves.
 CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 TRUNCATED = int(socket.MSG_CTRUNC)
+
+TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
+"""Too many descriptors in flight for this user, or no memory for the message: both pass."""
 
 
 class ChannelClosed(Exception):
@@ -126,7 +130,7 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             pass  # its death is learned from the process, never from here
         except OSError as error:
-            if error.errno not in _TRY_AGAIN:
+            if error.errno not in TRY_AGAIN:
                 raise
             return False
         return True
@@ -138,6 +142,7 @@ class Channel:
         Raises:
             ChannelClosed: the other end is closed.
             DescriptorsLost: this process is out of descriptors.
+            UnknownMessage: what came is none.
         """
         try:
             length, ancillary, flags, _ = self._socket.recvmsg_into(
@@ -153,10 +158,11 @@ class Channel:
         for level, kind, rights in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
-        if flags & TRUNCATED:
-            raise DescriptorsLost
-        return decode(bytes(self._buffer[:length])), descriptors.tolist()
-
-
-# Too many descriptors in flight for this user, or no memory for the message: both pass.
-_TRY_AGAIN = {109, 105, 12}  # ETOOMANYREFS, ENOBUFS, ENOMEM
+        try:
+            if flags & TRUNCATED:
+                raise DescriptorsLost
+            return decode(bytes(self._buffer[:length])), descriptors.tolist()
+        except (DescriptorsLost, UnknownMessage):
+            for each in descriptors:  # some may have found room
+                os.close(each)
+            raise

@@ -92,8 +92,6 @@ class Config(Record):
     """Under OpenWhisk: the name under which that compiler is given a Java archive, unopened."""
     notify_socket: str | None = None
     """Where systemd wants to be told of readiness."""
-    watchdog: float | None = None
-    """Seconds within which systemd wants a sign of life."""
     warnings: tuple[str, ...] = ()
     """What looks like a mistake but does not stop the server."""
 
@@ -249,11 +247,7 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
     """
     What is not a flag: the platform's own variables and systemd's.
     """
-    watchdog = environ.get("WATCHDOG_USEC", "")
-    values: dict[str, object] = {
-        "notify_socket": environ.get("NOTIFY_SOCKET") or None,
-        "watchdog": int(watchdog) / 1e6 if watchdog.isdecimal() and int(watchdog) else None,
-    }
+    values: dict[str, object] = {"notify_socket": environ.get("NOTIFY_SOCKET") or None}
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again

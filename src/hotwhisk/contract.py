@@ -12,15 +12,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hotwhisk import json_codec
-from hotwhisk.answers import ANSWERS, Cause, Profile, answer_for, answer_for_init
+from hotwhisk.answers import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
 from hotwhisk.record import Record
-
-__all__ = [
-    "ANSWERS", "INIT_DONE", "Cause", "InitRequest", "Profile", "RunRequest", "answer_for",
-    "answer_for_init", "error_body", "exception_body", "read_init", "read_run", "result_error",
-    "write_result",
-]  # fmt: skip
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
@@ -122,9 +116,10 @@ def write_result(result: object) -> bytes:
     The body of a ``/run`` that succeeded: the handler's result on one line.
 
     Raises ``BadResult`` for anything but a dict, list or tuple, and for one that holds
-    what JSON cannot say; see `result_error` for what the caller is told. If its cause is set, something unexpected happened while it was
-    written (a set, a coroutine, endless nesting), and the caller prints it for the
-    author of the action; a plain wrong type or a NaN has no cause and prints nothing.
+    what JSON cannot say; see `result_error` for what the caller is told. If its cause is
+    set, something unexpected happened while it was written (a set, a coroutine, endless
+    nesting), and the caller prints it for the author of the action; a plain wrong type or
+    a NaN has no cause and prints nothing.
     """
     if not isinstance(result, (dict, list, tuple)):
         raise BadResult(

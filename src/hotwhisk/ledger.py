@@ -85,8 +85,8 @@ class Row(NamedTuple):
     ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
     ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
     ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
-    ``spilled`` how many; ``last`` says whether it can go on after the current
-    answer, and ``ended`` on which streams its activation has its sentinel.
+    ``spilled`` how many; ``last`` says whether it can go on after the current answer, and
+    ``ended`` on which streams its activation has its sentinel.
     """
 
     since: float

@@ -66,7 +66,7 @@ class Hand(Message):
     socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this holding of
     the connection; `Released` says it again.
 
-    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: a `contract.Cause`, or
+    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: an `answers.Cause`, or
     empty to park it.
     """
 
@@ -322,7 +322,7 @@ def decode(packet: bytes) -> Message:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
         known = KINDS[kind].fields
         values = {name: value for name, value in values.items() if name in known}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
         raise UnknownMessage(f"message version {version}, expected {VERSION}")

@@ -91,7 +91,7 @@ OPTIONS = (
         "connections",
         "N",
         maybe_count,
-        "most connections at a time (default: a third of the descriptors allowed)",
+        "most connections at a time (default: a third of the descriptors that the server itself leaves)",
     ),
     Option(
         "crash_count", "N", count, "deaths outside a request that roll a version back", default="3"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from _thread import RLock
 from collections.abc import Callable, Sequence
@@ -128,3 +129,16 @@ def write_whole(descriptor: int, data: bytes) -> None:
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def write_at_once(descriptor: int, data: bytes) -> None:
+    """
+    Write to a stream whose reader may have stopped reading: there what has no room is lost, and
+    nobody waits.
+    """
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    for at in range(0, len(data), select.PIPE_BUF):  # so much goes into any that has room
+        if not room.poll(0):
+            return
+        write_whole(descriptor, data[at : at + select.PIPE_BUF])

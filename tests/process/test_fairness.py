@@ -9,7 +9,8 @@ import shlex
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,28 @@ def test_a_log_that_cannot_be_written_costs_its_lines_only() -> None:
         for number in (1, 2, 3):
             assert init_once(server.address, version_source(number)).status == 200
             assert run_once(server.address, {}).value("version") == number
+
+
+def test_a_log_that_nobody_reads_costs_its_lines_only(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    serve = f"exec {shlex.quote(sys.executable)} -m hotwhisk serve 2<>{shlex.quote(str(log))}"
+    with Server(command=["sh", "-c", serve]) as server:
+        fill(log)
+        for number in (1, 2, 3):
+            assert init_once(server.address, version_source(number)).status == 200
+            assert run_once(server.address, {}).value("version") == number
+
+
+def fill(pipe: Path) -> None:
+    """
+    Write into a pipe until there is no room, not even for a byte.
+    """
+    end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        for size in (4096, 1):
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(end, bytes(size))
+    finally:
+        os.close(end)

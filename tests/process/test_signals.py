@@ -444,7 +444,7 @@ def test_rollback_while_another_version_loads(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n']
+    "line", [b"\n", b"[]\n", b'{"ask": "dance"}\n', b"\xff\xfe\n", b"", b'"status"\n', b"[" * 4000]
 )
 def test_control_socket_survives_nonsense(server: Server, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as end:

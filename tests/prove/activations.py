@@ -31,10 +31,10 @@ from .outcome import Outcome
 # loop. Here they are the test's doing, and come as often as the seed wills.
 NO_LOOP = ("--crash-count", "1000000")
 
-FILES = ("--connections", "341")
+FILES = ("--connections", "328")
 """
 As many as the platform's limit of 1024 open files allows. The supervisor gives its connections
-numbers in turn, so its tables have been all through use after the first 341.
+numbers in turn, so its tables have been all through use after the first 328.
 """
 
 CONCURRENT = {"__OW_ALLOW_CONCURRENT": "true"}

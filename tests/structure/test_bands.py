@@ -38,6 +38,7 @@ PURE = {
     "supervisor.replies",
     "supervisor.roster",
     "supervisor.succession",
+    "supervisor.templates",
 }
 EDGE = {"__main__", "build", "cli", "invoker"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE

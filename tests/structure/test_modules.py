@@ -19,8 +19,6 @@ LONGER = {
     "worker.connection": "one socket, read and written: half of it would not be understood alone",
     "supervisor.succession": "the decisions about generations: each refers to most of the others",
     "messages": "all that crosses between two processes, on one page",
-    "supervisor.execution": "one method an effect: a table of what each decision means",
-    "contract": "one table of texts and statuses of both profiles, read side by side",
 }
 
 EDGES = {"__init__", "build", "cli", "invoker"}

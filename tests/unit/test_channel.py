@@ -24,6 +24,8 @@ from hotwhisk.messages import (
     Pong,
     Recall,
     Released,
+    UnknownMessage,
+    encode,
 )
 from hotwhisk.supervisor.premises import MOST_CONNECTIONS
 
@@ -189,6 +191,26 @@ def test_without_room_for_descriptors_the_loss_is_noticed(pair: Pair) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         taken[0].close()
+
+
+@pytest.mark.parametrize(("room", "packet"), [(2, encode(Hand())), (20, b"not a message")])
+def test_what_is_refused_leaves_no_descriptor_behind(room: int, packet: bytes) -> None:
+    first, second = Channel.pair()
+    theirs = Channel(second)
+    with first:
+        socket.send_fds(first, [packet], [0] * 4)
+        before = sorted(os.listdir("/proc/self/fd"))
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + room, limits[1]))
+            with pytest.raises((DescriptorsLost, UnknownMessage)):
+                theirs.receive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert sorted(os.listdir("/proc/self/fd")) == before
+    theirs.close()
 
 
 def test_a_full_batch_of_releases_fits(pair: Pair) -> None:

@@ -85,6 +85,7 @@ def test_a_missing_field_has_its_default() -> None:
         b'["1","ready",{}]',
         b'[1,"ready",[]]',
         b'[1,"ready",null]',
+        b"[" * 60_000,
     ],
 )
 def test_what_is_no_message_of_this_version_is_refused(packet: bytes) -> None:

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.actionloop.child import Child, ChildEnded
-from hotwhisk.contract import Cause, Profile, answer_for, error_body, result_error
+from hotwhisk.answers import Cause, Profile, answer_for
+from hotwhisk.contract import error_body, result_error
 from hotwhisk.errors import BadResult, LoadFailed
 from hotwhisk.system.control_group import oom_kills
 from hotwhisk.system.offspring import Ending

@@ -8,8 +8,8 @@ them, as h11 is. It would copy a large body once more, and a hand-over would hav
 what it still holds.
 
 Strictness costs nothing where it matters: a caller repeats its head byte for byte, so the
-parsed head is found by the bytes (``http1_head``), and a small request that arrives whole is
-one search, one look-up and one slice. The chunked coding is in ``http1_chunked``.
+parsed head is found by the bytes (`head`), and a small request that arrives whole is
+one search, one look-up and one slice. The chunked coding is in `chunked`.
 """
 
 from __future__ import annotations

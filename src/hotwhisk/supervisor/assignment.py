@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.supervisor.custody import Custody
 from hotwhisk.supervisor.effects import AnswerFor, Debt, Effect, HandOver, Shut, TakeBack
 from hotwhisk.supervisor.lifecycle import State
@@ -65,6 +65,12 @@ class Assignment:
             if self.custody.holder(number) == slot:
                 self._wait(number, parked=parked)
         self.assign()
+
+    def lost(self, number: int) -> None:
+        """
+        What was read of a connection is gone.
+        """
+        self._answer(number, Cause.LOST, "")
 
     def returned(self, number: int) -> None:
         """

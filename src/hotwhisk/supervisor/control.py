@@ -100,7 +100,7 @@ class Control:
         try:
             asked = json.loads(line)["ask"]
             answer = self._answers[asked]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             known = ", ".join(sorted(self._answers))
             question.answer({"version": VERSION, "error": f"ask one of: {known}"})
             return

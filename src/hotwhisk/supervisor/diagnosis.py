@@ -54,7 +54,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     for feature in features.NEEDED:
         yield _try(feature, FAILS)
     yield _folder(config, environ)
-    yield _files()
+    yield _files(config)
     for feature in features.USEFUL:
         yield _try(feature, WARNS)
     yield _modules(config, environ)
@@ -135,8 +135,8 @@ def _modules(config: Config, environ: Mapping[str, str]) -> Check:
         return Check("code in the run folder", WARNS, str(error), "unknown", "--run-dir")
 
 
-def _files() -> Check:
-    most, _, (soft, hard) = premises.descriptors()
+def _files(config: Config) -> Check:
+    most, _, (soft, hard) = premises.descriptors(config.workers)
     found = f"limit {soft}, hard limit {hard}: {most} connections"
     remedy = "raise the hard limit: ulimit -Hn, --ulimit nofile, LimitNOFILE="
     if most < premises.FEWEST_CONNECTIONS:

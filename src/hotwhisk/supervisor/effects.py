@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.record import Record
 
 
@@ -27,8 +27,7 @@ class Asker:
 class Candidate:
     """
     A replacement that waits or is loading. It came as an ``/init`` on connection ``number``, or
-    from ``asker``. ``slot`` is the worker that loads it as
-    ``generation``.
+    from ``asker``. ``slot`` is the worker that loads it as ``generation``.
     """
 
     def __init__(

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hotwhisk import contract, messages
-from hotwhisk.contract import Profile, answer_for
+from hotwhisk.answers import Profile, answer_for
 from hotwhisk.http1 import http1
 from hotwhisk.ledger import IN_FLIGHT, Last, Phase
 from hotwhisk.sentinels import BOTH
+from hotwhisk.supervisor.artifacts import Local, Posted
 from hotwhisk.supervisor.effects import (
     AnswerFor,
-    Artifact,
     Discard,
     Drain,
     Effect,
@@ -36,32 +36,9 @@ from hotwhisk.supervisor.effects import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from hotwhisk.supervisor.artifacts import Source
     from hotwhisk.supervisor.crew import Process
     from hotwhisk.supervisor.supervisor import Supervisor
-
-
-class Posted(Artifact):
-    """
-    The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers.
-    """
-
-    def __init__(self, descriptor: int, offset: int, length: int) -> None:
-        self.descriptor = descriptor
-        self.offset = offset
-        self.length = length
-
-
-class Local(Artifact):
-    """
-    A file, a folder or a module on this machine, loaded where it is.
-    """
-
-    def __init__(self, path: str, main: str, *, module: bool = False) -> None:
-        self.path = path
-        self.main = main
-        self.module = module
-        self.content: Posted | None = None
-        """What the file held when the generation began; its first worker tells."""
 
 
 class Execution:
@@ -135,25 +112,16 @@ class Execution:
         template = self._crew.templates.get(effect.generation)
         process = self._crew.spawn(effect.worker, template) if template else None
         if process is None:
-            self._supervisor.succession.template_ended(effect.generation)
+            self._supervisor.succession.templates.ended(effect.generation)
         else:
             self._supervisor.hearing.attend(process)
         return process
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
-        artifact, folder = effect.artifact, f"{self._folder(effect.generation)}/code"
-        template = effect.generation != self._supervisor.succession.distrusted
-        if isinstance(artifact, Posted):
-            where = (artifact.offset, artifact.length)
-            message = messages.Load(effect.generation, folder, *where, template=template)
-            process.channel.send(message, (artifact.descriptor,))
-        elif isinstance(artifact, Local):
-            content = artifact.content
-            message = messages.Load(
-                effect.generation, folder, 0, content.length if content else 0,
-                artifact.path, artifact.module, artifact.main, template,
-            )  # fmt: skip
-            process.channel.send(message, (content.descriptor,) if content else ())
+        source = cast("Source", effect.artifact)
+        template = self._supervisor.succession.templates.trusts(effect.generation)
+        folder = f"{self._folder(effect.generation)}/code"
+        process.channel.send(*source.order(effect.generation, folder, template=template))
 
     def _folder(self, generation: int) -> str:
         return f"{self._supervisor.folder}/{generation}"
@@ -180,7 +148,10 @@ class Execution:
         """
         The generations whose folders a dead desk was told to remove, and may not have.
         """
-        return [generation for generation, desk in self._discards.items() if desk == slot]
+        undone = [generation for generation, desk in self._discards.items() if desk == slot]
+        for generation in undone:
+            del self._discards[generation]
+        return undone
 
     def _drain(self, effect: Drain) -> None:
         self._crew.processes[effect.worker].channel.send(messages.Stop())
@@ -197,12 +168,17 @@ class Execution:
             rights: list[int] = []
             for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
                 spill, length = self._ledger.spill(number)
+                if spill and not self._holdings.has(spill):
+                    # There was no descriptor to spare for what was read of it.
+                    self._supervisor.assignment.lost(number)
+                    continue
                 tenure = self._holdings.begin_tenure(number)
                 connections.append([number, tenure, spill, length])
                 rights.append(self._holdings.sockets[number])
                 if spill:
                     rights.append(self._holdings.pass_on(spill, effect.worker))
-            process.channel.send(messages.Hand(connections, effect.duty), rights)
+            if connections:
+                process.channel.send(messages.Hand(connections, effect.duty), rights)
 
     def _take_back(self, effect: TakeBack) -> None:
         process = self._crew.processes[effect.worker]
@@ -273,19 +249,14 @@ class Execution:
                 self._ledger.set_phase(candidate.number, Phase.CLOSED)
 
     def _release(self, effect: Release) -> None:
-        artifact = effect.artifact
-        posted = artifact.content if isinstance(artifact, Local) else artifact
-        if isinstance(posted, Posted):
-            os.close(posted.descriptor)
+        cast("Source", effect.artifact).release()
 
     def pin(self, generation: int, descriptor: int, length: int) -> None:
         """
         A worker read a local file: later workers of its generation get the same bytes.
         """
-        charge, candidate = (
-            self._supervisor.succession.charge,
-            self._supervisor.succession.candidate,
-        )
+        succession = self._supervisor.succession
+        charge, candidate = succession.charge, succession.candidate
         artifact = charge.artifact if charge.number == generation else None
         if candidate is not None and candidate.generation == generation:
             artifact = candidate.artifact

@@ -12,11 +12,11 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 from hotwhisk import messages
+from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
-from hotwhisk.contract import Cause
 from hotwhisk.messages import UnknownMessage
+from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Debt, Discard
-from hotwhisk.supervisor.execution import Posted
 from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.nursery import Nursery
 
@@ -117,8 +117,10 @@ class Hearing:
         self._report(process, ending, debts)
         cause, now = self._cause(ending), self._supervisor.system.now()
         self._succession.died(process.slot, cause, str(ending), debts, now)
-        undone = self._supervisor.execution.undone_by(process.slot)
-        self._succession.effects.extend(map(Discard, undone))
+        self._ledger.ticking = True  # it may begin a pause, and only a look ends one
+        for generation in self._supervisor.execution.undone_by(process.slot):
+            if not self._succession.roster.of(generation):  # or it has come back meanwhile
+                self._succession.effects.append(Discard(generation))
 
     def _report(self, process: Process, ending: Ending, debts: list[tuple[int, Debt]]) -> None:
         """

@@ -76,13 +76,17 @@ class Holdings:
 
     def write(self, number: int, answer: bytes) -> None:
         """
-        Answer on a connection that no worker holds.
+        Answer on a connection that no worker holds. A client that has not read what came before
+        it may have left no room: then the connection ends, since the next answer would be taken
+        for this one.
         """
         with self._borrowed(number) as connection:
             try:
-                connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                length = connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             except OSError:
-                pass  # the client is gone: whoever gets the connection finds out
+                length = 0  # or the client is gone
+        if length < len(answer):
+            self.shut(number)  # whoever gets the connection finds out
         row = self._ledger.row(number)
         self._ledger.answering(number, row.sent + row.answer, len(answer))
         self._ledger.set_phase(number, Phase.WAITING if row.spill else Phase.IDLE)

@@ -15,7 +15,6 @@ from contextlib import closing
 
 READY = "READY=1"
 STOPPING = "STOPPING=1"
-WATCHDOG = "WATCHDOG=1"
 
 
 def notify(address: str | None, *lines: str) -> str | None:

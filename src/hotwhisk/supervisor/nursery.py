@@ -49,4 +49,4 @@ class Nursery:
     def _ended(self, template: Standby) -> None:
         self._supervisor.unwatch(template.pidfd)
         self._supervisor.crew.bury_template(template)
-        self._supervisor.succession.template_ended(template.generation)
+        self._supervisor.succession.templates.ended(template.generation)

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MOST_DESCRIPTORS = 65536
 MOST_CONNECTIONS = 16384
 FEWEST_CONNECTIONS = 8
+OWN_DESCRIPTORS = 32
+"""What the server needs for itself: its sockets, the desk, templates, artifacts that wait."""
+
+WORKER_DESCRIPTORS = 6
+"""For each of ``--workers``: channel, pidfd and an idle spill; and again while it is replaced."""
+
 LONGEST_SOCKET = 107
 """Bytes of the path of a unix socket."""
 
@@ -34,7 +40,7 @@ def capacity(config: Config) -> int:
     Raises:
         StartError: too few descriptors for any.
     """
-    most, wanted, (soft, hard) = descriptors()
+    most, wanted, (soft, hard) = descriptors(config.workers)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if most < FEWEST_CONNECTIONS:
@@ -42,14 +48,15 @@ def capacity(config: Config) -> int:
     return min(most, config.connections or most)
 
 
-def descriptors() -> tuple[int, int, tuple[int, int]]:
+def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:
     """
-    How many connections the limit of open files is good for, the limit that a server sets
-    itself, and the one that it finds.
+    How many connections the limit of open files is good for beside so many workers, the limit
+    that a server sets itself, and the one that it finds.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    return min(MOST_CONNECTIONS, max(soft, wanted) // 3), wanted, (soft, hard)
+    left = max(soft, wanted) - OWN_DESCRIPTORS - WORKER_DESCRIPTORS * workers
+    return min(MOST_CONNECTIONS, left // 3), wanted, (soft, hard)
 
 
 def open_folder(config: Config, environ: Mapping[str, str]) -> str:

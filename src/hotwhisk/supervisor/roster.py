@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.supervisor.effects import Effect, Fork
 from hotwhisk.supervisor.lifecycle import Event, State, step
 
@@ -45,7 +45,7 @@ class Roster:
 
     def has_room(self, workers: int) -> bool:
         """
-        Whether a generation of so many workers can be started beside all that retired ones hold.
+        Whether so many workers can be started beside all that retired ones hold.
         """
         return len(self._free) >= SLOTS_KEPT + workers
 

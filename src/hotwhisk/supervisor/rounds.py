@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Ping
 from hotwhisk.supervisor.ages import Ages
@@ -38,6 +38,8 @@ class Rounds:
         self._supervisor = supervisor
         self._ages: Ages[tuple[Phase | State, int]] = Ages()
         self._quiet = 0
+        self._asked: set[int] = set()
+        """The workers that this look has sent a ping; each gets one, however many runs it has."""
         self._began: dict[tuple[Phase | State, int], float] = {}
         self.stopping_since: float | None = None
 
@@ -50,6 +52,7 @@ class Rounds:
         self._supervisor.bear()
         keys = self._in_flight()
         self._began = dict(keys)
+        self._asked.clear()
         ages = self._ages.look(now, keys)
         for (kind, number), age in ages.items():
             CHECKS[kind](self, number, age)
@@ -91,9 +94,10 @@ class Rounds:
         worker = succession.roster[slot]
         if age > row.budget:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
-        elif not worker.overlap and age > STUCK_AFTER:
+        elif age > STUCK_AFTER and not worker.overlap:
             succession.stuck(slot)
-        elif worker.overlap and age > STUCK_AFTER:
+        elif age > STUCK_AFTER and slot not in self._asked:
+            self._asked.add(slot)
             self._ask(slot)
 
     def _ask(self, slot: int) -> None:
@@ -137,9 +141,7 @@ class Rounds:
         supervisor = self._supervisor
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
-            for number in ledger.in_phase(Phase.IDLE):
-                if not supervisor.holdings.is_unread(number):
-                    supervisor.holdings.shut(number)
+            self._end_idle()
         if age > supervisor.config.drain_timeout:
             # Who posted what still loads is told first.
             overdue = [Phase.IDLE, Phase.WAITING]
@@ -150,6 +152,20 @@ class Rounds:
             for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
+
+    def _end_idle(self) -> None:
+        """
+        End the connections on which nothing came. Of one that is claimed the worker may just have
+        read a request, which the ledger does not show yet.
+        """
+        supervisor = self._supervisor
+        ledger, holdings = supervisor.ledger, supervisor.holdings
+        silent = [each for each in ledger.in_phase(Phase.IDLE) if not holdings.is_unread(each)]
+        supervisor.system.barrier()
+        claimed = {ledger.claimed(slot) for slot in supervisor.succession.roster.workers}
+        for number in silent:
+            if number not in claimed and ledger.phase(number) is Phase.IDLE:
+                holdings.shut(number)
 
 
 CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {

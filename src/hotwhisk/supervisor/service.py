@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
+from hotwhisk.answers import Cause
 from hotwhisk.artifact import artifact
-from hotwhisk.contract import Cause
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
 from hotwhisk.places import control_path
-from hotwhisk.sentinels import write_whole
+from hotwhisk.sentinels import write_at_once
 from hotwhisk.supervisor import notify, premises
 from hotwhisk.supervisor.ages import TICK
+from hotwhisk.supervisor.artifacts import Local
 from hotwhisk.supervisor.control import Control, Question
 from hotwhisk.supervisor.effects import Candidate, Reply
-from hotwhisk.supervisor.execution import Local
 from hotwhisk.supervisor.last_word import leave_word
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status
@@ -107,9 +107,9 @@ class Service:
         A line for whoever watches; under OpenWhisk stderr belongs to the action.
         """
         if not self.config.openwhisk:
-            # In one write, past Python's buffers: a terminal that was closed or a disk that is
-            # full costs this line, never the server.
-            write_whole(2, f"hotwhisk: {text}\n".encode(errors="replace"))
+            # Past Python's buffers: a terminal that was closed, a disk that is full or a log that
+            # nobody reads costs this line, never the server.
+            write_at_once(2, f"hotwhisk: {text}\n".encode(errors="replace"))
 
     def _wait(self) -> None:
         supervisor = self.supervisor

@@ -16,8 +16,8 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 
-from hotwhisk.answers import not_started
-from hotwhisk.contract import INIT_TWICE, Cause, Profile, answer_for
+from hotwhisk.answers import Cause, Profile, answer_for, not_started
+from hotwhisk.contract import INIT_TWICE
 from hotwhisk.supervisor.assignment import Assignment, Moved
 from hotwhisk.supervisor.effects import (
     Artifact,
@@ -27,7 +27,6 @@ from hotwhisk.supervisor.effects import (
     Discard,
     Drain,
     Effect,
-    EndTemplate,
     Kill,
     LoadInto,
     Release,
@@ -38,6 +37,7 @@ from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.lifecycle import Event, State
 from hotwhisk.supervisor.replies import Replies
 from hotwhisk.supervisor.roster import Roster
+from hotwhisk.supervisor.templates import Templates
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""
@@ -59,10 +59,7 @@ class Succession:
         self.candidate: Candidate | None = None
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
-        self.templates: set[int] = set()
-        """The generations further workers of which need not be loaded; see `template`."""
-        self.distrusted = 0
-        """A generation whose worker from a template came to nothing: no other one for it."""
+        self.templates = Templates(self.effects)
         self._numbers = itertools.count(1)
         self._replies = Replies(self.assignment, self.effects)
 
@@ -86,9 +83,7 @@ class Succession:
         """
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
-        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self.roster.has_room(
-            self.policy.workers
-        ):
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
@@ -96,6 +91,13 @@ class Succession:
                 self._set_duty("")  # what was named at the start is worth waiting for
             self.candidates.append(candidate)
             self._next_candidate()
+
+    def _has_room(self) -> bool:
+        """
+        Whether one more replacement, after all that wait, finds slots for its workers.
+        """
+        before = len(self.candidates) + (self.candidate is not None)
+        return self.roster.has_room(self.policy.workers * (before + 1))
 
     def roll_back(self, asker: Asker | None = None) -> bool:
         """
@@ -173,28 +175,10 @@ class Succession:
         A worker that is loading has left a template behind; False if nobody wants it.
         """
         wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
-        if generation not in wanted - self.templates or self.stopping:
+        if generation not in wanted or generation in self.templates or self.stopping:
             return False
         self.templates.add(generation)
         return True
-
-    def template_ended(self, generation: int) -> None:
-        """
-        A template is dead.
-        """
-        self.templates.discard(generation)
-
-    def _distrust(self) -> None:
-        """
-        What came from the template of the generation in charge was no good.
-        """
-        self.distrusted = self.charge.number
-        self._end_template(self.distrusted)
-
-    def _end_template(self, generation: int) -> None:
-        if generation in self.templates:
-            self.templates.discard(generation)
-            self.effects.append(EndTemplate(generation))
 
     def _take_charge(self, candidate: Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.charge, None
@@ -218,7 +202,7 @@ class Succession:
         if old.number:
             self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
         self._reply(candidate, 200, "")
-        self._end_template(old.number)
+        self.templates.end(old.number)
         self._staff()
         self._next_candidate()
 
@@ -233,7 +217,7 @@ class Succession:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
-            self._distrust()
+            self.templates.distrust(self.roster[slot].generation)
             return
         self.candidate = None
         self._refuse(candidate, status, text)
@@ -318,14 +302,14 @@ class Succession:
             text = f"a worker of generation {worker.generation} was ended by {how} {during}"
             self.effects.append(Tell(text))
             if worker.state is State.LOADING:
-                self._distrust()
+                self.templates.distrust(worker.generation)
             if in_handler or worker.doom:
                 self._staff()
             else:
                 self._crashed(now)
         if worker.generation and not self.roster.of(worker.generation):
             if worker.generation != self.charge.number:
-                self._end_template(worker.generation)
+                self.templates.end(worker.generation)
             self.effects.append(Discard(worker.generation))
         self._replies.died(slot)
         self.assignment.assign()
@@ -338,7 +322,7 @@ class Succession:
         if not charge.crashed(now, self.policy):
             self._staff()
             return
-        self._distrust()
+        self.templates.distrust(charge.number)
         if self.roll_back():
             text = "rolling back to the version before it"
         else:
@@ -372,8 +356,7 @@ class Succession:
         The server leaves: nothing is replaced any more, what is there is answered.
         """
         self.stopping = True
-        for generation in tuple(self.templates):
-            self._end_template(generation)
+        self.templates.end_all()
         self._set_duty(Cause.STOPPING)
         while self.candidates:
             status, text = answer_for(self.policy.profile, Cause.STOPPING)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import TYPE_CHECKING
 
-from hotwhisk.contract import Profile
+from hotwhisk.answers import Profile
 from hotwhisk.ledger import WORKERS, Ledger
 from hotwhisk.supervisor.crew import Crew, Process
 from hotwhisk.supervisor.effects import Reply

@@ -16,17 +16,15 @@ from time import time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action import action as actions
+from hotwhisk.answers import Cause, Profile, answer_for
 from hotwhisk.context import Context
 from hotwhisk.contract import (
-    Cause,
-    Profile,
     RunRequest,
-    answer_for,
     error_body,
     exception_body,
     result_error,
     write_result,
-)  # fmt: skip
+)
 from hotwhisk.errors import BadResult
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from hotwhisk.action import action as actions
 from hotwhisk.action.house import environment
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program
+from hotwhisk.answers import Profile, answer_for_init
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.config import Config
-from hotwhisk.contract import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.messages import Failed, Load
 from hotwhisk.record import Record
@@ -105,7 +105,7 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
     """
     profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     logged = config.log_init_error
-    status, text = contract.answer_for_init(profile, error, logged=logged)
+    status, text = answer_for_init(profile, error, logged=logged)
     if logged and text != str(error):
         try:
             sys.stderr.write(f"{error}\n")

@@ -11,15 +11,8 @@ from os import getpid
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk.contract import (
-    INIT_TWICE,
-    Cause,
-    Profile,
-    RunRequest,
-    answer_for,
-    error_body,
-    read_run,
-)  # fmt: skip
+from hotwhisk.answers import Cause, Profile, answer_for
+from hotwhisk.contract import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ledger import Last, Phase
 from hotwhisk.messages import Busy, Posted, Released

@@ -22,10 +22,10 @@ from hotwhisk.actionloop.actionloop import (
     request_line,
 )
 from hotwhisk.actionloop.image import image_compiler, image_jar
+from hotwhisk.answers import Profile
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import Kind, detect
 from hotwhisk.config import Config
-from hotwhisk.contract import Profile
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.system.offspring import Ending
 from tests.unit.artifact.test_artifact import ELF, MAIN, file, tarred, zipped

@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 
-from hotwhisk.contract import Cause
+from hotwhisk.answers import Cause
 from hotwhisk.supervisor import assignment as assignments
 from hotwhisk.supervisor.assignment import Assignment
 from hotwhisk.supervisor.effects import AnswerFor, Debt, Effect, Fork, HandOver, Shut, TakeBack

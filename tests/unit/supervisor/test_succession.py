@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hotwhisk.contract import Cause, Profile
+from hotwhisk.answers import Cause, Profile
 from hotwhisk.supervisor import effects
 from hotwhisk.supervisor.effects import Artifact, Candidate, Debt
 from hotwhisk.supervisor.generation import RETRY_FIRST, Policy
@@ -312,6 +312,35 @@ def test_inits_wait_their_turn_and_the_queue_has_an_end() -> None:
     assert server.succession.charge.number == 1
     server.ready(2)
     assert server.succession.charge.number == 3
+
+
+def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
+    server = Server(workers=8)
+    server.post("first")
+    refused = 0
+    for number in range(REPLACEMENTS_WAITING):
+        refused += f"Reply B{number} 503" in server.post(f"B{number}")
+    for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all that are old are in their handlers
+        candidate = server.succession.candidate
+        assert candidate is not None
+        assert candidate.slot is not None
+        server.ready(candidate.slot)
+    assert server.succession.candidate is None
+    assert refused
+
+
+def test_a_late_recruit_of_an_old_version_says_nothing_of_the_template_in_charge() -> None:
+    server = Server(workers=2)
+    recruit = server.desk + 1
+    server.serve("A")
+    assert server.state(recruit) is State.LOADING
+    candidate = server.desk
+    server.post("B")
+    assert server.succession.templated(2)
+    server.ready(candidate)
+    server.succession.failed(recruit, 502, "no handler")
+    assert server.did() == [f"Kill {recruit}", "Tell a fresh worker did not come up: no handler"]
+    assert server.succession.templates.trusts(2)
 
 
 def test_only_the_artifact_before_is_kept() -> None:

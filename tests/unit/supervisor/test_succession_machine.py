@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hotwhisk.contract import Cause, Profile
+from hotwhisk.answers import Cause, Profile
 from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.supervisor import assignment, effects
 from hotwhisk.supervisor.effects import Candidate, Debt

@@ -1,0 +1,29 @@
+"""
+What the tests of the supervisor have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.config import Config
+from tests.unit.supervisor.scripted import Scripted
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Callable[..., Scripted]]:
+    """
+    Make a scripted supervisor, with what is set of its configuration.
+    """
+    made = []
+
+    def make(**settings: object) -> Scripted:
+        made.append(Scripted(Config(**settings), tmp_path))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

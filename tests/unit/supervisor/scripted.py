@@ -1,0 +1,179 @@
+"""
+A whole supervisor with a fake clock and fake processes, which live and die as the test says.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, cast
+
+from hotwhisk.channel import Channel
+from hotwhisk.config import Config
+from hotwhisk.messages import Message
+from hotwhisk.supervisor.artifacts import Posted
+from hotwhisk.supervisor.effects import Candidate
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.rounds import Rounds
+from hotwhisk.supervisor.supervisor import Supervisor
+from hotwhisk.system.offspring import Ending
+from hotwhisk.system.system import System
+
+
+class FakeSystem:
+    """
+    Processes that are a pidfd, readable once dead, and the worker's end of the channel.
+    """
+
+    has_barrier = True
+
+    def __init__(self) -> None:
+        self.clock = 1000.0
+        self.endings: dict[int, Ending] = {}
+        self.end_of: Callable[[int], socket.socket]
+        self.ends: dict[int, Channel] = {}
+
+    def now(self) -> float:
+        return self.clock
+
+    def barrier(self) -> None:
+        pass
+
+    def oom_kills(self) -> int:
+        return 0
+
+    def fork(self, _: Callable[[], NoReturn], name: str) -> tuple[int, int]:
+        slot = int(name.partition(":")[2])
+        self.ends[slot] = Channel(self.end_of(slot).dup())
+        return 100_000 + slot, os.eventfd(0)
+
+    def kill(self, pidfd: int) -> None:
+        self.end(pidfd, Ending(signal=9))
+
+    def end(self, pidfd: int, ending: Ending) -> None:
+        self.endings[pidfd] = ending
+        os.eventfd_write(pidfd, 1)
+
+    def ended(self, pidfd: int) -> Ending | None:
+        return self.endings.get(pidfd)
+
+    def reap(self, pidfd: int) -> None:
+        del self.endings[pidfd]
+
+    def kill_descendants(self, worker_pid: int, name: str) -> None:
+        pass
+
+
+class Scripted:
+    """
+    A supervisor; the test says what workers say, and reads what they are told.
+    """
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.system = FakeSystem()
+        self._listener, self._nobody = socket.socketpair()
+        self.told: list[str] = []
+        self.clients: dict[int, socket.socket] = {}
+        self.supervisor = Supervisor(
+            config, self._listener, cast("System", self.system), 8, str(folder)
+        )
+        self.supervisor.tell = self.told.append
+        self.crew, self.ledger = self.supervisor.crew, self.supervisor.ledger
+        self.roster = self.supervisor.succession.roster
+        self.custody = self.supervisor.assignment.custody
+        self.system.end_of = self._end_of
+        self.rounds = Rounds(self.supervisor)
+        self.supervisor.carry_out()
+
+    def _end_of(self, slot: int) -> socket.socket:
+        birth = self.crew.processes[slot].birth
+        assert birth is not None
+        return birth.end
+
+    def serve(self, *, overlap: bool = False) -> int:
+        """
+        Put a version in charge; the slot of its worker.
+        """
+        artifact = Posted(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0)
+        slot = self.roster.desk
+        self.supervisor.succession.submit(Candidate(artifact))
+        self.supervisor.succession.ready(slot, "sha256:0", overlap=overlap)
+        self.supervisor.carry_out()
+        return slot
+
+    def worker(self, state: State) -> int:
+        """
+        The slot of the one worker in that state.
+        """
+        (slot,) = [each.slot for each in self.roster.workers.values() if each.state is state]
+        return slot
+
+    def connect(self) -> int:
+        """
+        A client connects, and a worker is given the connection; its number.
+        """
+        ours, client = socket.socketpair()
+        number = self.supervisor.holdings.admit(ours.detach())
+        self.clients[number] = client
+        self.supervisor.assignment.accepted([number])
+        self.supervisor.carry_out()
+        return number
+
+    def is_ended(self, number: int) -> bool:
+        """
+        Whether a client sees the end of its connection.
+        """
+        try:
+            return not self.clients[number].recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+
+    def die(self, slot: int) -> None:
+        """
+        A worker exits, and the supervisor learns of it.
+        """
+        self.system.end(self.crew.processes[slot].pidfd, Ending(status=3))
+        self.supervisor.wait(0.0)
+
+    def say(self, slot: int, message: Message, *descriptors: int) -> None:
+        """
+        A worker says something, and is heard.
+        """
+        self.system.ends[slot].send(message, descriptors)
+        self.supervisor.wait(0.0)
+
+    def orders(self, slot: int) -> list[Message]:
+        """
+        What a worker was told since the last look.
+        """
+        orders = []
+        while (received := self.system.ends[slot].receive()) is not None:
+            message, descriptors = received
+            orders.append(message)
+            for each in descriptors:
+                os.close(each)
+        return orders
+
+    def look(self, seconds: float = 0.25) -> None:
+        """
+        So much later the supervisor looks at the ledger.
+        """
+        self.system.clock += seconds
+        self.rounds.go(self.system.clock)
+        self.supervisor.carry_out()
+
+    def close(self) -> None:
+        """
+        Let go of everything.
+        """
+        for process in list(self.crew.processes.values()):
+            self.system.endings[process.pidfd] = Ending()
+            self.crew.bury(process)
+        for end in self.system.ends.values():
+            end.close()
+        for each in (self._listener, self._nobody, *self.clients.values()):
+            each.close()
+        for descriptor in self.supervisor.holdings.sockets.values():
+            os.close(descriptor)

@@ -1,0 +1,75 @@
+"""
+What a look at the ledger finds, with a supervisor whose clock and processes are the test's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotwhisk.messages import Ping, Pong, Recall
+from hotwhisk.supervisor.ages import TICK
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.rounds import FIRST_REQUEST_LIMIT
+from tests.unit.supervisor.scripted import Scripted
+
+Script = Callable[..., Scripted]
+
+
+def begin_runs(scripted: Scripted, *numbers: int) -> None:
+    for number in numbers:
+        scripted.ledger.handling(number, scripted.system.clock, float("inf"), 0)
+
+
+def test_a_worker_with_overlapping_runs_is_asked_once_and_has_a_tick_to_answer(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker = scripted.serve(overlap=True)
+    begin_runs(scripted, scripted.connect(), scripted.connect(), scripted.connect())
+    scripted.orders(worker)
+    for _ in range(4):
+        scripted.look()
+        assert scripted.orders(worker) == [Ping()]
+        scripted.say(worker, Pong())
+    assert scripted.roster[worker].state is State.SERVING
+
+
+def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_relieved(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker = scripted.serve(overlap=True)
+    begin_runs(scripted, scripted.connect(), scripted.connect())
+    scripted.orders(worker)
+    scripted.look()
+    assert scripted.orders(worker) == [Ping()]
+    scripted.look()
+    assert scripted.orders(worker) == [Recall()]
+    assert scripted.roster[worker].state is State.RELIEVED
+
+
+def test_a_pause_in_a_quiet_server_ends(script: Script) -> None:
+    scripted = script(crash_count=1)
+    worker = scripted.serve()
+    while scripted.ledger.ticking:
+        scripted.look()
+    scripted.die(worker)
+    assert scripted.supervisor.succession.charge.retry_at is not None
+    for _ in range(10):
+        assert scripted.ledger.ticking, "nobody looks at the clock"
+        scripted.look()
+    assert State.LOADING in [each.state for each in scripted.roster.workers.values()]
+
+
+def test_a_stop_ends_no_connection_that_its_worker_has_just_read(script: Script) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    read, idle = scripted.connect(), scripted.connect()
+    scripted.rounds.stopping_since = scripted.system.clock
+    scripted.ledger.claim(worker, read)
+    scripted.look(FIRST_REQUEST_LIMIT + TICK)
+    assert not scripted.is_ended(read)
+    assert scripted.is_ended(idle)
+    scripted.ledger.unclaim(worker)
+    scripted.look()
+    assert scripted.is_ended(read)
