@@ -62,6 +62,18 @@ def main(request):
 serve(main)
 """
 
+LATE = """
+import select, signal
+def main(request):
+    if request["value"]["n"] == 1:
+        os.write(3, json.dumps(request).encode() + b"\\n")
+        select.select([0], [], [])
+        os.write(3, b'{"late": 1}\\n')
+        signal.pause()
+    return request
+serve(main)
+"""
+
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Server]:
@@ -268,6 +280,14 @@ def test_more_than_was_asked_for_is_never_an_answer(plain: Server) -> None:
     again = run(plain)
     assert again["got"] == {"value": {}}
     assert again["pid"] != pid
+
+
+def test_what_is_said_before_a_request_is_read_is_not_its_answer(plain: Server) -> None:
+    plain.post(python(LATE))
+    with Connection(plain.address, timeout=20) as connection:
+        assert json.loads(connection.run({"n": 1}).body) == {"value": {"n": 1}}
+        # It is not reading now: it says one line more, once this request waits for it.
+        assert json.loads(connection.run({"n": 2}).body) == {"value": {"n": 2}}
 
 
 def test_a_program_that_loops_is_ended_at_its_deadline_and_a_fresh_one_serves() -> None:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_another_method_is_told_which_one_serves(server: Server) -> None:
         response = connection.read_response()
         assert (response.status, response.headers.get("allow")) == (405, "POST")
         assert run_once(server.address, {}).headers.get("allow") is None
+
+
+def test_an_answer_to_a_head_is_a_head(server: Server) -> None:
+    with Connection(server.address) as connection:
+        for path, line in (("/run", b"405 Method"), ("/elsewhere", b"404 Not")):
+            connection.send(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head = connection.receive(time.monotonic() + 10)
+            assert head.startswith(b"HTTP/1.1 " + line)
+            assert head.endswith(b"\r\n\r\n")
+            assert b"\r\nContent-Length: " in head
+        assert connection.run({}).body  # nothing came in between
 
 
 def test_who_has_no_token_is_told_the_scheme(tmp_path: Path) -> None:

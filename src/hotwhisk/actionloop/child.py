@@ -178,10 +178,12 @@ class Child:
         self._asked = True
         self._sent = 0
         rest = self._write(memoryview(request))
-        if not rest:
-            return self._line()
-        self._poll.register(self._requests, select.POLLOUT)
-        return self._line(rest)
+        if rest:
+            self._poll.register(self._requests, select.POLLOUT)
+        line = self._line(rest or None)
+        if unread(self._requests) == self._sent > 0:  # so it answers something else
+            raise ChildEnded(self.end(), untouched=True)
+        return line
 
     def _line(self, rest: memoryview | None = None) -> bytes:
         """

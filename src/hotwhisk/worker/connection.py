@@ -293,15 +293,25 @@ class Connection:
             self.spill = None
 
     def answer(
-        self, status: int, body: bytes, headers: bytes, *, keep_alive: bool, minor: int = 1
+        self,
+        status: int,
+        body: bytes,
+        headers: bytes,
+        *,
+        keep_alive: bool,
+        minor: int = 1,
+        head_only: bool = False,
     ) -> bool:
         """
-        Send an answer in one write; False if the client is slow and some of it remains.
+        Send an answer in one write; False if the client is slow and some of it remains. To a HEAD
+        the length of the body is told, and the body is left out (RFC 9110 §9.3.2).
 
         Raises:
             Gone: the client is.
         """
         head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
+        if head_only:
+            body = b""
         self._ledger.answering(self.number, self.sent, len(head) + len(body))
         if len(body) > COPIED:
             return self._write([head, body])

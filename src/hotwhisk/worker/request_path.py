@@ -190,8 +190,14 @@ class RequestPath:
             connection.after = After.CLOSE
         if isinstance(request.body, memoryview):
             request.body.release()
-        headers, minor = self._holder.headers + headers, request.head.minor
-        if connection.answer(status, body, headers, keep_alive=keep_alive, minor=minor):
+        if connection.answer(
+            status,
+            body,
+            self._holder.headers + headers,
+            keep_alive=keep_alive,
+            minor=request.head.minor,
+            head_only=request.head.method == "HEAD",
+        ):
             return self._holder.answered(connection)
         self._holder.wait_to_write(connection)
         return False
