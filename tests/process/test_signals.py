@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,36 @@ def serving_file(source: str) -> Iterator[tuple[Server, Path]]:
 
 
 # -- stop -----------------------------------------------------------------------------------
+
+TOLD_AT_ONCE = """
+import os, signal, socket, sys
+from hotwhisk.cli import serve
+open_port = serve._listener
+
+def open_and_be_told(found, environ):
+    listener, inherited = open_port(found, environ)
+    client.connect(listener.getsockname())
+    client.sendall(b"POST /run HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    return listener, inherited
+
+client = socket.socket()
+serve._listener = open_and_be_told
+code = serve.run(["--port", "0", "--run-dir", sys.argv[2]], os.environ)
+client.settimeout(10)
+print(code, client.recv(12))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_who_came_before_the_server_could_hear_a_stop_is_answered(
+    name: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_AT_ONCE, name, str(tmp_path / "run")],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("0 b'HTTP/1.1 "), (done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

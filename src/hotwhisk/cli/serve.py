@@ -7,6 +7,7 @@ callers wait instead of being refused.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` would be half the way to the port
 import gc
 import os
 import sys
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
 
     from hotwhisk.config import Config
+
+WAITING = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP)
+"""
+Signals that wait, from before the port opens until the server hears them: whoever has connected
+by then is answered. For process 1 they would otherwise be lost.
+"""
 
 USAGE = "usage: hotwhisk serve [OPTION]... [FILE]"
 CONTAINER = """\
@@ -50,11 +57,14 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         print(CONTAINER.format(file=found.file or "FILE"), file=sys.stderr)
         return 1
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, WAITING)
     try:
         return _serve(found, argv, environ)
     except Exception as error:
         _leave_word(str(found.value("termination_log") or ""), error)
         raise
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, WAITING)
 
 
 def _leave_word(path: str, error: Exception) -> None:

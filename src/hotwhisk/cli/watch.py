@@ -45,8 +45,6 @@ def start_watcher(file: str | None) -> None:
     Watch a file, and each Python source in or below its folder; without a file, those of the
     working directory.
     """
-    # Until the supervisor listens for it, a SIGHUP must not end it; FILE is read after that.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor = os.getpid()
     if os.fork() == 0:
         _become_watcher(os.path.abspath(file or "."), supervisor)
@@ -100,7 +98,9 @@ def _sources(path: str) -> Iterator[str]:
 def _become_watcher(path: str, supervisor: int) -> NoReturn:
     try:
         os.closerange(3, 65536)  # the port, above all
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the supervisor's
+        for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: they are the supervisor's
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         libc = _die_with(supervisor)
         _watch(path, supervisor, libc)
     except BaseException as error:  # noqa: BLE001 - the top of a process

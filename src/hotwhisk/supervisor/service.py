@@ -134,6 +134,7 @@ class Service:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, _do_nothing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # those that have waited come now
         self.supervisor.watch(ours.fileno(), self._signalled)
         return ours
 
