@@ -208,7 +208,7 @@ class Execution:
         if last:
             self._ledger.set_last(number, Last.READ_ON)  # also for the desk after this one
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
-        self._ledger.ended(number, BOTH)
+        self._ledger.ended(number, BOTH & ~owed)
         process = self._crew.processes[effect.worker]
         tenure = self._holdings.begin_tenure(number)
         charge = supervisor.succession.charge

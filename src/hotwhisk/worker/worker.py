@@ -184,8 +184,9 @@ class Worker:
         self.holder.leave_if_done()
 
     def _answer_for(self, message: Answer, descriptors: list[int]) -> None:
-        write_owed(message.sentinels)
         holder = self.holder
+        write_owed(message.sentinels)
+        holder.ledger.ended(message.number, BOTH)
         connection = holder.admit(message.number, descriptors[0], message.tenure)
         holder.headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
         if message.last:
