@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
 
 NO_LIMIT = float("inf")
+MOST_WORKERS = 239
+"""A version and the one that takes its place fit into the ledger together, beside the slots that
+are kept free; tested."""
 _FIELD_OF = {"allow_host": "hosts"}
 _PRIVATE = (
     "NOTIFY_SOCKET",
@@ -272,6 +275,11 @@ def _check(config: Config) -> None:
         raise UsageError("serve takes a FILE or --module NAME, not both")
     if config.watch and not (config.file or config.module):
         raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
+    if config.workers > MOST_WORKERS:
+        raise UsageError(
+            f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
+            "the one that takes its place fit side by side"
+        )
     exposed = not config.openwhisk and not is_loopback(config.host)
     if exposed and not config.token_file:
         raise UsageError(

@@ -117,6 +117,7 @@ def test_times_have_units(given_text: str, value: float) -> None:
         (["--port"], "--port needs a value: --port PORT"),
         (["--port", "--watch"], "--port needs a value"),
         (["--workers", "0"], "a whole number of at least 1"),
+        (["--workers", "240"], "--workers 240: expected at most 239"),
         (["--timeout", "-1"], "a time above zero"),
         (["--timeout", "0"], "or none"),
         (["--timeout", "nan"], "a time above zero"),

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from hotwhisk.config import MOST_WORKERS
+from hotwhisk.ledger import WORKERS
 from hotwhisk.supervisor.effects import Effect, Fork
 from hotwhisk.supervisor.lifecycle import Event, State
 from hotwhisk.supervisor.roster import SLOTS_KEPT, Roster
@@ -80,3 +82,12 @@ def test_a_replacement_leaves_room_for_fresh_workers() -> None:
     assert workers.has_room(1)
     workers.renew_desk()
     assert not workers.has_room(1)
+
+
+def test_the_most_workers_leave_room_for_as_many_of_the_next_version_and_no_more_would() -> None:
+    workers, _ = roster(slots=WORKERS)
+    for _ in range(MOST_WORKERS):
+        workers.enlist()
+    assert workers.has_room(MOST_WORKERS)
+    workers.enlist()
+    assert not workers.has_room(MOST_WORKERS + 1)
