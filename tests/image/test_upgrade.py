@@ -106,6 +106,19 @@ def test_what_the_image_compiles_its_init_takes(image: str) -> None:
         assert run_once(container.address, {}).json() == {"text": "compiled"}
 
 
+@pytest.mark.parametrize("options", [["--read-only"], ["--read-only", "--tmpfs=/tmp:size=4k"]])
+def test_where_there_is_no_room_to_compile_it_is_told_what_is_missing(options: list[str]) -> None:
+    done = subprocess.run(
+        ["docker", "run", "--rm", "-i", *options, SLIM, "-compile", "main"],
+        input=b"def main(event):\n    return {}\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"-compile needs a folder to work in"), done.stderr
+    assert b"writable /tmp" in done.stderr
+
+
 def test_what_was_compiled_for_another_python_is_refused() -> None:
     other = zipped(
         {"exec": "#!/bin/sh\n", "exec.env": "openwhisk/action-python-v3.7",

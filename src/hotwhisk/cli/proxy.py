@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import hotwhisk
 from hotwhisk.actionloop.actionloop import PROXY_VERSION
 from hotwhisk.cli import PROXY_FLAGS
-from hotwhisk.errors import HotwhiskError, UsageError
+from hotwhisk.errors import BuildFailed, HotwhiskError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -84,7 +84,13 @@ def _compile(main: str, environ: dict[str, str]) -> int:
     content = sys.stdin.buffer.read()
     if not content:
         raise UsageError("-compile reads the code from standard input, and there is none")
-    compiled = compile_action(content, main or "main", environ)
+    try:
+        compiled = compile_action(content, main or "main", environ)
+    except OSError as error:
+        raise BuildFailed(
+            f"-compile needs a folder to work in, and that fails: {error}; "
+            "give it a writable /tmp with room, or name another folder by TMPDIR"
+        ) from error
     sys.stdout.buffer.write(compiled)
     sys.stdout.buffer.flush()
     return 0
