@@ -166,6 +166,15 @@ def test_an_action_out_of_memory_is_told_so_and_the_next_call_is_served() -> Non
         assert container.status()["pid"] == 1
 
 
+def test_a_request_that_does_not_fit_into_memory_is_told_so() -> None:
+    with Container(SLIM, *SMALL) as container:
+        address = container.address
+        assert init_once(address, "def main(event):\n    return {'alive': True}\n").status == 200
+        answer = run_once(address, {"text": "a" * (50 << 20)}, timeout=30.0)
+        assert (answer.status, answer.error) == (400, MEMORY)
+        assert run_once(address, {}, timeout=30.0).json() == {"alive": True}
+
+
 def test_where_the_kernel_kills_the_whole_group_the_container_ends_at_once() -> None:
     """
     Nobody is left to answer: the connection ends, and the engine knows why, as the platform reads it.

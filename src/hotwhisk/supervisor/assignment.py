@@ -150,7 +150,8 @@ class Assignment:
                 self.custody.forget(number)
                 self._effects.append(Shut(number))
             elif debt is Debt.LOST:
-                self._answer(number, Cause.LOST, how)
+                known = cause is Cause.OUT_OF_MEMORY  # a large body may be what was too much
+                self._answer(number, cause if known else Cause.LOST, how)
             elif debt is Debt.ANSWER:
                 in_handler = True
                 self._answer(number, cause, how)

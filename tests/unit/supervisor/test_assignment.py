@@ -186,6 +186,14 @@ def test_debts_of_the_dead() -> None:
     assert 4 not in server.custody
 
 
+def test_a_request_that_was_too_large_to_be_read_is_told_so() -> None:
+    server = Server(1)
+    server.assignment.accepted([1])
+    server.new()
+    server.assignment.settle(0, [(1, Debt.LOST)], Cause.OUT_OF_MEMORY, "signal 9")
+    assert server.new() == [AnswerFor(server.roster.desk, 1, Cause.OUT_OF_MEMORY, "signal 9")]
+
+
 def test_lost_bytes_are_no_death_in_a_handler() -> None:
     server = Server(1)
     server.assignment.accepted([1])
