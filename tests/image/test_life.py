@@ -166,6 +166,24 @@ def test_an_action_out_of_memory_is_told_so_and_the_next_call_is_served() -> Non
         assert container.status()["pid"] == 1
 
 
+@pytest.mark.parametrize(("given", "workers"), [(0, 500), (300, 800), (984, 1000)])
+def test_workers_die_before_process_1_whatever_score_the_container_was_given(
+    given: int, workers: int
+) -> None:
+    """
+    A kubelet gives up to 999, by how little memory a container asks for.
+    """
+    with Container(SLIM, *SMALL, f"--oom-score-adj={given}") as container:
+        address = container.address
+        assert init_once(address, "def main(event):\n    return {}\n").status == 200
+        assert score(container.pid) == given
+        assert {score(child) for child in children(container.pid)} == {workers}
+
+
+def score(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text(encoding="ascii"))
+
+
 def test_a_request_that_does_not_fit_into_memory_is_told_so() -> None:
     with Container(SLIM, *SMALL) as container:
         address = container.address

@@ -33,6 +33,8 @@ SYS_MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 MEMBARRIER_GLOBAL_EXPEDITED: Final = 1 << 1
 MEMBARRIER_REGISTER_GLOBAL_EXPEDITED: Final = 1 << 2
 PIPE_SIZE: Final = 1 << 20
+WILLING_TO_DIE: Final = 500
+MOST_WILLING: Final = 1000
 
 
 class Feature(Record):
@@ -142,9 +144,16 @@ def _death_signal() -> None:
     call("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-def _offer_to_die_first() -> None:
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write("500")
+def offer_to_die_first() -> None:
+    """
+    Have the kernel take this process before the one it was forked from, when memory runs out.
+
+    What both had is raised: a kubelet gives a container up to 999 from outside.
+    """
+    with open("/proc/self/oom_score_adj", "r+") as file:
+        score = min(int(file.read()) + WILLING_TO_DIE, MOST_WILLING)
+        file.seek(0)
+        file.write(str(score))
 
 
 def _count_of_deaths() -> str:
@@ -212,7 +221,7 @@ USEFUL: Final = (
     ),
     Feature(
         "oom_score_adj",
-        _offer_to_die_first,
+        offer_to_die_first,
         "the kernel may take the supervisor when memory runs out",
         "a /proc that can be written to",
     ),

@@ -26,6 +26,7 @@ from hotwhisk.system.features import (
     PR_SET_PDEATHSIG,
     SUBREAPER,
     Feature,
+    offer_to_die_first,
 )
 from hotwhisk.system.offspring import Ending, children, end_orphans
 
@@ -80,10 +81,9 @@ class System:
         When memory runs out, the kernel should take this worker and not the supervisor.
         """
         try:
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("500")
+            offer_to_die_first()
         except OSError:
-            pass  # a sandbox without it, or a score that is higher already
+            pass  # a sandbox without it
 
     def pause(self, seconds: float) -> None:
         """

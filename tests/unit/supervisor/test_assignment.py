@@ -190,7 +190,7 @@ def test_a_request_that_was_too_large_to_be_read_is_told_so() -> None:
     server = Server(1)
     server.assignment.accepted([1])
     server.new()
-    server.assignment.settle(0, [(1, Debt.LOST)], Cause.OUT_OF_MEMORY, "signal 9")
+    server.die(0, (1, Debt.LOST), cause=Cause.OUT_OF_MEMORY)
     assert server.new() == [AnswerFor(server.roster.desk, 1, Cause.OUT_OF_MEMORY, "signal 9")]
 
 
