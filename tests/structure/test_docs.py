@@ -86,6 +86,14 @@ def test_the_task_script_lists_every_task_it_knows() -> None:
     assert all(f"{task} |" in text or f"| {task}" in text for task in tasks)
 
 
+def test_an_image_that_does_not_exist_is_told_before_an_engine_is_looked_for() -> None:
+    for target in ("--help", "slimm"):
+        command = [str(ROOT / "run"), "image", "slim", target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == f"run: there is no image {target}; there are slim, compat and preload\n"
+
+
 def commands_shown() -> list[str]:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     shown = []
