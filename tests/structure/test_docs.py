@@ -13,7 +13,10 @@ import pytest
 
 import hotwhisk
 from hotwhisk import errors
+from hotwhisk.config import MOST_WORKERS
+from hotwhisk.ledger import WORKERS
 from hotwhisk.options import CLIENT_VARIABLES, OPTIONS, Option
+from hotwhisk.supervisor.generation import RETRY_MOST
 from tests.structure.source import PACKAGE, ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -70,6 +73,15 @@ def test_the_reference_names_every_error_with_its_code(error: type[errors.Hotwhi
     assert means
     numbers = {int(number) for number in re.findall(r"\d+", code)}
     assert numbers & {error.status, error.exit_code}
+
+
+def test_figures_on_the_pages_are_those_of_the_source() -> None:
+    operating = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert f"then 2, 4, up to {RETRY_MOST:g}," in operating
+    assert f"up to {RETRY_MOST:g} s;" in architecture
+    assert f"| {WORKERS}, of all generations; so `--workers` is at most {MOST_WORKERS} |" in operating
+    assert f"at most {MOST_WORKERS}." in row("--workers")[-1]
 
 
 def test_the_changelog_has_the_version() -> None:
