@@ -166,6 +166,17 @@ def test_an_action_out_of_memory_is_told_so_and_the_next_call_is_served() -> Non
         assert container.status()["pid"] == 1
 
 
+def test_a_version_that_does_not_fit_into_memory_is_told_so_in_the_log() -> None:
+    with Container(SLIM, *SMALL) as container:
+        address = container.address
+        assert (
+            init_once(address, "kept = [bytearray(1 << 20) for _ in range(4096)]\n").status == 502
+        )
+        assert "during initialization. The memory was exhausted.\n" in container.logs()
+        assert init_once(address, versioned(ANSWERS, 2)).status == 200
+        assert run_once(address, {}).value("version") == 2
+
+
 @pytest.mark.parametrize(("given", "workers"), [(0, 500), (300, 800), (984, 1000)])
 def test_workers_die_before_process_1_whatever_score_the_container_was_given(
     given: int, workers: int

@@ -80,7 +80,9 @@ def test_figures_on_the_pages_are_those_of_the_source() -> None:
     architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert f"then 2, 4, up to {RETRY_MOST:g}," in operating
     assert f"up to {RETRY_MOST:g} s;" in architecture
-    assert f"| {WORKERS}, of all generations; so `--workers` is at most {MOST_WORKERS} |" in operating
+    assert (
+        f"| {WORKERS}, of all generations; so `--workers` is at most {MOST_WORKERS} |" in operating
+    )
     assert f"at most {MOST_WORKERS}." in row("--workers")[-1]
 
 
@@ -103,7 +105,9 @@ def test_an_image_that_does_not_exist_is_told_before_an_engine_is_looked_for() -
         command = [str(ROOT / "run"), "image", "slim", target]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 2
-        assert done.stderr == f"run: there is no image {target}; there are slim, compat and preload\n"
+        assert (
+            done.stderr == f"run: there is no image {target}; there are slim, compat and preload\n"
+        )
 
 
 def commands_shown() -> list[str]:

@@ -296,6 +296,8 @@ class Succession:
         in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
         if self.candidate and self.candidate.slot == slot:
             why = "Command exited abruptly during initialization."
+            if cause is Cause.OUT_OF_MEMORY:
+                how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
             self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
             during = "during a request" if in_handler else "between requests"

@@ -190,6 +190,10 @@ FAILURES: dict[str, tuple[Callable[[Server, int], object], str]] = {
         lambda server, slot: server.succession.died(slot, Cause.KILLED, "signal 9", [], 0.0),
         "ended by signal 9 while it was loaded",
     ),
+    "starved": (
+        lambda server, slot: server.succession.died(slot, Cause.OUT_OF_MEMORY, "signal 9", [], 0.0),
+        "ended by signal 9, as memory ran out, while it was loaded",
+    ),
 }  # fmt: skip
 
 
@@ -210,15 +214,16 @@ def test_a_version_that_does_not_come_up_changes_nothing(how: str, first: bool) 
     done = server.did()
     assert "Release B" in done
     assert "Reply B 502" in done
-    assert ("Kill" in " ".join(done)) is (how != "died")
+    dead = how in ("died", "starved")
+    assert ("Kill" in " ".join(done)) is not dead
     assert server.succession.charge is charge
     assert server.succession.candidate is None
     assert server.custody.holder(1) == (server.desk if first else before)
-    if how != "died":
+    if not dead:
         assert server.die(slot) == [f"Discard {1 if first else 2}"]
 
 
-@pytest.mark.parametrize("how", ["overdue", "died"])
+@pytest.mark.parametrize("how", ["overdue", "died", "starved"])
 @pytest.mark.parametrize("logged", [True, False])
 def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -> None:
     policy = Policy(profile=Profile.OPENWHISK, log_init_error=logged)
@@ -228,7 +233,11 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
     server.post("A", 1)
     FAILURES[how][0](server, slot)
     marks = [each.text for each in server.succession.effects if isinstance(each, effects.Mark)]
-    why = {"overdue": "not initialize within 60 s", "died": "Command exited abruptly"}[how]
+    why = {
+        "overdue": "not initialize within 60 s",
+        "died": "Command exited abruptly during initialization.",
+        "starved": "Command exited abruptly during initialization. The memory was exhausted.",
+    }[how]
     if logged:
         assert not [each for each in server.did() if each.startswith("Reply")]
         server.succession.marked(server.desk)
