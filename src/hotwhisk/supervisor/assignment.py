@@ -140,25 +140,24 @@ class Assignment:
 
     def settle(self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str) -> bool:
         """
-        Settle what a dead worker owed; True if it died in a handler.
+        Settle what a dead worker owed; True if it died of a request.
         """
-        in_handler = False
+        of_request = False
         for number, debt in debts:
             if self.custody.holder(number) != slot:
                 continue
             if debt is Debt.BROKEN:
                 self.custody.forget(number)
                 self._effects.append(Shut(number))
-            elif debt is Debt.LOST:
-                known = cause is Cause.OUT_OF_MEMORY  # a large body may be what was too much
-                self._answer(number, cause if known else Cause.LOST, how)
-            elif debt is Debt.ANSWER:
-                in_handler = True
+            elif debt is Debt.LOST and cause is not Cause.OUT_OF_MEMORY:
+                self._answer(number, Cause.LOST, how)
+            elif debt is Debt.ANSWER or debt is Debt.LOST:  # a large body is too much as it is read
+                of_request = True
                 self._answer(number, cause, how)
             else:
                 self._wait(number, parked=debt is Debt.PARKED)
         self.custody.bury(slot)
-        return in_handler
+        return of_request
 
     def _wait(self, number: int, *, parked: bool) -> None:
         if parked and len(self.custody.parked) >= PARKED_LIMIT:

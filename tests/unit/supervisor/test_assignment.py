@@ -186,11 +186,11 @@ def test_debts_of_the_dead() -> None:
     assert 4 not in server.custody
 
 
-def test_a_request_that_was_too_large_to_be_read_is_told_so() -> None:
+def test_a_request_that_was_too_large_to_be_read_is_told_so_and_is_to_blame() -> None:
     server = Server(1)
     server.assignment.accepted([1])
     server.new()
-    server.die(0, (1, Debt.LOST), cause=Cause.OUT_OF_MEMORY)
+    assert server.die(0, (1, Debt.LOST), cause=Cause.OUT_OF_MEMORY)
     assert server.new() == [AnswerFor(server.roster.desk, 1, Cause.OUT_OF_MEMORY, "signal 9")]
 
 
