@@ -4,6 +4,7 @@ Libraries in artifacts, from wheels made here: what is read, refused, checked an
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from hotwhisk.artifact import artifact, manifest
 from hotwhisk.artifact.manifest import Here, Manifest, misfit
 from hotwhisk.build import Order, build, inspection, requirements
+from hotwhisk.build.bootstrap import about
 from hotwhisk.build.target import Target, target
 from hotwhisk.cli import main
 from hotwhisk.errors import BuildFailed, UsageError
@@ -523,6 +525,11 @@ def test_inspect(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "its imports were run here" in said
     assert "tiny 1.0" in said
+    version = "sha256:" + hashlib.sha256((tmp_path / "app").read_bytes()).hexdigest()
+    assert f"  version   {version}\n" in said
+    assert f"  sources   {report['manifest']['digest']}\n" in said
+    assert report["digest"] == version
+    assert f"action ({version[:19]}…), for" in about(["--version"], str(tmp_path / "app"))
     assert main(["inspect", "--no-imports", str(tmp_path / "app")]) == 0
     assert "imports" not in capsys.readouterr().out
 
