@@ -36,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the cases; the exit code.
     """
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)  # an unknown option is told before one that is missing
+    if given.image is given.url is given.command is None:
+        parser.error("give one of --image, --url and --command")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest  # after the variable: no plugin of the place has a say
 
@@ -70,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "hotwhisk-conformance", description=_DESCRIPTION, allow_abbrev=False
     )
-    target = parser.add_mutually_exclusive_group(required=True)
+    target = parser.add_mutually_exclusive_group()
     target.add_argument("--image", help="an image to run in a container")
     target.add_argument("--url", help="a server that runs already; its streams are not checked")
     target.add_argument(
