@@ -153,6 +153,11 @@ def test_a_name_that_comes_twice_is_told(tmp_path: Path, pack: object) -> None:
         unpack(pack(MAIN, file("a"), file("a")), tmp_path / "1")  # type: ignore[operator]
 
 
+def test_a_link_is_no_way_round_the_limits(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="the link 'l' has 1048576 bytes"):
+        unpack(zipped(MAIN, link("l", "x" * (1 << 20))), tmp_path / "1")
+
+
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_bombs(tmp_path: Path, pack: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "FREE_BYTES", 1 << 16)
