@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hotwhisk.artifact.files import name_of
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.differences import Difference, Record, differences, shared_failures, slower
 from hotwhisk.cli.terminal import Arguments
@@ -132,7 +133,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 def _read_action(name: str, given: argparse.Namespace) -> Action:
     code, _ = read_code(name)  # whether it is binary the platform finds out by itself
     limits = Limits(timeout=int(given.timeout * 1000), memory=given.memory)
-    return Action(Path(name).resolve().stem, code, main=given.main, limits=limits)
+    return Action(name_of(Path(name)), code, main=given.main, limits=limits)
 
 
 def _read_events(name: str | None, known: set[str]) -> Events:
