@@ -98,12 +98,15 @@ def test_all_profiles_in_one_table() -> None:
     [
         ([], "give one of --image, --url and --command"),
         (["--comand", "x"], "unrecognized arguments: --comand"),
-        (["--command", "x", "--url", "y"], "not allowed with"),
+        (["--command", "x", "--url", "http://y"], "not allowed with"),
         (["--command", "x", "--profile", "perl"], "invalid choice"),
         (["--command", 'x "y'], "No closing quotation"),
         (["--command", " "], "the command is empty"),
         (["--command", "x", "--compile-command", "'"], "No closing quotation"),
         (["--command", "x", "--timeout", "soon"], "a number of seconds"),
+        (["--command", "x", "--timeout", "inf"], "a number of seconds"),
+        (["--url", "http://[::1"], "expected a URL"),
+        (["--url", "127.0.0.1:8080"], "expected a URL"),
     ],
 )
 def test_what_cannot_be_meant(arguments: list[str], told: str) -> None:

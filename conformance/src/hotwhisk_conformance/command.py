@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hotwhisk_conformance import __version__
 from hotwhisk_conformance.flavours import PROFILES
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--image", help="an image to run in a container")
-    target.add_argument("--url", help="a server that runs already; its streams are not checked")
+    target.add_argument(
+        "--url", type=_url, help="a server that runs already; its streams are not checked"
+    )
     target.add_argument(
         "--command",
         type=_command,
@@ -111,11 +114,23 @@ def _command(text: str) -> str:
 
 def _seconds(text: str) -> str:
     try:
-        if float(text) > 0:
+        if 0 < float(text) <= 86_400:
             return text
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds above 0")
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: expected a number of seconds above 0, a day at most"
+    )
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a URL as http://127.0.0.1:8080")
 
 
 _READERS: dict[str, Callable[[str], str]] = {

@@ -83,9 +83,12 @@ def runtime_of(text: str, memory: int = 256) -> Runtime:
     """
     if " " in text:
         try:
-            return ProcessRuntime(shlex.split(text))
+            words = shlex.split(text)
         except ValueError as error:
             raise UsageError(f"{text}: {error}") from None
+        if not words:
+            raise UsageError(f'expected an image or a command, got "{text}"')
+        return ProcessRuntime(words)
     if os.path.isfile(text) and os.access(text, os.X_OK):
         return ProcessRuntime([os.path.abspath(text)])
     return ContainerRuntime(text, memory=memory)
@@ -125,8 +128,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         "actions", nargs="+", metavar="ACTION", help="a .py file, a folder, a zip, an executable"
     )
     given = parser.parse(argv)
-    if given.timeout <= 0 or given.factor < 1 or given.memory <= 0:
-        raise UsageError("--timeout and --memory must be above 0, --factor at least 1")
+    if not (0.001 <= given.timeout <= 86_400 and given.factor >= 1 and given.memory > 0):
+        raise UsageError("--timeout must be 0.001 to 86400, --memory above 0, --factor at least 1")
     return given
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from hotwhisk.artifact.artifact import Kind, decode, unpack
 from hotwhisk.build import Order, build
 from hotwhisk.build.bootstrap import arguments
 from hotwhisk.build.official import compile_action
+from hotwhisk.build.target import target
+from hotwhisk.cli import main
 from hotwhisk.contract import InitRequest
-from hotwhisk.errors import UsageError
+from hotwhisk.errors import BuildFailed, UsageError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LOAD = """
@@ -140,8 +143,8 @@ def test_an_entry_may_be_a_link(action: Path, tmp_path: Path, as_zip: bool) -> N
 
 def test_links_that_lead_nowhere_else_are_refused(action: Path, tmp_path: Path) -> None:
     (action / ".venv").mkdir()
-    for target in ("../action/__main__.py", ".venv", f"{action}/__main__.py"):
-        (action / "link").symlink_to(target)
+    for place in ("../action/__main__.py", ".venv", f"{action}/__main__.py"):
+        (action / "link").symlink_to(place)
         with pytest.raises(UsageError, match="the link link leads out"):
             build(action, tmp_path / "out")
         (action / "link").unlink()
@@ -215,6 +218,30 @@ def test_what_another_build_is_writing_is_left_out(
     os.rename(tmp_path / "left", action / str(stopped.value))
     build(action, tmp_path / "beside")
     assert (tmp_path / "alone").read_bytes() == (tmp_path / "beside").read_bytes()
+
+
+def test_an_interpreter_that_ends_at_once_is_named(action: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *version_info*) exec {sys.executable} "$@";; esac\nexit 5\n'
+    )
+    python.chmod(0o755)
+    for number in range(4000):  # so many names that a pipe does not take them
+        (action / f"{'m' * 100}{number}.py").touch()
+    order = Order(target=target(str(python)))
+    with pytest.raises(BuildFailed, match="could not compile, it ended: 5"):
+        build(action, tmp_path / "out", order=order)
+
+
+def test_no_place_for_temporary_files_is_no_traceback(
+    action: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert main(["build", str(action), "-o", str(tmp_path / "out")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_compiled_bytes_do_not_depend_on_the_umask() -> None:

@@ -271,6 +271,11 @@ def test_times_fail_only_if_asked(
         ({"--new": "echo nothing here"}, "before it listened: nothing here"),
         ({"--ignore": "("}, "--ignore '('"),
         ({"--factor": "0.5"}, "--factor at least 1"),
+        ({"--factor": "nan"}, "--factor at least 1"),
+        ({"--timeout": "nan"}, "--timeout must be"),
+        ({"--timeout": "inf"}, "--timeout must be"),
+        ({"--timeout": "0.0001"}, "--timeout must be"),
+        ({"--new": " "}, "expected an image or a command"),
         ({"--timeout": "x"}, "--timeout"),
         ({"--events": "/no/such/file"}, "/no/such/file: No such file"),
         ({"--evnts": "x"}, "unknown option --evnts"),
@@ -341,6 +346,9 @@ def test_an_activation_that_cannot_be_made(
 ) -> None:
     path = tmp_path / "run.json"
     path.write_text('{"value": [1]}')
+    call = ["invoke", "--url", "http://[::1", "--activation", str(path)]
+    assert main(call) == 2
+    assert "expected a URL" in capsys.readouterr().err
     call = ["invoke", "--url", "http://127.0.0.1:1", "--activation", str(path)]
     assert main(call) == 1
     assert "nothing listens on http://127.0.0.1:1 (Connection refused)" in capsys.readouterr().err
