@@ -39,9 +39,8 @@ def start(handler: Callable[..., Any]) -> None:
             f"start() expected a function, got {type(handler).__name__}: "
             "pass the handler itself, start(main), not what it returns"
         )
-    if (
-        "hotwhisk.action.action" in sys.modules
-    ):  # only a worker has it, and has it before any user code
+    # Only a worker has it, and has it before any user code.
+    if "hotwhisk.action.action" in sys.modules:
         from hotwhisk.action.action import hand_over
 
         hand_over(handler)

@@ -226,6 +226,15 @@ def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> 
     assert ask(server) == {"set": None}
 
 
+def test_a_handler_without_parameters_takes_charge_on_the_platform_only(server: Server) -> None:
+    source = "def main(): return {}\n"
+    refused = init_once(server.address, source)
+    assert (refused.status, b"cannot be called with an event" in refused.body) == (502, True)
+    with Server("--openwhisk") as whisk:
+        assert init_once(whisk.address, source).status == 200
+        assert "positional argument" in ask(whisk)["error"]
+
+
 @pytest.mark.parametrize(
     ("source", "status", "text"),
     [
@@ -336,3 +345,21 @@ def test_the_text_of_an_exit_is_in_the_log(profile: tuple[str, ...]) -> None:
             assert run_once(server.address, {"with": code}).status in (400, 502)
         told = server.stderr().removeprefix(before).replace(f"{SENTINEL}\n", "")
         assert told == "no data base\n"
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "GeneratorExit", "asyncio.CancelledError"])
+@pytest.mark.parametrize("define", ["def", "async def"])
+def test_what_is_no_error_costs_its_request_and_is_no_result(define: str, raised: str) -> None:
+    source = (
+        f"import asyncio\n{define} main(event):\n    if event: raise {raised}\n    return event\n"
+    )
+    told = f'{{"error":"the action raised {raised.rpartition(".")[2]} during this request"}}\n'
+    for profile, status, body in (
+        ((), 502, told),
+        (("--openwhisk",), 400, '{"error":"command exited"}\n'),
+    ):
+        with Server(*profile) as server:
+            server.post(source)
+            response = run_once(server.address, {"raise": True})
+            assert (response.status, response.body.decode()) == (status, body)
+            assert ask(server, {}) == {}

@@ -37,6 +37,13 @@ def takes_context(handler: Handler) -> bool:
     return required >= 2 and accepts(handler, 2)
 
 
+def can_take_event(handler: Handler) -> bool:
+    """
+    Whether it can be called as we would call it, as far as that is known beforehand.
+    """
+    return _as_function(handler) is None or accepts(handler, 2 if takes_context(handler) else 1)
+
+
 def accepts(handler: Handler, count: int) -> bool:
     """
     Whether it can be called with so many positional arguments, whatever it wraps.

@@ -199,7 +199,7 @@ class Succession:
         self.previous_digest = "" if candidate.rollback else old.digest
         if discarded is not None:
             self.effects.append(Release(discarded))
-        if old.number:
+        if old.number or candidate.number is not None:  # of FILE, the banner tells
             self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
         self._reply(candidate, 200, "")
         self.templates.end(old.number)

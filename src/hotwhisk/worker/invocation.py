@@ -103,12 +103,17 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
         return error.status, result_error(profile, error)
     if isinstance(error, SystemExit):
         actions.print_exit(error)
-        status, text = answer_for(profile, Cause.EXITED)
-        if profile is Profile.PLAIN:
-            text = f"the action called sys.exit({error.code!r}) during this request"
-        return status, error_body(text)
-    actions.print_error(error)
-    return 200, exception_body(error, profile)
+        did = f"called sys.exit({error.code!r})"
+    else:
+        actions.print_error(error)
+        if isinstance(error, Exception):
+            return 200, exception_body(error, profile)
+        did = f"raised {type(error).__name__}"
+    # The platform's launcher catches neither of the two: its process ends.
+    status, text = answer_for(profile, Cause.EXITED)
+    if profile is Profile.PLAIN:
+        text = f"the action {did} during this request"
+    return status, error_body(text)
 
 
 def flush() -> None:

@@ -16,6 +16,7 @@ from os import getpid
 from hotwhisk import contract
 from hotwhisk.action import action as actions
 from hotwhisk.action.house import environment
+from hotwhisk.action.shape import can_take_event
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.answers import Profile, answer_for_init
@@ -49,7 +50,10 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         sys.dont_write_bytecode = True
     try:
         with _alone():
-            return _load(message, _read(message, descriptors), config)
+            loaded = _load(message, _read(message, descriptors), config)
+            if not config.openwhisk:
+                _check_arguments(loaded.action)
+            return loaded
     except HotwhiskError as error:
         return _refuse(config, error)
     except BaseException as error:  # the wall: user code ran
@@ -58,6 +62,18 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         return _refuse(config, LoadFailed(text))
     finally:
         invocation.flush()
+
+
+def _check_arguments(action: actions.Action | Program) -> None:
+    """
+    Raises ``LoadFailed`` for a handler that would fail at each event. The platform initialises
+    such a version, and each activation has the error.
+    """
+    if isinstance(action, actions.Action) and not can_take_event(action.handler):
+        raise LoadFailed(
+            "the handler cannot be called with an event; "
+            "expected a function such as main(event) or main(event, context)"
+        )
 
 
 def make_ready(

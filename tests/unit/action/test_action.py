@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.action.action import Action
+from hotwhisk.action.shape import can_take_event
 from hotwhisk.errors import LoadFailed
 
 LOAD = """
@@ -162,6 +163,18 @@ async def asynchronous(event: object) -> object:
 def test_shapes_of_handlers(handler: object, takes_context: bool, is_async: bool) -> None:
     action = Action(handler)  # type: ignore[arg-type]
     assert (action.takes_context, action.is_async) == (takes_context, is_async)
+
+
+@pytest.mark.parametrize(
+    ("handler", "can"),
+    [
+        (lambda: 1, False), (lambda a, b, c: 1, False), (lambda a, *, key: 1, False), (lambda *, key: 1, False),
+        (lambda a: 1, True), (lambda a, b: 1, True), (lambda a, *b: 1, True), (lambda *a: 1, True),
+        (wrapped(lambda: 1), True), (dict, True), (functools.partial(print), True), (Callable2(), True),
+    ],
+)  # fmt: skip
+def test_whether_an_event_can_be_given_to_a_handler(handler: object, can: bool) -> None:
+    assert can_take_event(handler) is can  # type: ignore[arg-type]
 
 
 def test_asynchronous_generator() -> None:

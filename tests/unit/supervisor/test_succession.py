@@ -159,6 +159,14 @@ def test_a_replacement_step_by_step() -> None:
     assert server.succession.charge.number == 2
 
 
+@pytest.mark.parametrize(("posted", "told"), [(True, True), (False, False)])
+def test_the_first_version_is_told_of_unless_the_banner_does(posted: bool, told: bool) -> None:
+    server = Server()
+    server.accept(1)
+    server.post("A", 1 if posted else None)
+    assert ("Tell generation 1 is in charge (digest…)" in server.ready(0)) is told
+
+
 def test_old_workers_and_the_desk_give_back_before_the_answer_and_hand_over_follows() -> None:
     server = Server()
     server.serve("A")
