@@ -96,13 +96,17 @@ def test_all_profiles_in_one_table() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "--command"),
-        (["--command", "x", "--url", "y"], "not allowed with"),
+        ([], "give one of --image, --url and --command"),
+        (["--comand", "x"], "unrecognized arguments: --comand"),
+        (["--command", "x", "--url", "http://y"], "not allowed with"),
         (["--command", "x", "--profile", "perl"], "invalid choice"),
         (["--command", 'x "y'], "No closing quotation"),
         (["--command", " "], "the command is empty"),
         (["--command", "x", "--compile-command", "'"], "No closing quotation"),
         (["--command", "x", "--timeout", "soon"], "a number of seconds"),
+        (["--command", "x", "--timeout", "inf"], "a number of seconds"),
+        (["--url", "http://[::1"], "expected a URL"),
+        (["--url", "127.0.0.1:8080"], "expected a URL"),
     ],
 )
 def test_what_cannot_be_meant(arguments: list[str], told: str) -> None:
@@ -111,19 +115,40 @@ def test_what_cannot_be_meant(arguments: list[str], told: str) -> None:
     assert told in result.output
 
 
-def test_a_command_that_cannot_be_started_fails_every_case() -> None:
+def test_a_command_that_cannot_be_started_ends_it() -> None:
     result = run_kit("--command", "/does/not/exist", "--cases", "b1_ or p9")
-    assert result.code == 1
-    assert result.having("failed") == {"B1", "P9"}
-    assert "No such file" in result.output
+    assert result.code == 2
+    assert result.having("failed") == {"B1"}
+    assert "there is nothing to test: /does/not/exist: No such file" in result.output
 
 
 def test_a_runtime_that_ends_is_not_waited_for_and_its_words_are_shown() -> None:
     command = f"{sys.executable} -S -c 'raise SystemExit(\"no port for me\")'"
-    result = run_kit("--command", command, "--cases", "p9", "--verbose")
-    assert result.having("failed") == {"P9"}
+    result = run_kit("--command", command)
+    assert result.code == 2
+    assert result.having("failed") == {"B1"}
     assert "no port for me" in result.output
-    assert "the runtime has ended" in result.output
+    assert "there is nothing to test: the runtime has ended" in result.output
+
+
+def test_a_command_that_never_listens_is_waited_for_once() -> None:
+    result = run_kit("--command", "sleep 60", "--timeout", "0.5")
+    assert result.code == 2
+    assert set(result.outcomes) == {"B1"}
+    (told,) = [line for line in result.output.splitlines() if "nothing to test" in line]
+    assert "nobody listens" in told
+    assert "is in PORT" in told
+
+
+def test_a_runtime_that_listened_once_is_tried_to_the_end(tmp_path: Path) -> None:
+    command = server("python_runtime", "")
+    script = tmp_path / "once"
+    script.write_text(f"#!/bin/sh\nmkdir {tmp_path}/started || exit 3\nexec {command}\n")
+    script.chmod(0o755)
+    result = run_kit("--command", str(script), "--cases", "b1_ or b2_ or p9")
+    assert result.code == 1
+    assert result.having("passed") == {"B1"}
+    assert result.having("failed") == {"B2", "P9"}
 
 
 def test_no_case_is_no_success() -> None:

@@ -59,6 +59,7 @@ def test_a_kept_connection_has_its_turn_between_arrivals() -> None:
 def test_a_worker_that_is_slow_to_listen_hears_everything(server: Server) -> None:
     server.post(version_source(1))
     worker = control.pid(server, "serving")
+    control.wait_until(server, lambda found: found["connections"] == 0, "that of the post gone")
     with ExitStack() as held:
         stop(worker)
         try:

@@ -32,6 +32,12 @@ class TooLate(NoAnswer):
     """
 
 
+class NobodyListens(TooLate):
+    """
+    Not even a connection was made.
+    """
+
+
 @dataclass(frozen=True)
 class Answer:
     """
@@ -113,7 +119,7 @@ def _connect(
         except OSError as error:
             connection.close()
             if time.monotonic() + _RETRY_SECONDS >= deadline or not hope():
-                raise TooLate(f"{host}:{port}: nobody listens ({error})") from None
+                raise NobodyListens(f"{host}:{port}: nobody listens ({error})") from None
             time.sleep(_RETRY_SECONDS)  # nothing announces that a foreign server listens
         else:
             connection.sock.settimeout(max(0.01, deadline - time.monotonic()))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hotwhisk_conformance import __version__
 from hotwhisk_conformance.flavours import PROFILES
@@ -36,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the cases; the exit code.
     """
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)  # an unknown option is told before one that is missing
+    if given.image is given.url is given.command is None:
+        parser.error("give one of --image, --url and --command")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest  # after the variable: no plugin of the place has a say
 
@@ -70,9 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "hotwhisk-conformance", description=_DESCRIPTION, allow_abbrev=False
     )
-    target = parser.add_mutually_exclusive_group(required=True)
+    target = parser.add_mutually_exclusive_group()
     target.add_argument("--image", help="an image to run in a container")
-    target.add_argument("--url", help="a server that runs already; its streams are not checked")
+    target.add_argument(
+        "--url", type=_url, help="a server that runs already; its streams are not checked"
+    )
     target.add_argument(
         "--command",
         type=_command,
@@ -108,11 +114,23 @@ def _command(text: str) -> str:
 
 def _seconds(text: str) -> str:
     try:
-        if float(text) > 0:
+        if 0 < float(text) <= 86_400:
             return text
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds above 0")
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: expected a number of seconds above 0, a day at most"
+    )
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a URL as http://127.0.0.1:8080")
 
 
 _READERS: dict[str, Callable[[str], str]] = {

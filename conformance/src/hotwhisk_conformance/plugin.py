@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from hotwhisk_conformance.client import NobodyListens
 from hotwhisk_conformance.compiling import Compiled
 from hotwhisk_conformance.container import ImageTarget
 from hotwhisk_conformance.flavours import FLAVOURS, PROFILES
@@ -24,6 +25,9 @@ from hotwhisk_conformance.target import CommandTarget, Target, TargetError, UrlT
 
 MARK: Final = "conformance"
 _TABLE = pytest.StashKey[Table]()
+_LISTENED = pytest.StashKey[bool]()
+_HOPELESS = pytest.StashKey[str]()
+"""Why no case can be tried."""
 _OPTIONS: Final = {
     "image": "an image to run",
     "url": "a server that runs already",
@@ -74,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.addinivalue_line("markers", f"{MARK}(row, *profiles): a case of the platform's tests")
     config.stash[_TABLE] = Table()
+    config.stash[_LISTENED] = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -112,13 +117,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """
     A case whose streams could not be read did not pass: it is told as skipped, with the reason.
+    After a runtime that did not come to listen at the first attempt no other case is tried.
     """
     report = yield
     session = getattr(item, "funcargs", {}).get("session")
+    if call.when == "call" and session is not None:
+        _judge_start(item, session, call.excinfo and call.excinfo.value)
     if report.when == "call" and report.passed and session is not None and session.unchecked:
         report.outcome = "skipped"
         path, line, _ = item.location
@@ -143,6 +151,8 @@ def pytest_terminal_summary(
         terminalreporter.section("conformance")
         for line in table.lines():
             terminalreporter.write_line(line)
+    if reason := config.stash.get(_HOPELESS, ""):
+        terminalreporter.write_line(reason)
 
 
 @pytest.fixture
@@ -192,10 +202,23 @@ def _session(
     session = Session(target, min(_option(config, "timeout"), timeout or math.inf))
     try:
         yield session
-    except TargetError as error:
-        pytest.fail(str(error), pytrace=False)
     finally:
         session.close()
+
+
+def _judge_start(item: pytest.Item, session: Session, error: BaseException | None) -> None:
+    """
+    End it all if the runtime cannot be started or does not listen, and never did.
+    """
+    stash = item.config.stash
+    stash[_LISTENED] |= session.has_listened
+    if isinstance(error, TargetError | NobodyListens) and not stash[_LISTENED]:
+        hint = ""
+        if _option(item.config, "command") and isinstance(error, NobodyListens):
+            hint = "; a command must listen on the port that replaces {port}, or is in PORT"
+        notes = getattr(error, "__notes__", [])
+        stash[_HOPELESS] = "\n".join([f"there is nothing to test: {error}{hint}", *notes])
+        item.session.shouldstop = "no other case was tried"
 
 
 def _target(config: pytest.Config) -> Target:

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from hotwhisk_conformance.client import Answer, NoAnswer, TooLate, post
+from hotwhisk_conformance.client import Answer, NoAnswer, NobodyListens, TooLate, post
 from hotwhisk_conformance.streams import Streams
 from hotwhisk_conformance.target import Running, Target
 
@@ -42,6 +42,8 @@ class Session:
         self._timeout = timeout
         self._running: Running | None = None
         self._initialised = False
+        self.has_listened = False
+        """Whether the runtime took a connection."""
         self.unchecked: list[str] = []
         """What could not be looked at, so that the case is not taken for passed."""
 
@@ -174,13 +176,16 @@ class Session:
     def _post(self, path: str, body: object, timeout: float) -> Answer:
         running = self.running
         try:
-            return post(running.url, path, body, timeout, running.is_there)
+            answer = post(running.url, path, body, timeout, running.is_there)
         except NoAnswer as error:
+            self.has_listened |= not isinstance(error, NobodyListens)
             if running.has_streams:
                 error.add_note(_told(running.streams()))
             if not running.is_there():
                 error.args = (f"the runtime has ended; {error}",)
             raise
+        self.has_listened = True
+        return answer
 
     def close(self) -> None:
         """

@@ -54,7 +54,13 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
     import zipfile
     import zlib
 
-    own = (zipfile.BadZipFile, tarfile.TarError, zlib.error)
+    own = [zipfile.BadZipFile, tarfile.TarError, zlib.error]
+    try:
+        from lzma import LZMAError
+    except ImportError:  # Python was built without, so zipfile does not raise it either
+        pass
+    else:
+        own.append(LZMAError)
     return (*own, EOFError, OSError, ValueError, RuntimeError, OverflowError, LookupError, *others)
 
 

@@ -34,6 +34,9 @@ _HEAD: Final = 30
 _LARGE: Final = 1 << 15
 """Bytes from which a file is worth a thread."""
 
+_LONGEST_LINK: Final = 4096
+"""Bytes of a path that Linux takes; a few packed ones can stand for a gigabyte."""
+
 _Job = tuple[str, "ZipInfo"]
 
 
@@ -102,6 +105,8 @@ def unpack_zip(
         if info.is_dir():
             writer.directory(info.filename, stat.S_IMODE(mode))
         elif stat.S_ISLNK(mode):
+            if info.file_size > _LONGEST_LINK:
+                raise BuildFailed(f"the link {info.filename!r} has {info.file_size} bytes")
             writer.link(info.filename, os.fsdecode(archive.read(info)))
         elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
             path = writer.place(info.filename, info.file_size)

@@ -48,9 +48,13 @@ def about(given: "list[str]", artifact: str) -> str:
     if given[0] in ("--help", "-h"):
         return HELP.format(program=sys.argv[0], name=stated["name"])
     where = "" if stated["platform"] == "any" else " on " + stated["platform"]
+    import hashlib  # it brings OpenSSL, which serving does without
+
+    with open(artifact, "rb") as file:
+        version = hashlib.sha256(file.read()).hexdigest()  # as a server names it
     wanted = stated["python"].replace(">=", "") + (" or newer" if ">" in stated["python"] else "")
     return (
-        f"{stated['name']} ({stated['digest'][:19]}…), for Python {wanted}{where}; "
+        f"{stated['name']} (sha256:{version[:12]}…), for Python {wanted}{where}; "
         f"hotwhisk {stated['hotwhisk']}"
     )
 

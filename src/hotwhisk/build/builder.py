@@ -25,6 +25,7 @@ from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
 from hotwhisk.artifact.detection import MANIFEST
+from hotwhisk.artifact.files import name_of
 from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.build import bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
@@ -90,7 +91,7 @@ def build(
     compiled = _compile(order, found, interpreter, notes)
     bound = native or bool(found.rows)
     stated = Manifest(
-        name=name or source.resolve().stem,
+        name=name or name_of(source),
         entry=FOLDER_ENTRY if order.as_zip else entry,
         main=main,
         hotwhisk=hotwhisk.__version__,
@@ -117,7 +118,6 @@ def _check(
     """
     import sys
 
-    content = members[entry][1]
     judged = {name: each for name, each in members.items() if stat.S_ISREG(each[0])}
     if not entry.endswith(".py"):
         judged[f"{entry}.py"] = judged[entry]
@@ -129,7 +129,8 @@ def _check(
         sources.refuse_broken(source, entry, broken)
     elif broken:
         notes.append(f"not checked by a Python of the target: {', '.join(sorted(broken))}")
-    sources.check_handler(source if source.is_file() else source / entry, content, main)
+    place = source if source.is_file() else source / entry
+    sources.check_handler(place, place.read_bytes(), main)  # it may be a link
     return members, notes
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -102,8 +103,8 @@ def _run(names: list[str], interpreter: str, folder: str, broken: dict[str, Brok
             )
             running.append(process)
             assert process.stdin is not None
-            process.stdin.write(json.dumps(part))
-            process.stdin.close()
+            with suppress(BrokenPipeError), process.stdin:  # how it ended tells more
+                process.stdin.write(json.dumps(part))
         for process in running:
             assert process.stdout is not None
             said = process.stdout.read()

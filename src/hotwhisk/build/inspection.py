@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import hotwhisk
 from hotwhisk.artifact import archive, built, zips
+from hotwhisk.artifact.artifact import digest_of
 from hotwhisk.artifact.detection import MANIFEST
 from hotwhisk.errors import BuildFailed, UsageError
 
@@ -70,12 +71,14 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """
-    An artifact: its manifest, its parts, the heaviest first, and its size in bytes.
+    An artifact: its manifest, its parts, the heaviest first, its size in bytes, and the digest
+    by which a server names it.
     """
 
     manifest: Manifest
     parts: tuple[Part, ...]
     size: int
+    digest: str
 
 
 def read(path: Path) -> Contents:
@@ -97,7 +100,7 @@ def read(path: Path) -> Contents:
                     f"{path} has no {MANIFEST}: expected what hotwhisk build made, with libraries "
                     "if it is a zip"
                 )
-            return Contents(stated, weigh(opened), len(content))
+            return Contents(stated, weigh(opened), len(content), digest_of(content))
     except archive.damage() as error:
         raise UsageError(f"{path} is not an artifact: {error}") from None
     except BuildFailed as error:

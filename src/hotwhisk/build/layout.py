@@ -42,6 +42,9 @@ def digest_of_members(members: Members) -> str:
 def zip_members(members: Members) -> bytes:
     """
     A zip that depends on nothing but its members.
+
+    Raises:
+        UsageError: a name cannot be written in a zip.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -50,7 +53,10 @@ def zip_members(members: Members) -> bytes:
             info.create_system = 3  # Unix, wherever it is built: modes count
             info.external_attr = mode << 16
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
+            try:
+                archive.writestr(info, content)
+            except UnicodeEncodeError:
+                raise UsageError(f"the name of {name!r} is not UTF-8: rename it") from None
     return buffer.getvalue()
 
 
@@ -77,7 +83,8 @@ def write(output: Path, content: bytes, mode: int) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    fresh = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    # Of a name that another build, of the folder in which it lies, leaves out.
+    fresh = output.with_name(f".hotwhisk-{secrets.token_hex(4)}~")
     try:
         fresh.write_bytes(content)
         fresh.chmod(mode)

@@ -10,14 +10,12 @@ hotwhisk runs the Python in it and needs neither script.
 from __future__ import annotations
 
 import ast
-import io
 import os
 import stat
 import subprocess
 import sys
 import tempfile
 import warnings
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +24,7 @@ from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
 from hotwhisk.artifact.detection import LAUNCHER
+from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ DEFAULT_ENVIRONMENT: Final = f"openwhisk/action-python-v{PYTHON}"
 
 VIRTUALENV: Final = "virtualenv"
 REQUIREMENTS: Final = "requirements.txt"
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 EXEC: Final = """\
 #!/bin/sh
@@ -190,15 +188,13 @@ def _zip(folder: Path) -> bytes:
     """
     The folder as a zip; the same bytes for the same content.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            mode = path.lstat().st_mode
-            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _DATE)
-            info.external_attr = mode << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            if stat.S_ISLNK(mode):
-                archive.writestr(info, os.readlink(path))
-            elif stat.S_ISREG(mode):
-                archive.writestr(info, path.read_bytes())
-    return buffer.getvalue()
+    members: Members = {}
+    for path in folder.rglob("*"):
+        mode = path.lstat().st_mode
+        name = path.relative_to(folder).as_posix()
+        if stat.S_ISLNK(mode):
+            members[name] = (stat.S_IFLNK | 0o777, os.fsencode(path.readlink()))
+        elif stat.S_ISREG(mode):  # its other rights are the umask's
+            own = 0o755 if mode & 0o111 else 0o644
+            members[name] = (stat.S_IFREG | own, path.read_bytes())
+    return zip_members(members)

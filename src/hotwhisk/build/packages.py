@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import re
 import stat
@@ -70,6 +71,7 @@ def collect(folder: Path, target: Target) -> Packages:
                 f"{name} {version} is for {', '.join(tags)}; the target is {target} with glibc "
                 f"{target.glibc[0]}.{target.glibc[1]}"
             )
+        _refuse_editable(folder / info, f"{name} {version}")
         native = bool(fitting) and not any(tag.endswith("-any") for tag in fitting)
         check_extensions(own, target, f"{name} {version}: ")
         found.native |= native or any(each.endswith(".so") for each in own)
@@ -130,6 +132,21 @@ def _own_files(members: Members, info: str) -> Members:
         name for name in members if name.startswith(f"{info}/")
     }
     return {name: members[name] for name in sorted(names) if name in members}
+
+
+def _refuse_editable(info: Path, whose: str) -> None:
+    """
+    Refuse what an older uv left in its own folder on this machine, with a path to there.
+    """
+    try:
+        stated = json.loads((info / "direct_url.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    if stated.get("dir_info", {}).get("editable"):
+        raise BuildFailed(
+            f"{whose} is editable, so it would stay on this machine: require its folder without "
+            "-e, or build with a newer uv"
+        )
 
 
 def _record(own: Members) -> bytes:

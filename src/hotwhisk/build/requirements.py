@@ -102,8 +102,16 @@ def _read(form: Form, path: Path) -> Requirements:
 
 def _of_script(path: Path) -> Requirements | None:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError):  # the check of the source will tell
+        content = path.read_bytes()
+    except OSError:  # the check of the source will tell
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if re.search(rb"(?m)^# /// script\s*$", content):
+            raise UsageError(
+                f"{path}: its header # /// script cannot be read: the file is not in UTF-8"
+            ) from None
         return None
     headers = list(_HEADER.finditer(text.replace("\r\n", "\n")))
     if not headers:

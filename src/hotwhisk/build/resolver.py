@@ -86,6 +86,7 @@ def _export(uv: str, lock: Path, work: Path) -> Path:
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE": "0",
+        "UV_NO_EDITABLE": "1",
     }  # fmt: skip
     environment.pop("VIRTUAL_ENV", None)
     return subprocess.run(

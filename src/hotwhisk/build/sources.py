@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.action.entry import enters_by_start
+from hotwhisk.artifact.archive import LEAVING_LINKS
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.build.layout import Members
 from hotwhisk.errors import BuildFailed, UsageError
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from hotwhisk.build.bytecode import Broken
 
 LEFT_OUT: Final = frozenset(
-    {"__pycache__", ".git", ".hg", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
+    {"__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
     | {".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".hypothesis"}
 )
 _LEFT_OUT_ENDS: Final = (".pyc", ".swp", ".swo", "~", ".orig", ".rej")
+_LEAVING: Final = f"{LEAVING_LINKS}/"
 _ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
 _DYNAMIC: Final = frozenset({"exec", "globals", "locals", "vars", "setattr", "__import__"})
 
@@ -35,21 +37,21 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
     Raises:
         UsageError: it is neither a Python source nor a folder with an entry.
     """
+    entry = source if source.is_file() else source / FOLDER_ENTRY
+    if output.exists() and entry.exists() and output.samefile(entry):
+        raise UsageError(f"{output} is the source itself; give -o another name")
     if source.is_file():
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{source} cannot be read: {error.strerror}") from None
+        content = _content(source)
         if content.startswith(_ARCHIVES) or b"\0" in content:
             raise UsageError(
                 f"{source} is not text: expected a .py file, or a folder with {FOLDER_ENTRY}"
             )
         return {source.name: (stat.S_IFREG | 0o644, content)}, source.name
-    if not (source / FOLDER_ENTRY).is_file():
+    if not entry.is_file():
         raise UsageError(
             f"{source} cannot be built: expected a .py file, or a folder with {FOLDER_ENTRY}"
         )
-    return _read_folder(source, output.resolve()), FOLDER_ENTRY
+    return read_folder(source, output.resolve()), FOLDER_ENTRY
 
 
 def is_left_out(name: str) -> bool:
@@ -111,30 +113,56 @@ def check_handler(source: Path, content: bytes, main: str) -> None:
     raise BuildFailed(f"{source} has no function {main!r}; {has}{hint}")
 
 
-def _read_folder(folder: Path, output: Path) -> Members:
+def read_folder(folder: Path, output: Path | None = None, *, follow: bool = False) -> Members:
     """
-    All files and links below a folder, without caches, editors' files and the output.
+    All files and links below a folder, without caches, editors' files and the output. A link
+    that leads out is refused; to ``follow`` it is to take the file there instead.
+
+    Raises:
+        UsageError: a link leads out, or something cannot be read.
     """
     members: Members = {}
     root = folder.resolve()
-    for top, folders, files in os.walk(root):
+    for top, folders, files in os.walk(root, onerror=_refuse_unread):
         folders[:] = sorted(name for name in folders if not is_left_out(name))
         for name in sorted(files + [n for n in folders if os.path.islink(f"{top}/{n}")]):
             path = Path(top, name)
             if is_left_out(name) or path == output:
                 continue
             member = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                if not path.resolve().is_relative_to(root) or path.readlink().is_absolute():
-                    raise UsageError(
-                        f"the link {member} leads out of {folder}: the artifact would lack "
-                        "what it points to; replace it by a copy"
-                    )
+            if path.is_symlink() and (_stays(path, root) or member.startswith(_LEAVING)):
                 members[member] = (stat.S_IFLNK | 0o777, os.fsencode(path.readlink()))
+            elif path.is_symlink() and not (follow and path.is_file()):
+                raise UsageError(
+                    f"the link {member} leads out of {folder}, or to what is left out: it would "
+                    "lead nowhere; replace it by a copy"
+                )
             elif path.is_file():
                 mode = 0o755 if path.stat().st_mode & 0o111 else 0o644
-                try:
-                    members[member] = (stat.S_IFREG | mode, path.read_bytes())
-                except OSError as error:
-                    raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+                members[member] = (stat.S_IFREG | mode, _content(path))
     return members
+
+
+def _stays(link: Path, root: Path) -> bool:
+    """
+    Whether a link leads to something in the same folder wherever that lies: on its way it must
+    not leave the folder, nor pass what is left out.
+    """
+    place = str(link.parent)
+    for part in link.readlink().parts:
+        place = os.path.realpath(os.path.join(place, part))
+        inside = Path(place)
+        if not inside.is_relative_to(root) or any(map(is_left_out, inside.relative_to(root).parts)):
+            return False
+    return True
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _refuse_unread(error: OSError) -> None:
+    raise UsageError(f"{error.filename} cannot be read: {error.strerror}")

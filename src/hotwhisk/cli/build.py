@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.cli.files import require_file
+from hotwhisk.cli.files import reason, require_file
 from hotwhisk.cli.terminal import Arguments
+from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     elif not given.no_requirements:
         depends = requirements.find(source)
     order = Order(wanted, depends, given.format == "zip", given.allow_sdist, not given.no_bytecode)
-    built = build(source, output, given.main, given.name, order)
+    try:
+        built = build(source, output, given.main, given.name, order)
+    except OSError as error:  # of the folder for temporary files, or of a program
+        raise BuildFailed(f"{error.filename or source}: {reason(error)}") from None
     _tell(built, output, depends, given)
     return 0
 

@@ -54,7 +54,7 @@ class Server:
         """
         Send one JSON body; anything but an HTTP answer is a ServerError that says what to do.
         """
-        parts = _split(self.url)
+        parts = split_url(self.url)
         route = parts.path.rstrip("/") + path
         headers = {"Content-Type": "application/json"}
         if self.token:
@@ -139,14 +139,31 @@ def _first_words(body: bytes) -> str:
     return f'"{textwrap.shorten(words, 80, placeholder=" …")}"' if words else "no text"
 
 
-def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
+def split_url(url: str) -> SplitResult:
+    """
+    The parts of the address of a server.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
-        port_is_good = parts.port != 0
+        return _split(url)
     except ValueError:
-        port_is_good = False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
-        raise UsageError(f'expected a URL such as http://127.0.0.1:8080, got "{url}"')
+        raise UsageError(f'expected a URL such as http://127.0.0.1:8080, got "{url}"') from None
+
+
+def _split(url: str) -> SplitResult:
+    """
+    As `split_url`; a ValueError is that of its port, of a name or path that cannot be sent, or
+    our own.
+    """
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    name.encode("idna")
+    parts.path.encode("ascii")
+    is_blank = any(map(str.isspace, url))
+    if parts.scheme not in ("http", "https") or not name or parts.port == 0 or is_blank:
+        raise ValueError(url)
     return parts
 
 

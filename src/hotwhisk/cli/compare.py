@@ -14,14 +14,17 @@ import os
 import re
 import shlex
 import socket
+import sys
 import time
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hotwhisk.artifact.files import name_of
 from hotwhisk.cli.code import read_code
-from hotwhisk.cli.differences import Difference, Record, differences, slower
+from hotwhisk.cli.differences import Difference, Record, differences, shared_failures, slower
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime
@@ -32,8 +35,13 @@ if TYPE_CHECKING:
 
 Events = dict[str, list[object]]
 
+NO_PORT = (
+    "it does not listen yet, and the command does not say {port}: the port is in PORT, which not "
+    "every server reads; hotwhisk serve --openwhisk does not"
+)
 LAST_WORDS_SECONDS = 2.0  # for the log of a command that has ended
 LISTEN_SECONDS = 30.0
+HINT_SECONDS = 2.0
 _PAUSE = 0.05
 
 
@@ -48,20 +56,24 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     ignored = _patterns(given.ignore)
     for flag in ("old", "new"):
         _require_listener(flag, getattr(given, flag))
-    differing = slow = count = 0
+    differing = slow = lost = count = 0
     for action in actions:
         wanted = events.get(action.name) or events.get("") or [{}]
         pairs = _invoke_both(given, action, wanted)
         found = [_told(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
         times = [_told(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)]
-        different, late = sum(map(len, found)), sum(map(len, times))
-        print(f"{action.name}: {_number(different, 'difference') if different else 'same'}")
-        for told, timed in zip(found, times, strict=True):
-            for difference in (*told, *timed):
+        fails = [_told(list(shared_failures(*pair)), at) for at, pair in enumerate(pairs)]
+        different, late, failed = (sum(map(len, each)) for each in (found, times, fails))
+        outcome = _number(different, "difference") if different else "same"
+        print(f"{action.name}: {outcome}{', and both failed' * bool(failed)}")
+        for told in zip(found, fails, times, strict=True):
+            for difference in chain(*told):
                 print(difference.shown())
         differing, slow, count = differing + bool(different), slow + late, count + len(wanted)
+        lost += failed
     total = f"{_number(len(actions), 'action')}, {_number(count, 'event')}"
-    print(f"{total}: {differing or 'none'} {'differ' if differing > 1 else 'differs'}")
+    total += f": {differing or 'none'} {'differ' if differing > 1 else 'differs'}"
+    print(total + (f"; {_number(lost, 'event')} failed on both" if lost else ""))
     return 1 if differing or (slow and given.fail_on_time) else 0
 
 
@@ -71,9 +83,12 @@ def runtime_of(text: str, memory: int = 256) -> Runtime:
     """
     if " " in text:
         try:
-            return ProcessRuntime(shlex.split(text))
+            words = shlex.split(text)
         except ValueError as error:
             raise UsageError(f"{text}: {error}") from None
+        if not words:
+            raise UsageError(f'expected an image or a command, got "{text}"')
+        return ProcessRuntime(words)
     if os.path.isfile(text) and os.access(text, os.X_OK):
         return ProcessRuntime([os.path.abspath(text)])
     return ContainerRuntime(text, memory=memory)
@@ -113,15 +128,15 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         "actions", nargs="+", metavar="ACTION", help="a .py file, a folder, a zip, an executable"
     )
     given = parser.parse(argv)
-    if given.timeout <= 0 or given.factor < 1 or given.memory <= 0:
-        raise UsageError("--timeout and --memory must be above 0, --factor at least 1")
+    if not (0.001 <= given.timeout <= 86_400 and given.factor >= 1 and given.memory > 0):
+        raise UsageError("--timeout must be 0.001 to 86400, --memory above 0, --factor at least 1")
     return given
 
 
 def _read_action(name: str, given: argparse.Namespace) -> Action:
     code, _ = read_code(name)  # whether it is binary the platform finds out by itself
     limits = Limits(timeout=int(given.timeout * 1000), memory=given.memory)
-    return Action(Path(name).resolve().stem, code, main=given.main, limits=limits)
+    return Action(name_of(Path(name)), code, main=given.main, limits=limits)
 
 
 def _read_events(name: str | None, known: set[str]) -> Events:
@@ -165,14 +180,23 @@ def _require_listener(flag: str, text: str) -> None:
     runtime = runtime_of(text)
     try:
         with runtime:
-            _wait_listening(runtime, time.monotonic() + LISTEN_SECONDS)
+            command = not isinstance(runtime, ContainerRuntime)
+            doubt = f"--{flag} {text}: {NO_PORT}" if command and "{port}" not in text else ""
+            _wait_listening(runtime, doubt)
     except StartError as error:
         raise UsageError(f"--{flag} {text}: {error}") from None
 
 
-def _wait_listening(runtime: Runtime, end: float) -> None:
+def _wait_listening(runtime: Runtime, doubt: str) -> None:
+    """
+    Wait until it listens; of a ``doubt`` about that the user hears before the time is up.
+    """
     parts = urlsplit(runtime.url)
-    while time.monotonic() < end:
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < LISTEN_SECONDS:
+        if doubt and waited > HINT_SECONDS:
+            print(f"hotwhisk: {doubt}", file=sys.stderr, flush=True)
+            doubt = ""
         try:
             socket.create_connection((parts.hostname or "", parts.port or 80), 1.0).close()
         except OSError:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from hotwhisk.invoker.verdict import Status
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -24,6 +26,7 @@ LONGEST = 200
 LEAST_MS = 20
 """A difference in time below this is noise, whatever the factor."""
 
+_FAILURES = (Status.DEVELOPER_ERROR.text, Status.WHISK_ERROR.text)
 _STAMP = 31  # characters before the stream in a line of a record
 _IGNORED = "…"
 _FRAME = re.compile(r'^File "[^"]*/(?=[^"/]+", line \d)')
@@ -64,6 +67,17 @@ def differences(
         if changed:
             found.append(Difference(f"log of {stream}", changed))
     return found
+
+
+def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
+    """
+    That both failed, and by no error of the application's: equal, and no good news.
+    """
+    answers = old["response"], new["response"]
+    if all(answer["status"] in _FAILURES for answer in answers):
+        error = answers[0]["result"]["error"]
+        text = error if isinstance(error, str) else _text(error)
+        yield Difference("both failed", tuple(_cut(text.strip(), 0).splitlines()))
 
 
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
@@ -114,14 +128,18 @@ def _cut(text: str, start: int) -> str:
 
 
 def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
+    """
+    The value with what matches taken out of each text in it, and of what else stands in such a
+    place as JSON writes it. Keys stay.
+    """
     if isinstance(value, dict):
         return {key: _ignore(each, ignored) for key, each in value.items()}
     if isinstance(value, list):
         return [_ignore(each, ignored) for each in value]
-    if isinstance(value, str):
-        for pattern in ignored:
-            value = pattern.sub(_IGNORED, value)
-    return value
+    text = shown = value if isinstance(value, str) else _text(value)
+    for pattern in ignored:
+        text = pattern.sub(_IGNORED, text)
+    return value if text == shown else text
 
 
 def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:

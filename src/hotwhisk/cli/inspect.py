@@ -55,6 +55,7 @@ def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:
     stated = contents.manifest
     report: dict[str, Any] = {
         "manifest": {name: getattr(stated, name) for name in stated.fields},
+        "digest": contents.digest,
         "bytes": contents.size,
         "bytes_posted": -(-contents.size // 3) * 4,
         "bytes_unpacked": sum(part.unpacked for part in contents.parts),
@@ -93,7 +94,8 @@ def _lines(path: Path, contents: Contents, report: dict[str, Any]) -> list[str]:
         f"  runs      {stated.main} in {stated.entry}",
         f"  for       {wanted}" + (f", glibc {stated.glibc} or newer" if stated.glibc else ""),
         f"  bytecode  {f'made by Python {stated.bytecode}' if stated.bytecode else 'none'}",
-        f"  digest    {stated.digest}",
+        f"  version   {contents.digest}",
+        f"  sources   {stated.digest}",
         f"  size      {sizes}",
         "",
         f"  {'in the file':>11}  {'unpacked':>9}  {'files':>5}",

@@ -15,9 +15,8 @@ import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from hotwhisk.cli.client import Answer, Server, add_arguments, error_text, find_server
+from hotwhisk.cli.client import Answer, Server, add_arguments, error_text, find_server, split_url
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
 
@@ -95,11 +94,11 @@ def _require_listener(url: str) -> None:
     """
     The platform tries again for as long as an action may run; a person wants to know at once.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise UsageError(f'--activation: expected a URL such as http://127.0.0.1:8080, got "{url}"')
+    parts = split_url(url)
+    if parts.scheme != "http":
+        raise UsageError("--activation calls as the platform does, over http only")
     try:
-        socket.create_connection((parts.hostname, parts.port or 80), 10.0).close()
+        socket.create_connection((str(parts.hostname), parts.port or 80), 10.0).close()
     except OSError as error:
         raise ServerError(
             f"nothing listens on {url} ({error.strerror or error}); "

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotwhisk.artifact.files import name_of
 from hotwhisk.cli.client import add_arguments, find_server, refusal
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
@@ -35,7 +36,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser.parse(argv)
     code, binary = read_code(given.file)
     value = {
-        "name": Path(given.file).resolve().stem,
+        "name": name_of(Path(given.file)),
         "main": given.main,
         "code": code,
         "binary": binary,

@@ -3,7 +3,8 @@ A runtime that is a process of this machine: any command that serves the interfa
 
 The platform freezes and removes containers whole. Here that is a tree of processes: it
 is stopped from the root down, and looked at again until nothing new turns up, for what
-is stopped cannot fork.
+is stopped cannot fork. What lost its parent is no longer in the tree, but still in the
+session that the command was started in.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import select
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hotwhisk.invoker.runtime import Runtime, spawn
 
@@ -89,6 +91,8 @@ class ProcessRuntime(Runtime):
         if self._process.poll() is None:  # or its pid may be another's by now
             end_all(freeze(self.pid))
         self._process.wait()
+        while left := orphans(self.pid):
+            end_all(left)
         if self.logs is not None:
             self.logs.wait_end(_LOG_SECONDS)
 
@@ -134,13 +138,22 @@ def tree(root: int) -> list[int]:
     A process and its descendants, parents before children.
     """
     children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdecimal() and (parent := _parent(entry)) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
+    for process in _processes():
+        children.setdefault(process.parent, []).append(process.pid)
     found = [root]
     for pid in found:
         found += children.get(pid, [])
     return found
+
+
+def orphans(leader: int) -> list[int]:
+    """
+    What still runs in the session of a process that has ended and was waited for; nothing if
+    its pid is another's by now, which it cannot be while somebody is in that session.
+    """
+    if (_PROC / str(leader)).exists():
+        return []
+    return [each.pid for each in _processes() if each.session == leader and each.state != "Z"]
 
 
 def free_port() -> int:
@@ -159,12 +172,29 @@ def free_port() -> int:
             return port
 
 
-def _parent(entry: Path) -> int | None:
-    try:
-        fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None  # it has left
-    return int(fields[1])
+class _Process(NamedTuple):
+    """
+    The beginning of a line of ``/proc/PID/stat``, its name left out.
+    """
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+def _processes() -> Iterator[_Process]:
+    """
+    All there are at this moment.
+    """
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue  # it has left
+            yield _Process(int(entry.name), fields[0], *map(int, fields[1:4]))
 
 
 def _send(pid: int, number: signal.Signals) -> None:

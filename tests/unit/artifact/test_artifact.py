@@ -153,6 +153,23 @@ def test_a_name_that_comes_twice_is_told(tmp_path: Path, pack: object) -> None:
         unpack(pack(MAIN, file("a"), file("a")), tmp_path / "1")  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_told_whatever_packed_it(tmp_path: Path, method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as opened:
+        opened.writestr("__main__.py", bytes(range(256)) * 9)
+    content = bytearray(buffer.getvalue())
+    for at in range(60, 80):  # behind the member's head
+        content[at] ^= 0xFF
+    with pytest.raises(BuildFailed, match="the archive cannot be unpacked"):
+        unpack(bytes(content), tmp_path / "1")
+
+
+def test_a_link_is_no_way_round_the_limits(tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="the link 'l' has 1048576 bytes"):
+        unpack(zipped(MAIN, link("l", "x" * (1 << 20))), tmp_path / "1")
+
+
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_bombs(tmp_path: Path, pack: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "FREE_BYTES", 1 << 16)

@@ -4,6 +4,7 @@ Libraries in artifacts, from wheels made here: what is read, refused, checked an
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,8 @@ from hypothesis import strategies as st
 from hotwhisk.artifact import artifact, manifest
 from hotwhisk.artifact.manifest import Here, Manifest, misfit
 from hotwhisk.build import Order, build, inspection, requirements
+from hotwhisk.build.bootstrap import about
+from hotwhisk.build.packages import collect
 from hotwhisk.build.target import Target, target
 from hotwhisk.cli import main
 from hotwhisk.errors import BuildFailed, UsageError
@@ -509,6 +512,71 @@ def test_what_fits_where(python: str, platform: str, glibc: str, said: str) -> N
         assert "another libc" in misfit(one, Here("3.12", "linux/amd64", ""))
 
 
+# -- folders of this machine -------------------------------------------------------------------
+
+BACKEND = """
+import os, zipfile
+
+def _wheel(folder, files):
+    name = "local-1.0-py3-none-any.whl"
+    info = "local-1.0.dist-info"
+    files[f"{info}/METADATA"] = "Metadata-Version: 2.1\\nName: local\\nVersion: 1.0\\n"
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for each, text in files.items():
+            archive.writestr(each, text)
+        archive.writestr(f"{info}/RECORD", "".join(f"{each},,\\n" for each in files))
+    return name
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    return _wheel(folder, {"local.py": "HERE = 'inside'\\n"})
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    return _wheel(folder, {"local.pth": os.getcwd()})
+"""
+LOCAL = """
+[project]
+name = "local"
+version = "1.0"
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+
+def test_what_is_editable_comes_along_all_the_same(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "backend.py").write_text(BACKEND)
+    (tmp_path / "local" / "pyproject.toml").write_text(LOCAL)
+    (folder / "requirements.txt").write_text("-e ../local\n")
+    found = names(make(folder, tmp_path / "app", sdists=True))
+    assert [name for name in found if name.endswith(("local.py", ".pth"))] == [
+        f"virtualenv/lib/python{HERE}/site-packages/local.py"
+    ]
+
+
+def test_what_stays_on_this_machine_is_refused(tmp_path: Path) -> None:
+    info = tmp_path / "local-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: local\nVersion: 1.0\n")
+    (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    with pytest.raises(BuildFailed, match=r"local 1\.0 is editable"):
+        collect(tmp_path, target())
+
+
+def test_a_header_counts_after_a_byte_order_mark_and_is_not_passed_over(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "requirements.txt").unlink()
+    (folder / "__main__.py").write_text("\ufeff" + HEADER + ACTION)
+    assert "tiny" in str(stated(make(folder, tmp_path / "app"))["packages"])
+    source = "# -*- coding: latin-1 -*-\n" + HEADER + "# \xe9\n" + ACTION
+    (folder / "__main__.py").write_text(source, encoding="latin-1")
+    with pytest.raises(UsageError, match="the file is not in UTF-8"):
+        requirements.find(folder)
+
+
 # -- inspect -----------------------------------------------------------------------------------
 
 
@@ -523,6 +591,11 @@ def test_inspect(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "its imports were run here" in said
     assert "tiny 1.0" in said
+    version = "sha256:" + hashlib.sha256((tmp_path / "app").read_bytes()).hexdigest()
+    assert f"  version   {version}\n" in said
+    assert f"  sources   {report['manifest']['digest']}\n" in said
+    assert report["digest"] == version
+    assert f"action ({version[:19]}…), for" in about(["--version"], str(tmp_path / "app"))
     assert main(["inspect", "--no-imports", str(tmp_path / "app")]) == 0
     assert "imports" not in capsys.readouterr().out
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk import __version__
+from hotwhisk.artifact.artifact import unpack
 from hotwhisk.cli import COMMANDS, main
 from hotwhisk.cli.code import read_code, zip_folder
 from hotwhisk.errors import UsageError
@@ -112,6 +113,11 @@ def test_the_version(run: Run) -> None:
         (["invoke", "-p", "key"], "expected 2 arguments"),
         (["invoke", "--url", "ftp://localhost"], "expected a URL such as"),
         (["invoke", "--url", "http://h:99999"], "expected a URL such as"),
+        (["invoke", "--url", "http://[::1"], "expected a URL such as"),
+        (["invoke", "--url", "http://h..h"], "expected a URL such as"),
+        (["invoke", "--url", f"http://{'h' * 70}"], "expected a URL such as"),
+        (["invoke", "--url", "http://two words"], "expected a URL such as"),
+        (["invoke", "--url", "http://h/\u00e4"], "expected a URL such as"),
         (["status", "--port", "x"], "--port: expected a port"),
         (["invoke", "--port", "x"], "--port: expected a port"),
         (["invoke", "--port", "9000", "--url", "http://h"], "--url: not allowed with"),
@@ -328,8 +334,26 @@ def test_a_folder_without_an_entry_or_with_a_dangling_link_is_refused(tmp_path: 
     (tmp_path / "__main__.py").write_text("")
     os.symlink("nowhere/at/all", tmp_path / "link")
     os.symlink("/", tmp_path / "away")
-    with pytest.raises(UsageError, match="is a link that leads out"):
+    with pytest.raises(UsageError, match="the link away leads out"):
         zip_folder(tmp_path)
+
+
+def test_a_link_is_posted_as_one_if_it_leads_to_the_same_wherever_the_folder_lies(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "action"
+    folder.mkdir()
+    (folder / "__main__.py").write_text("def main(args): return args")
+    (tmp_path / "beside.py").write_text("beside")
+    links = {"in": "__main__.py", "back": "../action/__main__.py", "out": "../beside.py",
+             "whole": f"{folder}/__main__.py"}  # fmt: skip
+    for name, target in links.items():
+        os.symlink(target, folder / name)
+    unpacked = unpack(zip_folder(folder), str(tmp_path / "code"))
+    found = {name: Path(unpacked.folder, name) for name in links}
+    assert [name for name, path in found.items() if path.is_symlink()] == ["in"]
+    assert found["out"].read_text() == "beside"
+    assert found["back"].read_text() == found["whole"].read_text() == found["in"].read_text()
 
 
 def test_what_is_neither_text_nor_an_archive_is_refused(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.cli import main
+from hotwhisk.cli import compare, main
 from hotwhisk.cli.compare import runtime_of
-from hotwhisk.cli.differences import LEAST_MS, LONGEST, Record, differences, slower
+from hotwhisk.cli.differences import LEAST_MS, LONGEST, Record, differences, shared_failures, slower
 from hotwhisk.errors import UsageError
 from hotwhisk.invoker import Action, ContainerRuntime, Invoker, ProcessRuntime
 
@@ -115,6 +115,15 @@ def test_what_is_ignored_is_equal() -> None:
     assert told(old, new, r"\d\d:\d\d", r"pid \d+", r"\d+ ms") == []
 
 
+def test_numbers_are_ignored_as_they_are_written() -> None:
+    old = record({"took": 1.5, "pid": 7, "ok": True, "list": [8, None]})
+    new = record({"took": 2.5, "pid": 9, "ok": True, "list": [8, None]})
+    assert len(told(old, new)) == 2
+    assert told(old, new, r"^\d\.\d$") == ["  result.pid\n    - 7\n    + 9"]
+    assert told(old, new, r"\d") == []
+    assert told(record(1), record(True), "null") == ["  result\n    - 1\n    + true"]
+
+
 def test_the_folder_in_a_traceback_and_lines_ignored_as_a_whole_do_not_differ() -> None:
     old = record({}, ('stderr: File "/action/1/bin/main__.py", line 3, in main', "stderr: x = 1"))
     new = record({}, ('stderr: File "/tmp/7/code/main__.py", line 3, in main',))
@@ -129,6 +138,18 @@ def test_times_are_told_beyond_the_factor_and_the_noise() -> None:
     assert late.where == "time of run: 100 ms, now 300 ms (3.0 times slower)"
     (early,) = slower(record(init=90), record(init=30), 2)
     assert "init: 90 ms, now 30 ms (3.0 times faster)" in early.where
+
+
+def test_what_failed_on_both_sides_is_told() -> None:
+    def ended(status: str) -> Record:
+        return record({"error": "cannot load:\nno module"}, status=status)
+
+    failed, raised = ended("action developer error"), ended("application error")
+    (both,) = shared_failures(failed, failed)
+    assert both.shown() == "  both failed\n    cannot load:\n    no module"
+    assert not list(shared_failures(failed, raised)), "that is a difference"
+    assert not list(shared_failures(raised, raised)), "an action may answer so"
+    assert not list(shared_failures(record({}), record({})))
 
 
 def test_what_is_a_command_and_what_an_image(tmp_path: Path) -> None:
@@ -205,6 +226,34 @@ def test_every_difference_is_printed(
     )
 
 
+def test_the_same_failure_on_both_sides_is_the_same_and_is_told(
+    sides: list[str], action: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *sides, action("gone", "raise SystemExit(3)")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "gone: same, and both failed",
+        "  event 1: both failed",
+        "    The action did not produce a valid response and exited unexpectedly.",
+        "1 action, 1 event: none differs; 1 event failed on both",
+    ]
+
+
+def test_of_a_command_that_may_not_know_its_port_the_user_hears_in_time(
+    sides: list[str], action: Write, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(compare, "HINT_SECONDS", 0.1)
+    monkeypatch.setattr(compare, "LISTEN_SECONDS", 0.3)
+    given = ["compare", *sides[:4], "--new", "sleep 60", action("a", "answer = {}")]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert said.count("--new sleep 60: it does not listen yet") == 1
+    assert "does not say {port}" in said
+    given[given.index("sleep 60")] = "sh -c 'sleep 60' {port}"
+    assert main(given) == 2
+    assert "does not say" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_times_fail_only_if_asked(
     sides: list[str], action: Write, capsys: pytest.CaptureFixture[str]
@@ -222,6 +271,11 @@ def test_times_fail_only_if_asked(
         ({"--new": "echo nothing here"}, "before it listened: nothing here"),
         ({"--ignore": "("}, "--ignore '('"),
         ({"--factor": "0.5"}, "--factor at least 1"),
+        ({"--factor": "nan"}, "--factor at least 1"),
+        ({"--timeout": "nan"}, "--timeout must be"),
+        ({"--timeout": "inf"}, "--timeout must be"),
+        ({"--timeout": "0.0001"}, "--timeout must be"),
+        ({"--new": " "}, "expected an image or a command"),
         ({"--timeout": "x"}, "--timeout"),
         ({"--events": "/no/such/file"}, "/no/such/file: No such file"),
         ({"--evnts": "x"}, "unknown option --evnts"),
@@ -292,6 +346,9 @@ def test_an_activation_that_cannot_be_made(
 ) -> None:
     path = tmp_path / "run.json"
     path.write_text('{"value": [1]}')
+    call = ["invoke", "--url", "http://[::1", "--activation", str(path)]
+    assert main(call) == 2
+    assert "expected a URL" in capsys.readouterr().err
     call = ["invoke", "--url", "http://127.0.0.1:1", "--activation", str(path)]
     assert main(call) == 1
     assert "nothing listens on http://127.0.0.1:1 (Connection refused)" in capsys.readouterr().err

@@ -49,6 +49,10 @@ def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
+def has_left(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists() or state(pid) == "Z"
+
+
 def test_a_process_is_a_runtime() -> None:
     invoker = Invoker()
     with runtime() as served:
@@ -63,7 +67,7 @@ def test_a_process_is_a_runtime() -> None:
         assert sorted(line[31:] for line in logs) == ["stderr: ran", "stdout: ran"]
         assert len(family) == 2
         assert family[0] == pid
-    assert not any(Path(f"/proc/{each}").exists() and state(each) != "Z" for each in family)
+    assert all(map(has_left, family))
     assert served.logs is not None
     assert served.logs.wait_end(5.0)
 
@@ -82,8 +86,11 @@ def test_a_frozen_tree_answers_nothing_until_it_is_thawed() -> None:
 def test_terminate_asks_and_wait_tells_how_it_left() -> None:
     with runtime() as served:
         Invoker().invoke(served, ACTION)
+        child = tree(served.pid)[1]
         served.terminate()
         assert served.wait(10.0) == -signal.SIGTERM
+        assert state(child) == "S", "signals are for the process that was started"
+    assert has_left(child), "a container is removed with all that is in it"
 
 
 def test_a_program_that_does_not_exist_ends_at_once_and_init_fails() -> None:
