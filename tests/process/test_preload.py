@@ -16,6 +16,8 @@ import pytest
 from tests.support.client import Connection, run_once
 from tests.support.server import Server
 
+from . import control
+
 pytestmark = pytest.mark.slow
 
 LIBRARIES = {
@@ -68,6 +70,8 @@ def test_what_does_not_stand_its_trial_is_left_out_by_name(tmp_path: Path) -> No
         assert "No module named 'absent_module'" in told["failing"]
         assert "raised ZeroDivisionError" in told["raising"]
         assert "not imported within 0.5 s" in told["hanging"]
+        left_out = {each.split(":")[0].split()[-1] for each in control.status(server)["weaknesses"]}
+        assert left_out == told.keys() - {"good"}
         server.post(LOOK)
         others = [name for name in LIBRARIES if name not in ("good", "leaving_a_child")]
         assert ask(server, {"names": others}) == {"there": True, "others": [], "same": False}

@@ -55,20 +55,17 @@ def preload(
     names: Collection[str], system: System, patience: float, tell: Callable[[str], None]
 ) -> None:
     """
-    Import what stands a trial of at most ``patience`` seconds; tell about each.
+    Import what stands a trial of at most ``patience`` seconds; tell about each. The status has
+    those that are left out as well: under OpenWhisk nothing is told.
     """
     for name in names:
         trial = _try(name, system, patience)
-        problem = _problem(name, trial)
+        problem = _problem(name, trial) or _import(name)
         if problem:
-            tell(f"--preload {name}: left out: {problem}")
-            continue
-        try:
-            importlib.import_module(name)
-        except BaseException as error:  # as in the child, where it went well a moment ago
-            tell(f"--preload {name}: left out: {type(error).__name__}: {error}")
-            continue
-        tell(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
+            system.weaknesses.append(f"--preload {name}: left out: {problem}")
+            tell(system.weaknesses[-1])
+        else:
+            tell(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
     if names:
         system.settle()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
@@ -77,6 +74,17 @@ def preload(
         os.register_at_fork(
             after_in_child=lambda: generator.seed() if os.getppid() == supervisor else None
         )
+
+
+def _import(name: str) -> str:
+    """
+    Import a library; why that failed, though it went well in the child a moment ago.
+    """
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _problem(name: str, trial: Trial) -> str:
