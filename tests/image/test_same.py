@@ -103,4 +103,5 @@ def test_an_action_differs_in_nothing(
     name: str, variables: dict[str, str], said: dict[str, str]
 ) -> None:
     told = said[f"{name} {variables}"]
-    assert told.splitlines()[0] == f"{name}: same", told
+    # Some of the actions fail on purpose, and then on both sides.
+    assert told.splitlines()[0] in (f"{name}: same", f"{name}: same, and both failed"), told
