@@ -37,6 +37,9 @@ PIPE_SIZE: Final = 1 << 20
 READ_SIZE: Final = 65536
 MOST_ANSWER: Final = 256 << 20
 
+NOTHING: Final = memoryview(b"")
+"""What remains of a request that was sent whole."""
+
 _PAGE: Final = 4096
 _SETTLING: Final = 5
 """Milliseconds for an acknowledgement that nobody asked for."""
@@ -180,12 +183,12 @@ class Child:
         rest = self._write(memoryview(request))
         if rest:
             self._poll.register(self._requests, select.POLLOUT)
-        line = self._line(rest or None)
+        line = self._line(rest)
         if unread(self._requests) == self._sent > 0:  # so it answers something else
             raise ChildEnded(self.end(), untouched=True)
         return line
 
-    def _line(self, rest: memoryview | None = None) -> bytes:
+    def _line(self, rest: memoryview = NOTHING) -> bytes:
         """
         Wait for a whole line; send the ``rest`` of a request meanwhile.
         """
@@ -195,12 +198,11 @@ class Child:
             if at > MOST_ANSWER:
                 raise ChildEnded(self.end())
             ready = self._listen(None)
-            if rest is not None and self._requests in ready:
+            if rest and self._requests in ready:
                 rest = self._write(rest)
                 if not rest:
                     self._poll.unregister(self._requests)
-                    rest = None
-        if rest is not None:
+        if rest:
             self._poll.unregister(self._requests)
         line = bytes(taken[: end + 1])
         del taken[: end + 1]

@@ -199,12 +199,8 @@ class Service:
 
     def _roll_back(self, question: Question) -> None:
         if not self.supervisor.succession.roll_back(question):
-            question.answer(
-                {
-                    "version": 1,
-                    "error": "nothing to roll back to: this is the first version, or was rolled back to",
-                }
-            )
+            text = "nothing to roll back to: this is the first version, or was rolled back to"
+            question.answer({"version": 1, "error": text})
 
     def _replied(self, reply: Reply) -> None:
         number = self.supervisor.succession.charge.number

@@ -293,19 +293,19 @@ class Succession:
         worker = self.roster.bury(slot)
         if self.stopping and worker.state is State.BLANK:
             self.effects.append(Drain(self.roster.desk))
-        in_handler = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
+        of_request = self.assignment.settle(slot, debts, *(worker.doom or (cause, how)))
         if self.candidate and self.candidate.slot == slot:
             why = "Command exited abruptly during initialization."
             if cause is Cause.OUT_OF_MEMORY:
                 how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
             self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
-            during = "during a request" if in_handler else "between requests"
+            during = "during a request" if of_request else "between requests"
             text = f"a worker of generation {worker.generation} was ended by {how} {during}"
             self.effects.append(Tell(text))
             if worker.state is State.LOADING:
                 self.templates.distrust(worker.generation)
-            if in_handler or worker.doom:
+            if of_request or worker.doom:
                 self._staff()
             else:
                 self._crashed(now)
