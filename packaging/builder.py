@@ -21,9 +21,7 @@ CERTIFICATES = "/etc/ssl/certs/of-the-builder.crt"
 
 
 def main(image: str, tag: str) -> int:
-    """
-    Build it with the engine's ``docker build``; its exit code.
-    """
+    """Build it with the engine's ``docker build``; its exit code."""
     found = settings()
     user = output("docker", "inspect", "--format", "{{.Config.User}}", image) or "root"
     lines = [f"FROM {image}", "USER root"]
@@ -41,25 +39,19 @@ def main(image: str, tag: str) -> int:
 
 
 def settings() -> dict[str, str]:
-    """
-    Pip's own view of its configuration: files and variables.
-    """
+    """Pip's own view of its configuration: files and variables."""
     listed = output(sys.executable, "-m", "pip", "config", "list")
     pairs = (line.partition("=") for line in listed.splitlines())
     return {name.rpartition(".")[2]: value.strip("'\"") for name, _, value in pairs}
 
 
 def output(*command: str) -> str:
-    """
-    What a command prints.
-    """
+    """What a command prints."""
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """
-    A context for the engine; the same bytes for the same files, so that it finds its cache.
-    """
+    """A context for the engine; the same bytes for the same files, so that it finds its cache."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for name, content in files.items():

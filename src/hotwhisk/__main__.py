@@ -1,6 +1,4 @@
-"""
-The entry point of ``hotwhisk`` and of ``python -m hotwhisk``.
-"""
+"""The entry point of ``hotwhisk`` and of ``python -m hotwhisk``."""
 
 import sys
 
@@ -8,9 +6,7 @@ from hotwhisk.cli import main as run_command
 
 
 def main() -> int:
-    """
-    Run the command that the process was started with.
-    """
+    """Run the command that the process was started with."""
     return run_command(sys.argv[1:])
 
 

@@ -15,18 +15,14 @@ from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 
 
 class Profile(StrEnum):
-    """
-    Whose texts and statuses are answered.
-    """
+    """Whose texts and statuses are answered."""
 
     PLAIN = "plain"
     OPENWHISK = "openwhisk"
 
 
 class Cause(StrEnum):
-    """
-    Why an answer is given on behalf of an action that cannot give its own.
-    """
+    """Why an answer is given on behalf of an action that cannot give its own."""
 
     KILLED = "killed"
     """A signal ended the worker that handled the request."""
@@ -114,9 +110,7 @@ status 3", "60 s". OpenWhisk reads 503 as "run it elsewhere", so it is for stopp
 
 
 def answer_for(profile: Profile, cause: Cause, detail: str = "") -> tuple[int, str]:
-    """
-    Status and text of an answer that the action cannot give itself.
-    """
+    """Status and text of an answer that the action cannot give itself."""
     status, text = ANSWERS[cause][profile]
     return status, text.replace("{detail}", detail or "an unknown cause")
 

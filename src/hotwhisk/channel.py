@@ -33,21 +33,15 @@ TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 
 
 class ChannelClosed(Exception):
-    """
-    The other end is gone: for a worker, a reason to leave; for the supervisor, not yet a death.
-    """
+    """The other end is gone: for a worker, a reason to leave; for the supervisor, not yet a death."""
 
 
 class DescriptorsLost(Exception):
-    """
-    Descriptors arrived for which this process has no room; the kernel has closed them.
-    """
+    """Descriptors arrived for which this process has no room; the kernel has closed them."""
 
 
 class Channel:
-    """
-    One end of a control channel.
-    """
+    """One end of a control channel."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -59,24 +53,18 @@ class Channel:
 
     @classmethod
     def pair(cls) -> tuple[socket.socket, socket.socket]:
-        """
-        Two connected ends, not yet channels: each process wraps its own and closes the other.
-        """
+        """Two connected ends, not yet channels: each process wraps its own and closes the other."""
         ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in ends:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         return ends
 
     def fileno(self) -> int:
-        """
-        The descriptor to wait on.
-        """
+        """The descriptor to wait on."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """
-        Close this end and what is queued on it.
-        """
+        """Close this end and what is queued on it."""
         self._socket.close()
         while self._queue:
             for descriptor in self._queue.popleft()[1]:
@@ -84,32 +72,24 @@ class Channel:
 
     @property
     def backlog(self) -> bool:
-        """
-        Whether messages wait until the socket is writable.
-        """
+        """Whether messages wait until the socket is writable."""
         return bool(self._queue)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """
-        Send, or queue if the other end is slow; descriptors stay the caller's own.
-        """
+        """Send, or queue if the other end is slow; descriptors stay the caller's own."""
         data = encode(message)
         if self._queue or not self._try(data, descriptors):
             self._queue.append((data, tuple(os.dup(each) for each in descriptors)))
             self.on_backlog()
 
     def flush(self) -> None:
-        """
-        Send what is queued, as far as the other end takes it.
-        """
+        """Send what is queued, as far as the other end takes it."""
         while self._queue and self._try(*self._queue[0]):
             for descriptor in self._queue.popleft()[1]:
                 os.close(descriptor)
 
     def flush_all(self) -> None:
-        """
-        Wait until everything is sent; for what has to be there before something else is true.
-        """
+        """Wait until everything is sent; for what has to be there before something else is true."""
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLOUT)
         while self._queue:

@@ -49,9 +49,7 @@ _WILDCARDS = ("0.0.0.0", "::", "")
 
 
 class Config(Record):
-    """
-    Everything a server is told before it starts.
-    """
+    """Everything a server is told before it starts."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -125,9 +123,7 @@ def read_config(
 
 
 def with_token(config: Config, content: str) -> Config:
-    """
-    The same configuration with the token that its file holds: the first line, stripped.
-    """
+    """The same configuration with the token that its file holds: the first line, stripped."""
     token = content.strip()
     if not token or not token.isascii() or len(token.split()) != 1:
         raise UsageError(
@@ -137,64 +133,48 @@ def with_token(config: Config, content: str) -> Config:
 
 
 def with_port(config: Config, port: int) -> Config:
-    """
-    The same configuration with the port that was in fact opened.
-    """
+    """The same configuration with the port that was in fact opened."""
     return _changed(config, port=port)
 
 
 def is_loopback(host: str) -> bool:
-    """
-    Whether only this machine can reach that address.
-    """
+    """Whether only this machine can reach that address."""
     parts = host.split(".")
     numeric = len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts)
     return host in ("localhost", "::1") or (numeric and int(parts[0]) == 127)
 
 
 def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
-    """
-    The folder for sockets and unpacked versions where none is configured.
-    """
+    """The folder for sockets and unpacked versions where none is configured."""
     own = environ.get("XDG_RUNTIME_DIR", "")
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
 
 
 def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
-    """
-    Make the environment one that user code may see: tagged with the worker, without what is ours.
-    """
+    """Make the environment one that user code may see: tagged with the worker, without what is ours."""
     for name in _PRIVATE:
         environ.pop(name, None)
     environ[tag] = str(pid)
 
 
 def client_url(url: str | None, environ: Mapping[str, str]) -> str:
-    """
-    Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port.
-    """
+    """Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port."""
     named = url or environ.get(CLIENT_VARIABLES[0]) or f"127.0.0.1:{client_port(environ)}"
     return named if "://" in named else f"http://{named}"
 
 
 def client_port(environ: Mapping[str, str]) -> int:
-    """
-    The port that a server started from this environment would open.
-    """
+    """The port that a server started from this environment would open."""
     return cast("int", scan((), environ).value("port"))
 
 
 def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
-    """
-    A text that commands share with the server, such as ``token_file`` or ``run_dir``.
-    """
+    """A text that commands share with the server, such as ``token_file`` or ``run_dir``."""
     return environ.get(BY_NAME[name].variable) or None
 
 
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """
-    The values in effect, one a line, each with where it came from; as ``--show-config`` prints.
-    """
+    """The values in effect, one a line, each with where it came from; as ``--show-config`` prints."""
     found = scan(argv, environ)
     config = read_config(argv, environ)
     rows = [("file", config.file or "-", "argument" if config.file else "default")]
@@ -209,9 +189,7 @@ def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def serve_help() -> str:
-    """
-    The options, one a line, drawn from the table.
-    """
+    """The options, one a line, drawn from the table."""
     heads = [
         f"--[no-]{option.name}" if option.is_switch else f"{option.flag} {option.metavar}"
         for option in OPTIONS
@@ -247,9 +225,7 @@ def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, object]:
-    """
-    What is not a flag: the platform's own variables and systemd's.
-    """
+    """What is not a flag: the platform's own variables and systemd's."""
     values: dict[str, object] = {"notify_socket": environ.get("NOTIFY_SOCKET") or None}
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))

@@ -37,9 +37,7 @@ _KINDS: Final = {
 
 
 class InitRequest(Record):
-    """
-    What an ``/init`` asks for: this code, entered at ``main``, with this environment.
-    """
+    """What an ``/init`` asks for: this code, entered at ``main``, with this environment."""
 
     name: str
     main: str
@@ -49,9 +47,7 @@ class InitRequest(Record):
 
 
 class RunRequest(NamedTuple):
-    """
-    What a ``/run`` asks for: the argument of the handler, and the activation's context.
-    """
+    """What a ``/run`` asks for: the argument of the handler, and the activation's context."""
 
     value: object
     context: dict[str, str]
@@ -141,16 +137,12 @@ def write_result(result: object) -> bytes:
 
 
 def result_error(profile: Profile, error: BadResult) -> bytes:
-    """
-    The body for a result that is none: the platform's text, or what was returned.
-    """
+    """The body for a result that is none: the platform's text, or what was returned."""
     return error_body(NOT_A_RESULT if profile is Profile.OPENWHISK else str(error))
 
 
 def error_body(text: str) -> bytes:
-    """
-    The body of every failure: an object with the one key ``error``.
-    """
+    """The body of every failure: an object with the one key ``error``."""
     return json_codec.dumps({"error": text}) + b"\n"
 
 
@@ -168,9 +160,7 @@ def exception_body(error: BaseException, profile: Profile) -> bytes:
 
 
 def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:
-    """
-    Read a body that must be a JSON object.
-    """
+    """Read a body that must be a JSON object."""
     try:
         document = json_codec.loads(body)
     except RecursionError:
@@ -183,9 +173,7 @@ def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:
 
 
 def _text(value: dict[str, object], key: str) -> str:
-    """
-    A member that is a string if it is there.
-    """
+    """A member that is a string if it is there."""
     member = value.get(key)
     if member is None:
         return ""
@@ -195,9 +183,7 @@ def _text(value: dict[str, object], key: str) -> str:
 
 
 def _read_env(env: object) -> dict[str, str]:
-    """
-    The environment of an action, each value as text.
-    """
+    """The environment of an action, each value as text."""
     if env is None:
         return {}
     if type(env) is not dict:
@@ -211,9 +197,7 @@ def _read_env(env: object) -> dict[str, str]:
 
 
 def _json_text(member: object) -> str:
-    """
-    A value that is no string, as compact JSON.
-    """
+    """A value that is no string, as compact JSON."""
     try:
         return json_codec.dumps(member).decode()
     except (ValueError, RecursionError) as error:
@@ -221,9 +205,7 @@ def _json_text(member: object) -> str:
 
 
 def _check_variable(name: str, text: str, where: str) -> None:
-    """
-    Refuse what the operating system cannot hold as an environment variable.
-    """
+    """Refuse what the operating system cannot hold as an environment variable."""
     if not name or "=" in name or "\0" in name:
         raise RequestError(
             f"{where}: {name!r} cannot name an environment variable: "
@@ -239,9 +221,7 @@ def _check_variable(name: str, text: str, where: str) -> None:
 
 
 def _shown(result: object) -> str:
-    """
-    What a handler returned, in a few words: its type, and its text if that is short.
-    """
+    """What a handler returned, in a few words: its type, and its text if that is short."""
     if result is None:
         return "None"
     text = _short(result)
@@ -249,9 +229,7 @@ def _shown(result: object) -> str:
 
 
 def _short(value: object) -> str:
-    """
-    The text of a value of the user's on one line, cut where it is long; empty if it has none.
-    """
+    """The text of a value of the user's on one line, cut where it is long; empty if it has none."""
     try:
         text = str(value) if isinstance(value, BaseException) else repr(value)
     except Exception:  # noqa: BLE001 - it is the user's code
@@ -261,7 +239,5 @@ def _short(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    """
-    What a JSON value is, in words.
-    """
+    """What a JSON value is, in words."""
     return _KINDS.get(type(value), type(value).__name__)

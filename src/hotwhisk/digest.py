@@ -20,9 +20,7 @@ WORTH_OPENSSL = 1 << 20
 
 
 def sha256(data: bytes) -> bytes:
-    """
-    The digest of ``data``.
-    """
+    """The digest of ``data``."""
     if len(data) < WORTH_OPENSSL:
         digest: bytes = _sha256(data).digest()
         return digest

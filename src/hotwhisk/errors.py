@@ -34,26 +34,20 @@ from typing import ClassVar
 
 
 class HotwhiskError(Exception):
-    """
-    Root of the tree: anything hotwhisk raises on purpose.
-    """
+    """Root of the tree: anything hotwhisk raises on purpose."""
 
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(HotwhiskError):
-    """
-    A command line, a configuration variable or a call of ``start()`` that makes no sense.
-    """
+    """A command line, a configuration variable or a call of ``start()`` that makes no sense."""
 
     exit_code = 2
 
 
 class ServerError(HotwhiskError):
-    """
-    A command could not reach a running server, or the server refused what was asked.
-    """
+    """A command could not reach a running server, or the server refused what was asked."""
 
 
 class StartError(HotwhiskError):
@@ -64,9 +58,7 @@ class StartError(HotwhiskError):
 
 
 class RequestError(HotwhiskError):
-    """
-    An HTTP request that cannot be answered as it was sent; costs its sender only.
-    """
+    """An HTTP request that cannot be answered as it was sent; costs its sender only."""
 
     status = 400
     headers: ClassVar[bytes] = b""
@@ -74,124 +66,92 @@ class RequestError(HotwhiskError):
 
 
 class HeadTooLarge(RequestError):
-    """
-    The request line and headers exceed the limit.
-    """
+    """The request line and headers exceed the limit."""
 
     status = 431
 
 
 class BodyTooLarge(RequestError):
-    """
-    The body exceeds the limit.
-    """
+    """The body exceeds the limit."""
 
     status = 413
 
 
 class LengthRequired(RequestError):
-    """
-    A body whose end cannot be known.
-    """
+    """A body whose end cannot be known."""
 
     status = 411
 
 
 class NotImplementedCoding(RequestError):
-    """
-    A transfer coding other than ``chunked``.
-    """
+    """A transfer coding other than ``chunked``."""
 
     status = 501
 
 
 class VersionNotSupported(RequestError):
-    """
-    Neither HTTP/1.0 nor HTTP/1.1.
-    """
+    """Neither HTTP/1.0 nor HTTP/1.1."""
 
     status = 505
 
 
 class ExpectationFailed(RequestError):
-    """
-    An ``Expect`` header other than ``100-continue``.
-    """
+    """An ``Expect`` header other than ``100-continue``."""
 
     status = 417
 
 
 class NotFound(RequestError):
-    """
-    No such path.
-    """
+    """No such path."""
 
     status = 404
 
 
 class MethodNotAllowed(RequestError):
-    """
-    The path exists, but not for this method.
-    """
+    """The path exists, but not for this method."""
 
     status = 405
     headers = b"Allow: POST\r\n"
 
 
 class Unauthorized(RequestError):
-    """
-    A token is needed and was missing or wrong.
-    """
+    """A token is needed and was missing or wrong."""
 
     status = 401
     headers = b"WWW-Authenticate: Bearer\r\n"
 
 
 class Forbidden(RequestError):
-    """
-    A request that a web page could have made, or a second ``/init`` where none is allowed.
-    """
+    """A request that a web page could have made, or a second ``/init`` where none is allowed."""
 
     status = 403
 
 
 class VersionError(HotwhiskError):
-    """
-    A posted version that cannot be put in charge; the version in charge goes on.
-    """
+    """A posted version that cannot be put in charge; the version in charge goes on."""
 
     status = 502
 
 
 class NoCode(VersionError):
-    """
-    An ``/init`` without code.
-    """
+    """An ``/init`` without code."""
 
     status = 403
 
 
 class BuildFailed(VersionError):
-    """
-    The artifact cannot be unpacked, or its source does not compile.
-    """
+    """The artifact cannot be unpacked, or its source does not compile."""
 
 
 class LoadFailed(VersionError):
-    """
-    The code raised or left while it was imported, or it has no handler of the wanted name.
-    """
+    """The code raised or left while it was imported, or it has no handler of the wanted name."""
 
 
 class ActionError(HotwhiskError):
-    """
-    The action in charge did something that has no answer of its own.
-    """
+    """The action in charge did something that has no answer of its own."""
 
     status = 502
 
 
 class BadResult(ActionError):
-    """
-    The handler returned something that is neither a JSON object nor a JSON array.
-    """
+    """The handler returned something that is neither a JSON object nor a JSON array."""

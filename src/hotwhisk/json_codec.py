@@ -65,9 +65,7 @@ _encode: Final = _make_encode()
 
 
 class _Library(Protocol):
-    """
-    The two functions that are wanted of a faster library.
-    """
+    """The two functions that are wanted of a faster library."""
 
     def loads(self, data: bytes | memoryview, /) -> Any: ...
 
@@ -101,9 +99,7 @@ def use_faster(home: Callable[[], AbstractContextManager[None]] = nullcontext) -
 
 
 def _faster() -> _Library | None:
-    """
-    The faster library, if there is one.
-    """
+    """The faster library, if there is one."""
     if _Faster.wanted:
         _Faster.wanted = False
         with _Faster.home():
@@ -169,9 +165,7 @@ def dumps(value: object) -> bytes:
 
 
 def dumps_short(value: object) -> bytes:
-    """
-    The same for a value that is known to be small, without a look at its strings.
-    """
+    """The same for a value that is known to be small, without a look at its strings."""
     return _encode(value).encode("utf-8", "backslashreplace")
 
 

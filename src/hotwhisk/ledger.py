@@ -38,9 +38,7 @@ _LAST_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
-    """
-    Where a connection stands; what its worker's death would mean for it.
-    """
+    """Where a connection stands; what its worker's death would mean for it."""
 
     FREE = 0
     """No connection."""
@@ -63,9 +61,7 @@ class Phase(IntEnum):
 
 
 class Last(IntEnum):
-    """
-    Why the current answer would be a connection's last, should somebody else have to give it.
-    """
+    """Why the current answer would be a connection's last, should somebody else have to give it."""
 
     NO = 0
     ASKED = 1
@@ -100,9 +96,7 @@ class Row(NamedTuple):
 
 
 class Ledger:
-    """
-    The table, for ``capacity`` connections.
-    """
+    """The table, for ``capacity`` connections."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -120,9 +114,7 @@ class Ledger:
 
     @property
     def ticking(self) -> bool:
-        """
-        Whether the supervisor looks at the clock; a worker that starts a run tells it if not.
-        """
+        """Whether the supervisor looks at the clock; a worker that starts a run tells it if not."""
         return self._map[0] != 0
 
     @ticking.setter
@@ -131,9 +123,7 @@ class Ledger:
 
     @property
     def attentive(self) -> bool:
-        """
-        Whether the supervisor wants to be told at once of each connection that is closed.
-        """
+        """Whether the supervisor wants to be told at once of each connection that is closed."""
         return self._map[1] != 0
 
     @attentive.setter
@@ -154,89 +144,63 @@ class Ledger:
 
     @staticmethod
     def claim_at(slot: int) -> int:
-        """
-        Where in ``words`` a worker says which connection it touches: its number plus one.
-        """
+        """Where in ``words`` a worker says which connection it touches: its number plus one."""
         return _HEADER // 4 + 2 * slot + 1
 
     def recalls(self, slot: int) -> int:
-        """
-        How often the connections of the worker in ``slot`` were taken back.
-        """
+        """How often the connections of the worker in ``slot`` were taken back."""
         return self.words[self.recalls_at(slot)]
 
     def recall(self, slot: int) -> None:
-        """
-        Take back: from the next fence on, the worker keeps only what it claimed or handles.
-        """
+        """Take back: from the next fence on, the worker keeps only what it claimed or handles."""
         self.words[self.recalls_at(slot)] = (self.recalls(slot) + 1) & 0xFFFFFFFF
 
     def claim(self, slot: int, number: int) -> None:
-        """
-        Say that the worker in ``slot`` is about to touch connection ``number``.
-        """
+        """Say that the worker in ``slot`` is about to touch connection ``number``."""
         self.words[self.claim_at(slot)] = number + 1
 
     def unclaim(self, slot: int) -> None:
-        """
-        Say that it touches none.
-        """
+        """Say that it touches none."""
         self.words[self.claim_at(slot)] = 0
 
     def claimed(self, slot: int) -> int:
-        """
-        The connection that the worker in ``slot`` touches; -1 for none.
-        """
+        """The connection that the worker in ``slot`` touches; -1 for none."""
         return self.words[self.claim_at(slot)] - 1
 
     # -- connections ------------------------------------------------------------------------
 
     def phase(self, number: int) -> Phase:
-        """
-        Where connection ``number`` stands.
-        """
+        """Where connection ``number`` stands."""
         return Phase(self._map[self._phases + number])
 
     def set_phase(self, number: int, phase: int) -> None:
-        """
-        Record where connection ``number`` stands.
-        """
+        """Record where connection ``number`` stands."""
         self._map[self._phases + number] = phase
 
     def open(self, number: int) -> None:
-        """
-        Begin a connection: idle, nothing sent, nothing spilled.
-        """
+        """Begin a connection: idle, nothing sent, nothing spilled."""
         at = self._rows + number * _ROW_SIZE
         self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
-        """
-        The details of connection ``number``.
-        """
+        """The details of connection ``number``."""
         *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
         since, budget, sent, answer, spill, spilled = values
         return Row(since, budget, sent, answer, spill, spilled, Last(last), ended)
 
     def spill(self, number: int) -> tuple[int, int]:
-        """
-        The memory file that holds unread bytes of connection ``number``, 0 for none; how many.
-        """
+        """The memory file that holds unread bytes of connection ``number``, 0 for none; how many."""
         at = number * _FIELDS
         return self._longs[at + _SPILL], self._longs[at + _SPILLED]
 
     def sent(self, number: int) -> int:
-        """
-        How many bytes were written to connection ``number`` in all its answers so far.
-        """
+        """How many bytes were written to connection ``number`` in all its answers so far."""
         at = number * _FIELDS
         return self._longs[at + _SENT] + self._longs[at + _ANSWER]
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
-        """
-        Record that the request on connection ``number`` goes to the action.
-        """
+        """Record that the request on connection ``number`` goes to the action."""
         at = number * _FIELDS
         self._doubles[at] = since
         self._doubles[at + _BUDGET] = budget
@@ -253,43 +217,31 @@ class Ledger:
         self._longs[number * _FIELDS + _SENT] = sent
 
     def answering(self, number: int, sent: int, length: int) -> None:
-        """
-        Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones.
-        """
+        """Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones."""
         self._longs[number * _FIELDS + _SENT] = sent
         self._longs[number * _FIELDS + _ANSWER] = length
         self._map[self._phases + number] = 5  # Phase.ANSWERING
 
     def lingering(self, number: int, since: float) -> None:
-        """
-        Record that connection ``number`` is answered for good and waits for its end.
-        """
+        """Record that connection ``number`` is answered for good and waits for its end."""
         self._doubles[number * _FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
     def set_last(self, number: int, last: Last) -> None:
-        """
-        Record whether the connection can go on after its current answer.
-        """
+        """Record whether the connection can go on after its current answer."""
         self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
 
     def ended(self, number: int, streams: int) -> None:
-        """
-        Record on which output streams the end of the activation is written: 1 stdout, 2 stderr.
-        """
+        """Record on which output streams the end of the activation is written: 1 stdout, 2 stderr."""
         self._map[self._rows + number * _ROW_SIZE + _ENDED_AT] = streams
 
     def spilled(self, number: int, spill: int, length: int) -> None:
-        """
-        Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``.
-        """
+        """Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``."""
         self._longs[number * _FIELDS + _SPILLED] = length
         self._longs[number * _FIELDS + _SPILL] = spill
 
     def in_phase(self, phase: Phase) -> list[int]:
-        """
-        The connections that stand in ``phase``.
-        """
+        """The connections that stand in ``phase``."""
         found = []
         at, end = self._phases, self._phases + self.capacity
         wanted = bytes([phase])

@@ -30,9 +30,7 @@ RELEASED_AT_ONCE = 1000
 
 
 class Message(Record):
-    """
-    Any message; ``kind`` is its name on the wire.
-    """
+    """Any message; ``kind`` is its name on the wire."""
 
     kind: ClassVar[str] = ""
 
@@ -116,25 +114,19 @@ class Mark(Message):
 
 
 class Stop(Message):
-    """
-    The server leaves: answer what is there, close each connection after its answer.
-    """
+    """The server leaves: answer what is there, close each connection after its answer."""
 
     kind: ClassVar[str] = "stop"
 
 
 class Ping(Message):
-    """
-    Say `Pong`: how the supervisor finds an event loop that an action blocks.
-    """
+    """Say `Pong`: how the supervisor finds an event loop that an action blocks."""
 
     kind: ClassVar[str] = "ping"
 
 
 class Discard(Message):
-    """
-    Remove the folder of a generation that nobody serves any more.
-    """
+    """Remove the folder of a generation that nobody serves any more."""
 
     kind: ClassVar[str] = "discard"
     generation: int = 0
@@ -157,9 +149,7 @@ class Spawn(Message):
 
 
 class Born(Message):
-    """
-    The process id of that worker; 0 if the system had no process to give.
-    """
+    """The process id of that worker; 0 if the system had no process to give."""
 
     kind: ClassVar[str] = "born"
     pid: int = 0
@@ -193,9 +183,7 @@ class Ready(Message):
 
 
 class Failed(Message):
-    """
-    The action could not be loaded; the HTTP status and text of the answer to its ``/init``.
-    """
+    """The action could not be loaded; the HTTP status and text of the answer to its ``/init``."""
 
     kind: ClassVar[str] = "failed"
     status: int = 502
@@ -203,18 +191,14 @@ class Failed(Message):
 
 
 class Deposit(Message):
-    """
-    Memory file ``spill`` holds unread bytes from now on. Descriptor: the file.
-    """
+    """Memory file ``spill`` holds unread bytes from now on. Descriptor: the file."""
 
     kind: ClassVar[str] = "deposit"
     spill: int = 0
 
 
 class Drop(Message):
-    """
-    Memory file ``spill`` is not needed any more.
-    """
+    """Memory file ``spill`` is not needed any more."""
 
     kind: ClassVar[str] = "drop"
     spill: int = 0
@@ -248,42 +232,32 @@ class Released(Message):
 
 
 class Discarded(Message):
-    """
-    The folder of ``generation`` is gone.
-    """
+    """The folder of ``generation`` is gone."""
 
     kind: ClassVar[str] = "discarded"
     generation: int = 0
 
 
 class Marked(Message):
-    """
-    `Mark` is done.
-    """
+    """`Mark` is done."""
 
     kind: ClassVar[str] = "marked"
 
 
 class Busy(Message):
-    """
-    A run starts and the ledger says that nobody looks at the clock.
-    """
+    """A run starts and the ledger says that nobody looks at the clock."""
 
     kind: ClassVar[str] = "busy"
 
 
 class Closed(Message):
-    """
-    A connection was closed while the server is full or leaves, so look into the ledger now.
-    """
+    """A connection was closed while the server is full or leaves, so look into the ledger now."""
 
     kind: ClassVar[str] = "closed"
 
 
 class Pong(Message):
-    """
-    The answer to `Ping`.
-    """
+    """The answer to `Ping`."""
 
     kind: ClassVar[str] = "pong"
 
@@ -299,15 +273,11 @@ KINDS: dict[str, type[Message]] = {
 
 
 class UnknownMessage(ValueError):
-    """
-    A packet of another version or kind: the two ends are not of one installation.
-    """
+    """A packet of another version or kind: the two ends are not of one installation."""
 
 
 def encode(message: Message) -> bytes:
-    """
-    A message as the bytes of its packet.
-    """
+    """A message as the bytes of its packet."""
     return json_codec.dumps_short([VERSION, message.kind, vars(message)])
 
 

@@ -15,9 +15,7 @@ PREFIX = "HOTWHISK_"
 
 
 class Option:
-    """
-    One option: flag, variable, meaning, and the default in each profile, as text.
-    """
+    """One option: flag, variable, meaning, and the default in each profile, as text."""
 
     __slots__ = ("also", "default", "help", "metavar", "name", "openwhisk", "read")
 
@@ -42,51 +40,37 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """
-        The flag, such as ``--init-timeout``.
-        """
+        """The flag, such as ``--init-timeout``."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
-        """
-        The variable, such as ``HOTWHISK_INIT_TIMEOUT``.
-        """
+        """The variable, such as ``HOTWHISK_INIT_TIMEOUT``."""
         return PREFIX + self.name.upper()
 
     @property
     def is_switch(self) -> bool:
-        """
-        Whether the flag stands alone, without a value.
-        """
+        """Whether the flag stands alone, without a value."""
         return self.read is switch
 
     @property
     def is_list(self) -> bool:
-        """
-        Whether the flag may be repeated.
-        """
+        """Whether the flag may be repeated."""
         return self.read is words
 
 
 def text(raw: str) -> str | None:
-    """
-    Any text; an empty one means that there is none.
-    """
+    """Any text; an empty one means that there is none."""
     return raw or None
 
 
 def words(raw: str) -> tuple[str, ...]:
-    """
-    Words parted by commas.
-    """
+    """Words parted by commas."""
     return tuple(word for part in raw.split(",") if (word := part.strip()))
 
 
 def switch(raw: str) -> bool:
-    """
-    A yes or a no.
-    """
+    """A yes or a no."""
     if raw.lower() in ("1", "true", "yes", "on"):
         return True
     if raw.lower() in ("", "0", "false", "no", "off"):
@@ -95,34 +79,26 @@ def switch(raw: str) -> bool:
 
 
 def port(raw: str) -> int:
-    """
-    A TCP port; 0 lets the kernel choose.
-    """
+    """A TCP port; 0 lets the kernel choose."""
     if raw.isascii() and raw.isdigit() and int(raw[:9]) <= 65535 and len(raw) < 9:
         return int(raw)
     raise ValueError("a port from 0 to 65535")
 
 
 def count(raw: str) -> int:
-    """
-    A whole number of at least one.
-    """
+    """A whole number of at least one."""
     if raw.isascii() and raw.isdigit() and len(raw) < 10 and int(raw) > 0:
         return int(raw)
     raise ValueError("a whole number of at least 1")
 
 
 def maybe_count(raw: str) -> int | None:
-    """
-    A whole number of at least one, or nothing.
-    """
+    """A whole number of at least one, or nothing."""
     return count(raw) if raw else None
 
 
 def maybe_descriptor(raw: str) -> int | None:
-    """
-    The number of a descriptor that was inherited, beyond the standard streams.
-    """
+    """The number of a descriptor that was inherited, beyond the standard streams."""
     if not raw:
         return None
     if raw.isascii() and raw.isdigit() and len(raw) < 7 and int(raw) > 2:
@@ -131,9 +107,7 @@ def maybe_descriptor(raw: str) -> int | None:
 
 
 def seconds(raw: str) -> float:
-    """
-    A time above zero in seconds, or with one of the units ms, s, m.
-    """
+    """A time above zero in seconds, or with one of the units ms, s, m."""
     number, factor = raw, 1.0
     for unit, worth in (("ms", 0.001), ("s", 1.0), ("m", 60.0)):
         if raw.endswith(unit):
@@ -147,9 +121,7 @@ def seconds(raw: str) -> float:
 
 
 def seconds_or_none(raw: str) -> float:
-    """
-    A time as in `seconds`, or ``none`` for no limit, which is infinity.
-    """
+    """A time as in `seconds`, or ``none`` for no limit, which is infinity."""
     if raw.lower() == "none":
         return float("inf")
     try:

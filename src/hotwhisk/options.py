@@ -122,9 +122,7 @@ BY_NAME = {option.name: option for option in OPTIONS}
 
 
 class Found:
-    """
-    What the command line and the environment say: text and source of every option, and FILE.
-    """
+    """What the command line and the environment say: text and source of every option, and FILE."""
 
     __slots__ = ("file", "raw", "show")
 
@@ -134,9 +132,7 @@ class Found:
         self.show: set[str] = set()
 
     def value(self, name: str) -> object:
-        """
-        The value of an option, by its own type; a text that cannot be one is a UsageError.
-        """
+        """The value of an option, by its own type; a text that cannot be one is a UsageError."""
         raw, source = self.raw[name]
         try:
             return BY_NAME[name].read(raw)
@@ -145,9 +141,7 @@ class Found:
 
 
 def scan(argv: Sequence[str], environ: Mapping[str, str]) -> Found:
-    """
-    Read the arguments after ``serve`` and the environment.
-    """
+    """Read the arguments after ``serve`` and the environment."""
     found = Found()
     rest = list(argv)
     while rest:
@@ -167,18 +161,14 @@ def scan(argv: Sequence[str], environ: Mapping[str, str]) -> Found:
 
 
 def address(found: Found) -> tuple[str, int]:
-    """
-    Where to listen.
-    """
+    """Where to listen."""
     host, number = found.value("host"), found.value("port")
     assert isinstance(number, int)
     return str(host or "127.0.0.1"), number
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """
-    A question that names the known word which is most like this one, or nothing.
-    """
+    """A question that names the known word which is most like this one, or nothing."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -1,6 +1,4 @@
-"""
-What the things of one server are called in a run folder that it may share with others.
-"""
+"""What the things of one server are called in a run folder that it may share with others."""
 
 from __future__ import annotations
 
@@ -9,14 +7,10 @@ USUAL = ("127.0.0.1", "localhost", "0.0.0.0", "::", "")
 
 
 def place_of(host: str, port: int) -> str:
-    """
-    The name of a server's folder and socket: its port, and its address unless that is a usual one.
-    """
+    """The name of a server's folder and socket: its port, and its address unless that is a usual one."""
     return str(port) if host in USUAL else f"{port}@{host.lower()}"
 
 
 def control_path(run_dir: str, place: str) -> str:
-    """
-    The socket on which the server of a place answers ``status`` and ``rollback``.
-    """
+    """The socket on which the server of a place answers ``status`` and ``rollback``."""
     return f"{run_dir}/{place}.sock"

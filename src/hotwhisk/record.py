@@ -14,9 +14,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 @dataclass_transform(frozen_default=True)
 class Record:
-    """
-    The base of such values. A class attribute is a field's default, and is never changed.
-    """
+    """The base of such values. A class attribute is a field's default, and is never changed."""
 
     fields: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[int] = 0
@@ -43,9 +41,7 @@ class Record:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """
-        A record with these values, known to be its fields, and defaults for the others.
-        """
+        """A record with these values, known to be its fields, and defaults for the others."""
         record = cls.__new__(cls)
         record.__dict__.update(values)
         return record

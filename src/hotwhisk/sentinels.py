@@ -44,15 +44,11 @@ class Remembering(io.FileIO):
         os.register_at_fork(after_in_child=self._forget_threads)
 
     def _forget_threads(self) -> None:
-        """
-        In a child that the action forked no thread is left that could give the lock back.
-        """
+        """In a child that the action forked no thread is left that could give the lock back."""
         self._lock = RLock()
 
     def write(self, data: Any, /) -> int:
-        """
-        Write, and look at the last byte.
-        """
+        """Write, and look at the last byte."""
         with self._lock:
             # None, on a stream that does not block and is full: Python's buffer keeps the data.
             written: int | None = super().write(data)
@@ -96,9 +92,7 @@ class Sentinels:
         )
 
     def write(self, told: Callable[[int], None]) -> None:
-        """
-        End the activation on both streams; they are flushed already.
-        """
+        """End the activation on both streams; they are flushed already."""
         done = 0
         for number in STREAMS:
             self._raw[number].end()
@@ -117,9 +111,7 @@ def write_owed(owed: int) -> None:
 
 
 def write_whole(descriptor: int, data: bytes) -> None:
-    """
-    Write to a stream that may be closed, or full for a while; what cannot be written is lost.
-    """
+    """Write to a stream that may be closed, or full for a while; what cannot be written is lost."""
     try:
         _write(descriptor, data)
     except OSError:

@@ -1,6 +1,4 @@
-"""
-``python -m hotwhisk_conformance``.
-"""
+"""``python -m hotwhisk_conformance``."""
 
 import sys
 

@@ -21,37 +21,27 @@ _RETRY_SECONDS: Final = 0.02
 
 
 class NoAnswer(Exception):
-    """
-    The runtime did not answer in a way that the platform would take for an answer.
-    """
+    """The runtime did not answer in a way that the platform would take for an answer."""
 
 
 class TooLate(NoAnswer):
-    """
-    Nothing came in time.
-    """
+    """Nothing came in time."""
 
 
 class NobodyListens(TooLate):
-    """
-    Not even a connection was made.
-    """
+    """Not even a connection was made."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """
-    A status and a body.
-    """
+    """A status and a body."""
 
     status: int
     body: bytes
 
     @property
     def document(self) -> Any:
-        """
-        The body as JSON; ``...`` if it is none, which is equal to nothing that is.
-        """
+        """The body as JSON; ``...`` if it is none, which is equal to nothing that is."""
         try:
             return json.loads(self.body, parse_constant=_refuse)
         except (ValueError, RecursionError):
@@ -59,9 +49,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """
-        The text under ``error``, the empty one if there is none.
-        """
+        """The text under ``error``, the empty one if there is none."""
         document = self.document
         error = document.get("error") if isinstance(document, dict) else None
         return error if isinstance(error, str) else ""
@@ -82,9 +70,7 @@ def post(
     timeout: float,
     hope: Callable[[], bool] = _listens_soon,
 ) -> Answer:
-    """
-    POST once, over a connection of its own, trying until one is made or there is no hope.
-    """
+    """POST once, over a connection of its own, trying until one is made or there is no hope."""
     parts = urlsplit(url)
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     deadline = time.monotonic() + timeout

@@ -1,6 +1,4 @@
-"""
-``hotwhisk-conformance``: the cases as one command, whatever plugins are installed besides.
-"""
+"""``hotwhisk-conformance``: the cases as one command, whatever plugins are installed besides."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ _TEXTS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run the cases; the exit code.
-    """
+    """Run the cases; the exit code."""
     parser = _parser()
     given = parser.parse_args(argv)  # an unknown option is told before one that is missing
     if given.image is given.url is given.command is None:
@@ -100,9 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(text: str) -> str:
-    """
-    A command as it was given, if it is one: or each case would fail for want of it.
-    """
+    """A command as it was given, if it is one: or each case would fail for want of it."""
     try:
         words = shlex.split(text)
     except ValueError as error:

@@ -1,6 +1,4 @@
-"""
-``-compile``: the runtime makes an archive that needs no compiling, of sources on its stdin.
-"""
+"""``-compile``: the runtime makes an archive that needs no compiling, of sources on its stdin."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ naim = main
 
 
 class Compiled:
-    """
-    The archive that V1 to V3 post, made once, when it is first asked for.
-    """
+    """The archive that V1 to V3 post, made once, when it is first asked for."""
 
     def __init__(self, target: Target, requirement: str, timeout: float) -> None:
         self._target = target
@@ -37,9 +33,7 @@ class Compiled:
         self._timeout = timeout
 
     def content(self) -> bytes:
-        """
-        The archive; leaves the case where none can be made, fails it where that fails.
-        """
+        """The archive; leaves the case where none can be made, fails it where that fails."""
         if self._target.compiler("main") is None:
             not_run("needs the command that compiles: give --compile-command")
         content, problem = self._made

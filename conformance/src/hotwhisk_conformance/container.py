@@ -31,24 +31,18 @@ _ADDRESSES: Final = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
 
 
 class ImageTarget(Target):
-    """
-    An image, run by a container engine with docker's command line.
-    """
+    """An image, run by a container engine with docker's command line."""
 
     def __init__(self, image: str, engine: str = "docker") -> None:
         self._image = image
         self._engine = engine
 
     def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Run a container.
-        """
+        """Run a container."""
         return _Container(self._engine, self._image, env)
 
     def compiler(self, main: str) -> list[str] | None:
-        """
-        The image's own entry point with ``-compile``.
-        """
+        """The image's own entry point with ``-compile``."""
         return [self._engine, "run", "--rm", "--interactive", self._image, "-compile", main]
 
 
@@ -107,9 +101,7 @@ class _Container(Running):
 
 
 def _is_reachable(text: str) -> bool:
-    """
-    Whether a container's address answers, be it that nobody listens there yet.
-    """
+    """Whether a container's address answers, be it that nobody listens there yet."""
     try:
         host = str(ipaddress.ip_address(text))
     except ValueError:
@@ -128,9 +120,7 @@ def _is_reachable(text: str) -> bool:
 
 
 def _keeps(host: str, port: int) -> bool:
-    """
-    Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to.
-    """
+    """Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to."""
     try:
         with socket.create_connection((host, port), _REACH_SECONDS) as connection:
             return not select.select([connection], [], [], _KEPT_SECONDS)[0]

@@ -15,9 +15,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Flavour:
-    """
-    The actions of one kind of runtime, and what its own rules relax.
-    """
+    """The actions of one kind of runtime, and what its own rules relax."""
 
     profile: str
     not_json: str

@@ -1,6 +1,4 @@
-"""
-Actions in Go, for runtimes that compile it.
-"""
+"""Actions in Go, for runtimes that compile it."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ _MAP: Final = "map[string]interface{}"
 
 
 def go_source(function: str) -> str:
-    """
-    A greeting under that name.
-    """
+    """A greeting under that name."""
     return f"""\
 package main
 

@@ -43,9 +43,7 @@ _OPTIONS: Final = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """
-    The options, each with its prefix.
-    """
+    """The options, each with its prefix."""
     group = parser.getgroup("conformance", "conformance of an OpenWhisk runtime")
     for name, text in _OPTIONS.items():
         group.addoption(f"--conformance-{name}", dest=_dest(name), help=text)
@@ -73,18 +71,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """
-    Name the mark that carries a case's row and profiles.
-    """
+    """Name the mark that carries a case's row and profiles."""
     config.addinivalue_line("markers", f"{MARK}(row, *profiles): a case of the platform's tests")
     config.stash[_TABLE] = Table()
     config.stash[_LISTENED] = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """
-    A basic case is one test for each profile that is asked for.
-    """
+    """A basic case is one test for each profile that is asked for."""
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is not None and "flavour" in metafunc.fixturenames:
         wanted = [name for name in mark.args[1:] if name in _profiles(metafunc.config)]
@@ -95,9 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """
-    Leave out the cases of other profiles; tell the others' rows to reports and JUnit.
-    """
+    """Leave out the cases of other profiles; tell the others' rows to reports and JUnit."""
     kept, left = [], []
     for item in items:
         mark = item.get_closest_marker(MARK)
@@ -139,9 +131,7 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """
-    Print the table, if any case ran.
-    """
+    """Print the table, if any case ran."""
     table = config.stash[_TABLE]
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -157,41 +147,31 @@ def pytest_terminal_summary(
 
 @pytest.fixture
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """
-    A fresh runtime.
-    """
+    """A fresh runtime."""
     yield from _session(request.config, _target(request.config))
 
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """
-    A fresh start of the image with the example baked in.
-    """
+    """A fresh start of the image with the example baked in."""
     yield from _session(request.config, _other(request.config, "example"))
 
 
 @pytest.fixture
 def badaction(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """
-    A fresh start of the image whose action sleeps or exits.
-    """
+    """A fresh start of the image whose action sleeps or exits."""
     yield from _session(request.config, _other(request.config, "badaction"))
 
 
 @pytest.fixture
 def badproxy(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """
-    A fresh start of the image that serves nothing.
-    """
+    """A fresh start of the image that serves nothing."""
     yield from _session(request.config, _other(request.config, "badproxy"), PATIENCE)
 
 
 @pytest.fixture(scope="session")
 def compiled(pytestconfig: pytest.Config) -> Compiled:
-    """
-    The archive that the runtime compiles, made once.
-    """
+    """The archive that the runtime compiles, made once."""
     requirement = _option(pytestconfig, "requirement") or "user-agents:user_agents"
     return Compiled(_target(pytestconfig), requirement, 600.0)
 
@@ -207,9 +187,7 @@ def _session(
 
 
 def _judge_start(item: pytest.Item, session: Session, error: BaseException | None) -> None:
-    """
-    End it all if the runtime cannot be started or does not listen, and never did.
-    """
+    """End it all if the runtime cannot be started or does not listen, and never did."""
     stash = item.config.stash
     stash[_LISTENED] |= session.has_listened
     if isinstance(error, TargetError | NobodyListens) and not stash[_LISTENED]:

@@ -1,6 +1,4 @@
-"""
-One case with one runtime: what it sends, what must come back, what must be in the logs.
-"""
+"""One case with one runtime: what it sends, what must come back, what must be in the logs."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ ABSENT: Final[Any] = object()
 
 
 class Session:
-    """
-    A fresh runtime for one case.
-    """
+    """A fresh runtime for one case."""
 
     def __init__(self, target: Target, timeout: float) -> None:
         self._target = target
@@ -49,41 +45,31 @@ class Session:
 
     @property
     def running(self) -> Running:
-        """
-        The runtime, started when it is first needed.
-        """
+        """The runtime, started when it is first needed."""
         if self._running is None:
             self._running = self._target.start({})
         return self._running
 
     def start(self, env: Mapping[str, str]) -> None:
-        """
-        Start it with variables of the container's.
-        """
+        """Start it with variables of the container's."""
         assert self._running is None, "it runs already"
         self._running = self._target.start(env)
         if not self._running.has_streams:
             not_run(f"needs {' '.join(env)} in the runtime's environment")
 
     def init(self, code: str | None, main: str = "main", **members: object) -> Answer:
-        """
-        ``/init`` with code; whether that is base64 is found out as the platform does it.
-        """
+        """``/init`` with code; whether that is base64 is found out as the platform does it."""
         binary = _is_base64(code or "")
         value: dict[str, object] = {"code": code, "main": main, "binary": binary, "env": None}
         return self.post_init({"value": {**value, **members}})
 
     def must_init(self, code: str, main: str = "main", **members: object) -> None:
-        """
-        ``/init`` that must succeed.
-        """
+        """``/init`` that must succeed."""
         answer = self.init(code, main, **members)
         assert answer.status == 200, f"/init: expected 200, got {answer}"
 
     def post_init(self, body: object) -> Answer:
-        """
-        ``/init`` with a body of one's own.
-        """
+        """``/init`` with a body of one's own."""
         answer = self._post("/init", body, self._timeout)
         stale = not self._target.is_fresh and not self._initialised
         if stale and answer.status == 403 and answer.error == TWICE:
@@ -92,21 +78,15 @@ class Session:
         return answer
 
     def run(self, value: object, **context: object) -> Answer:
-        """
-        ``/run`` with an argument, which comes first in the body.
-        """
+        """``/run`` with an argument, which comes first in the body."""
         return self.post_run({"value": value, **context})
 
     def post_run(self, body: object) -> Answer:
-        """
-        ``/run`` with a body of one's own.
-        """
+        """``/run`` with a body of one's own."""
         return self._post("/run", body, self._timeout)
 
     def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:
-        """
-        ``/run`` that must answer 200, and with just that if it is given; what it answered.
-        """
+        """``/run`` that must answer 200, and with just that if it is given; what it answered."""
         answer = self.run(value, **context)
         assert answer.status == 200, f"/run: expected 200, got {answer}"
         document = answer.document
@@ -115,9 +95,7 @@ class Session:
         return document
 
     def compile(self, source: bytes, main: str) -> bytes:
-        """
-        What the runtime's compiler makes of sources on its standard input.
-        """
+        """What the runtime's compiler makes of sources on its standard input."""
         command = self._target.compiler(main)
         if command is None:
             not_run("needs the command that compiles: give --compile-command")
@@ -129,9 +107,7 @@ class Session:
         return done.stdout
 
     def times_out(self, path: str, body: object) -> bool:
-        """
-        Whether it listens and yet nothing answers within a few seconds.
-        """
+        """Whether it listens and yet nothing answers within a few seconds."""
         try:
             self._post(path, body, min(self._timeout, PATIENCE))
         except TooLate:
@@ -188,24 +164,18 @@ class Session:
         return answer
 
     def close(self) -> None:
-        """
-        End the runtime, whatever happened.
-        """
+        """End the runtime, whatever happened."""
         if self._running is not None:
             self._running.remove()
 
 
 def not_run(reason: str) -> NoReturn:
-    """
-    Leave the case: it cannot be tried here, and is neither passed nor failed.
-    """
+    """Leave the case: it cannot be tried here, and is neither passed nor failed."""
     pytest.skip(f"not run: {reason}")
 
 
 def error(answer: Answer, *, one_of: tuple[str, ...]) -> None:
-    """
-    The answer must be an object whose only member is ``error``, with one of these texts.
-    """
+    """The answer must be an object whose only member is ``error``, with one of these texts."""
     expected = [{"error": text} for text in one_of]
     assert answer.document in expected, f"expected the error {' or '.join(one_of)}, got {answer}"
 

@@ -1,6 +1,4 @@
-"""
-The two output streams of a runtime, and the sentinels on them.
-"""
+"""The two output streams of a runtime, and the sentinels on them."""
 
 from __future__ import annotations
 
@@ -12,23 +10,17 @@ SENTINEL: Final = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 
 @dataclass(frozen=True)
 class Streams:
-    """
-    All that a runtime wrote.
-    """
+    """All that a runtime wrote."""
 
     stdout: str
     stderr: str
 
     def sentinels(self) -> tuple[int, int]:
-        """
-        How many are on stdout and how many on stderr.
-        """
+        """How many are on stdout and how many on stderr."""
         return self.stdout.count(SENTINEL), self.stderr.count(SENTINEL)
 
     def without_sentinels(self) -> Streams:
-        """
-        What remains for people, stripped.
-        """
+        """What remains for people, stripped."""
         return Streams(_rest(self.stdout), _rest(self.stderr))
 
 

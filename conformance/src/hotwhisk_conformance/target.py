@@ -1,6 +1,4 @@
-"""
-What is tested, and one fresh start of it: a command or a URL. Images are in `container`.
-"""
+"""What is tested, and one fresh start of it: a command or a URL. Images are in `container`."""
 
 from __future__ import annotations
 
@@ -27,15 +25,11 @@ _LEAVE_SECONDS: Final = 10.0
 
 
 class TargetError(Exception):
-    """
-    The runtime cannot be started at all.
-    """
+    """The runtime cannot be started at all."""
 
 
 class Running(ABC):
-    """
-    One fresh start of a runtime.
-    """
+    """One fresh start of a runtime."""
 
     url = ""
     has_streams = True
@@ -44,27 +38,19 @@ class Running(ABC):
 
     @abstractmethod
     def streams(self) -> Streams:
-        """
-        What it has written so far.
-        """
+        """What it has written so far."""
 
     def is_there(self) -> bool:
-        """
-        Whether it may still come to listen.
-        """
+        """Whether it may still come to listen."""
         return True
 
     @abstractmethod
     def stop(self) -> None:
-        """
-        End it and all that belongs to it; what it wrote stays readable until `remove`.
-        """
+        """End it and all that belongs to it; what it wrote stays readable until `remove`."""
 
     @abstractmethod
     def remove(self) -> None:
-        """
-        Leave nothing behind.
-        """
+        """Leave nothing behind."""
 
     def settled_streams(self, sentinels: int) -> Streams:
         """
@@ -79,53 +65,39 @@ class Running(ABC):
 
 
 class Target(ABC):
-    """
-    Something that can be started again and again.
-    """
+    """Something that can be started again and again."""
 
     is_fresh = True
     """Whether each start is uninitialised."""
 
     @abstractmethod
     def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Start it with these variables on top of its own.
-        """
+        """Start it with these variables on top of its own."""
 
     def compiler(self, main: str) -> list[str] | None:
-        """
-        The command that compiles an archive from stdin to stdout; None if there is none.
-        """
+        """The command that compiles an archive from stdin to stdout; None if there is none."""
         del main
         return None
 
 
 class CommandTarget(Target):
-    """
-    A command; ``{port}`` in it is the port, which also is in ``PORT``.
-    """
+    """A command; ``{port}`` in it is the port, which also is in ``PORT``."""
 
     def __init__(self, command: str, compile_command: str | None = None) -> None:
         self._command = shlex.split(command)
         self._compile = shlex.split(compile_command) if compile_command else None
 
     def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Start the command in a session of its own.
-        """
+        """Start the command in a session of its own."""
         return _Process(self._command, env)
 
     def compiler(self, main: str) -> list[str] | None:
-        """
-        The command given for that, ``{main}`` filled in.
-        """
+        """The command given for that, ``{main}`` filled in."""
         return self._compile and [word.replace("{main}", main) for word in self._compile]
 
 
 class UrlTarget(Target):
-    """
-    A server that somebody else runs, and restarts if he gave a command for it.
-    """
+    """A server that somebody else runs, and restarts if he gave a command for it."""
 
     def __init__(self, url: str, restart_command: str | None = None) -> None:
         self._url = url
@@ -133,9 +105,7 @@ class UrlTarget(Target):
         self.is_fresh = self._restart is not None
 
     def start(self, env: Mapping[str, str]) -> Running:
-        """
-        Have it restarted if that can be done; the variables cannot be given to it.
-        """
+        """Have it restarted if that can be done; the variables cannot be given to it."""
         del env
         if self._restart:
             output(self._restart)
@@ -219,9 +189,7 @@ def _kill_group(group: int) -> None:
 
 
 def output(command: list[str]) -> str:
-    """
-    What a command says; raises `TargetError` if it fails or is not there.
-    """
+    """What a command says; raises `TargetError` if it fails or is not there."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
@@ -232,9 +200,7 @@ def output(command: list[str]) -> str:
 
 
 class _Port:
-    """
-    A free port that no other kit takes until it is given back, however many run here.
-    """
+    """A free port that no other kit takes until it is given back, however many run here."""
 
     def __init__(self) -> None:
         folder = Path(tempfile.gettempdir(), f"hotwhisk-conformance-ports-{os.getuid()}")
@@ -256,9 +222,7 @@ class _Port:
         return True
 
     def give_back(self) -> None:
-        """
-        Others may have it.
-        """
+        """Others may have it."""
         os.close(self._lock)
 
 

@@ -1,3 +1,1 @@
-"""
-The user's code: how it is loaded, called and housed.
-"""
+"""The user's code: how it is loaded, called and housed."""

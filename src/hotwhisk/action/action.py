@@ -53,25 +53,19 @@ class _HandedOver(BaseException):
 
 
 class _Capture:
-    """
-    Where ``start(handler)`` puts its handler while a source is loaded.
-    """
+    """Where ``start(handler)`` puts its handler while a source is loaded."""
 
     open = False
     handler: Handler | None = None
 
 
 class Action:
-    """
-    A loaded handler, and how it wants to be called.
-    """
+    """A loaded handler, and how it wants to be called."""
 
     __slots__ = ("handler", "is_async", "ready", "takes_context")
 
     def __init__(self, handler: Handler, ready: Handler | None = None) -> None:
-        """
-        Raises ``LoadFailed`` for a handler that can never give a result.
-        """
+        """Raises ``LoadFailed`` for a handler that can never give a result."""
         self.handler = handler
         self.ready = ready
         self.takes_context = takes_context(handler)
@@ -83,9 +77,7 @@ class Action:
             )
 
     def call(self, event: object, context: object) -> object:
-        """
-        Call the handler; for an asynchronous one, the result is the coroutine to run.
-        """
+        """Call the handler; for an asynchronous one, the result is the coroutine to run."""
         return self.handler(event, context) if self.takes_context else self.handler(event)
 
 
@@ -128,9 +120,7 @@ def load_module(name: str, main: str, source: bytes | None = None) -> tuple[Acti
 
 
 def hand_over(handler: Handler) -> None:
-    """
-    Take the handler that a source gave to `hotwhisk.start`; ends the source there.
-    """
+    """Take the handler that a source gave to `hotwhisk.start`; ends the source there."""
     if not _Capture.open:
         raise UsageError(
             "start() was called by code that is being served already; "
@@ -141,9 +131,7 @@ def hand_over(handler: Handler) -> None:
 
 
 def _load(folder: str, entry: str, main: str, source: bytes | None = None) -> Action:
-    """
-    Run the source in its folder, then find the handler.
-    """
+    """Run the source in its folder, then find the handler."""
     _, code, by_start = _compile(entry, main, source)
     _enter(folder)
     module = _new_module("__main__" if by_start else MODULE, entry)
@@ -187,9 +175,7 @@ def _enter(folder: str) -> None:
 
 
 def _new_module(name: str, entry: str) -> types.ModuleType:
-    """
-    An empty module for the action, known by its official name whichever way it runs.
-    """
+    """An empty module for the action, known by its official name whichever way it runs."""
     spec = importlib.util.spec_from_file_location(MODULE, entry)
     if spec is None:  # no Python suffix
         module = types.ModuleType(name)
@@ -204,9 +190,7 @@ def _new_module(name: str, entry: str) -> types.ModuleType:
 
 
 def _find_module(name: str) -> ModuleSpec:
-    """
-    Where a module is; imports the packages above it.
-    """
+    """Where a module is; imports the packages above it."""
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -249,9 +233,7 @@ def _wall() -> Iterator[None]:
 
 
 def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
-    """
-    Run the source; the handler is what it gave to ``start``, or else the one of that name.
-    """
+    """Run the source; the handler is what it gave to ``start``, or else the one of that name."""
     with _wall():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     handler = _Capture.handler
@@ -268,9 +250,7 @@ def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start:
 
 
 def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
-    """
-    The handler by name.
-    """
+    """The handler by name."""
     try:
         handler: Handler = module.__dict__[main]
     except KeyError:

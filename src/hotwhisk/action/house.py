@@ -48,9 +48,7 @@ _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
 
 
 class _Home:
-    """
-    What was ours before an action moved in. Changed once in the life of a process.
-    """
+    """What was ours before an action moved in. Changed once in the life of a process."""
 
     path: list[str] | None = None
     shadowed: frozenset[str] = frozenset()
@@ -61,31 +59,23 @@ _variables: Final = Variables()
 
 
 def set_environment(env: Mapping[str, str]) -> None:
-    """
-    Set what ``/init`` sent along, before the action's code is loaded.
-    """
+    """Set what ``/init`` sent along, before the action's code is loaded."""
     os.environ.update(env)
 
 
 def environment() -> dict[str, str]:
-    """
-    What the action finds there.
-    """
+    """What the action finds there."""
     return dict(os.environ)
 
 
 def apply_context(context: Mapping[str, str]) -> None:
-    """
-    Set the context of one ``/run``: each key, in capitals, after ``__OW_``.
-    """
+    """Set the context of one ``/run``: each key, in capitals, after ``__OW_``."""
     for key, value in context.items():
         _variables.set("__OW_" + key.upper(), value)
 
 
 def move_in(folder: str) -> None:
-    """
-    Make ``folder`` the working directory and the first place to import from.
-    """
+    """Make ``folder`` the working directory and the first place to import from."""
     folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
@@ -104,9 +94,7 @@ def move_in(folder: str) -> None:
 
 @contextmanager
 def at_home() -> Iterator[None]:
-    """
-    Import, or print, as if no action had moved in: its modules are put aside for so long.
-    """
+    """Import, or print, as if no action had moved in: its modules are put aside for so long."""
     if _Home.path is None:
         yield
         return
@@ -122,9 +110,7 @@ def at_home() -> Iterator[None]:
 
 
 def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
-    """
-    Take these top-level modules, and all below them, out of ``sys.modules``.
-    """
+    """Take these top-level modules, and all below them, out of ``sys.modules``."""
     if not tops:
         return {}
     names = [name for name in sys.modules if name.partition(".")[0] in tops]
@@ -132,9 +118,7 @@ def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
 
 
 def _working_directory() -> str:
-    """
-    Where the process is; empty if that folder is gone.
-    """
+    """Where the process is; empty if that folder is gone."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -162,9 +146,7 @@ def _top_level_names(folder: str) -> set[str]:
 
 
 def _activate(virtualenv: str) -> list[str]:
-    """
-    Put the packages of an artifact's virtual environment before all others.
-    """
+    """Put the packages of an artifact's virtual environment before all others."""
     if not os.path.isdir(virtualenv):
         return []
     before = list(sys.path)
@@ -189,9 +171,7 @@ def _activate(virtualenv: str) -> list[str]:
 
 
 def _site_packages(virtualenv: str) -> list[str]:
-    """
-    Those for this Python, or else whatever there is.
-    """
+    """Those for this Python, or else whatever there is."""
     mine = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if os.path.isdir(f"{virtualenv}/lib/{mine}/site-packages"):
         return [f"{virtualenv}/lib/{mine}/site-packages"]

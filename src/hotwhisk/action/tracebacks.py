@@ -1,6 +1,4 @@
-"""
-What the user's code raised, told to its author: the traceback without the server's own frames.
-"""
+"""What the user's code raised, told to its author: the traceback without the server's own frames."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ _OURS: Final = (os.path.dirname(hotwhisk.__file__) + os.sep, "<frozen importlib"
 
 
 def print_error(error: BaseException) -> None:
-    """
-    Print the traceback of an exception to stderr without the server's own frames.
-    """
+    """Print the traceback of an exception to stderr without the server's own frames."""
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
         frame = frame.tb_next
@@ -45,9 +41,7 @@ def print_exit(error: SystemExit) -> None:
 
 
 def text_of(error: BaseException) -> str:
-    """
-    The text of an exception, even of one whose ``__str__`` raises.
-    """
+    """The text of an exception, even of one whose ``__str__`` raises."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the user's code

@@ -1,3 +1,1 @@
-"""
-Programs in other languages: the protocol of ActionLoop, and what their images bring.
-"""
+"""Programs in other languages: the protocol of ActionLoop, and what their images bring."""

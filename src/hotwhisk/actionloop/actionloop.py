@@ -48,9 +48,7 @@ LONGEST_SAID: Final = 60
 
 
 class Program:
-    """
-    A program in the place of an action: it has no handler, and answers requests as they came.
-    """
+    """A program in the place of an action: it has no handler, and answers requests as they came."""
 
     handler = None
     is_async = False
@@ -76,17 +74,13 @@ class Program:
         atexit.register(self.end)
 
     def attend(self, loop: Loop) -> None:
-        """
-        The program is in charge here: look after it between requests too.
-        """
+        """The program is in charge here: look after it between requests too."""
         self._loop = loop
         if self._child is not None:
             self._child.attend(loop, self.end)
 
     def exchange(self, body: bytes | memoryview, profile: Profile) -> tuple[int, bytes]:
-        """
-        Answer one ``/run``, whose body is known to be JSON: the HTTP status and body.
-        """
+        """Answer one ``/run``, whose body is known to be JSON: the HTTP status and body."""
         request = request_line(body)
         try:
             try:
@@ -116,17 +110,13 @@ class Program:
         return none.status, result_error(profile, none)
 
     def end(self) -> None:
-        """
-        End the program; the next request would start it again.
-        """
+        """End the program; the next request would start it again."""
         child, self._child = self._child, None
         if child is not None:
             child.end()
 
     def _fresh(self) -> Child:
-        """
-        The program, started again if it can not be believed any more.
-        """
+        """The program, started again if it can not be believed any more."""
         child = self._child
         if child is None or not child.is_in_step():
             self.end()
@@ -155,9 +145,7 @@ class Program:
         return child
 
     def _explain(self, ending: Ending, profile: Profile) -> tuple[int, bytes]:
-        """
-        The answer to the request that the program did not survive.
-        """
+        """The answer to the request that the program did not survive."""
         cause = Cause.KILLED if ending.signal else Cause.EXITED
         kills, self._oom_kills = self._oom_kills, oom_kills()
         if ending.signal == KILLED and self._oom_kills > kills:
@@ -220,9 +208,7 @@ def is_result(line: bytes) -> bool:
 
 
 def check_acknowledgement(line: bytes) -> None:
-    """
-    Raises ``LoadFailed`` unless a program says that it is ready.
-    """
+    """Raises ``LoadFailed`` unless a program says that it is ready."""
     try:
         said = json_codec.loads(line)
     except (ValueError, RecursionError) as error:
@@ -232,9 +218,7 @@ def check_acknowledgement(line: bytes) -> None:
 
 
 class _Constant(Exception):
-    """
-    A number that JSON does not have.
-    """
+    """A number that JSON does not have."""
 
 
 def _refuse_constant(_: str) -> NoReturn:

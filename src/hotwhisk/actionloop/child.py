@@ -61,9 +61,7 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """
-    A running program. Its output is the server's own, or with ``relay`` passes through here.
-    """
+    """A running program. Its output is the server's own, or with ``relay`` passes through here."""
 
     def __init__(self, path: str, environ: Mapping[str, str], *, relay: bool) -> None:
         """
@@ -106,9 +104,7 @@ class Child:
         self._poll.register(self._pidfd, select.POLLIN)
 
     def attend(self, loop: Loop, ended: Callback) -> None:
-        """
-        Between requests as well: pass its output on, and hear its death.
-        """
+        """Between requests as well: pass its output on, and hear its death."""
         self._loop = loop
         loop.watch(self._pidfd, ended)
         if self._relay is not None:
@@ -189,9 +185,7 @@ class Child:
         return line
 
     def _line(self, rest: memoryview = NOTHING) -> bytes:
-        """
-        Wait for a whole line; send the ``rest`` of a request meanwhile.
-        """
+        """Wait for a whole line; send the ``rest`` of a request meanwhile."""
         taken, at = self._taken, 0
         while (end := taken.find(b"\n", at)) < 0:
             at = len(taken)
@@ -209,9 +203,7 @@ class Child:
         return line
 
     def _write(self, data: memoryview) -> memoryview:
-        """
-        Send what the pipe takes; what remains.
-        """
+        """Send what the pipe takes; what remains."""
         try:
             length = os.write(self._requests, data)
         except BlockingIOError:
@@ -244,18 +236,14 @@ class Child:
     # -- the end ----------------------------------------------------------------------------
 
     def reap(self) -> None:
-        """
-        Reap what the program left to us and what has ended by itself.
-        """
+        """Reap what the program left to us and what has ended by itself."""
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if ended.si_pid == self.pid:
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)
 
     def end(self) -> Ending:
-        """
-        End it and all that it started; how it ended, which may have been by itself.
-        """
+        """End it and all that it started; how it ended, which may have been by itself."""
         if self._ending is None:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
@@ -277,9 +265,7 @@ class Child:
 
 
 def _resize(descriptor: int, size: int) -> None:
-    """
-    Set how much a pipe holds; one that stays as it was costs speed, or knowledge, but no answer.
-    """
+    """Set how much a pipe holds; one that stays as it was costs speed, or knowledge, but no answer."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
     except OSError:

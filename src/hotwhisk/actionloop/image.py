@@ -1,6 +1,4 @@
-"""
-What an image for another language says of itself in its variables. Pure.
-"""
+"""What an image for another language says of itself in its variables. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def image_compiler(environ: Mapping[str, str]) -> str | None:
-    """
-    What the image compiles with; in an image for Python nothing, since that is our own work.
-    """
+    """What the image compiles with; in an image for Python nothing, since that is our own work."""
     python = "python" in environ.get("OW_EXECUTION_ENV", "")
     return None if python else environ.get("OW_COMPILER") or None
 

@@ -47,17 +47,13 @@ class Relay:
             poll.register(reading, select.POLLIN)
 
     def attend(self, loop: Loop) -> None:
-        """
-        Pass output on whenever there is some, between requests as well.
-        """
+        """Pass output on whenever there is some, between requests as well."""
         self._loop = loop
         for descriptor in self.reading:
             loop.watch(descriptor, lambda descriptor=descriptor: self.pass_on(descriptor))  # type: ignore[misc]
 
     def hear(self, ready: dict[int, int]) -> None:
-        """
-        Pass on what is there on those that are ``ready``.
-        """
+        """Pass on what is there on those that are ``ready``."""
         for descriptor in self.reading.keys() & ready.keys():
             self.pass_on(descriptor)
 
@@ -74,9 +70,7 @@ class Relay:
             self._close(descriptor)
 
     def close(self) -> None:
-        """
-        Pass on the last of it; nobody is left who could write more.
-        """
+        """Pass on the last of it; nobody is left who could write more."""
         for descriptor in list(self.reading):
             try:
                 while data := os.read(descriptor, READ_SIZE):
@@ -93,18 +87,14 @@ class Relay:
 
 
 def unread(descriptor: int) -> int:
-    """
-    How many bytes are in a pipe, asked at either end.
-    """
+    """How many bytes are in a pipe, asked at either end."""
     there = bytearray(4)
     fcntl.ioctl(descriptor, termios.FIONREAD, there)
     return int.from_bytes(there, sys.byteorder)
 
 
 def write(stream: int, data: bytes) -> None:
-    """
-    Write to the server's own stream below its buffer, where its last byte is remembered.
-    """
+    """Write to the server's own stream below its buffer, where its last byte is remembered."""
     raw = cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).raw
     rest = memoryview(data)
     while rest:

@@ -1,3 +1,1 @@
-"""
-One file that holds an action: what it is, what is in it, how it is unpacked.
-"""
+"""One file that holds an action: what it is, what is in it, how it is unpacked."""

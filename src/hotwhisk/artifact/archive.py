@@ -65,23 +65,17 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
 
 
 def file_mode(stated: int) -> int:
-    """
-    The mode of a file; an archive may state none.
-    """
+    """The mode of a file; an archive may state none."""
     return (stated or 0o644) & 0o777 | stat.S_IRUSR
 
 
 def _most_bytes(packed: int) -> int:
-    """
-    What an archive of that size may unpack to.
-    """
+    """What an archive of that size may unpack to."""
     return min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
 
 
 class Writer:
-    """
-    Admits members one by one, and writes those it admitted below ``folder``.
-    """
+    """Admits members one by one, and writes those it admitted below ``folder``."""
 
     def __init__(self, folder: str, packed: int, below: str = "", without: str = "") -> None:
         self.folder = folder
@@ -95,9 +89,7 @@ class Writer:
         self.modes: list[tuple[str, int]] = []
 
     def file(self, name: str, size: int, mode: int, content: IO[bytes]) -> None:
-        """
-        Write a regular file.
-        """
+        """Write a regular file."""
         path = self.place(name, size)
         if path:
             with open(path, "xb") as target:
@@ -106,9 +98,7 @@ class Writer:
             self.modes.append((path, file_mode(mode)))
 
     def place(self, name: str, size: int) -> str | None:
-        """
-        The path at which a regular file is to be written; None for one that is not wanted.
-        """
+        """The path at which a regular file is to be written; None for one that is not wanted."""
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise BuildFailed(
@@ -118,26 +108,20 @@ class Writer:
         return self._admit(name, "file")
 
     def directory(self, name: str, mode: int) -> None:
-        """
-        Make a folder.
-        """
+        """Make a folder."""
         path = self._admit(name, "folder")
         if path:
             os.makedirs(path, exist_ok=True)
             self.modes.append((path, (mode or 0o755) & 0o777 | stat.S_IRWXU))
 
     def link(self, name: str, target: str) -> None:
-        """
-        Note a symbolic link, to be made by `finish`.
-        """
+        """Note a symbolic link, to be made by `finish`."""
         path = self._admit(name, "link")
         if path:
             self.links.append((path, target))
 
     def finish(self) -> None:
-        """
-        Set the modes, make the links and see where they lead.
-        """
+        """Set the modes, make the links and see where they lead."""
         for path, target in self.links:
             os.symlink(target, path)
         root = os.path.realpath(self.folder)
@@ -184,9 +168,7 @@ class Writer:
 
 
 def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
-    """
-    The beginnings of the top-level files of a tar.gz; none if it cannot be read.
-    """
+    """The beginnings of the top-level files of a tar.gz; none if it cannot be read."""
     import gzip
     import tarfile
 
@@ -206,16 +188,12 @@ def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
 
 
 def plain(name: str) -> str:
-    """
-    A member's name as archivers of a folder's contents may have written it: ``./exec``.
-    """
+    """A member's name as archivers of a folder's contents may have written it: ``./exec``."""
     return name.removeprefix("./")
 
 
 def unpack_tar(content: bytes, folder: str) -> None:
-    """
-    Unpack a tar.gz.
-    """
+    """Unpack a tar.gz."""
     import gzip
     import tarfile
 
@@ -254,9 +232,7 @@ class _Bounded(io.RawIOBase):
         self.left = limit
 
     def read(self, size: int = -1) -> bytes:
-        """
-        Read on, up to the limit.
-        """
+        """Read on, up to the limit."""
         data = self.stream.read(size)
         self.left -= len(data)
         if self.left < 0:

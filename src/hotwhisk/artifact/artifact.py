@@ -66,9 +66,7 @@ class Unpacked(Record):
 
 
 def decode(request: InitRequest) -> bytes:
-    """
-    The bytes of the posted code.
-    """
+    """The bytes of the posted code."""
     if not request.binary:
         content = request.code.encode("utf-8", "surrogatepass")
     else:
@@ -79,9 +77,7 @@ def decode(request: InitRequest) -> bytes:
 
 
 def _decode_base64(code: str) -> bytes:
-    """
-    Base64, also where a shell or a mail program broke it by spaces and line ends.
-    """
+    """Base64, also where a shell or a mail program broke it by spaces and line ends."""
     try:
         return binascii.a2b_base64(code, strict_mode=True)  # as it is: a copy may be 50 MB
     except ValueError:
@@ -95,9 +91,7 @@ def _decode_base64(code: str) -> bytes:
 
 
 def digest_of(content: bytes) -> str:
-    """
-    The name of an artifact: two with the same digest are the same.
-    """
+    """The name of an artifact: two with the same digest are the same."""
     return "sha256:" + sha256(content).hex()
 
 
@@ -150,17 +144,13 @@ def unpack(
 
 
 def discard(holder: str) -> None:
-    """
-    Remove the folder of a generation, and libraries that nobody uses without it.
-    """
+    """Remove the folder of a generation, and libraries that nobody uses without it."""
     remove(holder)
     store.sweep(libraries_beside(holder))
 
 
 def libraries_beside(holder: str) -> str:
-    """
-    Where the generation with this folder finds libraries that it shares with others.
-    """
+    """Where the generation with this folder finds libraries that it shares with others."""
     return f"{os.path.dirname(holder)}/{store.LINK}"
 
 
@@ -191,9 +181,7 @@ def find_entry(folder: str, source: str = "Zip file") -> str:
 
 
 def _is_used(folder: str) -> bool:
-    """
-    Whether there is something in the folder already.
-    """
+    """Whether there is something in the folder already."""
     try:
         return bool(os.listdir(folder))
     except FileNotFoundError:
@@ -201,9 +189,7 @@ def _is_used(folder: str) -> bool:
 
 
 def _read_note(path: str) -> str:
-    """
-    The digest of what was unpacked; empty if nobody wrote it down.
-    """
+    """The digest of what was unpacked; empty if nobody wrote it down."""
     try:
         with open(path, "rb", buffering=0) as file:
             return file.read().decode("ascii", "replace")
@@ -256,9 +242,7 @@ def _unpack_anew(
 
 
 def _extract(content: bytes, kind: Kind, folder: str, source_name: str, libraries: str) -> None:
-    """
-    Write the files of an artifact.
-    """
+    """Write the files of an artifact."""
     if kind is Kind.SOURCE or (kind is Kind.EXECUTABLE and is_program(content)):
         name = source_name if kind is Kind.SOURCE else PROGRAM
         with open(f"{folder}/{name}", "xb", buffering=0) as file:
@@ -271,17 +255,13 @@ def _extract(content: bytes, kind: Kind, folder: str, source_name: str, librarie
 
 
 def _make_executable(folder: str) -> None:
-    """
-    Archives lose modes, and what was posted alone has none.
-    """
+    """Archives lose modes, and what was posted alone has none."""
     path = f"{folder}/{PROGRAM}"
     os.chmod(path, os.stat(path).st_mode | 0o755)  # noqa: S103 - as the official proxy sets it
 
 
 def _launched(folder: str) -> str:
-    """
-    The handler's name in the launcher that the official compiler wrote, which imports it.
-    """
+    """The handler's name in the launcher that the official compiler wrote, which imports it."""
     try:
         with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
             lines = file.read().splitlines()

@@ -28,9 +28,7 @@ PACKAGES_FOLDER: Final = "virtualenv"
 
 
 def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:
-    """
-    The action's files, and the libraries that came with it or are there already.
-    """
+    """The action's files, and the libraries that came with it or are there already."""
     below = CODE_FOLDER if MANIFEST in opened.namelist() else ""
     stated = read_manifest(opened, optional=True)
     if stated is None:
@@ -73,9 +71,7 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
 
 
 def here() -> manifest.Here:
-    """
-    What an artifact finds on this machine.
-    """
+    """What an artifact finds on this machine."""
     system = os.uname()
     names = {name: other for other, name in manifest.MACHINES.items()}
     platform = f"{system.sysname.lower()}/{names.get(system.machine, system.machine)}"

@@ -1,6 +1,4 @@
-"""
-Files and folders of actions: what they are called, and how they are taken away.
-"""
+"""Files and folders of actions: what they are called, and how they are taken away."""
 
 from __future__ import annotations
 
@@ -12,17 +10,13 @@ if TYPE_CHECKING:
 
 
 def name_of(path: Path) -> str:
-    """
-    The name of the action in a file or folder. What follows a dot is an ending of files only.
-    """
+    """The name of the action in a file or folder. What follows a dot is an ending of files only."""
     whole = path.resolve()
     return whole.name if whole.is_dir() else whole.stem
 
 
 def remove(folder: str) -> None:
-    """
-    Remove an unpacked artifact, as far as that can be done. Links are removed, not followed.
-    """
+    """Remove an unpacked artifact, as far as that can be done. Links are removed, not followed."""
     try:
         with os.scandir(folder) as entries:
             for entry in list(entries):

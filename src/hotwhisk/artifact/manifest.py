@@ -43,9 +43,7 @@ class Manifest(Record):
 
 
 class Here(Record):
-    """
-    What an artifact finds where it is to run; ``glibc`` is empty where there is another libc.
-    """
+    """What an artifact finds where it is to run; ``glibc`` is empty where there is another libc."""
 
     python: str
     platform: str
@@ -53,9 +51,7 @@ class Here(Record):
 
 
 def write(manifest: Manifest) -> bytes:
-    """
-    The manifest as a file.
-    """
+    """The manifest as a file."""
     stated = {name: getattr(manifest, name) for name in manifest.fields}
     return (json.dumps(stated, indent=2, sort_keys=True) + "\n").encode()
 
@@ -90,9 +86,7 @@ _NO_TEXTS: Final = frozenset({"format", "packages"})
 
 
 def misfit(manifest: Manifest, here: Here) -> str:
-    """
-    Why an artifact cannot run here: what it is for and what this is. Empty if it can.
-    """
+    """Why an artifact cannot run here: what it is for and what this is. Empty if it can."""
     python = manifest.python in (LEAST_PYTHON, here.python)
     platform = manifest.platform in (ANY, here.platform)
     if not (python and platform):

@@ -62,9 +62,7 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 
 def sweep(root: str) -> None:
-    """
-    Remove what no generation uses, but for the last that was used; as far as that can be done.
-    """
+    """Remove what no generation uses, but for the last that was used; as far as that can be done."""
     if not os.path.isdir(root):
         return
     try:
@@ -85,9 +83,7 @@ def _entries(root: str) -> list[str]:
 
 
 def _used(root: str) -> Iterator[str]:
-    """
-    The keys that generations hold a link to.
-    """
+    """The keys that generations hold a link to."""
     above = os.path.dirname(root)
     for name in os.listdir(above):
         try:
@@ -98,9 +94,7 @@ def _used(root: str) -> Iterator[str]:
 
 @contextmanager
 def _locked(root: str) -> Iterator[None]:
-    """
-    One process at a time; the lock of one that dies is free.
-    """
+    """One process at a time; the lock of one that dies is free."""
     lock = os.open(f"{root}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

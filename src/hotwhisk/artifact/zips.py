@@ -53,9 +53,7 @@ def open_zip(content: bytes) -> ZipFile:
 
 
 def zip_names(content: bytes) -> set[str]:
-    """
-    The member names of a zip; none if it cannot be read, which `unpack_zip` will tell.
-    """
+    """The member names of a zip; none if it cannot be read, which `unpack_zip` will tell."""
     try:
         with open_zip(content) as archive:
             return {plain(name) for name in archive.namelist()}
@@ -119,9 +117,7 @@ def unpack_zip(
 
 
 def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
-    """
-    Write all files; the large ones in a second thread, until they are done.
-    """
+    """Write all files; the large ones in a second thread, until they are done."""
     large = [job for job in jobs if job[1].file_size >= _LARGE]
     if len(large) < 2:
         _write_each(archive, content, jobs)
@@ -150,9 +146,7 @@ def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
 
 
 def _taken(jobs: deque[_Job]) -> Iterator[_Job]:
-    """
-    What is left, each job to one thread only.
-    """
+    """What is left, each job to one thread only."""
     while True:
         try:
             yield jobs.popleft()
@@ -175,9 +169,7 @@ def _write_each(archive: ZipFile, content: memoryview, jobs: Iterable[_Job]) -> 
 
 
 def _read(archive: ZipFile, content: memoryview, info: ZipInfo) -> bytes | memoryview:
-    """
-    The content of one member, checked.
-    """
+    """The content of one member, checked."""
     import zipfile
 
     if info.flag_bits & 1 or info.compress_type not in (_STORED, _DEFLATED):

@@ -1,6 +1,4 @@
-"""
-Build an action into one file that serves itself.
-"""
+"""Build an action into one file that serves itself."""
 
 from __future__ import annotations
 

@@ -57,9 +57,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """
-    What was written, its size in bytes, and what its maker should know.
-    """
+    """What was written, its size in bytes, and what its maker should know."""
 
     manifest: Manifest
     size: int
@@ -135,9 +133,7 @@ def _check(
 
 
 def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) -> Members:
-    """
-    Bytecode of the libraries, but for their tests: nobody imports those, and they weigh.
-    """
+    """Bytecode of the libraries, but for their tests: nobody imports those, and they weigh."""
     if not (found.members and order.bytecode):
         return {}
     if not interpreter:
@@ -171,9 +167,7 @@ def _packages(order: Order, members: Members) -> Packages:
 
 
 def _pack(members: Members, packages: Members, stated: Manifest, entry: str, order: Order) -> bytes:
-    """
-    All of it as one file.
-    """
+    """All of it as one file."""
     manifest = (_FILE, manifests.write(stated))
     if order.as_zip:
         members = dict(members)

@@ -1,6 +1,4 @@
-"""
-What is in an artifact: its manifest, what weighs how much, and what its imports cost.
-"""
+"""What is in an artifact: its manifest, what weighs how much, and what its imports cost."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ action.load(unpacked, "main")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """
-    Something in an artifact, with its bytes in the file and unpacked.
-    """
+    """Something in an artifact, with its bytes in the file and unpacked."""
 
     name: str
     packed: int
@@ -60,9 +56,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """
-    An import that the action makes itself, with all that it imports in turn; in milliseconds.
-    """
+    """An import that the action makes itself, with all that it imports in turn; in milliseconds."""
 
     module: str
     milliseconds: float
@@ -108,9 +102,7 @@ def read(path: Path) -> Contents:
 
 
 def weigh(opened: ZipFile) -> tuple[Part, ...]:
-    """
-    The parts of an artifact, the heaviest first: the action, each library, hotwhisk.
-    """
+    """The parts of an artifact, the heaviest first: the action, each library, hotwhisk."""
     owners = _owners(opened)
     as_zip = MANIFEST not in opened.namelist()
     sums: dict[str, list[int]] = {}
@@ -124,9 +116,7 @@ def weigh(opened: ZipFile) -> tuple[Part, ...]:
 
 
 def too_large(content: bytes) -> str:
-    """
-    That OpenWhisk would refuse it, and what weighs most; empty if it would not.
-    """
+    """That OpenWhisk would refuse it, and what weighs most; empty if it would not."""
     posted = -(-len(content) // 3) * 4
     if posted <= MOST_POSTED:
         return ""
@@ -172,18 +162,14 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
 
 
 def show_size(size: float) -> str:
-    """
-    Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``.
-    """
+    """Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``."""
     if size < 1024:
         return f"{size:.0f} B"
     return f"{size / 1024:.0f} KB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
 
 
 def _owners(opened: ZipFile) -> dict[str, str]:
-    """
-    By file, the library that it belongs to.
-    """
+    """By file, the library that it belongs to."""
     owners: dict[str, str] = {}
     for name in opened.namelist():
         site = _SITE.match(name)

@@ -1,6 +1,4 @@
-"""
-Files in memory, and the zip made of them: the same bytes for the same members.
-"""
+"""Files in memory, and the zip made of them: the same bytes for the same members."""
 
 from __future__ import annotations
 
@@ -22,16 +20,12 @@ Members = dict[str, tuple[int, bytes]]
 
 
 def below(folder: str, members: Members) -> Members:
-    """
-    The same members in a folder.
-    """
+    """The same members in a folder."""
     return {f"{folder}/{name}": member for name, member in members.items()}
 
 
 def digest_of_members(members: Members) -> str:
-    """
-    One digest for files: names, modes and contents.
-    """
+    """One digest for files: names, modes and contents."""
     digest = hashlib.sha256()
     for name, (mode, content) in sorted(members.items()):
         digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode("utf-8", "surrogateescape"))

@@ -139,9 +139,7 @@ def compile_action(content: bytes, main: str, environ: Mapping[str, str]) -> byt
 
 
 def _prepare(folder: Path, entry: Path, main: str, environ: Mapping[str, str]) -> None:
-    """
-    Make the official layout of a folder of Python files.
-    """
+    """Make the official layout of a folder of Python files."""
     if not main.isidentifier():
         raise BuildFailed(f"the handler is {main!r}; expected the name of a function")
     source = entry.read_bytes()
@@ -162,9 +160,7 @@ def _prepare(folder: Path, entry: Path, main: str, environ: Mapping[str, str]) -
 
 
 def _install(folder: Path, environ: Mapping[str, str]) -> None:
-    """
-    What ``requirements.txt`` asks for, where both images look for it.
-    """
+    """What ``requirements.txt`` asks for, where both images look for it."""
     packages = folder / VIRTUALENV / "lib" / f"python{PYTHON}" / "site-packages"
     packages.mkdir(parents=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
@@ -185,9 +181,7 @@ def _install(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def _zip(folder: Path) -> bytes:
-    """
-    The folder as a zip; the same bytes for the same content.
-    """
+    """The folder as a zip; the same bytes for the same content."""
     members: Members = {}
     for path in folder.rglob("*"):
         mode = path.lstat().st_mode

@@ -124,9 +124,7 @@ def _read_tree(folder: Path) -> Members:
 
 
 def _own_files(members: Members, info: str) -> Members:
-    """
-    Of one library, by its RECORD.
-    """
+    """Of one library, by its RECORD."""
     rows = csv.reader(io.StringIO(_text(members, f"{info}/RECORD")))
     names = {row[0] for row in rows if row} | {
         name for name in members if name.startswith(f"{info}/")
@@ -135,9 +133,7 @@ def _own_files(members: Members, info: str) -> Members:
 
 
 def _refuse_editable(info: Path, whose: str) -> None:
-    """
-    Refuse what an older uv left in its own folder on this machine, with a path to there.
-    """
+    """Refuse what an older uv left in its own folder on this machine, with a path to there."""
     try:
         stated = json.loads((info / "direct_url.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -164,9 +160,7 @@ def _record(own: Members) -> bytes:
 
 
 def _supported(target: Target) -> set[str]:
-    """
-    The tags of wheels that run on the target.
-    """
+    """The tags of wheels that run on the target."""
     try:
         from packaging.tags import compatible_tags, cpython_tags
     except ImportError:
@@ -184,9 +178,7 @@ def _supported(target: Target) -> set[str]:
 
 
 def _tags(wheel: str) -> list[str]:
-    """
-    Each tag that a wheel states, sets of them taken apart.
-    """
+    """Each tag that a wheel states, sets of them taken apart."""
     from packaging.tags import parse_tag
 
     stated = HeaderParser().parsestr(wheel).get_all("Tag", [])
@@ -194,9 +186,7 @@ def _tags(wheel: str) -> list[str]:
 
 
 def _glibc(tags: list[str]) -> str:
-    """
-    The least glibc that one of these tags asks for.
-    """
+    """The least glibc that one of these tags asks for."""
     asked = []
     for platform in (tag.rpartition("-")[2] for tag in tags):
         if found := _MANYLINUX.match(platform):

@@ -23,9 +23,7 @@ _HEADER: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# 
 
 
 class Form(StrEnum):
-    """
-    The files that can be read.
-    """
+    """The files that can be read."""
 
     SCRIPT = "a header in the source"
     PYLOCK = "pylock.toml"
@@ -36,9 +34,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """
-    A file with dependencies; ``python`` is what it demands of the Python, or empty.
-    """
+    """A file with dependencies; ``python`` is what it demands of the Python, or empty."""
 
     form: Form
     path: Path
@@ -46,9 +42,7 @@ class Requirements:
 
 
 def find(source: Path) -> Requirements | None:
-    """
-    What a source file or folder depends on, stated in it or beside it.
-    """
+    """What a source file or folder depends on, stated in it or beside it."""
     folder, entry = (source, source / FOLDER_ENTRY) if source.is_dir() else (source.parent, source)
     if entry.is_file() and (found := _of_script(entry)):
         return found

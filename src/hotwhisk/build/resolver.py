@@ -1,6 +1,4 @@
-"""
-Dependencies, resolved and installed into a folder by uv.
-"""
+"""Dependencies, resolved and installed into a folder by uv."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ _SOURCE_ONLY: Final = ("no usable wheels", "has no wheels", "building from sourc
 
 
 def find_uv() -> str:
-    """
-    The path of uv: the one that the extra ``build`` installs, or else one on the PATH.
-    """
+    """The path of uv: the one that the extra ``build`` installs, or else one on the PATH."""
     try:
         import uv
 
@@ -65,9 +61,7 @@ def install(
 
 
 def _export(uv: str, lock: Path, work: Path) -> Path:
-    """
-    A lock of uv as requirements, each with its hashes and the condition under which it counts.
-    """
+    """A lock of uv as requirements, each with its hashes and the condition under which it counts."""
     if not lock.with_name("pyproject.toml").is_file():
         raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
     path = work / "requirements.txt"
@@ -101,9 +95,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _check_python(wanted: Requirements, target: Target) -> None:
-    """
-    ``requires-python``, which uv takes from a project or a lock, and not from all of these.
-    """
+    """``requires-python``, which uv takes from a project or a lock, and not from all of these."""
     if not wanted.python:
         return
     try:
@@ -122,9 +114,7 @@ def _check_python(wanted: Requirements, target: Target) -> None:
 
 
 def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) -> str:
-    """
-    What uv said, short.
-    """
+    """What uv said, short."""
     text = _plain(said)
     if any(sign in text for sign in _UNREACHED):
         last = text.splitlines()[-1].strip().removeprefix("cause: ")
@@ -139,9 +129,7 @@ def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) ->
 
 
 def _plain(said: str) -> str:
-    """
-    The words of uv from its error on, without empty lines.
-    """
+    """The words of uv from its error on, without empty lines."""
     lines = [line for line in said.splitlines() if line.strip()]
     at = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
     return "\n".join(lines[at:]).removeprefix("error: ").strip()

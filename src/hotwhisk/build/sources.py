@@ -1,6 +1,4 @@
-"""
-The action's own files, read and checked before anything is written.
-"""
+"""The action's own files, read and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
 
 
 def is_left_out(name: str) -> bool:
-    """
-    Whether a file or folder of that name has no place in an artifact.
-    """
+    """Whether a file or folder of that name has no place in an artifact."""
     return name in LEFT_OUT or name.endswith(_LEFT_OUT_ENDS)
 
 

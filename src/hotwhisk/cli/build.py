@@ -1,6 +1,4 @@
-"""
-``hotwhisk build``: one file of an action and its dependencies.
-"""
+"""``hotwhisk build``: one file of an action and its dependencies."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Build SOURCE into the file that -o names.
-    """
+    """Build SOURCE into the file that -o names."""
     del environ  # a build depends on its arguments, and uv reads its variables itself
     given = _parser().parse(argv)
     require_file(given.source)
@@ -83,9 +79,7 @@ def _parser() -> Arguments:
 def _tell(
     built: Built, output: Path, depends: Requirements | None, given: argparse.Namespace
 ) -> None:
-    """
-    What was built, what goes into it, and what to do with it.
-    """
+    """What was built, what goes into it, and what to do with it."""
     from hotwhisk.build import inspection
 
     stated = built.manifest

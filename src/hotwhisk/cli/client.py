@@ -1,6 +1,4 @@
-"""
-Talking to a running server over HTTP, with what the standard library has.
-"""
+"""Talking to a running server over HTTP, with what the standard library has."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ CONNECT_TIMEOUT = 10.0  # for the connection only: how long an answer may take i
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    What came back, from which generation, and how long it took.
-    """
+    """What came back, from which generation, and how long it took."""
 
     status: int
     body: bytes
@@ -43,17 +39,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """
-    Where a server is and the token it wants.
-    """
+    """Where a server is and the token it wants."""
 
     url: str
     token: str | None
 
     def post(self, path: str, payload: object) -> Answer:
-        """
-        Send one JSON body; anything but an HTTP answer is a ServerError that says what to do.
-        """
+        """Send one JSON body; anything but an HTTP answer is a ServerError that says what to do."""
         parts = split_url(self.url)
         route = parts.path.rstrip("/") + path
         headers = {"Content-Type": "application/json"}
@@ -76,9 +68,7 @@ class Server:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    The options that say which server is meant, and what it asks for.
-    """
+    """The options that say which server is meant, and what it asks for."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
     where.add_argument(
@@ -88,9 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server:
-    """
-    The server that flags and variables mean.
-    """
+    """The server that flags and variables mean."""
     url = given.url if given.port is None else f"http://127.0.0.1:{given.port}"
     token_file = given.token_file or client_setting("token_file", environ)
     token = None
@@ -100,9 +88,7 @@ def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server
 
 
 def error_text(body: bytes) -> str | None:
-    """
-    The text under the key ``error`` of an answer, or None if there is none.
-    """
+    """The text under the key ``error`` of an answer, or None if there is none."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -130,9 +116,7 @@ def refusal(answer: Answer) -> str:
 
 
 def _first_words(body: bytes) -> str:
-    """
-    How an answer in an unknown form begins; of a page, what a reader would see of it.
-    """
+    """How an answer in an unknown form begins; of a page, what a reader would see of it."""
     text = body[:4096].decode("utf-8", "replace")
     text = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL | re.IGNORECASE)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -46,9 +46,7 @@ _PAUSE = 0.05
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Compare; 0 if nothing differs, else 1.
-    """
+    """Compare; 0 if nothing differs, else 1."""
     del environ  # what a command needs of it, it inherits
     given = _arguments(argv)
     actions = [_read_action(name, given) for name in given.actions]
@@ -78,9 +76,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def runtime_of(text: str, memory: int = 256) -> Runtime:
-    """
-    The runtime that an argument means: a command if it holds a space or is a program, else an image.
-    """
+    """The runtime that an argument means: a command if it holds a space or is a program, else an image."""
     if " " in text:
         try:
             words = shlex.split(text)
@@ -140,9 +136,7 @@ def _read_action(name: str, given: argparse.Namespace) -> Action:
 
 
 def _read_events(name: str | None, known: set[str]) -> Events:
-    """
-    Events by the name of their action; those for every action have the name ``""``.
-    """
+    """Events by the name of their action; those for every action have the name ``""``."""
     if name is None:
         return {}
     try:
@@ -174,9 +168,7 @@ def _patterns(given: Sequence[str]) -> list[re.Pattern[str]]:
 
 
 def _require_listener(flag: str, text: str) -> None:
-    """
-    Start it once and see it listen: two runtimes that both do not start are not the same.
-    """
+    """Start it once and see it listen: two runtimes that both do not start are not the same."""
     runtime = runtime_of(text)
     try:
         with runtime:
@@ -188,9 +180,7 @@ def _require_listener(flag: str, text: str) -> None:
 
 
 def _wait_listening(runtime: Runtime, doubt: str) -> None:
-    """
-    Wait until it listens; of a ``doubt`` about that the user hears before the time is up.
-    """
+    """Wait until it listens; of a ``doubt`` about that the user hears before the time is up."""
     parts = urlsplit(runtime.url)
     start = time.monotonic()
     while (waited := time.monotonic() - start) < LISTEN_SECONDS:

@@ -1,6 +1,4 @@
-"""
-Asking a running server on its control socket: one JSON line there, one back.
-"""
+"""Asking a running server on its control socket: one JSON line there, one back."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ TIMEOUT = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    The options that say which server is meant.
-    """
+    """The options that say which server is meant."""
     parser.add_argument("--host", metavar="ADDRESS", help="its address, if several have the port")
     parser.add_argument(
         "--port", type=port_number, metavar="PORT", help="port of the server (8080, or PORT)"
@@ -37,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
-    """
-    Ask the server that the arguments mean; no server, or its refusal, is a ServerError.
-    """
+    """Ask the server that the arguments mean; no server, or its refusal, is a ServerError."""
     uid = os.getuid()
     default = client_setting("run_dir", environ) or default_run_dir(environ, uid)
     folder = Path(given.run_dir or default)
@@ -58,9 +52,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def _place(folder: Path, host: str | None, port: int) -> str:
-    """
-    What the server of that port is called in the folder; without an address, the only one.
-    """
+    """What the server of that port is called in the folder; without an address, the only one."""
     plain = place_of(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain
@@ -108,9 +100,7 @@ def _nobody(folder: Path, port: int) -> str:
 
 
 def _places(folder: Path) -> list[str]:
-    """
-    What the servers are called that listen in a folder.
-    """
+    """What the servers are called that listen in a folder."""
     try:
         found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
     except OSError:
@@ -119,9 +109,7 @@ def _places(folder: Path) -> list[str]:
 
 
 def _listens(path: Path) -> bool:
-    """
-    Whether a server is behind that socket, and not only what a killed one left.
-    """
+    """Whether a server is behind that socket, and not only what a killed one left."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         connection.settimeout(1.0)
         try:

@@ -35,26 +35,20 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """
-    One thing that came out differently, and both ways it came out.
-    """
+    """One thing that came out differently, and both ways it came out."""
 
     where: str
     lines: tuple[str, ...]
 
     def shown(self) -> str:
-        """
-        For people: a line that says where, and those that say what.
-        """
+        """For people: a line that says where, and those that say what."""
         return "\n".join([f"  {self.where}", *(f"    {line}" for line in self.lines)])
 
 
 def differences(
     old: Record, new: Record, ignored: Sequence[re.Pattern[str]] = ()
 ) -> list[Difference]:
-    """
-    In what two activation records differ for a user, times aside.
-    """
+    """In what two activation records differ for a user, times aside."""
     found = []
     before, after = old["response"], new["response"]
     if before["status"] != after["status"]:
@@ -70,9 +64,7 @@ def differences(
 
 
 def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
-    """
-    That both failed, and by no error of the application's: equal, and no good news.
-    """
+    """That both failed, and by no error of the application's: equal, and no good news."""
     answers = old["response"], new["response"]
     if all(answer["status"] in _FAILURES for answer in answers):
         error = answers[0]["result"]["error"]
@@ -81,9 +73,7 @@ def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
 
 
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
-    """
-    Times of which one is more than ``factor`` the other.
-    """
+    """Times of which one is more than ``factor`` the other."""
     for what, before, after in zip(("init", "run"), _times(old), _times(new), strict=True):
         if abs(after - before) < LEAST_MS or min(before, after) * factor >= max(before, after):
             continue
@@ -94,9 +84,7 @@ def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
 
 
 def _compare_values(old: object, new: object, where: str) -> Iterator[Difference]:
-    """
-    The deepest places in which two JSON values differ; 1, 1.0 and true are three values.
-    """
+    """The deepest places in which two JSON values differ; 1, 1.0 and true are three values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             place = f"{where}.{key}" if re.fullmatch(r"\w+", key) else f"{where}[{json.dumps(key)}]"
@@ -113,9 +101,7 @@ def _text(value: object) -> str:
 
 
 def _pair(where: str, old: str, new: str) -> Difference:
-    """
-    Both values; of long ones the part around the first character that differs.
-    """
+    """Both values; of long ones the part around the first character that differs."""
     pairs = enumerate(zip(old, new, strict=False))
     same = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
     start = max(0, same - LONGEST // 4) if max(len(old), len(new)) > LONGEST else 0
@@ -143,9 +129,7 @@ def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
 
 
 def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:
-    """
-    One stream of the log; the folder in a traceback is the runtime's, and no difference.
-    """
+    """One stream of the log; the folder in a traceback is the runtime's, and no difference."""
     begin = f"{stream}: "
     lines = [line[_STAMP:] for line in record["logs"]]
     own = [line.removeprefix(begin) for line in lines if line.startswith(begin)]
@@ -161,9 +145,7 @@ def _changed_lines(old: list[str], new: list[str]) -> Iterator[str]:
 
 
 def _times(record: Record) -> tuple[int, int]:
-    """
-    Milliseconds of init, 0 if there was none, and of run.
-    """
+    """Milliseconds of init, 0 if there was none, and of run."""
     notes = {note["key"]: note["value"] for note in record["annotations"]}
     init = int(notes.get("initTime", 0))
     return init, max(0, int(record["duration"]) - init)

@@ -1,6 +1,4 @@
-"""
-``hotwhisk doctor``: whether this machine or container has what a server needs.
-"""
+"""``hotwhisk doctor``: whether this machine or container has what a server needs."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ VERSION = 1
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Try everything and print a line for each; 1 if something that is needed is missing.
-    """
+    """Try everything and print a line for each; 1 if something that is needed is missing."""
     parser = Arguments("doctor", "[OPTION]...")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--run-dir", metavar="FOLDER", help="the folder that a server would have")

@@ -12,9 +12,7 @@ from hotwhisk.errors import UsageError
 
 
 def read_token(path: str) -> str:
-    """
-    The content of a token file.
-    """
+    """The content of a token file."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -23,9 +21,7 @@ def read_token(path: str) -> str:
 
 
 def require_file(name: str) -> None:
-    """
-    Insist that a file or folder exists; a near name is proposed.
-    """
+    """Insist that a file or folder exists; a near name is proposed."""
     if os.path.exists(name):
         return
     from difflib import get_close_matches
@@ -38,7 +34,5 @@ def require_file(name: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """
-    What the system says about a failure, without numbers and names.
-    """
+    """What the system says about a failure, without numbers and names."""
     return str(getattr(error, "strerror", None) or error)

@@ -1,6 +1,4 @@
-"""
-``hotwhisk inspect``: what is in an artifact, and what it costs.
-"""
+"""``hotwhisk inspect``: what is in an artifact, and what it costs."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ MOST_ROWS = 12
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Print what is in the artifact FILE.
-    """
+    """Print what is in the artifact FILE."""
     del environ
     parser = Arguments("inspect", "FILE [OPTION]...")
     parser.add_argument("file", metavar="FILE", help="what hotwhisk build made")
@@ -78,9 +74,7 @@ def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:
 
 
 def _lines(path: Path, contents: Contents, report: dict[str, Any]) -> list[str]:
-    """
-    The report for people.
-    """
+    """The report for people."""
     from hotwhisk.build.inspection import show_size
 
     stated = contents.manifest

@@ -72,9 +72,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _replay(name: str, server: Server, given: Mapping[str, object]) -> int:
-    """
-    Make the activation of a file again; parameters that are given go over those in it.
-    """
+    """Make the activation of a file again; parameters that are given go over those in it."""
     if server.token is not None:
         raise UsageError("--activation calls as the platform does, which has no token to send")
     from hotwhisk.invoker import activation_from, replay
@@ -91,9 +89,7 @@ def _replay(name: str, server: Server, given: Mapping[str, object]) -> int:
 
 
 def _require_listener(url: str) -> None:
-    """
-    The platform tries again for as long as an action may run; a person wants to know at once.
-    """
+    """The platform tries again for as long as an action may run; a person wants to know at once."""
     parts = split_url(url)
     if parts.scheme != "http":
         raise UsageError("--activation calls as the platform does, over http only")

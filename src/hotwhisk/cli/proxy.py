@@ -26,9 +26,7 @@ WITH_VALUE = ("compile", "env")
 
 
 def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    """
-    Do what the flags say; a failure is told on standard error and ends with 1.
-    """
+    """Do what the flags say; a failure is told on standard error and ends with 1."""
     try:
         flags, rest = _split(argv)
         if "version" in flags:
@@ -51,9 +49,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """
-    The flags of the proxy with their values, and the other words.
-    """
+    """The flags of the proxy with their values, and the other words."""
     flags: dict[str, str] = {}
     rest: list[str] = []
     words = list(argv[1:] if argv[:1] == ["serve"] else argv)
@@ -76,9 +72,7 @@ def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _compile(main: str, environ: dict[str, str]) -> int:
-    """
-    Code from standard input, a zip to standard output.
-    """
+    """Code from standard input, a zip to standard output."""
     from hotwhisk.build.official import compile_action
 
     content = sys.stdin.buffer.read()
@@ -97,9 +91,7 @@ def _compile(main: str, environ: dict[str, str]) -> int:
 
 
 def _variables(text: str | None) -> dict[str, str]:
-    """
-    The environment in ``-env``, each value as text.
-    """
+    """The environment in ``-env``, each value as text."""
     if text is None:
         return {}
     try:

@@ -1,6 +1,4 @@
-"""
-``hotwhisk replace``: post a version to a running server and put it in charge.
-"""
+"""``hotwhisk replace``: post a version to a running server and put it in charge."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Post FILE and print which generation is in charge now.
-    """
+    """Post FILE and print which generation is in charge now."""
     parser = Arguments("replace", "[OPTION]... FILE")
     parser.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
     parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")

@@ -1,6 +1,4 @@
-"""
-``hotwhisk rollback``: put the version before in charge again.
-"""
+"""``hotwhisk rollback``: put the version before in charge again."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Ask for the roll-back and print which generation is in charge now.
-    """
+    """Ask for the roll-back and print which generation is in charge now."""
     parser = Arguments("rollback", "[OPTION]...")
     control.add_arguments(parser)
     answer = control.ask("rollback", parser.parse(argv), environ)

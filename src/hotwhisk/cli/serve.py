@@ -40,9 +40,7 @@ hotwhisk replace --token-file .hotwhisk-token FILE, invoke and build work from h
 
 
 def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    """
-    Serve until told to stop; returns the exit code.
-    """
+    """Serve until told to stop; returns the exit code."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         from hotwhisk.cli.terminal import open_streams
 

@@ -23,9 +23,7 @@ LAST = 5
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """
-    Ask and print.
-    """
+    """Ask and print."""
     parser = Arguments("status", "[OPTION]...")
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
     control.add_arguments(parser)
@@ -36,9 +34,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def render(answer: Mapping[str, object], now: float) -> str:
-    """
-    The reply as a table for people.
-    """
+    """The reply as a table for people."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"

@@ -1,6 +1,4 @@
-"""
-What every command shares: the first screen, the reading of arguments, colours, numbers.
-"""
+"""What every command shares: the first screen, the reading of arguments, colours, numbers."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ def open_streams() -> None:
 
 
 class Arguments(argparse.ArgumentParser):
-    """
-    A parser of one command's arguments whose mistakes are UsageErrors with a suggestion.
-    """
+    """A parser of one command's arguments whose mistakes are UsageErrors with a suggestion."""
 
     def __init__(self, command: str, usage: str) -> None:
         super().__init__(
@@ -57,9 +53,7 @@ class Arguments(argparse.ArgumentParser):
         )
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """
-        Read the arguments; an unknown one is refused by name, before one that is missing.
-        """
+        """Read the arguments; an unknown one is refused by name, before one that is missing."""
         flags = [flag for action in self._actions for flag in action.option_strings]
         known = {*flags, "--"}
         for word in argv:
@@ -71,16 +65,12 @@ class Arguments(argparse.ArgumentParser):
         return self.parse_args(argv)
 
     def error(self, message: str) -> NoReturn:
-        """
-        Called by argparse for every mistake.
-        """
+        """Called by argparse for every mistake."""
         raise UsageError(f"{message}; see hotwhisk {self.prog.split()[-1]} --help")
 
 
 def port_number(text: str) -> int:
-    """
-    The port that a flag of a command gives, for argparse.
-    """
+    """The port that a flag of a command gives, for argparse."""
     try:
         return read_port(text)
     except ValueError as error:
@@ -88,9 +78,7 @@ def port_number(text: str) -> int:
 
 
 def first_screen() -> str:
-    """
-    What ``hotwhisk`` alone shows.
-    """
+    """What ``hotwhisk`` alone shows."""
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
     return f"""\
@@ -106,9 +94,7 @@ hotwhisk COMMAND --help shows the options of a command; hotwhisk --version the v
 
 
 def other(argv: Sequence[str]) -> int:
-    """
-    What is no command: the first screen, the version, or a word that was mistyped.
-    """
+    """What is no command: the first screen, the version, or a word that was mistyped."""
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h", "help"):
         print(first_screen())
@@ -123,26 +109,20 @@ def other(argv: Sequence[str]) -> int:
 
 
 def abandon_output() -> None:
-    """
-    Send what is left of standard output nowhere, since its reader has gone.
-    """
+    """Send what is left of standard output nowhere, since its reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def show_generation(number: object, digest: object) -> str:
-    """
-    A generation for people: its number and the beginning of its digest.
-    """
+    """A generation for people: its number and the beginning of its digest."""
     name = str(digest or "").removeprefix("sha256:")
     return f"generation {number} (sha256:{name[:12]}…)" if name else f"generation {number}"
 
 
 def show_duration(seconds: float) -> str:
-    """
-    A time for people, in the unit that suits it.
-    """
+    """A time for people, in the unit that suits it."""
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 120:

@@ -51,9 +51,7 @@ def start_watcher(file: str | None) -> None:
 
 
 def look(path: str) -> State:
-    """
-    What can be told of the watched files without reading them; empty while ``path`` is away.
-    """
+    """What can be told of the watched files without reading them; empty while ``path`` is away."""
     state: State = {}
     for each in (path, *_sources(path)):
         try:
@@ -70,9 +68,7 @@ def look(path: str) -> State:
 
 
 def folders(path: str) -> Iterator[str]:
-    """
-    The folders that may hold a watched file.
-    """
+    """The folders that may hold a watched file."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     if not os.path.isdir(path) and not path.endswith(".py"):
         yield folder  # of an archive: nothing is imported from beside it
@@ -134,18 +130,14 @@ def _watch(path: str, supervisor: int, libc: object) -> None:
 
 
 class Events:
-    """
-    Waits until something happens in some folders.
-    """
+    """Waits until something happens in some folders."""
 
     def __init__(self, libc: object) -> None:
         self._libc = libc
         self._end: int = libc.inotify_init1(IN_NONBLOCK_CLOEXEC)  # type: ignore[attr-defined]
 
     def follow(self, path: str) -> None:
-        """
-        Wait for these folders from now on; one that is followed already stays so.
-        """
+        """Wait for these folders from now on; one that is followed already stays so."""
         if self._end < 0:
             return
         for folder in folders(path):
@@ -156,9 +148,7 @@ class Events:
                 return
 
     def wait(self) -> None:
-        """
-        Until something happened, and for a moment nothing more.
-        """
+        """Until something happened, and for a moment nothing more."""
         import select
 
         if self._end < 0:

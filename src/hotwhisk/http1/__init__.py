@@ -1,3 +1,1 @@
-"""
-HTTP/1.1, strictly, without I/O.
-"""
+"""HTTP/1.1, strictly, without I/O."""

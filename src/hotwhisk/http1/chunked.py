@@ -66,9 +66,7 @@ class Chunks:
 
     @property
     def wanted(self) -> int:
-        """
-        How many bytes of buffer the request takes at least.
-        """
+        """How many bytes of buffer the request takes at least."""
         if self._chunk_end:
             return self._chunk_end + len(b"\r\n") + LAST_CHUNK
         return self.at + (len(b"\r\n") if self._trailer else LAST_CHUNK)
@@ -129,9 +127,7 @@ class Chunks:
         return True
 
     def _take_trailer(self, view: memoryview, length: int) -> bool:
-        """
-        RFC 9112 §7.1.2. A trailer that would change the framing is refused (RFC 9110 §6.5.1).
-        """
+        """RFC 9112 §7.1.2. A trailer that would change the framing is refused (RFC 9110 §6.5.1)."""
         window = bytes(view[self.at : min(length, self.at + MAX_TRAILER)])
         if window.startswith(b"\r\n"):
             self.at += 2

@@ -88,9 +88,7 @@ class Head(NamedTuple):
 
 
 def shown(data: bytes | str) -> str:
-    """
-    Input as an error may repeat it: printable ASCII, quoted, cut short.
-    """
+    """Input as an error may repeat it: printable ASCII, quoted, cut short."""
     text = data if isinstance(data, str) else data[:MAX_SHOWN].decode("latin-1")
     quoted = ascii(text[:MAX_SHOWN])
     return quoted if len(quoted) <= MAX_SHOWN + 2 else quoted[:MAX_SHOWN] + "...'"
@@ -111,9 +109,7 @@ def check_start(data: bytes) -> None:
 
 
 def parse_head(data: bytes) -> Head:
-    """
-    The head whose bytes, without the empty line that ends it, are ``data``.
-    """
+    """The head whose bytes, without the empty line that ends it, are ``data``."""
     return _parse_cached(data) if len(data) <= CACHED_HEAD else _parse(data)
 
 
@@ -136,9 +132,7 @@ def parse_field(line: bytes) -> tuple[str, str]:
 
 
 def refuse_illegal(data: bytes) -> None:
-    """
-    Refuse control characters, and CR or LF other than together (RFC 9112 §2.2, RFC 9110 §5.5).
-    """
+    """Refuse control characters, and CR or LF other than together (RFC 9112 §2.2, RFC 9110 §5.5)."""
     bad = _ILLEGAL.search(data)
     if bad:
         around = data[max(0, bad.start() - 20) : bad.start() + 20]
@@ -176,9 +170,7 @@ _parse_cached = lru_cache(maxsize=CACHED_HEADS)(_parse)
 
 
 def _request_line(line: bytes) -> tuple[str, str, int]:
-    """
-    RFC 9112 §3: three parts, one space between each. RFC 9112 §2.3: the version.
-    """
+    """RFC 9112 §3: three parts, one space between each. RFC 9112 §2.3: the version."""
     parts = line.split(b" ")
     if len(parts) != 3 or not _TARGET.fullmatch(parts[1]):
         raise RequestError(
@@ -196,9 +188,7 @@ def _request_line(line: bytes) -> tuple[str, str, int]:
 
 
 def _host(values: list[str], minor: int) -> str | None:
-    """
-    RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
-    """
+    """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0."""
     if len(values) > 1:
         raise RequestError(f"{len(values)} Host headers; expected one")
     if not values:
@@ -231,9 +221,7 @@ def _path(target: str, host: str | None) -> str:
 
 
 def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool]:
-    """
-    Content-Length and whether the body is chunked, RFC 9112 §6. Any doubt is an error (§11.2).
-    """
+    """Content-Length and whether the body is chunked, RFC 9112 §6. Any doubt is an error (§11.2)."""
     lengths = fields.get("content-length", [])
     codings = fields.get("transfer-encoding", [])
     if codings:
@@ -261,17 +249,13 @@ def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool
 
 
 def _keep_alive(values: list[str], minor: int) -> bool:
-    """
-    RFC 9112 §9.3: "close" wins; HTTP/1.0 closes unless it says keep-alive.
-    """
+    """RFC 9112 §9.3: "close" wins; HTTP/1.0 closes unless it says keep-alive."""
     options = {option.strip(" \t").lower() for value in values for option in value.split(",")}
     return "close" not in options and (bool(minor) or "keep-alive" in options)
 
 
 def _expects(values: list[str], minor: int) -> bool:
-    """
-    RFC 9110 §10.1.1: 100-continue is the only expectation; HTTP/1.0 has none.
-    """
+    """RFC 9110 §10.1.1: 100-continue is the only expectation; HTTP/1.0 has none."""
     if not values or not minor:
         return False
     for value in values:

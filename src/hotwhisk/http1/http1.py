@@ -169,9 +169,7 @@ class Reader:
         return head
 
     def _skip_blank_lines(self, buffer: Buffer, length: int) -> bool:
-        """
-        RFC 9112 §2.2. False while it is open whether another blank line comes.
-        """
+        """RFC 9112 §2.2. False while it is open whether another blank line comes."""
         while buffer[self._start] in (_CR, _LF):
             if self._start == 2 * MAX_BLANK_LINES:
                 raise RequestError(
@@ -248,8 +246,6 @@ def response_head(
 
 @cache
 def _start(status: int) -> bytes:
-    """
-    Status line and the header that every response has; there are a few dozen of them.
-    """
+    """Status line and the header that every response has; there are a few dozen of them."""
     line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
     return f"{line}Content-Type: application/json\r\n".encode()

@@ -27,9 +27,7 @@ from hotwhisk.invoker.verdict import Status, Verdict, error, is_unhealthy, judge
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """
-    What stays the same when an activation moves to a fresh container.
-    """
+    """What stays the same when an activation moves to a fresh container."""
 
     action: Action
     names: Names
@@ -82,15 +80,11 @@ class Invoker:
             return record
 
     def new_names(self) -> Names:
-        """
-        Fresh identifiers for an activation.
-        """
+        """Fresh identifiers for an activation."""
         return Names(secrets.token_hex(16), secrets.token_hex(16), self._namespace)
 
     def _attempt(self, runtime: Runtime, wanted: _Call) -> dict[str, object] | None:
-        """
-        Go to the runtime as it is; None if the activation shall go to a fresh one.
-        """
+        """Go to the runtime as it is; None if the activation shall go to a fresh one."""
         action = wanted.action
         with runtime.lock:
             warm = runtime.started and runtime.pinned == action
@@ -160,9 +154,7 @@ class Invoker:
 
 @contextmanager
 def _turn(runtime: Runtime, action: Action) -> Iterator[None]:
-    """
-    One activation at a time, until its log is read; or many, where the action allows it.
-    """
+    """One activation at a time, until its log is read; or many, where the action allows it."""
     with runtime.lock if action.limits.concurrency == 1 else nullcontext():
         yield
 

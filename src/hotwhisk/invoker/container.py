@@ -60,9 +60,7 @@ class ContainerRuntime(Runtime):
         self._follower: subprocess.Popen[bytes] | None = None
 
     def out_of_memory(self) -> bool:
-        """
-        What the engine says; it takes a moment to notice.
-        """
+        """What the engine says; it takes a moment to notice."""
         end = time.monotonic() + _OOM_SECONDS
         while time.monotonic() < end:
             if self._engine("inspect", "-f", "{{.State.OOMKilled}}", self.identity) == "true":
@@ -71,9 +69,7 @@ class ContainerRuntime(Runtime):
         return False
 
     def ended(self) -> str:
-        """
-        What the engine says of its first process.
-        """
+        """What the engine says of its first process."""
         state = self._engine(
             "inspect", "-f", "{{.State.Running}} {{.State.ExitCode}}", self.identity
         )
@@ -100,18 +96,14 @@ class ContainerRuntime(Runtime):
                 self._stop()
 
     def _own_address(self) -> str:
-        """
-        The address of the container itself; empty if it cannot be reached from here.
-        """
+        """The address of the container itself; empty if it cannot be reached from here."""
         for text in self._engine("inspect", "-f", _ADDRESSES, self.identity).split():
             if _is_reachable(text):
                 return f"{text}:{PORT}"
         return ""
 
     def _published_address(self) -> str:
-        """
-        The address on this machine that leads there, once somebody listens behind it.
-        """
+        """The address on this machine that leads there, once somebody listens behind it."""
         address = self._engine("port", self.identity, f"{PORT}/tcp").splitlines()[0]
         host, _, port = address.rpartition(":")
         end = time.monotonic() + _LISTEN_SECONDS
@@ -145,9 +137,7 @@ class ContainerRuntime(Runtime):
 
 
 def _is_reachable(text: str) -> bool:
-    """
-    Whether a container's address answers, be it that nobody listens there yet.
-    """
+    """Whether a container's address answers, be it that nobody listens there yet."""
     try:
         host = str(ipaddress.ip_address(text))
     except ValueError:
@@ -166,9 +156,7 @@ def _is_reachable(text: str) -> bool:
 
 
 def _keeps(host: str, port: int) -> bool:
-    """
-    Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to.
-    """
+    """Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to."""
     try:
         with socket.create_connection((host, port), _REACH_SECONDS) as connection:
             return not select.select([connection], [], [], _KEPT_SECONDS)[0]

@@ -20,9 +20,7 @@ _CHUNK: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """
-    An answer, cut at what the platform takes; ``length`` is what was announced.
-    """
+    """An answer, cut at what the platform takes; ``length`` is what was announced."""
 
     status: int
     body: bytes
@@ -30,24 +28,18 @@ class Reply:
 
     @property
     def complete(self) -> bool:
-        """
-        Whether all of it was read.
-        """
+        """Whether all of it was read."""
         return len(self.body) == self.length
 
     @property
     def text(self) -> str:
-        """
-        The body as the platform reads it.
-        """
+        """The body as the platform reads it."""
         return self.body.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """
-    No answer that counts, and why; ``refused`` means that not even a connection was made.
-    """
+    """No answer that counts, and why; ``refused`` means that not even a connection was made."""
 
     reason: str
     refused: bool = False
@@ -55,9 +47,7 @@ class NoReply:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """
-    What came of a call, and when it began and ended, in seconds since the epoch.
-    """
+    """What came of a call, and when it began and ended, in seconds since the epoch."""
 
     reply: Reply | NoReply
     begin: float
@@ -65,9 +55,7 @@ class Outcome:
 
     @property
     def end(self) -> float:
-        """
-        When it was over.
-        """
+        """When it was over."""
         return self.begin + self.seconds
 
 

@@ -1,6 +1,4 @@
-"""
-The activation record: what ``wsk activation get`` shows.
-"""
+"""The activation record: what ``wsk activation get`` shows."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from hotwhisk.invoker.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """
-    When an activation came, and when each part of it began and ended, in epoch seconds.
-    """
+    """When an activation came, and when each part of it began and ended, in epoch seconds."""
 
     arrival: float
     begin: float
@@ -26,9 +22,7 @@ class Timing:
 def activation_record(
     action: Action, names: Names, verdict: Verdict, timing: Timing, logs: tuple[str, ...]
 ) -> dict[str, object]:
-    """
-    Put together what happened.
-    """
+    """Put together what happened."""
     annotations: list[dict[str, object]] = [
         {"key": "path", "value": action.path},
         {"key": "waitTime", "value": _milliseconds(timing.begin - timing.arrival)},

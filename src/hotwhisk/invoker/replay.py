@@ -30,9 +30,7 @@ Source = str | os.PathLike[str] | Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """
-    An activation to be made again. Without ``init``, the action in charge is called.
-    """
+    """An activation to be made again. Without ``init``, the action in charge is called."""
 
     action: Action
     names: Names
@@ -41,9 +39,7 @@ class Replay:
 
 
 def activation_from(source: Source) -> Replay:
-    """
-    Read a file, or what was read of one already; a `UsageError` says what is wrong with it.
-    """
+    """Read a file, or what was read of one already; a `UsageError` says what is wrong with it."""
     document = source if isinstance(source, Mapping) else _read(source)
     if "init" in document or "run" in document:
         return _from_bodies(document)
@@ -138,9 +134,7 @@ def _names(document: Mapping[str, object]) -> Names:
 
 
 def _owner(action_name: str, fallback: str) -> str:
-    """
-    The namespace and package in ``/namespace/package/name``.
-    """
+    """The namespace and package in ``/namespace/package/name``."""
     return action_name.strip("/").rpartition("/")[0] or fallback
 
 

@@ -51,46 +51,34 @@ class Runtime(ABC):
         self.stop()
 
     def start(self) -> None:
-        """
-        Start it, uninitialised. Whether it listens already is nobody's business.
-        """
+        """Start it, uninitialised. Whether it listens already is nobody's business."""
         self._start()
         self.started, self.paused, self.pinned = True, False, None
 
     def stop(self) -> None:
-        """
-        Remove it at once, without a word to it, as the platform does.
-        """
+        """Remove it at once, without a word to it, as the platform does."""
         if self.started:
             self._stop()
             self.started, self.paused, self.pinned = False, False, None
 
     def pause(self) -> None:
-        """
-        Freeze it, as after ten seconds without a call.
-        """
+        """Freeze it, as after ten seconds without a call."""
         if not self.paused:
             self._pause()
             self.paused = True
 
     def resume(self) -> None:
-        """
-        Thaw it.
-        """
+        """Thaw it."""
         if self.paused:
             self._resume()
             self.paused = False
 
     def out_of_memory(self) -> bool:
-        """
-        Whether it was killed because its memory was exhausted.
-        """
+        """Whether it was killed because its memory was exhausted."""
         return False
 
     def ended(self) -> str:
-        """
-        How it ended by itself, such as "status 3"; empty while it runs, or if nobody knows.
-        """
+        """How it ended by itself, such as "status 3"; empty while it runs, or if nobody knows."""
         return ""
 
     @abstractmethod
@@ -107,9 +95,7 @@ class Runtime(ABC):
 
 
 class UrlRuntime(Runtime):
-    """
-    A server that somebody else started: its log cannot be read, and nothing done to it.
-    """
+    """A server that somebody else started: its log cannot be read, and nothing done to it."""
 
     can_restart = False
 
@@ -133,9 +119,7 @@ class UrlRuntime(Runtime):
 def spawn(
     command: Sequence[str], folder: str | None = None
 ) -> tuple[subprocess.Popen[bytes], LogStream]:
-    """
-    Start a command in a session of its own and read both its streams from now on.
-    """
+    """Start a command in a session of its own and read both its streams from now on."""
     ends, held = os.pipe(), []
     try:
         held = [*ends, *os.pipe()]

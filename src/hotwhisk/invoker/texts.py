@@ -1,6 +1,4 @@
-"""
-What the platform says to the user of an action, to the letter.
-"""
+"""What the platform says to the user of an action, to the letter."""
 
 from __future__ import annotations
 
@@ -19,31 +17,23 @@ UNHEALTHY: Final = "The container is shutting down or cannot be reached."
 
 
 def time_limit_exceeded(milliseconds: int, *, during_init: bool) -> str:
-    """
-    The verdict on an ``/init`` or a ``/run`` that took as long as the action may run.
-    """
+    """The verdict on an ``/init`` or a ``/run`` that took as long as the action may run."""
     tail = " during initialization." if during_init else "."
     return f"The action exceeded its time limits of {milliseconds} milliseconds{tail}"
 
 
 def failed_init(body: str) -> str:
-    """
-    An ``/init`` refused without an error that could be shown.
-    """
+    """An ``/init`` refused without an error that could be shown."""
     return f"The action failed during initialization: {body}"
 
 
 def bad_run(body: str) -> str:
-    """
-    A ``/run`` answered by what is neither an object nor an array.
-    """
+    """A ``/run`` answered by what is neither an object nor an array."""
     return f"The action did not produce a valid JSON or JSON Array response: {body}"
 
 
 def truncated(begin: str, length: int, limit: int) -> str:
-    """
-    An answer longer than the platform takes.
-    """
+    """An answer longer than the platform takes."""
     return (
         f"The action produced a response that exceeded the allowed length: {length} > {limit} "
         f"bytes. The truncated response was: {begin}"
@@ -51,7 +41,5 @@ def truncated(begin: str, length: int, limit: int) -> str:
 
 
 def logs_truncated(limit: int) -> str:
-    """
-    More log than the action may write.
-    """
+    """More log than the action may write."""
     return f"Logs were truncated because the total bytes size exceeds the limit of {limit} bytes."

@@ -1,6 +1,4 @@
-"""
-What an answer means to the platform: a pure function from outcome to activation result.
-"""
+"""What an answer means to the platform: a pure function from outcome to activation result."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ UNHEALTHY_STATUS = 503
 
 
 class Status(IntEnum):
-    """
-    How an activation ended, by the platform's numbers.
-    """
+    """How an activation ended, by the platform's numbers."""
 
     SUCCESS = 0
     APPLICATION_ERROR = 1
@@ -28,9 +24,7 @@ class Status(IntEnum):
 
     @property
     def text(self) -> str:
-        """
-        As the record shows it.
-        """
+        """As the record shows it."""
         return _TEXTS[self]
 
 
@@ -44,9 +38,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """
-    The result of an activation; ``size`` is known only of an answer that was read whole.
-    """
+    """The result of an activation; ``size`` is known only of an answer that was read whole."""
 
     status: Status
     result: object
@@ -54,9 +46,7 @@ class Verdict:
     timed_out: bool = False
 
     def shown(self) -> dict[str, object]:
-        """
-        The ``response`` of an activation record.
-        """
+        """The ``response`` of an activation record."""
         response: dict[str, object] = {
             "status": self.status.text,
             "statusCode": int(self.status),
@@ -67,16 +57,12 @@ class Verdict:
 
 
 def error(status: Status, value: object, size: int | None = None) -> Verdict:
-    """
-    Anything but a success: the platform keeps the value under ``error`` and nothing else.
-    """
+    """Anything but a success: the platform keeps the value under ``error`` and nothing else."""
     return Verdict(status, {"error": value}, size)
 
 
 def is_unhealthy(outcome: Outcome) -> bool:
-    """
-    Whether the container says that it is leaving, so that another one shall be called.
-    """
+    """Whether the container says that it is leaving, so that another one shall be called."""
     return isinstance(outcome.reply, Reply) and outcome.reply.status == UNHEALTHY_STATUS
 
 
@@ -106,9 +92,7 @@ def judge_init(
 
 
 def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]) -> Verdict:
-    """
-    The result of a run; time counts before all else, even before an answer that arrived.
-    """
+    """The result of a run; time counts before all else, even before an answer that arrived."""
     reply = outcome.reply
     if outcome.seconds * 1000 >= limits.timeout:
         return _late(limits, during_init=False)

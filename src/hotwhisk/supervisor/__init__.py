@@ -1,3 +1,1 @@
-"""
-The process that stays: it listens, decides, and holds every connection.
-"""
+"""The process that stays: it listens, decides, and holds every connection."""

@@ -14,27 +14,19 @@ from hotwhisk.supervisor.effects import Artifact
 
 
 class Source(Artifact):
-    """
-    An artifact that can be loaded, and let go of.
-    """
+    """An artifact that can be loaded, and let go of."""
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
-        """
-        What tells a worker to load it, and the descriptors beside that message.
-        """
+        """What tells a worker to load it, and the descriptors beside that message."""
         raise NotImplementedError
 
     def release(self) -> None:
-        """
-        Nobody will load it any more.
-        """
+        """Nobody will load it any more."""
         raise NotImplementedError
 
 
 class Posted(Source):
-    """
-    The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers.
-    """
+    """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
     def __init__(self, descriptor: int, offset: int, length: int) -> None:
         self.descriptor = descriptor
@@ -42,23 +34,17 @@ class Posted(Source):
         self.length = length
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
-        """
-        See `Source`.
-        """
+        """See `Source`."""
         where = (self.offset, self.length)
         return Load(generation, folder, *where, template=template), [self.descriptor]
 
     def release(self) -> None:
-        """
-        See `Source`.
-        """
+        """See `Source`."""
         os.close(self.descriptor)
 
 
 class Local(Source):
-    """
-    A file, a folder or a module on this machine, loaded where it is.
-    """
+    """A file, a folder or a module on this machine, loaded where it is."""
 
     def __init__(self, path: str, main: str, *, module: bool = False) -> None:
         self.path = path
@@ -68,17 +54,13 @@ class Local(Source):
         """What the file held when the generation began; its first worker tells."""
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
-        """
-        See `Source`.
-        """
+        """See `Source`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])
         where = (self.path, self.module, self.main)
         return Load(generation, folder, 0, length, *where, template), descriptors
 
     def release(self) -> None:
-        """
-        See `Source`.
-        """
+        """See `Source`."""
         if self.content is not None:
             self.content.release()

@@ -38,9 +38,7 @@ class Assignment:
         self._effects = effects
 
     def accepted(self, numbers: Iterable[int]) -> None:
-        """
-        New connections came.
-        """
+        """New connections came."""
         serving = self.serving()
         for number in numbers:
             if serving and not self.custody.waiting:  # as nearly always: straight to a worker
@@ -52,38 +50,28 @@ class Assignment:
                 self.assign()
 
     def closed(self, number: int) -> None:
-        """
-        A connection is over.
-        """
+        """A connection is over."""
         self.custody.forget(number)
 
     def taken(self, slot: int, moved: Moved) -> None:
-        """
-        Connections came back from a worker.
-        """
+        """Connections came back from a worker."""
         for number, parked in moved:
             if self.custody.holder(number) == slot:
                 self._wait(number, parked=parked)
         self.assign()
 
     def lost(self, number: int) -> None:
-        """
-        What was read of a connection is gone.
-        """
+        """What was read of a connection is gone."""
         self._answer(number, Cause.LOST, "")
 
     def returned(self, number: int) -> None:
-        """
-        A connection that was lent to a replacement is free again.
-        """
+        """A connection that was lent to a replacement is free again."""
         if number in self.custody.lent:
             self.custody.wait(number)
             self.assign()
 
     def assign(self) -> None:
-        """
-        Hand what waits to whoever can take it; what finds nobody goes on waiting.
-        """
+        """Hand what waits to whoever can take it; what finds nobody goes on waiting."""
         batches: dict[int, list[int]] = {}
         serving = self.serving()
         if serving:
@@ -97,15 +85,11 @@ class Assignment:
             self.leave_to_desk()
 
     def serving(self) -> list[int]:
-        """
-        The workers that can take connections.
-        """
+        """The workers that can take connections."""
         return self._roster.of(self.generation, State.SERVING)
 
     def leave_to_desk(self) -> None:
-        """
-        Nobody else can take what waits: the desk reads it, and parks or answers.
-        """
+        """Nobody else can take what waits: the desk reads it, and parks or answers."""
         numbers = tuple(self.custody.waiting)
         if self.duty:  # there is an answer even to those that wait for an action
             numbers += tuple(self.custody.parked)
@@ -115,23 +99,17 @@ class Assignment:
             self._effects.append(HandOver(self._roster.desk, numbers, self.duty))
 
     def take_back(self, slot: int, *, leave: bool = False) -> None:
-        """
-        Take back what a worker holds; with ``leave``, it goes when its last answer is out.
-        """
+        """Take back what a worker holds; with ``leave``, it goes when its last answer is out."""
         if leave or self.custody.load(slot):
             self._effects.append(TakeBack(slot, leave))
 
     def reopen(self) -> None:
-        """
-        A worker can take connections again: what the desk holds for it comes back.
-        """
+        """A worker can take connections again: what the desk holds for it comes back."""
         if self.serving():
             self.take_back(self._roster.desk)
 
     def share_out(self) -> None:
-        """
-        One more worker serves: the ones that hold more than their share give all back.
-        """
+        """One more worker serves: the ones that hold more than their share give all back."""
         peers = self.serving()
         share = sum(map(self.custody.load, peers)) // len(peers)
         for slot in peers:
@@ -139,9 +117,7 @@ class Assignment:
                 self.take_back(slot)
 
     def settle(self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str) -> bool:
-        """
-        Settle what a dead worker owed; True if it died of a request.
-        """
+        """Settle what a dead worker owed; True if it died of a request."""
         of_request = False
         for number, debt in debts:
             if self.custody.holder(number) != slot:

@@ -22,17 +22,13 @@ LONGEST = 4096
 
 
 class Question(Asker):
-    """
-    Someone who asked, and waits.
-    """
+    """Someone who asked, and waits."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
 
     def answer(self, value: dict[str, object]) -> None:
-        """
-        Answer, and hang up. Whoever does not read is not waited for.
-        """
+        """Answer, and hang up. Whoever does not read is not waited for."""
         try:
             self.connection.setblocking(False)
             self.connection.send(json.dumps(value).encode() + b"\n")
@@ -41,9 +37,7 @@ class Question(Asker):
         self.connection.close()
 
     def replied(self, reply: Reply, generation: int) -> None:
-        """
-        Answer with how a replacement ended.
-        """
+        """Answer with how a replacement ended."""
         if reply.status == 200:
             self.answer({"version": VERSION, "ok": True, "generation": generation})
         else:
@@ -51,9 +45,7 @@ class Question(Asker):
 
 
 class Control:
-    """
-    The listening end. ``answers`` maps what can be asked to who answers it.
-    """
+    """The listening end. ``answers`` maps what can be asked to who answers it."""
 
     def __init__(self, path: str, answers: dict[str, Callable[[Question], None]]) -> None:
         self.path = path
@@ -73,15 +65,11 @@ class Control:
         self._listener.setblocking(False)
 
     def fileno(self) -> int:
-        """
-        The descriptor to wait on.
-        """
+        """The descriptor to wait on."""
         return self._listener.fileno()
 
     def accept(self) -> Question | None:
-        """
-        Someone who wants to ask.
-        """
+        """Someone who wants to ask."""
         try:
             connection, _ = self._listener.accept()
         except OSError:
@@ -90,9 +78,7 @@ class Control:
         return Question(connection)
 
     def ask(self, question: Question) -> None:
-        """
-        Read a question whose line is there, and have it answered.
-        """
+        """Read a question whose line is there, and have it answered."""
         try:
             line = question.connection.recv(LONGEST)
         except OSError:
@@ -107,9 +93,7 @@ class Control:
         answer(question)
 
     def close(self) -> None:
-        """
-        Stop listening, and remove the socket.
-        """
+        """Stop listening, and remove the socket."""
         self._listener.close()
         try:
             os.unlink(self.path)

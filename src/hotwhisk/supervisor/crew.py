@@ -1,6 +1,4 @@
-"""
-The live processes of the supervisor: fork one, hear its end, and what it has to say.
-"""
+"""The live processes of the supervisor: fork one, hear its end, and what it has to say."""
 
 from __future__ import annotations
 
@@ -60,25 +58,19 @@ class Process:
 
 
 class Birth(Record):
-    """
-    The worker's end of a channel, and how often its slot had been recalled when it was made.
-    """
+    """The worker's end of a channel, and how often its slot had been recalled when it was made."""
 
     end: socket.socket
     recalls: int
 
 
 def name_of(slot: int) -> str:
-    """
-    What ``ps`` shows for the worker in ``slot``.
-    """
+    """What ``ps`` shows for the worker in ``slot``."""
     return f"hotwhisk:{slot}"
 
 
 class Crew:
-    """
-    All live workers, by slot; and the templates that further ones are forked from, by generation.
-    """
+    """All live workers, by slot; and the templates that further ones are forked from, by generation."""
 
     def __init__(self, system: System, config: Config, ledger: Ledger) -> None:
         self._system = system
@@ -90,9 +82,7 @@ class Crew:
         """Whether nothing is to be born before the next tick: the last desk died at once."""
 
     def conceive(self, slot: int) -> None:
-        """
-        Open the channel of a desk that is to be. From now on it can be given orders.
-        """
+        """Open the channel of a desk that is to be. From now on it can be given orders."""
         ours, theirs = Channel.pair()
         process = Process(slot, Channel(ours), self._system.now())
         # Counted here: by the time the child looks, it may have been recalled already.
@@ -100,9 +90,7 @@ class Crew:
         self.processes[slot] = process
 
     def unborn(self) -> list[Process]:
-        """
-        Those whose process is still to be started.
-        """
+        """Those whose process is still to be started."""
         return [each for each in self.processes.values() if each.birth is not None]
 
     def bear(self, process: Process) -> None:
@@ -150,17 +138,13 @@ class Crew:
         return process
 
     def end_template(self, generation: int) -> None:
-        """
-        Kill the template of a generation, if there is one.
-        """
+        """Kill the template of a generation, if there is one."""
         template = self.templates.get(generation)
         if template is not None:
             self._system.kill(template.pidfd)
 
     def bury_template(self, template: Standby) -> None:
-        """
-        Forget a template that is dead or is killed, and what it was about to fork.
-        """
+        """Forget a template that is dead or is killed, and what it was about to fork."""
         self._system.kill(template.pidfd)
         self._system.kill_descendants(template.pid, template.name)
         self._system.reap(template.pidfd)
@@ -168,17 +152,13 @@ class Crew:
         template.close()
 
     def ended(self, process: Process) -> bool:
-        """
-        Whether a worker is dead; from then on ``process.ending`` says how.
-        """
+        """Whether a worker is dead; from then on ``process.ending`` says how."""
         if process.ending is None and process.birth is None:
             process.ending = self._system.ended(process.pidfd)
         return process.ending is not None
 
     def bury(self, process: Process) -> None:
-        """
-        A worker that is dead, or will not be born: kill what it left, forget it.
-        """
+        """A worker that is dead, or will not be born: kill what it left, forget it."""
         del self.processes[process.slot]
         process.channel.close()
         if process.birth is not None:
@@ -191,9 +171,7 @@ class Crew:
         os.close(process.pidfd)
 
     def kill(self, slot: int) -> None:
-        """
-        Kill the worker in ``slot``; its death is heard like any other.
-        """
+        """Kill the worker in ``slot``; its death is heard like any other."""
         process = self.processes.get(slot)
         if process is None or process.ending is not None:
             return
@@ -203,9 +181,7 @@ class Crew:
             self._system.kill(process.pidfd)
 
     def reap_strangers(self) -> None:
-        """
-        Reap what was not ours but came to us, as process 1 must.
-        """
+        """Reap what was not ours but came to us, as process 1 must."""
         ours = [each.pid for each in self.processes.values()]
         ours += [each.pid for each in self.templates.values()]
         self._system.reap_strangers(ours)

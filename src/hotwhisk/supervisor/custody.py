@@ -36,50 +36,36 @@ class Custody:
         )
 
     def holder(self, number: int) -> int | None:
-        """
-        The worker that holds a connection, if one does.
-        """
+        """The worker that holds a connection, if one does."""
         return self._holder.get(number)
 
     def held(self, worker: int) -> frozenset[int]:
-        """
-        The connections that a worker holds.
-        """
+        """The connections that a worker holds."""
         return frozenset(self._held.get(worker, ()))
 
     def load(self, worker: int) -> int:
-        """
-        How many connections a worker holds.
-        """
+        """How many connections a worker holds."""
         return len(self._held.get(worker, ()))
 
     def give(self, number: int, worker: int) -> None:
-        """
-        A worker holds the connection from now on.
-        """
+        """A worker holds the connection from now on."""
         if number in self:
             self.forget(number)
         self._holder[number] = worker
         self._held.setdefault(worker, set()).add(number)
 
     def wait(self, number: int, *, parked: bool = False) -> None:
-        """
-        Nobody holds it; it waits.
-        """
+        """Nobody holds it; it waits."""
         self.forget(number)
         (self.parked if parked else self.waiting)[number] = None
 
     def lend(self, number: int) -> None:
-        """
-        Its ``/init`` is being carried out.
-        """
+        """Its ``/init`` is being carried out."""
         self.forget(number)
         self.lent.add(number)
 
     def forget(self, number: int) -> None:
-        """
-        It is closed, or about to be given to somebody else.
-        """
+        """It is closed, or about to be given to somebody else."""
         worker = self._holder.pop(number, None)
         if worker is not None:
             self._held[worker].discard(number)
@@ -88,8 +74,6 @@ class Custody:
         self.lent.discard(number)
 
     def bury(self, worker: int) -> None:
-        """
-        Forget a worker that holds nothing any more.
-        """
+        """Forget a worker that holds nothing any more."""
         left = self._held.pop(worker, None)
         assert not left, f"worker {worker} was buried with connections {left}"

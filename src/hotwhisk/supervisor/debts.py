@@ -1,6 +1,4 @@
-"""
-What a dead worker owed, read from the ledger and, for half-sent answers, from the kernel.
-"""
+"""What a dead worker owed, read from the ledger and, for half-sent answers, from the kernel."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ _TCP_INFO_SIZE = 128
 
 
 def bytes_written(descriptor: int) -> int:
-    """
-    How many bytes were ever written to a TCP connection: acknowledged, or still queued.
-    """
+    """How many bytes were ever written to a TCP connection: acknowledged, or still queued."""
     with socket.socket(fileno=descriptor) as connection:
         try:
             while True:

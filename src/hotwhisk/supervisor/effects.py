@@ -13,15 +13,11 @@ from hotwhisk.record import Record
 
 
 class Artifact:
-    """
-    What a generation is made of; opaque to decisions, which only pass it on.
-    """
+    """What a generation is made of; opaque to decisions, which only pass it on."""
 
 
 class Asker:
-    """
-    Whoever wants to hear how a replacement ended; opaque as well.
-    """
+    """Whoever wants to hear how a replacement ended; opaque as well."""
 
 
 class Candidate:
@@ -51,9 +47,7 @@ class Candidate:
 
 
 class Debt(Enum):
-    """
-    What a dead worker owed on a connection.
-    """
+    """What a dead worker owed on a connection."""
 
     NOTHING = "nothing"
     """Idle, or half a request that is kept: the next worker goes on."""
@@ -68,17 +62,13 @@ class Debt(Enum):
 
 
 class Fork(Record):
-    """
-    Start a blank worker.
-    """
+    """Start a blank worker."""
 
     worker: int
 
 
 class LoadInto(Record):
-    """
-    Make a blank worker one of ``generation``.
-    """
+    """Make a blank worker one of ``generation``."""
 
     worker: int
     generation: int
@@ -86,17 +76,13 @@ class LoadInto(Record):
 
 
 class EndTemplate(Record):
-    """
-    Nobody is to be forked from the template of ``generation`` any more.
-    """
+    """Nobody is to be forked from the template of ``generation`` any more."""
 
     generation: int
 
 
 class HandOver(Record):
-    """
-    Give connections to a worker; ``duty`` as in `messages.Hand`.
-    """
+    """Give connections to a worker; ``duty`` as in `messages.Hand`."""
 
     worker: int
     numbers: tuple[int, ...]
@@ -104,26 +90,20 @@ class HandOver(Record):
 
 
 class TakeBack(Record):
-    """
-    Take every connection of a worker that it does not touch, and report them as taken.
-    """
+    """Take every connection of a worker that it does not touch, and report them as taken."""
 
     worker: int
     leave: bool = False
 
 
 class Kill(Record):
-    """
-    Kill a worker.
-    """
+    """Kill a worker."""
 
     worker: int
 
 
 class AnswerFor(Record):
-    """
-    Have ``worker``, a desk, answer a connection for the dead.
-    """
+    """Have ``worker``, a desk, answer a connection for the dead."""
 
     worker: int
     number: int
@@ -132,17 +112,13 @@ class AnswerFor(Record):
 
 
 class Shut(Record):
-    """
-    End a connection that can get no more answer.
-    """
+    """End a connection that can get no more answer."""
 
     number: int
 
 
 class Reply(Record):
-    """
-    Tell whoever asked for a replacement how it ended: ``status`` 200, or an error and its text.
-    """
+    """Tell whoever asked for a replacement how it ended: ``status`` 200, or an error and its text."""
 
     candidate: Candidate
     status: int
@@ -150,42 +126,32 @@ class Reply(Record):
 
 
 class Discard(Record):
-    """
-    Nothing serves ``generation`` any more: its folder can go.
-    """
+    """Nothing serves ``generation`` any more: its folder can go."""
 
     generation: int
 
 
 class Release(Record):
-    """
-    An artifact that no roll-back will want.
-    """
+    """An artifact that no roll-back will want."""
 
     artifact: Artifact
 
 
 class Drain(Record):
-    """
-    Tell a worker that the server leaves.
-    """
+    """Tell a worker that the server leaves."""
 
     worker: int
 
 
 class Mark(Record):
-    """
-    Have ``worker``, a desk, end the log of a version that died while it was loading.
-    """
+    """Have ``worker``, a desk, end the log of a version that died while it was loading."""
 
     worker: int
     text: str
 
 
 class Tell(Record):
-    """
-    One line for whoever watches the server.
-    """
+    """One line for whoever watches the server."""
 
     text: str
 

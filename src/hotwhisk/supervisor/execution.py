@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 
 
 class Execution:
-    """
-    The hands of a supervisor.
-    """
+    """The hands of a supervisor."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -56,9 +54,7 @@ class Execution:
         self._discards: dict[int, int] = {}  # generation → the desk that was told
 
     def carry_out(self) -> None:
-        """
-        Carry out every decision there is; what follows from one joins the end of the queue.
-        """
+        """Carry out every decision there is; what follows from one joins the end of the queue."""
         effects = self._supervisor.succession.effects
         while effects:
             effect = effects.popleft()
@@ -106,9 +102,7 @@ class Execution:
             self._load_began = process.started
 
     def _spawn(self, effect: LoadInto) -> Process | None:
-        """
-        The worker from the template of its generation, if there is one and it does its work.
-        """
+        """The worker from the template of its generation, if there is one and it does its work."""
         template = self._crew.templates.get(effect.generation)
         process = self._crew.spawn(effect.worker, template) if template else None
         if process is None:
@@ -139,15 +133,11 @@ class Execution:
         self._crew.processes[desk].channel.send(message)
 
     def discarded(self, generation: int) -> None:
-        """
-        The folder of a generation is gone.
-        """
+        """The folder of a generation is gone."""
         self._discards.pop(generation, None)
 
     def undone_by(self, slot: int) -> list[int]:
-        """
-        The generations whose folders a dead desk was told to remove, and may not have.
-        """
+        """The generations whose folders a dead desk was told to remove, and may not have."""
         undone = [generation for generation, desk in self._discards.items() if desk == slot]
         for generation in undone:
             del self._discards[generation]
@@ -252,9 +242,7 @@ class Execution:
         cast("Source", effect.artifact).release()
 
     def pin(self, generation: int, descriptor: int, length: int) -> None:
-        """
-        A worker read a local file: later workers of its generation get the same bytes.
-        """
+        """A worker read a local file: later workers of its generation get the same bytes."""
         succession = self._supervisor.succession
         charge, candidate = succession.charge, succession.candidate
         artifact = charge.artifact if charge.number == generation else None

@@ -38,9 +38,7 @@ class Policy(Record):
 
 
 class Generation:
-    """
-    The generation in charge. ``retry_at`` is set while it pauses between crash loops.
-    """
+    """The generation in charge. ``retry_at`` is set while it pauses between crash loops."""
 
     def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
         self.number = number
@@ -52,9 +50,7 @@ class Generation:
         self.last_crash: float | None = None
 
     def crashed(self, now: float, policy: Policy) -> bool:
-        """
-        A worker died without a request to blame; True if that makes a loop.
-        """
+        """A worker died without a request to blame; True if that makes a loop."""
         if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MOST:
             self.retry_after = RETRY_FIRST  # it has held for a while
         self.last_crash = now
@@ -67,9 +63,7 @@ class Generation:
         return True
 
     def pause(self, now: float) -> float:
-        """
-        Try again later; returns after how many seconds.
-        """
+        """Try again later; returns after how many seconds."""
         pause = self.retry_after
         self.retry_at = now + pause
         self.retry_after = min(2 * pause, RETRY_MOST)

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 class Hearing:
-    """
-    The ears of a supervisor.
-    """
+    """The ears of a supervisor."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -41,9 +39,7 @@ class Hearing:
         self._oom_kills = supervisor.system.oom_kills()
 
     def attend(self, process: Process) -> None:
-        """
-        Listen to a worker, and for its end.
-        """
+        """Listen to a worker, and for its end."""
         supervisor, descriptor = self._supervisor, process.channel.fileno()
         supervisor.watch(descriptor, lambda: self.hear(process))
         supervisor.watch(process.pidfd, lambda: self._bereaved(process))
@@ -53,9 +49,7 @@ class Hearing:
             supervisor.speak_on(descriptor)
 
     def hear(self, process: Process) -> None:
-        """
-        Read what a worker has to say, and do what follows from it.
-        """
+        """Read what a worker has to say, and do what follows from it."""
         self.collect(process)
         while process.inbox:
             message = process.inbox.popleft()
@@ -89,18 +83,14 @@ class Hearing:
             self._expel(process, str(error) or "descriptors were lost on the way")
 
     def _expel(self, process: Process, why: str) -> None:
-        """
-        The channel of a worker is in reach of its action: what is wrong there costs the worker.
-        """
+        """The channel of a worker is in reach of its action: what is wrong there costs the worker."""
         self._supervisor.tell(f"worker {process.pid} is ended: {why}")
         self._supervisor.unwatch(process.channel.fileno())
         process.inbox.clear()
         self._crew.kill(process.slot)
 
     def _bereaved(self, process: Process) -> None:
-        """
-        A worker died: hear its last words, then settle what it owed.
-        """
+        """A worker died: hear its last words, then settle what it owed."""
         if not self._crew.ended(process):
             return
         self._supervisor.unwatch(process.pidfd)
@@ -123,9 +113,7 @@ class Hearing:
                 self._succession.effects.append(Discard(generation))
 
     def _report(self, process: Process, ending: Ending, debts: list[tuple[int, Debt]]) -> None:
-        """
-        Put a death into the status, unless the worker was told to leave.
-        """
+        """Put a death into the status, unless the worker was told to leave."""
         worker = self._succession.roster[process.slot]
         dismissed = worker.state is State.DOOMED and worker.doom is None
         if not dismissed and worker.state is not State.RETIRED:
@@ -177,9 +165,7 @@ class Hearing:
         self._ledger.ticking = True
 
     def _closed(self, _: Process, __: messages.Closed) -> None:
-        """
-        The sweep that follows every wait does what this asks for.
-        """
+        """The sweep that follows every wait does what this asks for."""
 
     def _discarded(self, _: Process, message: messages.Discarded) -> None:
         self._supervisor.execution.discarded(message.generation)

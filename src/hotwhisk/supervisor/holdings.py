@@ -21,9 +21,7 @@ from hotwhisk.supervisor.effects import Debt
 
 
 class Holdings:
-    """
-    Sockets by connection number, and memory files by number with the worker they belong to.
-    """
+    """Sockets by connection number, and memory files by number with the worker they belong to."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.sockets: dict[int, int] = {}
@@ -37,15 +35,11 @@ class Holdings:
 
     @property
     def full(self) -> bool:
-        """
-        Whether another connection would be one too many.
-        """
+        """Whether another connection would be one too many."""
         return not self._free
 
     def admit(self, descriptor: int) -> int:
-        """
-        Take a connection that was accepted; returns its number.
-        """
+        """Take a connection that was accepted; returns its number."""
         # The number that was free for longest, so that a late word about its last holder
         # finds it unused.
         number = self._free.popleft()
@@ -54,9 +48,7 @@ class Holdings:
         return number
 
     def sweep(self) -> list[int]:
-        """
-        Let go of the connections that workers are done with; returns their numbers.
-        """
+        """Let go of the connections that workers are done with; returns their numbers."""
         closed = self._ledger.in_phase(Phase.CLOSED)
         for number in closed:
             os.close(self.sockets.pop(number))
@@ -65,9 +57,7 @@ class Holdings:
         return closed
 
     def shut(self, number: int) -> None:
-        """
-        End a connection; whoever has a duplicate sees that.
-        """
+        """End a connection; whoever has a duplicate sees that."""
         with self._borrowed(number) as connection:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
@@ -100,16 +90,12 @@ class Holdings:
             connection.detach()
 
     def is_unread(self, number: int) -> bool:
-        """
-        Whether the kernel holds bytes of a connection that no worker has read.
-        """
+        """Whether the kernel holds bytes of a connection that no worker has read."""
         answer = fcntl.ioctl(self.sockets[number], termios.FIONREAD, bytes(4))
         return answer != bytes(4)
 
     def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
-        """
-        Those that can go to another worker, each with whether it is parked.
-        """
+        """Those that can go to another worker, each with whether it is parked."""
         return [
             (number, phase is Phase.PARKED)
             for number in numbers
@@ -117,9 +103,7 @@ class Holdings:
         ]
 
     def debts(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Debt]]:
-        """
-        What is owed on the connections of a worker that died while it touched ``claimed``.
-        """
+        """What is owed on the connections of a worker that died while it touched ``claimed``."""
         debts = []
         for number in numbers:
             owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
@@ -141,60 +125,44 @@ class Holdings:
         return self._last_tenure
 
     def is_current(self, number: int, tenure: int) -> bool:
-        """
-        Whether a word about this tenure still counts.
-        """
+        """Whether a word about this tenure still counts."""
         return self._tenures.get(number) == tenure
 
     # -- memory files -----------------------------------------------------------------------
 
     def deposit(self, spill: int, descriptor: int, slot: int) -> None:
-        """
-        A worker has a new memory file.
-        """
+        """A worker has a new memory file."""
         self._spills[spill] = (descriptor, slot)
 
     def drop(self, spill: int) -> None:
-        """
-        A memory file is not needed any more.
-        """
+        """A memory file is not needed any more."""
         descriptor, _ = self._spills.pop(spill, (-1, 0))
         if descriptor >= 0:
             os.close(descriptor)
 
     def has(self, spill: int) -> bool:
-        """
-        Whether a memory file of that number was deposited.
-        """
+        """Whether a memory file of that number was deposited."""
         return spill in self._spills
 
     def part_with(self, spill: int) -> int:
-        """
-        The descriptor of a memory file that is somebody else's from now on.
-        """
+        """The descriptor of a memory file that is somebody else's from now on."""
         return self._spills.pop(spill)[0]
 
     def pass_on(self, spill: int, slot: int) -> int:
-        """
-        The descriptor of a memory file that is from now on another worker's.
-        """
+        """The descriptor of a memory file that is from now on another worker's."""
         descriptor, _ = self._spills[spill]
         self._spills[spill] = (descriptor, slot)
         return descriptor
 
     def forget_spill_of(self, number: int) -> None:
-        """
-        A connection is answered without what was read of it.
-        """
+        """A connection is answered without what was read of it."""
         spill, _ = self._ledger.spill(number)
         if spill:
             self.drop(spill)
             self._ledger.spilled(number, 0, 0)
 
     def bury(self, slot: int) -> None:
-        """
-        Drop the memory files of a dead worker, but those whose bytes the next one goes on with.
-        """
+        """Drop the memory files of a dead worker, but those whose bytes the next one goes on with."""
         kept = {self._ledger.spill(number)[0] for number in self.sockets}
         for spill, (_, owner) in list(self._spills.items()):
             if owner == slot and spill not in kept:

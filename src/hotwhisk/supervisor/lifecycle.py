@@ -13,9 +13,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """
-    What a worker is.
-    """
+    """What a worker is."""
 
     BLANK = "blank"
     """A desk: no action; answers for the dead and for nobody."""
@@ -32,9 +30,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """
-    What can happen to a worker while it lives.
-    """
+    """What can happen to a worker while it lives."""
 
     LOAD = "load"
     READY = "ready"
@@ -66,7 +62,5 @@ TABLE: Mapping[tuple[State, Event], State] = {
 
 
 def step(state: State, event: Event) -> State | None:
-    """
-    The state that follows, or None where the event means nothing in this state.
-    """
+    """The state that follows, or None where the event means nothing in this state."""
     return TABLE.get((state, event))

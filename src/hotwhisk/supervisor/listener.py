@@ -20,9 +20,7 @@ FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
 def open_listener(host: str, port: int) -> _socket.socket:
-    """
-    Bind and listen; an address that cannot be had is a StartError.
-    """
+    """Bind and listen; an address that cannot be had is a StartError."""
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
         listener = _socket.socket(family, _socket.SOCK_STREAM)  # PEP 446: close-on-exec
@@ -69,9 +67,7 @@ def inherited_listener(environ: MutableMapping[str, str], pid: int) -> _socket.s
 
 
 def bound_address(listener: _socket.socket) -> tuple[str, int]:
-    """
-    The host and the port that a listener has in fact.
-    """
+    """The host and the port that a listener has in fact."""
     host, port = listener.getsockname()[:2]
     return str(host), int(port)
 

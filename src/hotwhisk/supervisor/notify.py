@@ -18,9 +18,7 @@ STOPPING = "STOPPING=1"
 
 
 def notify(address: str | None, *lines: str) -> str | None:
-    """
-    Send lines in one datagram; what went wrong is returned as text, None is success.
-    """
+    """Send lines in one datagram; what went wrong is returned as text, None is success."""
     if address is None:
         return None
     if address[0] not in "/@":
@@ -36,30 +34,22 @@ def notify(address: str | None, *lines: str) -> str | None:
 
 
 def ready(status: str) -> tuple[str, ...]:
-    """
-    The lines that say: serving.
-    """
+    """The lines that say: serving."""
     return READY, status_line(status)
 
 
 def reloading() -> tuple[str, ...]:
-    """
-    The lines that say: a replacement begins; `ready` must follow (Type=notify-reload).
-    """
+    """The lines that say: a replacement begins; `ready` must follow (Type=notify-reload)."""
     return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
 def status_line(text: str) -> str:
-    """
-    The line for people who ask systemctl; it cannot hold a line break.
-    """
+    """The line for people who ask systemctl; it cannot hold a line break."""
     return "STATUS=" + " ".join(text.split())
 
 
 def write_ready(descriptor: int | None) -> str | None:
-    """
-    Write one newline to an inherited descriptor and close it, as s6 expects.
-    """
+    """Write one newline to an inherited descriptor and close it, as s6 expects."""
     if descriptor is None:
         return None
     try:

@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 
 
 class Nursery:
-    """
-    Who takes in the templates of one server.
-    """
+    """Who takes in the templates of one server."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
     def adopt(self, generation: int, message: Template, descriptors: Iterable[int]) -> None:
-        """
-        A worker that is loading has left a template behind, or says why not.
-        """
+        """A worker that is loading has left a template behind, or says why not."""
         supervisor = self._supervisor
         if message.obstacle:
             supervisor.report.no_template = (generation, message.obstacle)

@@ -40,9 +40,7 @@ TRIAL = "hotwhisk:try"
 
 
 class Trial(Record):
-    """
-    What happened when a library was imported in a child.
-    """
+    """What happened when a library was imported in a child."""
 
     problem: str = ""
     threads: int = 1
@@ -77,9 +75,7 @@ def preload(
 
 
 def _import(name: str) -> str:
-    """
-    Import a library; why that failed, though it went well in the child a moment ago.
-    """
+    """Import a library; why that failed, though it went well in the child a moment ago."""
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -88,9 +84,7 @@ def _import(name: str) -> str:
 
 
 def _problem(name: str, trial: Trial) -> str:
-    """
-    Why a library is left out; empty if it is not.
-    """
+    """Why a library is left out; empty if it is not."""
     if trial.problem:
         return trial.problem
     if trial.processes:
@@ -107,9 +101,7 @@ def _problem(name: str, trial: Trial) -> str:
 
 
 def _try(name: str, system: System, patience: float) -> Trial:
-    """
-    Import it in a child, and hear from there.
-    """
+    """Import it in a child, and hear from there."""
     ours, theirs = os.pipe()
     pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
     os.close(theirs)
@@ -134,9 +126,7 @@ def _try(name: str, system: System, patience: float) -> Trial:
 
 
 def _end(pid: int, pidfd: int, system: System) -> None:
-    """
-    End the child, if it has not ended, and what it started.
-    """
+    """End the child, if it has not ended, and what it started."""
     system.kill(pidfd)
     select.select([pidfd], [], [])
     system.kill_descendants(pid, TRIAL)
@@ -169,8 +159,6 @@ def _import_in_child(name: str, report: int) -> NoReturn:
 
 
 def _resident() -> int:
-    """
-    Bytes of memory that this process has.
-    """
+    """Bytes of memory that this process has."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

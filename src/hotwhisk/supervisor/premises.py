@@ -1,6 +1,4 @@
-"""
-Where a server lives: how many descriptors it may have, and the folder for what it keeps.
-"""
+"""Where a server lives: how many descriptors it may have, and the folder for what it keeps."""
 
 from __future__ import annotations
 

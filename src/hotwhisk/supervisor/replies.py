@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """
-    Replies that are sent, or wait until the desk in a slot has done its part.
-    """
+    """Replies that are sent, or wait until the desk in a slot has done its part."""
 
     def __init__(self, assignment: Assignment, effects: deque[Effect]) -> None:
         self._assignment = assignment
@@ -27,9 +25,7 @@ class Replies:
         self._waiting: list[tuple[int, Reply]] = []
 
     def send(self, reply: Reply, desk: int) -> None:
-        """
-        Tell how a replacement ended, once ``desk`` has ended its log, if that is still to be done.
-        """
+        """Tell how a replacement ended, once ``desk`` has ended its log, if that is still to be done."""
         if reply.candidate.log:
             self._effects.append(Mark(desk, reply.candidate.log))
             self._waiting.append((desk, reply))
@@ -37,9 +33,7 @@ class Replies:
             self._send(reply)
 
     def marked(self, slot: int) -> None:
-        """
-        A desk has ended a log, the oldest that it was told to.
-        """
+        """A desk has ended a log, the oldest that it was told to."""
         for each in self._waiting:
             if each[0] == slot:
                 self._waiting.remove(each)
@@ -47,17 +41,13 @@ class Replies:
                 return
 
     def died(self, slot: int) -> None:
-        """
-        What a dead desk has not ended nobody will.
-        """
+        """What a dead desk has not ended nobody will."""
         for desk, _ in tuple(self._waiting):
             if desk == slot:
                 self.marked(slot)
 
     def _send(self, reply: Reply) -> None:
-        """
-        Its connection is one like others again, unless it ends with that.
-        """
+        """Its connection is one like others again, unless it ends with that."""
         self._effects.append(reply)
         number = reply.candidate.number
         if number is not None and not reply.candidate.last:

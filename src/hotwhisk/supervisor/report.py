@@ -1,6 +1,4 @@
-"""
-What ``hotwhisk status`` shows: counters, and the latest deaths and replacements.
-"""
+"""What ``hotwhisk status`` shows: counters, and the latest deaths and replacements."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ KEPT = 20
 
 
 class Report:
-    """
-    What happened to one server. Times are seconds of the monotonic clock.
-    """
+    """What happened to one server. Times are seconds of the monotonic clock."""
 
     def __init__(self, now: float) -> None:
         self.started = now
@@ -36,9 +32,7 @@ class Report:
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
     def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
-        """
-        A worker ended that was not told to; ``owed`` is how many requests it was handling.
-        """
+        """A worker ended that was not told to; ``owed`` is how many requests it was handling."""
         self.deaths.append(
             {
                 "pid": pid,
@@ -50,9 +44,7 @@ class Report:
         )
 
     def replaced(self, generation: int, seconds: float, error: str, *, rollback: bool) -> None:
-        """
-        A replacement ended: ``generation`` is in charge, or ``error`` says why it is not.
-        """
+        """A replacement ended: ``generation`` is in charge, or ``error`` says why it is not."""
         if not error and rollback:
             self.rollbacks += 1
         elif not error and generation > 1:  # the first one replaced nothing
@@ -86,9 +78,7 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
 
 
 def status(supervisor: Supervisor) -> dict[str, object]:
-    """
-    Everything there is to show, as values that JSON can hold.
-    """
+    """Everything there is to show, as values that JSON can hold."""
     succession, custody = supervisor.succession, supervisor.assignment.custody
     report, charge = supervisor.report, succession.charge
     workers = [

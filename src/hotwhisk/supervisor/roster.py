@@ -17,9 +17,7 @@ SLOTS_KEPT = 32
 
 
 class Worker:
-    """
-    What is known of a live worker. ``doom`` is why it was killed by us, if it was.
-    """
+    """What is known of a live worker. ``doom`` is why it was killed by us, if it was."""
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
@@ -30,9 +28,7 @@ class Worker:
 
 
 class Roster:
-    """
-    All live workers by slot. One of them is the desk; it is there from the first moment on.
-    """
+    """All live workers by slot. One of them is the desk; it is there from the first moment on."""
 
     def __init__(self, slots: int, effects: deque[Effect]) -> None:
         self.workers: dict[int, Worker] = {}
@@ -44,15 +40,11 @@ class Roster:
         return self.workers[slot]
 
     def has_room(self, workers: int) -> bool:
-        """
-        Whether so many workers can be started beside all that retired ones hold.
-        """
+        """Whether so many workers can be started beside all that retired ones hold."""
         return len(self._free) >= SLOTS_KEPT + workers
 
     def step(self, slot: int, event: Event) -> bool:
-        """
-        Let an event happen to a worker; False if it means nothing in its state.
-        """
+        """Let an event happen to a worker; False if it means nothing in its state."""
         worker = self.workers[slot]
         state = step(worker.state, event)
         if state is None:
@@ -61,23 +53,17 @@ class Roster:
         return True
 
     def renew_desk(self) -> None:
-        """
-        A fresh desk takes the place of one that died or has become a worker.
-        """
+        """A fresh desk takes the place of one that died or has become a worker."""
         self.desk = self._fork()
 
     def enlist(self) -> int:
-        """
-        The slot of a worker that is not made of the desk; whoever loads it makes its process.
-        """
+        """The slot of a worker that is not made of the desk; whoever loads it makes its process."""
         slot = self._free.popleft()
         self.workers[slot] = Worker(slot)
         return slot
 
     def bury(self, slot: int) -> Worker:
-        """
-        Forget a dead worker.
-        """
+        """Forget a dead worker."""
         worker = self.workers.pop(slot)
         self._free.append(slot)
         if slot == self.desk:
@@ -85,9 +71,7 @@ class Roster:
         return worker
 
     def of(self, generation: int, *states: State) -> list[int]:
-        """
-        The slots of a generation's workers that are in one of ``states``, or in any.
-        """
+        """The slots of a generation's workers that are in one of ``states``, or in any."""
         return [
             slot
             for slot, worker in self.workers.items()

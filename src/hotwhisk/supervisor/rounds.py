@@ -30,9 +30,7 @@ FIRST_REQUEST_LIMIT = 1.0
 
 
 class Rounds:
-    """
-    What is overdue, and since when anything was.
-    """
+    """What is overdue, and since when anything was."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -44,9 +42,7 @@ class Rounds:
         self.stopping_since: float | None = None
 
     def go(self, now: float) -> None:
-        """
-        Look once. Stops the ticking when two looks in a row found nothing in flight.
-        """
+        """Look once. Stops the ticking when two looks in a row found nothing in flight."""
         crew = self._supervisor.crew
         crew.resting = False
         self._supervisor.bear()
@@ -101,9 +97,7 @@ class Rounds:
             self._ask(slot)
 
     def _ask(self, slot: int) -> None:
-        """
-        Many runs overlap in this worker; only its silence tells that one of them blocks it.
-        """
+        """Many runs overlap in this worker; only its silence tells that one of them blocks it."""
         process = self._supervisor.crew.processes[slot]
         if process.silent:
             self._supervisor.succession.stuck(slot)
@@ -130,14 +124,10 @@ class Rounds:
             self._supervisor.crew.kill(slot)
 
     def _nothing(self, slot: int, age: float) -> None:
-        """
-        A killed worker whose death is on its way.
-        """
+        """A killed worker whose death is on its way."""
 
     def _hasten(self, age: float) -> None:
-        """
-        The server leaves: what must not be waited for any longer.
-        """
+        """The server leaves: what must not be waited for any longer."""
         supervisor = self._supervisor
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:

@@ -1,6 +1,4 @@
-"""
-A server from its first moment to its last: limits, signals, the control socket, the banner.
-"""
+"""A server from its first moment to its last: limits, signals, the control socket, the banner."""
 
 from __future__ import annotations
 
@@ -60,9 +58,7 @@ def serve(config: Config, listener: _socket.socket) -> int:
 
 
 class Service:
-    """
-    One running server.
-    """
+    """One running server."""
 
     def __init__(self, config: Config, listener: _socket.socket) -> None:
         self.config = config
@@ -86,9 +82,7 @@ class Service:
         self._announced = False
 
     def run(self) -> int:
-        """
-        Until told to stop, and everything in flight is answered.
-        """
+        """Until told to stop, and everything in flight is answered."""
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
         supervisor.carry_out()
@@ -103,9 +97,7 @@ class Service:
         return self._part()
 
     def tell(self, text: str) -> None:
-        """
-        A line for whoever watches; under OpenWhisk stderr belongs to the action.
-        """
+        """A line for whoever watches; under OpenWhisk stderr belongs to the action."""
         if not self.config.openwhisk:
             # Past Python's buffers: a terminal that was closed, a disk that is full or a log that
             # nobody reads costs this line, never the server.
@@ -171,9 +163,7 @@ class Service:
         self.tell(f"stopping; connections to finish first: {len(supervisor.holdings.sockets)}")
 
     def _stop_now(self) -> None:
-        """
-        What is in flight gets an error instead of its answer.
-        """
+        """What is in flight gets an error instead of its answer."""
         if not self._stops:
             self._stop()
         self._stops = 2
@@ -245,9 +235,7 @@ class Service:
         return not self.supervisor.holdings.sockets or (self._stops > 1 and not in_flight)
 
     def _part(self) -> int:
-        """
-        Let workers run their atexit functions, within limits, then end what is left.
-        """
+        """Let workers run their atexit functions, within limits, then end what is left."""
         supervisor = self.supervisor
         crew, system = supervisor.crew, supervisor.system
         charge = supervisor.succession.charge.number
@@ -275,9 +263,7 @@ class Service:
 
 
 def _local(config: Config) -> Candidate | None:
-    """
-    What the server was told to serve at once, if anything.
-    """
+    """What the server was told to serve at once, if anything."""
     if config.module is not None:
         return Candidate(Local(config.module, config.main, module=True))
     if config.file is not None:
@@ -286,6 +272,4 @@ def _local(config: Config) -> Candidate | None:
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:
-    """
-    The wake-up descriptor has told the loop already.
-    """
+    """The wake-up descriptor has told the loop already."""

@@ -44,9 +44,7 @@ REPLACEMENTS_WAITING = 8
 
 
 class Succession:
-    """
-    The state of the whole server.
-    """
+    """The state of the whole server."""
 
     def __init__(self, policy: Policy, slots: int) -> None:
         self.policy = policy
@@ -66,9 +64,7 @@ class Succession:
     # -- replacement ------------------------------------------------------------------------
 
     def posted(self, slot: int, number: int, artifact: Artifact, *, last: bool = False) -> None:
-        """
-        A worker read an ``/init``.
-        """
+        """A worker read an ``/init``."""
         if self.assignment.custody.holder(number) != slot:
             self.effects.append(Release(artifact))
             return
@@ -78,9 +74,7 @@ class Succession:
         self.submit(candidate)
 
     def submit(self, candidate: Candidate) -> None:
-        """
-        Put a replacement in the queue, or refuse it when that is full or the server leaves.
-        """
+        """Put a replacement in the queue, or refuse it when that is full or the server leaves."""
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
         elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
@@ -93,16 +87,12 @@ class Succession:
             self._next_candidate()
 
     def _has_room(self) -> bool:
-        """
-        Whether one more replacement, after all that wait, finds slots for its workers.
-        """
+        """Whether one more replacement, after all that wait, finds slots for its workers."""
         before = len(self.candidates) + (self.candidate is not None)
         return self.roster.has_room(self.policy.workers * (before + 1))
 
     def roll_back(self, asker: Asker | None = None) -> bool:
-        """
-        Put the artifact before this one in charge again; False if there is none.
-        """
+        """Put the artifact before this one in charge again; False if there is none."""
         queue = [self.candidate, *self.candidates]
         if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
@@ -111,9 +101,7 @@ class Succession:
         return True
 
     def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
-        """
-        A worker has loaded its action.
-        """
+        """A worker has loaded its action."""
         if not self.roster.step(slot, Event.READY):
             return
         worker = self.roster[slot]
@@ -129,17 +117,13 @@ class Succession:
         self.assignment.assign()
 
     def failed(self, slot: int, status: int, text: str) -> None:
-        """
-        A worker could not load its action.
-        """
+        """A worker could not load its action."""
         if self.roster.step(slot, Event.FAILED):
             self.effects.append(Kill(slot))
             self._disappoint(slot, status, text)
 
     def overdue(self, slot: int, limit: str) -> None:
-        """
-        A worker was neither ready nor failed in time.
-        """
+        """A worker was neither ready nor failed in time."""
         if self.roster.step(slot, Event.OVERDUE):
             self.effects.append(Kill(slot))
             why = f"The action did not initialize within {limit}."
@@ -171,9 +155,7 @@ class Succession:
         return slot
 
     def templated(self, generation: int) -> bool:
-        """
-        A worker that is loading has left a template behind; False if nobody wants it.
-        """
+        """A worker that is loading has left a template behind; False if nobody wants it."""
         wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
         if generation not in wanted or generation in self.templates or self.stopping:
             return False
@@ -211,9 +193,7 @@ class Succession:
             self.assignment.take_back(slot, leave=True)
 
     def _disappoint(self, slot: int, status: int, text: str) -> None:
-        """
-        A worker will not be ready: if it was the candidate, its asker hears why.
-        """
+        """A worker will not be ready: if it was the candidate, its asker hears why."""
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
@@ -253,33 +233,25 @@ class Succession:
         self._replies.send(Reply(candidate, status, text), self.roster.desk)
 
     def marked(self, slot: int) -> None:
-        """
-        A desk has ended the log of a version that died.
-        """
+        """A desk has ended the log of a version that died."""
         self._replies.marked(slot)
         self.assignment.assign()
 
     # -- workers in trouble -----------------------------------------------------------------
 
     def released(self, slot: int, moved: Moved, *, recalled: bool) -> None:
-        """
-        A worker gave connections back, of itself or because it was told to.
-        """
+        """A worker gave connections back, of itself or because it was told to."""
         if recalled and self.roster.step(slot, Event.RELEASED):
             self.assignment.reopen()
         self.assignment.taken(slot, moved)
 
     def stuck(self, slot: int) -> None:
-        """
-        A worker hangs in its handler: others take its connections.
-        """
+        """A worker hangs in its handler: others take its connections."""
         if self.roster.step(slot, Event.STUCK):
             self.assignment.take_back(slot)
 
     def expired(self, slot: int, cause: Cause, detail: str) -> None:
-        """
-        A run is past its deadline, or past the time that a stopping server grants.
-        """
+        """A run is past its deadline, or past the time that a stopping server grants."""
         if self.roster.step(slot, Event.EXPIRED):
             self.roster[slot].doom = (cause, detail)
             self.effects.append(Kill(slot))
@@ -287,9 +259,7 @@ class Succession:
     def died(
         self, slot: int, cause: Cause, how: str, debts: Iterable[tuple[int, Debt]], now: float
     ) -> None:
-        """
-        A worker is dead: by what, and what it owed. ``how`` is "signal 9 (SIGKILL)" or the like.
-        """
+        """A worker is dead: by what, and what it owed. ``how`` is "signal 9 (SIGKILL)" or the like."""
         worker = self.roster.bury(slot)
         if self.stopping and worker.state is State.BLANK:
             self.effects.append(Drain(self.roster.desk))
@@ -317,9 +287,7 @@ class Succession:
         self.assignment.assign()
 
     def _crashed(self, now: float) -> None:
-        """
-        A death that no request explains: too many of them, and the version is rolled back.
-        """
+        """A death that no request explains: too many of them, and the version is rolled back."""
         charge = self.charge
         if not charge.crashed(now, self.policy):
             self._staff()
@@ -333,17 +301,13 @@ class Succession:
         self.effects.append(Tell(f"generation {charge.number} crashes in a loop: {text}"))
 
     def retry(self, now: float) -> None:
-        """
-        Bring up a crashing generation again when its pause is over.
-        """
+        """Bring up a crashing generation again when its pause is over."""
         if self.charge.retry_at is not None and now >= self.charge.retry_at:
             self.charge.retry_at = None
             self._staff()
 
     def _staff(self) -> None:
-        """
-        Start workers until the generation in charge has as many as it should.
-        """
+        """Start workers until the generation in charge has as many as it should."""
         charge = self.charge
         if charge.artifact is None or self.stopping or charge.retry_at is not None:
             return
@@ -354,9 +318,7 @@ class Succession:
     # -- the end ----------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """
-        The server leaves: nothing is replaced any more, what is there is answered.
-        """
+        """The server leaves: nothing is replaced any more, what is there is answered."""
         self.stopping = True
         self.templates.end_all()
         self._set_duty(Cause.STOPPING)
@@ -368,9 +330,7 @@ class Succession:
         self.assignment.assign()
 
     def give_up_loading(self) -> bool:
-        """
-        A server that leaves waits no longer for versions that load; False if none does.
-        """
+        """A server that leaves waits no longer for versions that load; False if none does."""
         loading = [
             each.slot for each in self.roster.workers.values() if each.state is State.LOADING
         ]

@@ -74,23 +74,17 @@ class Supervisor:
     # -- waiting ----------------------------------------------------------------------------
 
     def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """
-        Call back when a descriptor is readable.
-        """
+        """Call back when a descriptor is readable."""
         self._sources[descriptor] = callback
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def unwatch(self, descriptor: int) -> None:
-        """
-        Stop that; no error if it was not watched.
-        """
+        """Stop that; no error if it was not watched."""
         if self._sources.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def wait(self, timeout: float | None) -> None:
-        """
-        Wait for something to happen, at most ``timeout`` seconds, and do what follows from it.
-        """
+        """Wait for something to happen, at most ``timeout`` seconds, and do what follows from it."""
         if any(process.inbox for process in self.crew.processes.values()):
             timeout = 0.0  # something was collected on the way, and is heard below
         for descriptor, events in self._epoll.poll(timeout):
@@ -106,30 +100,22 @@ class Supervisor:
         self.sweep()
 
     def wait_for_deaths(self, processes: Iterable[Process], timeout: float) -> None:
-        """
-        Wait until one of the processes is dead, at most ``timeout`` seconds.
-        """
+        """Wait until one of the processes is dead, at most ``timeout`` seconds."""
         poll = select.poll()  # not select(), which ends at descriptor 1023
         for each in processes:
             poll.register(each.pidfd, select.POLLIN)
         poll.poll(1000 * timeout)
 
     def carry_out(self) -> None:
-        """
-        Carry out every decision there is.
-        """
+        """Carry out every decision there is."""
         self.execution.carry_out()
 
     def bear(self) -> None:
-        """
-        Start the workers that could not be started before.
-        """
+        """Start the workers that could not be started before."""
         self.execution.bear()
 
     def speak_on(self, descriptor: int) -> None:
-        """
-        A worker is slow to listen: see to the rest when its channel takes more.
-        """
+        """A worker is slow to listen: see to the rest when its channel takes more."""
         if descriptor in self._sources:
             self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
 
@@ -164,9 +150,7 @@ class Supervisor:
         return True
 
     def accept_backlog(self) -> None:
-        """
-        Take what waits in the backlog, and close the port.
-        """
+        """Take what waits in the backlog, and close the port."""
         assert self._listener is not None
         while not self.holdings.full and self._accept():
             pass
@@ -175,9 +159,7 @@ class Supervisor:
         self._listener = None
 
     def sweep(self) -> None:
-        """
-        Let go of what workers closed; and accept again, if that was for want of room.
-        """
+        """Let go of what workers closed; and accept again, if that was for want of room."""
         closed = self.holdings.sweep()
         for number in closed:
             self.assignment.closed(number)

@@ -1,3 +1,1 @@
-"""
-The seam to the operating system.
-"""
+"""The seam to the operating system."""

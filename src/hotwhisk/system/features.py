@@ -63,16 +63,12 @@ def call(name: str, *arguments: int) -> None:
 
 
 def become_subreaper() -> None:
-    """
-    Get the orphans of every process below this one.
-    """
+    """Get the orphans of every process below this one."""
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def register_for_barriers() -> int:
-    """
-    Be reached by the barriers of others, and children with it; the number of the system call.
-    """
+    """Be reached by the barriers of others, and children with it; the number of the system call."""
     number = SYS_MEMBARRIER.get(os.uname().machine)
     if number is None:
         raise OSError(ENOSYS, os.strerror(ENOSYS))

@@ -1,6 +1,4 @@
-"""
-The children of this process: how one ended, which there are, and an end to those left behind.
-"""
+"""The children of this process: how one ended, which there are, and an end to those left behind."""
 
 from __future__ import annotations
 
@@ -12,26 +10,20 @@ from typing import NamedTuple
 
 
 class Ending(NamedTuple):
-    """
-    How a process ended: by ``signal`` if that is not 0, else by exit ``status``.
-    """
+    """How a process ended: by ``signal`` if that is not 0, else by exit ``status``."""
 
     signal: int = 0
     status: int = 0
 
     @classmethod
     def of(cls, result: os.waitid_result) -> Ending:
-        """
-        What ``os.waitid`` says of it.
-        """
+        """What ``os.waitid`` says of it."""
         if result.si_code == os.CLD_EXITED:
             return cls(status=result.si_status)
         return cls(signal=result.si_status)
 
     def __str__(self) -> str:
-        """
-        "signal 9 (SIGKILL)", "exit status 3".
-        """
+        """Name it as in "signal 9 (SIGKILL)" or "exit status 3"."""
         if not self.signal:
             return f"exit status {self.status}"
         try:
@@ -41,9 +33,7 @@ class Ending(NamedTuple):
 
 
 def children() -> list[int]:
-    """
-    Process ids of this process's children, also of those it adopted.
-    """
+    """Process ids of this process's children, also of those it adopted."""
     me = getpid()
     try:
         with open(f"/proc/{me}/task/{me}/children") as file:

@@ -42,9 +42,7 @@ TAG_VARIABLE = "HOTWHISK_WORKER"
 
 
 class System:
-    """
-    The real operating system.
-    """
+    """The real operating system."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -63,32 +61,24 @@ class System:
             return None
 
     def now(self) -> float:
-        """
-        Seconds on the monotonic clock.
-        """
+        """Seconds on the monotonic clock."""
         return time.monotonic()
 
     def settle(self) -> None:
-        """
-        Give back what imports left behind, before others share this memory.
-        """
+        """Give back what imports left behind, before others share this memory."""
         gc.collect()
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
             self._libc.malloc_trim(0)
 
     def offer_to_die_first(self) -> None:
-        """
-        When memory runs out, the kernel should take this worker and not the supervisor.
-        """
+        """When memory runs out, the kernel should take this worker and not the supervisor."""
         try:
             offer_to_die_first()
         except OSError:
             pass  # a sandbox without it
 
     def pause(self, seconds: float) -> None:
-        """
-        Do nothing, for want of anything better.
-        """
+        """Do nothing, for want of anything better."""
         time.sleep(seconds)
 
     def barrier(self) -> None:
@@ -143,24 +133,18 @@ class System:
         return None if result is None else Ending.of(result)
 
     def reap(self, pidfd: int) -> None:
-        """
-        Let go of the number of a child that is dead, or is killed and so will be in a moment.
-        """
+        """Let go of the number of a child that is dead, or is killed and so will be in a moment."""
         try:
             os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         except ChildProcessError:
             pass
 
     def oom_kills(self) -> int:
-        """
-        How many processes of this control group the kernel has killed for want of memory.
-        """
+        """How many processes of this control group the kernel has killed for want of memory."""
         return control_group.oom_kills(self._deaths)
 
     def kill(self, pidfd: int) -> None:
-        """
-        Kill the child behind ``pidfd``, however it resists; a dead one is no error.
-        """
+        """Kill the child behind ``pidfd``, however it resists; a dead one is no error."""
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         except ProcessLookupError:
@@ -182,9 +166,7 @@ class System:
         end_orphans(lambda pid: pid != worker_pid and _belongs(pid, worker_pid, name))
 
     def reap_strangers(self, ours: Iterable[int]) -> None:
-        """
-        Reap children that ended and are not in ``ours`` (process ids of workers).
-        """
+        """Reap children that ended and are not in ``ours`` (process ids of workers)."""
         known = set(ours)
         for pid in children():
             if pid not in known:
@@ -207,9 +189,7 @@ def _run_child(child: Callable[[], NoReturn], name: str, parent: int) -> NoRetur
 
 
 def settle(name: str, parent: int) -> bool:
-    """
-    Lead a session of our own, under a name, and die with the parent; False if it has died.
-    """
+    """Lead a session of our own, under a name, and die with the parent; False if it has died."""
     libc = ctypes.CDLL(None)
     os.setsid()
     libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

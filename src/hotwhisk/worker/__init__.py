@@ -1,3 +1,1 @@
-"""
-The process that answers: it reads requests, calls the action, and hands on what it holds.
-"""
+"""The process that answers: it reads requests, calls the action, and hands on what it holds."""

@@ -28,9 +28,7 @@ COPIED = 65536
 
 
 class Stage(Enum):
-    """
-    What a connection waits for, as its worker sees it.
-    """
+    """What a connection waits for, as its worker sees it."""
 
     LISTENING = "its client"
     QUEUED = "its turn: the handler runs one request at a time"
@@ -44,9 +42,7 @@ FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
 
 
 class After(Enum):
-    """
-    What follows the current answer.
-    """
+    """What follows the current answer."""
 
     NEXT = "the next request"
     CLOSE = "the end, as the client wishes"
@@ -54,9 +50,7 @@ class After(Enum):
 
 
 class Gone(Exception):
-    """
-    The client closed or reset the connection.
-    """
+    """The client closed or reset the connection."""
 
 
 def gone(error: OSError) -> Exception:
@@ -104,15 +98,11 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """
-        Whether it stays here when the others are taken back.
-        """
+        """Whether it stays here when the others are taken back."""
         return self.stage not in FREE
 
     def resume(self, spill: Spill, length: int) -> None:
-        """
-        Go on with bytes that another worker read.
-        """
+        """Go on with bytes that another worker read."""
         self.spill, self._spilled = spill, length
 
     # -- reading ----------------------------------------------------------------------------
@@ -140,16 +130,12 @@ class Connection:
         return self._examine(bytes(buffer[:length]))
 
     def examine_spill(self) -> Request | None:
-        """
-        The request in the bytes that came with the connection, if they are a whole one.
-        """
+        """The request in the bytes that came with the connection, if they are a whole one."""
         assert self.spill is not None
         return self._found(self._read_on().examine(self.spill.map, self._spilled))
 
     def next_request(self) -> Request | None:
-        """
-        The request that followed the one just answered in the same bytes, if it is whole.
-        """
+        """The request that followed the one just answered in the same bytes, if it is whole."""
         rest, self._rest = self._rest, b""
         return self._examine(rest) if rest else None
 
@@ -166,9 +152,7 @@ class Connection:
         return request
 
     def _receive_more(self) -> Request | None:
-        """
-        Read into the spill until the request is whole or nothing more is there.
-        """
+        """Read into the spill until the request is whole or nothing more is there."""
         spill = self.spill
         assert spill is not None
         while True:
@@ -199,9 +183,7 @@ class Connection:
         return self._reader
 
     def _receive_into(self, room: memoryview) -> int:
-        """
-        How many bytes were read; -1 if none are there.
-        """
+        """How many bytes were read; -1 if none are there."""
         try:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
         except BlockingIOError:
@@ -213,9 +195,7 @@ class Connection:
         return length
 
     def _continue(self) -> None:
-        """
-        Tell a client that waits for it to send its body (RFC 9110 §10.1.1).
-        """
+        """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
         head = self._read_on().head
         if head is not None and head.expects_continue and not self._continued:
             self._continued = True
@@ -226,9 +206,7 @@ class Connection:
             self._ledger.wrote(self.number, self.sent)
 
     def _keep(self, data: bytes, wanted: int = 0) -> None:
-        """
-        Put bytes where they survive this process.
-        """
+        """Put bytes where they survive this process."""
         self.spill = self._spills.take(max(wanted, len(data) + 4096))
         self.spill.map[: len(data)] = data
         self._spilled = len(data)
@@ -236,9 +214,7 @@ class Connection:
         self._ledger.set_phase(self.number, Phase.WAITING)
 
     def put_back(self, phase: Phase = Phase.WAITING) -> None:
-        """
-        Keep the request just read, and what followed it, for another worker.
-        """
+        """Keep the request just read, and what followed it, for another worker."""
         if self.spill is None:
             self._keep(self._data)
         self._reader = None
@@ -246,9 +222,7 @@ class Connection:
         self._ledger.set_phase(self.number, phase)
 
     def keep_rest(self) -> None:
-        """
-        Keep what followed the request just answered, for another worker.
-        """
+        """Keep what followed the request just answered, for another worker."""
         rest, self._rest = self._rest, b""
         self._keep(rest)
 
@@ -276,15 +250,11 @@ class Connection:
 
     @property
     def has_rest(self) -> bool:
-        """
-        Whether bytes beyond the current request were read.
-        """
+        """Whether bytes beyond the current request were read."""
         return bool(self._rest)
 
     def request_done(self) -> None:
-        """
-        The current request needs its bytes no more.
-        """
+        """The current request needs its bytes no more."""
         self._reader = None
         if self.spill is not None:
             self._continued = False
@@ -328,9 +298,7 @@ class Connection:
         return length == len(data)
 
     def flush(self) -> bool:
-        """
-        Send more of what remains; False if some still does.
-        """
+        """Send more of what remains; False if some still does."""
         parts, self._out = self._out, []
         return self._write(parts)
 
@@ -364,22 +332,16 @@ class Connection:
             raise Gone from None
 
     def discard(self, buffer: memoryview) -> None:
-        """
-        Throw away what the client still sends; Gone at its end.
-        """
+        """Throw away what the client still sends; Gone at its end."""
         self._receive_into(buffer)
 
     def let_go(self) -> None:
-        """
-        Forget the connection here; it lives on with the supervisor.
-        """
+        """Forget the connection here; it lives on with the supervisor."""
         self.socket.close()
         self.spill = None
 
     def close(self) -> None:
-        """
-        End the connection for everybody.
-        """
+        """End the connection for everybody."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:

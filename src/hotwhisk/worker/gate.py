@@ -28,16 +28,12 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def digest(token: str) -> bytes:
-    """
-    What is kept of a token.
-    """
+    """What is kept of a token."""
     return sha256(token.encode())
 
 
 class Gate:
-    """
-    Checks the head of a request.
-    """
+    """Checks the head of a request."""
 
     def __init__(self, config: Config) -> None:
         self._open = config.openwhisk
@@ -92,9 +88,7 @@ class Gate:
 
 
 def _name(host: str) -> str:
-    """
-    The host of a Host header without its port, lower case.
-    """
+    """The host of a Host header without its port, lower case."""
     if host.startswith("["):
         return host.partition("]")[0].lower() + "]"
     return host.partition(":")[0].lower()

@@ -66,9 +66,7 @@ class Holder:
         os.register_at_fork(after_in_child=self._become_copy)
 
     def take_place(self, channel: Channel, place: tuple[int, int]) -> None:
-        """
-        Begin, without connections: at birth, and in a worker that is forked from a template.
-        """
+        """Begin, without connections: at birth, and in a worker that is forked from a template."""
         self.channel = channel
         self.loop: Loop = EpollLoop(self._lowest)
         self.connections: dict[int, Connection] = {}
@@ -84,24 +82,18 @@ class Holder:
         channel.on_backlog = self._await_channel
 
     def admit(self, number: int, descriptor: int, tenure: int, duty: str = "") -> Connection:
-        """
-        A connection that the supervisor hands over.
-        """
+        """A connection that the supervisor hands over."""
         connection = Connection(number, descriptor, self.ledger, self.spills, duty)
         connection.tenure = tenure
         self.connections[number] = connection
         return connection
 
     def holds(self, connection: Connection) -> bool:
-        """
-        Whether it is still here: it may have ended, or be somebody else's by now.
-        """
+        """Whether it is still here: it may have ended, or be somebody else's by now."""
         return self.connections.get(connection.number) is connection
 
     def obey_recall(self) -> list[Connection]:
-        """
-        Let go of every connection that is not busy; returns those.
-        """
+        """Let go of every connection that is not busy; returns those."""
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
         free = [each for each in self.connections.values() if not each.busy]
         for connection in free:
@@ -111,28 +103,20 @@ class Holder:
     # -- touching ---------------------------------------------------------------------------
 
     def watch(self, connection: Connection) -> None:
-        """
-        Read the connection whenever its client says something.
-        """
+        """Read the connection whenever its client says something."""
         self.loop.watch(connection.socket.fileno(), partial(self.touch, connection, self.receive))
 
     def watch_idle(self, connection: Connection) -> None:
-        """
-        The same for one that was just served, if it is still here and waits for its client.
-        """
+        """The same for one that was just served, if it is still here and waits for its client."""
         if self.holds(connection) and connection.stage is Stage.LISTENING:
             self.watch(connection)
 
     def receive(self, connection: Connection) -> Request | None:
-        """
-        First step of a touch: read.
-        """
+        """First step of a touch: read."""
         return connection.receive(self._buffer)
 
     def resume(self, connection: Connection) -> Request | None:
-        """
-        First step of a touch: look at what came with the connection, then read.
-        """
+        """First step of a touch: look at what came with the connection, then read."""
         request = connection.examine_spill() if connection.spill else None
         return request or connection.receive(self._buffer)
 
@@ -165,9 +149,7 @@ class Holder:
         words[self._claim_at] = 0
 
     def answered(self, connection: Connection) -> bool:
-        """
-        An answer is out; True if the connection can be asked for more.
-        """
+        """An answer is out; True if the connection can be asked for more."""
         connection.request_done()
         if connection.after is not After.NEXT:
             if connection.after is After.LINGER or connection.has_rest:
@@ -190,9 +172,7 @@ class Holder:
         return True
 
     def refuse(self, connection: Connection, status: int, text: str) -> None:
-        """
-        Answer without having read everything, and end the connection.
-        """
+        """Answer without having read everything, and end the connection."""
         connection.after = After.LINGER
         try:
             if connection.answer(status, error_body(text), self.headers, keep_alive=False):
@@ -203,9 +183,7 @@ class Holder:
             self._close(connection)
 
     def wait_to_write(self, connection: Connection) -> None:
-        """
-        The client is slow to take its answer: send the rest of it when there is room.
-        """
+        """The client is slow to take its answer: send the rest of it when there is room."""
         connection.stage = Stage.WRITING
         rest = partial(self.touch, connection, self._flush)
         self.loop.watch_writable(connection.socket.fileno(), rest)
@@ -233,25 +211,19 @@ class Holder:
     # -- parting ----------------------------------------------------------------------------
 
     def forget(self, connection: Connection) -> None:
-        """
-        It is somebody else's now, who has a duplicate.
-        """
+        """It is somebody else's now, who has a duplicate."""
         del self.connections[connection.number]
         self.loop.unwatch(connection.socket.fileno())
         connection.let_go()
 
     def give_back(self, connection: Connection) -> None:
-        """
-        Let the supervisor hand it to another.
-        """
+        """Let the supervisor hand it to another."""
         self.forget(connection)
         self.channel.send(Released([[connection.number, connection.tenure]]))
         self.leave_if_done()
 
     def leave_if_done(self) -> None:
-        """
-        End this process if it was retired and holds nothing any more.
-        """
+        """End this process if it was retired and holds nothing any more."""
         if self.leaving and not self.connections:
             invocation.leave_in_order()
 
@@ -279,9 +251,7 @@ class Holder:
             self.loop.watch(self.channel.fileno(), self._obey)
 
     def _become_copy(self) -> None:
-        """
-        In a child that the action forked: our descriptors are none of its business.
-        """
+        """In a child that the action forked: our descriptors are none of its business."""
         self.copied = True
         for connection in self.connections.values():
             connection.socket.close()

@@ -39,9 +39,7 @@ GRACE = 2.0
 
 
 class Budget:
-    """
-    How many seconds a run may take, from its context.
-    """
+    """How many seconds a run may take, from its context."""
 
     def __init__(self, config: Config) -> None:
         self._default = config.timeout
@@ -82,9 +80,7 @@ def call(
 
 
 async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
-    """
-    Call a handler that is a coroutine: the HTTP status and body of the answer.
-    """
+    """Call a handler that is a coroutine: the HTTP status and body of the answer."""
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -117,9 +113,7 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
 
 
 def flush() -> None:
-    """
-    Bring out what the action printed: its line belongs to this run.
-    """
+    """Bring out what the action printed: its line belongs to this run."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -128,16 +122,12 @@ def flush() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """
-    End this process now.
-    """
+    """End this process now."""
     _exit(status)
 
 
 def leave_in_order() -> NoReturn:
-    """
-    End this process after the action's atexit functions; the supervisor bounds their time.
-    """
+    """End this process after the action's atexit functions; the supervisor bounds their time."""
     try:
         atexit._run_exitfuncs()
     except BaseException:  # the wall again

@@ -41,9 +41,7 @@ class Loaded(Record):
 
 
 def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Failed:
-    """
-    Load what the message names; Failed with the answer to its ``/init`` if that cannot be.
-    """
+    """Load what the message names; Failed with the answer to its ``/init`` if that cannot be."""
     if message.path:
         # A file that is worked on: Python would take old bytecode for a module that was saved
         # twice within a second.
@@ -116,9 +114,7 @@ def _alone() -> Iterator[None]:
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
-    """
-    The answer; where the platform's general text hides what happened, the log has it.
-    """
+    """The answer; where the platform's general text hides what happened, the log has it."""
     profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     logged = config.log_init_error
     status, text = answer_for_init(profile, error, logged=logged)
@@ -131,9 +127,7 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
 
 
 def _read(message: Load, descriptors: list[int]) -> memoryview | None:
-    """
-    The bytes that came with the message, if any did.
-    """
+    """The bytes that came with the message, if any did."""
     if not descriptors:
         return None
     try:

@@ -25,29 +25,19 @@ Callback = Callable[[], None]
 
 
 class Loop(Protocol):
-    """
-    What a worker asks of either.
-    """
+    """What a worker asks of either."""
 
     def watch(self, descriptor: int, callback: Callback) -> None:
-        """
-        Call back whenever the descriptor is readable, or ended.
-        """
+        """Call back whenever the descriptor is readable, or ended."""
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
-        """
-        Call back when it is writable, and do not look for reading meanwhile.
-        """
+        """Call back when it is writable, and do not look for reading meanwhile."""
 
     def unwatch(self, descriptor: int) -> None:
-        """
-        Stop watching. Always before a close: a duplicate elsewhere would keep the events coming.
-        """
+        """Stop watching. Always before a close: a duplicate elsewhere would keep the events coming."""
 
     def run(self) -> None:
-        """
-        Wait and call back, for ever.
-        """
+        """Wait and call back, for ever."""
 
 
 def fatal(callback: Callback) -> Callback:
@@ -67,14 +57,10 @@ def fatal(callback: Callback) -> Callback:
 
 
 class EpollLoop:
-    """
-    The loop of a desk and of a synchronous action.
-    """
+    """The loop of a desk and of a synchronous action."""
 
     def __init__(self, lowest: int) -> None:
-        """
-        ``lowest`` is the least number its own descriptor may have (design: ours live high).
-        """
+        """``lowest`` is the least number its own descriptor may have (design: ours live high)."""
         self._epoll = select.epoll()
         high = fcntl.fcntl(self._epoll.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         self._epoll.close()
@@ -83,15 +69,11 @@ class EpollLoop:
         self.writing: set[int] = set()
 
     def watch(self, descriptor: int, callback: Callback) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         self._set(descriptor, select.EPOLLIN, callback)
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         self._set(descriptor, select.EPOLLOUT, callback)
 
     def _set(self, descriptor: int, events: int, callback: Callback) -> None:
@@ -103,28 +85,20 @@ class EpollLoop:
         (self.writing.add if events == select.EPOLLOUT else self.writing.discard)(descriptor)
 
     def unwatch(self, descriptor: int) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         if self.callbacks.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def descriptors(self) -> set[int]:
-        """
-        Its own, and all that it watches.
-        """
+        """Its own, and all that it watches."""
         return {self._epoll.fileno(), *self.callbacks}
 
     def close(self) -> None:
-        """
-        Give up; the callbacks stay readable for whoever takes over.
-        """
+        """Give up; the callbacks stay readable for whoever takes over."""
         self._epoll.close()
 
     def run(self) -> None:
-        """
-        See `Loop`. Returns when closed.
-        """
+        """See `Loop`. Returns when closed."""
         poll, callbacks = self._epoll.poll, self.callbacks
         while not self._epoll.closed:
             for descriptor, _ in poll():
@@ -135,9 +109,7 @@ class EpollLoop:
 
 
 class AsyncioLoop:
-    """
-    The loop of an action whose handler is a coroutine.
-    """
+    """The loop of an action whose handler is a coroutine."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.asyncio = loop
@@ -145,25 +117,19 @@ class AsyncioLoop:
         self._reading: set[int] = set()
 
     def watch(self, descriptor: int, callback: Callback) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         self.unwatch(descriptor)
         self.asyncio.add_reader(descriptor, fatal(callback))
         self._reading.add(descriptor)
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         self.unwatch(descriptor)
         self.asyncio.add_writer(descriptor, fatal(callback))
         self._writing.add(descriptor)
 
     def unwatch(self, descriptor: int) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         if descriptor in self._reading:
             self._reading.discard(descriptor)
             self.asyncio.remove_reader(descriptor)
@@ -172,16 +138,12 @@ class AsyncioLoop:
             self.asyncio.remove_writer(descriptor)
 
     def run(self) -> None:
-        """
-        See `Loop`.
-        """
+        """See `Loop`."""
         self.asyncio.run_forever()
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:
-    """
-    A loop of asyncio's that is the current one from now on.
-    """
+    """A loop of asyncio's that is the current one from now on."""
     with at_home():  # the action may have a module of that name
         import asyncio
 
@@ -191,9 +153,7 @@ def new_asyncio() -> asyncio.AbstractEventLoop:
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
-    """
-    The same descriptors, watched in a loop of asyncio's; ``old`` is closed, so its `run` ends.
-    """
+    """The same descriptors, watched in a loop of asyncio's; ``old`` is closed, so its `run` ends."""
     loop = AsyncioLoop(new_asyncio())
     for descriptor, callback in old.callbacks.items():
         watch = loop.watch_writable if descriptor in old.writing else loop.watch

@@ -33,9 +33,7 @@ CANCELLED = error_body("the action cancelled this run of its handler")
 
 
 class RequestPath:
-    """
-    Answers what comes on the connections of a holder. ``action`` is None in a desk.
-    """
+    """Answers what comes on the connections of a holder. ``action`` is None in a desk."""
 
     def __init__(self, holder: Holder, config: Config) -> None:
         self.action: Action | Program | None = None
@@ -66,9 +64,7 @@ class RequestPath:
         return Released(released, recalled=not self._owes_release)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
-        """
-        Answer one request; True if the connection can be asked for the next.
-        """
+        """Answer one request; True if the connection can be asked for the next."""
         head = request.head
         try:
             if head is not self._admitted:
@@ -121,9 +117,7 @@ class RequestPath:
     # -- coroutines -------------------------------------------------------------------------
 
     def _wait_for_turn(self, connection: Connection) -> None:
-        """
-        One at a time: it waits here, and can be taken back meanwhile.
-        """
+        """One at a time: it waits here, and can be taken back meanwhile."""
         connection.put_back()
         connection.stage = Stage.QUEUED
         # Or more of it would be read, and served twice.
@@ -131,9 +125,7 @@ class RequestPath:
         self._queue.append(connection)
 
     def _start(self, connection: Connection, request: Request, run: RunRequest) -> None:
-        """
-        Begin a run that others may overlap; its connection is not read until it is answered.
-        """
+        """Begin a run that others may overlap; its connection is not read until it is answered."""
         holder = self._holder
         connection.stage = Stage.RUNNING
         self._running += 1
@@ -158,9 +150,7 @@ class RequestPath:
         task.add_done_callback(lambda _: fatal(done)())
 
     def _go_on(self) -> None:
-        """
-        A run has ended: whose turn is it?
-        """
+        """A run has ended: whose turn is it?"""
         if self._owes_release and not self._running:
             self._owes_release = False
             self._holder.channel.send(Released(recalled=True))
@@ -214,9 +204,7 @@ class RequestPath:
         return self._finish(connection, request, status, error_body(text))
 
     def _lend(self, connection: Connection, request: Request) -> None:
-        """
-        An ``/init``: the supervisor carries it out and answers.
-        """
+        """An ``/init``: the supervisor carries it out and answers."""
         # A desk whose duty is to park stands in for workers, so there is an action.
         if not self.config.reinit and connection.duty != Cause.NO_ACTION:
             write_whole(2, f"{INIT_TWICE}\n".encode())

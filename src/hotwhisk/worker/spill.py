@@ -33,18 +33,14 @@ class Spill:
 
     @classmethod
     def adopt(cls, number: int, descriptor: int) -> Spill:
-        """
-        Map a file that came with a connection; takes over the descriptor.
-        """
+        """Map a file that came with a connection; takes over the descriptor."""
         try:
             return cls(number, mmap.mmap(descriptor, os.fstat(descriptor).st_size))
         finally:
             os.close(descriptor)
 
     def fit(self, size: int) -> None:
-        """
-        Make room for at least ``size`` bytes.
-        """
+        """Make room for at least ``size`` bytes."""
         if len(self.map) < size:
             self.map.resize(max(size, min(2 * len(self.map), len(self.map) + KEPT)))
 
@@ -70,9 +66,7 @@ class Spills:
         self._idle: Spill | None = None
 
     def take(self, size: int) -> Spill:
-        """
-        A file with room for ``size`` bytes; the supervisor has it too.
-        """
+        """A file with room for ``size`` bytes; the supervisor has it too."""
         spill, self._idle = self._idle, None
         if spill is None:
             spill = self._create(max(size, SMALLEST))
@@ -92,9 +86,7 @@ class Spills:
         return spill
 
     def give_back(self, spill: Spill) -> None:
-        """
-        Its bytes are answered: keep the file for the next request, or drop it.
-        """
+        """Its bytes are answered: keep the file for the next request, or drop it."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         else:

@@ -24,9 +24,7 @@ STANDARD = (0, 1, 2)
 
 
 class Streams:
-    """
-    Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way.
-    """
+    """Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way."""
 
     def __init__(self, lowest: int) -> None:
         self.kept = tuple(fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, lowest) for each in STANDARD)

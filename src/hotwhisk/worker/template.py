@@ -55,9 +55,7 @@ OWN_FILES = "/memfd:hotwhisk"
 
 
 class Standby:
-    """
-    A live template, as the supervisor sees it.
-    """
+    """A live template, as the supervisor sees it."""
 
     def __init__(self, generation: int, pid: int, pidfd: int, channel: Channel) -> None:
         self.generation = generation
@@ -86,17 +84,13 @@ class Standby:
         return received[0].pid
 
     def close(self) -> None:
-        """
-        Let go of a dead one.
-        """
+        """Let go of a dead one."""
         self.channel.close()
         os.close(self.pidfd)
 
 
 class Birth(Record):
-    """
-    A worker that was just forked from a template: its place, and the number of its channel.
-    """
+    """A worker that was just forked from a template: its place, and the number of its channel."""
 
     channel: int
     slot: int
@@ -104,9 +98,7 @@ class Birth(Record):
 
 
 def name_of(generation: int) -> str:
-    """
-    What ``ps`` shows for a template.
-    """
+    """What ``ps`` shows for a template."""
     return f"hotwhisk:t{generation}"
 
 
@@ -145,9 +137,7 @@ def leave_behind(
 
 
 def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
-    """
-    Tell of a template; of one with an obstacle nobody will know, and it leaves by itself.
-    """
+    """Tell of a template; of one with an obstacle nobody will know, and it leaves by itself."""
     threads = _threads_that_stay()
     if threads > 1:
         return f"the action left {threads - 1} threads behind"
@@ -160,9 +150,7 @@ def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
 
 
 def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
-    """
-    Wait for orders; returns in the workers.
-    """
+    """Wait for orders; returns in the workers."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
     while True:
@@ -190,9 +178,7 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
 
 
 def _seed_again() -> None:
-    """
-    Python's own generator does it by itself at each fork; numpy's old global one does not.
-    """
+    """Python's own generator does it by itself at each fork; numpy's old global one does not."""
     seed = getattr(sys.modules.get("numpy.random"), "seed", None)
     if seed is not None:
         seed()
@@ -202,9 +188,7 @@ def _seed_again() -> None:
 
 
 def _obstacle(own: Collection[int]) -> str:
-    """
-    What the action holds that two processes must not share; empty if nothing.
-    """
+    """What the action holds that two processes must not share; empty if nothing."""
     threads = len(sys._current_frames()) - 1
     if threads:
         return f"the action left {threads} threads behind"
@@ -221,9 +205,7 @@ def _obstacle(own: Collection[int]) -> str:
 
 
 def _threads_that_stay() -> int:
-    """
-    Threads of this process right after a fork. One that was joined is listed a moment longer.
-    """
+    """Threads of this process right after a fork. One that was joined is listed a moment longer."""
     patience = 20
     while (threads := len(os.listdir("/proc/self/task"))) > 1 and patience:
         patience -= 1
@@ -232,9 +214,7 @@ def _threads_that_stay() -> int:
 
 
 def _open_files(own: Collection[int]) -> str:
-    """
-    A file, socket or the like that is open and not ours.
-    """
+    """A file, socket or the like that is open and not ours."""
     for entry in os.listdir("/proc/self/fd"):
         if int(entry) > 2 and int(entry) not in own:
             try:
@@ -247,18 +227,14 @@ def _open_files(own: Collection[int]) -> str:
 
 
 def _shares_memory() -> bool:
-    """
-    Whether there is writable memory, beside our ledger, that a fork does not copy.
-    """
+    """Whether there is writable memory, beside our ledger, that a fork does not copy."""
     with open("/proc/self/maps", "rb") as file:
         shared = [line for line in file if b" rw-s " in line and OWN_FILES.encode() not in line]
     return len(shared) > 1
 
 
 def _draws() -> bool:
-    """
-    Whether a generator of random numbers exists beside those that are seeded again.
-    """
+    """Whether a generator of random numbers exists beside those that are seeded again."""
     kinds: list[type] = []
     known: list[Any] = []
     ordinary, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")

@@ -55,9 +55,7 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """
-    One worker process: ``holder`` has its connections, ``path`` answers what comes on them.
-    """
+    """One worker process: ``holder`` has its connections, ``path`` answers what comes on them."""
 
     def __init__(
         self,
@@ -73,16 +71,12 @@ class Worker:
         self._lowest = lowest
 
     def run(self) -> NoReturn:
-        """
-        Serve until told to leave.
-        """
+        """Serve until told to leave."""
         while True:  # a loop ends when an action with coroutines moves into asyncio's
             self.holder.loop.run()
 
     def obey(self) -> None:
-        """
-        Carry out the orders that wait, up to the first that brings connections.
-        """
+        """Carry out the orders that wait, up to the first that brings connections."""
         if self.holder.copied:
             invocation.leave(0)
         self.holder.streams.mend()
@@ -116,9 +110,7 @@ class Worker:
             self._take_over(message.generation, outcome)
 
     def _leave_template(self, generation: int) -> None:
-        """
-        Leave a template behind; in each worker that is forked from it, go on in that one's place.
-        """
+        """Leave a template behind; in each worker that is forked from it, go on in that one's place."""
         loop = cast("EpollLoop", self.holder.loop)
         channel = self.holder.channel
         own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.kept}

@@ -1,3 +1,1 @@
-"""
-The cases, one test each; their names begin with the row of the platform's own tests.
-"""
+"""The cases, one test each; their names begin with the row of the platform's own tests."""

@@ -1,6 +1,4 @@
-"""
-G1 to G12: executables that speak the ActionLoop protocol; sources only with a Go compiler.
-"""
+"""G1 to G12: executables that speak the ActionLoop protocol; sources only with a Go compiler."""
 
 from __future__ import annotations
 

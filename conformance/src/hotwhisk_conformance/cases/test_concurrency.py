@@ -1,6 +1,4 @@
-"""
-C1 and C2: overlapping activations, with the operator's leave and without it.
-"""
+"""C1 and C2: overlapping activations, with the operator's leave and without it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-V1 to V4: archives with a virtual environment, and those that the runtime compiles itself.
-"""
+"""V1 to V4: archives with a virtual environment, and those that the runtime compiles itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-P1 to P10 and A1 to A3: what a Python runtime must do beyond the basic cases.
-"""
+"""P1 to P10 and A1 to A3: what a Python runtime must do beyond the basic cases."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-D1 to D9: a runtime that starts an executable for each activation, with a stub baked in.
-"""
+"""D1 to D9: a runtime that starts an executable for each activation, with a stub baked in."""
 
 from __future__ import annotations
 
