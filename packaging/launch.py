@@ -1,6 +1,6 @@
 """
 What starts hotwhisk in the image, under the name it was called by: `proxy`, the entry point of
-OpenWhisk's images, serves; `hotwhisk` takes a command.
+OpenWhisk's images, is `hotwhisk proxy`; `hotwhisk` takes a command.
 
 hotwhisk lies where no interpreter looks. Its folder is on the path for one import only: from then
 on the package knows where its modules are, and an action's imports, its `pip list` and the
@@ -21,5 +21,5 @@ from hotwhisk.cli import main  # noqa: E402
 
 arguments = sys.argv[1:]
 if os.path.basename(sys.argv[0]) == "proxy":
-    arguments = ["serve", "--openwhisk", *arguments]
+    arguments = ["proxy", *arguments]
 sys.exit(main(arguments))

@@ -18,10 +18,12 @@ from hotwhisk.options import (
     CLIENT_VARIABLES,
     OPTIONS,
     TERMINATION_LOG,
-    nearest,
+    is_loopback,
+    require_loopback,
     scan,
 )
 from hotwhisk.record import Record
+from hotwhisk.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -137,13 +139,6 @@ def with_port(config: Config, port: int) -> Config:
     return _changed(config, port=port)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
-    parts = host.split(".")
-    numeric = len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts)
-    return host in ("localhost", "::1") or (numeric and int(parts[0]) == 127)
-
-
 def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """The folder for sockets and unpacked versions where none is configured."""
     own = environ.get("XDG_RUNTIME_DIR", "")
@@ -256,13 +251,8 @@ def _check(config: Config) -> None:
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
             "the one that takes its place fit side by side"
         )
-    exposed = not config.openwhisk and not is_loopback(config.host)
-    if exposed and not config.token_file:
-        raise UsageError(
-            f"--host {config.host} lets other machines post code, and posted code is run; "
-            "give --token-file FILE (and --token-file to hotwhisk replace), "
-            "or listen on 127.0.0.1, or use --openwhisk inside a container network"
-        )
+    if not config.openwhisk and not config.token_file:
+        require_loopback(config.host)
 
 
 def _changed(config: Config, **changes: object) -> Config:

@@ -32,7 +32,7 @@ from hotwhisk.option import (
 
 TYPE_CHECKING = False  # the real one would import typing, 3 ms before the port is open
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 CLIENT_VARIABLES = (PREFIX + "URL",)
@@ -161,18 +161,37 @@ def scan(argv: Sequence[str], environ: Mapping[str, str]) -> Found:
 
 
 def address(found: Found) -> tuple[str, int]:
-    """Where to listen."""
-    host, number = found.value("host"), found.value("port")
+    """
+    Where to listen.
+
+    Raises:
+        UsageError: other machines could post code there, and nothing holds them back.
+    """
+    host, number = str(found.value("host") or "127.0.0.1"), found.value("port")
     assert isinstance(number, int)
-    return str(host or "127.0.0.1"), number
+    if not found.value("openwhisk") and not found.value("token_file"):
+        require_loopback(host)
+    return host, number
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A question that names the known word which is most like this one, or nothing."""
-    from difflib import get_close_matches
+def require_loopback(host: str) -> None:
+    """Refuse an address that other machines reach; for the plain profile without a token."""
+    if not is_loopback(host):
+        _refuse(
+            f"--host {host} lets other machines post code, and posted code is run; "
+            "give --token-file FILE (and --token-file to hotwhisk replace), "
+            "or listen on 127.0.0.1, or use --openwhisk inside a container network"
+        )
 
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    parts = host.split(".")
+    # A leading zero makes a number octal for the C library: 0127.0.0.1 is 87.0.0.1.
+    numeric = len(parts) == 4 and all(
+        part.isascii() and part.isdigit() and part == str(int(part)) for part in parts
+    )
+    return host in ("localhost", "::1") or (numeric and int(parts[0]) == 127)
 
 
 def _take_file(found: Found, word: str) -> None:
@@ -192,8 +211,10 @@ def _take_flag(found: Found, word: str, rest: list[str]) -> None:
     denied = name.startswith("no_") and name[3:] in BY_NAME and BY_NAME[name[3:]].is_switch
     option = BY_NAME.get(name[3:] if denied else name)
     if option is None:
+        from hotwhisk.suggestions import for_serve_option
+
         flags = [known.flag for known in OPTIONS] + ["--" + show for show in SHOW]
-        _refuse(f"unknown option {flag}{nearest(flag, flags)}")
+        _refuse(f"unknown option {flag}{for_serve_option(flag, flags)}")
     if option.is_switch:
         if equals:
             _refuse(f"{flag} takes no value; use {option.flag} or --no-{option.name}")

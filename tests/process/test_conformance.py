@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KIT = ROOT / "conformance" / "src"
 GO_COMPILER = ROOT / "conformance" / "tests" / "servers" / "go_compile.py"
 SERVER = f"{sys.executable} -m hotwhisk serve --openwhisk --port {{port}}"
-COMPILE = f"{sys.executable} -m hotwhisk -compile {{main}}"
+COMPILE = f"{sys.executable} -m hotwhisk proxy -compile {{main}}"
 CASES = {"python": 27, "actionloop": 15, "concurrency": 3}
 """How many cases of each profile apply to this server, so that none is lost in silence."""
 CASES_WITH_GO = 34

@@ -41,7 +41,7 @@ def hotwhisk(
 
 
 def compiled(code: bytes, main: str = "main", **env: str) -> bytes:
-    done = hotwhisk("-compile", main, code=code, env=env)
+    done = hotwhisk("proxy", "-compile", main, code=code, env=env)
     assert done.stderr == b""
     return done.stdout
 
@@ -74,12 +74,12 @@ def by_exec(content: bytes, folder: Path, *requests: object, **env: str) -> list
 
 
 def test_version() -> None:
-    for arguments in (["-version"], ["serve", "--openwhisk", "-version"]):
+    for arguments in (["-version"], ["proxy", "-version"], ["proxy", "--port", "1", "-version"]):
         said = hotwhisk(*arguments).stdout.decode()
         assert said.startswith("OpenWhisk ActionLoop Proxy v1.17.1, built with hotwhisk ")
 
 
-@pytest.mark.parametrize("before", [(), ("serve", "--openwhisk")])
+@pytest.mark.parametrize("before", [(), ("proxy",), ("proxy", "--port", "0")])
 def test_a_compiled_source_runs_here_and_there(tmp_path: Path, before: tuple[str, ...]) -> None:
     done = hotwhisk(*before, "-compile", "hello", code=HELLO.encode())
     assert names(done.stdout) == OFFICIAL
@@ -215,12 +215,31 @@ def test_failures_are_told_on_standard_error(arguments: list[str], code: bytes, 
 
 
 def test_debug_serves_as_openwhisk_and_allows_another_init(tmp_path: Path) -> None:
-    command = (*HOTWHISK, "-debug", "--run-dir", str(tmp_path))
+    command = (*HOTWHISK, "proxy", "-debug", "--run-dir", str(tmp_path))
     with Server(command=command) as server:
         server.post("def main(a): return [1]\n")
         server.post("def main(a): return [2]\n")
         assert run_once(server.address, {}).body == b"[2]\n"
         assert "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX" in server.stdout()
+
+
+def test_the_entry_point_takes_its_flags_with_one_dash() -> None:
+    for flag, meant in (("--debug", "-debug"), ("--env", "-env"), ("--compile", "-compile")):
+        done = hotwhisk("proxy", flag, status=2)
+        assert f"unknown option {flag}" in done.stderr.decode()
+        assert meant in done.stderr.decode()
+
+
+def test_the_launcher_of_the_image_is_the_entry_point_by_its_name(tmp_path: Path) -> None:
+    for name, said in (("proxy", b"OpenWhisk ActionLoop Proxy v"), ("hotwhisk", b"hotwhisk ")):
+        launcher = tmp_path / name
+        launcher.symlink_to(ROOT / "packaging" / "launch.py")
+        flag = "-version" if name == "proxy" else "--version"
+        environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        done = subprocess.run(
+            [sys.executable, str(launcher), flag], capture_output=True, env=environ, check=True
+        )
+        assert done.stdout.startswith(said)
 
 
 def test_an_invalid_escape_does_not_fail() -> None:

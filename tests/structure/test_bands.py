@@ -29,6 +29,7 @@ PURE = {
     "options",
     "places",
     "record",
+    "suggestions",
     "supervisor.ages",
     "supervisor.assignment",
     "supervisor.custody",

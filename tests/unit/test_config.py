@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hotwhisk import config
 from hotwhisk.config import Config, read_config
 from hotwhisk.errors import HotwhiskError, UsageError
+from hotwhisk.option import Option
 from hotwhisk.options import OPTIONS, address, scan
 
 FIELDS = set(Config.fields)
@@ -172,6 +173,38 @@ def test_another_host_is_allowed_with_a_token_or_under_openwhisk() -> None:
     assert read_config(["--host", "FD00::1", "--token-file", "t"], {}).hosts == ("[fd00::1]",)
 
 
+def misspellings(flag: str) -> set[str]:
+    """Words that are one edit away from a flag: a letter less, more, another, or two swapped."""
+    letters = "nosx-_=0"
+    parts = [(flag[:at], flag[at:]) for at in range(len(flag) + 1)]
+    less = {left + right[1:] for left, right in parts if right}
+    swapped = {left + right[1] + right[0] + right[2:] for left, right in parts if len(right) > 1}
+    other = {left + letter + right[1:] for left, right in parts if right for letter in letters}
+    more = {left + letter + right for left, right in parts for letter in letters}
+    return (less | swapped | other | more) - {flag}
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_no_option_one_edit_from_another_leaves_loopback(option: Option) -> None:
+    value = SAMPLES[option.name][0]
+    for word in misspellings(option.flag) | {option.flag[:end] for end in range(len(option.flag))}:
+        for arguments in ([word, value, "hello.py"], [f"{word}={value}"]):
+            try:
+                host, _ = address(scan(arguments, {}))
+            except UsageError:
+                continue
+            assert config.is_loopback(host), arguments
+
+
+def test_an_address_of_the_network_is_refused_before_it_is_opened() -> None:
+    for host in ("0.0.0.0", "::", "10.0.0.1", "0127.0.0.1"):
+        with pytest.raises(UsageError, match="--token-file"):
+            address(scan(["--host", host], {}))
+        with pytest.raises(UsageError, match="--token-file"):
+            address(scan([], {"HOTWHISK_HOST": host}))
+        assert address(scan(["--host", host, "--token-file", "t"], {}))[0] == host
+
+
 def test_an_inherited_listener_is_judged_by_its_own_address() -> None:
     assert read_config([], {}, bound=("127.0.0.1", 7)).port == 7
     with pytest.raises(UsageError, match="--token-file"):
@@ -224,6 +257,7 @@ def test_a_token_is_stripped() -> None:
         ("::", False),
         ("127.0.0.1.example", False),
         ("127.a.b.c", False),
+        ("0127.0.0.1", False),
     ],
 )
 def test_loopback(host: str, answer: bool) -> None:

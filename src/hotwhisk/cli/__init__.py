@@ -24,9 +24,10 @@ COMMANDS = {
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",
     "compare": "run actions on two runtimes and print what differs",
+    "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
 }
-PROXY_FLAGS = frozenset(("-version", "-debug", "--debug", "-compile", "--compile", "-env", "--env"))
-"""What the entry point of an OpenWhisk image understands, see `hotwhisk.cli.proxy`."""
+WITHOUT_PORT = ("-version", "-compile", "-env")
+"""The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` takes as well, since they open no port."""
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141
@@ -57,12 +58,8 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
 
 def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
     command = argv[0] if argv else "--help"
-    if command == "serve" or command.startswith("-"):
-        given = argv[: argv.index("--")] if "--" in argv else argv
-        if any(word.partition("=")[0] in PROXY_FLAGS for word in given):
-            from hotwhisk.cli import proxy
-
-            return proxy.run(argv, environ)
+    if command.partition("=")[0] in WITHOUT_PORT:
+        command, argv = "proxy", ["proxy", *argv]
     if command == "serve":
         from hotwhisk.cli import serve
 

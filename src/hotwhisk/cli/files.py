@@ -26,6 +26,12 @@ def require_file(name: str) -> None:
         return
     from difflib import get_close_matches
 
+    path, colon, handler = name.rpartition(":")
+    if colon and handler.isidentifier():
+        given = path if os.path.exists(path) or path.endswith(".py") else f"--module {path}"
+        if os.path.exists(f"{path}.py"):
+            given = f"{path}.py"
+        raise UsageError(f"there is no {name}; did you mean {given} --main {handler}?")
     folder, missing = os.path.split(name)
     names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
     close = get_close_matches(missing, names, n=1)

@@ -1,10 +1,10 @@
 """
-The flags of the entry point of OpenWhisk's images.
+``hotwhisk proxy``: the entry point of an OpenWhisk image, which `/bin/proxy` is there.
 
-``hotwhisk -version``, ``-debug``, ``-compile MAIN`` and ``-env JSON``, alone or after
-``serve [OPTION]...``, so that an image whose entry point is ``hotwhisk serve --openwhisk``
-understands them as well. Without ``-version`` and ``-compile`` it serves, as ``serve
---openwhisk`` does.
+It takes the flags of ActionLoop, each with one dash: ``-version``, ``-debug``, ``-compile MAIN``
+and ``-env JSON``. Without ``-version`` and ``-compile`` it serves as ``serve --openwhisk`` does,
+on every address and without a token, and passes all other options on to it. ``serve`` itself
+takes none of these flags: a ``--debug`` that is meant for another server must not open a port.
 """
 
 from __future__ import annotations
@@ -16,58 +16,72 @@ from typing import TYPE_CHECKING
 
 import hotwhisk
 from hotwhisk.actionloop.actionloop import PROXY_VERSION
-from hotwhisk.cli import PROXY_FLAGS
 from hotwhisk.errors import BuildFailed, HotwhiskError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
 
-WITH_VALUE = ("compile", "env")
+FLAGS = ("-version", "-debug", "-compile", "-env")
+WITH_VALUE = ("-compile", "-env")
+HELP = """\
+usage: hotwhisk proxy [FLAG]... [OPTION]...
+
+Serves as hotwhisk serve --openwhisk does: on every address, without a token, for a container.
+
+  -debug         let a second /init replace the action
+  -compile MAIN  compile the code on standard input to a zip on standard output
+  -env JSON      variables for that compilation
+  -version       print the version of the proxy whose rules are kept
+
+Every option of hotwhisk serve is taken as well."""
 
 
 def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    """Do what the flags say; a failure is told on standard error and ends with 1."""
+    """Do what the flags say, or serve; a failure of a flag is told on standard error, exit code 1."""
+    if argv and argv[0] in ("-h", "--help"):
+        print(HELP)
+        return 0
     try:
         flags, rest = _split(argv)
-        if "version" in flags:
+        if "-version" in flags:
             print(
                 f"OpenWhisk ActionLoop Proxy v{PROXY_VERSION}, built with "
                 f"hotwhisk {hotwhisk.__version__} on Python {platform.python_version()}"
             )
             return 0
-        if "compile" in flags:
-            return _compile(flags["compile"], dict(environ) | _variables(flags.get("env")))
-        if "env" in flags:
+        if "-compile" in flags:
+            return _compile(flags["-compile"], dict(environ) | _variables(flags.get("-env")))
+        if "-env" in flags:
             raise UsageError("-env goes with -compile; a server's environment is its own")
-        environ["OW_DEBUG"] = "1"
     except HotwhiskError as error:
         print(error, file=sys.stderr)
         return 1
+    if "-debug" in flags:
+        environ["OW_DEBUG"] = "1"
     from hotwhisk.cli import serve
 
-    return serve.run(rest if "--openwhisk" in rest else ["--openwhisk", *rest], environ)
+    return serve.run(["--openwhisk", *rest], environ)
 
 
 def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The flags of the proxy with their values, and the other words."""
+    """The flags with their values, and the other words."""
     flags: dict[str, str] = {}
     rest: list[str] = []
-    words = list(argv[1:] if argv[:1] == ["serve"] else argv)
+    words = list(argv)
     while words:
         word = words.pop(0)
         flag, equals, value = word.partition("=")
         if word == "--":
             rest += [word, *words]
             break
-        if flag not in PROXY_FLAGS:
+        if flag not in FLAGS:
             rest.append(word)
             continue
-        name = flag.lstrip("-")
-        if name in WITH_VALUE and not equals:
+        if flag in WITH_VALUE and not equals:
             if not words:
-                raise UsageError(f"-{name} needs a value")
+                raise UsageError(f"{flag} needs a value")
             value = words.pop(0)
-        flags[name] = value
+        flags[flag] = value
     return flags, rest
 
 

@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 
-from hotwhisk.options import TERMINATION_LOG, Found, address, scan
+from hotwhisk.options import TERMINATION_LOG, Found, address, require_loopback, scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _configure(
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)
+    if not config.openwhisk and config.token_file is None:
+        require_loopback(bound[0])  # what "localhost" stands for is the resolver's word
     config = with_port(config, bound[1])
     for warning in () if config.openwhisk else config.warnings:  # there, own output is nothing
         print(f"hotwhisk: {warning}", file=sys.stderr)

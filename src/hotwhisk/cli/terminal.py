@@ -11,7 +11,8 @@ from hotwhisk import __version__
 from hotwhisk.cli import COMMANDS
 from hotwhisk.errors import UsageError
 from hotwhisk.option import port as read_port
-from hotwhisk.options import nearest
+from hotwhisk.options import OPTIONS
+from hotwhisk.suggestions import for_command, for_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,8 @@ class Arguments(argparse.ArgumentParser):
                 break
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in known:
-                raise UsageError(f"unknown option {flag}{nearest(flag, flags)}")
+                hint = for_option(flag, flags, self.prog.split()[-1])
+                raise UsageError(f"unknown option {flag}{hint}")
         return self.parse_args(argv)
 
     def error(self, message: str) -> NoReturn:
@@ -103,7 +105,7 @@ def other(argv: Sequence[str]) -> int:
         print(f"hotwhisk {__version__}")
         return 0
     known = [*COMMANDS, "--help", "--version"]
-    hint = nearest(word, known) or "; hotwhisk --help lists the commands"
+    hint = for_command(word, known, [option.flag for option in OPTIONS])
     kind = "option" if word.startswith("-") else "command"
     raise UsageError(f"unknown {kind} {word}{hint}")
 

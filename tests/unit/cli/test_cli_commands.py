@@ -104,6 +104,31 @@ def test_the_version(run: Run) -> None:
     ("argv", "says"),
     [
         (["sevre"], "unknown command sevre; did you mean serve?"),
+        (["dev"], "unknown command dev; did you mean hotwhisk serve --watch FILE?"),
+        (["run", "x.py"], "unknown command run; did you mean hotwhisk serve FILE?"),
+        (["deploy"], "did you mean hotwhisk replace FILE?"),
+        (["hello.py"], "unknown command hello.py; did you mean hotwhisk serve hello.py?"),
+        (["--port", "9000"], "unknown option --port; did you mean hotwhisk serve --port?"),
+        (["-debug"], "unknown option -debug"),
+        (["--debug"], "unknown option --debug"),
+        (["serve", "--debug", "f"], "unknown option --debug"),
+        (["serve", "--reload", "f"], "unknown option --reload; did you mean --watch?"),
+        (["serve", "--config", "x"], "hotwhisk serve --show-config prints them all"),
+        (["serve", "--env-file", ".env"], "set -a; . ./FILE; hotwhisk serve"),
+        (["serve", "-p", "9000", "f"], "unknown option -p; did you mean --port?"),
+        (["serve", "-port", "9000"], "unknown option -port; did you mean --port?"),
+        (["serve", "--work", "4"], "unknown option --work; did you mean --workers?"),
+        (["serve", "--init_timeout=4"], "did you mean --init-timeout?"),
+        (["serve", "--version"], "did you mean hotwhisk --version?"),
+        (["serve", "--source", "f"], "FILE needs no flag"),
+        (["serve", "--target", "main"], "unknown option --target; did you mean --main?"),
+        (["serve", "-debug"], "hotwhisk proxy -debug"),
+        (["serve", "--xyzzy"], "unknown option --xyzzy; hotwhisk serve --help lists the options"),
+        (["serve", "--port", "0", "hw1.py:main"], "did you mean hw1.py --main main?"),
+        (
+            ["serve", "--port", "0", "app.views:main"],
+            "did you mean --module app.views --main main?",
+        ),
         (["xyzzy"], "unknown command xyzzy; hotwhisk --help lists the commands"),
         (["--versoin"], "unknown option --versoin; did you mean --version?"),
         (["serve", "--prot", "1"], "unknown option --prot; did you mean --port?"),
@@ -133,7 +158,9 @@ def test_a_mistake_ends_with_2_and_says_what_was_meant(
     assert says in err
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "serve"])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command not in ("serve", "proxy")]
+)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as left:
         main([command, "--help"], {})

@@ -1,0 +1,127 @@
+"""
+What was meant by a word that is unknown: asked only once a mistake was made.
+
+Three sources, in this order: words of other servers (Flask, uvicorn, gunicorn, functions-framework,
+ActionLoop) and what does the same here; a known word that was mistyped in an obvious way (one dash
+for two, a beginning, underscores, capitals); the known word that is most like it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CONFIG = "each option is a flag or a variable, and hotwhisk serve --show-config prints them all"
+VARIABLES = "an action sees the server's own environment: env NAME=VALUE hotwhisk serve FILE"
+ENV_FILE = "an action sees the server's own environment: set -a; . ./FILE; hotwhisk serve …"
+IMAGE = "it belongs to the entry point of an OpenWhisk image: hotwhisk proxy "
+
+OTHER_SERVERS = {
+    "--reload": "did you mean --watch?",
+    "--auto-reload": "did you mean --watch?",
+    "--hot-reload": "did you mean --watch?",
+    "--debug": "errors are told in full without it; did you mean --watch?",
+    "--dev": "did you mean --watch?",
+    "--bind": "did you mean --host and --port?",
+    "-b": "did you mean --host and --port?",
+    "--listen": "did you mean --host and --port?",
+    "--address": "did you mean --host?",
+    "-p": "did you mean --port?",
+    "-P": "did you mean --port?",
+    "-H": "did you mean --host?",
+    "-w": "did you mean --workers?",
+    "--processes": "did you mean --workers?",
+    "--threads": "did you mean --workers?",
+    "-t": "did you mean --timeout?",
+    "--source": "FILE needs no flag: hotwhisk serve main.py",
+    "--app": "FILE needs no flag: hotwhisk serve main.py",
+    "-A": "FILE needs no flag: hotwhisk serve main.py",
+    "--file": "FILE needs no flag: hotwhisk serve main.py",
+    "-f": "FILE needs no flag: hotwhisk serve main.py",
+    "--target": "did you mean --main?",
+    "--function": "did you mean --main?",
+    "--handler": "did you mean --main?",
+    "--entrypoint": "did you mean --main?",
+    "-m": "did you mean --module?",
+    "--config": CONFIG,
+    "-c": CONFIG,
+    "--env": VARIABLES,
+    "-e": VARIABLES,
+    "--env-file": ENV_FILE,
+    "--env_file": ENV_FILE,
+    "--version": "did you mean hotwhisk --version?",
+    "-V": "did you mean hotwhisk --version?",
+    "-v": "did you mean hotwhisk --version?",
+    "--verbose": "hotwhisk status shows what a server is doing",
+    "--log-level": "hotwhisk status shows what a server is doing",
+    "-debug": IMAGE + "-debug",
+    "-compile": IMAGE + "-compile MAIN",
+    "--compile": IMAGE + "-compile MAIN",
+    "-env": IMAGE + "-compile MAIN -env JSON",
+    "-version": "did you mean hotwhisk --version?",
+}  # fmt: skip
+"""Options of ``serve`` as others have them, and what to do here."""
+
+OTHER_COMMANDS = {
+    "dev": "serve --watch FILE",
+    "watch": "serve --watch FILE",
+    "run": "serve FILE",
+    "start": "serve FILE",
+    "deploy": "replace FILE",
+    "update": "replace FILE",
+    "reload": "replace FILE",
+    "restart": "replace FILE",
+    "call": "invoke",
+    "post": "invoke",
+    "curl": "invoke",
+    "ps": "status",
+    "ls": "status",
+    "list": "status",
+    "undo": "rollback",
+    "check": "doctor",
+    "package": "build FILE",
+    "bundle": "build FILE",
+    "diff": "compare",
+}
+"""Commands as others name them."""
+
+
+def for_serve_option(flag: str, known: Iterable[str]) -> str:
+    """What follows "unknown option FLAG" of ``hotwhisk serve``."""
+    advice = OTHER_SERVERS.get(flag)
+    return f"; {advice}" if advice else for_option(flag, known, "serve")
+
+
+def for_option(flag: str, known: Iterable[str], command: str) -> str:
+    """What follows "unknown option FLAG" of a command."""
+    return nearest(flag, known) or f"; hotwhisk {command} --help lists the options"
+
+
+def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) -> str:
+    """What follows "unknown command WORD" of ``hotwhisk`` itself."""
+    if word in OTHER_COMMANDS:
+        return f"; did you mean hotwhisk {OTHER_COMMANDS[word]}?"
+    if word.endswith((".py", ".zip", "/")):
+        return f"; did you mean hotwhisk serve {word}?"
+    if word.partition("=")[0] in serve_flags:
+        return f"; did you mean hotwhisk serve {word}?"
+    return nearest(word, commands) or "; hotwhisk --help lists the commands"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question that names the known word which is most like this one, or nothing."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    bare = _bare(word)
+    same = [name for name in names if _bare(name) == bare]
+    begun = [name for name in names if len(bare) > 1 and _bare(name).startswith(bare)]
+    close = same or begun or get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _bare(word: str) -> str:
+    """A word without what is easily mistaken: dashes before it, capitals, underscores."""
+    return word.lstrip("-").replace("_", "-").lower()
