@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from hotwhisk.config import MOST_WORKERS
 from hotwhisk.ledger import WORKERS
 from hotwhisk.options import CLIENT_VARIABLES, OPTIONS, Option
 from hotwhisk.supervisor.generation import RETRY_MOST
+from hotwhisk.system.signals import HANDLED, SUSPENDS
 from tests.structure.source import PACKAGE, ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -59,12 +61,16 @@ def test_the_reference_names_every_variable_that_is_read() -> None:
     assert not {name for name in read if f"`{name}`" not in REFERENCE}
 
 
-def test_the_reference_names_every_signal() -> None:
-    text = (PACKAGE / "supervisor" / "service.py").read_text(encoding="utf-8")
-    table = text.partition("SIGNALS = {")[2].partition("}")[0]
-    caught = set(re.findall(r"signal\.(SIG[A-Z]+)", table))
-    assert caught
-    assert set(re.findall(r"^\| `(SIG[A-Z]+)`", REFERENCE, re.MULTILINE)) == caught
+@pytest.mark.parametrize("page", ["reference", "operating"])
+def test_every_signal_is_documented(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Signals\n")[2].partition("\n## ")[0]
+    named = re.findall(
+        r"SIG[A-Z0-9]+", " ".join(re.findall(r"^\| (.*?) \|", section, re.MULTILINE))
+    )
+    every = {each.name for each in signal.Signals} - {"SIGRTMIN", "SIGRTMAX"}
+    assert sorted(named) == sorted(every)
+    assert {signal.Signals(each).name for each in (*HANDLED, SUSPENDS)} <= set(named)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
     from hotwhisk.config import Config
 
-WAITING = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP)
-"""
-Signals that wait, from before the port opens until the server hears them: whoever has connected
-by then is answered. For process 1 they would otherwise be lost.
-"""
-
 USAGE = "usage: hotwhisk serve [OPTION]... [FILE]"
 CONTAINER = """\
 hotwhisk serve needs Linux. With Docker, on this machine:
@@ -55,14 +49,16 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         print(CONTAINER.format(file=found.file or "FILE"), file=sys.stderr)
         return 1
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, WAITING)
+    # From before the port opens until the server obeys or ignores them, signals wait: who has
+    # connected by then is answered. For process 1 they would otherwise be lost.
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     try:
         return _serve(found, argv, environ)
     except Exception as error:
         _leave_word(str(found.value("termination_log") or ""), error)
         raise
     finally:
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, WAITING)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _leave_word(path: str, error: Exception) -> None:

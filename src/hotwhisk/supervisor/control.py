@@ -12,26 +12,55 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hotwhisk.errors import StartError
 from hotwhisk.supervisor.effects import Asker, Reply
+from hotwhisk.system.system import EXHAUSTED
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.supervisor import Supervisor
 
 VERSION = 1
 LONGEST = 4096
 """Bytes of a question; a longer one is not ours."""
 
+MOST_OPEN = 16
+"""Connections whose question is not whole; one more closes the oldest of them."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted: one too many is refused and not kept waiting."""
+
+TIME_LIMIT = 5.0
+"""Seconds within which a question must be whole."""
+
 
 class Question(Asker):
-    """Someone who asked, and waits."""
+    """A connection to the control socket, until it is answered."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, opened: float) -> None:
         self.connection = connection
+        self.opened = opened
+        self._read = b""
+
+    def line(self) -> bytes | None:
+        """Read; the question once it is whole, None while more is to come."""
+        try:
+            received = self.connection.recv(LONGEST)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+        self._read += received
+        line, whole, _ = self._read.partition(b"\n")
+        if whole or not received:
+            return line
+        return b"" if len(self._read) >= LONGEST else None
 
     def answer(self, value: dict[str, object]) -> None:
-        """Answer, and hang up. Whoever does not read is not waited for."""
+        """Answer, and close. A client that does not read is not waited for."""
         try:
-            self.connection.setblocking(False)
-            self.connection.send(json.dumps(value).encode() + b"\n")
+            self.connection.send(json.dumps(value).encode() + b"\n", socket.MSG_NOSIGNAL)
         except OSError:
             pass
         self.connection.close()
@@ -45,57 +74,109 @@ class Question(Asker):
 
 
 class Control:
-    """The listening end. ``answers`` maps what can be asked to who answers it."""
+    """The listening end. ``answers`` maps what can be asked to the function that answers it."""
 
-    def __init__(self, path: str, answers: dict[str, Callable[[Question], None]]) -> None:
+    def __init__(
+        self, path: str, answers: dict[str, Callable[[Question], None]], supervisor: Supervisor
+    ) -> None:
         self.path = path
         self._answers = answers
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            if os.path.exists(path):
-                os.unlink(path)  # of a server that was killed; the port is ours, so is this
-            self._listener.bind(path)
-            os.chmod(path, 0o600)
-        except OSError as error:
-            raise StartError(
-                f"cannot make the control socket {path}: {error.strerror}; "
-                "choose a writable folder with --run-dir"
-            ) from error
-        self._listener.listen(16)
-        self._listener.setblocking(False)
+        self._supervisor = supervisor
+        self._open: dict[int, Question] = {}
+        """Questions that are not whole, by descriptor, the oldest first."""
+        self._listener = _listen(path)
+        supervisor.watch(self._listener.fileno(), self._accept)
 
-    def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._listener.fileno()
-
-    def accept(self) -> Question | None:
-        """Someone who wants to ask."""
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return None
-        connection.setblocking(False)
-        return Question(connection)
-
-    def ask(self, question: Question) -> None:
-        """Read a question whose line is there, and have it answered."""
-        try:
-            line = question.connection.recv(LONGEST)
-        except OSError:
-            line = b""
-        try:
-            asked = json.loads(line)["ask"]
-            answer = self._answers[asked]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            known = ", ".join(sorted(self._answers))
-            question.answer({"version": VERSION, "error": f"ask one of: {known}"})
-            return
-        answer(question)
+    def expire(self, now: float) -> bool:
+        """Close connections whose time is up; True while any is open."""
+        for question in list(self._open.values()):
+            if now - question.opened > TIME_LIMIT:
+                self._close(question)
+        return bool(self._open)
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
+        for question in list(self._open.values()):
+            self._close(question)
+        self._supervisor.unwatch(self._listener.fileno())
         self._listener.close()
         try:
             os.unlink(self.path)
         except OSError:
             pass
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._make_room()
+            return
+        connection.setblocking(False)
+        question = Question(connection, self._supervisor.system.now())
+        if self._read(question):
+            return
+        if len(self._open) >= MOST_OPEN:
+            self._make_room()
+        self._open[connection.fileno()] = question
+        self._supervisor.watch(connection.fileno(), lambda: self._go_on(question))
+        self._supervisor.ledger.ticking = True
+
+    def _make_room(self) -> None:
+        """Close the oldest connection that asks nothing; without any, accept none until a tick."""
+        if self._open:
+            self._close(next(iter(self._open.values())))
+        else:
+            self._supervisor.rest(self._listener.fileno())
+
+    def _go_on(self, question: Question) -> None:
+        descriptor = question.connection.fileno()
+        if self._read(question, descriptor):
+            self._open.pop(descriptor)
+
+    def _read(self, question: Question, watched: int = -1) -> bool:
+        """Answer a question if it is whole; False if it is not."""
+        line = question.line()
+        if line is None:
+            return False
+        self._supervisor.unwatch(watched)
+        self._ask(question, line)
+        return True
+
+    def _ask(self, question: Question, line: bytes) -> None:
+        try:
+            answer = self._answers[json.loads(line)["ask"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            known = ", ".join(sorted(self._answers))
+            question.answer({"version": VERSION, "error": f"ask one of: {known}"})
+        else:
+            answer(question)
+
+    def _close(self, question: Question) -> None:
+        descriptor = question.connection.fileno()
+        del self._open[descriptor]
+        self._supervisor.unwatch(descriptor)
+        question.connection.close()
+
+
+def _listen(path: str) -> socket.socket:
+    """
+    The socket at ``path``.
+
+    Raises:
+        StartError: it cannot be made.
+    """
+    try:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        if os.path.exists(path):
+            os.unlink(path)  # of a server that was killed; the port is ours, so is this
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the control socket {path}: {error.strerror}; "
+            "choose a writable folder with --run-dir"
+        ) from error
+    listener.setblocking(False)
+    return listener

@@ -45,6 +45,7 @@ class Rounds:
         """Look once. Stops the ticking when two looks in a row found nothing in flight."""
         crew = self._supervisor.crew
         crew.resting = False
+        resting = self._supervisor.wake()
         self._supervisor.bear()
         keys = self._in_flight()
         self._began = dict(keys)
@@ -57,7 +58,7 @@ class Rounds:
         assignment.leave_to_desk()
         if self.stopping_since is not None:
             self._hasten(now - self.stopping_since)
-        waiting = assignment.custody.waiting or crew.unborn()
+        waiting = assignment.custody.waiting or crew.unborn() or resting
         self._quiet = 0 if keys or waiting else self._quiet + 1
         if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
             self._supervisor.ledger.ticking = False

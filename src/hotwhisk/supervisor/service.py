@@ -72,8 +72,8 @@ class Service:
         self._control = Control(
             control_path(folder, place),
             {"status": self._status, "rollback": self._roll_back},
+            self.supervisor,
         )
-        self.supervisor.watch(self._control.fileno(), self._asked)
         self._rounds = Rounds(self.supervisor)
         self._next_round = 0.0
         self._signals = self._catch_signals()
@@ -114,6 +114,8 @@ class Service:
         if now >= self._next_round:
             self._next_round = now + TICK
             self._rounds.go(now)
+            if self._control.expire(now):
+                supervisor.ledger.ticking = True
             supervisor.carry_out()
 
     # -- events from outside ----------------------------------------------------------------
@@ -126,7 +128,9 @@ class Service:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, _do_nothing)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # those that have waited come now
+        self.supervisor.system.signals.ignore()
+        # Those that have waited since the port was opened come now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         self.supervisor.watch(ours.fileno(), self._signalled)
         return ours
 
@@ -171,18 +175,6 @@ class Service:
             self.supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
         self.supervisor.succession.give_up_loading()
         self.supervisor.assignment.leave_to_desk()
-
-    def _asked(self) -> None:
-        question = self._control.accept()
-        if question is None:
-            return
-        descriptor = question.connection.fileno()
-
-        def read() -> None:
-            self.supervisor.unwatch(descriptor)
-            self._control.ask(question)
-
-        self.supervisor.watch(descriptor, read)
 
     def _status(self, question: Question) -> None:
         question.answer(status(self.supervisor))

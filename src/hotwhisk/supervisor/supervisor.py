@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterable
-from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import TYPE_CHECKING
 
 from hotwhisk.answers import Profile
@@ -25,6 +24,7 @@ from hotwhisk.supervisor.hearing import Hearing
 from hotwhisk.supervisor.holdings import Holdings
 from hotwhisk.supervisor.report import Report
 from hotwhisk.supervisor.succession import Succession
+from hotwhisk.system.system import EXHAUSTED
 
 if TYPE_CHECKING:
     import _socket
@@ -68,20 +68,43 @@ class Supervisor:
         self.hearing = Hearing(self)
         self._epoll = select.epoll()
         self._sources: dict[int, Callable[[], object]] = {}
+        self._resting: dict[int, Callable[[], object]] = {}
+        """What is to be watched again at the next tick."""
         self._listener: _socket.socket | None = listener
         self.watch(listener.fileno(), self._accept)
 
     # -- waiting ----------------------------------------------------------------------------
 
     def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """Call back when a descriptor is readable."""
-        self._sources[descriptor] = callback
-        self._epoll.register(descriptor, select.EPOLLIN)
+        """Call back when a descriptor is readable; from the next tick on, if memory is short."""
+        try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        except OSError:
+            self._resting[descriptor] = callback
+            self.ledger.ticking = True
+        else:
+            self._sources[descriptor] = callback
 
     def unwatch(self, descriptor: int) -> None:
         """Stop that; no error if it was not watched."""
+        self._resting.pop(descriptor, None)
         if self._sources.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
+
+    def rest(self, descriptor: int) -> None:
+        """Watch a descriptor no more until the next tick: what it needs cannot be had now."""
+        callback = self._sources.get(descriptor)
+        if callback is not None:
+            self.unwatch(descriptor)
+            self._resting[descriptor] = callback
+            self.ledger.ticking = True
+
+    def wake(self) -> bool:
+        """At a tick: watch again what rests; False if nothing does."""
+        resting, self._resting = self._resting, {}
+        for descriptor, callback in resting.items():
+            self.watch(descriptor, callback)
+        return bool(resting)
 
     def wait(self, timeout: float | None) -> None:
         """Wait for something to happen, at most ``timeout`` seconds, and do what follows from it."""
@@ -138,8 +161,8 @@ class Supervisor:
             # The private method is the one that makes no object; socket.accept uses it too.
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
-            if error.errno in (EMFILE, ENFILE, ENOMEM, ENOBUFS):
-                self.system.pause(0.01)  # it stays readable, and this would spin
+            if error.errno in EXHAUSTED:
+                self.rest(self._listener.fileno())  # it stays readable, and this would spin
             return False  # none is left, or it was reset while it waited
         self.assignment.accepted([self.holdings.admit(descriptor)])
         if self.holdings.full:
@@ -165,4 +188,5 @@ class Supervisor:
             self.assignment.closed(number)
         if closed and self._listener is not None and self._listener.fileno() not in self._sources:
             self.ledger.attentive = False
+            self._resting.pop(self._listener.fileno(), None)
             self.watch(self._listener.fileno(), self._accept)

@@ -17,6 +17,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import NoReturn
 
 from hotwhisk.system import control_group
@@ -29,13 +30,12 @@ from hotwhisk.system.features import (
     offer_to_die_first,
 )
 from hotwhisk.system.offspring import Ending, children, end_orphans
+from hotwhisk.system.signals import HANDLED, Dispositions
 
 PR_SET_NAME = 15
 
-HANDLED_SIGNALS = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
-)  # fmt: skip
-"""Signals that mean something to the supervisor; its children have them as any program does."""
+EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
+"""Errors of a call that may be repeated later: no descriptors or no memory just now."""
 
 TAG_VARIABLE = "HOTWHISK_WORKER"
 """Environment variable by which programs started by an action are told from strangers."""
@@ -47,6 +47,7 @@ class System:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.weaknesses: list[str] = []
+        self.signals = Dispositions()
         self._deaths = control_group.find("deaths")
         # Both are inherited by fork, so every worker is reached by `barrier`.
         self._try(SUBREAPER)
@@ -77,10 +78,6 @@ class System:
         except OSError:
             pass  # a sandbox without it
 
-    def pause(self, seconds: float) -> None:
-        """Do nothing, for want of anything better."""
-        time.sleep(seconds)
-
     def barrier(self) -> None:
         """
         Make every running worker's earlier writes to shared memory visible, and ours to them.
@@ -105,11 +102,11 @@ class System:
         parent = os.getpid()
         # Until it has its own handlers, a signal to the child would be written to our wake-up
         # descriptor, and Ctrl-C, which goes to both, would count twice.
-        waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
+        waiting = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid = os.fork()
             if pid == 0:
-                _run_child(child, name, parent)
+                _run_child(child, name, parent, self.signals)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
         try:
@@ -176,12 +173,15 @@ class System:
                     pass
 
 
-def _run_child(child: Callable[[], NoReturn], name: str, parent: int) -> NoReturn:
+def _run_child(
+    child: Callable[[], NoReturn], name: str, parent: int, signals: Dispositions
+) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
-        for number in HANDLED_SIGNALS:
+        for number in HANDLED:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
+        signals.restore()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         if settle(name, parent):
             child()
     finally:

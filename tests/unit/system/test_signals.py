@@ -1,0 +1,60 @@
+"""
+Signals that are ignored, and given back in a child.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+from hotwhisk.system.signals import HANDLED, IGNORED, LIBRARY, SUSPENDS
+
+IGNORED_MASK = """
+import sys
+from hotwhisk.system.signals import Dispositions
+def ignored():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("SigIgn"))
+before = ignored()
+dispositions = Dispositions()
+dispositions.ignore()
+during = ignored()
+dispositions.restore()
+print(before, during, ignored())
+"""
+
+
+def masks(*before: str) -> tuple[int, int, int]:
+    done = subprocess.run(
+        [*before, sys.executable, "-c", IGNORED_MASK],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, during, after = map(int, done.stdout.split())
+    return first, during, after
+
+
+def test_what_is_ignored_is_given_back() -> None:
+    before, during, after = masks()
+    assert before == after
+    for number in (*IGNORED, *LIBRARY, SUSPENDS):
+        assert during >> (number - 1) & 1, number
+
+
+def test_what_was_ignored_before_stays_ignored() -> None:
+    before, _, after = masks("sh", "-c", 'trap "" USR1 ALRM; exec "$@"', "sh")
+    assert before == after
+    assert before >> (signal.SIGUSR1 - 1) & 1
+
+
+def test_every_signal_is_thought_of() -> None:
+    faults = {
+        signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV,
+        signal.SIGSYS, signal.SIGTRAP,
+    }  # fmt: skip
+    others = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
+    thought_of = {*HANDLED, *IGNORED, *LIBRARY, SUSPENDS, *faults, *others}
+    assert thought_of == set(range(1, 65))
