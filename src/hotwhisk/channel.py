@@ -14,10 +14,10 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
 
-from hotwhisk.messages import MAX_DESCRIPTORS, Message, UnknownMessage, decode, encode
+from hotwhisk.messages import MAX_DESCRIPTORS, Message, ProtocolError, decode, encode
 
 LONGEST = 65536
 """Bytes of a message; senders split what could be longer."""
@@ -41,10 +41,16 @@ class DescriptorsLost(Exception):
 
 
 class Channel:
-    """One end of a control channel."""
+    """
+    One end of a control channel. If the other end is not trusted, ``expected`` are the messages
+    that it may send.
+    """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(
+        self, end: socket.socket, expected: Collection[type[Message]] | None = None
+    ) -> None:
         self._socket = end
+        self._expected = expected
         self._socket.setblocking(False)
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self.on_backlog: Callable[[], None] = lambda: None
@@ -122,7 +128,7 @@ class Channel:
         Raises:
             ChannelClosed: the other end is closed.
             DescriptorsLost: this process is out of descriptors.
-            UnknownMessage: what came is none.
+            ProtocolError: the other end may not send what came.
         """
         try:
             length, ancillary, flags, _ = self._socket.recvmsg_into(
@@ -141,8 +147,9 @@ class Channel:
         try:
             if flags & TRUNCATED:
                 raise DescriptorsLost
-            return decode(bytes(self._buffer[:length])), descriptors.tolist()
-        except (DescriptorsLost, UnknownMessage):
+            packet = bytes(self._buffer[:length])
+            return decode(packet, self._expected, len(descriptors)), descriptors.tolist()
+        except (DescriptorsLost, ProtocolError):
             for each in descriptors:  # some may have found room
                 os.close(each)
             raise

@@ -5,14 +5,20 @@ One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` 
 descriptors beside it. A reader takes defaults for fields it does not get, leaves fields it
 does not know, and refuses another version; so a worker in another language can be written
 from this file alone. Descriptors are named in each message in the order they travel.
+
+What a worker sends is checked in three steps, because its channel is in reach of the action.
+`decode` checks the shape: the kinds that this sender may send, the declared type of each field,
+the number of descriptors. ``check`` of the message's class checks what the values mean by
+themselves. `supervisor.hearing` checks what they refer to. Each raises `ProtocolError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, cast
 
 from hotwhisk import json_codec
+from hotwhisk.field_checks import HAS_TYPE, is_digest, is_process_id
 from hotwhisk.record import Record
 
 VERSION = 1
@@ -30,9 +36,21 @@ RELEASED_AT_ONCE = 1000
 
 
 class Message(Record):
-    """Any message; ``kind`` is its name on the wire."""
+    """
+    Any message. ``kind`` is its name on the wire, ``width`` the length of each row of a field
+    that is a list of rows.
+    """
 
     kind: ClassVar[str] = ""
+    width: ClassVar[int] = 0
+
+    def descriptors(self) -> int:
+        """Return how many descriptors travel with it."""
+        return 0
+
+    def check(self) -> str:
+        """Say what is wrong with its values; empty if nothing is."""
+        return ""
 
 
 # -- from the supervisor to a worker ---------------------------------------------------------
@@ -57,6 +75,10 @@ class Load(Message):
     main: str = "main"
     template: bool = False
 
+    def descriptors(self) -> int:
+        """Return 1, or 0 for the first worker of something on this machine."""
+        return 0 if self.path and not self.length else 1
+
 
 class Hand(Message):
     """
@@ -69,8 +91,13 @@ class Hand(Message):
     """
 
     kind: ClassVar[str] = "hand"
+    width: ClassVar[int] = 4
     connections: Sequence[Sequence[int]] = ()
     duty: str = ""
+
+    def descriptors(self) -> int:
+        """Return how many sockets and memory files there are."""
+        return sum(1 + bool(spill) for _, _, spill, _ in self.connections)
 
 
 class Recall(Message):
@@ -101,6 +128,10 @@ class Answer(Message):
     last: bool = True
     sentinels: int = 0
     generation: str = ""
+
+    def descriptors(self) -> int:
+        """Return 1: the socket."""
+        return 1
 
 
 class Mark(Message):
@@ -147,12 +178,22 @@ class Spawn(Message):
     recalls: int = 0
     name: str = ""
 
+    def descriptors(self) -> int:
+        """Return 1: the worker's end of its channel."""
+        return 1
+
 
 class Born(Message):
     """The process id of that worker; 0 if the system had no process to give."""
 
     kind: ClassVar[str] = "born"
     pid: int = 0
+
+    def check(self) -> str:
+        """Refuse the numbers that mean groups of processes, and process 1."""
+        return (
+            "" if not self.pid or is_process_id(self.pid) else f"no process has the id {self.pid}"
+        )
 
 
 # -- from a worker to the supervisor ---------------------------------------------------------
@@ -168,6 +209,15 @@ class Template(Message):
     pid: int = 0
     obstacle: str = ""
 
+    def descriptors(self) -> int:
+        """Return 2, the channel and the pidfd; 0 if there is no template."""
+        return 0 if self.obstacle else 2
+
+    def check(self) -> str:
+        """Refuse a template without a process id, for which `os.killpg` would kill the server."""
+        good = self.obstacle or is_process_id(self.pid)
+        return "" if good else f"no process has the id {self.pid}"
+
 
 class Ready(Message):
     """
@@ -181,6 +231,12 @@ class Ready(Message):
     spill: int = 0
     length: int = 0
 
+    def check(self) -> str:
+        """Refuse a digest that is none: it goes into a header of each answer."""
+        if not is_digest(self.digest):
+            return f"the digest {self.digest!r:.80} is not sha256: and 64 hexadecimal digits"
+        return "" if self.spill or not self.length else "there is a length, and no memory file"
+
 
 class Failed(Message):
     """The action could not be loaded; the HTTP status and text of the answer to its ``/init``."""
@@ -189,12 +245,20 @@ class Failed(Message):
     status: int = 502
     text: str = ""
 
+    def check(self) -> str:
+        """Refuse a status that would tell the sender of the ``/init`` that it succeeded."""
+        return "" if 400 <= self.status <= 599 else f"{self.status} is no status of a failure"
+
 
 class Deposit(Message):
     """Memory file ``spill`` holds unread bytes from now on. Descriptor: the file."""
 
     kind: ClassVar[str] = "deposit"
     spill: int = 0
+
+    def descriptors(self) -> int:
+        """Return 1: the file."""
+        return 1
 
 
 class Drop(Message):
@@ -227,6 +291,7 @@ class Released(Message):
     """
 
     kind: ClassVar[str] = "released"
+    width: ClassVar[int] = 2
     connections: Sequence[Sequence[int]] = ()
     recalled: bool = False
 
@@ -272,8 +337,20 @@ KINDS: dict[str, type[Message]] = {
 }  # fmt: skip
 
 
-class UnknownMessage(ValueError):
-    """A packet of another version or kind: the two ends are not of one installation."""
+FROM_WORKER: Collection[type[Message]] = frozenset(
+    {
+        Template, Ready, Failed, Deposit, Drop, Posted, Released, Discarded, Marked, Busy,
+        Closed, Pong,
+    }
+)  # fmt: skip
+"""What a worker may send."""
+
+FROM_TEMPLATE: Collection[type[Message]] = frozenset({Born})
+"""What a template may send."""
+
+
+class ProtocolError(ValueError):
+    """A packet that its sender may not send; the text says why."""
 
 
 def encode(message: Message) -> bytes:
@@ -281,19 +358,43 @@ def encode(message: Message) -> bytes:
     return json_codec.dumps_short([VERSION, message.kind, vars(message)])
 
 
-def decode(packet: bytes) -> Message:
+def decode(
+    packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
+) -> Message:
     """
-    The message in a packet.
+    Return the message in a packet. With ``expected`` its sender is not trusted: it may send only
+    these kinds, with values of the declared types and meanings, and with as many descriptors as
+    the message has.
 
     Raises:
-        UnknownMessage: another version or kind.
+        ProtocolError: the packet holds no such message.
     """
     try:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
         known = KINDS[kind].fields
         values = {name: value for name, value in values.items() if name in known}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UnknownMessage(f"not a message of version {VERSION}: {packet[:80]!r}") from error
+        raise ProtocolError(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
-        raise UnknownMessage(f"message version {version}, expected {VERSION}")
-    return KINDS[kind].of(values)
+        raise ProtocolError(f"message version {str(version)[:80]}, expected {VERSION}")
+    message = KINDS[kind].of(values)
+    if expected is not None:
+        wrong = _check(message, expected, descriptors)
+        if wrong:
+            raise ProtocolError(f"{kind}: {wrong}: {packet[:200]!r}")
+    return message
+
+
+def _check(message: Message, expected: Collection[type[Message]], descriptors: int) -> str:
+    """Say what is wrong with a message; empty if nothing is."""
+    if type(message) not in expected:
+        return "not for this sender to send"
+    width = message.width
+    for name, value in vars(message).items():
+        declared = message.__annotations__[name]
+        if not HAS_TYPE[declared](value, width):
+            return f"the field {name} is not of type {declared} with values up to 2^64 - 1"
+    wanted = message.descriptors()
+    if descriptors != wanted:
+        return f"it came with {descriptors} descriptors, expected {wanted}"
+    return message.check()

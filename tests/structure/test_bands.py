@@ -20,6 +20,7 @@ PURE = {
     "contract",
     "digest",
     "errors",
+    "field_checks",
     "http1.chunked",
     "http1.head",
     "http1.http1",

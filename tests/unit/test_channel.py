@@ -22,9 +22,9 @@ from hotwhisk.messages import (
     Message,
     Ping,
     Pong,
+    ProtocolError,
     Recall,
     Released,
-    UnknownMessage,
     encode,
 )
 from hotwhisk.supervisor.premises import MOST_CONNECTIONS
@@ -205,7 +205,7 @@ def test_what_is_refused_leaves_no_descriptor_behind(room: int, packet: bytes) -
         os.close(lowest)
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + room, limits[1]))
-            with pytest.raises((DescriptorsLost, UnknownMessage)):
+            with pytest.raises((DescriptorsLost, ProtocolError)):
                 theirs.receive()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -5,25 +5,34 @@ What crosses between processes: there and back, and what is refused.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotwhisk import messages
 from hotwhisk.ledger import WORKERS
 from hotwhisk.messages import (
+    FROM_TEMPLATE,
+    FROM_WORKER,
     HANDED_AT_ONCE,
     KINDS,
     MAX_DESCRIPTORS,
     VERSION,
+    Answer,
+    Born,
+    Failed,
     Hand,
     Load,
     Message,
+    ProtocolError,
     Ready,
     Recall,
-    UnknownMessage,
+    Released,
+    Spawn,
+    Template,
     decode,
     encode,
 )
@@ -89,12 +98,12 @@ def test_a_missing_field_has_its_default() -> None:
     ],
 )
 def test_what_is_no_message_of_this_version_is_refused(packet: bytes) -> None:
-    with pytest.raises(UnknownMessage):
+    with pytest.raises(ProtocolError):
         decode(packet)
 
 
 def test_the_refusal_names_what_was_expected() -> None:
-    with pytest.raises(UnknownMessage, match="version 2, expected 1"):
+    with pytest.raises(ProtocolError, match="version 2, expected 1"):
         decode(b'[2,"ready",{}]')
 
 
@@ -103,3 +112,117 @@ def test_a_full_hand_keeps_the_limits_of_a_packet() -> None:
     spill = ((WORKERS - 1) << 40) + (2**22 << 16)
     full = Hand([[16383, 2**40, spill, 56 << 20]] * HANDED_AT_ONCE, "no-action")
     assert len(encode(full)) < 65536
+
+
+# -- from a sender that is not trusted ---------------------------------------------------------
+
+DIGEST = "sha256:" + 64 * "a"
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+FIELDS = sorted({name for kind in KINDS.values() for name in kind.fields})
+PACKETS = st.one_of(
+    st.binary(max_size=60),
+    JSON.map(lambda value: json.dumps(value).encode()),
+    st.tuples(
+        st.sampled_from([VERSION, VERSION, VERSION, 0, 2, None]),
+        st.sampled_from(sorted(KINDS)) | st.text(max_size=6),
+        st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5),
+    ).map(lambda message: json.dumps(message).encode()),
+)
+IS = {
+    "int": lambda value: type(value) is int and 0 <= value < 2**64,
+    "str": lambda value: type(value) is str,
+    "bool": lambda value: type(value) is bool,
+}
+
+
+@settings(max_examples=1000)
+@given(PACKETS, st.integers(0, 5))
+def test_whatever_comes_is_a_sound_message_or_refused(packet: bytes, descriptors: int) -> None:
+    try:
+        message = decode(packet, FROM_WORKER, descriptors)
+    except ProtocolError:
+        return
+    assert type(message) in FROM_WORKER
+    assert message.descriptors() == descriptors
+    assert not message.check()
+    for name in message.fields:
+        value, declared = getattr(message, name), message.__annotations__[name]
+        if declared in IS:
+            assert IS[declared](value)
+        else:
+            assert all(len(row) == message.width for row in value)
+            assert all(IS["int"](each) for row in value for each in row)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_a_field_of_another_type_is_refused(kind: str, data: st.DataObject) -> None:
+    message = KINDS[kind]
+    if not message.fields or message not in FROM_WORKER:
+        return
+    name = data.draw(st.sampled_from(message.fields))
+    declared = message.__annotations__[name]
+    if declared not in IS:
+        declared = "bool"  # no row is one
+    value = data.draw(JSON.filter(lambda value: not IS[declared](value)))
+    if isinstance(value, list) and not value:
+        return  # no rows at all are right
+    packet = json.dumps([VERSION, kind, {name: value}]).encode()
+    with pytest.raises(ProtocolError):
+        decode(packet, FROM_WORKER, 0)
+
+
+@pytest.mark.parametrize(
+    ("packet", "why"),
+    [
+        ('[1,"posted",{"number":true}]', "the field number is not of type int"),
+        ('[1,"posted",{"number":-1}]', "the field number"),
+        ('[1,"posted",{"length":18446744073709551616}]', "values up to 2^64 - 1"),
+        ('[1,"drop",{"spill":[1]}]', "the field spill"),
+        ('[1,"released",{"connections":5}]', "the field connections"),
+        ('[1,"released",{"connections":[[1,2,3]]}]', "the field connections"),
+        ('[1,"released",{"connections":[1]}]', "the field connections"),
+        ('[1,"released",{"recalled":0}]', "the field recalled"),
+        ('[1,"load",{}]', "not for this sender"),
+        ('[1,"template",{"pid":5}]', "0 descriptors, expected 2"),
+        ('[1,"deposit",{"spill":5}]', "0 descriptors, expected 1"),
+        ('[1,"template",{"pid":0}]', "0 descriptors"),
+        ('[1,"failed",{"status":200}]', "200 is no status of a failure"),
+        ('[1,"failed",{"status":600}]', "600 is no status"),
+        ('[1,"ready",{"digest":"sha256:0\\r\\nSet-Cookie: a"}]', "the digest"),
+        (f'[1,"ready",{{"digest":"{DIGEST}\\n"}}]', "the digest"),
+        ('[1,"ready",{}]', "the digest"),
+        (f'[1,"ready",{{"digest":"{DIGEST}","length":1}}]', "no memory file"),
+    ],
+)
+def test_the_refusal_of_a_wrong_value_says_which(packet: str, why: str) -> None:
+    with pytest.raises(ProtocolError, match=re.escape(why)):
+        decode(packet.encode(), FROM_WORKER)
+
+
+@pytest.mark.parametrize("pid", [0, 1, 2**31])
+def test_a_template_has_a_process_id_that_is_no_group(pid: int) -> None:
+    with pytest.raises(ProtocolError, match=f"no process has the id {pid}"):
+        decode(encode(Template(pid)), FROM_WORKER, 2)
+    assert decode(encode(Template(4711)), FROM_WORKER, 2) == Template(4711)
+    assert decode(encode(Template(obstacle="threads")), FROM_WORKER) == Template(obstacle="threads")
+
+
+def test_a_template_may_say_only_that_a_worker_was_born() -> None:
+    assert decode(encode(Born(0)), FROM_TEMPLATE) == Born(0)
+    assert decode(encode(Born(4711)), FROM_TEMPLATE) == Born(4711)
+    for packet in (encode(Born(1)), encode(Failed(500)), b'[1,"born",{"pid":"5"}]'):
+        with pytest.raises(ProtocolError):
+            decode(packet, FROM_TEMPLATE)
+
+
+def test_the_number_of_descriptors_of_each_order() -> None:
+    assert Load().descriptors() == Load(path="f.py", length=3).descriptors() == 1
+    assert Load(path="f.py").descriptors() == 0
+    assert Hand([[1, 1, 0, 0], [2, 2, 7, 5]]).descriptors() == 3
+    assert Answer().descriptors() == Spawn().descriptors() == 1
+    assert Released([[1, 2]]).descriptors() == 0

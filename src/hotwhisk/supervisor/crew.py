@@ -13,7 +13,7 @@ from typing import NoReturn
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
-from hotwhisk.messages import Message, Spawn
+from hotwhisk.messages import FROM_WORKER, Message, Spawn
 from hotwhisk.record import Record
 from hotwhisk.system.offspring import Ending
 from hotwhisk.system.system import TAG_VARIABLE, System
@@ -84,7 +84,7 @@ class Crew:
     def conceive(self, slot: int) -> None:
         """Open the channel of a desk that is to be. From now on it can be given orders."""
         ours, theirs = Channel.pair()
-        process = Process(slot, Channel(ours), self._system.now())
+        process = Process(slot, Channel(ours, FROM_WORKER), self._system.now())
         # Counted here: by the time the child looks, it may have been recalled already.
         process.birth = Birth(theirs, self._ledger.recalls(slot))
         self.processes[slot] = process
@@ -132,7 +132,7 @@ class Crew:
         except OSError:
             ours.close()  # then it leaves
             return None
-        process = Process(slot, Channel(ours), self._system.now())
+        process = Process(slot, Channel(ours, FROM_WORKER), self._system.now())
         process.pid, process.pidfd, process.loaded = pid, pidfd, True
         self.processes[slot] = process
         return process

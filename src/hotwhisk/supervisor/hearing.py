@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hotwhisk import messages
 from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
-from hotwhisk.messages import UnknownMessage
+from hotwhisk.messages import ProtocolError
 from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Debt, Discard
 from hotwhisk.supervisor.lifecycle import State
@@ -79,7 +79,7 @@ class Hearing:
                     process.inbox.append(message)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
             self._supervisor.unwatch(process.channel.fileno())
-        except (UnknownMessage, DescriptorsLost) as error:
+        except (ProtocolError, DescriptorsLost) as error:
             self._expel(process, str(error) or "descriptors were lost on the way")
 
     def _expel(self, process: Process, why: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hotwhisk.channel import Channel
+from hotwhisk.messages import FROM_TEMPLATE
 from hotwhisk.worker.template import Standby
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Nursery:
             supervisor.report.no_template = (generation, message.obstacle)
             return
         end, pidfd = descriptors
-        channel = Channel(socket.socket(fileno=end))
+        channel = Channel(socket.socket(fileno=end), FROM_TEMPLATE)
         templates, succession = supervisor.crew.templates, supervisor.succession
         if generation in templates or not succession.templated(generation):
             channel.close()  # then it leaves, and is reaped like a stranger
