@@ -82,7 +82,7 @@ class Config(Record):
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
     concurrency: bool = True
-    """Whether async handlers may overlap in one worker; under OpenWhisk only if it says so."""
+    """Whether async handlers may overlap in one worker; under OpenWhisk unless it says no."""
     log_init_error: bool = True
     """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
     execution_env: str | None = None
@@ -225,7 +225,7 @@ def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, objec
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again
-        values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() == "true"
+        values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() != "false"
         # The platform's tests of Python ask for it, so only who sets it to nothing goes without.
         values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None

@@ -214,10 +214,12 @@ def test_an_inherited_listener_is_judged_by_its_own_address() -> None:
 @pytest.mark.parametrize(
     ("environ", "reinit", "concurrency"),
     [
-        ({}, False, False),
-        ({"PROXY_ALLOW_REINIT": "1"}, True, False),
-        ({"PROXY_ALLOW_REINIT": "0"}, False, False),
-        ({"OW_DEBUG": "1"}, True, False),
+        ({}, False, True),
+        ({"PROXY_ALLOW_REINIT": "1"}, True, True),
+        ({"PROXY_ALLOW_REINIT": "0"}, False, True),
+        ({"OW_DEBUG": "1"}, True, True),
+        ({"__OW_ALLOW_CONCURRENT": ""}, False, True),
+        ({"__OW_ALLOW_CONCURRENT": "False"}, False, False),
         ({"__OW_ALLOW_CONCURRENT": "true"}, False, True),
         ({"__OW_ALLOW_CONCURRENT": "false"}, False, False),
     ],
