@@ -43,6 +43,9 @@ def spent(token):
 """
 
 _SENT = """
+import hotwhisk
+
+@hotwhisk.on_startup
 def ready():
     def watch(frame, event, arg):
         if event == "c_return" and arg.__name__ in ("send", "sendmsg"):
@@ -77,9 +80,9 @@ def held_at_import(version: int, at: str) -> str:
 
 def held_in_ready(version: int, at: str) -> str:
     """
-    Waits at a rendezvous in its ``ready()``.
+    Waits at a rendezvous when it starts, before its first request.
     """
-    return f"{_HOLD}\ndef ready():\n    meet({at!r})\n{_ANSWER % version}"
+    return f"{_HOLD}\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_after_ready(version: int, at: str) -> str:
@@ -105,7 +108,7 @@ def stepping_async(version: int) -> str:
 
 def stepping_in_ready(version: int, steps: int, token: str) -> str:
     """
-    Its first process is killed so many steps after its ``ready()``.
+    Its first process is killed so many steps after what it does at its start.
     """
-    ready = f"\ndef ready():\n    if not spent({token!r}):\n        arm({steps})\n"
+    ready = f"\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not spent({token!r}):\n        arm({steps})\n"
     return _HOLD + _COUNT + ready + _ANSWER % version

@@ -246,7 +246,7 @@ def test_blocked_loop_is_replaced_and_ended_at_its_deadline(server: Server) -> N
 
 
 def test_coroutine_of_ready_is_run(server: Server) -> None:
-    source = "import asyncio\nseen = []\nasync def ready():\n    await asyncio.sleep(0)\n    seen.append(1)\n"
+    source = "import asyncio, hotwhisk\nseen = []\n@hotwhisk.on_startup\nasync def ready():\n    await asyncio.sleep(0)\n    seen.append(1)\n"
     for kind in ("def", "async def"):
         server.post(f"{source}{kind} main(event): return {{'seen': seen}}\n")
         assert run_once(server.address, {}).value("seen") == [1]
@@ -254,7 +254,7 @@ def test_coroutine_of_ready_is_run(server: Server) -> None:
 
 def test_a_plain_handler_beside_a_coroutine_ready_may_run_a_loop_of_its_own(server: Server) -> None:
     source = (
-        "import asyncio\nasync def ready(): await asyncio.sleep(0)\n"
+        "import asyncio, hotwhisk\n@hotwhisk.on_startup\nasync def ready(): await asyncio.sleep(0)\n"
         "async def double(n): return {'n': 2 * n}\n"
         "def main(event): return asyncio.run(double(event['n']))\n"
     )

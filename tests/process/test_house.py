@@ -240,8 +240,8 @@ def test_a_handler_without_parameters_takes_charge_on_the_platform_only(server: 
     [
         ("def main(:\n", 502, "does not compile"),
         ("import absent\n", 502, "ModuleNotFoundError"),
-        ("def ready(): raise OSError('no data base')\ndef main(e): return e\n", 502, "no data base"),
-        ("async def ready(): raise OSError('gone')\ndef main(e): return e\n", 502, "gone"),
+        ("import hotwhisk\n@hotwhisk.on_startup\ndef ready(): raise OSError('no data base')\ndef main(e): return e\n", 502, "no data base"),
+        ("import hotwhisk\n@hotwhisk.on_startup\nasync def ready(): raise OSError('gone')\ndef main(e): return e\n", 502, "gone"),
         ("import os\nos._exit(1)\n", 502, "Command exited abruptly during initialization."),
     ],
 )  # fmt: skip
@@ -311,8 +311,8 @@ def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server
 
 FORKING = {
     "import": "if not os.fork(): DEED\nos.wait()\ndef main(event): return event\n",
-    "ready": "def ready():\n    if not os.fork(): DEED\n    os.wait()\ndef main(event): return event\n",
-    "coroutine": "async def ready():\n    if not os.fork(): DEED\n    os.wait()\n"
+    "ready": "import hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not os.fork(): DEED\n    os.wait()\ndef main(event): return event\n",
+    "coroutine": "import hotwhisk\n@hotwhisk.on_startup\nasync def ready():\n    if not os.fork(): DEED\n    os.wait()\n"
     "async def main(event): return event\n",
 }
 
@@ -330,7 +330,9 @@ def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -
 
 @pytest.mark.parametrize("define", ["def", "async def"])
 def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: str) -> None:
-    server.post(f"import os\nos.fork()\n{define} ready(): os.fork()\n{define} main(e): return e\n")
+    server.post(
+        f"import os, hotwhisk\nos.fork()\n@hotwhisk.on_startup\n{define} ready(): os.fork()\n{define} main(e): return e\n"
+    )
     assert ask(server, {"asked": 1}) == {"asked": 1}
     server.post("def main(event): return event\n")  # whoever listens on the channel hears of it
     assert ask(server, {"asked": 2}) == {"asked": 2}

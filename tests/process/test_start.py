@@ -168,7 +168,7 @@ def test_a_posted_source_that_only_calls_start(server: Server, code: str) -> Non
 @pytest.mark.parametrize("define", ["def", "async def"])
 def test_ready_runs_before_the_first_request(server: Server, define: str) -> None:
     server.post(
-        f"SEEN = []\n{define} ready(): SEEN.append('ready')\ndef main(event): return SEEN\n"
+        f"import hotwhisk\nSEEN = []\n@hotwhisk.on_startup\n{define} ready(): SEEN.append('ready')\ndef main(event): return SEEN\n"
     )
     assert ask(server) == ["ready"]
 

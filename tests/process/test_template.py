@@ -32,10 +32,12 @@ COUNTING = (
     SLOW
     + """
 import random
+import hotwhisk
 AT_IMPORT = os.urandom(8).hex()
 SEEN = []
 READY = []
 
+@hotwhisk.on_startup
 def ready():
     READY.append(os.getpid())
 
@@ -101,7 +103,7 @@ def test_after_a_death_nothing_is_imported_again(server: Server, tmp_path: Path)
     assert imports(tmp_path) == 1
     assert second["import"] == first["import"]  # what the import made is there
     assert second["seen"] == 1  # what requests changed is not
-    assert second["ready"] == [second["pid"]] != first["ready"]  # its own ready(), nobody else's
+    assert second["ready"] == [second["pid"]] != first["ready"]  # its own start, no other process's
     assert second["tag"] == str(second["pid"])
     assert second["ppid"] == first["ppid"] == server.pid
 
@@ -209,7 +211,7 @@ def test_one_that_is_not_ready_leaves_no_template(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_live_after_a_fork_is_loaded(tmp_path: Path) -> None:
     # It ends in each process but the one that imported it.
-    more = "\nIMPORTED = os.getpid()\n\ndef ready():\n    if os.getpid() != IMPORTED: os._exit(3)\n"
+    more = "\nimport hotwhisk\nIMPORTED = os.getpid()\n\n@hotwhisk.on_startup\ndef ready():\n    if os.getpid() != IMPORTED: os._exit(3)\n"
     with Server(*OFTEN) as server:
         server.post(counting(tmp_path, more))
         end(ask(server)["pid"])

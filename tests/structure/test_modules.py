@@ -78,7 +78,7 @@ def test_every_module_can_be_imported_alone() -> None:
 
 
 def test_the_public_names() -> None:
-    assert hotwhisk.__all__ == ["Context", "__version__", "start"]
+    assert hotwhisk.__all__ == ["Context", "__version__", "on_startup", "start"]
     for name in hotwhisk.__all__:
         assert getattr(hotwhisk, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'strat'"):

@@ -15,7 +15,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from hotwhisk.action.house import apply_context, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
+from hotwhisk.startup import registered
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "print_error",
-    "print_exit", "set_environment",
+    "print_exit", "set_environment", "text_of",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
@@ -62,12 +63,12 @@ class _Capture:
 class Action:
     """A loaded handler, and how it wants to be called."""
 
-    __slots__ = ("handler", "is_async", "ready", "takes_context")
+    __slots__ = ("handler", "is_async", "startup", "takes_context")
 
-    def __init__(self, handler: Handler, ready: Handler | None = None) -> None:
+    def __init__(self, handler: Handler, startup: Sequence[Handler] = ()) -> None:
         """Raises ``LoadFailed`` for a handler that can never give a result."""
         self.handler = handler
-        self.ready = ready
+        self.startup = startup
         self.takes_context = takes_context(handler)
         self.is_async = is_async(handler)
         if is_async_generator(handler):
@@ -246,7 +247,7 @@ def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start:
         handler = _find(module, main, by_start=by_start)
     if not callable(handler):
         raise LoadFailed(f"the handler {main!r} is {type(handler).__name__}; expected a function")
-    return Action(handler, _find_ready(module, handler))
+    return Action(handler, _startup_functions())
 
 
 def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
@@ -266,15 +267,14 @@ def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
     return handler
 
 
-def _find_ready(module: types.ModuleType, handler: Handler) -> Handler | None:
-    """
-    The action's ``ready``: a function that can be called without arguments, beside the handler
-    or in the source that was run. Anything else of that name belongs to an action that was not
-    written for it.
-    """
-    homes = {module.__name__, getattr(handler, "__module__", None)}
-    for home in (module, sys.modules.get(str(getattr(handler, "__module__", "")))):
-        ready = getattr(home, "__dict__", {}).get("ready")
-        if isinstance(ready, types.FunctionType) and ready.__module__ in homes:
-            return ready if accepts(ready, 0) else None
-    return None
+def _startup_functions() -> tuple[Handler, ...]:
+    """Return what the source and its modules registered by `hotwhisk.on_startup`."""
+    functions = registered()
+    for function in functions:
+        if not accepts(function, 0):
+            name = getattr(function, "__qualname__", repr(function))
+            raise LoadFailed(
+                f"{name} has @on_startup, but cannot be called without arguments; "
+                "expected a function without required parameters"
+            )
+    return functions

@@ -24,7 +24,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import hotwhisk.context
-import hotwhisk.launch  # noqa: F401 - an action gets what `hotwhisk` offers from our house
+import hotwhisk.launch
+import hotwhisk.startup  # noqa: F401 - an action gets what `hotwhisk` offers from our house
 from hotwhisk.action.variables import Variables
 from hotwhisk.errors import BuildFailed
 

@@ -11,12 +11,17 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeGuard
 
 from hotwhisk.action.house import at_home
 
 VARARGS = 0x04
 COROUTINE = 0x80
+ITERABLE_COROUTINE = 0x100
 ASYNC_GENERATOR = 0x200
 
 Handler = Callable[..., Any]
@@ -60,6 +65,13 @@ def accepts(handler: Handler, count: int) -> bool:
 def is_async(handler: Handler) -> bool:
     """Whether calling it gives a coroutine."""
     return _has_flag(handler, COROUTINE) or _is_marked(handler)
+
+
+def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
+    """Return whether a result is one to await: a coroutine, a future, an object of that kind."""
+    if isinstance(result, types.GeneratorType):  # what `types.coroutine` makes of a generator
+        return bool(result.gi_code.co_flags & ITERABLE_COROUTINE)
+    return hasattr(type(result), "__await__")
 
 
 def is_async_generator(handler: Handler) -> bool:

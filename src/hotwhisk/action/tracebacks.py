@@ -10,7 +10,12 @@ from typing import Final
 import hotwhisk
 from hotwhisk.action.house import at_home
 
-_OURS: Final = (os.path.dirname(hotwhisk.__file__) + os.sep, "<frozen importlib", "<frozen runpy")
+_OURS: Final = (
+    os.path.dirname(hotwhisk.__file__) + os.sep,
+    "<frozen importlib",
+    "<frozen runpy",
+    f"{os.path.dirname(os.__file__)}/asyncio/base_events.py",  # which we call to run an awaitable
+)
 
 
 def print_error(error: BaseException) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
@@ -53,7 +53,7 @@ class Program:
     handler = None
     is_async = False
     takes_context = False
-    ready = None
+    startup: tuple[Callable[[], object], ...] = ()
 
     def __init__(self, entry: str, environ: Mapping[str, str], config: Config) -> None:
         """

@@ -13,9 +13,10 @@ import atexit
 import sys
 from os import _exit
 from time import time
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk.action import action as actions
+from hotwhisk.action.shape import is_awaitable
 from hotwhisk.answers import Cause, Profile, answer_for
 from hotwhisk.context import Context
 from hotwhisk.contract import (
@@ -26,9 +27,10 @@ from hotwhisk.contract import (
     write_result,
 )
 from hotwhisk.errors import BadResult
+from hotwhisk.worker.awaiting import run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.actionloop import Program
@@ -72,7 +74,11 @@ def call(
         if run.context:
             actions.apply_context(run.context)
         context = Context(run.context) if action.takes_context else None
-        return 200, write_result(action.call(run.value, context))
+        result = action.call(run.value, context)
+        if type(result) is not dict:
+            while is_awaitable(result):
+                result = run_to_end(result)
+        return 200, write_result(result)
     except BaseException as error:  # the wall between user code and us
         return _failure(error, profile)
     finally:
@@ -85,7 +91,10 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         if run.context:
             actions.apply_context(run.context)
         context = Context(run.context) if action.takes_context else None
-        return 200, write_result(await cast("Awaitable[object]", action.call(run.value, context)))
+        result = action.call(run.value, context)
+        while is_awaitable(result):
+            result = await result
+        return 200, write_result(result)
     except BaseException as error:  # the wall between user code and us
         return _failure(error, profile)
     finally:

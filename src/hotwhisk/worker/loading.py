@@ -9,14 +9,14 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
 
 from hotwhisk import contract
 from hotwhisk.action import action as actions
 from hotwhisk.action.house import environment
-from hotwhisk.action.shape import can_take_event
+from hotwhisk.action.shape import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.answers import Profile, answer_for_init
@@ -77,24 +77,25 @@ def _check_arguments(action: actions.Action | Program) -> None:
 def make_ready(
     action: actions.Action | Program,
     config: Config,
-    finish: Callable[[Coroutine[object, object, object]], object],
+    finish: Callable[[Awaitable[object]], object],
 ) -> Failed | None:
     """
-    Call the action's ``ready()``: the place for what should be done before the first request.
-    ``finish`` runs a coroutine to its end.
+    Call what the action registered by `hotwhisk.on_startup`; Failed if one of it raises.
+    ``finish`` runs an awaitable to its end.
     """
-    if action.ready is None:
-        return None
-    try:
-        with _alone():
-            result = action.ready()
-            if isinstance(result, Coroutine):
-                finish(result)
-    except BaseException as error:  # the wall between user code and us
-        actions.print_error(error)
-        return _refuse(config, LoadFailed(f"ready() raised {type(error).__name__}: {error}"))
-    finally:
-        invocation.flush()
+    for function in action.startup:
+        try:
+            with _alone():
+                result = function()
+                while is_awaitable(result):
+                    result = finish(result)
+        except BaseException as error:  # the wall between user code and us
+            actions.print_error(error)
+            name = getattr(function, "__name__", "a function")
+            raised = f"{type(error).__name__}: {actions.text_of(error)}"
+            return _refuse(config, LoadFailed(f"{name}(), called on startup, raised {raised}"))
+        finally:
+            invocation.flush()
     return None
 
 

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from hotwhisk.action.house import at_home
 from hotwhisk.worker import invocation
+from hotwhisk.worker.awaiting import new_asyncio
 
 if TYPE_CHECKING:
     import asyncio
@@ -140,16 +140,6 @@ class AsyncioLoop:
     def run(self) -> None:
         """See `Loop`."""
         self.asyncio.run_forever()
-
-
-def new_asyncio() -> asyncio.AbstractEventLoop:
-    """A loop of asyncio's that is the current one from now on."""
-    with at_home():  # the action may have a module of that name
-        import asyncio
-
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-    return loop
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:

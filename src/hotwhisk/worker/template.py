@@ -6,8 +6,8 @@ A worker whose action took long to import leaves one behind. Further workers of 
 where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
 it, the worker is loaded in the ordinary way.
 
-It is left after the import and before ``ready()``, which every worker runs for itself: there an
-action opens what two processes must not share. So coroutines need no exception, their event
+It is left after the import and before the functions with ``@on_startup``, which every worker
+calls for itself: there an action opens what two processes must not share. So coroutines need no exception, their event
 loop does not exist yet. Whoever holds such a thing after the import gets no template: a thread
 (ends at a fork, and leaves its locks behind), a child, an open file or socket (one offset, one
 conversation for two), shared memory or a semaphore (a death would leave it locked), a generator

@@ -8,7 +8,7 @@ connections it may touch is in `holder`, how it answers what comes on them in `r
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from os import getpid
 from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -41,9 +41,10 @@ from hotwhisk.messages import (
 from hotwhisk.sentinels import BOTH, write_owed, write_whole
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
+from hotwhisk.worker.awaiting import run_to_end
 from hotwhisk.worker.connection import Gone, Stage
 from hotwhisk.worker.holder import Holder
-from hotwhisk.worker.loop import AsyncioLoop, EpollLoop, move_into_asyncio, new_asyncio
+from hotwhisk.worker.loop import AsyncioLoop, EpollLoop, move_into_asyncio
 from hotwhisk.worker.request_path import RequestPath
 from hotwhisk.worker.spill import Spill
 
@@ -121,14 +122,15 @@ class Worker:
             channel = Channel(socket.socket(fileno=birth.channel))
             self.holder.take_place(channel, (birth.slot, birth.recalls))
 
-    def _run_to_end(self, coroutine: Coroutine[object, object, object]) -> None:
+    def _run_to_end(self, awaitable: Awaitable[object]) -> object:
         """
-        Run an asynchronous ``ready()``: where the handler is one too, in the loop that both live
-        in; else in one that is left to it, so that a plain handler finds none running.
+        Run what a function for the start returned: in the loop of the handler, where that is
+        asynchronous, else so that a plain handler finds no loop running.
         """
         loop = self.holder.loop
-        asyncio = loop.asyncio if isinstance(loop, AsyncioLoop) else new_asyncio()
-        asyncio.run_until_complete(coroutine)
+        if isinstance(loop, AsyncioLoop):
+            return loop.asyncio.run_until_complete(awaitable)
+        return run_to_end(awaitable)
 
     def _fail(self, failed: Failed) -> None:
         logged = self.config.log_init_error and failed.status == VersionError.status
