@@ -11,6 +11,10 @@ it. What is here is all that is known of a worker that was killed.
     phases        one byte a connection, side by side, so that closed ones are found by memchr
     rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
 
+The table is in reach of the action, so a reader believes nothing: each value is brought within
+its bounds where it is read, and what the supervisor alone writes (recalls, whether it ticks) it
+also keeps in its own memory, and never reads back.
+
 The claim is what makes taking back safe without asking. A worker claims a connection, looks
 at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
 `System.barrier`), and reads the claim: any connection but the claimed one, if idle, is the
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -70,6 +75,20 @@ class Last(IntEnum):
     """Its worker has read bytes of a later request, which would die with it."""
 
 
+# What a byte of the table means; those that mean nothing have the most careful meaning.
+_PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
+_LAST_OF = [Last(byte) if byte < len(Last) else Last.READ_ON for byte in range(256)]
+_STREAMS = 3
+
+MOST_BYTES = 1 << 62
+"""The largest count of bytes that is believed. Two of them add up to what a field can hold."""
+
+LATEST = float(1 << 62)
+"""The latest time that is believed."""
+
+FOREVER = float("inf")
+"""The budget of what has no deadline."""
+
 MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
 
@@ -107,6 +126,9 @@ class Ledger:
         """The header and the slots as 32-bit words; see `recalls_at` and `claim_at`."""
         # Written through typed views: an assignment is one store, where `Struct.pack_into`
         # clears the whole span before it fills it.
+        self._recalls = array("I", bytes(4 * WORKERS))
+        self.clock_wanted = False
+        """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
 
@@ -119,6 +141,7 @@ class Ledger:
 
     @ticking.setter
     def ticking(self, on: bool) -> None:
+        self.clock_wanted = on
         self._map[0] = on
 
     @property
@@ -149,11 +172,12 @@ class Ledger:
 
     def recalls(self, slot: int) -> int:
         """How often the connections of the worker in ``slot`` were taken back."""
-        return self.words[self.recalls_at(slot)]
+        return self._recalls[slot]
 
     def recall(self, slot: int) -> None:
         """Take back: from the next fence on, the worker keeps only what it claimed or handles."""
-        self.words[self.recalls_at(slot)] = (self.recalls(slot) + 1) & 0xFFFFFFFF
+        self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
+        self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def claim(self, slot: int, number: int) -> None:
         """Say that the worker in ``slot`` is about to touch connection ``number``."""
@@ -170,8 +194,8 @@ class Ledger:
     # -- connections ------------------------------------------------------------------------
 
     def phase(self, number: int) -> Phase:
-        """Where connection ``number`` stands."""
-        return Phase(self._map[self._phases + number])
+        """Where connection ``number`` stands; FREE if the table holds no phase."""
+        return _PHASE_OF[self._map[self._phases + number]]
 
     def set_phase(self, number: int, phase: int) -> None:
         """Record where connection ``number`` stands."""
@@ -184,10 +208,19 @@ class Ledger:
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
-        """The details of connection ``number``."""
+        """The details of connection ``number``, each within its bounds."""
         *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
         since, budget, sent, answer, spill, spilled = values
-        return Row(since, budget, sent, answer, spill, spilled, Last(last), ended)
+        return Row(
+            since if 0.0 <= since <= LATEST else 0.0,  # not for NaN either
+            budget if 0.0 <= budget <= FOREVER else 0.0,
+            min(sent, MOST_BYTES),
+            min(answer, MOST_BYTES),
+            spill,
+            spilled,
+            _LAST_OF[last],
+            ended & _STREAMS,
+        )
 
     def spill(self, number: int) -> tuple[int, int]:
         """The memory file that holds unread bytes of connection ``number``, 0 for none; how many."""
@@ -197,7 +230,7 @@ class Ledger:
     def sent(self, number: int) -> int:
         """How many bytes were written to connection ``number`` in all its answers so far."""
         at = number * _FIELDS
-        return self._longs[at + _SENT] + self._longs[at + _ANSWER]
+        return min(self._longs[at + _SENT], MOST_BYTES) + min(self._longs[at + _ANSWER], MOST_BYTES)
 
     def handling(self, number: int, since: float, budget: float, sent: int) -> None:
         """Record that the request on connection ``number`` goes to the action."""

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hotwhisk.ledger import WORKERS, Last, Ledger, Phase, Row
+from hotwhisk.ledger import LATEST, MOST_BYTES, WORKERS, Last, Ledger, Phase, Row
 
 CAPACITY = 5
 SLOTS = (0, 1, WORKERS - 1)
 NUMBERS = st.integers(0, CAPACITY - 1)
 SLOT = st.sampled_from(SLOTS)
-SECONDS = st.floats(0, allow_nan=False)
-WORD = st.integers(0, 2**64 - 1)
+SECONDS = st.floats(0, LATEST)
+WORD = st.integers(0, MOST_BYTES)
 EMPTY: dict[str, Any] = {
     "since": 0.0, "budget": 0.0, "sent": 0, "answer": 0, "spill": 0, "spilled": 0,
     "last": Last.NO, "ended": 0,
@@ -137,7 +137,7 @@ def test_the_last_connection_fits(capacity: int) -> None:
 
 def test_recalls_begin_again_after_the_last_number() -> None:
     ledger = Ledger(1)
-    ledger._map[64:68] = b"\xff\xff\xff\xff"
+    ledger._recalls[0] = 2**32 - 1
     assert ledger.recalls(0) == 2**32 - 1
     ledger.recall(0)
     assert ledger.recalls(0) == 0
@@ -156,3 +156,38 @@ def test_what_a_child_wrote_outlives_it() -> None:
     assert ledger.claimed(7) == 2
     assert ledger.phase(2) is Phase.HANDLING
     assert ledger.row(2).budget == 60.0
+
+
+@given(st.binary(min_size=64, max_size=64), st.integers(0, 255))
+def test_whatever_a_row_holds_is_read_within_bounds(scribbled: bytes, phase: int) -> None:
+    ledger = Ledger(1)
+    ledger._map[ledger._rows : ledger._rows + 64] = scribbled
+    ledger.set_phase(0, phase)
+    row = ledger.row(0)
+    assert 0 <= row.since <= LATEST
+    assert row.budget >= 0
+    assert 0 <= row.sent + row.answer < 2**64
+    assert row.last in Last
+    assert 0 <= row.ended <= 3
+    assert ledger.phase(0) in Phase
+    ledger.answering(0, ledger.sent(0), MOST_BYTES - 1)  # what a worker and the supervisor do
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf"), -1.0])
+def test_a_time_and_a_budget_that_are_none_are_over(number: float) -> None:
+    ledger = Ledger(1)
+    ledger.handling(0, number, number, 0)
+    assert ledger.row(0)[:2] == (0.0, 0.0)
+    ledger.handling(0, float("inf"), float("inf"), 0)
+    assert ledger.row(0)[:2] == (0.0, float("inf"))
+
+
+def test_what_the_supervisor_alone_writes_it_does_not_read_back() -> None:
+    ledger = Ledger(1)
+    ledger.recall(3)
+    ledger.ticking = True
+    ledger._map[: ledger._phases] = bytes(ledger._phases)  # a worker scribbles
+    assert ledger.recalls(3) == 1
+    assert ledger.clock_wanted
+    ledger.recall(3)
+    assert ledger.words[ledger.recalls_at(3)] == 2, "the worker cannot follow the next recall"

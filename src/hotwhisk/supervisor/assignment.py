@@ -64,6 +64,12 @@ class Assignment:
         """What was read of a connection is gone."""
         self._answer(number, Cause.LOST, "")
 
+    def contradicted(self, slot: int, number: int) -> None:
+        """A worker gave a connection back, and the ledger says that it is in the midst of a request."""
+        if self.custody.holder(number) == slot:
+            self.custody.forget(number)
+            self._effects.append(Shut(number))
+
     def returned(self, number: int) -> None:
         """A connection that was lent to a replacement is free again."""
         if number in self.custody.lent:

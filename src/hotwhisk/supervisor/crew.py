@@ -15,7 +15,7 @@ from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
 from hotwhisk.messages import FROM_WORKER, Message, Spawn
 from hotwhisk.record import Record
-from hotwhisk.system.offspring import Ending
+from hotwhisk.system.offspring import Ending, children
 from hotwhisk.system.system import TAG_VARIABLE, System
 from hotwhisk.worker.template import Standby
 from hotwhisk.worker.worker import Worker
@@ -53,6 +53,8 @@ class Process:
         self.loaded = False
         """Whether it was forked from a template, and so needs no `Load`."""
         self.inbox: deque[Message] = deque()
+        self.expelled = False
+        """Whether it is ended for what it said, and not heard any more."""
         self.unwanted = False
         """Whether it was killed before it was born."""
 
@@ -122,6 +124,8 @@ class Crew:
         order = Spawn(slot, self._ledger.recalls(slot), name_of(slot))
         pid = template.spawn(order, theirs)
         theirs.close()
+        if pid and not self.can_adopt(pid):
+            pid = None  # it named a process that is not its own
         if not pid:
             ours.close()
             if pid is None:
@@ -136,6 +140,17 @@ class Crew:
         process.pid, process.pidfd, process.loaded = pid, pidfd, True
         self.processes[slot] = process
         return process
+
+    def can_adopt(self, pid: int) -> bool:
+        """
+        Whether a process that a worker or a template names can be a new one of ours: a child, and
+        none that we have already.
+        """
+        return pid not in self._pids() and pid in children()
+
+    def _pids(self) -> list[int]:
+        pids = [each.pid for each in self.processes.values()]
+        return pids + [each.pid for each in self.templates.values()]
 
     def end_template(self, generation: int) -> None:
         """Kill the template of a generation, if there is one."""
@@ -182,9 +197,7 @@ class Crew:
 
     def reap_strangers(self) -> None:
         """Reap what was not ours but came to us, as process 1 must."""
-        ours = [each.pid for each in self.processes.values()]
-        ours += [each.pid for each in self.templates.values()]
-        self._system.reap_strangers(ours)
+        self._system.reap_strangers(self._pids())
 
     def _become_worker(self, slot: int, birth: Birth) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -39,6 +39,10 @@ class Custody:
         """The worker that holds a connection, if one does."""
         return self._holder.get(number)
 
+    def is_held(self, number: int) -> bool:
+        """Whether a worker holds a connection."""
+        return number in self._holder
+
     def held(self, worker: int) -> frozenset[int]:
         """The connections that a worker holds."""
         return frozenset(self._held.get(worker, ()))

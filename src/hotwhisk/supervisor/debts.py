@@ -52,8 +52,8 @@ def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt
 def _answer_debt(ledger: Ledger, number: int, descriptor: int) -> Debt:
     row = ledger.row(number)
     written = bytes_written(descriptor)
-    if written <= row.sent:
+    if written == row.sent:
         return Debt.ANSWER
-    if written < row.sent + row.answer:
+    if written < row.sent + row.answer:  # or than was sent before, which cannot be
         return Debt.BROKEN
     return {Last.NO: Debt.NOTHING, Last.ASKED: Debt.BROKEN, Last.READ_ON: Debt.LOST}[row.last]

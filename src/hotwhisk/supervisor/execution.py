@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from hotwhisk import contract, messages
 from hotwhisk.answers import Profile, answer_for
 from hotwhisk.http1 import http1
-from hotwhisk.ledger import IN_FLIGHT, Last, Phase
+from hotwhisk.ledger import IN_FLIGHT, Last
 from hotwhisk.sentinels import BOTH
 from hotwhisk.supervisor.artifacts import Local, Posted
 from hotwhisk.supervisor.effects import (
@@ -132,9 +132,10 @@ class Execution:
         message = messages.Discard(effect.generation, self._folder(effect.generation))
         self._crew.processes[desk].channel.send(message)
 
-    def discarded(self, generation: int) -> None:
-        """The folder of a generation is gone."""
-        self._discards.pop(generation, None)
+    def discarded(self, generation: int, slot: int) -> None:
+        """The folder of a generation is gone, if that says the desk that was told to remove it."""
+        if self._discards.get(generation) == slot:
+            del self._discards[generation]
 
     def undone_by(self, slot: int) -> list[int]:
         """The generations whose folders a dead desk was told to remove, and may not have."""
@@ -157,16 +158,20 @@ class Execution:
             connections: list[list[int]] = []
             rights: list[int] = []
             for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
-                spill, length = self._ledger.spill(number)
-                if spill and not self._holdings.has(spill):
-                    # There was no descriptor to spare for what was read of it.
+                if number not in self._holdings.sockets:
+                    continue  # ended meanwhile
+                unread = self._holdings.unread(number)
+                if unread is None:
+                    # There was no descriptor to spare for what was read of it, or its worker
+                    # named a file that it does not have.
                     self._supervisor.assignment.lost(number)
                     continue
-                tenure = self._holdings.begin_tenure(number)
+                spill, length = unread
+                tenure = self._holdings.begin_tenure(number, effect.worker)
                 connections.append([number, tenure, spill, length])
                 rights.append(self._holdings.sockets[number])
                 if spill:
-                    rights.append(self._holdings.pass_on(spill, effect.worker))
+                    rights.append(self._holdings.spills.pass_on(spill, number, effect.worker))
             if connections:
                 process.channel.send(messages.Hand(connections, effect.duty), rights)
 
@@ -187,6 +192,8 @@ class Execution:
 
     def _answer_for(self, effect: AnswerFor) -> None:
         number, supervisor = effect.number, self._supervisor
+        if number not in self._holdings.sockets:
+            return  # ended meanwhile
         supervisor.report.answered_for_the_dead += 1
         self._holdings.forget_spill_of(number)
         row = self._ledger.row(number)
@@ -200,7 +207,7 @@ class Execution:
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
         self._ledger.ended(number, BOTH & ~owed)
         process = self._crew.processes[effect.worker]
-        tenure = self._holdings.begin_tenure(number)
+        tenure = self._holdings.begin_tenure(number, effect.worker)
         charge = supervisor.succession.charge
         generation = f"{charge.number} {charge.digest}"
         process.channel.send(
@@ -211,9 +218,8 @@ class Execution:
         )
 
     def _shut(self, effect: Shut) -> None:
-        self._holdings.shut(effect.number)
-        self._holdings.forget_spill_of(effect.number)
-        self._ledger.set_phase(effect.number, Phase.CLOSED)
+        if effect.number in self._holdings.sockets:
+            self._holdings.end(effect.number)
 
     # -- replacements -----------------------------------------------------------------------
 
@@ -234,9 +240,7 @@ class Execution:
             head = http1.response_head(effect.status, len(body), header, keep_alive=keep)
             self._holdings.write(candidate.number, head + body)
             if candidate.last:
-                self._holdings.shut(candidate.number)
-                self._holdings.forget_spill_of(candidate.number)
-                self._ledger.set_phase(candidate.number, Phase.CLOSED)
+                self._holdings.end(candidate.number)
 
     def _release(self, effect: Release) -> None:
         cast("Source", effect.artifact).release()

@@ -1,12 +1,16 @@
 """
 Hears the workers: what each says, and that it died; and tells `succession`.
 
-The counterpart of `execution`, one method a message. What is heard is never taken on trust: the
-channel is in reach of the action. And it may be late: a word about a connection bears its tenure.
+The counterpart of `execution`, one method a message. A message may be late, so each that is about
+a connection bears its tenure. And the channel is in reach of the action: `messages.decode` checks
+the types, this module and what it calls check that a worker names only what is its own. A worker
+that breaks these rules is ended. So is one whose message raises anything else: that is a bug of
+ours, and costs this worker, not the server.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from signal import SIGKILL
 from typing import TYPE_CHECKING
@@ -14,7 +18,7 @@ from typing import TYPE_CHECKING
 from hotwhisk import messages
 from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
-from hotwhisk.messages import ProtocolError
+from hotwhisk.messages import Message, ProtocolError
 from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Debt, Discard
 from hotwhisk.supervisor.lifecycle import State
@@ -26,8 +30,15 @@ if TYPE_CHECKING:
     from hotwhisk.system.offspring import Ending
 
 
+READ_AT_ONCE = 64
+"""Packets that are read of one worker before others have their turn."""
+
+READ_ALL = 4096
+"""Packets that are read where all must be; more than fit into a socket at one time."""
+
+
 class Hearing:
-    """The ears of a supervisor."""
+    """Reads workers' messages and deaths, and passes them to `succession`."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -50,50 +61,100 @@ class Hearing:
 
     def hear(self, process: Process) -> None:
         """Read what a worker has to say, and do what follows from it."""
-        self.collect(process)
-        while process.inbox:
-            message = process.inbox.popleft()
-            heard = HEARD.get(type(message))
-            spill = getattr(message, "spill", 0)
-            if heard is None or (spill and not self._holdings.has(spill)):
-                self._expel(process, f"it said what it cannot mean: {message!r:.200}")
-                return
-            heard(self, process, message)
-            self._supervisor.carry_out()
+        self._read(process, READ_AT_ONCE)
+        self._guard(process, lambda: self._act(process))
 
     def collect(self, process: Process) -> None:
         """
-        Read what a worker has to say, and see to its deposits, and to a template, only.
+        Read all that a worker has said; act on memory files and a template only.
 
         A worker deposits a memory file before the ledger names it. So whoever has read the
         ledger finds every file that it names, once this is done.
         """
+        self._read(process, READ_ALL)
+
+    def _read(self, process: Process, most: int) -> None:
+        self._guard(process, lambda: self._receive(process, most))
+
+    def _guard(self, process: Process, step: Callable[[], None]) -> None:
+        """Do something with what a worker said; whatever is raised ends that worker, nothing else."""
+        if process.expelled:
+            return
         try:
-            while (received := process.channel.receive()) is not None:
-                message, descriptors = received
-                if isinstance(message, messages.Deposit) and descriptors:
-                    self._holdings.deposit(message.spill, descriptors[0], process.slot)
-                elif isinstance(message, messages.Template):
-                    self._nursery.adopt(process.generation, message, descriptors)
-                else:
-                    process.inbox.append(message)
-        except ChannelClosed:  # no proof of its death: a child of the action may hold the end
-            self._supervisor.unwatch(process.channel.fileno())
+            step()
         except (ProtocolError, DescriptorsLost) as error:
             self._expel(process, str(error) or "descriptors were lost on the way")
+        except Exception:  # noqa: BLE001 - the net: a bug of ours must not end the server
+            self._expel(process, f"a bug in hotwhisk, please report it: {_trace()}")
+
+    def _receive(self, process: Process, most: int) -> None:
+        try:
+            for _ in range(most):
+                received = process.channel.receive()
+                if received is None:
+                    return
+                self._sort(process, *received)
+        except ChannelClosed:  # no proof of its death: a child of the action may hold the end
+            self._supervisor.unwatch(process.channel.fileno())
+
+    def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
+        """Act on a message at once, or put it off. Descriptors that are not taken are closed."""
+        try:
+            if isinstance(message, messages.Deposit):
+                self._holdings.spills.deposit(message.spill, descriptors[0], process.slot)
+                descriptors.clear()
+                self._end_hoarder()
+            elif isinstance(message, messages.Drop):
+                self._holdings.spills.drop(message.spill, process.slot)
+            elif isinstance(message, messages.Template):
+                if self._is_loading(process):
+                    self._nursery.adopt(process.generation, message, descriptors)
+            else:
+                process.inbox.append(message)
+        finally:
+            for each in descriptors:
+                os.close(each)
+
+    def _act(self, process: Process) -> None:
+        while process.inbox:
+            message = process.inbox.popleft()
+            HEARD[type(message)](self, process, message)
+            self._supervisor.carry_out()
+
+    def _end_hoarder(self) -> None:
+        """End the worker with most memory files, when there are more than anything needs."""
+        spills = self._holdings.spills
+        process = self._crew.processes.get(spills.largest_owner()) if spills.crowded else None
+        if process is not None and not process.expelled:
+            self._expel(process, "it keeps more memory files than its requests can need")
 
     def _expel(self, process: Process, why: str) -> None:
         """The channel of a worker is in reach of its action: what is wrong there costs the worker."""
         self._supervisor.tell(f"worker {process.pid} is ended: {why}")
         self._supervisor.unwatch(process.channel.fileno())
+        process.expelled = True
         process.inbox.clear()
         self._crew.kill(process.slot)
+
+    def _is_loading(self, process: Process) -> bool:
+        """
+        Whether what ends a load, or comes before, is awaited of a worker. It may be too late: then
+        the worker is killed already.
+
+        Raises:
+            ProtocolError: it was not told to load anything, or has ended that.
+        """
+        state = self._succession.roster[process.slot].state
+        if state not in (State.LOADING, State.DOOMED):
+            raise ProtocolError(f"it loads nothing, it is {state}")
+        return state is State.LOADING
 
     def _bereaved(self, process: Process) -> None:
         """A worker died: hear its last words, then settle what it owed."""
         if not self._crew.ended(process):
             return
         self._supervisor.unwatch(process.pidfd)
+        self.collect(process)
         self.hear(process)
         self._supervisor.unwatch(process.channel.fileno())
         self._supervisor.sweep()
@@ -129,34 +190,41 @@ class Hearing:
 
     # -- what a worker says, one method a message ----------------------------------------------
 
-    def _dropped(self, _: Process, message: messages.Drop) -> None:
-        self._holdings.drop(message.spill)
-
     def _posted(self, process: Process, message: messages.Posted) -> None:
         # Never stale: the worker claimed the connection, so it was not taken from it.
-        descriptor = self._holdings.part_with(message.spill)
-        artifact = Posted(descriptor, message.offset, message.length)
+        holder = self._succession.assignment.custody.holder(message.number)
+        if holder is not None and holder != process.slot:
+            raise ProtocolError(f"connection {message.number} is not its own")
+        offset, length = message.offset, message.length
+        descriptor = self._holdings.spills.take(message.spill, process.slot, offset + length)
+        artifact = Posted(descriptor, offset, length)
         self._succession.posted(process.slot, message.number, artifact, last=message.last)
 
     def _released(self, process: Process, message: messages.Released) -> None:
         current = [
             number
             for number, tenure in message.connections
-            if self._holdings.is_current(number, tenure)
+            if self._holdings.is_current(number, tenure, process.slot)
         ]
         moved = self._holdings.movable(current)
+        for number in set(current).difference(number for number, _ in moved):
+            self._succession.assignment.contradicted(process.slot, number)
         self._succession.released(process.slot, moved, recalled=message.recalled)
 
     def _ready(self, process: Process, message: messages.Ready) -> None:
+        if not self._is_loading(process):
+            return
         if message.spill:
-            descriptor = self._holdings.part_with(message.spill)
-            self._supervisor.execution.pin(process.generation, descriptor, message.length)
+            length = message.length
+            descriptor = self._holdings.spills.take(message.spill, process.slot, length)
+            self._supervisor.execution.pin(process.generation, descriptor, length)
         # Dead already? Then it was never in charge, and its /init hears why.
         if not self._crew.ended(process):
             self._succession.ready(process.slot, message.digest, overlap=message.overlap)
 
     def _failed(self, process: Process, message: messages.Failed) -> None:
-        self._succession.failed(process.slot, message.status, message.text)
+        if self._is_loading(process):
+            self._succession.failed(process.slot, message.status, message.text)
 
     def _marked(self, process: Process, _: messages.Marked) -> None:
         self._succession.marked(process.slot)
@@ -167,15 +235,21 @@ class Hearing:
     def _closed(self, _: Process, __: messages.Closed) -> None:
         """The sweep that follows every wait does what this asks for."""
 
-    def _discarded(self, _: Process, message: messages.Discarded) -> None:
-        self._supervisor.execution.discarded(message.generation)
+    def _discarded(self, process: Process, message: messages.Discarded) -> None:
+        self._supervisor.execution.discarded(message.generation, process.slot)
 
     def _pong(self, process: Process, _: messages.Pong) -> None:
         process.silent = False
 
 
+def _trace() -> str:
+    """Return the traceback of what was raised."""
+    import traceback  # seldom needed, and it brings ten modules along
+
+    return traceback.format_exc()
+
+
 HEARD: dict[type[messages.Message], Callable[..., None]] = {
-    messages.Drop: Hearing._dropped,
     messages.Posted: Hearing._posted,
     messages.Released: Hearing._released,
     messages.Ready: Hearing._ready,

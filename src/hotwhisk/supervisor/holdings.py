@@ -1,5 +1,6 @@
 """
-What the supervisor holds: a duplicate of every client socket, and the memory files of workers.
+What the supervisor holds: a duplicate of every client socket, and the memory files of workers
+(see `spill_files`).
 
 It never reads a socket. It writes only the answer to an ``/init``, which no worker could give:
 the old ones are retired and the new one has not got the connection yet.
@@ -12,24 +13,37 @@ import os
 import socket
 import termios
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from hotwhisk.ledger import MOVABLE, Ledger, Phase
+from hotwhisk.messages import ProtocolError
 from hotwhisk.supervisor.debts import debt
 from hotwhisk.supervisor.effects import Debt
+from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
+
+NOT_YET = (0, NO_SLOT)
+"""The tenure of a connection that no worker has had."""
 
 
 class Holdings:
-    """Sockets by connection number, and memory files by number with the worker they belong to."""
+    """
+    Sockets by connection number, who has each connection, and ``spills``, the memory files.
+
+    What the ledger says of a connection is believed for the worker that has it. Of one that no
+    worker has, it is the supervisor's own, and what a worker wrote there is put right.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.sockets: dict[int, int] = {}
         self._ledger = ledger
         self._free = deque(range(ledger.capacity))
-        self._spills: dict[int, tuple[int, int]] = {}
-        self._tenures: dict[int, int] = {}
+        self._ended: set[int] = set()
+        """Connections that the supervisor itself has ended, and that no sweep has seen yet."""
+        self._tenures: dict[int, tuple[int, int]] = {}
+        """The latest tenure of each connection, and the worker's slot; or `NOT_YET`."""
         self._last_tenure = 0
+        self.spills = SpillFiles(ledger.capacity)
 
     # -- sockets ----------------------------------------------------------------------------
 
@@ -44,20 +58,40 @@ class Holdings:
         # finds it unused.
         number = self._free.popleft()
         self.sockets[number] = descriptor
+        self._tenures[number] = NOT_YET
         self._ledger.open(number)
         return number
 
-    def sweep(self) -> list[int]:
-        """Let go of the connections that workers are done with; returns their numbers."""
-        closed = self._ledger.in_phase(Phase.CLOSED)
-        for number in closed:
-            os.close(self.sockets.pop(number))
+    def sweep(self, held: Callable[[int], bool]) -> list[int]:
+        """
+        Let go of the connections that are over; returns their numbers. Only a worker that has a
+        connection (``held``) may say that it is.
+        """
+        closed = []
+        for number in self._ledger.in_phase(Phase.CLOSED):
+            if number in self.sockets and not held(number) and number not in self._ended:
+                self._ledger.set_phase(number, Phase.IDLE)
+                continue
             self._ledger.set_phase(number, Phase.FREE)
-            self._free.append(number)
+            if number in self.sockets:
+                os.close(self.sockets.pop(number))
+                self._ended.discard(number)
+                self.spills.forget(number)
+                self._free.append(number)
+                closed.append(number)
         return closed
 
+    def end(self, number: int) -> None:
+        """End a connection that no worker has, with what was read of it; the next sweep forgets it."""
+        self.shut(number)
+        self.forget_spill_of(number)
+        self._ended.add(number)
+        self._ledger.set_phase(number, Phase.CLOSED)
+
     def shut(self, number: int) -> None:
-        """End a connection; whoever has a duplicate sees that."""
+        """End a connection, if there is one; whoever has a duplicate sees that."""
+        if number not in self.sockets:
+            return
         with self._borrowed(number) as connection:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
@@ -77,9 +111,9 @@ class Holdings:
                 length = 0  # or the client is gone
         if length < len(answer):
             self.shut(number)  # whoever gets the connection finds out
-        row = self._ledger.row(number)
-        self._ledger.answering(number, row.sent + row.answer, len(answer))
-        self._ledger.set_phase(number, Phase.WAITING if row.spill else Phase.IDLE)
+        self._ledger.answering(number, self._ledger.sent(number), len(answer))
+        spill, _ = self._ledger.spill(number)
+        self._ledger.set_phase(number, Phase.WAITING if spill else Phase.IDLE)
 
     @contextmanager
     def _borrowed(self, number: int) -> Iterator[socket.socket]:
@@ -106,6 +140,8 @@ class Holdings:
         """What is owed on the connections of a worker that died while it touched ``claimed``."""
         debts = []
         for number in numbers:
+            if number not in self.sockets:
+                continue
             owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
             if owed is Debt.NOTHING and self._ledger.phase(number) is Phase.ANSWERING:
                 self.forget_spill_of(number)  # its answer was out
@@ -115,55 +151,57 @@ class Holdings:
 
     # -- tenures ----------------------------------------------------------------------------
 
-    def begin_tenure(self, number: int) -> int:
+    def begin_tenure(self, number: int, slot: int) -> int:
         """
-        A worker gets connection ``number``. Whatever it says of it names this tenure, so that
-        a word that crossed with a recall is not taken for one about the next tenure.
+        The worker in ``slot`` gets connection ``number``. Whatever it says of it names this tenure,
+        so that a word that crossed with a recall is not taken for one about the next tenure.
         """
         self._last_tenure += 1
-        self._tenures[number] = self._last_tenure
+        self._tenures[number] = (self._last_tenure, slot)
         return self._last_tenure
 
-    def is_current(self, number: int, tenure: int) -> bool:
-        """Whether a word about this tenure still counts."""
-        return self._tenures.get(number) == tenure
+    def is_current(self, number: int, tenure: int, slot: int) -> bool:
+        """
+        Whether a word of the worker in ``slot`` about this tenure still counts.
+
+        Raises:
+            ProtocolError: the tenure is that of another worker.
+        """
+        latest, holder = self._tenures.get(number, NOT_YET)
+        if latest != tenure:
+            return False
+        if holder != slot:
+            raise ProtocolError(f"tenure {tenure} of connection {number} is not its own")
+        return True
 
     # -- memory files -----------------------------------------------------------------------
 
-    def deposit(self, spill: int, descriptor: int, slot: int) -> None:
-        """A worker has a new memory file."""
-        self._spills[spill] = (descriptor, slot)
-
-    def drop(self, spill: int) -> None:
-        """A memory file is not needed any more."""
-        descriptor, _ = self._spills.pop(spill, (-1, 0))
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def has(self, spill: int) -> bool:
-        """Whether a memory file of that number was deposited."""
-        return spill in self._spills
-
-    def part_with(self, spill: int) -> int:
-        """The descriptor of a memory file that is somebody else's from now on."""
-        return self._spills.pop(spill)[0]
-
-    def pass_on(self, spill: int, slot: int) -> int:
-        """The descriptor of a memory file that is from now on another worker's."""
-        descriptor, _ = self._spills[spill]
-        self._spills[spill] = (descriptor, slot)
-        return descriptor
+    def unread(self, number: int) -> tuple[int, int] | None:
+        """
+        Return the memory file that holds unread bytes of a connection, 0 for none, and how many;
+        None if the ledger names one that is not there, or not that of the connection's worker.
+        """
+        spill, length = self._ledger.spill(number)
+        if not spill:
+            return 0, 0
+        _, slot = self._tenures[number]
+        return (spill, length) if self.spills.holds(spill, length, slot, number) else None
 
     def forget_spill_of(self, number: int) -> None:
         """A connection is answered without what was read of it."""
-        spill, _ = self._ledger.spill(number)
-        if spill:
-            self.drop(spill)
-            self._ledger.spilled(number, 0, 0)
+        unread = self.unread(number)
+        if unread is not None and unread[0]:
+            self.spills.close(unread[0])
+        self._ledger.spilled(number, 0, 0)
 
     def bury(self, slot: int) -> None:
         """Drop the memory files of a dead worker, but those whose bytes the next one goes on with."""
-        kept = {self._ledger.spill(number)[0] for number in self.sockets}
-        for spill, (_, owner) in list(self._spills.items()):
-            if owner == slot and spill not in kept:
-                self.drop(spill)
+        kept: dict[int, int] = {}
+        for number in self.sockets:
+            latest, holder = self._tenures[number]
+            if holder == slot:
+                unread = self.unread(number)
+                if unread is not None and unread[0]:
+                    kept.setdefault(unread[0], number)
+                self._tenures[number] = (latest, NO_SLOT)  # another worker may get the slot
+        self.spills.bury(slot, kept)

@@ -58,7 +58,8 @@ class Rounds:
         assignment.leave_to_desk()
         if self.stopping_since is not None:
             self._hasten(now - self.stopping_since)
-        waiting = assignment.custody.waiting or crew.unborn() or resting
+        full = self._supervisor.keep_full()
+        waiting = assignment.custody.waiting or crew.unborn() or resting or full
         self._quiet = 0 if keys or waiting else self._quiet + 1
         if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
             self._supervisor.ledger.ticking = False
@@ -70,10 +71,12 @@ class Rounds:
 
     def _in_flight(self) -> list[tuple[tuple[Phase | State, int], float]]:
         ledger, crew = self._supervisor.ledger, self._supervisor.crew
+        is_held = self._supervisor.assignment.custody.is_held
         found: list[tuple[tuple[Phase | State, int], float]] = [
             ((phase, number), ledger.row(number).since)
             for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
             for number in ledger.in_phase(phase)
+            if is_held(number)  # else the table is wrong: a worker scribbled in it
         ]
         for slot, worker in self._supervisor.succession.roster.workers.items():
             if worker.state in (State.LOADING, State.RETIRED, State.DOOMED):
@@ -135,10 +138,10 @@ class Rounds:
             self._end_idle()
         if age > supervisor.config.drain_timeout:
             # Who posted what still loads is told first.
-            overdue = [Phase.IDLE, Phase.WAITING]
+            overdue = [*ledger.in_phase(Phase.IDLE), *ledger.in_phase(Phase.WAITING)]
             if not supervisor.succession.give_up_loading():
-                overdue.append(Phase.LENT)
-            for number in [number for phase in overdue for number in ledger.in_phase(phase)]:
+                overdue += custody.lent
+            for number in overdue:
                 supervisor.holdings.shut(number)
             for slot in list(supervisor.succession.roster.workers):
                 if custody.load(slot):
@@ -151,7 +154,8 @@ class Rounds:
         """
         supervisor = self._supervisor
         ledger, holdings = supervisor.ledger, supervisor.holdings
-        silent = [each for each in ledger.in_phase(Phase.IDLE) if not holdings.is_unread(each)]
+        idle = [each for each in ledger.in_phase(Phase.IDLE) if each in holdings.sockets]
+        silent = [each for each in idle if not holdings.is_unread(each)]
         supervisor.system.barrier()
         claimed = {ledger.claimed(slot) for slot in supervisor.succession.roster.workers}
         for number in silent:

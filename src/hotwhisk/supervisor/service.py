@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 PARTING = 2.0
 """Seconds that workers get for their atexit functions when the server ends."""
 
+OVERTIME = 5.0
+"""Seconds after ``--drain-timeout`` in which the rest is ended, whatever the ledger says of it."""
+
 SIGNALS = {
     signal.SIGTERM: "stop: answer what is there, then leave",
     signal.SIGINT: "stop, as SIGTERM; a second one leaves at once",
@@ -105,7 +108,7 @@ class Service:
 
     def _wait(self) -> None:
         supervisor = self.supervisor
-        if not supervisor.ledger.ticking:
+        if not supervisor.ledger.clock_wanted:
             supervisor.wait(None)
             self._next_round = supervisor.system.now() + TICK
             return
@@ -219,7 +222,8 @@ class Service:
         since = self._rounds.stopping_since
         if since is None:
             return False
-        if self._stops > 1 and self.supervisor.system.now() > since + PARTING:
+        limit = PARTING if self._stops > 1 else self.config.drain_timeout + OVERTIME
+        if self.supervisor.system.now() > since + limit:
             return True
         ledger = self.supervisor.ledger
         owed = (Phase.HANDLING, Phase.ANSWERING, Phase.PARKED, Phase.WAITING, Phase.LENT)

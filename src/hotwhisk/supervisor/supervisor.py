@@ -167,9 +167,19 @@ class Supervisor:
         self.assignment.accepted([self.holdings.admit(descriptor)])
         if self.holdings.full:
             self.unwatch(self._listener.fileno())
-            self.ledger.attentive = True
+            self.keep_full()
             self.system.barrier()
             self.sweep()  # a worker that closed one before it could see that sent no word
+        return True
+
+    def keep_full(self) -> bool:
+        """
+        While there is no room for another connection: ask workers to tell of each that they
+        close, again at each tick, lest a worker that writes into the ledger closes the port.
+        """
+        if self._listener is None or not self.holdings.full:
+            return False
+        self.ledger.attentive = self.ledger.ticking = True
         return True
 
     def accept_backlog(self) -> None:
@@ -183,7 +193,7 @@ class Supervisor:
 
     def sweep(self) -> None:
         """Let go of what workers closed; and accept again, if that was for want of room."""
-        closed = self.holdings.sweep()
+        closed = self.holdings.sweep(self.assignment.custody.is_held)
         for number in closed:
             self.assignment.closed(number)
         if closed and self._listener is not None and self._listener.fileno() not in self._sources:

@@ -42,6 +42,16 @@ def children() -> list[int]:
         return [pid for pid in _all_processes() if _parent(pid) == me]
 
 
+def pid_of(pidfd: int) -> int:
+    """Return the id of the process behind a pidfd, -1 if it is dead; 0 if that is no pidfd."""
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}") as file:
+            found = [line.split()[1] for line in file if line.startswith("Pid:")]
+    except OSError:
+        return 0
+    return int(found[0]) if found else 0
+
+
 def _all_processes() -> list[int]:
     try:
         return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]

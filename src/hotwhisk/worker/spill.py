@@ -75,7 +75,7 @@ class Spills:
 
     def _create(self, size: int) -> Spill:
         self._prepare()
-        descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC)
+        descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(descriptor, size)
             spill = Spill(self._next, mmap.mmap(descriptor, size))

@@ -96,12 +96,18 @@ class Scripted:
         """
         Put a version in charge; the slot of its worker.
         """
-        artifact = Posted(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0)
         slot = self.roster.desk
-        self.supervisor.succession.submit(Candidate(artifact))
+        self.supervisor.succession.submit(self.candidate())
         self.supervisor.succession.ready(slot, "sha256:0", overlap=overlap)
         self.supervisor.carry_out()
         return slot
+
+    @staticmethod
+    def candidate() -> Candidate:
+        """
+        A version that can be submitted.
+        """
+        return Candidate(Posted(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0))
 
     def worker(self, state: State) -> int:
         """

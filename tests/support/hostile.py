@@ -1,0 +1,107 @@
+"""
+What a hostile worker sends: random packets, most of them nearly right, with random descriptors.
+
+The values come from a pool in which numbers that mean something stand beside those that overflow,
+so that packets get past the first check often enough to meet the later ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Fields = Mapping[str, Mapping[str, str]]
+"""By kind of message: the declared type of each field."""
+
+NUMBERS = (0, 1, 2, 3, 7, 8, 9, 255, 2**31, 2**32 - 1, 2**48 + 1, 2**63, 2**64 - 1)
+WRONG = (-1, 2**64, 10**30, 1.5, float("nan"), float("inf"), True, None, "", "x", [], {}, [[]])
+TEXTS = ("", "x" * 3000, "a\r\nb: c", "sha256:0", "sha256:" + "0" * 64, "\ud800", "{}", "\0")
+RAW = (b"", b"\0", b"\xff\xfe", b"[" * 5000, b"[1", b"{}", b"null", b'[1,"ready"]', b"1" * 5000)
+
+
+class Packets:
+    """
+    An endless source of packets. ``fields`` are the kinds of messages there are, ``known`` numbers
+    that mean something to the server just now.
+    """
+
+    def __init__(self, seed: int, fields: Fields, known: Callable[[], Sequence[int]]) -> None:
+        self._random = random.Random(seed)
+        self._fields = fields
+        self._kinds = sorted(fields)
+        self._known = known
+
+    def packet(self) -> bytes:
+        """
+        One packet.
+        """
+        draw = self._random
+        if draw.random() < 0.1:
+            return draw.choice((*RAW[1:], draw.randbytes(draw.randrange(1, 80))))
+        kind = draw.choice(self._kinds)
+        if draw.random() < 0.4:
+            values = {name: self._right(declared) for name, declared in self._fields[kind].items()}
+        else:
+            values = {name: self._any() for name in self._fields[kind] if draw.random() < 0.8}
+        version = 1 if draw.random() < 0.97 else draw.choice(WRONG)
+        return json.dumps([version, kind, values]).encode("utf-8", "surrogatepass")
+
+    def descriptors(self) -> list[int]:
+        """
+        None to three descriptors of all sorts, the caller's own.
+        """
+        draw = self._random
+        count = draw.choice((0, 0, 0, 1, 1, 2, 3))
+        return [draw.choice(MAKERS)() for _ in range(count)]
+
+    def _right(self, declared: str) -> Any:
+        draw = self._random
+        if declared == "int":
+            return self._number()
+        if declared == "bool":
+            return draw.random() < 0.5
+        if declared == "str":
+            return draw.choice(TEXTS)
+        width = draw.choice((2, 2, 2, 1, 4))
+        return [[self._number() for _ in range(width)] for _ in range(draw.randrange(4))]
+
+    def _number(self) -> int:
+        known = self._known()
+        if known and self._random.random() < 0.6:
+            return self._random.choice(known)
+        return self._random.choice(NUMBERS)
+
+    def _any(self) -> Any:
+        draw = self._random
+        if draw.random() < 0.6:
+            return self._right(draw.choice(("int", "bool", "str", "Sequence[Sequence[int]]")))
+        return draw.choice(WRONG)
+
+
+def _memory_file() -> int:
+    descriptor = os.memfd_create("hostile", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, 4096)
+    return descriptor
+
+
+def _unsealable() -> int:
+    return os.memfd_create("hostile", os.MFD_CLOEXEC)
+
+
+def _null() -> int:
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _socket() -> int:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC).detach()
+
+
+def _own_pidfd() -> int:
+    return os.pidfd_open(os.getpid())
+
+
+MAKERS = (_memory_file, _memory_file, _unsealable, _null, _socket, _own_pidfd)
