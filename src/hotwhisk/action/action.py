@@ -94,13 +94,14 @@ def load(unpacked: Unpacked, main: str) -> Action:
     return _load(unpacked.folder, unpacked.entry, main)
 
 
-def load_file(path: str, main: str, source: bytes | None = None) -> Action:
+def load_file(path: str, main: str, source: bytes | None = None, virtualenv: str = "") -> Action:
     """
     Load a file of the user's where it lies; its folder is the one to import from. With
-    ``source``, that is run instead of what the file holds by now.
+    ``source``, that is run instead of what the file holds by now. ``virtualenv`` is an
+    environment elsewhere, to be used in the place of one beside the file.
     """
     path = os.path.realpath(path)
-    return _load(os.path.dirname(path), path, main, source)
+    return _load(os.path.dirname(path), path, main, source, virtualenv)
 
 
 def load_module(name: str, main: str, source: bytes | None = None) -> tuple[Action, bytes]:
@@ -131,10 +132,12 @@ def hand_over(handler: Handler) -> None:
     raise _HandedOver
 
 
-def _load(folder: str, entry: str, main: str, source: bytes | None = None) -> Action:
+def _load(
+    folder: str, entry: str, main: str, source: bytes | None = None, virtualenv: str = ""
+) -> Action:
     """Run the source in its folder, then find the handler."""
     _, code, by_start = _compile(entry, main, source)
-    _enter(folder)
+    _enter(folder, virtualenv)
     module = _new_module("__main__" if by_start else MODULE, entry)
     return _run(module, code, main, by_start=by_start)
 
@@ -168,9 +171,9 @@ def _compile(
     return source, code, enters_by_start(tree, main)
 
 
-def _enter(folder: str) -> None:
+def _enter(folder: str, virtualenv: str = "") -> None:
     try:
-        move_in(folder)
+        move_in(folder, virtualenv)
     except (OSError, SyntaxError) as error:
         raise BuildFailed(f"{folder} cannot be entered: {error}") from error
 

@@ -75,15 +75,18 @@ def apply_context(context: Mapping[str, str]) -> None:
         _variables.set("__OW_" + key.upper(), value)
 
 
-def move_in(folder: str) -> None:
-    """Make ``folder`` the working directory and the first place to import from."""
+def move_in(folder: str, virtualenv: str = "") -> None:
+    """
+    Make ``folder`` the working directory and the first place to import from. Its virtual
+    environment is ``virtualenv``, or what is called so in the folder.
+    """
     folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
     _Home.path = list(sys.path)
     os.chdir(folder)
     shadowing = _top_level_names(folder)
-    for packages in _activate(f"{folder}/{_VIRTUALENV}"):
+    for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
         shadowing |= _top_level_names(packages)
     sys.path.insert(0, folder)
     sys.argv[:] = [""]

@@ -38,10 +38,7 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     place = f"{root}/{key}"
     os.makedirs(root, exist_ok=True)
     with _locked(root):
-        link = f"{holder}/{LINK}"
-        if os.path.islink(link):
-            os.unlink(link)
-        os.symlink(f"../{os.path.basename(root)}/{key}", link)
+        _link(root, key, holder)
         if os.path.isdir(place):
             os.utime(place)
             return place
@@ -61,6 +58,37 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     return place
 
 
+def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
+    """
+    The same for what holds the path of where it was made, so that it cannot be renamed.
+
+    ``fill`` is called with the place itself, by one process at a time: whoever wants the same
+    waits for it. A place that was left unfinished is filled anew.
+    """
+    place, note = f"{root}/{key}", _note(root, key)
+    os.makedirs(root, exist_ok=True)
+    with _locked(root):
+        _link(root, key, holder)
+        if not os.path.isdir(place):
+            os.close(os.open(note, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            os.mkdir(place, 0o755)
+        os.utime(place)
+        lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(note):
+            _empty(place)
+            try:
+                fill(place)
+            except BaseException:
+                _empty(place)
+                raise
+            os.unlink(note)
+    finally:
+        os.close(lock)
+    return place
+
+
 def sweep(root: str) -> None:
     """Remove what no generation uses, but for the last that was used; as far as that can be done."""
     if not os.path.isdir(root):
@@ -69,13 +97,43 @@ def sweep(root: str) -> None:
         with _locked(root):
             unused = set(_entries(root)) - set(_used(root))
             order = sorted(unused, key=lambda key: os.stat(f"{root}/{key}").st_mtime_ns)
-            for key in order[:-_KEPT]:
+            whole = [key for key in order if not os.path.exists(_note(root, key))]
+            for key in unused - set(whole[-_KEPT:]):
                 os.rename(f"{root}/{key}", f"{root}/.{key}.{os.getpid()}")
+                _forget(_note(root, key))
         for name in os.listdir(root):
             if name.startswith(".") and os.path.isdir(f"{root}/{name}"):
                 remove(f"{root}/{name}")
     except OSError:  # a full disk, or another sweep: the next one finds what is left
         pass
+
+
+def _link(root: str, key: str, holder: str) -> None:
+    """Note which libraries the generation with the folder ``holder`` uses."""
+    link = f"{holder}/{LINK}"
+    if os.path.islink(link):
+        os.unlink(link)
+    os.symlink(f"../{os.path.basename(root)}/{key}", link)
+
+
+def _note(root: str, key: str) -> str:
+    """The file that is there for as long as a place is not finished."""
+    return f"{root}/.{key}.unfinished"
+
+
+def _forget(note: str) -> None:
+    try:
+        os.unlink(note)
+    except FileNotFoundError:
+        pass
+
+
+def _empty(place: str) -> None:
+    for entry in list(os.scandir(place)):
+        if entry.is_dir(follow_symlinks=False):
+            remove(entry.path)
+        else:
+            os.unlink(entry.path)
 
 
 def _entries(root: str) -> list[str]:

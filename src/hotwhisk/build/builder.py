@@ -27,9 +27,9 @@ from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
 from hotwhisk.artifact.detection import MANIFEST
 from hotwhisk.artifact.files import name_of
 from hotwhisk.artifact.manifest import Manifest
+from hotwhisk.artifact.requirements import ACTIVATE
 from hotwhisk.build import bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
-from hotwhisk.build.official import ACTIVATE
 from hotwhisk.build.packages import Packages, check_extensions, collect
 from hotwhisk.build.requirements import Requirements
 from hotwhisk.build.resolver import find_uv, install

@@ -24,6 +24,7 @@ from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
 from hotwhisk.artifact.detection import LAUNCHER
+from hotwhisk.artifact.requirements import ACTIVATE, REQUIREMENTS, VIRTUALENV
 from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.errors import BuildFailed
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 PYTHON: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 DEFAULT_ENVIRONMENT: Final = f"openwhisk/action-python-v{PYTHON}"
 """What the official image of this Python calls itself."""
-
-VIRTUALENV: Final = "virtualenv"
-REQUIREMENTS: Final = "requirements.txt"
 
 EXEC: Final = """\
 #!/bin/sh
@@ -95,21 +93,6 @@ for line in iter(sys.stdin.buffer.readline, b""):
         stream.flush()
     answers.write(answer.encode("utf-8", "backslashreplace") + b"\\n")
     answers.flush()
-"""
-
-ACTIVATE: Final = """\
-# Puts the packages beside it before all others; run by exec() with __file__ set.
-import glob
-import os
-import site
-import sys
-
-home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-os.environ["VIRTUAL_ENV"] = home
-before = list(sys.path)
-for packages in glob.glob(os.path.join(home, "lib", "python*", "site-packages")):
-    site.addsitedir(packages)
-sys.path[:] = [path for path in sys.path if path not in before] + before
 """
 
 

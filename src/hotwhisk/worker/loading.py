@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
+from time import time
 
 from hotwhisk import contract
 from hotwhisk.action import action as actions
@@ -20,7 +21,7 @@ from hotwhisk.action.shape import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.answers import Profile, answer_for_init
-from hotwhisk.artifact import artifact
+from hotwhisk.artifact import artifact, requirements
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
@@ -168,9 +169,10 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
 
 
 def _load_local(message: Load, body: memoryview | None, config: Config) -> Loaded:
-    path = message.path
+    path, packages = message.path, ""
     try:
         if os.path.isdir(path):
+            packages = _install_beside(path, message.folder, config)
             path = artifact.find_entry(path, f"the folder {path}")
         if body is not None:
             content = bytes(body)
@@ -183,13 +185,59 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
         raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
     kind = artifact.detect(content)
     if kind is Kind.SOURCE:
-        action = actions.load_file(path, message.main, content)
+        action = actions.load_file(path, message.main, content, packages)
         return Loaded(action, artifact.digest_of(content), content)
     if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):  # where it lies, beside its files
         program = Program(path, environment(), config)
         return Loaded(program, artifact.digest_of(content), content)
     loaded = _load_content(content, message.main, message.folder, config)
     return Loaded(loaded.action, loaded.digest, content)
+
+
+def _install_requirements(unpacked: artifact.Unpacked, libraries: str, config: Config) -> None:
+    """Install what a folder's ``requirements.txt`` asks for, where the action looks for it."""
+    folder = unpacked.folder
+    content = requirements.wanted(folder)
+    if content:
+        seconds = _time_left(config)
+        holder = os.path.dirname(folder)
+        unique = unpacked.digest
+        try:
+            place = requirements.install(content, folder, holder, libraries, unique, seconds)
+        except BuildFailed as error:
+            if not config.openwhisk:  # there the log has the text of any version that fails
+                sys.stderr.write(f"{error}\n")
+            raise
+        os.symlink(place, f"{folder}/{requirements.VIRTUALENV}")
+
+
+def _time_left(config: Config) -> float:
+    """
+    Seconds for an installation: those of an /init, or fewer if the platform says so, and of these
+    some are left to tell why there is no answer.
+    """
+    left = config.init_timeout
+    try:
+        deadline = int(environment()["__OW_DEADLINE"]) / 1000 - time()
+    except (KeyError, ValueError, OverflowError):
+        deadline = 0.0
+    if 0.0 < deadline < left:
+        left = deadline
+    return left - min(2.0, left / 10)
+
+
+def _install_beside(path: str, folder: str, config: Config) -> str:
+    """
+    Install what a served folder's ``requirements.txt`` asks for, and return where: not in that
+    folder, which is its author's. Empty if it asks for nothing.
+    """
+    content = requirements.wanted(path)
+    if not content:
+        return ""
+    holder = os.path.dirname(folder)
+    libraries = artifact.libraries_beside(holder)
+    seconds = _time_left(config)
+    return requirements.install(content, path, holder, libraries, folder, seconds)
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
@@ -202,6 +250,8 @@ def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loa
             f"the version cannot be unpacked into {os.path.dirname(folder)}: {error.strerror}; "
             "make room there, or choose a writable folder with --run-dir"
         ) from error
+    if unpacked.kind is Kind.FOLDER:
+        _install_requirements(unpacked, libraries, config)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)

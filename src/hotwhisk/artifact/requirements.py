@@ -1,0 +1,211 @@
+"""
+``requirements.txt`` of an action that came without its libraries: installed when it is loaded.
+
+The official images do so: a virtual environment is made in ``virtualenv/`` beside the action, and
+uv, where there is one, or else pip fills it. An environment takes seconds and megabytes, and most
+versions of an action ask for the same. So it is made once for all versions with the same
+requirements and kept where built artifacts have their libraries, see `store`.
+
+A virtual environment holds the path of where it was made, so it is made in its place. What the
+installer says is kept in a file, and told if it fails: what it says on its way is no output of
+the action. It has a process group of its own, since it starts processes too, and all of them
+must end when the time is over.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from hotwhisk.action.house import at_home, environment
+from hotwhisk.artifact import store
+from hotwhisk.digest import sha256
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+REQUIREMENTS: Final = "requirements.txt"
+VIRTUALENV: Final = "virtualenv"
+
+ACTIVATE: Final = """\
+# Puts the packages beside it before all others; run by exec() with __file__ set.
+import glob
+import os
+import site
+import sys
+
+home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+os.environ["VIRTUAL_ENV"] = home
+path = os.environ.get("PATH", os.defpath)
+os.environ["PATH"] = os.path.join(home, "bin") + os.pathsep + path
+before = list(sys.path)
+for packages in glob.glob(os.path.join(home, "lib", "python*", "site-packages")):
+    site.addsitedir(packages)
+sys.path[:] = [path for path in sys.path if path not in before] + before
+"""
+"""The script that loads a virtual environment into a running Python, as ``virtualenv`` has it."""
+
+_SAID: Final = "requirements.log"
+_LONGEST: Final = 16384
+"""Bytes of the installer's last words that are told."""
+_LOCAL: Final = (
+    "-r", "-c", "-e", "-f", "--requirement", "--constraint", "--editable", "--find-links", ".",
+)  # fmt: skip
+"""What a line begins with that names a file beside ``requirements.txt``."""
+_ARCHIVES: Final = (".whl", ".zip", ".tar.gz")
+_QUIET: Final = {
+    "NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1",
+    "PIP_ROOT_USER_ACTION": "ignore", "UV_NO_PROGRESS": "1",
+}  # fmt: skip
+
+
+def wanted(folder: str) -> bytes:
+    """Return the requirements of an action that has no ``virtualenv/``; empty if it asks for none."""
+    if os.path.lexists(f"{folder}/{VIRTUALENV}"):
+        return b""
+    try:
+        with open(f"{folder}/{REQUIREMENTS}", "rb", buffering=0) as file:
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return b""
+    return content if _lines(content) else b""
+
+
+def install(
+    content: bytes, folder: str, holder: str, libraries: str, unique: str, seconds: float
+) -> str:
+    """
+    Install the ``requirements.txt`` in a folder, and return the virtual environment.
+
+    ``content`` is what that file holds, ``holder`` the folder of the generation, ``libraries``
+    where environments are kept. Requirements that name files beside them are ``unique`` to that
+    text; all others are shared with every version that has the same.
+
+    Raises:
+        BuildFailed: they cannot be installed, or not within so many ``seconds``; and what the
+            installer said.
+    """
+    local = any(names_a_file(line) for line in _lines(content))
+    tag = str(sys.implementation.cache_tag).encode()
+    key = sha256(b"\0".join([tag, content, unique.encode() if local else b""])).hex()[:32]
+    os.makedirs(holder, exist_ok=True)
+
+    def fill(place: str) -> None:
+        said = _Installer(folder, f"{holder}/{_SAID}", seconds).install(place)
+        if said:
+            raise BuildFailed(f"{REQUIREMENTS} cannot be installed: {said}")
+        with open(f"{place}/bin/activate_this.py", "w", encoding="utf-8") as file:
+            file.write(ACTIVATE)
+
+    try:
+        return store.make(libraries, f"venv-{key}", holder, fill)
+    except OSError as error:
+        raise BuildFailed(f"{REQUIREMENTS} cannot be installed: {error.strerror}") from error
+
+
+class _Installer:
+    """Runs the commands that fill a virtual environment."""
+
+    def __init__(self, folder: str, log: str, seconds: float) -> None:
+        with at_home():  # the action may have modules of these names
+            import subprocess
+            import time
+        self._subprocess: Any = subprocess
+        self._now = time.monotonic
+        self._until = self._now() + seconds
+        self._seconds = seconds
+        self._folder = folder
+        self._log = log
+
+    def install(self, place: str) -> str:
+        """Fill an empty folder; why that failed, or an empty text."""
+        python = f"{place}/bin/python"
+        uv = _find("uv")
+        pip = importlib.util.find_spec("pip") is not None
+        make = [
+            sys.executable,
+            "-I",
+            "-m",
+            "venv",
+            *(["--without-pip"] if uv or pip else []),
+            place,
+        ]
+        if uv:
+            fill = [uv, "pip", "install", "--quiet", "--python", python]
+            fill += ["--compile-bytecode"] if sys.dont_write_bytecode else []
+        else:
+            own = [sys.executable, "-P", "-m", "pip", "--python", python]
+            fill = [*(own if pip else [python, "-P", "-m", "pip"]), "install", "--quiet"]
+            fill += [] if sys.dont_write_bytecode else ["--no-compile"]
+        return self._run(make) or self._run([*fill, "-r", f"{self._folder}/{REQUIREMENTS}"])
+
+    def _run(self, command: Sequence[str]) -> str:
+        """Run one command; an empty text if it succeeded, else how it ended and what it said."""
+        with open(self._log, "wb") as log:
+            process = self._subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=_environment(environment()),
+                stdin=self._subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        try:
+            status = process.wait(max(0.0, self._until - self._now()))
+        except self._subprocess.TimeoutExpired:
+            return (
+                f"it took longer than {self._seconds:.3g} s, the time that /init leaves for it; "
+                f"hotwhisk build packs libraries beforehand\n{self._said()}"
+            ).strip()
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if status:
+            return f"{os.path.basename(command[0])} ended with status {status}\n{self._said()}"
+        return ""
+
+    def _said(self) -> str:
+        with open(self._log, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _LONGEST))
+            return log.read().decode(errors="replace").strip()
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the installer is to find: as it is here, without progress and questions."""
+    found = {**_QUIET, **environ}
+    if not found.get("UV_LINK_MODE"):
+        found["UV_LINK_MODE"] = "copy"
+    if not found.get("UV_CACHE_DIR") and not os.access(os.path.expanduser("~"), os.W_OK):
+        found.setdefault("UV_NO_CACHE", "1")
+        found.setdefault("PIP_NO_CACHE_DIR", "1")
+    found.pop("VIRTUAL_ENV", None)
+    return found
+
+
+def _find(program: str) -> str:
+    """Return where a program is: on the PATH, or beside this Python; empty if it is nowhere."""
+    folders = environment().get("PATH", os.defpath).split(os.pathsep)
+    for folder in [*folders, os.path.dirname(sys.executable)]:
+        path = f"{folder}/{program}"
+        if folder and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return ""
+
+
+def _lines(content: bytes) -> list[str]:
+    """Return the lines of a file of requirements without comments and empty ones."""
+    text = content.decode("utf-8-sig", "replace")
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def names_a_file(line: str) -> bool:
+    """Return whether a line of requirements depends on a file beside them."""
+    path = "://" not in line and ("/" in line or line.endswith(_ARCHIVES))
+    return path or line.startswith(_LOCAL) or "file:" in line

@@ -1,0 +1,62 @@
+"""
+What a ``requirements.txt`` asks for, and whether versions can share what is installed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.artifact import requirements
+
+
+@pytest.mark.parametrize(
+    ("content", "asked"),
+    [
+        (b"", False),
+        (b"# nothing\n\n  \n", False),
+        (b"requests\n", True),
+        (b"\xef\xbb\xbfrequests", True),
+    ],
+)
+def test_a_file_asks_for_something_or_not(tmp_path: Path, content: bytes, asked: bool) -> None:
+    (tmp_path / "requirements.txt").write_bytes(content)
+    assert bool(requirements.wanted(str(tmp_path))) is asked
+    (tmp_path / "virtualenv").mkdir()
+    assert not requirements.wanted(str(tmp_path))
+
+
+def test_a_folder_without_the_file_asks_for_nothing(tmp_path: Path) -> None:
+    assert requirements.wanted(str(tmp_path)) == b""
+    (tmp_path / "requirements.txt").mkdir()
+    assert requirements.wanted(str(tmp_path)) == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "local"),
+    [
+        ("requests", False),
+        ("requests[socks]>=2 ; python_version < '4'", False),
+        ("--index-url https://index.example/simple", False),
+        ("--extra-index-url https://index.example/simple", False),
+        ("-i https://index.example/simple", False),
+        ("--no-binary :all:", False),
+        ("--pre", False),
+        ("cheese @ https://index.example/cheese.whl", False),
+        ("git+https://git.example/cheese.git@v1", False),
+        ("-r more.txt", True),
+        ("-rmore.txt", True),
+        ("--requirement=more.txt", True),
+        ("-c limits.txt", True),
+        ("-e .", True),
+        (".", True),
+        ("./cheese", True),
+        ("wheels/cheese-1.0-py3-none-any.whl", True),
+        ("cheese-1.0-py3-none-any.whl", True),
+        ("cheese @ file:///wheels/cheese.whl", True),
+        ("--find-links wheels", True),
+    ],
+)
+def test_a_line_that_names_a_file_beside_it_is_told(line: str, local: bool) -> None:
+    assert requirements.names_a_file(line) is local
