@@ -9,7 +9,7 @@ What is answered when there is no action to answer stands in `hotwhisk.answers`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.answers import Profile
@@ -22,9 +22,18 @@ NOT_A_RESULT: Final = "The action did not return a dictionary or array."
 MOST_SHOWN: Final = 60
 """Characters of a value that an error repeats."""
 
+CONTEXT_KEYS: Final = frozenset(
+    (
+        "action_name", "action_version", "activation_id", "api_host", "api_key", "deadline",
+        "namespace", "transaction_id",
+    )
+)  # fmt: skip
+"""What the platform sends beside ``value``."""
+
 NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an argument."
 INIT_DONE: Final = b'{"ok":true}\n'
 
+_ABSENT: Final = object()
 _KINDS: Final = {
     dict: "an object",
     list: "an array",
@@ -82,22 +91,32 @@ def read_init(body: bytes | memoryview) -> InitRequest:
     )
 
 
-def read_run(body: bytes | memoryview) -> RunRequest:
+def read_run(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) -> RunRequest:
     """
     Read the body of a ``/run``.
 
     An absent or null ``value`` is the empty object, as the platform's tests send it. Each
     other top-level key is context: a number or boolean as its JSON text (the platform's
     documents show ``deadline`` as a number), null left out.
+
+    In the plain profile an event that was sent without ``value`` around it is refused, since the
+    handler would be called without it.
     """
     if not body:
         return RunRequest({}, {})
     document = _read_object(body, "/run")
-    value = document.pop("value", None)
-    if value is None:
+    value = document.pop("value", _ABSENT)
+    if value is None or value is _ABSENT:
+        if value is _ABSENT and profile is Profile.PLAIN and document.keys() - CONTEXT_KEYS:
+            _refuse_bare(document)
         value = {}
     elif type(value) is not dict and type(value) is not list:
-        raise NotFound(NOT_AN_ARGUMENT)
+        if profile is Profile.OPENWHISK:
+            raise NotFound(NOT_AN_ARGUMENT)
+        raise RequestError(
+            f"/run: `value` must be an object or an array, not {_kind(value)}; "
+            f'give it a name: {{"value": {{"name": {_example(value)}}}}}'
+        )
     context: dict[str, str] = {}
     for key, member in document.items():
         if member is not None:
@@ -146,17 +165,19 @@ def error_body(text: str) -> bytes:
     return json_codec.dumps({"error": text}) + b"\n"
 
 
-def exception_body(error: BaseException, profile: Profile) -> bytes:
+def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
-    The body of a ``/run`` whose handler raised: the exception's text, or its class's name
-    where it has none to give. OpenWhisk is given a text that is empty as it is.
+    The body of a ``/run`` whose handler raised. In the plain profile the kind of the exception, its
+    text and the ``place`` in the action, such as "hello.py:7"; OpenWhisk is given the text alone.
     """
     name = type(error).__name__
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - `__str__` is the user's code
-        text = name
-    return error_body(text if profile is Profile.OPENWHISK else text or name)
+        text = name if profile is Profile.OPENWHISK else ""
+    if profile is Profile.OPENWHISK:
+        return error_body(text)
+    return error_body((f"{name}: {text}" if text else name) + (f" ({place})" if place else ""))
 
 
 def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:
@@ -170,6 +191,29 @@ def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:
     if type(document) is not dict:
         raise RequestError(f"{route}: the body must be a JSON object, not {_kind(document)}")
     return document
+
+
+def _refuse_bare(document: dict[str, object]) -> NoReturn:
+    """Refuse an event that was sent as it is, without ``value`` around it."""
+    keys = ", ".join(f"`{_short_text(key)}`" for key in list(document)[:3])
+    more = ", …" if len(document) > 3 else ""
+    raise RequestError(
+        f"/run: the body has no `value`, but {keys}{more}; the handler gets what is under "
+        f'`value`: send {{"value": {_example(document)}}}'
+    )
+
+
+def _example(value: object) -> str:
+    """A value as JSON, if it is short enough to be repeated."""
+    try:
+        text = json_codec.dumps(value).decode()
+    except (ValueError, RecursionError):
+        return "…"
+    return text if len(text) <= MOST_SHOWN else "{…}" if type(value) is dict else "…"
+
+
+def _short_text(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _text(value: dict[str, object], key: str) -> str:

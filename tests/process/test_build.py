@@ -58,7 +58,7 @@ def play(server: Server, hello: Path, ciao: Path) -> None:
             response = connection.read_response()
         assert (response.status, response.body) == (200, b'{"ok":true}\n')
         assert ask(server) == answer
-    assert ask(server, None) == {"error": "no name specified"}
+    assert ask(server, None) == {"error": "ValueError: no name specified (ciao.py:7)"}
 
 
 def test_serve_takes_one(hello: Path) -> None:
@@ -80,7 +80,7 @@ def test_one_serves_alone_and_is_replaced(hello: Path, ciao: Path) -> None:
         assert ask(server) == {"greetings": "Hello, Mike"}
         assert init_once(server.address, ciao.read_bytes()).status == 200
         assert ask(server) == {"saluti": "Ciao, Mike"}
-        assert ask(server, None) == {"error": "no name specified"}
+        assert ask(server, None) == {"error": "ValueError: no name specified (ciao.py:7)"}
 
 
 def test_one_that_is_built_anew_while_it_serves(hello: Path) -> None:

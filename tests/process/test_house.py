@@ -89,7 +89,7 @@ def test_what_the_action_brings_wins(server: Server, define: str) -> None:
 def test_a_traceback_is_printed_by_our_own_modules() -> None:
     with Server() as server:
         server.post(zipped(**SHADOWS, **{"__main__.py": SHADOWED.replace("DEFINE", "async def")}))
-        assert ask(server, {"raise": 1}) == {"error": "told to"}
+        assert ask(server, {"raise": 1}) == {"error": "ValueError: told to (__main__.py:8)"}
         assert 'raise ValueError("told to")' in server.stderr()
         assert "hotwhisk/" not in server.stderr()
         assert "could not be printed" not in server.stderr()

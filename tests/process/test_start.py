@@ -176,7 +176,9 @@ def test_ready_runs_before_the_first_request(server: Server, define: str) -> Non
 def test_the_error_of_a_handler_shows_the_users_lines_only(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text("def main(event):\n    return 1 / 0\n")
     with Server(str(tmp_path / "hello.py")) as server:
-        assert json.loads(run_once(server.address, {}).body) == {"error": "division by zero"}
+        assert json.loads(run_once(server.address, {}).body) == {
+            "error": "ZeroDivisionError: division by zero (hello.py:2)"
+        }
         text = server.stderr()
         assert f'File "{tmp_path}/hello.py", line 2, in main' in text
         assert "src/hotwhisk" not in text

@@ -108,6 +108,50 @@ def test_run_scalar(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("3", 'not a number; give it a name: {"value": {"name": 3}}'),
+        ('"A"', 'not a string; give it a name: {"value": {"name": "A"}}'),
+        ("false", "not a boolean"),
+        (f'"{"x" * 99}"', '{"value": {"name": …}}'),
+    ],
+)
+def test_a_value_that_is_no_event_is_the_senders_mistake_in_the_plain_profile(
+    value: str, says: str
+) -> None:
+    with pytest.raises(RequestError, match="must be an object or an array") as caught:
+        read_run(b'{"value":%s}' % value.encode(), Profile.PLAIN)
+    assert caught.value.status == 400
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"name":"Ada"}', '`name`; the handler gets what is under `value`: send {"value": {"n'),
+        (b'{"a":1,"b":2,"c":3,"d":4}', "`a`, `b`, `c`, …;"),
+        (b'{"Value":{}}', "but `Value`"),
+        (b'{"name":"Ada","activation_id":"i"}', "but `name`"),
+    ],
+)
+def test_an_event_without_value_around_it_is_told_in_the_plain_profile(
+    body: bytes, says: str
+) -> None:
+    with pytest.raises(RequestError, match="the body has no `value`") as caught:
+        read_run(body, Profile.PLAIN)
+    assert caught.value.status == 400
+    assert says in str(caught.value)
+    assert read_run(body, Profile.OPENWHISK).value == {}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"value":null,"name":1}', b'{"activation_id":"i","deadline":1}']
+)
+def test_the_plain_profile_takes_a_body_with_nothing_but_context(body: bytes) -> None:
+    assert read_run(body, Profile.PLAIN).value == {}
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"x",
@@ -187,10 +231,12 @@ def test_error_bodies() -> None:
 
     assert error_body("no") == b'{"error":"no"}\n'
     plain, platform = Profile.PLAIN, Profile.OPENWHISK
-    for profile in Profile:
-        text = b'{"error":"no name specified"}\n'
-        assert exception_body(ValueError("no name specified"), profile) == text
-        assert exception_body(KeyError("x"), profile) == b'{"error":"\'x\'"}\n'
-        assert exception_body(Mute(), profile) == b'{"error":"Mute"}\n'
-    assert exception_body(ValueError(), plain) == b'{"error":"ValueError"}\n'
-    assert exception_body(ValueError(), platform) == b'{"error":""}\n'
+    for error, said, told in (
+        (ValueError("no name specified"), "no name specified", "ValueError: no name specified"),
+        (KeyError("x"), "'x'", "KeyError: 'x'"),
+        (Mute(), "Mute", "Mute"),
+        (ValueError(), "", "ValueError"),
+    ):
+        assert exception_body(error, platform, "a.py:7") == error_body(said)
+        assert exception_body(error, plain) == error_body(told)
+        assert exception_body(error, plain, "a.py:7") == error_body(f"{told} (a.py:7)")

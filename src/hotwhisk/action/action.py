@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hotwhisk.action.entry import enters_by_start, parse
 from hotwhisk.action.house import apply_context, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
-from hotwhisk.action.tracebacks import print_error, print_exit, text_of
+from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
 
@@ -32,17 +32,14 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.artifact import Unpacked
 
 __all__ = [
-    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "print_error",
-    "print_exit", "set_environment", "text_of",
+    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "place_of",
+    "print_error", "print_exit", "set_environment", "text_of",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
 
 MAIN: Final = "main"
 """The name that a handler has where none is given."""
-
-MODULE: Final = "main__"
-"""The official runtime's name of the action's module; actions import it by that name."""
 
 
 class _HandedOver(BaseException):

@@ -10,12 +10,17 @@ from typing import Final
 import hotwhisk
 from hotwhisk.action.house import at_home
 
+MODULE: Final = "main__"
+"""The official runtime's name of the action's module; actions import it by that name."""
+
 _OURS: Final = (
     os.path.dirname(hotwhisk.__file__) + os.sep,
     "<frozen importlib",
     "<frozen runpy",
     f"{os.path.dirname(os.__file__)}/asyncio/base_events.py",  # which we call to run an awaitable
 )
+
+_LIBRARIES: Final = frozenset(("site-packages", "dist-packages", "virtualenv", ".venv", "venv"))
 
 
 def print_error(error: BaseException) -> None:
@@ -31,6 +36,28 @@ def print_error(error: BaseException) -> None:
             sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
         except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
             pass
+
+
+def place_of(error: BaseException) -> str:
+    """
+    Where in the action's own files an exception came from, as "hello.py:7"; where none of them
+    has a part in it, the last place that is not the server's; empty if there is none.
+    """
+    entry = getattr(sys.modules.get(MODULE), "__file__", None) or ""
+    folder = os.path.dirname(entry) + os.sep
+    place = own = ""
+    frame = error.__traceback__
+    while frame is not None:
+        name = frame.tb_frame.f_code.co_filename
+        if not name.startswith(_OURS):
+            folder = folder if entry else os.path.dirname(name) + os.sep
+            entry = entry or name
+            place = f"{os.path.basename(name)}:{frame.tb_lineno}"
+            inner = name.removeprefix(folder)
+            if inner != name and not _LIBRARIES.intersection(inner.split(os.sep)):
+                own = f"{inner}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return own or place
 
 
 def print_exit(error: SystemExit) -> None:

@@ -151,8 +151,10 @@ def _parse(data: bytes) -> Head:
     fields: dict[str, list[str]] = {}
     for name, value in headers:
         fields.setdefault(name, []).append(value)
-    host = _host(fields.get("host", []), minor)
-    path = _path(target, host)
+    _check_host(fields.get("host", []), minor)
+    path, authority = _path(target)
+    if authority is not None:  # RFC 9112 §3.2.2: then the Host that was sent is ignored
+        headers = (*(field for field in headers if field[0] != "host"), ("host", authority))
     length, chunked = _framing(fields, minor)
     return Head(
         method=method,
@@ -187,37 +189,33 @@ def _request_line(line: bytes) -> tuple[str, str, int]:
     return method.decode("ascii"), target.decode("ascii"), version[-1] - ord("0")
 
 
-def _host(values: list[str], minor: int) -> str | None:
+def _check_host(values: list[str], minor: int) -> None:
     """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0."""
     if len(values) > 1:
         raise RequestError(f"{len(values)} Host headers; expected one")
-    if not values:
-        if minor:
-            raise RequestError("no Host header; HTTP/1.1 requires one, such as Host: localhost")
-        return None
-    if not _HOST.fullmatch(values[0]):
+    if not values and minor:
+        raise RequestError("no Host header; HTTP/1.1 requires one, such as Host: localhost")
+    if values and not _HOST.fullmatch(values[0]):
         raise RequestError(f"invalid Host {shown(values[0])}; expected a host or host:port")
-    return values[0]
 
 
-def _path(target: str, host: str | None) -> str:
+def _path(target: str) -> tuple[str, str | None]:
     """
-    RFC 9112 §3.2.1 to §3.2.4. Only absolute-form is reduced to its path, and its authority
-    must be the Host, since the router decides by the Host whether the caller may post code.
+    RFC 9112 §3.2.1 to §3.2.4: the path, and of a target in absolute-form the authority, by which
+    it is decided in place of the Host whether the caller may post code.
     """
     if target.startswith("/"):
-        return target.partition("?")[0]
+        return target.partition("?")[0], None
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
-        return target
+        return target, None
     authority = absolute[1]
-    if host is None and authority and _HOST.fullmatch(authority):
-        return absolute[2] or "/"
-    if host is None or not authority or authority.lower() != host.lower():
+    if not authority.partition(":")[0] or not _HOST.fullmatch(authority):  # RFC 9110 §4.2.1, §4.2.4
         raise RequestError(
-            f"the target names {shown(authority)} but Host is {shown(host or '')}; they must agree"
+            f"the target names the host {shown(authority)}; expected one such as "
+            "http://localhost:8080/run"
         )
-    return absolute[2] or "/"
+    return absolute[2] or "/", authority
 
 
 def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool]:

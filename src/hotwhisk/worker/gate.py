@@ -66,11 +66,21 @@ class Gate:
         if head.header("sec-fetch-site") not in (None, "none"):
             raise Forbidden("a web page caused this request (Sec-Fetch-Site); it may not")
         host = head.header("host")
-        if host is not None and _name(host) not in self._hosts:
+        if host is not None and not self._is_ours(_name(host)):
+            where = "127.0.0.1 or localhost"
+            if self._token:
+                where = f"its IP address, on its own machine {where}"
             raise Forbidden(
-                f'the Host "{host[:80]}" is not this server\'s: call it by 127.0.0.1 or '
-                "localhost, or start it with --allow-host NAME"
+                f'the Host "{host[:80]}" is not this server\'s: call it by {where}, '
+                f"or start it with --allow-host {_name(host)[:80] or 'NAME'}"
             )
+
+    def _is_ours(self, name: str) -> bool:
+        """
+        Whether a server is meant that this one is. A page can make a name of its own lead here, but
+        no IP address; beyond loopback, where the token keeps others out, any of them is taken.
+        """
+        return name in self._hosts or bool(self._token and is_ip_address(name))
 
     def _check_token(self, head: Head) -> None:
         if not self._token:
@@ -85,6 +95,16 @@ class Gate:
             raise Unauthorized(
                 "the token is not this server's: send what the file holds that its --token-file names"
             )
+
+
+def is_ip_address(name: str) -> bool:
+    """Whether the host of a URL is an address and no name."""
+    if name.startswith("["):
+        return True  # what may stand in brackets is an address of IPv6 only
+    parts = name.split(".")
+    return len(parts) == 4 and all(
+        part.isascii() and part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts
+    )
 
 
 def _name(host: str) -> str:

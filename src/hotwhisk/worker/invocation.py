@@ -112,7 +112,7 @@ def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     else:
         actions.print_error(error)
         if isinstance(error, Exception):
-            return 200, exception_body(error, profile)
+            return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
     # The platform's launcher catches neither of the two: its process ends.
     status, text = answer_for(profile, Cause.EXITED)

@@ -87,7 +87,7 @@ class RequestPath:
         if action.is_async and not self.overlap and self._running:
             self._wait_for_turn(connection)
             return False
-        run = read_run(request.body)
+        run = read_run(request.body, self.profile)
         if self.sentinels is not None:
             self._ledger.ended(connection.number, 0)
         self._ledger.handling(

@@ -183,3 +183,28 @@ def test_asynchronous_generator() -> None:
 
     with pytest.raises(LoadFailed, match="use `return`"):
         Action(handler)
+
+
+def test_the_place_of_an_error_is_the_innermost_line_of_the_actions_own_files(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "helper.py").write_text(
+        "import json\n\ndef read(text):\n    return json.loads(text)\n"
+    )
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "deep.py").write_text("def fail():\n    raise OSError\n")
+    source = "import sys, os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'site-packages'))\n"
+    source += (
+        "import helper, deep\ndef main(e):\n    return helper.read('x') if e else deep.fail()\n"
+    )
+    (tmp_path / "hello.py").write_text(source)
+    child = (
+        "from hotwhisk.action import action\n"
+        f"loaded = action.load_file({str(tmp_path / 'hello.py')!r}, 'main')\n"
+        "for event in ({'a': 1}, {}):\n"
+        "    try:\n        loaded.call(event, None)\n"
+        "    except Exception as error:\n        print(action.place_of(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["helper.py:4", "hello.py:5"]

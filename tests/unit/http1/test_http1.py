@@ -96,15 +96,30 @@ def test_path(target: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["http://other/run", "http:///run", "http://u@h/", "http://h:80/"]
+    ("target", "host"),
+    [
+        ("http://other/run", "other"),
+        ("http://Other:81?x", "Other:81"),
+        ("http://[::1]:80/", "[::1]:80"),
+        ("https://h/run", "h"),
+    ],
 )
-def test_an_absolute_target_must_agree_with_host(target: str) -> None:
-    assert "must agree" in str(refused("Host: h", start=f"GET {target} HTTP/1.1"))
+def test_an_absolute_target_is_taken_whatever_the_host_says(target: str, host: str) -> None:
+    for lines in ("Host: h", "Host: unlike:80\r\nA: b", "Host:"):
+        found = read(f"GET {target} HTTP/1.1\r\n{lines}\r\n\r\n".encode()).head
+        assert found.header("host") == host
+        assert found.path in ("/run", "/")
+
+
+@pytest.mark.parametrize("target", ["http:///run", "http://u@h/", "http://:80/", "http://h,g/"])
+def test_an_absolute_target_names_a_host(target: str) -> None:
+    assert "the target names the host" in str(refused("Host: h", start=f"GET {target} HTTP/1.1"))
 
 
 def test_an_absolute_target_needs_no_host_in_http_1_0() -> None:
-    assert read(b"GET http://h:1/x HTTP/1.0\r\n\r\n").head.path == "/x"
-    assert "must agree" in str(refused(start="GET http://u@h/ HTTP/1.0"))
+    found = read(b"GET http://h:1/x HTTP/1.0\r\n\r\n").head
+    assert (found.path, found.header("host")) == ("/x", "h:1")
+    assert "the target names the host" in str(refused(start="GET http://u@h/ HTTP/1.0"))
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,17 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
     (GUARDED, "POST /run", (LOCAL, "Authorization: Basic s3cret"), Unauthorized),
     (GUARDED, "GET /nothing", (LOCAL,), Unauthorized),  # who has no token learns nothing
     (GUARDED, "POST /run", (LOCAL, "Origin: x", "Authorization: Bearer s3cret"), Forbidden),
+    # No page can make an address its own, so with a token any address of this machine will do.
+    (GUARDED, "POST /run", ("Host: 10.1.2.3:8080", "Authorization: Bearer s3cret"), OK),
+    (GUARDED, "POST /run", ("Host: [fd00::7]:8080", "Authorization: Bearer s3cret"), OK),
+    (GUARDED, "POST /run", ("Host: 10.1.2.3:8080",), Unauthorized),
+    (GUARDED, "POST /run", ("Host: box.lan", "Authorization: Bearer s3cret"), Forbidden),
+    (GUARDED, "POST /run", ("Host: 10.1.2.3.evil.example",), Forbidden),
+    (GUARDED, "POST /run", ("Host: 10.1.2.333",), Forbidden),
+    (PLAIN, "POST /run", ("Host: 10.1.2.3:8080",), Forbidden),
+    # The target's own host counts, if it has one.
+    (PLAIN, "POST http://localhost:8080/run", ("Host: evil.example",), OK),
+    (PLAIN, "POST http://evil.example/run", (LOCAL,), Forbidden),
     # The platform's network is its own matter.
     (OPENWHISK, "POST /run", ("Host: 10.1.2.3:8080",), OK),
     (OPENWHISK, "POST /init", ("Host: any", "Origin: http://x"), OK),
@@ -121,3 +132,11 @@ def test_the_token_is_not_kept() -> None:
     kept = vars(Gate(GUARDED))
     assert "s3cret" not in repr(kept)
     assert digest("s3cret") in kept.values()
+
+
+def test_a_host_that_is_refused_is_told_what_to_call_it_from_where_it_is() -> None:
+    request = head("POST /run", "Host: box.lan:8080")
+    with pytest.raises(Forbidden, match=r"by its IP address.*--allow-host box.lan$"):
+        Gate(GUARDED).check(request)
+    with pytest.raises(Forbidden, match=r"by 127.0.0.1 or localhost.*--allow-host box.lan$"):
+        Gate(PLAIN).check(request)
