@@ -32,6 +32,8 @@ class Cause(StrEnum):
     """The action gave no answer in time and was ended."""
     NO_ACTION = "no-action"
     """Nothing was posted yet."""
+    LOAD_FAILED = "load-failed"
+    """What was posted or named at the start could not be loaded, and there is nothing before it."""
     BUSY = "busy"
     """More requests wait than may."""
     LOST = "lost"
@@ -68,6 +70,10 @@ ANSWERS: Final[dict[Cause, dict[Profile, tuple[int, str]]]] = {
     },
     Cause.NO_ACTION: {
         Profile.PLAIN: (502, "the action failed to locate a binary"),
+        Profile.OPENWHISK: (500, "no action defined yet"),
+    },
+    Cause.LOAD_FAILED: {
+        Profile.PLAIN: (502, "no action is in charge: {detail}"),
         Profile.OPENWHISK: (500, "no action defined yet"),
     },
     Cause.BUSY: {

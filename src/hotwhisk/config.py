@@ -139,6 +139,30 @@ def with_port(config: Config, port: int) -> Config:
     return _changed(config, port=port)
 
 
+def base_url(config: Config) -> str:
+    """The address that the server is called by on its own machine."""
+    host = "127.0.0.1" if config.host in _WILDCARDS or config.openwhisk else config.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
+
+
+def client_flags(config: Config) -> str:
+    """What ``replace`` and ``invoke`` need to reach this server, each flag after a blank."""
+    flags = ""
+    if config.host not in (*_WILDCARDS, "127.0.0.1", "localhost"):
+        flags = f" --url {base_url(config)}"
+    elif config.port != Config.port:
+        flags = f" --port {config.port}"
+    return flags + (f" --token-file {config.token_file}" if config.token_file else "")
+
+
+def accepted_hosts(config: Config) -> str:
+    """By which hosts a request may call this server from elsewhere; empty if only from this machine."""
+    if config.openwhisk or (is_loopback(config.host) and not config.hosts):
+        return ""
+    names = ("any IP address of this machine",) if config.token_file else ()
+    return ", ".join((*names, *config.hosts))
+
+
 def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """The folder for sockets and unpacked versions where none is configured."""
     own = environ.get("XDG_RUNTIME_DIR", "")

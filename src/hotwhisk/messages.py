@@ -31,6 +31,9 @@ HANDED_AT_ONCE = 120
 LONGEST_TEXT = 8000
 """Characters of an error text; the rest of it is in the log."""
 
+LONGEST_DETAIL = 2000
+"""Characters of the ``detail`` of a `Hand`, beside as many connections as it may have."""
+
 RELEASED_AT_ONCE = 1000
 """Connections in one `Released`: what fits a packet."""
 
@@ -87,13 +90,14 @@ class Hand(Message):
     the connection; `Released` says it again.
 
     ``duty`` tells a desk what it owes to a ``/run`` that comes on them: an `answers.Cause`, or
-    empty to park it.
+    empty to park it. ``detail`` is what that answer says besides.
     """
 
     kind: ClassVar[str] = "hand"
     width: ClassVar[int] = 4
     connections: Sequence[Sequence[int]] = ()
     duty: str = ""
+    detail: str = ""
 
     def descriptors(self) -> int:
         """Return how many sockets and memory files there are."""

@@ -19,6 +19,7 @@ from hotwhisk.messages import (
     FROM_WORKER,
     HANDED_AT_ONCE,
     KINDS,
+    LONGEST_DETAIL,
     MAX_DESCRIPTORS,
     VERSION,
     Answer,
@@ -110,7 +111,11 @@ def test_the_refusal_names_what_was_expected() -> None:
 def test_a_full_hand_keeps_the_limits_of_a_packet() -> None:
     assert 2 * HANDED_AT_ONCE <= MAX_DESCRIPTORS
     spill = ((WORKERS - 1) << 40) + (2**22 << 16)
-    full = Hand([[16383, 2**40, spill, 56 << 20]] * HANDED_AT_ONCE, "no-action")
+    full = Hand(
+        [[16383, 2**40, spill, 56 << 20]] * HANDED_AT_ONCE,
+        "load-failed",
+        "\U0001f40d" * LONGEST_DETAIL,
+    )
     assert len(encode(full)) < 65536
 
 

@@ -27,13 +27,15 @@ Moved = Iterable[tuple[int, bool]]
 class Assignment:
     """
     The connections, for the workers of ``generation``. ``duty`` is what the desk owes to a
-    ``/run`` that comes on a connection of its own; empty where it parks it.
+    ``/run`` that comes on a connection of its own; empty where it parks it. ``detail`` is what
+    that answer says besides.
     """
 
     def __init__(self, roster: Roster, effects: deque[Effect]) -> None:
         self.custody = Custody()
         self.generation = 0
         self.duty: str = Cause.NO_ACTION
+        self.detail = ""
         self._roster = roster
         self._effects = effects
 
@@ -102,7 +104,7 @@ class Assignment:
         if numbers:
             for number in numbers:
                 self.custody.give(number, self._roster.desk)
-            self._effects.append(HandOver(self._roster.desk, numbers, self.duty))
+            self._effects.append(HandOver(self._roster.desk, numbers, self.duty, self.detail))
 
     def take_back(self, slot: int, *, leave: bool = False) -> None:
         """Take back what a worker holds; with ``leave``, it goes when its last answer is out."""

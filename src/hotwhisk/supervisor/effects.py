@@ -82,11 +82,12 @@ class EndTemplate(Record):
 
 
 class HandOver(Record):
-    """Give connections to a worker; ``duty`` as in `messages.Hand`."""
+    """Give connections to a worker; ``duty`` and ``detail`` as in `messages.Hand`."""
 
     worker: int
     numbers: tuple[int, ...]
     duty: str = ""
+    detail: str = ""
 
 
 class TakeBack(Record):

@@ -154,6 +154,7 @@ class Execution:
 
     def _hand_over(self, effect: HandOver) -> None:
         process = self._crew.processes[effect.worker]
+        detail = effect.detail[: messages.LONGEST_DETAIL]
         for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
@@ -173,7 +174,7 @@ class Execution:
                 if spill:
                     rights.append(self._holdings.spills.pass_on(spill, number, effect.worker))
             if connections:
-                process.channel.send(messages.Hand(connections, effect.duty), rights)
+                process.channel.send(messages.Hand(connections, effect.duty, detail), rights)
 
     def _take_back(self, effect: TakeBack) -> None:
         process = self._crew.processes[effect.worker]

@@ -12,6 +12,7 @@ from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
 from hotwhisk.answers import Cause
 from hotwhisk.artifact import artifact
+from hotwhisk.config import accepted_hosts, client_flags
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
 from hotwhisk.places import control_path
@@ -91,7 +92,7 @@ class Service:
         supervisor.carry_out()
         candidate = _local(self.config)
         if candidate is None:
-            self._announce("no action yet: hotwhisk replace FILE")
+            self._announce(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
         else:
             supervisor.succession.submit(candidate)
             supervisor.carry_out()
@@ -197,7 +198,8 @@ class Service:
             self._notify(*notify.ready(f"generation {number} in charge"))
         elif reply.candidate.asker is None:
             self.tell(reply.text)
-            self._announce("no action yet; fix the file, then: hotwhisk replace FILE")
+            command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
+            self._announce(f"no action yet; fix the file, then: {command}")
             self._notify(*notify.ready(f"generation {number} in charge: {reply.text}"))
 
     def _announce(self, what: str) -> None:
@@ -206,6 +208,8 @@ class Service:
         self._announced = True
         host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
         self.tell(f"serving on http://{host}:{self.config.port} · {what}")
+        if hosts := accepted_hosts(self.config):
+            self.tell(f"called from elsewhere by: {hosts}; other names need --allow-host NAME")
         self._notify(*notify.ready(what))
         problem = notify.write_ready(self.config.ready_fd)
         if problem:

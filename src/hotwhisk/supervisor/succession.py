@@ -205,7 +205,7 @@ class Succession:
             self.effects.append(Release(self.previous))  # it loads no more: not worth another try
             self.previous = None
         if not self.charge.number:
-            self._set_duty(Cause.NO_ACTION)
+            self._set_duty(Cause.LOAD_FAILED, text)
             self.assignment.assign()
         self._staff()
         self._next_candidate()
@@ -338,5 +338,6 @@ class Succession:
             self.failed(slot, *answer_for(self.policy.profile, Cause.STOPPING))
         return bool(loading)
 
-    def _set_duty(self, duty: str) -> None:
+    def _set_duty(self, duty: str, detail: str = "") -> None:
         self.assignment.duty = Cause.STOPPING if self.stopping else duty
+        self.assignment.detail = detail

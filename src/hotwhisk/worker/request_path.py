@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Head, Request
     from hotwhisk.worker.holder import Holder
 
+WITHOUT_ACTION = (Cause.NO_ACTION, Cause.LOAD_FAILED)
 CANCELLED = error_body("the action cancelled this run of its handler")
 
 
@@ -41,6 +42,8 @@ class RequestPath:
         """Whether runs of the action may overlap in this process."""
         self.stopping = False
         """Whether the server is: what is answered now is the last on its connection."""
+        self.detail = ""
+        """What an answer without an action says besides its cause."""
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
         self.sentinels = Sentinels(holder.streams.kept) if config.openwhisk else None
@@ -200,13 +203,13 @@ class RequestPath:
         return False
 
     def _refuse_run(self, connection: Connection, request: Request, cause: Cause) -> bool:
-        status, text = answer_for(self.profile, cause)
+        status, text = answer_for(self.profile, cause, self.detail)
         return self._finish(connection, request, status, error_body(text))
 
     def _lend(self, connection: Connection, request: Request) -> None:
         """An ``/init``: the supervisor carries it out and answers."""
         # A desk whose duty is to park stands in for workers, so there is an action.
-        if not self.config.reinit and connection.duty != Cause.NO_ACTION:
+        if not self.config.reinit and connection.duty not in WITHOUT_ACTION:
             write_whole(2, f"{INIT_TWICE}\n".encode())
             raise Forbidden(INIT_TWICE)
         length = len(request.body)

@@ -156,6 +156,7 @@ class Worker:
 
     def _hand(self, message: Hand, descriptors: list[int]) -> None:
         holder, given = self.holder, iter(descriptors)
+        self.path.detail = message.detail
         fresh = []
         for number, tenure, spill, length in message.connections:
             connection = holder.admit(number, next(given), tenure, message.duty)

@@ -267,7 +267,10 @@ def test_who_waits_for_a_log_is_answered_when_nobody_can_end_it() -> None:
     server.die(loading)
     assert server.custody.holder(number) is None
     desk = server.desk
-    assert server.die(desk) == ["Reply A 502", f"HandOver {server.desk} (1,) no-action"]
+    assert server.die(desk) == [
+        "Reply A 502",
+        f"HandOver {server.desk} (1,) load-failed Cannot start action. Check logs for details.",
+    ]
 
 
 def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:

@@ -316,7 +316,7 @@ class World:
 
     def answer(self, process: Process, number: int, what: str) -> None:
         ask = self.clients[number].asks.popleft()  # there is one, or it is a second answer
-        if what in ("", Cause.NO_ACTION):
+        if what in ("", Cause.NO_ACTION, Cause.LOAD_FAILED):
             assert process.generation >= ask.floor, "a stale answer"
 
     def answered(self, process: Process, number: int) -> None:
