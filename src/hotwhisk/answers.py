@@ -50,6 +50,9 @@ class Cause(StrEnum):
     """The action dies in a loop, and there is no earlier version to go back to."""
 
 
+LONGEST_DETAIL: Final = 2000
+"""Characters of a detail that is sent to a worker, beside as many connections as it may be given."""
+
 _NOT_LOCATED: Final = "The action failed to generate or locate a binary. See logs for details."
 _NOT_STARTED: Final = "Cannot start action. Check logs for details."
 _WHY_NOT_STARTED: Final = "cannot start action: "

@@ -31,9 +31,6 @@ HANDED_AT_ONCE = 120
 LONGEST_TEXT = 8000
 """Characters of an error text; the rest of it is in the log."""
 
-LONGEST_DETAIL = 2000
-"""Characters of the ``detail`` of a `Hand`, beside as many connections as it may have."""
-
 RELEASED_AT_ONCE = 1000
 """Connections in one `Released`: what fits a packet."""
 

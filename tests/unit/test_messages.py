@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotwhisk import messages
+from hotwhisk.answers import LONGEST_DETAIL
 from hotwhisk.ledger import WORKERS
 from hotwhisk.messages import (
     FROM_TEMPLATE,
     FROM_WORKER,
     HANDED_AT_ONCE,
     KINDS,
-    LONGEST_DETAIL,
     MAX_DESCRIPTORS,
     VERSION,
     Answer,

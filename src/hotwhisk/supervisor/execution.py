@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from hotwhisk import contract, messages
-from hotwhisk.answers import Profile, answer_for
+from hotwhisk.answers import LONGEST_DETAIL, Profile, answer_for
 from hotwhisk.http1 import http1
 from hotwhisk.ledger import IN_FLIGHT, Last
 from hotwhisk.sentinels import BOTH
@@ -154,7 +154,7 @@ class Execution:
 
     def _hand_over(self, effect: HandOver) -> None:
         process = self._crew.processes[effect.worker]
-        detail = effect.detail[: messages.LONGEST_DETAIL]
+        detail = effect.detail[:LONGEST_DETAIL]
         for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
