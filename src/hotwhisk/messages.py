@@ -84,10 +84,8 @@ class Hand(Message):
     """
     Serve these connections, each ``[number, tenure, spill, length]``. Descriptors: for each its
     socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this holding of
-    the connection; `Released` says it again.
-
-    ``duty`` tells a desk what it owes to a ``/run`` that comes on them: an `answers.Cause`, or
-    empty to park it. ``detail`` is what that answer says besides.
+    the connection; `Released` says it again. ``duty`` tells a desk what it owes to a ``/run`` that
+    comes on them: an `answers.Cause` with its ``detail``, or empty to park it.
     """
 
     kind: ClassVar[str] = "hand"
