@@ -125,6 +125,7 @@ class Terminal:
         """
         if self.running:
             text = re.sub(rf"\b{self.server.port}\b", "8080", text)
+            text = text.replace(" --port 8080", "")  # a hint leaves the usual port out
         text = text.replace(f"{self.folder}/", "")
         return shown(text)
 
