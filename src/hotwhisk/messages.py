@@ -183,16 +183,16 @@ class Spawn(Message):
 
 
 class Born(Message):
-    """The process id of that worker; 0 if the system had no process to give."""
+    """The process id of the worker for ``slot``; 0 if the system had no process to give."""
 
     kind: ClassVar[str] = "born"
+    slot: int = 0
     pid: int = 0
 
     def check(self) -> str:
         """Refuse the numbers that mean groups of processes, and process 1."""
-        return (
-            "" if not self.pid or is_process_id(self.pid) else f"no process has the id {self.pid}"
-        )
+        good = not self.pid or is_process_id(self.pid)
+        return "" if good else f"no process has the id {self.pid}"
 
 
 # -- from a worker to the supervisor ---------------------------------------------------------

@@ -8,11 +8,13 @@ import json
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hotwhisk.supervisor.rounds import SPAWN_LIMIT
 from tests.support import tree
 from tests.support.client import Connection, run_once
 from tests.support.server import Server
@@ -49,6 +51,12 @@ def main(event):
 """
 )
 OFTEN = ("--crash-count", "1000")
+
+DELAYS_NOBODY = 0.4
+"""Seconds within which an answer comes though a template is silent; far below its time limit of old."""
+
+SILENT_COSTS = 1.5
+"""Seconds until a worker is loaded that a silent template was to fork, with the load itself."""
 
 
 def counting(folder: Path, more: str = "") -> str:
@@ -183,9 +191,75 @@ def test_a_template_that_does_nothing_is_not_waited_for(server: Server, tmp_path
     template = status(server)["template"]["pid"]
     stop(template)
     end(ask(server)["pid"])
+    begun = time.monotonic()
     ask(server)
+    assert time.monotonic() - begun < SILENT_COSTS  # there is no other worker
     assert imports(tmp_path) == 2
     assert wait_gone(template, 10.0)
+
+
+def test_a_silent_template_delays_no_request_and_no_replacement(tmp_path: Path) -> None:
+    with Server("--workers", "2", *OFTEN) as server:
+        server.post(counting(tmp_path))
+        answers = everyone(server, 2)
+        template = status(server)["template"]["pid"]
+        stop(template)
+        end(answers[0]["pid"])
+        longest, begun = 0.0, time.monotonic()
+        while time.monotonic() - begun < 2 * SPAWN_LIMIT:  # also when its time is up
+            asked = time.monotonic()
+            ask(server)
+            assert status(server)["pid"] == server.pid
+            longest = max(longest, time.monotonic() - asked)
+        assert longest < DELAYS_NOBODY
+        assert wait_gone(template, 10.0)
+        assert len(everyone(server, 2)) == 2
+
+
+def test_a_replacement_does_not_wait_for_a_silent_template(tmp_path: Path) -> None:
+    with Server("--workers", "2", *OFTEN) as server:
+        server.post(counting(tmp_path))
+        answers = everyone(server, 2)
+        stop(status(server)["template"]["pid"])
+        end(answers[0]["pid"])
+        begun = time.monotonic()
+        server.replace(1)
+        assert time.monotonic() - begun < DELAYS_NOBODY
+        assert run_once(server.address, {}).value("version") == 1
+        # The worker that the template was to fork is of no use now, and is not loaded.
+        assert len(wait_few(server.tree, 4, 10.0)) == 4  # supervisor, two workers, desk
+        assert imports(tmp_path) == 1
+        assert not [each for each in status(server)["deaths"] if each["pid"] == 0]
+
+
+def test_a_stop_does_not_wait_for_a_silent_template(server: Server, tmp_path: Path) -> None:
+    server.post(counting(tmp_path))
+    stop(status(server)["template"]["pid"])
+    end(ask(server)["pid"])
+    server.terminate()
+    assert server.wait(5.0) == 0
+
+
+def test_a_template_that_dies_as_it_forks_leaves_its_worker_to_a_load(
+    server: Server, tmp_path: Path
+) -> None:
+    server.post(counting(tmp_path))
+    template = status(server)["template"]["pid"]
+    stop(template)
+    end(ask(server)["pid"])
+    wait_until_loading(server)
+    end(template)
+    ask(server)
+    assert imports(tmp_path) == 2
+
+
+def wait_until_loading(server: Server) -> None:
+    """
+    The death is heard, and the worker that follows is there without a process.
+    """
+    deadline = time.monotonic() + 10.0
+    while not any(each["pid"] == 0 for each in status(server)["generation"]["workers"]):
+        assert time.monotonic() < deadline
 
 
 def test_a_replacement_and_the_stop_end_it(server: Server, tmp_path: Path) -> None:

@@ -218,9 +218,9 @@ def test_a_template_has_a_process_id_that_is_no_group(pid: int) -> None:
 
 
 def test_a_template_may_say_only_that_a_worker_was_born() -> None:
-    assert decode(encode(Born(0)), FROM_TEMPLATE) == Born(0)
-    assert decode(encode(Born(4711)), FROM_TEMPLATE) == Born(4711)
-    for packet in (encode(Born(1)), encode(Failed(500)), b'[1,"born",{"pid":"5"}]'):
+    assert decode(encode(Born(3)), FROM_TEMPLATE) == Born(3, 0)
+    assert decode(encode(Born(3, 4711)), FROM_TEMPLATE) == Born(3, 4711)
+    for packet in (encode(Born(3, 1)), encode(Failed(500)), b'[1,"born",{"pid":"5"}]'):
         with pytest.raises(ProtocolError):
             decode(packet, FROM_TEMPLATE)
 

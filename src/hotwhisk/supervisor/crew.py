@@ -13,7 +13,7 @@ from typing import NoReturn
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
-from hotwhisk.messages import FROM_WORKER, Message, Spawn
+from hotwhisk.messages import FROM_WORKER, Born, Message, Spawn
 from hotwhisk.record import Record
 from hotwhisk.system.offspring import Ending, children
 from hotwhisk.system.system import TAG_VARIABLE, System
@@ -45,18 +45,23 @@ class Process:
         self.channel = channel
         self.birth: Birth | None = None
         """What it takes to fork it; None once that is done."""
+        self.template: Standby | None = None
+        """The template that was told to fork it and has not said its process id yet."""
         self.name = name_of(slot)
         self.started = started
         self.generation = 0
         self.ending: Ending | None = None
         self.silent = False
-        self.loaded = False
-        """Whether it was forked from a template, and so needs no `Load`."""
         self.inbox: deque[Message] = deque()
         self.expelled = False
         """Whether it is ended for what it said, and not heard any more."""
         self.unwanted = False
         """Whether it was killed before it was born."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether its process id is not known yet."""
+        return self.birth is not None or self.template is not None
 
 
 class Birth(Record):
@@ -84,12 +89,19 @@ class Crew:
         """Whether nothing is to be born before the next tick: the last desk died at once."""
 
     def conceive(self, slot: int) -> None:
-        """Open the channel of a desk that is to be. From now on it can be given orders."""
+        """
+        Open the channel of a worker that is to be. From now on it can be given orders. One that
+        was pending there is forgotten: without its channel its process ends, if there ever is one.
+        """
         ours, theirs = Channel.pair()
+        before = self.processes.get(slot)
         process = Process(slot, Channel(ours, FROM_WORKER), self._system.now())
         # Counted here: by the time the child looks, it may have been recalled already.
         process.birth = Birth(theirs, self._ledger.recalls(slot))
         self.processes[slot] = process
+        if before is not None:
+            process.generation, process.unwanted = before.generation, before.unwanted
+            before.channel.close()
 
     def unborn(self) -> list[Process]:
         """Those whose process is still to be started."""
@@ -112,33 +124,37 @@ class Crew:
         if process.unwanted:
             self.kill(process.slot)
 
-    def spawn(self, slot: int, template: Standby) -> Process | None:
+    def spawn(self, slot: int, template: Standby) -> None:
         """
-        Have a worker forked from a template; None if that cannot be. A template that does not
-        do its work is killed; its death is heard like any other.
+        Tell a template to fork a worker. `spawned` gets its answer; until then the worker is
+        pending, and its orders wait in its channel.
         """
-        try:
-            ours, theirs = Channel.pair()
-        except OSError:
+        self.conceive(slot)
+        process = self.processes[slot]
+        birth = process.birth
+        assert birth is not None
+        order = Spawn(slot, birth.recalls, process.name)
+        process.birth, process.template = None, template
+        process.generation = template.generation
+        template.channel.send(order, (birth.end.fileno(),))
+        birth.end.close()
+
+    def spawned(self, template: Standby, message: Born) -> Process | None:
+        """
+        The worker whose process id a template says, or None if it says none for that slot.
+
+        Raises:
+            OSError: there is no such child, or no descriptor for it.
+        """
+        process = self.processes.get(message.slot)
+        if process is None or process.template is not template or not message.pid:
             return None
-        order = Spawn(slot, self._ledger.recalls(slot), name_of(slot))
-        pid = template.spawn(order, theirs)
-        theirs.close()
-        if pid and not self.can_adopt(pid):
-            pid = None  # it named a process that is not its own
-        if not pid:
-            ours.close()
-            if pid is None:
-                self.end_template(template.generation)
+        if message.pid in self._pids():
             return None
-        try:
-            pidfd = os.pidfd_open(pid)  # nobody else reaps it, so even if dead it is the one
-        except OSError:
-            ours.close()  # then it leaves
-            return None
-        process = Process(slot, Channel(ours, FROM_WORKER), self._system.now())
-        process.pid, process.pidfd, process.loaded = pid, pidfd, True
-        self.processes[slot] = process
+        process.pidfd = self._system.open_child(message.pid)
+        process.pid, process.template = message.pid, None
+        if process.unwanted:
+            self.kill(process.slot)
         return process
 
     def can_adopt(self, pid: int) -> bool:
@@ -151,6 +167,14 @@ class Crew:
     def _pids(self) -> list[int]:
         pids = [each.pid for each in self.processes.values()]
         return pids + [each.pid for each in self.templates.values()]
+
+    def spawning(self, template: Standby | None = None) -> list[Process]:
+        """The workers that this template, or any, was told to fork."""
+        return [
+            each
+            for each in self.processes.values()
+            if each.template is not None and template in (None, each.template)
+        ]
 
     def end_template(self, generation: int) -> None:
         """Kill the template of a generation, if there is one."""
@@ -168,7 +192,7 @@ class Crew:
 
     def ended(self, process: Process) -> bool:
         """Whether a worker is dead; from then on ``process.ending`` says how."""
-        if process.ending is None and process.birth is None:
+        if process.ending is None and not process.pending:
             process.ending = self._system.ended(process.pidfd)
         return process.ending is not None
 
@@ -178,6 +202,7 @@ class Crew:
         process.channel.close()
         if process.birth is not None:
             process.birth.end.close()
+        if process.pending:
             return
         age = self._system.now() - process.started
         self.resting = process.generation == 0 and age < SHORT_LIFE
@@ -190,13 +215,18 @@ class Crew:
         process = self.processes.get(slot)
         if process is None or process.ending is not None:
             return
-        if process.birth is not None:
+        if process.pending:
             process.unwanted = True
         else:
             self._system.kill(process.pidfd)
 
     def reap_strangers(self) -> None:
-        """Reap what was not ours but came to us, as process 1 must."""
+        """
+        Reap what was not ours but came to us, as process 1 must. What a template was told to fork
+        may have ended before its process id is known, so while any is pending nothing is reaped.
+        """
+        if self.spawning():
+            return
         self._system.reap_strangers(self._pids())
 
     def _become_worker(self, slot: int, birth: Birth) -> NoReturn:

@@ -75,6 +75,13 @@ class LoadInto(Record):
     artifact: Artifact
 
 
+class SpawnFrom(Record):
+    """Have a worker of ``generation`` forked from the template of that generation."""
+
+    worker: int
+    generation: int
+
+
 class EndTemplate(Record):
     """Nobody is to be forked from the template of ``generation`` any more."""
 
@@ -158,6 +165,6 @@ class Tell(Record):
 
 
 Effect = (
-    Fork | LoadInto | HandOver | TakeBack | Kill | AnswerFor | Shut
+    Fork | LoadInto | SpawnFrom | HandOver | TakeBack | Kill | AnswerFor | Shut
     | Reply | Discard | Release | Drain | Mark | Tell | EndTemplate
 )  # fmt: skip

@@ -31,6 +31,7 @@ from hotwhisk.supervisor.effects import (
     Release,
     Reply,
     Shut,
+    SpawnFrom,
     TakeBack,
     Tell,
 )  # fmt: skip
@@ -89,27 +90,21 @@ class Execution:
         self._told = text
 
     def _load(self, effect: LoadInto) -> None:
-        process = self._crew.processes.get(effect.worker) or self._spawn(effect)
-        if process is None:
-            self._fork(Fork(effect.worker))
-            process = self._crew.processes[effect.worker]
-        if not process.loaded:
-            self._send_load(process, effect)
+        process = self._crew.processes[effect.worker]
+        self._send_load(process, effect)
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True
         candidate = self._supervisor.succession.candidate
         if candidate is not None and candidate.slot == effect.worker:
             self._load_began = process.started
 
-    def _spawn(self, effect: LoadInto) -> Process | None:
-        """The worker from the template of its generation, if there is one and it does its work."""
+    def _spawn(self, effect: SpawnFrom) -> None:
         template = self._crew.templates.get(effect.generation)
-        process = self._crew.spawn(effect.worker, template) if template else None
-        if process is None:
-            self._supervisor.succession.templates.ended(effect.generation)
-        else:
-            self._supervisor.hearing.attend(process)
-        return process
+        if template is None:
+            self._supervisor.succession.not_spawned(effect.worker)
+            return
+        self._crew.spawn(effect.worker, template)
+        self._ledger.ticking = True  # the template has a time limit
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
         source = cast("Source", effect.artifact)
@@ -265,6 +260,7 @@ class Execution:
 CARRY_OUT: dict[type[Effect], Callable[..., None]] = {
     Fork: Execution._fork,
     LoadInto: Execution._load,
+    SpawnFrom: Execution._spawn,
     Kill: Execution._kill,
     Discard: Execution._discard,
     Drain: Execution._drain,

@@ -46,7 +46,7 @@ class Hearing:
         self._ledger = supervisor.ledger
         self._crew = supervisor.crew
         self._succession = supervisor.succession
-        self._nursery = Nursery(supervisor)
+        self.nursery = Nursery(supervisor)
         self._oom_kills = supervisor.system.oom_kills()
 
     def attend(self, process: Process) -> None:
@@ -108,7 +108,7 @@ class Hearing:
                 self._holdings.spills.drop(message.spill, process.slot)
             elif isinstance(message, messages.Template):
                 if self._is_loading(process):
-                    self._nursery.adopt(process.generation, message, descriptors)
+                    self.nursery.adopt(process.generation, message, descriptors)
             else:
                 process.inbox.append(message)
         finally:

@@ -6,17 +6,16 @@ What is lost with one is time, never a worker: see `template`.
 
 from __future__ import annotations
 
-import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from hotwhisk.channel import Channel
+from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.messages import FROM_TEMPLATE, ProtocolError
 from hotwhisk.system.offspring import pid_of
 from hotwhisk.worker.template import Standby
 
 if TYPE_CHECKING:
-    from hotwhisk.messages import Template
+    from hotwhisk.messages import Born, Template
     from hotwhisk.supervisor.supervisor import Supervisor
 
 
@@ -47,26 +46,71 @@ class Nursery:
             return  # it is dead already
         if message.pid != found or not crew.can_adopt(message.pid):
             raise ProtocolError(f"process {message.pid} is no template that it left")
-        templates = crew.templates
-        if generation in templates or not succession.templated(generation):
+        if generation in crew.templates or not succession.templated(generation):
             return  # its channel is closed, then it leaves and is reaped like a stranger
         descriptors.clear()
         channel = Channel(socket.socket(fileno=end), FROM_TEMPLATE)
-        template = Standby(generation, message.pid, pidfd, channel)
-        templates[generation] = template
+        self.register(Standby(generation, message.pid, pidfd, channel))
+
+    def register(self, template: Standby) -> None:
+        """Take in a template: hear what it says, and that it ends."""
+        supervisor, channel, pidfd = self._supervisor, template.channel, template.pidfd
+        supervisor.crew.templates[template.generation] = template
         supervisor.watch(pidfd, lambda: self._ended(template))
+        supervisor.watch(channel.fileno(), lambda: self._hear(template))
+        channel.on_backlog = lambda: self.give_up(template)  # orders for 1 MB were never read
+
+    def give_up(self, template: Standby) -> None:
+        """End a template that does not do its work; what it was to fork is loaded instead."""
+        supervisor = self._supervisor
+        supervisor.unwatch(template.channel.fileno())
+        supervisor.crew.end_template(template.generation)
+        supervisor.succession.templates.ended(template.generation)
+        for process in supervisor.crew.spawning(template):
+            supervisor.succession.not_spawned(process.slot)
+        supervisor.carry_out()
+
+    def _hear(self, template: Standby) -> None:
+        """Read which workers a template has forked."""
+        try:
+            while (received := template.channel.receive()) is not None:
+                self._spawned(template, cast("Born", received[0]))
+        except (ChannelClosed, DescriptorsLost, ProtocolError):
+            self.give_up(template)
+
+    def _spawned(self, template: Standby, message: Born) -> None:
+        """Take in a worker that a template has forked, or have it loaded if it has not."""
+        supervisor = self._supervisor
+        waiting = {each.slot for each in supervisor.crew.spawning(template)}
+        try:
+            process = supervisor.crew.spawned(template, message)
+        except OSError:
+            process = None
+        if process is not None:
+            supervisor.hearing.attend(process)
+        elif message.slot in waiting:
+            supervisor.succession.not_spawned(message.slot)
+        supervisor.crew.reap_strangers()
 
     def _ended(self, template: Standby) -> None:
-        self._supervisor.unwatch(template.pidfd)
-        self._supervisor.crew.bury_template(template)
-        self._supervisor.succession.templates.ended(template.generation)
+        supervisor = self._supervisor
+        self._hear(template)  # what it has forked lives on
+        supervisor.unwatch(template.pidfd)
+        self.give_up(template)
+        supervisor.crew.bury_template(template)
+        supervisor.crew.reap_strangers()
 
 
 def _is_channel(descriptor: int) -> bool:
     """Whether a descriptor is a socket like those of `Channel.pair`, with another end."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as end:
-            end.getpeername()
-            return (end.family, end.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end = socket.socket(fileno=descriptor)
     except OSError:
         return False
+    try:
+        end.getpeername()
+    except OSError:
+        return False
+    finally:
+        end.detach()
+    return (end.family, end.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -22,6 +22,9 @@ STUCK_AFTER = 0.2
 LINGER_LIMIT = 2.0
 """Seconds that an answered client may go on sending before its connection is ended."""
 
+SPAWN_LIMIT = 0.5
+"""Seconds that a template has to fork a worker, which takes some milliseconds."""
+
 LEAVE_LIMIT = 5.0
 """Seconds that atexit functions of a retired action may take."""
 
@@ -118,6 +121,7 @@ class Rounds:
             self._supervisor.holdings.shut(number)
 
     def _loading(self, slot: int, age: float) -> None:
+        self._spawning(slot, age)
         limit = self._supervisor.config.init_timeout
         if age > limit:
             self._supervisor.succession.overdue(slot, f"{limit:g} s")
@@ -127,8 +131,11 @@ class Rounds:
         if age > LEAVE_LIMIT and not custody.load(slot):
             self._supervisor.crew.kill(slot)
 
-    def _nothing(self, slot: int, age: float) -> None:
-        """A killed worker whose death is on its way."""
+    def _spawning(self, slot: int, age: float) -> None:
+        """A worker that is killed, or loads: if its template is silent, do without."""
+        template = self._supervisor.crew.processes[slot].template
+        if template is not None and age > SPAWN_LIMIT:
+            self._supervisor.hearing.nursery.give_up(template)
 
     def _hasten(self, age: float) -> None:
         """The server leaves: what must not be waited for any longer."""
@@ -169,5 +176,5 @@ CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {
     Phase.LINGERING: Rounds._lingering,
     State.LOADING: Rounds._loading,
     State.RETIRED: Rounds._retired,
-    State.DOOMED: Rounds._nothing,
+    State.DOOMED: Rounds._spawning,
 }

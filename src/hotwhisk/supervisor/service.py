@@ -240,7 +240,7 @@ class Service:
         crew, system = supervisor.crew, supervisor.system
         charge = supervisor.succession.charge.number
         self._control.close()
-        for process in crew.unborn():
+        for process in [each for each in crew.processes.values() if each.pending]:
             crew.bury(process)
         for process in list(crew.processes.values()):
             if self._stops > 1 or process.generation == 0:

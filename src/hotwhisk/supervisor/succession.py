@@ -27,10 +27,12 @@ from hotwhisk.supervisor.effects import (
     Discard,
     Drain,
     Effect,
+    Fork,
     Kill,
     LoadInto,
     Release,
     Reply,
+    SpawnFrom,
     Tell,
 )  # fmt: skip
 from hotwhisk.supervisor.generation import Generation, Policy
@@ -147,12 +149,29 @@ class Succession:
         slot = self.roster.enlist() if templated else self.roster.desk
         self.roster.step(slot, Event.LOAD)
         self.roster[slot].generation = generation
-        if not templated:
-            self.assignment.take_back(slot)
+        if templated:
+            self.effects.append(SpawnFrom(slot, generation))
+            return slot
+        self.assignment.take_back(slot)
         self.effects.append(LoadInto(slot, generation, artifact))
-        if not templated:
-            self.roster.renew_desk()
+        self.roster.renew_desk()
         return slot
+
+    def not_spawned(self, slot: int) -> None:
+        """
+        The template did not start the worker in ``slot``: fork a process and load it. If its
+        generation was replaced meanwhile, the artifact is gone, and the process only ends.
+        """
+        worker, charge = self.roster[slot], self.charge
+        self.effects.append(Fork(slot))
+        wanted = worker.state is State.LOADING and worker.generation == charge.number
+        if wanted and charge.artifact is not None:
+            self.effects.append(LoadInto(slot, worker.generation, charge.artifact))
+            if self.stopping:
+                self.effects.append(Drain(slot))
+        else:
+            self.roster.step(slot, Event.FAILED)
+            self.effects.append(Kill(slot))
 
     def templated(self, generation: int) -> bool:
         """A worker that is loading has left a template behind; False if nobody wants it."""

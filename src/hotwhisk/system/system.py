@@ -116,6 +116,16 @@ class System:
             os.waitpid(pid, 0)
             raise
 
+    def open_child(self, pid: int) -> int:
+        """
+        A pidfd of a child that another process has forked for us, alive or dead.
+
+        Raises:
+            OSError: it is no child of ours, or there is no descriptor.
+        """
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return os.pidfd_open(pid)
+
     def ended(self, pidfd: int) -> Ending | None:
         """
         How the child behind ``pidfd`` ended; None while it lives.

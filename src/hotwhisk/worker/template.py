@@ -4,7 +4,8 @@ The template: a process that has loaded the action, has served nothing, and wait
 A worker whose action took long to import leaves one behind. Further workers of that generation
 (``--workers``, or after a death) are forked from it and have the import at birth: milliseconds
 where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
-it, the worker is loaded in the ordinary way.
+it, the worker is loaded in the ordinary way. The supervisor does not wait for it: what it was told
+to fork is pending until it says the process id.
 
 It is left after the import and before the functions with ``@on_startup``, which every worker
 calls for itself: there an action opens what two processes must not share. So coroutines need no exception, their event
@@ -46,10 +47,6 @@ Seconds of CPU time in loading from which on a template is left; less is not wor
 What was waited for, a disk say, is there the next time.
 """
 
-PATIENCE = 2.0
-"""Seconds that the supervisor gives a template to fork, before it kills it. That takes
-milliseconds, and hundreds of them where processor or disk are short."""
-
 OWN_FILES = "/memfd:hotwhisk"
 """What our memory files are called in /proc."""
 
@@ -63,25 +60,6 @@ class Standby:
         self.pidfd = pidfd
         self.channel = channel
         self.name = name_of(generation)
-
-    def spawn(self, order: Spawn, end: socket.socket) -> int | None:
-        """
-        Have a worker forked that speaks through ``end``: its process id; 0 if the system had
-        no process to give; None if the template does not do its work and is to be ended.
-        """
-        self.channel.send(order, (end.fileno(),))
-        waiting = select.poll()
-        for descriptor in (self.channel.fileno(), self.pidfd):
-            waiting.register(descriptor, select.POLLIN)
-        if not waiting.poll(1000 * PATIENCE):
-            return None
-        try:
-            received = self.channel.receive()
-        except (ChannelClosed, DescriptorsLost, ValueError):
-            return None
-        if received is None or not isinstance(received[0], Born):
-            return None
-        return received[0].pid
 
     def close(self) -> None:
         """Let go of a dead one."""
@@ -165,7 +143,7 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
         try:
             pid = fork_adopted(order.name, supervisor)
         except OSError:
-            channel.send(Born(0))
+            channel.send(Born(order.slot))
         else:
             if not pid:
                 channel.close()
@@ -173,7 +151,7 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
                 os.close(end)
                 _seed_again()
                 return Birth(high, order.slot, order.recalls)
-            channel.send(Born(pid))
+            channel.send(Born(order.slot, pid))
         os.close(end)
 
 

@@ -46,8 +46,18 @@ class FakeSystem:
 
     def fork(self, _: Callable[[], NoReturn], name: str) -> tuple[int, int]:
         slot = int(name.partition(":")[2])
+        if slot in self.ends:
+            self.ends[slot].close()
         self.ends[slot] = Channel(self.end_of(slot).dup())
         return 100_000 + slot, os.eventfd(0)
+
+    def open_child(self, pid: int) -> int:
+        if pid < 100_000:
+            raise ChildProcessError
+        return os.eventfd(0)
+
+    def reap_strangers(self, ours: object) -> None:
+        pass
 
     def kill(self, pidfd: int) -> None:
         self.end(pidfd, Ending(signal=9))

@@ -67,12 +67,13 @@ class Process:
     busy: set[int] = field(default_factory=set)
     claim: int | None = None
     loading: bool = False
+    pending: bool = False  # a template was told to fork it
     leaving: bool = False
     dead: bool = False
 
     @property
     def able(self) -> bool:
-        return not self.dead and not self.loading
+        return not self.dead and not self.loading and not self.pending
 
     def will_hold(self) -> set[int]:
         """
@@ -101,6 +102,7 @@ class World:
         self.tenures: dict[int, int] = {}
         self.last_tenure = 0
         self.processes: dict[int, Process] = {}
+        self.templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
         self.succession = Succession(Policy(workers, 2, profile=profile), SLOTS)
@@ -128,6 +130,15 @@ class World:
         process.generation = effect.generation
         process.orders.append(effect)
 
+    def do_spawnfrom(self, effect: effects.SpawnFrom) -> None:
+        assert effect.generation in self.templates
+        assert effect.worker not in self.processes
+        process = Process(effect.worker, effect.generation, pending=True, loading=True)
+        self.processes[effect.worker] = process
+
+    def do_endtemplate(self, effect: effects.EndTemplate) -> None:
+        self.templates.remove(effect.generation)
+
     def do_handover(self, effect: effects.HandOver) -> None:
         for number in effect.numbers:
             assert self.clients[number].phase in MOVABLE
@@ -145,6 +156,25 @@ class World:
 
     def do_kill(self, effect: effects.Kill) -> None:
         self.processes[effect.worker].dead = True
+
+    def leave_template(self, process: Process) -> None:
+        if self.succession.templated(process.generation):
+            self.templates.add(process.generation)
+
+    def end_template(self, generation: int) -> None:
+        """
+        What it was told to fork and has not forked is loaded.
+        """
+        self.templates.remove(generation)
+        self.succession.templates.ended(generation)
+        for process in list(self.processes.values()):
+            if process.pending and process.generation == generation:
+                self.not_spawned(process)
+
+    def not_spawned(self, process: Process) -> None:
+        del self.processes[process.slot]
+        self.succession.not_spawned(process.slot)
+        self.carry_out()
 
     def do_answerfor(self, effect: effects.AnswerFor) -> None:
         assert self.custody.holder(effect.number) == effect.worker
@@ -387,6 +417,7 @@ class World:
         )  # fmt: skip
 
     def exert(self, process: Process) -> None:
+        process.pending = False
         if process.loading:
             self.load(process, ready=True)
         if process.claim is not None and process.able:
@@ -548,12 +579,34 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH, ready=st.booleans())
     def load(self, which: int, ready: bool) -> None:
-        if process := self.pick([each for each in self.alive() if each.loading], which):
+        found = [each for each in self.alive() if each.loading and not each.pending]
+        if process := self.pick(found, which):
             self.world.load(process, ready=ready)
 
     @rule(which=WHICH)
+    def leave_template(self, which: int) -> None:
+        found = [each for each in self.alive() if each.loading and not each.pending]
+        if process := self.pick(found, which):
+            self.world.leave_template(process)
+
+    @rule(which=WHICH, forked=st.booleans())
+    def spawn(self, which: int, forked: bool) -> None:
+        found = [each for each in self.world.processes.values() if each.pending]
+        if process := self.pick(found, which):
+            if forked:
+                process.pending = False
+            else:
+                self.world.not_spawned(process)
+
+    @rule(which=WHICH)
+    def end_template(self, which: int) -> None:
+        if self.world.templates:
+            self.world.end_template(self.pick(sorted(self.world.templates), which))
+
+    @rule(which=WHICH)
     def die(self, which: int) -> None:
-        self.world.bury(self.pick(self.world.processes.values(), which))
+        found = [each for each in self.world.processes.values() if not each.pending]
+        self.world.bury(self.pick(found, which))
 
     # -- the clock and the operator
 
@@ -621,6 +674,12 @@ class Machine(RuleBasedStateMachine):
             roster.desk
         ]
         assert len(roster._free) + len(roster.workers) == SLOTS
+
+    @invariant()
+    def templates_are_of_generations_that_may_need_workers(self) -> None:
+        living = {each.generation for each in self.world.processes.values()}
+        assert self.world.templates <= {self.succession.charge.number, *living}
+        assert all(each in self.succession.templates for each in self.world.templates)
 
     @invariant()
     def the_generation_never_goes_back(self) -> None:

@@ -1,0 +1,156 @@
+"""
+Workers that a template is told to fork: pending until it answers, and loaded if it does not.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hotwhisk.channel import Channel
+from hotwhisk.messages import FROM_TEMPLATE, Born, Load, Ready, Spawn
+from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.rounds import SPAWN_LIMIT
+from hotwhisk.system.offspring import Ending
+from hotwhisk.worker.template import Standby
+from tests.unit.supervisor.scripted import Scripted
+
+DIGEST = "sha256:" + "0" * 64
+PID = 200_000
+
+
+class Templated:
+    """
+    A supervisor with one worker that has left a template, and the template's end of its channel.
+    """
+
+    def __init__(self, script: Scripted) -> None:
+        self.script = script
+        slot = script.serve()
+        ours, theirs = Channel.pair()
+        self.pidfd = os.eventfd(0)
+        assert script.supervisor.succession.templated(1)
+        template = Standby(1, PID, os.dup(self.pidfd), Channel(ours, FROM_TEMPLATE))
+        script.supervisor.hearing.nursery.register(template)
+        self.channel = Channel(theirs)
+        self.worker = slot
+        assert 1 in script.crew.templates
+
+    def lose_worker(self) -> int:
+        """
+        The worker dies; the slot of the one that the template is told to fork.
+        """
+        self.script.die(self.worker)
+        return self.script.worker(State.LOADING)
+
+    def order(self) -> tuple[Spawn, socket.socket]:
+        """
+        What the template was told.
+        """
+        received = self.channel.receive()
+        assert received is not None
+        message, (end,) = received
+        assert isinstance(message, Spawn)
+        return message, socket.socket(fileno=end)
+
+    def say(self, message: Born) -> None:
+        self.channel.send(message)
+        self.script.supervisor.wait(0.0)
+
+
+@pytest.fixture
+def templated(script: Callable[..., Scripted]) -> Iterator[Templated]:
+    made = Templated(script())
+    yield made
+    made.channel.close()
+    os.close(made.pidfd)
+    for template in list(made.script.crew.templates.values()):
+        template.close()
+
+
+def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Templated) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    process = script.crew.processes[slot]
+    assert process.pending
+    assert process.pid == 0
+    number = script.connect()  # accepted meanwhile, and waits for nobody
+    spawn, end = templated.order()
+    assert spawn.slot == slot
+    worker = Channel(end)
+    worker.send(Ready(DIGEST))  # faster than the template's word
+    templated.say(Born(slot, PID + 1))
+    assert script.crew.processes[slot] is process
+    assert process.pid == PID + 1
+    script.supervisor.wait(0.0)
+    assert script.roster[slot].state is State.SERVING
+    assert script.custody.holder(number) == slot
+    worker.close()
+
+
+@pytest.mark.parametrize("pid", [0, 4, 100_001])
+def test_one_that_has_no_process_is_loaded(templated: Templated, pid: int) -> None:
+    """
+    None could be had, it is no child of ours, or it is another worker.
+    """
+    script = templated.script
+    slot = templated.lose_worker()
+    _, end = templated.order()
+    templated.say(Born(slot, pid))
+    assert script.crew.processes[slot].pid == 100_000 + slot
+    assert any(isinstance(each, Load) for each in script.orders(slot))
+    assert end.recv(1) == b""  # what the template forks later finds this, and leaves
+    end.close()
+
+
+def test_a_silent_template_is_ended_and_its_worker_loaded(templated: Templated) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    script.look()
+    assert script.crew.processes[slot].pending
+    for _ in range(int(SPAWN_LIMIT / 0.25)):
+        script.look()
+    assert not script.crew.processes[slot].pending
+    assert any(isinstance(each, Load) for each in script.orders(slot))
+    template = script.crew.templates[1]
+    assert script.system.endings[template.pidfd] == Ending(signal=9)
+    assert 1 not in script.supervisor.succession.templates
+    assert script.ledger.ticking
+
+
+def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
+    templated: Templated,
+) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    script.serve()
+    for _ in range(3):
+        script.look()
+    assert script.roster[slot].state is State.DOOMED
+    assert not script.orders(slot)
+    script.supervisor.wait(0.0)
+    assert slot not in script.roster.workers or script.roster[slot].generation != 1
+    assert len(script.supervisor.report.deaths) == 1  # of the worker that was lost
+
+
+def test_a_late_word_of_a_slot_that_was_given_up_is_left(templated: Templated) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    templated.say(Born(slot))
+    process = script.crew.processes[slot]
+    templated.say(Born(slot, PID + 1))
+    assert script.crew.processes[slot] is process
+    assert process.pid == 100_000 + slot
+
+
+def test_one_that_is_killed_while_pending_is_killed_when_it_is_there(templated: Templated) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    script.supervisor.succession.overdue(slot, "60 s")
+    script.supervisor.carry_out()
+    process = script.crew.processes[slot]
+    templated.say(Born(slot, PID + 1))
+    assert process.ending is not None or script.system.endings[process.pidfd].signal == 9
