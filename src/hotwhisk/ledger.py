@@ -5,7 +5,7 @@ One anonymous mapping, made before the first fork, so that it outlives every wor
 field has one writer at a time, and a write is one store, so that a reader never sees half of
 it. What is here is all that is known of a worker that was killed.
 
-    header        whether the supervisor's tick runs
+    header        whether the supervisor's tick runs; the state of stdout and of stderr
     worker slots  recalls (supervisor): how often its connections were taken back
                   claim (worker): the connection it touches now, plus one; 0 for none
     phases        one byte a connection, side by side, so that closed ones are found by memchr
@@ -29,10 +29,13 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
+from hotwhisk.output import STATE_SIZE, STREAMS, StreamState
+
 WORKERS = 512
 """Worker slots: how many processes can be alive at one time."""
 
 _HEADER = 64
+_STREAMS_AT = 8
 _SLOT_SIZE = 8  # recalls, claim
 _ROW_SIZE = 64
 _ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
@@ -131,6 +134,14 @@ class Ledger:
         """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
+        at = _STREAMS_AT - STATE_SIZE
+        self.streams = {
+            number: StreamState(memoryview(self._map)[at + number * STATE_SIZE :][:STATE_SIZE])
+            for number in STREAMS
+        }
+        """What is known of the output streams, by their numbers."""
+        for state in self.streams.values():
+            state.begin()
 
     # -- the tick ---------------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """
-The end of an activation, as OpenWhisk reads it from the logs.
+The end of an activation, as OpenWhisk reads it from the logs; and the streams of a worker.
 
 After each activation one line goes to each output stream; whoever collects the logs reads up
 to it. It has to be a line of its own: Kubernetes compares whole lines, and Docker drops what
 shares its line. So an action that ended its output without a newline gets one, where that can
 be known: what went through Python's own streams.
+
+Each line that an action prints is written at once, so that it is in the log whatever ends the
+process. Weighed: to write each piece (`python -u`; lines of several workers would mix).
 
 Source: the rules for logs of the OpenWhisk action interface.
 """
@@ -16,30 +19,37 @@ import os
 import select
 import sys
 from _thread import RLock
-from collections.abc import Callable, Sequence
-from errno import EBADF
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from errno import ECONNRESET, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
+from typing import Any, Final
 
-SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
-STREAMS = (1, 2)
-NEWLINE = 0x0A
-BOTH = 0b11
+from hotwhisk.output import NEWLINE, PATIENCE, STREAMS, Output
+
+BOTH: Final = 0b11
 """Both streams, as the ledger and `messages.Answer` count them: bit 0 stdout, bit 1 stderr."""
+
+LOST: Final = frozenset({EPIPE, ECONNRESET, ENOSPC, EDQUOT, EFBIG, EIO})
+"""Errors of a log that cannot be written: they cost the line, not the run that printed it."""
+
+NAMES: Final = {1: "<stdout>", 2: "<stderr>"}
 
 
 class Remembering(io.FileIO):
     """
-    An output stream that knows whether its last line is complete. Its end goes to ``kept``, a
-    duplicate: the action may have closed the stream, or pointed it elsewhere.
+    An output stream whose `Output` knows whether its last line is complete. The end of an
+    activation goes there: the action may have closed this one, or pointed it elsewhere.
 
     Threads of the action may print while an activation ends, so what was written and what is
     known of it change together. The lock is one that a signal handler may take again.
     """
 
-    def __init__(self, descriptor: int, kept: int) -> None:
+    def __init__(self, descriptor: int, output: Output) -> None:
         super().__init__(descriptor, "w", closefd=False)
-        self.complete = True
-        self._kept = kept
+        self.output = output
+        self.patient = True
+        """Whether a write waits until there is room, as a program expects."""
+        self._state = output.state
         self._forget_threads()
         os.register_at_fork(after_in_child=self._forget_threads)
 
@@ -48,89 +58,116 @@ class Remembering(io.FileIO):
         self._lock = RLock()
 
     def write(self, data: Any, /) -> int:
-        """Write, and look at the last byte."""
+        """Write all of it, and remember the last byte."""
+        whole = data if type(data) is bytes else memoryview(data).tobytes()
+        length = len(whole)
+        if not length:
+            return 0
         with self._lock:
-            # None, on a stream that does not block and is full: Python's buffer keeps the data.
-            written: int | None = super().write(data)
-            if written:
-                self.complete = memoryview(data)[written - 1] == NEWLINE
-            return cast("int", written)
+            if whole[-1] != NEWLINE or length > select.PIPE_BUF:
+                self._state.open_line = True  # it may be cut short
+            if not self.patient:
+                self.output.write(whole)
+                return length
+            try:
+                written = super().write(whole)
+                if written != length:
+                    self._write_rest(memoryview(whole)[written or 0 :])
+            except OSError as error:
+                if error.errno not in LOST:
+                    raise
+                self._state.drop(length)
+                return length
+            self._state.wrote(whole[-1])
+        return length
 
-    def end(self) -> None:
+    def _write_rest(self, rest: memoryview) -> None:
+        """Go on after a signal, or where another program made the stream one that does not wait."""
+        room = select.poll()
+        room.register(self.fileno(), select.POLLOUT)
+        while rest:
+            room.poll()
+            rest = rest[super().write(rest) or 0 :]
+
+    def end(self, patience: float = PATIENCE) -> bool:
         """
-        Write the line that ends an activation, which must be a line of its own.
+        End an activation; False if that could not be written, which is counted.
 
         Raises:
-            OSError: the duplicate was closed; somebody else has to write that line.
+            OSError: the duplicate was closed; another process has to write that line.
         """
-        with self._lock:
-            try:
-                _write(self._kept, SENTINEL if self.complete else b"\n" + SENTINEL)
-            except OSError as error:
-                if error.errno == EBADF:
-                    raise
-            self.complete = True
+        if not self._lock.acquire(timeout=patience):
+            self._state.drop(0, sentinels=1)  # a thread has waited for room since then
+            return False
+        try:
+            return self.output.end(patience)
+        finally:
+            self._lock.release()
 
 
 class Sentinels:
     """
-    The streams of a worker, and their ends. ``told`` hears which streams have theirs, as each
-    gets it, so that somebody else can complete them should this process die in between. ``kept``
-    are duplicates of the standard descriptors.
+    The streams of a worker, and their ends. ``outputs`` are those that it was born with;
+    ``utf8`` puts the platform's encoding in the place of the locale's.
     """
 
-    def __init__(self, kept: Sequence[int]) -> None:
-        self._raw = {number: Remembering(number, kept[number]) for number in STREAMS}
-        sys.stdout = sys.__stdout__ = self._text(1, line_buffering=False)  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = self._text(2, line_buffering=True)  # type: ignore[misc]
+    def __init__(self, outputs: Mapping[int, Output], *, utf8: bool) -> None:
+        self._raw = {number: Remembering(number, outputs[number]) for number in STREAMS}
+        sys.stdout = sys.__stdout__ = self._text(1, sys.stdout, utf8=utf8)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._text(2, sys.stderr, utf8=utf8)  # type: ignore[misc]
 
-    def _text(self, number: int, *, line_buffering: bool) -> io.TextIOWrapper:
-        buffer: io.BufferedWriter = io.BufferedWriter(self._raw[number])
+    def _text(self, number: int, old: Any, *, utf8: bool) -> io.TextIOWrapper:
         # UTF-8 whatever the locale: the platform's own launchers ask for it.
-        return io.TextIOWrapper(
-            buffer, encoding="utf-8", errors="backslashreplace", line_buffering=line_buffering
+        encoding, errors = ("utf-8", "backslashreplace") if utf8 else (old.encoding, old.errors)
+        raw: Any = self._raw[number]
+        raw.name = NAMES[number]
+        text = io.TextIOWrapper(
+            raw,
+            encoding=encoding,
+            errors=errors,
+            line_buffering=True,
+            write_through=not utf8 and getattr(old, "write_through", False),  # python -u
         )
+        text.mode = "w"  # type: ignore[misc]  # as Python's own have it
+        return text
 
     def write(self, told: Callable[[int], None]) -> None:
-        """End the activation on both streams; they are flushed already."""
+        """
+        End the activation on both streams; they are flushed already. ``told`` hears which have
+        their end, as each gets it, so that another process can complete them after a death.
+        """
+        patience = PATIENCE  # for both: often they are the same pipe
         done = 0
         for number in STREAMS:
-            self._raw[number].end()
+            if not self._raw[number].end(patience):
+                patience = 0.0
             done |= number
             told(done)
 
 
-def write_owed(owed: int) -> None:
-    """
-    End an activation whose worker died, on the streams in ``owed``. How its output ended nobody
-    knows, so each end gets a newline before it, in the same write.
-    """
+def write_owed(outputs: Mapping[int, Output], owed: int) -> None:
+    """End an activation whose worker died, on the streams in ``owed``."""
+    patience = PATIENCE
     for number in STREAMS:
-        if owed & number:
-            write_whole(number, b"\n" + SENTINEL)
+        if owed & number and not outputs[number].end_for_the_dead(patience):
+            patience = 0.0
 
 
-def write_whole(descriptor: int, data: bytes) -> None:
-    """Write to a stream that may be closed, or full for a while; what cannot be written is lost."""
+@contextmanager
+def bounded() -> Iterator[None]:
+    """
+    While our own lines, or the last of the action's, are written to its streams: what finds no
+    room for `PATIENCE` seconds is dropped and counted.
+    """
+    raws = [
+        raw
+        for raw in (getattr(stream, "buffer", None) for stream in (sys.stdout, sys.stderr))
+        if isinstance(raw, Remembering)
+    ]
+    for raw in raws:
+        raw.patient = False
     try:
-        _write(descriptor, data)
-    except OSError:
-        pass
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def write_at_once(descriptor: int, data: bytes) -> None:
-    """
-    Write to a stream whose reader may have stopped reading: there what has no room is lost, and
-    nobody waits.
-    """
-    room = select.poll()
-    room.register(descriptor, select.POLLOUT)
-    for at in range(0, len(data), select.PIPE_BUF):  # so much goes into any that has room
-        if not room.poll(0):
-            return
-        write_whole(descriptor, data[at : at + select.PIPE_BUF])
+        yield
+    finally:
+        for raw in raws:
+            raw.patient = True

@@ -195,8 +195,8 @@ def hang(host: Container, event: Event) -> int:
         for name, lines in zip(STREAMS, said(whole), strict=True)
     )
     _time_out(host, event, out, err)
-    blank = Expected(2, None, out=(begins["stdout"],), err=(begins["stderr"],))
-    come(host, before, 1, blank, event)
+    rests = [(begins[name],) if begins[name] else () for name in STREAMS]
+    come(host, before, 1, Expected(2, None, out=rests[0], err=rests[1]), event)
     took, least = time.monotonic() - begun, host.plan.timeout / 1000 + GRACE
     host.note([] if took > least - 0.1 else [f"killed after {took:.2f} s"], event)
     host.invoke(plain(host))
@@ -218,8 +218,8 @@ def dawdle(host: Container, event: Event) -> int:
     """
     before = Counter(host.logs.sentinels_read)
     out, err = said(event["say"])
-    _time_out(host, event, (), err)  # stderr is flushed line by line
-    come(host, before, 1, Expected(2, None, out=out), event)
+    _time_out(host, event, out, err)  # each line is in the log when it is printed
+    come(host, before, 1, Expected(2, None), event)
     host.invoke(plain(host))
     return 2
 

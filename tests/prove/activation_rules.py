@@ -95,7 +95,7 @@ def expect(event: Event, environment: Mapping[str, str]) -> Expected:
     """
     doing = event["do"]
     code, result, size = _result(event, environment)
-    out, err = said(event.get("say", ()), cut=doing in ("die", "gather"))
+    out, err = said(event.get("say", ()))
     trace: tuple[Trace, ...] = ()
     if doing == "fail":
         text = event["text"]
@@ -182,17 +182,16 @@ def _value(event: Event, environment: Mapping[str, str]) -> object:
     return {"id": event["id"], "environment": found, "given": given}
 
 
-def said(pieces: object, *, cut: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def said(pieces: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
-    The lines of both streams. After a death (``cut``) nobody knows how the output ended, so
-    the sentinel has a newline of its own before it: an empty line, or the end of one.
+    The lines of both streams. One that has no end gets it before the sentinel, after a death too.
     """
     assert isinstance(pieces, list | tuple)
     streams = []
     for name in ("stdout", "stderr"):
         text = "".join(text for stream, text in pieces if stream == name)
         *lines, rest = text.split("\n")
-        if rest or cut:
+        if rest:
             lines.append(rest)
         streams.append(tuple(piece.strip() for line in lines for piece in _engine_cuts(line)))
     return streams[0], streams[1]

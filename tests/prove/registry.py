@@ -10,6 +10,7 @@ from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
 from .outcome import Proof
+from .output import ignore_unread, keep_lines
 from .protocol import speak_http
 from .replacement import replace_under_load
 from .rest import leak_nothing, sleep_idle
@@ -163,6 +164,22 @@ PROOFS = (
         short={"rounds": 1},
         long={"rounds": 20},
         http_only=True,
+    ),
+    Proof(
+        "unread-output",
+        "output that nobody reads holds up no call, deadline, replacement or stop",
+        ignore_unread,
+        short={"rounds": 1},
+        long={"rounds": 20},
+        alone=True,
+    ),
+    Proof(
+        "last-lines",
+        "a line that was printed is in the log, whatever ends the action; no empty line is",
+        keep_lines,
+        short={"late": ("nothing", "print", "part")},
+        long={"rounds": 10},
+        alone=True,
     ),
     Proof(
         "activations",

@@ -64,7 +64,8 @@ class Server:
     """
     A running server; a context manager that leaves no process behind.
 
-    ``arguments`` follow the command; ``nofile`` lowers the limit of open files.
+    ``arguments`` follow the command; ``nofile`` lowers the limit of open files; ``output`` is a
+    descriptor that takes the place of the files for stdout and stderr.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         nofile: int = 0,
         ready_timeout: float = 10.0,
+        output: int | None = None,
     ) -> None:
         self.mark = f"SERVER_UNDER_TEST={uuid.uuid4().hex}"
         self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
@@ -85,6 +87,7 @@ class Server:
         self.command = [*command, *arguments, *own]
         self._env = dict(env or {})
         self._nofile = nofile
+        self._output = output
         self._ready_timeout = ready_timeout
 
     def __enter__(self) -> Self:
@@ -138,8 +141,8 @@ class Server:
                     *self.command,
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
+                stdout=stdout if self._output is None else self._output,
+                stderr=stderr if self._output is None else self._output,
                 pass_fds=(end,),
                 env=self._environment(),
                 cwd=self.folder,

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from hotwhisk.sentinels import SENTINEL, Remembering
+from hotwhisk.output import SENTINEL, STATE_SIZE, Output, StreamState
+from hotwhisk.sentinels import Remembering
 
 
 @contextmanager
 def pipe() -> Iterator[tuple[int, Remembering]]:
     reading, writing = os.pipe()
-    stream = Remembering(writing, writing)
+    state = StreamState(memoryview(bytearray(STATE_SIZE)))
+    stream = Remembering(writing, Output(writing, state, 3))
     try:
         yield reading, stream
     finally:
@@ -73,7 +75,8 @@ def test_a_fork_does_not_wait_for_the_threads_of_its_parent() -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                os.dup2(theirs, stream.fileno())
+                for each in (stream.fileno(), stream.output.descriptor):
+                    os.dup2(theirs, each)
                 stream.write(b"child\n")
                 stream.end()
             finally:

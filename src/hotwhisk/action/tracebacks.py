@@ -9,6 +9,7 @@ from typing import Final
 
 import hotwhisk
 from hotwhisk.action.house import at_home
+from hotwhisk.sentinels import bounded
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
@@ -30,10 +31,13 @@ def print_error(error: BaseException) -> None:
         frame = frame.tb_next
     try:
         with at_home():  # parts of the standard library are imported when they are needed
-            traceback.print_exception(type(error), error, frame, file=sys.stderr)
+            text = "".join(traceback.format_exception(type(error), error, frame))
+        with bounded():
+            sys.stderr.write(text)
     except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
         try:
-            sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
+            with bounded():
+                sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
         except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
             pass
 
@@ -67,7 +71,8 @@ def print_exit(error: SystemExit) -> None:
     """
     if error.code is not None and not isinstance(error.code, int):
         try:
-            sys.stderr.write(f"{error.code}\n")
+            with bounded():
+                sys.stderr.write(f"{error.code}\n")
         except Exception:  # noqa: BLE001 - a text, or a stream, of the user's that cannot be printed
             pass
 

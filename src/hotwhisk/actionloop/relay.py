@@ -20,6 +20,8 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Final, cast
 
+from hotwhisk.sentinels import bounded
+
 if TYPE_CHECKING:
     from io import BufferedWriter
 
@@ -94,15 +96,9 @@ def unread(descriptor: int) -> int:
 
 
 def write(stream: int, data: bytes) -> None:
-    """Write to the server's own stream below its buffer, where its last byte is remembered."""
-    raw = cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).raw
-    rest = memoryview(data)
-    while rest:
-        try:
-            written = raw.write(rest)
-        except OSError:
-            return  # nobody reads it any more
-        if written is None:  # full, and not to be waited for: so wait
-            select.select([], [stream], [])
-        else:
-            rest = rest[written:]
+    """
+    Write to the server's own stream, where its last byte is remembered. What nobody reads is
+    dropped after a moment: between requests a worker that waits would look stuck.
+    """
+    with bounded():
+        cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).write(data)

@@ -49,9 +49,17 @@ def render(answer: Mapping[str, object], now: float) -> str:
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += ["", " · ".join(f"{_cell(answer, key)} {key.replace('_', ' ')}" for key in COUNTS)]
+    lines += _lost_output(_object(answer.get("dropped")))
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])
     lines += _section("inits", [_init(init) for init in _objects(answer.get("inits"))])
     return "\n".join(lines)
+
+
+def _lost_output(dropped: Mapping[str, object]) -> list[str]:
+    if not any(dropped.values()):
+        return []
+    what = f"{_cell(dropped, 'sentinels')} sentinels and {_cell(dropped, 'bytes')} bytes"
+    return [f"output that could not be written, as nobody reads it: {what}"]
 
 
 def _charge(generation: Mapping[str, object], now: float) -> str:

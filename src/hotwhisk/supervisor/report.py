@@ -77,6 +77,13 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
     return {"obstacle": obstacle} if generation == number and obstacle else None
 
 
+def _dropped(supervisor: Supervisor) -> dict[str, int]:
+    """What could not be written to stdout and stderr, since nobody read them."""
+    dropped = [state.dropped for state in supervisor.ledger.streams.values()]
+    sentinels, length = (sum(each) for each in zip(*dropped, strict=True))
+    return {"sentinels": sentinels, "bytes": length}
+
+
 def status(supervisor: Supervisor) -> dict[str, object]:
     """Everything there is to show, as values that JSON can hold."""
     succession, custody = supervisor.succession, supervisor.assignment.custody
@@ -104,6 +111,7 @@ def status(supervisor: Supervisor) -> dict[str, object]:
         "replacements": report.replacements,
         "rollbacks": report.rollbacks,
         "answered_for_the_dead": report.answered_for_the_dead,
+        "dropped": _dropped(supervisor),
         "deaths": list(report.deaths),
         "inits": list(report.inits),
         "weaknesses": supervisor.system.weaknesses,

@@ -15,8 +15,8 @@ from hotwhisk.artifact import artifact
 from hotwhisk.config import accepted_hosts, client_flags
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
+from hotwhisk.output import Output, line_buffer_c
 from hotwhisk.places import control_path
-from hotwhisk.sentinels import write_at_once
 from hotwhisk.supervisor import notify, premises
 from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.artifacts import Local
@@ -58,6 +58,7 @@ def serve(config: Config, listener: _socket.socket) -> int:
         StartError: the folder for sockets and unpacked versions cannot be used.
     """
     json_codec.use_faster(at_home)  # before any fork
+    line_buffer_c()
     return Service(config, listener).run()
 
 
@@ -71,6 +72,7 @@ class Service:
         self.supervisor = Supervisor(
             config, listener, System(), premises.capacity(config), f"{folder}/{place}"
         )
+        self._stderr = Output(2, self.supervisor.ledger.streams[2], 3)
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
         self._control = Control(
@@ -105,7 +107,7 @@ class Service:
         if not self.config.openwhisk:
             # Past Python's buffers: a terminal that was closed, a disk that is full or a log that
             # nobody reads costs this line, never the server.
-            write_at_once(2, f"hotwhisk: {text}\n".encode(errors="replace"))
+            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), patience=0.0)
 
     def _wait(self) -> None:
         supervisor = self.supervisor

@@ -57,7 +57,7 @@ class Holder:
         self.headers = b""
         """Lines of every answer's head: which generation gave it."""
         self.leaving = False
-        self.streams = Streams(lowest)
+        self.streams = Streams(lowest, ledger.streams)
         self._words = ledger.words
         self._lowest = lowest
         self._obey = obey

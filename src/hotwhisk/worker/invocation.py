@@ -27,6 +27,7 @@ from hotwhisk.contract import (
     write_result,
 )
 from hotwhisk.errors import BadResult
+from hotwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
 
 if TYPE_CHECKING:
@@ -141,5 +142,6 @@ def leave_in_order() -> NoReturn:
         atexit._run_exitfuncs()
     except BaseException:  # the wall again
         pass
-    flush()
+    with bounded():
+        flush()
     _exit(0)

@@ -27,6 +27,7 @@ from hotwhisk.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.messages import Failed, Load
 from hotwhisk.record import Record
+from hotwhisk.sentinels import bounded
 from hotwhisk.worker import invocation
 
 
@@ -60,7 +61,8 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         text = f"the new version could not be loaded: {type(error).__name__}: {error}"
         return _refuse(config, LoadFailed(text))
     finally:
-        invocation.flush()
+        with bounded():
+            invocation.flush()
 
 
 def _check_arguments(action: actions.Action | Program) -> None:
@@ -96,7 +98,8 @@ def make_ready(
             raised = f"{type(error).__name__}: {actions.text_of(error)}"
             return _refuse(config, LoadFailed(f"{name}(), called on startup, raised {raised}"))
         finally:
-            invocation.flush()
+            with bounded():
+                invocation.flush()
     return None
 
 
@@ -111,7 +114,8 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         if getpid() != pid:
-            invocation.flush()
+            with bounded():
+                invocation.flush()
             invocation.leave(0)
 
 
@@ -122,7 +126,8 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
     status, text = answer_for_init(profile, error, logged=logged)
     if logged and text != str(error):
         try:
-            sys.stderr.write(f"{error}\n")
+            with bounded():
+                sys.stderr.write(f"{error}\n")
         except Exception:  # the action may have closed or replaced it
             pass
     return Failed(status, text)

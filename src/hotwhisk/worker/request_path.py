@@ -16,7 +16,7 @@ from hotwhisk.contract import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ledger import Last, Phase
 from hotwhisk.messages import Busy, Posted, Released
-from hotwhisk.sentinels import Sentinels, write_whole
+from hotwhisk.sentinels import Sentinels
 from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.gate import Gate
@@ -46,7 +46,8 @@ class RequestPath:
         """What an answer without an action says besides its cause."""
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
-        self.sentinels = Sentinels(holder.streams.kept) if config.openwhisk else None
+        streams = Sentinels(holder.streams.outputs, utf8=config.openwhisk)
+        self.sentinels = streams if config.openwhisk else None
         self._holder = holder
         self._ledger = holder.ledger
         self._gate = Gate(config)
@@ -210,7 +211,7 @@ class RequestPath:
         """An ``/init``: the supervisor carries it out and answers."""
         # A desk whose duty is to park stands in for workers, so there is an action.
         if not self.config.reinit and connection.duty not in WITHOUT_ACTION:
-            write_whole(2, f"{INIT_TWICE}\n".encode())
+            self._holder.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())
             raise Forbidden(INIT_TWICE)
         length = len(request.body)
         spill, offset = connection.lend(request)

@@ -19,18 +19,36 @@ import fcntl
 import select
 from os import dup2
 from select import POLLNVAL
+from typing import TYPE_CHECKING
+
+from hotwhisk.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hotwhisk.output import StreamState
 
 STANDARD = (0, 1, 2)
 
 
 class Streams:
-    """Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way."""
+    """
+    Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way.
+    ``states`` are what is known of the output streams.
+    """
 
-    def __init__(self, lowest: int) -> None:
+    def __init__(self, lowest: int, states: Mapping[int, StreamState]) -> None:
         self.kept = tuple(fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, lowest) for each in STANDARD)
+        self.outputs = {
+            number: Output(self.kept[number], state, lowest) for number, state in states.items()
+        }
         self._look = select.poll()
         for each in STANDARD:
             self._look.register(each, 0)  # no event: what is closed is told all the same
+
+    def descriptors(self) -> set[int]:
+        """All of ours."""
+        return {*self.kept, *(each.descriptor for each in self.outputs.values())}
 
     def mend(self) -> None:
         """

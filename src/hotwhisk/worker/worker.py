@@ -38,7 +38,7 @@ from hotwhisk.messages import (
     Released,
     Stop,
 )  # fmt: skip
-from hotwhisk.sentinels import BOTH, write_owed, write_whole
+from hotwhisk.sentinels import BOTH, write_owed
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
 from hotwhisk.worker.awaiting import run_to_end
@@ -114,7 +114,7 @@ class Worker:
         """Leave a template behind; in each worker that is forked from it, go on in that one's place."""
         loop = cast("EpollLoop", self.holder.loop)
         channel = self.holder.channel
-        own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.kept}
+        own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.descriptors()}
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
@@ -180,7 +180,7 @@ class Worker:
 
     def _answer_for(self, message: Answer, descriptors: list[int]) -> None:
         holder = self.holder
-        write_owed(message.sentinels)
+        write_owed(holder.streams.outputs, message.sentinels)
         holder.ledger.ended(message.number, BOTH)
         connection = holder.admit(message.number, descriptors[0], message.tenure)
         holder.headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
@@ -218,8 +218,9 @@ class Worker:
     # -- the rest ---------------------------------------------------------------------------
 
     def _mark(self, message: Mark, _: list[int]) -> None:
-        write_whole(2, message.text.encode(errors="replace"))
-        write_owed(BOTH)
+        outputs = self.holder.streams.outputs
+        outputs[2].write(message.text.encode(errors="replace"))
+        write_owed(outputs, BOTH)
         self.holder.channel.send(Marked())
 
     def _pong(self, _: Ping, __: list[int]) -> None:
