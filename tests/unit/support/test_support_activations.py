@@ -87,7 +87,7 @@ def test_every_difference_is_seen(change: dict[str, object]) -> None:
         ),
         (
             {"do": "die", "say": [("stdout", "a")]},
-            Expected(2, {"error": "command exited"}, 27, ("a",), ("",)),
+            Expected(2, {"error": "command exited"}, 27, ("a",)),
         ),
         (
             {"do": "exit", "say": [("stderr", "a\nb")]},
