@@ -156,7 +156,7 @@ class Ping(Message):
 
 
 class Discard(Message):
-    """Remove the folder of a generation that nobody serves any more."""
+    """Remove the folder of a generation that is not served any more; 0 is what a server left here."""
 
     kind: ClassVar[str] = "discard"
     generation: int = 0
@@ -296,10 +296,11 @@ class Released(Message):
 
 
 class Discarded(Message):
-    """The folder of ``generation`` is gone."""
+    """The folder of ``generation`` is gone; or there is a ``rest`` that needs another `Discard`."""
 
     kind: ClassVar[str] = "discarded"
     generation: int = 0
+    rest: bool = False
 
 
 class Marked(Message):
@@ -393,7 +394,6 @@ def _check(message: Message, expected: Collection[type[Message]], descriptors: i
         declared = message.__annotations__[name]
         if not HAS_TYPE[declared](value, width):
             return f"the field {name} is not of type {declared} with values up to 2^64 - 1"
-    wanted = message.descriptors()
-    if descriptors != wanted:
-        return f"it came with {descriptors} descriptors, expected {wanted}"
+    if descriptors != message.descriptors():
+        return f"it came with {descriptors} descriptors, expected {message.descriptors()}"
     return message.check()

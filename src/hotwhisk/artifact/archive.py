@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     import gzip
 
 MOST_MEMBERS: Final = 50_000
+MOST_DEPTH: Final = 100
+"""Names in the path of a member: more are slow to walk through, and end many a program."""
+MOST_NAME: Final = 255
+"""Bytes of one of these names, which is what file systems take."""
+MOST_PATH: Final = 2048
+"""Bytes of a whole path; Linux takes 4096, with that of the folder to unpack into."""
 MOST_BYTES: Final = 1 << 30
 """Of all files together, unpacked."""
 MOST_RATIO: Final = 200
@@ -148,6 +154,7 @@ class Writer:
                 f"the archive member {name!r} leaves the archive: its path must be relative "
                 "and without '..'"
             )
+        _check_length(name, member)
         if member[: len(self.below)] != self.below or member[:1] == (self.without,):
             return None
         member = member[len(self.below) :]
@@ -165,6 +172,21 @@ class Writer:
             os.makedirs(parent, exist_ok=True)
             self.made.add(parent)
         return path
+
+
+def _check_length(name: str, member: tuple[str, ...]) -> None:
+    """Refuse a path that is too deep or too long for a file system or a program to be handled."""
+    if len(member) > MOST_DEPTH:
+        raise BuildFailed(
+            f"the archive member {name[:100]!r}… lies {len(member)} folders deep; "
+            f"the limit is {MOST_DEPTH}"
+        )
+    lengths = [len(part.encode("utf-8", "surrogateescape")) for part in member]
+    if max(lengths, default=0) > MOST_NAME or sum(lengths) + len(lengths) > MOST_PATH:
+        raise BuildFailed(
+            f"the archive member {name[:100]!r}… is too long; the limit is {MOST_NAME} bytes "
+            f"for a name and {MOST_PATH} for its whole path"
+        )
 
 
 def tar_heads(content: bytes, length: int) -> dict[str, bytes]:

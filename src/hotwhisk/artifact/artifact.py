@@ -26,10 +26,10 @@ from hotwhisk.artifact.detection import (
     is_jar,
     is_program,
 )  # fmt: skip
-from hotwhisk.artifact.files import remove
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 from hotwhisk.record import Record
+from hotwhisk.system.removal import remove
 
 if TYPE_CHECKING:
     from hotwhisk.contract import InitRequest
@@ -143,10 +143,12 @@ def unpack(
     return Unpacked(kind, folder, find_entry(folder), digest)
 
 
-def discard(holder: str) -> None:
-    """Remove the folder of a generation, and libraries that nobody uses without it."""
-    remove(holder)
-    store.sweep(libraries_beside(holder))
+def discard(holder: str, seconds: float = float("inf")) -> bool:
+    """
+    Remove the folder of a generation, and libraries that no other one uses; False if that takes
+    longer than ``seconds``, see `remove`.
+    """
+    return remove(holder, seconds) and store.sweep(libraries_beside(holder), seconds)
 
 
 def libraries_beside(holder: str) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hotwhisk.artifact.files import remove
+from hotwhisk.system.removal import remove
 
 LINK: Final = "packages"
 """In the folder of a generation: which libraries it uses."""
@@ -89,23 +89,27 @@ def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     return place
 
 
-def sweep(root: str) -> None:
-    """Remove what no generation uses, but for the last that was used; as far as that can be done."""
+def sweep(root: str, seconds: float = float("inf")) -> bool:
+    """
+    Remove what no generation uses, but for the last that was used, as far as that can be done.
+
+    Returns False if it took longer than ``seconds``; to call it again goes on.
+    """
     if not os.path.isdir(root):
-        return
+        return True
     try:
-        with _locked(root):
+        with _locked(root, fcntl.LOCK_NB):  # an action that holds the lock holds up nobody
             unused = set(_entries(root)) - set(_used(root))
             order = sorted(unused, key=lambda key: os.stat(f"{root}/{key}").st_mtime_ns)
             whole = [key for key in order if not os.path.exists(_note(root, key))]
             for key in unused - set(whole[-_KEPT:]):
                 os.rename(f"{root}/{key}", f"{root}/.{key}.{os.getpid()}")
                 _forget(_note(root, key))
-        for name in os.listdir(root):
-            if name.startswith(".") and os.path.isdir(f"{root}/{name}"):
-                remove(f"{root}/{name}")
+        outdated = [name for name in os.listdir(root) if name.startswith(".")]
+        folders = [name for name in outdated if os.path.isdir(f"{root}/{name}")]
+        return all(remove(f"{root}/{name}", seconds) for name in folders)
     except OSError:  # a full disk, or another sweep: the next one finds what is left
-        pass
+        return True
 
 
 def _link(root: str, key: str, holder: str) -> None:
@@ -129,11 +133,8 @@ def _forget(note: str) -> None:
 
 
 def _empty(place: str) -> None:
-    for entry in list(os.scandir(place)):
-        if entry.is_dir(follow_symlinks=False):
-            remove(entry.path)
-        else:
-            os.unlink(entry.path)
+    for name in os.listdir(place):
+        remove(f"{place}/{name}")
 
 
 def _entries(root: str) -> list[str]:
@@ -151,11 +152,12 @@ def _used(root: str) -> Iterator[str]:
 
 
 @contextmanager
-def _locked(root: str) -> Iterator[None]:
+def _locked(root: str, flags: int = 0) -> Iterator[None]:
     """One process at a time; the lock of one that dies is free."""
-    lock = os.open(f"{root}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    lock = os.open(f"{root}/.lock", mode, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX | flags)
         yield
     finally:
         os.close(lock)

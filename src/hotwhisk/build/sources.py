@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.action.entry import enters_by_start
-from hotwhisk.artifact.archive import LEAVING_LINKS
+from hotwhisk.artifact.archive import LEAVING_LINKS, MOST_DEPTH
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.build.layout import Members
 from hotwhisk.errors import BuildFailed, UsageError
@@ -120,6 +120,11 @@ def read_folder(folder: Path, output: Path | None = None, *, follow: bool = Fals
     members: Members = {}
     root = folder.resolve()
     for top, folders, files in os.walk(root, onerror=_refuse_unread):
+        if top.count("/") - str(root).count("/") > MOST_DEPTH:
+            raise UsageError(
+                f"{folder} holds more than {MOST_DEPTH} folders in each other, which is the limit; "
+                f"the first of them is {os.path.relpath(top, root).partition('/')[0]}"
+            )
         folders[:] = sorted(name for name in folders if not is_left_out(name))
         for name in sorted(files + [n for n in folders if os.path.islink(f"{top}/{n}")]):
             path = Path(top, name)

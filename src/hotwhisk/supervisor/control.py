@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.errors import StartError
 from hotwhisk.supervisor.effects import Asker, Reply
+from hotwhisk.system.removal import remove
 from hotwhisk.system.system import EXHAUSTED
 
 if TYPE_CHECKING:
@@ -168,8 +169,7 @@ def _listen(path: str) -> socket.socket:
     """
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        if os.path.exists(path):
-            os.unlink(path)  # of a server that was killed; the port is ours, so is this
+        remove(path)  # of a server that was killed; the port is ours, so is this
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(BACKLOG)

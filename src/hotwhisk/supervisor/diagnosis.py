@@ -21,7 +21,7 @@ from typing import NamedTuple
 from hotwhisk import __version__
 from hotwhisk.config import Config
 from hotwhisk.errors import StartError
-from hotwhisk.supervisor import premises
+from hotwhisk.supervisor import premises, run_folder
 from hotwhisk.system import control_group, features
 from hotwhisk.system.features import Feature
 
@@ -95,7 +95,7 @@ def refusal(feature: Feature) -> str:
 
 def _folder(config: Config, environ: Mapping[str, str]) -> Check:
     try:
-        folder = premises.open_folder(config, environ)
+        folder = run_folder.open_folder(config, environ)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(mmap.PAGESIZE))
     except (OSError, StartError) as error:
@@ -107,7 +107,7 @@ def _modules(config: Config, environ: Mapping[str, str]) -> Check:
     """Native modules and programs are unpacked into the run folder and mapped from there."""
 
     def attempt() -> None:
-        with tempfile.TemporaryFile(dir=premises.open_folder(config, environ)) as file:
+        with tempfile.TemporaryFile(dir=run_folder.open_folder(config, environ)) as file:
             file.write(bytes(mmap.PAGESIZE))
             file.flush()
             readable = mmap.PROT_READ | mmap.PROT_EXEC

@@ -127,10 +127,13 @@ class Execution:
         message = messages.Discard(effect.generation, self._folder(effect.generation))
         self._crew.processes[desk].channel.send(message)
 
-    def discarded(self, generation: int, slot: int) -> None:
-        """The folder of a generation is gone, if that says the desk that was told to remove it."""
-        if self._discards.get(generation) == slot:
-            del self._discards[generation]
+    def discarded(self, slot: int, generation: int, *, rest: bool) -> None:
+        """The desk has removed a folder; if a ``rest`` is left, whoever is desk now goes on."""
+        if self._discards.get(generation) != slot:
+            return
+        del self._discards[generation]
+        if rest:
+            self._supervisor.succession.effects.append(Discard(generation))
 
     def undone_by(self, slot: int) -> list[int]:
         """The generations whose folders a dead desk was told to remove, and may not have."""

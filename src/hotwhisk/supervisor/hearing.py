@@ -170,7 +170,8 @@ class Hearing:
         self._succession.died(process.slot, cause, str(ending), debts, now)
         self._ledger.ticking = True  # it may begin a pause, and only a look ends one
         for generation in self._supervisor.execution.undone_by(process.slot):
-            if not self._succession.roster.of(generation):  # or it has come back meanwhile
+            # One with workers has come back meanwhile; 0 is no generation, but an old folder.
+            if not generation or not self._succession.roster.of(generation):
                 self._succession.effects.append(Discard(generation))
 
     def _report(self, process: Process, ending: Ending, debts: list[tuple[int, Debt]]) -> None:
@@ -236,7 +237,8 @@ class Hearing:
         """The sweep that follows every wait does what this asks for."""
 
     def _discarded(self, process: Process, message: messages.Discarded) -> None:
-        self._supervisor.execution.discarded(message.generation, process.slot)
+        execution = self._supervisor.execution
+        execution.discarded(process.slot, message.generation, rest=message.rest)
 
     def _pong(self, process: Process, _: messages.Pong) -> None:
         process.silent = False

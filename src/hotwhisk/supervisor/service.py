@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
 from hotwhisk.answers import Cause
-from hotwhisk.artifact import artifact
 from hotwhisk.config import accepted_hosts, client_flags
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import Recall
 from hotwhisk.output import Output, line_buffer_c
 from hotwhisk.places import control_path
-from hotwhisk.supervisor import notify, premises
+from hotwhisk.supervisor import notify, premises, run_folder
 from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.artifacts import Local
 from hotwhisk.supervisor.control import Control, Question
-from hotwhisk.supervisor.effects import Candidate, Reply
+from hotwhisk.supervisor.effects import Candidate, Discard, Reply
 from hotwhisk.supervisor.last_word import leave_word
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status
@@ -40,6 +39,9 @@ PARTING = 2.0
 
 OVERTIME = 5.0
 """Seconds after ``--drain-timeout`` in which the rest is ended, whatever the ledger says of it."""
+
+REMOVAL = 5.0
+"""Seconds for the removal of the server's folder when it ends; the next start finds the rest."""
 
 SIGNALS = {
     signal.SIGTERM: "stop: answer what is there, then leave",
@@ -68,15 +70,15 @@ class Service:
     def __init__(self, config: Config, listener: _socket.socket) -> None:
         self.config = config
         features.require()
-        folder, place = premises.prepare_folder(config, os.environ)
+        self._folder = run_folder.claim_folder(config, os.environ)
         self.supervisor = Supervisor(
-            config, listener, System(), premises.capacity(config), f"{folder}/{place}"
+            config, listener, System(), premises.capacity(config), self._folder.own
         )
         self._stderr = Output(2, self.supervisor.ledger.streams[2], 3)
         self.supervisor.tell = self.tell
         self.supervisor.replied = self._replied
         self._control = Control(
-            control_path(folder, place),
+            control_path(self._folder.path, self._folder.place),
             {"status": self._status, "rollback": self._roll_back},
             self.supervisor,
         )
@@ -91,6 +93,8 @@ class Service:
         """Until told to stop, and everything in flight is answered."""
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
+        if self._folder.has_leftovers():
+            supervisor.succession.effects.append(Discard(int(run_folder.LEFT)))
         supervisor.carry_out()
         candidate = _local(self.config)
         if candidate is None:
@@ -259,7 +263,7 @@ class Service:
         for process in list(crew.processes.values()):
             crew.kill(process.slot)
             crew.bury(process)
-        artifact.remove(supervisor.folder)
+        self._folder.release(REMOVAL)
         leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
         return 0
 

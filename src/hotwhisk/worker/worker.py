@@ -55,6 +55,10 @@ if TYPE_CHECKING:
     from hotwhisk.worker.connection import Connection
 
 
+REMOVE_FOR = 0.02
+"""Seconds in one go for a folder that is not needed: a version to load may come meanwhile."""
+
+
 class Worker:
     """One worker process: ``holder`` has its connections, ``path`` answers what comes on them."""
 
@@ -227,8 +231,8 @@ class Worker:
         self.holder.channel.send(Pong())
 
     def _discard(self, message: Discard, _: list[int]) -> None:
-        artifact.discard(message.folder)
-        self.holder.channel.send(Discarded(message.generation))
+        finished = artifact.discard(message.folder, REMOVE_FOR)
+        self.holder.channel.send(Discarded(message.generation, rest=not finished))
 
 
 ORDERS: dict[type[Message], Callable[..., None]] = {

@@ -317,7 +317,7 @@ def test_an_exception_while_a_worker_is_heard_ends_that_worker_with_the_tracebac
     scripted = script()
     worker = scripted.serve()
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
     with monkeypatch.context() as patch:
