@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from hotwhisk.action import pinned
 from hotwhisk.action.entry import enters_by_start, parse
+from hotwhisk.action.finding import find_module, read_module
 from hotwhisk.action.house import apply_context, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
@@ -27,9 +29,8 @@ from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
 
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-
     from hotwhisk.artifact.artifact import Unpacked
+    from hotwhisk.artifact.snapshot import Snapshot
 
 __all__ = [
     "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "place_of",
@@ -97,25 +98,33 @@ def load_file(path: str, main: str, source: bytes | None = None, virtualenv: str
     ``source``, that is run instead of what the file holds by now. ``virtualenv`` is an
     environment elsewhere, to be used in the place of one beside the file.
     """
-    path = os.path.realpath(path)
+    path = os.path.abspath(path)
     return _load(os.path.dirname(path), path, main, source, virtualenv)
 
 
-def load_module(name: str, main: str, source: bytes | None = None) -> tuple[Action, bytes]:
+def load_module(
+    name: str, main: str, kept: Snapshot | None, keep: Callable[[Snapshot], object]
+) -> tuple[Action, str]:
     """
-    Load a module as ``python -m`` finds it, from the working directory first; returns its
-    source as well. It keeps its package, so its relative imports work. ``source`` as above.
+    Load a module as ``python -m`` finds it, from the working directory first; returns the digest
+    of its version as well. It keeps its package, so its relative imports work.
+
+    It is loaded from ``kept``. Without that, ``keep`` is called with what its files hold now.
     """
     _enter(os.getcwd())
     with _wall():
-        spec = _find_module(name)
+        if kept is None:
+            kept = read_module(name)
+            keep(kept)
+        pinned.install(kept)
+        spec = find_module(name)
     entry = spec.origin or ""
-    source, code, by_start = _compile(entry, main, source)
+    _, code, by_start = _compile(entry, main, kept.paths().get(entry))
     module = importlib.util.module_from_spec(spec)
     if by_start:
         module.__name__ = "__main__"
     sys.modules[module.__name__] = module
-    return _run(module, code, main, by_start=by_start), source
+    return _run(module, code, main, by_start=by_start), kept.digest
 
 
 def hand_over(handler: Handler) -> None:
@@ -188,23 +197,6 @@ def _new_module(name: str, entry: str) -> types.ModuleType:
         module.__spec__ = None
     sys.modules[MODULE] = sys.modules[name] = module
     return module
-
-
-def _find_module(name: str) -> ModuleSpec:
-    """Where a module is; imports the packages above it."""
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            name += ".__main__"
-            spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError) as error:
-        raise BuildFailed(f"cannot find the module {name!r}: {error}") from None
-    if spec is None or not (spec.origin or "").endswith(".py"):
-        raise BuildFailed(
-            f"cannot find the module {name!r}; expected the name of a Python source that can be "
-            f"imported from {os.getcwd()}"
-        )
-    return spec
 
 
 @contextmanager

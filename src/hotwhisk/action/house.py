@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 import hotwhisk.context
 import hotwhisk.launch
 import hotwhisk.startup  # noqa: F401 - an action gets what `hotwhisk` offers from our house
+from hotwhisk.action import pinned
 from hotwhisk.action.variables import Variables
 from hotwhisk.errors import BuildFailed
 
@@ -84,8 +85,13 @@ def move_in(folder: str, virtualenv: str = "") -> None:
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
     _Home.path = list(sys.path)
-    os.chdir(folder)
-    shadowing = _top_level_names(folder)
+    shadowing = pinned.names_in(folder)
+    try:
+        os.chdir(folder)
+        shadowing |= _top_level_names(folder)
+    except FileNotFoundError:
+        if not shadowing:  # else it was removed since the version was loaded from it
+            raise
     for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
         shadowing |= _top_level_names(packages)
     sys.path.insert(0, folder)

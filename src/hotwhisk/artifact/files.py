@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+
+REQUIREMENTS: Final = "requirements.txt"
+"""In the folder of an action: libraries that it needs and does not bring along."""
 
 
 def name_of(path: Path) -> str:

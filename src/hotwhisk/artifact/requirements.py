@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action.house import at_home, environment
 from hotwhisk.artifact import store
+from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-REQUIREMENTS: Final = "requirements.txt"
 VIRTUALENV: Final = "virtualenv"
 
 ACTIVATE: Final = """\
@@ -65,14 +65,17 @@ _QUIET: Final = {
 
 def wanted(folder: str) -> bytes:
     """Return the requirements of an action that has no ``virtualenv/``; empty if it asks for none."""
-    if os.path.lexists(f"{folder}/{VIRTUALENV}"):
-        return b""
     try:
         with open(f"{folder}/{REQUIREMENTS}", "rb", buffering=0) as file:
             content = file.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return b""
-    return content if _lines(content) else b""
+    return content if are_wanted(folder, content) else b""
+
+
+def are_wanted(folder: str, content: bytes) -> bool:
+    """Whether these requirements ask for anything, of an action that has no ``virtualenv/``."""
+    return bool(_lines(content)) and not os.path.lexists(f"{folder}/{VIRTUALENV}")
 
 
 def install(

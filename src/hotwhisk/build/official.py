@@ -24,7 +24,8 @@ from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
 from hotwhisk.artifact.detection import LAUNCHER
-from hotwhisk.artifact.requirements import ACTIVATE, REQUIREMENTS, VIRTUALENV
+from hotwhisk.artifact.files import REQUIREMENTS
+from hotwhisk.artifact.requirements import ACTIVATE, VIRTUALENV
 from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.errors import BuildFailed
 

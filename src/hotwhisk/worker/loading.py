@@ -16,13 +16,16 @@ from time import time
 
 from hotwhisk import contract
 from hotwhisk.action import action as actions
+from hotwhisk.action import pinned
 from hotwhisk.action.house import environment
 from hotwhisk.action.shape import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.answers import Profile, answer_for_init
-from hotwhisk.artifact import artifact, requirements
+from hotwhisk.artifact import artifact, requirements, snapshot
 from hotwhisk.artifact.artifact import Kind
+from hotwhisk.artifact.files import REQUIREMENTS
+from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.messages import Failed, Load
@@ -32,17 +35,20 @@ from hotwhisk.worker import invocation
 
 
 class Loaded(Record):
-    """
-    A handler, and the digest of what it came from. ``source`` is what was read of a file or
-    module that may have changed when the next worker of this generation starts.
-    """
+    """A handler, and the digest of what it came from."""
 
     action: actions.Action | Program
     digest: str
-    source: bytes = b""
 
 
-def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Failed:
+Keep = Callable[[bytes], None]
+"""
+Is called with what was read of files that may have changed when the next worker of this
+generation starts, before anything of it is run.
+"""
+
+
+def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> Loaded | Failed:
     """Load what the message names; Failed with the answer to its ``/init`` if that cannot be."""
     if message.path:
         # A file that is worked on: Python would take old bytecode for a module that was saved
@@ -50,7 +56,7 @@ def load(message: Load, descriptors: list[int], config: Config) -> Loaded | Fail
         sys.dont_write_bytecode = True
     try:
         with _alone():
-            loaded = _load(message, _read(message, descriptors), config)
+            loaded = _load(message, _read(message, descriptors), config, keep)
             if not config.openwhisk:
                 _check_arguments(loaded.action)
             return loaded
@@ -147,14 +153,16 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
         os.close(descriptors[0])
 
 
-def _load(message: Load, body: memoryview | None, config: Config) -> Loaded:
+def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     if message.module:
-        action, source = actions.load_module(
-            message.path, message.main, None if body is None else bytes(body)
+        kept = None if body is None else snapshot.unpack(body)
+        return Loaded(
+            *actions.load_module(
+                message.path, message.main, kept, lambda found: keep(snapshot.pack(found))
+            )
         )
-        return Loaded(action, artifact.digest_of(source), source)
     if message.path:
-        return _load_local(message, body, config)
+        return _load_local(message, body, config, keep)
     return _load_posted(message, body or b"", config)
 
 
@@ -173,11 +181,13 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
         ) from None
 
 
-def _load_local(message: Load, body: memoryview | None, config: Config) -> Loaded:
-    path, packages = message.path, ""
+def _load_local(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
+    kept = None if body is None else snapshot.unpack(body)
+    if kept is not None:
+        return _load_snapshot(kept, message, config)
+    path = message.path
     try:
         if os.path.isdir(path):
-            packages = _install_beside(path, message.folder, config)
             path = artifact.find_entry(path, f"the folder {path}")
         if body is not None:
             content = bytes(body)
@@ -190,13 +200,27 @@ def _load_local(message: Load, body: memoryview | None, config: Config) -> Loade
         raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
     kind = artifact.detect(content)
     if kind is Kind.SOURCE:
-        action = actions.load_file(path, message.main, content, packages)
-        return Loaded(action, artifact.digest_of(content), content)
+        if path == message.path:
+            kept = snapshot.of_file(path, content)
+        else:
+            kept = snapshot.of_folder(message.path, path, content)
+        keep(snapshot.pack(kept))
+        return _load_snapshot(kept, message, config)
+    if body is None:
+        keep(content)
     if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):  # where it lies, beside its files
         program = Program(path, environment(), config)
-        return Loaded(program, artifact.digest_of(content), content)
-    loaded = _load_content(content, message.main, message.folder, config)
-    return Loaded(loaded.action, loaded.digest, content)
+        return Loaded(program, artifact.digest_of(content))
+    return _load_content(content, message.main, message.folder, config)
+
+
+def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
+    """Load sources where they lie, with the content that they had when the version was loaded."""
+    packages = _install_beside(kept, message.folder, config)
+    pinned.install(kept)
+    entry = f"{kept.root}/{kept.entry}"
+    action = actions.load_file(entry, message.main, kept.files[kept.entry], packages)
+    return Loaded(action, kept.digest)
 
 
 def _install_requirements(unpacked: artifact.Unpacked, libraries: str, config: Config) -> None:
@@ -231,18 +255,18 @@ def _time_left(config: Config) -> float:
     return left - min(2.0, left / 10)
 
 
-def _install_beside(path: str, folder: str, config: Config) -> str:
+def _install_beside(kept: Snapshot, folder: str, config: Config) -> str:
     """
     Install what a served folder's ``requirements.txt`` asks for, and return where: not in that
     folder, which is its author's. Empty if it asks for nothing.
     """
-    content = requirements.wanted(path)
-    if not content:
+    content = kept.files.get(REQUIREMENTS, b"")
+    if not requirements.are_wanted(kept.root, content):
         return ""
     holder = os.path.dirname(folder)
     libraries = artifact.libraries_beside(holder)
     seconds = _time_left(config)
-    return requirements.install(content, path, holder, libraries, folder, seconds)
+    return requirements.install(content, kept.root, holder, libraries, folder, seconds)
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:

@@ -74,6 +74,8 @@ class Worker:
         self.holder = Holder(channel, ledger, place, lowest, self.obey)
         self.path = RequestPath(self.holder, config)
         self._lowest = lowest
+        self._kept = (0, 0)
+        """The memory file with what was read of files, and its length; see `Ready`."""
 
     def run(self) -> NoReturn:
         """Serve until told to leave."""
@@ -99,7 +101,7 @@ class Worker:
 
     def _load(self, message: Load, descriptors: list[int]) -> None:
         began = process_time()
-        outcome = loading.load(message, descriptors, self.config)
+        outcome = loading.load(message, descriptors, self.config, self._keep)
         self.holder.streams.mend()
         if isinstance(outcome, loading.Loaded):
             slow = process_time() - began > template.WORTHWHILE
@@ -114,6 +116,12 @@ class Worker:
         else:
             self._take_over(message.generation, outcome)
 
+    def _keep(self, content: bytes) -> None:
+        """Put into a memory file what further workers of this generation are to load."""
+        spill = self.holder.spills.take(len(content))
+        spill.map[: len(content)] = content
+        self._kept = (spill.number, len(content))
+
     def _leave_template(self, generation: int) -> None:
         """Leave a template behind; in each worker that is forked from it, go on in that one's place."""
         loop = cast("EpollLoop", self.holder.loop)
@@ -121,6 +129,7 @@ class Worker:
         own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.descriptors()}
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
+            self._kept = (0, 0)  # it was told by the worker that left the template
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
             set_environment({TAG_VARIABLE: str(getpid())})
             channel = Channel(socket.socket(fileno=birth.channel))
@@ -149,12 +158,7 @@ class Worker:
         holder.headers = b"Hotwhisk-Generation: %d %s\r\n" % (generation, loaded.digest.encode())
         if isinstance(action, Program):
             action.attend(holder.loop)
-        spill, source = 0, loaded.source
-        if source:
-            pinned = holder.spills.take(len(source))
-            pinned.map[: len(source)] = source
-            spill = pinned.number
-        holder.channel.send(Ready(loaded.digest, path.overlap, spill, len(source)))
+        holder.channel.send(Ready(loaded.digest, path.overlap, *self._kept))
 
     # -- connections ------------------------------------------------------------------------
 

@@ -1,0 +1,120 @@
+"""
+Import the sources of a version from its snapshot, at the paths where they lie.
+
+Modules have their true ``__file__``, so tracebacks, debuggers and files beside them are what they
+are for ``python hello.py``; only their content is that of the version, whatever the disk holds by
+now. Extension modules, and what the snapshot does not have, are found on the disk.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Sequence
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from importlib.util import spec_from_file_location
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hotwhisk.artifact.snapshot import Snapshot
+
+Sources = dict[str, bytes]
+"""By absolute path."""
+
+
+class _Installed:
+    """What this process imports from. Changed once in its life."""
+
+    sources: Sources = {}  # noqa: RUF012 - replaced, never shared
+
+
+def names_in(folder: str) -> set[str]:
+    """Return the names of the modules and packages that a snapshot has in a folder."""
+    found = set()
+    for path in _Installed.sources:
+        if path.startswith(f"{folder}/"):
+            name, slash, _ = path[len(folder) + 1 :].partition("/")
+            if not slash:
+                found.add(name.removesuffix(".py"))
+            elif f"{folder}/{name}/__init__.py" in _Installed.sources:
+                found.add(name)
+    return found
+
+
+def install(snapshot: Snapshot) -> None:
+    """Import what is below the root of a snapshot from that, for the life of this process."""
+    root, sources = snapshot.root, snapshot.paths()
+    _Installed.sources = sources
+    below = f"{root}/"
+
+    def find_below(path: str) -> _Finder:
+        if path != root and not path.startswith(below):
+            raise ImportError
+        return _Finder(path, sources, whole=snapshot.whole)
+
+    sys.path_hooks.insert(0, find_below)
+    for path in list(sys.path_importer_cache):
+        if path == root or path.startswith(below):
+            del sys.path_importer_cache[path]
+
+
+class _Loader(SourceFileLoader):
+    """Loads one module from its source in a snapshot."""
+
+    def __init__(self, name: str, path: str, sources: Sources) -> None:
+        super().__init__(name, path)
+        self._sources = sources
+
+    def get_data(self, path: str) -> bytes:
+        """Return the content of a file, as the version has it."""
+        content = self._sources.get(path)
+        return super().get_data(path) if content is None else content
+
+    def get_code(self, fullname: str) -> types.CodeType | None:
+        """Compile the source. Bytecode beside it may be that of another version."""
+        path = self.get_filename(fullname)
+        code: types.CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+class _Finder(FileFinder):
+    """Finds the modules in one folder."""
+
+    def __init__(self, path: str, sources: Sources, *, whole: bool) -> None:
+        suffixes = [] if whole else SOURCE_SUFFIXES
+        super().__init__(
+            path,
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (SourceFileLoader, suffixes),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        )
+        self._sources = sources
+
+    def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> ModuleSpec | None:
+        """Find a module: in the snapshot, else on the disk."""
+        base = f"{self.path}/{fullname.rpartition('.')[2]}"
+        if f"{base}/__init__.py" in self._sources:
+            return self._spec(fullname, f"{base}/__init__.py", [base])
+        if f"{base}.py" in self._sources:
+            return self._spec(fullname, f"{base}.py", None)
+        found = super().find_spec(fullname, target)
+        if found is None and any(path.startswith(f"{base}/") for path in self._sources):
+            found = ModuleSpec(fullname, None, is_package=True)  # of a folder that is gone
+            found.submodule_search_locations = [base]
+        return found
+
+    def _spec(self, name: str, path: str, folders: Sequence[str] | None) -> ModuleSpec | None:
+        loader = _Loader(name, path, self._sources)
+        locations = None if folders is None else list(folders)
+        return spec_from_file_location(
+            name, path, loader=loader, submodule_search_locations=locations
+        )
