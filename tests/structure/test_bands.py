@@ -112,6 +112,7 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
         "json_codec": {"orjson"},
         "digest": {"_sha2", "_sha256"},
         "build.packages": {"packaging"},  # of the extra `build`
+        "cli.watch_events": {"watchfiles"},  # of the extra `watch`
         "build.resolver": {"packaging", "uv"},
     }.get(source.name, set())
     foreign = {name.partition(".")[0] for name in source.imports()} - known - optional

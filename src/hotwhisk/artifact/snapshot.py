@@ -17,6 +17,7 @@ Left out are virtual environments, caches, hidden files and `node_modules`: libr
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -70,18 +71,22 @@ def of_file(path: str, content: bytes) -> Snapshot:
 def of_folder(folder: str, entry: str, content: bytes) -> Snapshot:
     """Read all sources in a folder whose ``entry`` has this content."""
     root = os.path.realpath(folder)
-    entry = os.path.relpath(os.path.join(root, os.path.relpath(entry, folder)), root)
-    files, data = {entry: content}, []
-    left = MOST_BYTES
-    for name in sorted(_names_below(root, "")):
-        if name == entry:
-            continue
-        if not name.endswith(_SOURCE) and name != REQUIREMENTS:
-            data.append(_describe(f"{root}/{name}", name))
-        elif (found := _read(f"{root}/{name}", left)) is not None:
-            files[name] = found
-            left -= len(found)
-    return Snapshot(root, entry, files, left > 0, _digest(entry, files, data))
+    entry = os.path.relpath(entry, folder)
+    names = sorted(_names_below(root, ""))
+    files = {entry: content, **_sources(root, [each for each in names if each != entry])}
+    data = [_describe(f"{root}/{name}", name) for name in names if not _is_source(name)]
+    whole = sum(map(len, files.values())) < MOST_BYTES
+    return Snapshot(root, entry, files, whole, _digest(entry, files, data))
+
+
+def sources_below(root: str) -> dict[str, bytes]:
+    """Read all sources in a folder, by their paths from there."""
+    return _sources(root, sorted(_names_below(root, "")))
+
+
+def folders_below(root: str) -> list[str]:
+    """Return a folder and those in it that may hold sources, the nearest first."""
+    return [f"{root}/{folder}" if folder else root for folder, _ in _walk(root, "")]
 
 
 def of_module(root: str, top: str, *, alone: bool) -> Snapshot:
@@ -153,23 +158,43 @@ def _add(root: str, name: str, files: dict[str, bytes]) -> list[str]:
     """Add a module or a package to the files; returns which are new."""
     names = [f"{name}{_SOURCE}"]
     if os.path.isdir(f"{root}/{name}"):
-        names += sorted(each for each in _names_below(root, name) if each.endswith(_SOURCE))
-    left = MOST_BYTES - sum(map(len, files.values()))
-    added = []
-    for each in names:
-        if each not in files and (found := _read(f"{root}/{each}", left)) is not None:
-            files[each] = found
-            left -= len(found)
-            added.append(each)
-    return added
+        names += sorted(_names_below(root, name))
+    used = sum(map(len, files.values()))
+    added = _sources(root, [each for each in names if each not in files], used)
+    files.update(added)
+    return list(added)
+
+
+def _sources(root: str, names: Iterable[str], used: int = 0) -> dict[str, bytes]:
+    """The content of those that are sources; ``used`` bytes are read already."""
+    files: dict[str, bytes] = {}
+    for name in filter(_is_source, names):
+        content = _read(f"{root}/{name}", MOST_BYTES - used)
+        if content is not None:
+            files[name] = content
+            used += len(content)
+    return files
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith(_SOURCE) or name == REQUIREMENTS
 
 
 def _names_below(root: str, folder: str) -> Iterator[str]:
-    """The files below a folder, by their path from ``root``; links to folders are followed once."""
-    waiting = [folder]
+    """The files below a folder, by their paths from ``root``."""
+    for each, files in _walk(root, folder):
+        yield from (f"{each}/{name}" if each else name for name in files)
+
+
+def _walk(root: str, folder: str) -> Iterator[tuple[str, list[str]]]:
+    """
+    A folder and those below it, by their paths from ``root``, each with the names of its files.
+    Links are followed, and each folder is met once.
+    """
+    waiting = deque([folder])
     seen: set[tuple[int, int]] = set()
     while waiting and len(seen) < MOST_FOLDERS:
-        folder = waiting.pop()
+        folder = waiting.popleft()
         place = f"{root}/{folder}" if folder else root
         try:
             found = os.stat(place)
@@ -182,14 +207,14 @@ def _names_below(root: str, folder: str) -> Iterator[str]:
             continue
         if any(name == "pyvenv.cfg" for name, *_ in below):
             continue
-        for name, is_folder, is_file in below:
-            if name.startswith(".") or name in SKIPPED or name.endswith(_SKIPPED_ENDS):
-                continue
-            path = f"{folder}/{name}" if folder else name
-            if is_folder:
-                waiting.append(path)
-            elif is_file:
-                yield path
+        below = [each for each in below if not _is_left_out(each[0])]
+        yield folder, [name for name, _, is_file in below if is_file]
+        names = sorted(name for name, is_folder, _ in below if is_folder)
+        waiting += [f"{folder}/{name}" if folder else name for name in names]
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED or name.endswith(_SKIPPED_ENDS)
 
 
 def _read(path: str, most: int) -> bytes | None:

@@ -69,18 +69,19 @@ def _leave_word(path: str, error: Exception) -> None:
 
 def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     listener, inherited = _listener(found, environ)
+    changes = None
     try:
         if found.value("watch"):
             from hotwhisk.cli.watch import start_watcher
 
-            start_watcher(found.file)
+            changes = start_watcher(found.file)
         gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the time
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.supervisor.service import serve
 
         gc.freeze()
         gc.enable()
-        return serve(config, listener)
+        return serve(config, listener, changes)
     finally:
         listener.close()
 

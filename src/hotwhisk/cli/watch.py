@@ -1,14 +1,18 @@
 """
-``serve --watch``: a small process that tells the supervisor when the user's files change.
+``serve --watch``: a small process that tells the supervisor when the sources of a version change.
 
-A process of its own, forked before the supervisor has imported anything of weight: the
-supervisor neither waits for files nor wakes up for them, and hears of a change as it would from
-a shell, by SIGHUP. This process dies with the supervisor (PDEATHSIG).
+A process of its own, forked before the supervisor has imported anything of weight: the supervisor
+neither looks at files nor wakes up for them. It gets a line through a pipe for each change, which
+says what has changed. This process ends with the supervisor (PDEATHSIG).
 
-inotify says that something happened, never what: the truth is a look at the files, compared
-with the last. So it does not matter how an editor saves (in place, or a new file renamed over
-the old one), and events that are lost or doubled do no harm. Where inotify cannot be had, the
-look is taken five times a second.
+inotify says that something happened, never what: the truth is a look at the sources, compared with
+the last one by content. So it does not matter how an editor saves (in place, or a new file renamed
+over the old one), a save of the same bytes is no change, and events that are lost or doubled do no
+harm. Watched are the folders that sources may be in, and each folder on the way there, also by way
+of links: so it is seen when one of them is removed and made again, moved, or leads elsewhere.
+
+Where inotify cannot be had, the look is taken five times a second. Where watchfiles is installed,
+it waits in the place of inotify: it also knows file systems that report nothing.
 """
 
 from __future__ import annotations
@@ -19,86 +23,145 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import NoReturn
 
-    State = dict[str, tuple[int, int, int]]
-
-LOOK_EVERY = 0.2
-"""Seconds, without inotify."""
-
-SETTLED = 0.05
-"""Seconds without an event after which a save is taken to be complete."""
+    State = dict[str, bytes]
+    """What was seen: the sources by name, and under the empty name where they are."""
 
 MOST_FOLDERS = 1000
-SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "virtualenv"})
+MOST_LINKS = 40
+NAMED = 3
+"""Files that a line names; of others it tells how many."""
 
+ARCHIVES = (b"PK", b"\x1f\x8b", b"\x7fELF")
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
-IN_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
-IN_CHANGED = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200
-"""IN_MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE."""
 
 
-def start_watcher(file: str | None) -> None:
+def start_watcher(file: str | None) -> int:
     """
-    Watch a file, and each Python source in or below its folder; without a file, those of the
-    working directory.
+    Watch a file and what it may import from beside it, or the sources in a folder; without a file,
+    those in the working directory.
+
+    Returns the descriptor from which a line can be read for each change.
     """
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
     supervisor = os.getpid()
     if os.fork() == 0:
-        _become_watcher(os.path.abspath(file or "."), supervisor)
+        _become_watcher(os.path.abspath(file or "."), supervisor, theirs)
+    os.close(theirs)
+    return ours
 
 
 def look(path: str) -> State:
-    """What can be told of the watched files without reading them; empty while ``path`` is away."""
-    state: State = {}
-    for each in (path, *_sources(path)):
-        try:
-            found = os.stat(each)
-        except OSError:
-            if each == path:
-                return {}  # between two halves of a save
-            continue
-        is_folder = os.path.isdir(each)
-        state[each] = (found.st_ino, 0, 0) if is_folder else (
-            found.st_ino, found.st_mtime_ns, found.st_size,
-        )  # fmt: skip
-    return state
+    """Read the sources of what would be served now; empty while ``path`` is away."""
+    from hotwhisk.artifact import snapshot
 
-
-def folders(path: str) -> Iterator[str]:
-    """The folders that may hold a watched file."""
-    folder = path if os.path.isdir(path) else os.path.dirname(path)
-    if not os.path.isdir(path) and not path.endswith(".py"):
-        yield folder  # of an archive: nothing is imported from beside it
-        return
-    for count, (top, below, _) in enumerate(os.walk(folder), 1):
-        yield top
-        if count == MOST_FOLDERS:
-            return
-        below[:] = [name for name in below if name not in SKIPPED and not name.startswith(".")]
-
-
-def _sources(path: str) -> Iterator[str]:
-    if not os.path.isdir(path) and not path.endswith(".py"):
-        return
-    for folder in folders(path):
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            continue
-        yield from (f"{folder}/{name}" for name in sorted(names) if name.endswith(".py"))
-
-
-def _become_watcher(path: str, supervisor: int) -> NoReturn:
     try:
-        os.closerange(3, 65536)  # the port, above all
+        if os.path.isdir(path):
+            root = os.path.realpath(path)
+            state = snapshot.sources_below(root)
+            with_program = f"{root}/exec"
+            if os.path.isfile(with_program):
+                state["exec"] = _read(with_program)
+        else:
+            content = _read(path)
+            root, name = os.path.split(os.path.realpath(path))
+            alone = content.startswith(ARCHIVES)
+            state = {name: content} if alone else snapshot.of_file(path, content).files
+        found = os.stat(root)
+    except OSError:
+        return {}  # between two halves of a save
+    return {"": f"{root} {found.st_dev} {found.st_ino}".encode(errors="replace"), **state}
+
+
+def changes(known: State, now: State, path: str) -> str:
+    """Say what is different, in a line; empty if nothing is."""
+    names = sorted(
+        name for name in known.keys() | now.keys() if name and known.get(name) != now.get(name)
+    )
+    if not names and known.get("") == now.get(""):
+        return ""
+    names = [name if name.isprintable() else ascii(name) for name in names]
+    if not names:
+        return f"{os.path.basename(path)} is in another folder"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more} changed"
+
+
+def folders(path: str) -> dict[str, set[str]]:
+    """
+    The folders to watch, with the names that matter in them: those on the way to the sources, and
+    those where these may be, in which all sources matter.
+    """
+    from hotwhisk.artifact import snapshot
+    from hotwhisk.cli.watch_events import SOURCES
+
+    found: dict[str, set[str]] = {}
+    _add_way(path, found)
+    root = os.path.realpath(path)
+    if not os.path.isdir(root):
+        root = os.path.dirname(root)
+    for count, folder in enumerate(snapshot.folders_below(root)):
+        if count == MOST_FOLDERS:
+            break
+        _add_links(folder, found)
+        found.setdefault(folder, set()).add(SOURCES)
+    return found
+
+
+def _add_links(folder: str, found: dict[str, set[str]]) -> None:
+    """Add the ways to what links in a folder lead to."""
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.path for entry in entries if entry.is_symlink()]
+    except OSError:
+        return
+    for link in links:
+        _add_way(link, found)
+
+
+def _add_way(path: str, found: dict[str, set[str]]) -> None:
+    """Add each folder in which a name decides what is at ``path``, through all links on the way."""
+    here, names, links = "/", [name for name in path.split("/") if name], 0
+    while names:
+        name = names.pop(0)
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = os.path.dirname(here)
+            continue
+        found.setdefault(here, set()).add(name)
+        place = os.path.join(here, name)
+        try:
+            target = os.readlink(place)
+        except OSError:  # no link, or not there yet
+            here = place
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            return
+        here = "/" if target.startswith("/") else here
+        names = target.split("/") + names
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
+    try:
+        os.dup2(end, 3)
+        os.closerange(4, 65536)  # the port, above all
         for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: they are the supervisor's
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         libc = _die_with(supervisor)
-        _watch(path, supervisor, libc)
+        _watch(path, 3, libc)
+    except BrokenPipeError:
+        os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the top of a process
         sys.stderr.write(f"hotwhisk: --watch ended: {type(error).__name__}: {error}\n")
         sys.stderr.flush()
@@ -116,45 +179,17 @@ def _die_with(supervisor: int) -> object:
     return libc
 
 
-def _watch(path: str, supervisor: int, libc: object) -> None:
-    events = Events(libc)
-    events.follow(path)
+def _watch(path: str, end: int, libc: object) -> None:
+    from hotwhisk.cli.watch_events import open_events
+
+    events = open_events(libc)
+    events.follow(folders(path))
     known = look(path)
     while True:
         events.wait()
-        events.follow(path)  # folders that are new
+        events.follow(folders(path))  # before the look: what comes after it is an event
         now = look(path)
-        if now and now != known:
+        line = changes(known, now, path) if now else ""
+        if line:
             known = now
-            os.kill(supervisor, signal.SIGHUP)
-
-
-class Events:
-    """Waits until something happens in some folders."""
-
-    def __init__(self, libc: object) -> None:
-        self._libc = libc
-        self._end: int = libc.inotify_init1(IN_NONBLOCK_CLOEXEC)  # type: ignore[attr-defined]
-
-    def follow(self, path: str) -> None:
-        """Wait for these folders from now on; one that is followed already stays so."""
-        if self._end < 0:
-            return
-        for folder in folders(path):
-            name = os.fsencode(folder)
-            if self._libc.inotify_add_watch(self._end, name, IN_CHANGED) < 0:  # type: ignore[attr-defined]
-                os.close(self._end)  # out of watches: look for yourself
-                self._end = -1
-                return
-
-    def wait(self) -> None:
-        """Until something happened, and for a moment nothing more."""
-        import select
-
-        if self._end < 0:
-            select.select([], [], [], LOOK_EVERY)
-            return
-        patience = None
-        while select.select([self._end], [], [], patience)[0]:
-            os.read(self._end, 65536)
-            patience = SETTLED
+            os.write(end, f"{line}\n".encode(errors="replace")[-4096:])

@@ -8,9 +8,13 @@ this machine, is passed on to the worker that is to load it.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from hotwhisk.messages import Load
-from hotwhisk.supervisor.effects import Artifact
+from hotwhisk.supervisor.effects import Artifact, Candidate
+
+if TYPE_CHECKING:
+    from hotwhisk.config import Config
 
 
 class Source(Artifact):
@@ -64,3 +68,12 @@ class Local(Source):
         """See `Source`."""
         if self.content is not None:
             self.content.release()
+
+
+def named_by(config: Config) -> Candidate | None:
+    """Return a replacement by what the server was told to serve; None if it was told nothing."""
+    if config.module is not None:
+        return Candidate(Local(config.module, config.main, module=True))
+    if config.file is not None:
+        return Candidate(Local(os.path.abspath(config.file), config.main))
+    return None

@@ -42,6 +42,8 @@ class Candidate:
         self.generation = 0
         self.last = False
         """Whether its connection ends with the answer."""
+        self.because = ""
+        """What changed, where the server found that out by itself."""
         self.log = ""
         """What a desk has to write before it is told of its failure."""
 

@@ -18,9 +18,9 @@ from hotwhisk.output import Output, line_buffer_c
 from hotwhisk.places import control_path
 from hotwhisk.supervisor import notify, premises, run_folder
 from hotwhisk.supervisor.ages import TICK
-from hotwhisk.supervisor.artifacts import Local
+from hotwhisk.supervisor.artifacts import Local, named_by
 from hotwhisk.supervisor.control import Control, Question
-from hotwhisk.supervisor.effects import Candidate, Discard, Reply
+from hotwhisk.supervisor.effects import Discard, Reply
 from hotwhisk.supervisor.last_word import leave_word
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status
@@ -52,16 +52,20 @@ SIGNALS = {
 }
 
 
-def serve(config: Config, listener: _socket.socket) -> int:
+def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
     """
-    Serve until told to stop; the exit code.
+    Serve until told to stop; the exit code. From ``changes`` a line can be read for each change
+    of what is served, see `hotwhisk.cli.watch`.
 
     Raises:
         StartError: the folder for sockets and unpacked versions cannot be used.
     """
     json_codec.use_faster(at_home)  # before any fork
     line_buffer_c()
-    return Service(config, listener).run()
+    service = Service(config, listener)
+    if changes is not None:
+        service.supervisor.watch(changes, lambda: service.changed(changes))
+    return service.run()
 
 
 class Service:
@@ -96,7 +100,7 @@ class Service:
         if self._folder.has_leftovers():
             supervisor.succession.effects.append(Discard(int(run_folder.LEFT)))
         supervisor.carry_out()
-        candidate = _local(self.config)
+        candidate = named_by(self.config)
         if candidate is None:
             self._announce(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
         else:
@@ -158,11 +162,28 @@ class Service:
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
 
-    def _reload(self) -> None:
-        candidate = _local(self.config)
+    def changed(self, descriptor: int) -> None:
+        """What is served has changed: load it again. At its end nobody looks any more."""
+        lines = os.read(descriptor, 65536).decode(errors="replace").splitlines()
+        if lines:
+            self._reload("; ".join(lines))
+            return
+        self.supervisor.unwatch(descriptor)
+        os.close(descriptor)
+        self.tell("--watch ended: changes are not seen any more; start the server again for that")
+
+    def _reload(self, because: str = "") -> None:
+        candidate = named_by(self.config)
         if candidate is None:
             self.tell("SIGHUP loads FILE again, and this server was started without one")
             return
+        for waiting in self.supervisor.succession.candidates:
+            if isinstance(waiting.artifact, Local) and waiting.asker is None:
+                waiting.because = (
+                    because  # it has not been read yet, so it is what this one would be
+                )
+                return
+        candidate.because = because
         self._notify(*notify.reloading())
         self.supervisor.succession.submit(candidate)
 
@@ -203,7 +224,8 @@ class Service:
             self._announce(f"{name} is generation {number}")
             self._notify(*notify.ready(f"generation {number} in charge"))
         elif reply.candidate.asker is None:
-            self.tell(reply.text)
+            because = reply.candidate.because and f"{reply.candidate.because}: "
+            self.tell(f"{because}{reply.text}")
             command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
             self._announce(f"no action yet; fix the file, then: {command}")
             self._notify(*notify.ready(f"generation {number} in charge: {reply.text}"))
@@ -266,15 +288,6 @@ class Service:
         self._folder.release(REMOVAL)
         leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
         return 0
-
-
-def _local(config: Config) -> Candidate | None:
-    """What the server was told to serve at once, if anything."""
-    if config.module is not None:
-        return Candidate(Local(config.module, config.main, module=True))
-    if config.file is not None:
-        return Candidate(Local(os.path.abspath(config.file), config.main))
-    return None
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:

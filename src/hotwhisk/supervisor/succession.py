@@ -201,7 +201,8 @@ class Succession:
         if discarded is not None:
             self.effects.append(Release(discarded))
         if old.number or candidate.number is not None:  # of FILE, the banner tells
-            self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…)"))
+            because = candidate.because and f": {candidate.because}"
+            self.effects.append(Tell(f"generation {number} is in charge ({digest[:19]}…){because}"))
         self._reply(candidate, 200, "")
         self.templates.end(old.number)
         self._staff()

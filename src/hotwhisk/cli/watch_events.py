@@ -1,0 +1,123 @@
+"""Wait until something happens in some folders: by inotify, by watchfiles, or by the clock."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Folders = Mapping[str, set[str]]
+    """By path: the names in it that matter, and `SOURCES` if every source does."""
+
+IN_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
+IN_MODIFY, IN_CLOSE_WRITE = 0x2, 0x8
+IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x40, 0x80, 0x100, 0x200
+IN_ATTRIB, IN_DELETE_SELF, IN_MOVE_SELF = 0x4, 0x400, 0x800
+IN_Q_OVERFLOW: Final = 0x4000
+WRITTEN: Final = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB
+MOVED: Final = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
+ITSELF: Final = IN_DELETE_SELF | IN_MOVE_SELF
+HEAD: Final = struct.Struct("iIII")
+
+SOURCES: Final = "*"
+ENDS: Final = (".py", "requirements.txt", "exec")
+
+LOOK_EVERY: Final = 0.2
+"""Seconds, where nothing tells that something happened."""
+
+SETTLED: Final = 0.05
+"""Seconds without an event after which a save is taken to be complete."""
+
+LOOK_AT_LEAST: Final = 1000
+"""Milliseconds after which watchfiles hands back: it may have missed what came as it began."""
+
+
+class Events:
+    """Waits until something happens; this one only lets time pass."""
+
+    def follow(self, folders: Folders) -> None:
+        """Wait for these folders from now on."""
+
+    def wait(self) -> None:
+        """Wait until something happened, and for a moment nothing more."""
+        select.select([], [], [], LOOK_EVERY)
+
+
+class Inotify(Events):
+    """By inotify; by the clock, once it has no more watches to give."""
+
+    def __init__(self, libc: Any) -> None:
+        self._libc = libc
+        self._end: int = libc.inotify_init1(IN_NONBLOCK_CLOEXEC)
+        self._names: dict[int, set[str]] = {}
+
+    def follow(self, folders: Folders) -> None:
+        """See `Events`."""
+        if self._end < 0:
+            return
+        names: dict[int, set[str]] = {}
+        for folder, those in folders.items():
+            mask = WRITTEN | MOVED | ITSELF
+            watch = self._libc.inotify_add_watch(self._end, os.fsencode(folder), mask)
+            if watch >= 0:
+                names[watch] = names.get(watch, set()) | those
+            elif os.path.isdir(folder) and os.access(folder, os.R_OK):
+                os.close(self._end)  # out of watches
+                self._end = -1
+                return
+        self._names = names
+
+    def wait(self) -> None:
+        """See `Events`."""
+        if self._end < 0:
+            super().wait()
+            return
+        patience: float | None = None
+        while select.select([self._end], [], [], patience)[0]:
+            if self._matters(os.read(self._end, 65536)) or patience is not None:
+                patience = SETTLED
+
+    def _matters(self, events: bytes) -> bool:
+        at, matters = 0, False
+        while at < len(events):
+            watch, mask, _, length = HEAD.unpack_from(events, at)
+            at += HEAD.size + length
+            name = os.fsdecode(events[at - length : at].rstrip(b"\0"))
+            names = self._names.get(watch, set())
+            if mask & (ITSELF | IN_Q_OVERFLOW) or name in names:
+                matters = True
+            elif SOURCES in names:  # what is moved may be a folder, or a link to one
+                matters |= bool(mask & MOVED) or name.endswith(ENDS)
+        return matters
+
+
+class Watchfiles(Events):
+    """By watchfiles (https://pypi.org/project/watchfiles/), which also polls where it must."""
+
+    def __init__(self, watch: Any) -> None:
+        self._watch = watch
+        self._folders: list[str] = []
+
+    def follow(self, folders: Folders) -> None:
+        """See `Events`."""
+        self._folders = [folder for folder in folders if os.path.isdir(folder)]
+
+    def wait(self) -> None:
+        """See `Events`."""
+        options = {"recursive": False, "yield_on_timeout": True, "rust_timeout": LOOK_AT_LEAST}
+        step = int(1000 * SETTLED)
+        for _ in self._watch(*self._folders, watch_filter=None, step=step, **options):
+            return
+
+
+def open_events(libc: Any) -> Events:
+    """Return what tells of events best on this machine."""
+    try:
+        from watchfiles import watch  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return Inotify(libc)
+    return Watchfiles(watch)
