@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
 
 from hotwhisk.messages import MAX_DESCRIPTORS, Message, ProtocolError, decode, encode
+from hotwhisk.system.descriptors import Descriptors
 
 LONGEST = 65536
 """Bytes of a message; senders split what could be longer."""
@@ -42,39 +43,57 @@ class DescriptorsLost(Exception):
 
 class Channel:
     """
-    One end of a control channel. If the other end is not trusted, ``expected`` are the messages
-    that it may send.
+    One end of a control channel, or None until `open` gets it: until then messages wait. If the
+    other end is not trusted, ``expected`` are the messages that it may send. ``used`` keeps the
+    descriptors of queued messages open; without it they are duplicated.
     """
 
     def __init__(
-        self, end: socket.socket, expected: Collection[type[Message]] | None = None
+        self,
+        end: socket.socket | None,
+        expected: Collection[type[Message]] | None = None,
+        used: Descriptors | None = None,
     ) -> None:
-        self._socket = end
+        self._socket: socket.socket | None = None
         self._expected = expected
-        self._socket.setblocking(False)
+        self._used = used
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self.on_backlog: Callable[[], None] = lambda: None
         """Called when a message has to wait, so that somebody flushes when it need not."""
+        self.on_failure: Callable[[OSError], None] | None = None
+        """Called when the system refuses a message for good; if None, that is raised."""
+        self.full = False
+        """Whether the socket had no room for the last message; else it waits for something else."""
         self._buffer = bytearray(LONGEST)
+        if end is not None:
+            self.open(end)
 
     @classmethod
     def pair(cls) -> tuple[socket.socket, socket.socket]:
         """Two connected ends, not yet channels: each process wraps its own and closes the other."""
         ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in ends:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            try:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            except OSError:
+                pass  # what does not fit waits in the queue
         return ends
 
+    def open(self, end: socket.socket) -> None:
+        """Begin to speak through ``end``; what was sent before waits until `flush`."""
+        end.setblocking(False)
+        self._socket = end
+
     def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._socket.fileno()
+        """The descriptor to wait on; -1 while there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
         """Close this end and what is queued on it."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         while self._queue:
-            for descriptor in self._queue.popleft()[1]:
-                os.close(descriptor)
+            self._let_go(self._queue.popleft()[1])
 
     @property
     def backlog(self) -> bool:
@@ -85,24 +104,39 @@ class Channel:
         """Send, or queue if the other end is slow; descriptors stay the caller's own."""
         data = encode(message)
         if self._queue or not self._try(data, descriptors):
-            self._queue.append((data, tuple(os.dup(each) for each in descriptors)))
+            self._queue.append((data, self._keep(descriptors)))
             self.on_backlog()
+
+    def _keep(self, descriptors: Sequence[int]) -> tuple[int, ...]:
+        if self._used is None:
+            return tuple(os.dup(each) for each in descriptors)
+        self._used.use(descriptors)
+        return tuple(descriptors)
+
+    def _let_go(self, descriptors: Sequence[int]) -> None:
+        if self._used is not None:
+            self._used.release(descriptors)
+        else:
+            for each in descriptors:
+                os.close(each)
 
     def flush(self) -> None:
         """Send what is queued, as far as the other end takes it."""
         while self._queue and self._try(*self._queue[0]):
-            for descriptor in self._queue.popleft()[1]:
-                os.close(descriptor)
+            self._let_go(self._queue.popleft()[1])
 
     def flush_all(self) -> None:
         """Wait until everything is sent; for what has to be there before something else is true."""
         poll = select.poll()
-        poll.register(self._socket.fileno(), select.POLLOUT)
+        poll.register(self.fileno(), select.POLLOUT)
         while self._queue:
             poll.poll(100)
             self.flush()
 
     def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        if self._socket is None:
+            return False
+        self.full = False
         try:
             if descriptors:
                 rights = array.array("i", descriptors)
@@ -112,13 +146,18 @@ class Channel:
             else:
                 self._socket.send(data, socket.MSG_NOSIGNAL)
         except BlockingIOError:
+            self.full = True
             return False
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # its death is learned from the process, never from here
         except OSError as error:
-            if error.errno not in TRY_AGAIN:
+            if error.errno in TRY_AGAIN:
+                return False
+            gone = isinstance(error, BrokenPipeError | ConnectionResetError)
+            if self.on_failure is None and not gone:
                 raise
-            return False
+            # Who has no channel any more is dead or about to end, as its process tells; but
+            # descriptors that it was to have would be lost until then.
+            if self.on_failure is not None and (descriptors or not gone):
+                self.on_failure(error)
         return True
 
     def receive(self) -> tuple[Message, list[int]] | None:
@@ -128,8 +167,11 @@ class Channel:
         Raises:
             ChannelClosed: the other end is closed.
             DescriptorsLost: this process is out of descriptors.
+            OSError: this process is out of memory.
             ProtocolError: the other end may not send what came.
         """
+        if self._socket is None:
+            return None
         try:
             length, ancillary, flags, _ = self._socket.recvmsg_into(
                 [self._buffer], ANCILLARY_SIZE, CLOSE_ON_EXEC

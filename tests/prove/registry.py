@@ -12,6 +12,7 @@ from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
 from .outcome import Proof
 from .output import ignore_unread, keep_lines
 from .protocol import speak_http
+from .refusals import fail_each_call
 from .replacement import replace_under_load
 from .rest import leak_nothing, sleep_idle
 from .slow import serve_beside_silent, serve_slow_senders
@@ -179,6 +180,13 @@ PROOFS = (
         keep_lines,
         short={"late": ("nothing", "print", "part")},
         long={"rounds": 10},
+        alone=True,
+    ),
+    Proof(
+        "system-calls",
+        "each system call of the supervisor fails once: done, later, or told, and nothing lost",
+        fail_each_call,
+        short={"most": 1},
         alone=True,
     ),
     Proof(

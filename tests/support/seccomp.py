@@ -4,6 +4,9 @@ A program that starts another under a filter of system calls: ``seccomp.py deny 
     deny ERRNO NAME,NAME COMMAND...     those fail, all others work
     kill NAME,NAME COMMAND...           whoever makes one of those is ended by SIGSYS
     allow ERRNO FILE COMMAND...         those that FILE names, one a line, work; all others fail
+    ask PIPE NAME,NAME COMMAND...       another process is asked about each (seccomp_unotify(2));
+                                        the number of the descriptor for that is written to PIPE.
+                                        openat must be among them
 
 The filter is made by libseccomp, as container engines and systemd make theirs, and is inherited
 by every process below. A name that this architecture does not have is passed over, as they do.
@@ -19,6 +22,7 @@ import sys
 ALLOW = 0x7FFF0000
 FAIL = 0x00050000
 KILL_PROCESS = 0x80000000
+NOTIFY = 0x7FC00000
 UNKNOWN = -1
 
 
@@ -36,12 +40,14 @@ def library() -> ctypes.CDLL:
         ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint,
     ]  # fmt: skip
     loaded.seccomp_load.argtypes = [ctypes.c_void_p]
+    loaded.seccomp_notify_fd.argtypes = [ctypes.c_void_p]
     return loaded
 
 
-def install(default: int, action: int, names: list[str]) -> None:
+def install(default: int, action: int, names: list[str]) -> int:
     """
     From now on ``names`` have that action here and in every process below, all others the default.
+    With NOTIFY, returns the descriptor on which is asked.
     """
     loaded = library()
     context = loaded.seccomp_init(default)
@@ -53,6 +59,7 @@ def install(default: int, action: int, names: list[str]) -> None:
             known += not loaded.seccomp_rule_add(context, action, number, 0)
     if not known or loaded.seccomp_load(context):
         sys.exit(f"no filter could be made of {len(names)} names")
+    return int(loaded.seccomp_notify_fd(context)) if action == NOTIFY else -1
 
 
 def main(arguments: list[str]) -> None:
@@ -61,6 +68,13 @@ def main(arguments: list[str]) -> None:
     """
     what, *rest = arguments
     failing = 0
+    if what == "ask":
+        pipe, given, *command = rest
+        told = os.open(pipe, os.O_WRONLY)
+        os.write(told, b"%d" % install(ALLOW, NOTIFY, given.split(",")))
+        # One of them: it is answered when the other process has that descriptor, which ends here.
+        os.open(os.devnull, os.O_RDONLY)
+        os.execvp(command[0], command)
     if what != "kill":
         failing = FAIL | getattr(errno, rest.pop(0))
     given, *command = rest

@@ -8,6 +8,7 @@ this machine, is passed on to the worker that is to load it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotwhisk.messages import Load
@@ -32,7 +33,14 @@ class Source(Artifact):
 class Posted(Source):
     """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
-    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        offset: int,
+        length: int,
+        close: Callable[[int], None] = os.close,
+    ) -> None:
+        self._close = close
         self.descriptor = descriptor
         self.offset = offset
         self.length = length
@@ -44,7 +52,7 @@ class Posted(Source):
 
     def release(self) -> None:
         """See `Source`."""
-        os.close(self.descriptor)
+        self._close(self.descriptor)
 
 
 class Local(Source):

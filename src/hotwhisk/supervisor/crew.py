@@ -7,14 +7,15 @@ import os
 import resource
 import socket
 import sys
-from collections import deque
+from signal import SIGKILL
 from typing import NoReturn
 
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
-from hotwhisk.messages import FROM_WORKER, Born, Message, Spawn
-from hotwhisk.record import Record
+from hotwhisk.messages import FROM_WORKER, Born, Spawn
+from hotwhisk.supervisor.process import Birth, Process
+from hotwhisk.system.descriptors import Descriptors
 from hotwhisk.system.offspring import Ending, children
 from hotwhisk.system.system import TAG_VARIABLE, System
 from hotwhisk.worker.template import Standby
@@ -31,51 +32,6 @@ SHORT_LIFE = 0.25
 """Seconds; a desk that dies younger is no reason to fork the next one at once."""
 
 
-class Process:
-    """
-    A worker process. Until it is born it has no ``pid``, but a channel, where its orders wait.
-    ``silent`` says that a ping is unanswered; ``inbox`` holds what it said and nobody has heard
-    yet.
-    """
-
-    def __init__(self, slot: int, channel: Channel, started: float) -> None:
-        self.slot = slot
-        self.pid = 0
-        self.pidfd = -1
-        self.channel = channel
-        self.birth: Birth | None = None
-        """What it takes to fork it; None once that is done."""
-        self.template: Standby | None = None
-        """The template that was told to fork it and has not said its process id yet."""
-        self.name = name_of(slot)
-        self.started = started
-        self.generation = 0
-        self.ending: Ending | None = None
-        self.silent = False
-        self.inbox: deque[Message] = deque()
-        self.expelled = False
-        """Whether it is ended for what it said, and not heard any more."""
-        self.unwanted = False
-        """Whether it was killed before it was born."""
-
-    @property
-    def pending(self) -> bool:
-        """Whether its process id is not known yet."""
-        return self.birth is not None or self.template is not None
-
-
-class Birth(Record):
-    """The worker's end of a channel, and how often its slot had been recalled when it was made."""
-
-    end: socket.socket
-    recalls: int
-
-
-def name_of(slot: int) -> str:
-    """What ``ps`` shows for the worker in ``slot``."""
-    return f"hotwhisk:{slot}"
-
-
 class Crew:
     """All live workers, by slot; and the templates that further ones are forked from, by generation."""
 
@@ -85,19 +41,26 @@ class Crew:
         self._ledger = ledger
         self.processes: dict[int, Process] = {}
         self.templates: dict[int, Standby] = {}
+        self.descriptors = Descriptors()
+        """Those that queued messages still need."""
         self.resting = False
         """Whether nothing is to be born before the next tick: the last desk died at once."""
+        self.given_up: list[Process] = []
+        """Workers that cannot be killed, and whose requests are still to be settled."""
+        self._unkillable: list[Process] = []
+        """Workers that could not be killed; also given up ones, until they end."""
+        self._ended: list[tuple[int, str]] = []
+        """The process id and the name of dead workers of whom orphans may still come."""
 
     def conceive(self, slot: int) -> None:
         """
         Open the channel of a worker that is to be. From now on it can be given orders. One that
         was pending there is forgotten: without its channel its process ends, if there ever is one.
         """
-        ours, theirs = Channel.pair()
         before = self.processes.get(slot)
-        process = Process(slot, Channel(ours, FROM_WORKER), self._system.now())
+        process = Process(slot, Channel(None, FROM_WORKER, self.descriptors), self._system.now())
         # Counted here: by the time the child looks, it may have been recalled already.
-        process.birth = Birth(theirs, self._ledger.recalls(slot))
+        process.birth = Birth(self._ledger.recalls(slot))
         self.processes[slot] = process
         if before is not None:
             process.generation, process.unwanted = before.generation, before.unwanted
@@ -114,13 +77,12 @@ class Crew:
         Raises:
             OSError: the system has none to give; it can be tried again.
         """
-        birth = process.birth
-        assert birth is not None
+        end, recalls = self._open_channel(process)
         process.pid, process.pidfd = self._system.fork(
-            lambda: self._become_worker(process.slot, birth), process.name
+            lambda: self._become_worker(process.slot, end, recalls), process.name
         )
         process.birth, process.started = None, self._system.now()
-        birth.end.close()
+        end.close()
         if process.unwanted:
             self.kill(process.slot)
 
@@ -128,16 +90,33 @@ class Crew:
         """
         Tell a template to fork a worker. `spawned` gets its answer; until then the worker is
         pending, and its orders wait in its channel.
+
+        Raises:
+            OSError: there are no descriptors for its channel.
         """
         self.conceive(slot)
         process = self.processes[slot]
+        process.generation = template.generation
+        end, recalls = self._open_channel(process)
+        process.birth, process.template = None, template
+        with end:
+            template.channel.send(Spawn(slot, recalls, process.name), (end.fileno(),))
+
+    def _open_channel(self, process: Process) -> tuple[socket.socket, int]:
+        """
+        The worker's end of its channel, and how often its slot had been recalled.
+
+        Raises:
+            OSError: there is no descriptor for it.
+        """
         birth = process.birth
         assert birth is not None
-        order = Spawn(slot, birth.recalls, process.name)
-        process.birth, process.template = None, template
-        process.generation = template.generation
-        template.channel.send(order, (birth.end.fileno(),))
-        birth.end.close()
+        if birth.end is None:
+            ours, theirs = Channel.pair()
+            process.channel.open(ours)
+            process.birth = birth = Birth(birth.recalls, theirs)
+        assert birth.end is not None
+        return birth.end, birth.recalls
 
     def spawned(self, template: Standby, message: Born) -> Process | None:
         """
@@ -185,7 +164,7 @@ class Crew:
     def bury_template(self, template: Standby) -> None:
         """Forget a template that is dead or is killed, and what it was about to fork."""
         self._system.kill(template.pidfd)
-        self._system.kill_descendants(template.pid, template.name)
+        self._end_descendants(template.pid, template.name)
         self._system.reap(template.pidfd)
         del self.templates[template.generation]
         template.close()
@@ -200,25 +179,49 @@ class Crew:
         """A worker that is dead, or will not be born: kill what it left, forget it."""
         del self.processes[process.slot]
         process.channel.close()
-        if process.birth is not None:
+        if process.birth is not None and process.birth.end is not None:
             process.birth.end.close()
         if process.pending:
             return
         age = self._system.now() - process.started
         self.resting = process.generation == 0 and age < SHORT_LIFE
-        self._system.kill_descendants(process.pid, process.name)
-        self._system.reap(process.pidfd)
-        os.close(process.pidfd)
+        self._end_descendants(process.pid, process.name)
+        if process not in self._unkillable:
+            self._system.reap(process.pidfd)
+            os.close(process.pidfd)
 
     def kill(self, slot: int) -> None:
-        """Kill the worker in ``slot``; its death is heard like any other."""
+        """
+        Kill the worker in ``slot``; its death is heard like any other. If the system refuses that,
+        `kill_again` tries again.
+        """
         process = self.processes.get(slot)
         if process is None or process.ending is not None:
             return
         if process.pending:
             process.unwanted = True
-        else:
-            self._system.kill(process.pidfd)
+        elif not self._system.kill(process.pidfd) and process not in self._unkillable:
+            self._unkillable.append(process)
+            self._ledger.ticking = True
+
+    def kill_again(self) -> bool:
+        """
+        Try again to kill what could not be killed; False if nothing of that is left. A worker of
+        which that is refused again is given up: it counts as dead from now on.
+        """
+        for process in list(self._unkillable):
+            dead = self._system.ended(process.pidfd) is not None
+            if process.slot not in self.processes or self.processes[process.slot] is not process:
+                if dead or (self._system.kill(process.pidfd) and self._system.ended(process.pidfd)):
+                    self._unkillable.remove(process)
+                    self._system.reap(process.pidfd)
+                    os.close(process.pidfd)
+            elif dead or self._system.kill(process.pidfd):
+                self._unkillable.remove(process)
+            elif process.ending is None:
+                process.ending = Ending(signal=SIGKILL)
+                self.given_up.append(process)
+        return bool(self._unkillable)
 
     def reap_strangers(self) -> None:
         """
@@ -227,12 +230,26 @@ class Crew:
         """
         if self.spawning():
             return
-        self._system.reap_strangers(self._pids())
+        known = self._pids()
+        self._system.reap_strangers(known)
+        kill = self._system.kill_orphans
+        self._ended = [each for each in self._ended if kill(*each, known)]
 
-    def _become_worker(self, slot: int, birth: Birth) -> NoReturn:
+    def _end_descendants(self, pid: int, name: str) -> None:
+        """Kill what a dead worker left. What comes here as that ends is killed when it does."""
+        self._system.kill_group(pid)
+        if self._system.kill_orphans(pid, name, [*self._pids(), pid]):
+            self._ended.append((pid, name))
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether dead workers have left processes that were killed and have not ended yet."""
+        return bool(self._ended)
+
+    def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
-        high = fcntl.fcntl(birth.end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         # Everything the supervisor holds: connections, other workers' channels, the listener.
         os.closerange(3, high)
         os.closerange(high + 1, HIGHEST)
@@ -242,7 +259,7 @@ class Crew:
         self._system.offer_to_die_first()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         channel = Channel(socket.socket(fileno=high))
-        worker = Worker(channel, self._ledger, (slot, birth.recalls), self._config, lowest)
+        worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)
         try:
             worker.run()
         except BaseException:

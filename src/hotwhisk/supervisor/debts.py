@@ -16,7 +16,7 @@ _TCP_INFO_SIZE = 128
 
 def bytes_written(descriptor: int) -> int:
     """How many bytes were ever written to a TCP connection: acknowledged, or still queued."""
-    with socket.socket(fileno=descriptor) as connection:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor) as connection:
         try:
             while True:
                 acknowledged = _acknowledged(connection)
@@ -25,6 +25,16 @@ def bytes_written(descriptor: int) -> int:
                     return acknowledged + int(queued[0])
         finally:
             connection.detach()
+
+
+def _written(descriptor: int) -> int | None:
+    """The same, or None if the system refuses to tell it, twice."""
+    for _ in range(2):
+        try:
+            return bytes_written(descriptor)
+        except OSError:
+            continue
+    return None
 
 
 def _acknowledged(connection: socket.socket) -> int:
@@ -51,7 +61,9 @@ def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt
 
 def _answer_debt(ledger: Ledger, number: int, descriptor: int) -> Debt:
     row = ledger.row(number)
-    written = bytes_written(descriptor)
+    written = _written(descriptor)
+    if written is None:
+        return Debt.BROKEN  # a second answer would be worse than none
     if written == row.sent:
         return Debt.ANSWER
     if written < row.sent + row.answer:  # or than was sent before, which cannot be

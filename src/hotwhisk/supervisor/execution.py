@@ -38,7 +38,7 @@ from hotwhisk.supervisor.effects import (
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.artifacts import Source
-    from hotwhisk.supervisor.crew import Process
+    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.supervisor import Supervisor
 
 
@@ -59,7 +59,23 @@ class Execution:
         effects = self._supervisor.succession.effects
         while effects:
             effect = effects.popleft()
-            CARRY_OUT[type(effect)](self, effect)
+            try:
+                CARRY_OUT[type(effect)](self, effect)
+            except OSError as error:
+                self._give_up(effect, error)
+
+    def _give_up(self, effect: Effect, error: OSError) -> None:
+        """
+        The system refused something that nothing below has an answer to. Whatever a worker was to
+        have then, its death settles.
+        """
+        what = f"{type(effect).__name__}: {error.strerror}"
+        worker = getattr(effect, "worker", None)
+        if worker in self._crew.processes:
+            self._supervisor.tell(f"a worker is ended: {what}")
+            self._crew.kill(worker)
+        else:
+            self._supervisor.tell(f"the system refused what had to be done: {what}")
 
     # -- workers ----------------------------------------------------------------------------
 
@@ -100,11 +116,14 @@ class Execution:
 
     def _spawn(self, effect: SpawnFrom) -> None:
         template = self._crew.templates.get(effect.generation)
-        if template is None:
-            self._supervisor.succession.not_spawned(effect.worker)
-            return
-        self._crew.spawn(effect.worker, template)
-        self._ledger.ticking = True  # the template has a time limit
+        try:
+            if template is not None:
+                self._crew.spawn(effect.worker, template)
+                self._ledger.ticking = True  # the template has a time limit
+                return
+        except OSError as error:
+            self._tell_once(f"no process can be started: {error.strerror}; trying again")
+        self._supervisor.succession.not_spawned(effect.worker)
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
         source = cast("Source", effect.artifact)
@@ -252,7 +271,7 @@ class Execution:
         if candidate is not None and candidate.generation == generation:
             artifact = candidate.artifact
         if isinstance(artifact, Local) and artifact.content is None:
-            artifact.content = Posted(descriptor, 0, length)
+            artifact.content = Posted(descriptor, 0, length, self._crew.descriptors.close)
         else:
             os.close(descriptor)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hotwhisk import messages
 from hotwhisk.answers import Cause
 from hotwhisk.channel import ChannelClosed, DescriptorsLost
+from hotwhisk.ledger import Last, Phase
 from hotwhisk.messages import Message, ProtocolError
 from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Debt, Discard
@@ -25,7 +26,7 @@ from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.nursery import Nursery
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.crew import Process
+    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.supervisor import Supervisor
     from hotwhisk.system.offspring import Ending
 
@@ -55,9 +56,11 @@ class Hearing:
         supervisor.watch(descriptor, lambda: self.hear(process))
         supervisor.watch(process.pidfd, lambda: self._bereaved(process))
         # By number: a channel that held itself would not be freed with its worker.
-        process.channel.on_backlog = lambda: supervisor.speak_on(descriptor)
+        process.channel.on_backlog = lambda: supervisor.speak_on(process)
+        process.channel.on_failure = lambda error: self._cut_off(process, error)
+        process.channel.flush()
         if process.channel.backlog:  # orders that came before it was born
-            supervisor.speak_on(descriptor)
+            supervisor.speak_on(process)
 
     def hear(self, process: Process) -> None:
         """Read what a worker has to say, and do what follows from it."""
@@ -96,6 +99,8 @@ class Hearing:
                 self._sort(process, *received)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
             self._supervisor.unwatch(process.channel.fileno())
+        except OSError:  # no memory just now: the rest is read at the next tick
+            self._supervisor.rest(process.channel.fileno())
 
     def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
         """Act on a message at once, or put it off. Descriptors that are not taken are closed."""
@@ -149,6 +154,32 @@ class Hearing:
             raise ProtocolError(f"it loads nothing, it is {state}")
         return state is State.LOADING
 
+    def _cut_off(self, process: Process, error: OSError) -> None:
+        """
+        A worker could not be sent what it was to have, so it ends. If it has closed its channel
+        it has ended as a rule, or has become another program.
+        """
+        if not isinstance(error, BrokenPipeError | ConnectionResetError):
+            self._supervisor.tell(f"worker {process.pid} is ended: {error.strerror}")
+        self._crew.kill(process.slot)
+
+    def give_up(self, process: Process) -> None:
+        """
+        A worker cannot be killed: it counts as dead, and what it owed is settled. Were it still to
+        run our code, it would find all that it held taken back, and an answered connection closed.
+        """
+        slot, ledger = process.slot, self._ledger
+        self._supervisor.tell(
+            f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
+            "answered, and it is tried again"
+        )
+        ledger.recall(slot)
+        self._supervisor.system.barrier()
+        for number in self._succession.assignment.custody.held(slot):
+            if ledger.phase(number) is Phase.HANDLING:
+                ledger.set_last(number, Last.READ_ON)
+        self._bereaved(process)
+
     def _bereaved(self, process: Process) -> None:
         """A worker died: hear its last words, then settle what it owed."""
         if not self._crew.ended(process):
@@ -198,7 +229,7 @@ class Hearing:
             raise ProtocolError(f"connection {message.number} is not its own")
         offset, length = message.offset, message.length
         descriptor = self._holdings.spills.take(message.spill, process.slot, offset + length)
-        artifact = Posted(descriptor, offset, length)
+        artifact = Posted(descriptor, offset, length, self._crew.descriptors.close)
         self._succession.posted(process.slot, message.number, artifact, last=message.last)
 
     def _released(self, process: Process, message: messages.Released) -> None:

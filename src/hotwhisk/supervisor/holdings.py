@@ -34,8 +34,11 @@ class Holdings:
     worker has, it is the supervisor's own, and what a worker wrote there is put right.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, close: Callable[[int], None] = os.close) -> None:
+        self._close = close
         self.sockets: dict[int, int] = {}
+        self.most = ledger.capacity
+        """Connections for which there are descriptors beside the processes that live."""
         self._ledger = ledger
         self._free = deque(range(ledger.capacity))
         self._ended: set[int] = set()
@@ -43,14 +46,14 @@ class Holdings:
         self._tenures: dict[int, tuple[int, int]] = {}
         """The latest tenure of each connection, and the worker's slot; or `NOT_YET`."""
         self._last_tenure = 0
-        self.spills = SpillFiles(ledger.capacity)
+        self.spills = SpillFiles(ledger.capacity, close)
 
     # -- sockets ----------------------------------------------------------------------------
 
     @property
     def full(self) -> bool:
         """Whether another connection would be one too many."""
-        return not self._free
+        return not self._free or len(self.sockets) >= self.most
 
     def admit(self, descriptor: int) -> int:
         """Take a connection that was accepted; returns its number."""
@@ -74,7 +77,7 @@ class Holdings:
                 continue
             self._ledger.set_phase(number, Phase.FREE)
             if number in self.sockets:
-                os.close(self.sockets.pop(number))
+                self._close(self.sockets.pop(number))
                 self._ended.discard(number)
                 self.spills.forget(number)
                 self._free.append(number)
@@ -117,7 +120,8 @@ class Holdings:
 
     @contextmanager
     def _borrowed(self, number: int) -> Iterator[socket.socket]:
-        connection = socket.socket(fileno=self.sockets[number])
+        # Told what it is, Python does not ask the system; nothing below depends on it.
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.sockets[number])
         try:
             yield connection
         finally:
@@ -125,7 +129,10 @@ class Holdings:
 
     def is_unread(self, number: int) -> bool:
         """Whether the kernel holds bytes of a connection that no worker has read."""
-        answer = fcntl.ioctl(self.sockets[number], termios.FIONREAD, bytes(4))
+        try:
+            answer = fcntl.ioctl(self.sockets[number], termios.FIONREAD, bytes(4))
+        except OSError:
+            return True  # as far as can be told
         return answer != bytes(4)
 
     def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:

@@ -75,6 +75,8 @@ class Nursery:
         try:
             while (received := template.channel.receive()) is not None:
                 self._spawned(template, cast("Born", received[0]))
+        except OSError:  # no memory just now: the rest is read at the next tick
+            self._supervisor.rest(template.channel.fileno())
         except (ChannelClosed, DescriptorsLost, ProtocolError):
             self.give_up(template)
 

@@ -35,6 +35,9 @@ before a fork.
 """
 
 GENERATOR = "numpy.random"
+END_LIMIT = 2.0
+"""Seconds that what was killed may take to end."""
+
 TRIAL = "hotwhisk:try"
 """What ``ps`` shows for the child, and for what it leaves behind."""
 
@@ -102,9 +105,17 @@ def _problem(name: str, trial: Trial) -> str:
 
 def _try(name: str, system: System, patience: float) -> Trial:
     """Import it in a child, and hear from there."""
-    ours, theirs = os.pipe()
-    pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
-    os.close(theirs)
+    try:
+        ours, theirs = os.pipe()
+    except OSError as error:
+        return Trial(f"it cannot be tried: {error.strerror}")
+    try:
+        pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
+    except OSError as error:
+        os.close(ours)
+        return Trial(f"it cannot be tried: {error.strerror}")
+    finally:
+        os.close(theirs)
     try:
         # It may have left the pipe to a child of its own: its death is what ends the wait.
         ready, _, _ = select.select([ours, pidfd], [], [], patience)
@@ -128,8 +139,12 @@ def _try(name: str, system: System, patience: float) -> Trial:
 def _end(pid: int, pidfd: int, system: System) -> None:
     """End the child, if it has not ended, and what it started."""
     system.kill(pidfd)
-    select.select([pidfd], [], [])
-    system.kill_descendants(pid, TRIAL)
+    select.select([pidfd], [], [], END_LIMIT)
+    system.kill_group(pid)
+    deadline = system.now() + END_LIMIT
+    while system.kill_orphans(pid, TRIAL, {pid}) and system.now() < deadline:
+        system.reap_strangers({pid})
+        select.select([], [], [], 0.001)  # what was killed is about to end
     system.reap(pidfd)
     os.close(pidfd)
 

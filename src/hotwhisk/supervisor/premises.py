@@ -19,6 +19,12 @@ OWN_DESCRIPTORS = 32
 WORKER_DESCRIPTORS = 6
 """For each of ``--workers``: channel, pidfd and an idle spill; and again while it is replaced."""
 
+PROCESS_DESCRIPTORS = 2
+"""For each process of a worker, of the generation in charge or retired: channel and pidfd."""
+
+SPARE_CONNECTIONS = 4
+"""Connections for which there is room left when a replacement begins."""
+
 
 def capacity(config: Config) -> int:
     """
@@ -34,6 +40,16 @@ def capacity(config: Config) -> int:
     if most < FEWEST_CONNECTIONS:
         raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")
     return min(most, config.connections or most)
+
+
+def room_beside(processes: int, workers: int, limit: int) -> int:
+    """
+    How many connections there is room for beside the processes that live, at a limit of open
+    files. Each may need a memory file beside its socket, but not that of a retired worker, which
+    is busy with a request that it has read.
+    """
+    retired = max(0, processes - 2 * workers - 1)
+    return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + retired) // 2
 
 
 def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:

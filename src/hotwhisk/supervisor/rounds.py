@@ -48,7 +48,7 @@ class Rounds:
         """Look once. Stops the ticking when two looks in a row found nothing in flight."""
         crew = self._supervisor.crew
         crew.resting = False
-        resting = self._supervisor.wake()
+        late = self._supervisor.try_again()
         self._supervisor.bear()
         keys = self._in_flight()
         self._began = dict(keys)
@@ -61,8 +61,8 @@ class Rounds:
         assignment.leave_to_desk()
         if self.stopping_since is not None:
             self._hasten(now - self.stopping_since)
-        full = self._supervisor.keep_full()
-        waiting = assignment.custody.waiting or crew.unborn() or resting or full
+        busy = self._supervisor.keep_full() or late
+        waiting = assignment.custody.waiting or crew.unborn() or busy
         self._quiet = 0 if keys or waiting else self._quiet + 1
         if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
             self._supervisor.ledger.ticking = False

@@ -12,8 +12,8 @@ from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
 from hotwhisk.answers import Cause
 from hotwhisk.config import accepted_hosts, client_flags
+from hotwhisk.errors import StartError
 from hotwhisk.ledger import Phase
-from hotwhisk.messages import Recall
 from hotwhisk.output import Output, line_buffer_c
 from hotwhisk.places import control_path
 from hotwhisk.supervisor import notify, premises, run_folder
@@ -22,6 +22,7 @@ from hotwhisk.supervisor.artifacts import Local, named_by
 from hotwhisk.supervisor.control import Control, Question
 from hotwhisk.supervisor.effects import Discard, Reply
 from hotwhisk.supervisor.last_word import leave_word
+from hotwhisk.supervisor.parting import PARTING, end_workers
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status
 from hotwhisk.supervisor.rounds import Rounds
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     import _socket
 
     from hotwhisk.config import Config
-
-PARTING = 2.0
-"""Seconds that workers get for their atexit functions when the server ends."""
 
 OVERTIME = 5.0
 """Seconds after ``--drain-timeout`` in which the rest is ended, whatever the ledger says of it."""
@@ -58,11 +56,18 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
     of what is served, see `hotwhisk.cli.watch`.
 
     Raises:
-        StartError: the folder for sockets and unpacked versions cannot be used.
+        StartError: the folder for sockets and unpacked versions cannot be used, or the system has
+            not what a server needs.
     """
     json_codec.use_faster(at_home)  # before any fork
     line_buffer_c()
-    service = Service(config, listener)
+    try:
+        service = Service(config, listener)
+    except OSError as error:
+        raise StartError(
+            f"the system refuses what a server needs: {error.strerror or error}; "
+            "raise its limits (ulimit -n, memory), and see hotwhisk doctor"
+        ) from error
     if changes is not None:
         service.supervisor.watch(changes, lambda: service.changed(changes))
     return service.run()
@@ -149,7 +154,11 @@ class Service:
         return ours
 
     def _signalled(self) -> None:
-        for number in set(self._signals.recv(4096)):
+        try:
+            numbers = set(self._signals.recv(4096))
+        except OSError:
+            return  # no memory just now: they are still there
+        for number in numbers:
             if number == signal.SIGCHLD:
                 self.supervisor.crew.reap_strangers()
                 continue
@@ -265,27 +274,10 @@ class Service:
     def _part(self) -> int:
         """Let workers run their atexit functions, within limits, then end what is left."""
         supervisor = self.supervisor
-        crew, system = supervisor.crew, supervisor.system
-        charge = supervisor.succession.charge.number
         self._control.close()
-        for process in [each for each in crew.processes.values() if each.pending]:
-            crew.bury(process)
-        for process in list(crew.processes.values()):
-            if self._stops > 1 or process.generation == 0:
-                crew.kill(process.slot)
-            else:
-                process.channel.send(Recall(leave=True))
-        deadline = system.now() + PARTING
-        waiting = dict(crew.processes)
-        while waiting and system.now() < deadline:
-            supervisor.wait_for_deaths(waiting.values(), deadline - system.now())
-            waiting = {slot: each for slot, each in waiting.items() if not crew.ended(each)}
-        for template in list(crew.templates.values()):
-            crew.bury_template(template)
-        for process in list(crew.processes.values()):
-            crew.kill(process.slot)
-            crew.bury(process)
+        end_workers(supervisor, at_once=self._stops > 1)
         self._folder.release(REMOVAL)
+        charge = supervisor.succession.charge.number
         leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
         return 0
 

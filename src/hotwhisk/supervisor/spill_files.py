@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fcntl import (
     F_ADD_SEALS,
     F_GET_SEALS,
@@ -44,7 +44,8 @@ class SpillFiles:
     belongs to a connection.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, close: Callable[[int], None] = os.close) -> None:
+        self._close = close
         self._most = capacity + SPARE
         self._files: dict[int, tuple[int, int]] = {}
         """The descriptor and the owner's slot of each."""
@@ -129,7 +130,7 @@ class SpillFiles:
 
     def close(self, spill: int) -> None:
         """Close a file."""
-        os.close(self._files.pop(spill)[0])
+        self._close(self._files.pop(spill)[0])
 
     def forget(self, number: int) -> None:
         """Close the file that a dead worker left of connection ``number``, if there is one."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hotwhisk.answers import Cause, Profile, answer_for, not_started
 from hotwhisk.contract import INIT_TWICE
@@ -59,6 +59,8 @@ class Succession:
         self.candidate: Candidate | None = None
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
+        self.has_descriptors: Callable[[int], bool] = lambda _: True
+        """Whether the system has what so many more workers need."""
         self.templates = Templates(self.effects)
         self._numbers = itertools.count(1)
         self._replies = Replies(self.assignment, self.effects)
@@ -91,7 +93,8 @@ class Succession:
     def _has_room(self) -> bool:
         """Whether one more replacement, after all that wait, finds slots for its workers."""
         before = len(self.candidates) + (self.candidate is not None)
-        return self.roster.has_room(self.policy.workers * (before + 1))
+        workers = self.policy.workers * (before + 1)
+        return self.roster.has_room(workers) and self.has_descriptors(workers)
 
     def roll_back(self, asker: Asker | None = None) -> bool:
         """Put the artifact before this one in charge again; False if there is none."""

@@ -10,18 +10,21 @@ and its memory stays clean enough to fork from.
 
 from __future__ import annotations
 
+import resource
 import select
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hotwhisk.answers import Profile
 from hotwhisk.ledger import WORKERS, Ledger
-from hotwhisk.supervisor.crew import Crew, Process
+from hotwhisk.supervisor import premises
+from hotwhisk.supervisor.crew import Crew
 from hotwhisk.supervisor.effects import Reply
 from hotwhisk.supervisor.execution import Execution
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.hearing import Hearing
 from hotwhisk.supervisor.holdings import Holdings
+from hotwhisk.supervisor.process import Process
 from hotwhisk.supervisor.report import Report
 from hotwhisk.supervisor.succession import Succession
 from hotwhisk.system.system import EXHAUSTED
@@ -50,8 +53,8 @@ class Supervisor:
         self.replied: Callable[[Reply], None] = lambda _: None
         self.report = Report(system.now())
         self.ledger = Ledger(capacity)
-        self.holdings = Holdings(self.ledger)
         self.crew = Crew(system, config, self.ledger)
+        self.holdings = Holdings(self.ledger, self.crew.descriptors.close)
         self.succession = Succession(
             Policy(
                 config.workers,
@@ -63,9 +66,13 @@ class Supervisor:
             ),
             WORKERS,
         )
+        self.succession.has_descriptors = self._has_descriptors
         self.assignment = self.succession.assignment
         self.execution = Execution(self)
         self.hearing = Hearing(self)
+        self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._counted = 0
+        """Processes that lived when the room for connections was counted."""
         self._epoll = select.epoll()
         self._sources: dict[int, Callable[[], object]] = {}
         self._resting: dict[int, Callable[[], object]] = {}
@@ -89,7 +96,10 @@ class Supervisor:
         """Stop that; no error if it was not watched."""
         self._resting.pop(descriptor, None)
         if self._sources.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+            try:
+                self._epoll.unregister(descriptor)
+            except OSError:
+                pass  # it is closed next, or what it reports is passed over
 
     def rest(self, descriptor: int) -> None:
         """Watch a descriptor no more until the next tick: what it needs cannot be had now."""
@@ -99,16 +109,23 @@ class Supervisor:
             self._resting[descriptor] = callback
             self.ledger.ticking = True
 
-    def wake(self) -> bool:
-        """At a tick: watch again what rests; False if nothing does."""
+    def try_again(self) -> bool:
+        """
+        At a tick: repeat what the system refused before, to watch, to send or to kill. False if
+        there was nothing.
+        """
         resting, self._resting = self._resting, {}
         for descriptor, callback in resting.items():
             self.watch(descriptor, callback)
-        return bool(resting)
+        waiting = [each for each in self.crew.processes.values() if each.channel.backlog]
+        for process in waiting:
+            process.channel.flush()
+            self._listen(process)
+        return self.crew.kill_again() or bool(resting or waiting)
 
     def wait(self, timeout: float | None) -> None:
         """Wait for something to happen, at most ``timeout`` seconds, and do what follows from it."""
-        if any(process.inbox for process in self.crew.processes.values()):
+        if self.crew.given_up or any(each.inbox for each in self.crew.processes.values()):
             timeout = 0.0  # something was collected on the way, and is heard below
         for descriptor, events in self._epoll.poll(timeout):
             source = self._sources.get(descriptor)
@@ -120,6 +137,9 @@ class Supervisor:
             self.carry_out()
         for process in [each for each in self.crew.processes.values() if each.inbox]:
             self.hearing.hear(process)
+        while self.crew.given_up:
+            self.hearing.give_up(self.crew.given_up.pop())
+            self.carry_out()
         self.sweep()
 
     def wait_for_deaths(self, processes: Iterable[Process], timeout: float) -> None:
@@ -137,17 +157,29 @@ class Supervisor:
         """Start the workers that could not be started before."""
         self.execution.bear()
 
-    def speak_on(self, descriptor: int) -> None:
-        """A worker is slow to listen: see to the rest when its channel takes more."""
+    def speak_on(self, process: Process) -> None:
+        """
+        Messages wait for a worker: send them when its channel takes more. What else they may wait
+        for, memory or a limit, no event tells, so they are tried at each tick as well.
+        """
+        self.ledger.ticking = True
+        self._listen(process)
+
+    def _listen(self, process: Process) -> None:
+        """Wait for what a worker says, and for room in its channel where that is full."""
+        descriptor = process.channel.fileno()
         if descriptor in self._sources:
-            self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
+            events = select.EPOLLIN | (select.EPOLLOUT if process.channel.full else 0)
+            try:
+                self._epoll.modify(descriptor, events)
+            except OSError:
+                pass  # the tick sends what waits
 
     def _flush(self, descriptor: int) -> None:
         for process in self.crew.processes.values():
             if process.channel.fileno() == descriptor:
                 process.channel.flush()
-                if not process.channel.backlog:
-                    self._epoll.modify(descriptor, select.EPOLLIN)
+                self._listen(process)
 
     # -- connections ------------------------------------------------------------------------
 
@@ -196,7 +228,23 @@ class Supervisor:
         closed = self.holdings.sweep(self.assignment.custody.is_held)
         for number in closed:
             self.assignment.closed(number)
-        if closed and self._listener is not None and self._listener.fileno() not in self._sources:
-            self.ledger.attentive = False
-            self._resting.pop(self._listener.fileno(), None)
-            self.watch(self._listener.fileno(), self._accept)
+        if closed or len(self.crew.processes) != self._counted:
+            self._count_room()
+
+    def _count_room(self) -> None:
+        """Accept as long as there are descriptors beside those of the processes that live."""
+        self._counted = len(self.crew.processes)
+        self.holdings.most = self._room_beside(self._counted)
+        listener = self._listener
+        if listener is None or listener.fileno() in self._sources or self.holdings.full:
+            return
+        self.ledger.attentive = False
+        self._resting.pop(listener.fileno(), None)
+        self.watch(listener.fileno(), self._accept)
+
+    def _room_beside(self, processes: int) -> int:
+        return premises.room_beside(processes, self.config.workers, self._limit)
+
+    def _has_descriptors(self, workers: int) -> bool:
+        room = self._room_beside(len(self.crew.processes) + workers)
+        return room - len(self.holdings.sockets) >= premises.SPARE_CONNECTIONS

@@ -67,6 +67,21 @@ def _parent(pid: int) -> int:
         return 0
 
 
+def kill_orphans(belongs: Callable[[int], bool]) -> bool:
+    """
+    Kill every child that ``belongs``, by its process id, without waiting for its end. True if
+    there was one: with its end its own children come here.
+    """
+    killed = False
+    for pid in filter(belongs, children()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            continue  # it has ended, or runs as another user
+        killed = True
+    return killed
+
+
 def end_orphans(belongs: Callable[[int], bool]) -> None:
     """
     Kill and reap every child that ``belongs``, by its process id. Killing one can bring its own
@@ -79,5 +94,5 @@ def end_orphans(belongs: Callable[[int], bool]) -> None:
             try:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
+            except OSError:
                 pass

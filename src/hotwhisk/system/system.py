@@ -14,9 +14,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import select
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import NoReturn
 
@@ -29,7 +30,7 @@ from hotwhisk.system.features import (
     Feature,
     offer_to_die_first,
 )
-from hotwhisk.system.offspring import Ending, children, end_orphans
+from hotwhisk.system.offspring import Ending, children, kill_orphans
 from hotwhisk.system.signals import HANDLED, Dispositions
 
 PR_SET_NAME = 15
@@ -53,6 +54,7 @@ class System:
         self._try(SUBREAPER)
         self._membarrier = self._try(MEMBARRIER)
         self.has_barrier = self._membarrier is not None
+        self._oom_kills = 0
 
     def _try(self, feature: Feature) -> object:
         try:
@@ -85,8 +87,11 @@ class System:
         The expensive half of an asymmetric handshake: workers publish what they touch and
         then look for orders without a fence; whoever gives orders fences for both sides.
         """
-        if self.has_barrier:
-            self._libc.syscall(self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0)
+        if self.has_barrier and self._libc.syscall(
+            self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0
+        ):
+            self.has_barrier = False  # from now on nothing is taken without a worker's word
+            self.weaknesses.append(f"no {MEMBARRIER.name}: {MEMBARRIER.cost}")
 
     def fork(self, child: Callable[[], NoReturn], name: str) -> tuple[int, int]:
         """
@@ -112,8 +117,7 @@ class System:
         try:
             return pid, os.pidfd_open(pid)
         except OSError:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            os.kill(pid, signal.SIGKILL)  # and it is reaped as a stranger
             raise
 
     def open_child(self, pid: int) -> int:
@@ -130,47 +134,61 @@ class System:
         """
         How the child behind ``pidfd`` ended; None while it lives.
 
-        It is not reaped: until it is, nobody else gets its number, which `kill_descendants`
-        still goes by.
+        It is not reaped: until it is, nobody else gets its number, which `kill_group` and
+        `kill_orphans` still go by.
         """
         try:
             result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return Ending(status=-1)
+        except OSError:
+            # It was reaped elsewhere, if it is dead; how it ended nobody can say then.
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            return Ending(status=-1) if poll.poll(0) else None
         return None if result is None else Ending.of(result)
 
     def reap(self, pidfd: int) -> None:
-        """Let go of the number of a child that is dead, or is killed and so will be in a moment."""
+        """Let go of the number of a child that is dead; one that is not is reaped as a stranger."""
         try:
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-        except ChildProcessError:
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        except OSError:
             pass
 
     def oom_kills(self) -> int:
         """How many processes of this control group the kernel has killed for want of memory."""
-        return control_group.oom_kills(self._deaths)
+        # The count never falls: a smaller one means that the file could not be read just now.
+        self._oom_kills = max(self._oom_kills, control_group.oom_kills(self._deaths))
+        return self._oom_kills
 
-    def kill(self, pidfd: int) -> None:
-        """Kill the child behind ``pidfd``, however it resists; a dead one is no error."""
+    def kill(self, pidfd: int) -> bool:
+        """
+        Kill the child behind ``pidfd``; a dead one is no error. False if it may not be killed: it
+        has become a program that runs as another user.
+        """
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         except ProcessLookupError:
             pass
+        except OSError:
+            return False
+        return True
 
-    def kill_descendants(self, worker_pid: int, name: str) -> None:
+    def kill_group(self, worker_pid: int) -> None:
+        """Kill the process group of a dead worker that is not reaped yet."""
+        try:
+            os.killpg(worker_pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+    def kill_orphans(self, worker_pid: int, name: str, ours: Collection[int]) -> bool:
         """
-        Kill what a dead worker, not yet reaped, left: its process group, and the orphans that
-        came to us.
+        Kill the orphans that a dead worker left and that came to us, but none of ``ours``. True if
+        there were any: with their end their own children may come.
 
         An orphan is the worker's if it bears its process name (copies made by fork keep it) or
         its tag in the environment (programs that were started keep that); anybody else's, such
         as what ``docker exec`` left to process 1, is let alone.
         """
-        try:
-            os.killpg(worker_pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        end_orphans(lambda pid: pid != worker_pid and _belongs(pid, worker_pid, name))
+        return kill_orphans(lambda pid: pid not in ours and _belongs(pid, worker_pid, name))
 
     def reap_strangers(self, ours: Iterable[int]) -> None:
         """Reap children that ended and are not in ``ours`` (process ids of workers)."""
@@ -179,7 +197,7 @@ class System:
             if pid not in known:
                 try:
                     os.waitpid(pid, os.WNOHANG)
-                except ChildProcessError:
+                except OSError:
                     pass
 
 

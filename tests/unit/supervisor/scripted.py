@@ -28,6 +28,7 @@ class FakeSystem:
     """
 
     has_barrier = True
+    may_kill = True
 
     def __init__(self) -> None:
         self.clock = 1000.0
@@ -59,8 +60,11 @@ class FakeSystem:
     def reap_strangers(self, ours: object) -> None:
         pass
 
-    def kill(self, pidfd: int) -> None:
+    def kill(self, pidfd: int) -> bool:
+        if not self.may_kill:
+            return False
         self.end(pidfd, Ending(signal=9))
+        return True
 
     def end(self, pidfd: int, ending: Ending) -> None:
         self.endings[pidfd] = ending
@@ -72,8 +76,11 @@ class FakeSystem:
     def reap(self, pidfd: int) -> None:
         del self.endings[pidfd]
 
-    def kill_descendants(self, worker_pid: int, name: str) -> None:
+    def kill_group(self, worker_pid: int) -> None:
         pass
+
+    def kill_orphans(self, worker_pid: int, name: str, ours: object) -> bool:
+        return False
 
 
 class Scripted:
@@ -100,6 +107,7 @@ class Scripted:
     def _end_of(self, slot: int) -> socket.socket:
         birth = self.crew.processes[slot].birth
         assert birth is not None
+        assert birth.end is not None
         return birth.end
 
     def serve(self, *, overlap: bool = False) -> int:

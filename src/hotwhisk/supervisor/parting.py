@@ -1,0 +1,67 @@
+"""
+The end of a server: workers run their atexit functions, then everything is killed.
+
+Each wait has a limit. What cannot be killed, since it runs as another user, is left.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hotwhisk.messages import Recall
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.process import Process
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+PARTING = 2.0
+"""Seconds that workers get for their atexit functions when the server ends."""
+
+KILLED = 1.0
+"""Seconds that killed processes may take to end."""
+
+
+def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
+    """Tell all workers to leave, or kill them, and wait for their ends; then end the rest."""
+    crew = supervisor.crew
+    for process in [each for each in crew.processes.values() if each.pending]:
+        crew.bury(process)
+    for process in list(crew.processes.values()):
+        if at_once or process.generation == 0:
+            crew.kill(process.slot)
+        else:
+            process.channel.send(Recall(leave=True))
+    _wait_for_ends(supervisor, PARTING)
+    for template in list(crew.templates.values()):
+        crew.bury_template(template)
+    for slot in list(crew.processes):
+        crew.kill(slot)
+    _wait_for_ends(supervisor, KILLED)
+    for process in list(crew.processes.values()):
+        crew.bury(process)
+    _end_orphans(supervisor)
+    if crew.kill_again():
+        supervisor.tell("a program that runs as another user could not be ended, and is left")
+
+
+def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
+    crew, system = supervisor.crew, supervisor.system
+    deadline = system.now() + limit
+    living: Iterable[Process] = crew.processes.values()
+    while living := [each for each in living if not crew.ended(each)]:
+        left = deadline - system.now()
+        if left <= 0:
+            return
+        supervisor.wait_for_deaths(living, left)
+
+
+def _end_orphans(supervisor: Supervisor) -> None:
+    """Killing an orphan brings its children here, so look until none is left."""
+    crew, system = supervisor.crew, supervisor.system
+    deadline = system.now() + KILLED
+    crew.reap_strangers()
+    while crew.has_orphans and system.now() < deadline:
+        select.select([], [], [], 0.001)  # they are killed already
+        crew.reap_strangers()

@@ -1,0 +1,60 @@
+"""One worker's process, as the supervisor sees it."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+from hotwhisk.channel import Channel
+from hotwhisk.messages import Message
+from hotwhisk.record import Record
+from hotwhisk.system.offspring import Ending
+from hotwhisk.worker.template import Standby
+
+
+class Process:
+    """
+    A worker process. Until it is born it has no ``pid``, but a channel, where its orders wait.
+    ``silent`` says that a ping is unanswered; ``inbox`` holds what it said and nobody has heard
+    yet.
+    """
+
+    def __init__(self, slot: int, channel: Channel, started: float) -> None:
+        self.slot = slot
+        self.pid = 0
+        self.pidfd = -1
+        self.channel = channel
+        self.birth: Birth | None = None
+        """What it takes to fork it; None once that is done."""
+        self.template: Standby | None = None
+        """The template that was told to fork it and has not said its process id yet."""
+        self.name = name_of(slot)
+        self.started = started
+        self.generation = 0
+        self.ending: Ending | None = None
+        self.silent = False
+        self.inbox: deque[Message] = deque()
+        self.expelled = False
+        """Whether it is ended for what it said, and not heard any more."""
+        self.unwanted = False
+        """Whether it was killed before it was born."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether its process id is not known yet."""
+        return self.birth is not None or self.template is not None
+
+
+class Birth(Record):
+    """
+    The worker's end of a channel, None until the system has one to give; and how often its slot
+    had been recalled when it was made.
+    """
+
+    recalls: int
+    end: socket.socket | None = None
+
+
+def name_of(slot: int) -> str:
+    """What ``ps`` shows for the worker in ``slot``."""
+    return f"hotwhisk:{slot}"

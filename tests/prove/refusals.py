@@ -1,0 +1,246 @@
+"""
+Each system call of the supervisor fails once, with each error that it can give.
+
+The errors come from the kernel, by a filter that this process answers: see `tests.support.failing`.
+A round is a small history of everything a supervisor does: connections, half a request, the death
+of a worker, a replacement, a question on the control socket. In each round one call fails, the
+first of its name, then the second, and so on for as long as the history has one more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from errno import (
+    EACCES,
+    EAGAIN,
+    ECHILD,
+    ECONNABORTED,
+    ECONNRESET,
+    EMFILE,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    ENOSPC,
+    ENOTCONN,
+    EPERM,
+    EPIPE,
+    EPROTO,
+    ESRCH,
+    ETOOMANYREFS,
+    errorcode,
+)  # fmt: skip
+
+from tests.process import control
+from tests.support import tree
+from tests.support.client import Connection, Lost, init_once
+from tests.support.failing import Failing
+from tests.support.wire import Response, run_request
+
+from .outcome import Outcome, ask, connect
+
+NO_DESCRIPTOR = (EMFILE, ENFILE, ENOMEM)
+ERRORS: dict[str, tuple[int, ...]] = {
+    "accept4": (*NO_DESCRIPTOR, ENOBUFS, ECONNABORTED, EPROTO, EPERM, EAGAIN),
+    "socketpair": NO_DESCRIPTOR,
+    "clone": (EAGAIN, ENOMEM),
+    "pidfd_open": (*NO_DESCRIPTOR, ESRCH),
+    "pidfd_send_signal": (EPERM,),
+    "waitid": (ECHILD,),
+    "wait4": (ECHILD,),
+    "kill": (EPERM, ESRCH),
+    "epoll_ctl": (ENOMEM, ENOSPC),
+    "sendmsg": (EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS, EPERM, EPIPE),
+    "sendto": (EAGAIN, ENOBUFS, ENOMEM, EPERM),
+    "recvmsg": (EAGAIN, ENOBUFS, ENOMEM),
+    "recvfrom": (EAGAIN, ENOMEM, ECONNRESET),
+    "shutdown": (ENOTCONN,),
+    "getsockopt": (ENOBUFS, ENOMEM),
+    "setsockopt": (ENOBUFS, ENOMEM),
+    "getsockname": (ENOBUFS,),
+    "getpeername": (ENOBUFS,),
+    "openat": (*NO_DESCRIPTOR, EACCES),
+    "membarrier": (EPERM,),
+    "poll": (ENOMEM,),
+}
+"""
+What each call can answer, beside what only a mistake of the caller brings (EBADF, EINVAL) and
+what says that a process is dead which lives here (ESRCH for a pidfd, a channel that is reset).
+"""
+
+NO_ROLL_BACK = ("--crash-count", "100000")
+
+SOURCE = """\
+import os, subprocess, time
+until = time.process_time() + {work}
+while time.process_time() < until:
+    pass
+
+def main(event):
+    if event.get("leave"):  # a process that outlives this one
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+    return {{"version": {version}, "pid": os.getpid()}}
+"""
+BROKEN = "def main(event:\n"
+WORK = 0.04
+"""Seconds of the import of every other version: that one leaves a template."""
+
+
+def source(version: int) -> str:
+    """
+    A version that says its number.
+    """
+    return SOURCE.format(version=version, work=WORK * (version % 2))
+
+
+def fail_each_call(most: int = 100) -> Outcome:
+    """
+    Rounds in which one call fails, at most ``most`` for each call and error.
+    """
+    outcome = Outcome(f"{sum(map(len, ERRORS.values()))} errors of {len(ERRORS)} system calls")
+    failed, given_up, version = 0, 0, 1
+    with Failing(*NO_ROLL_BACK) as server:
+        server.post(source(version))
+        for _ in range(2):  # what the first rounds open stays open
+            version = History(server, outcome, version, "the first round").run()
+        before = len(tree.descriptors(server.pid))
+        for call, errors in ERRORS.items():
+            for error in errors:
+                for nth in range(1, most + 1):
+                    what = f"{call} {nth}: {errorcode[error]}"
+                    server.fail(call, error, nth)
+                    history = History(server, outcome, version, what)
+                    version = history.run()
+                    if not server.has_failed:
+                        break
+                    failed += 1
+                    given_up += history.given_up
+                    if not history.settle() or len(outcome.problems) > 20:
+                        outcome.problems.append(server.stderr()[-2000:])
+                        return outcome
+        after = len(tree.descriptors(server.pid))
+        outcome.expect(after <= before + 2, f"{after} descriptors, {before} before")
+        outcome.expect("Traceback" not in server.stderr(), server.stderr()[-2000:])
+        server.terminate()
+        outcome.expect(server.wait(10.0) == 0, "it did not stop")
+    outcome.result = (
+        f"{failed} calls failed; {given_up} requests were told of it, none lost or stale"
+    )
+    return outcome
+
+
+class History:
+    """
+    One round on a server that has ``version`` in charge. ``given_up`` counts the requests that
+    were answered with an error of the server's.
+    """
+
+    def __init__(self, server: Failing, outcome: Outcome, version: int, what: str) -> None:
+        self.server = server
+        self.outcome = outcome
+        self.version = version
+        self.what = what
+        self.given_up = 0
+
+    def run(self) -> int:
+        """
+        Go through everything; the version that is in charge then.
+        """
+        with self.outcome.trying(self.what), connect(self.server) as kept:
+            pid = self._run(kept, leave=True)
+            with connect(self.server) as slow:
+                request = run_request({"token": "x" * 5000})
+                slow.send(request[:-2000])
+                self._ask()  # then the half that came is read
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+                self._run(kept)
+                self._refuse()
+                self._replace()
+                slow.send(request[-2000:])
+                self._judge(slow.read_response())
+            with connect(self.server) as fresh:
+                self._run(fresh)
+                self._run(fresh)
+        return self.version
+
+    def settle(self) -> bool:
+        """
+        With nothing failing the same supervisor serves, and has one worker and a desk.
+        """
+        problems = len(self.outcome.problems)
+        with self.outcome.trying(f"after {self.what}"):
+            self.outcome.expect_version(f"after {self.what}", ask(self.server), self.version)
+            try:
+                found = control.wait_until(self.server, is_whole, self.what)
+            except AssertionError as error:
+                self.outcome.problems.append(str(error))
+                return False
+            self.outcome.expect(found["pid"] == self.server.pid, f"{self.what}: another supervisor")
+        return len(self.outcome.problems) == problems
+
+    def _run(self, connection: Connection, **event: object) -> int:
+        """
+        One request; the process that answered it, 0 if none did.
+        """
+        response = connection.run(event)
+        self._judge(response)
+        return int(response.json().get("pid", 0))
+
+    def _judge(self, response: Response) -> None:
+        """
+        An answer is of the version in charge, or it is an error that says what happened.
+        """
+        if response.status == 200:
+            self.outcome.expect_version(self.what, response, self.version)
+        else:
+            self.outcome.expect_error(self.what, response)
+            self.given_up += 1
+
+    def _replace(self) -> None:
+        """
+        Post the next version. If that was refused it stays so, and what is in charge stays too.
+        """
+        try:
+            response = init_once(self.server.address, source(self.version + 1))
+        except Lost:
+            # The supervisor could not write the answer, and has ended the connection: no other
+            # answer may be taken for this one. Which version is in charge the next answer says.
+            self.given_up += 1
+            self.version += ask(self.server).value("version") != self.version
+            return
+        if response.status == 200:
+            self.version += 1
+        else:
+            self.outcome.expect_error(self.what, response)
+            self.given_up += 1
+
+    def _refuse(self) -> None:
+        """
+        Post a version that cannot be loaded: its process is killed.
+        """
+        try:
+            self.outcome.expect_error(self.what, init_once(self.server.address, BROKEN))
+        except Lost:  # as in `_replace`
+            self.given_up += 1
+
+    def _ask(self) -> None:
+        """
+        A question; where it cannot be read or answered, the next one is.
+        """
+        for _ in range(2):
+            try:
+                if "pid" in control.status(self.server):
+                    return
+            except (ValueError, OSError):
+                continue
+        self.outcome.problems.append(f"{self.what}: no answer to a question")
+
+
+def is_whole(found: control.Status) -> bool:
+    """
+    Whether one worker serves, a desk waits, and both have a process.
+    """
+    workers = found["generation"]["workers"]
+    states = sorted(each["state"] for each in workers)
+    return states == ["blank", "serving"] and all(each["pid"] for each in workers)
