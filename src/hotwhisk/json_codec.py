@@ -36,6 +36,9 @@ WORTH_WHILE: Final = 8 * 1024
 MOST_NODES: Final = 64
 """A value with more nodes than this is left to the standard library."""
 
+MOST_NOTES: Final = 3
+"""Notes that are kept of where in a value that is too deep it could not be written."""
+
 _STRINGS: Final = frozenset({str})
 _CONSTANTS: Final = frozenset({bool, type(None)})
 _BITS_64: Final = range(-(2**63), 2**64)
@@ -166,7 +169,13 @@ def dumps(value: object) -> bytes:
 
 def dumps_short(value: object) -> bytes:
     """The same for a value that is known to be small, without a look at its strings."""
-    return _encode(value).encode("utf-8", "backslashreplace")
+    try:
+        return _encode(value).encode("utf-8", "backslashreplace")
+    except RecursionError as error:
+        # Python 3.14 goes as deep as its stack and adds a note for each level: two megabytes.
+        notes = getattr(error, "__notes__", [])
+        del notes[:-MOST_NOTES]
+        raise
 
 
 def _text_and_integers(value: object) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -132,6 +133,9 @@ def test_nothing_of_the_server_is_seen(private: Server, asynchronous: bool) -> N
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "HOTWHISK_TOKEN_FILE"} & seen["environ"].keys()
     assert not [name for name in seen["environ"] if name.startswith("LISTEN_")]
     tops = {name.partition(".")[0] for name in seen["modules"]}
+    started = "import sys, traceback; print(*sys.modules)"  # what every Python here has
+    printed = subprocess.run([sys.executable, "-c", started], stdout=subprocess.PIPE, check=True)
+    tops -= set(printed.stdout.decode().split())
     known = set(sys.stdlib_module_names) | {"hotwhisk", "main__", "__main__", "_distutils_hack"}
     assert not {
         name for name in tops - known if "virtualenv" not in name and "editable" not in name
@@ -326,6 +330,25 @@ def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -
         assert (server.stdout().count(SENTINEL), server.stderr().count(SENTINEL)) == (1, 1)
         assert "src/hotwhisk" not in server.stderr()
         assert "while it was loaded" not in server.stderr()
+
+
+ASYNC_FORKING = {
+    "async def": "async def main(event):\n    if not os.fork(): DEED\n    os.wait()\n    return event\n",
+    "awaitable": "async def run(event):\n    if not os.fork(): DEED\n    os.wait()\n    return event\n"
+    "main = lambda event: run(event)\n",
+}
+
+
+@pytest.mark.parametrize("source", ASYNC_FORKING.values(), ids=ASYNC_FORKING)
+@pytest.mark.parametrize("deed", ["sys.exit(3)", "return event"])
+def test_a_copy_that_comes_out_of_a_coroutine_ends_and_asyncio_reports_nothing(
+    source: str, deed: str
+) -> None:
+    with Server() as server:
+        server.post("import os, sys\n" + source.replace("DEED", deed))
+        for number in range(2):
+            assert ask(server, {"asked": number}) == {"asked": number}
+        assert "Exception" not in server.stderr()
 
 
 @pytest.mark.parametrize("define", ["def", "async def"])

@@ -9,6 +9,7 @@ the byte.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,11 +38,18 @@ Event = Mapping[str, object]
 @dataclass(frozen=True)
 class Trace:
     """
-    A traceback in a log: its first line if there are frames to show, and its last.
+    A traceback in a log: its first line if there are frames to show, and its last, which notes of
+    the JSON encoder may follow.
     """
 
-    last: str
+    last: str | re.Pattern[str]
     frames: bool = True
+
+    def ends(self, line: str) -> bool:
+        """
+        Whether this is its last line.
+        """
+        return line == self.last if isinstance(self.last, str) else bool(self.last.fullmatch(line))
 
 
 @dataclass(frozen=True)
@@ -124,10 +132,10 @@ def _limited(whole: Expected) -> Expected:
     return replace(whole, err=(*kept, TRUNCATED), rest=rest)
 
 
-UNFIT = {
+UNFIT: dict[str, str | re.Pattern[str]] = {
     "set": "TypeError: Object of type set is not JSON serializable",
     "object": "TypeError: Object of type Endless is not JSON serializable",
-    "cycle": "RecursionError: maximum recursion depth exceeded while encoding a JSON object",
+    "cycle": re.compile("RecursionError: .* while encoding a JSON object"),
 }
 """
 Results that JSON has no form for, and what their author is told. NaN and infinity are not

@@ -137,3 +137,14 @@ def test_an_action_does_not_see_the_faster_library() -> None:
         f"assert json_codec.loads(json_codec.dumps(['x' * {len(LONG)}])) == ['x' * {len(LONG)}]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_value_that_holds_itself_is_refused_in_few_words() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(RecursionError) as raised:
+        json_codec.dumps({"here": value})
+    notes = getattr(raised.value, "__notes__", [])
+    assert len(notes) <= json_codec.MOST_NOTES
+    if sys.version_info >= (3, 14):
+        assert notes[-1] == "when serializing dict item 'here'"

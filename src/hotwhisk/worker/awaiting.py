@@ -8,6 +8,7 @@ like any other, one request at a time, and what it returns is run to its end.
 
 from __future__ import annotations
 
+from os import getpid
 from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.house import at_home
@@ -34,7 +35,23 @@ def run_to_end(awaitable: Any) -> object:
         return own().run_until_complete(awaitable)
     if _Kept.loop is None or _Kept.loop.is_closed():
         _Kept.loop = new_asyncio()
-    return _Kept.loop.run_until_complete(awaitable)
+    return _Kept.loop.run_until_complete(alone(awaitable))
+
+
+async def alone(awaitable: Any) -> object:
+    """
+    Await it. It may fork, and a copy of this process that comes out of it ends here: in a child,
+    asyncio's loop of Python 3.14 reports errors, and after a ``sys.exit`` it never ends.
+    """
+    pid = getpid()
+    try:
+        return await awaitable
+    finally:
+        if getpid() != pid:
+            from hotwhisk.worker import invocation  # it imports this module
+
+            invocation.flush()
+            invocation.leave(0)
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:

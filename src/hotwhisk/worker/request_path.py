@@ -134,8 +134,7 @@ class RequestPath:
         connection.stage = Stage.RUNNING
         self._running += 1
         holder.loop.unwatch(connection.socket.fileno())
-        coroutine = invocation.call_async(cast("Action", self.action), run, self.profile)
-        task = cast("AsyncioLoop", holder.loop).asyncio.create_task(coroutine)
+        task = cast("AsyncioLoop", holder.loop).asyncio.create_task(self._call_async(run))
 
         def finish(connection: Connection) -> Request | None:
             connection.stage = Stage.LISTENING
@@ -152,6 +151,13 @@ class RequestPath:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
+
+    async def _call_async(self, run: RunRequest) -> tuple[int, bytes]:
+        """Call the handler; a copy of us that it forked ends here, before asyncio would report it."""
+        answer = await invocation.call_async(cast("Action", self.action), run, self.profile)
+        if self._holder.copied:
+            invocation.leave(0)
+        return answer
 
     def _go_on(self) -> None:
         """A run has ended: whose turn is it?"""

@@ -41,7 +41,7 @@ from hotwhisk.messages import (
 from hotwhisk.sentinels import BOTH, write_owed
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
-from hotwhisk.worker.awaiting import run_to_end
+from hotwhisk.worker.awaiting import alone, run_to_end
 from hotwhisk.worker.connection import Gone, Stage
 from hotwhisk.worker.holder import Holder
 from hotwhisk.worker.loop import AsyncioLoop, EpollLoop, move_into_asyncio
@@ -142,7 +142,7 @@ class Worker:
         """
         loop = self.holder.loop
         if isinstance(loop, AsyncioLoop):
-            return loop.asyncio.run_until_complete(awaitable)
+            return loop.asyncio.run_until_complete(alone(awaitable))
         return run_to_end(awaitable)
 
     def _fail(self, failed: Failed) -> None:
