@@ -28,9 +28,13 @@ from tests.support.wire import ClientError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-NEW = sys.version_info >= (3, 13)  # of which numpy 1 knows nothing
-OLD_NUMPY = "numpy==2.3.4" if NEW else "numpy==1.26.4"
-NEW_NUMPY = "numpy>=2.3.5" if NEW else "numpy>=2"
+# Versions of which there are wheels for this Python; each old one differs from ours.
+if sys.version_info < (3, 13):
+    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==1.26.4", "numpy>=2", "3.10.7"
+elif sys.version_info < (3, 15):
+    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==2.3.4", "numpy>=2.3.5", "3.11.3"
+else:
+    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==2.5.4", "numpy>=2.5.5", "3.12.0"
 
 OLDER = (OLD_NUMPY, "attrs==22.2.0")
 NEWER = (NEW_NUMPY, "attrs>=24")
@@ -160,7 +164,7 @@ def test_a_real_library(tmp_path: Path, name: str) -> None:
 
 
 def test_the_actions_own_version_goes_before_the_servers(tmp_path: Path) -> None:
-    older = {"packaging": "23.0", "orjson": "3.11.3" if NEW else "3.10.7"}
+    older = {"packaging": "23.0", "orjson": OLD_ORJSON}
     source = (
         "import importlib.metadata, orjson, packaging\n"
         "def main(event):\n"

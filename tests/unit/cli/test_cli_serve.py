@@ -40,8 +40,9 @@ def test_the_port_is_open_before_anything_of_weight_is_imported() -> None:
         "abc",
         "_abc",
         "os.path",
+        "errno",  # of posixpath, from Python 3.14 on
     }
-    assert len(done.stdout.split()) < 20
+    assert len(done.stdout.split()) - len(standard) < 10
 
 
 def test_show_config_opens_nothing(capsys: pytest.CaptureFixture[str]) -> None:
