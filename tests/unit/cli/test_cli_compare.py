@@ -258,10 +258,10 @@ def test_of_a_command_that_may_not_know_its_port_the_user_hears_in_time(
 def test_times_fail_only_if_asked(
     sides: list[str], action: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slow = action("slow", "import time; side == 'new' and time.sleep(0.2); answer = {}")
-    assert main(["compare", *sides, "--factor", "8", slow]) == 0
+    slow = action("slow", "import time; side == 'new' and time.sleep(0.6); answer = {}")
+    assert main(["compare", *sides, "--factor", "3", slow]) == 0
     assert "slow: same\n  event 1: time of run: " in capsys.readouterr().out
-    assert main(["compare", *sides, "--factor", "8", "--fail-on-time", slow]) == 1
+    assert main(["compare", *sides, "--factor", "3", "--fail-on-time", slow]) == 1
 
 
 @pytest.mark.parametrize(
