@@ -8,6 +8,7 @@ second positional parameter is required.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
 class Context:
     """Who calls, in whose name, and until when."""
 
-    __slots__ = ("_clock", "_values")
+    __slots__ = ("_clock", "_host", "_values")
 
-    def __init__(self, values: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
-        """``values`` are those of the request; ``clock`` tells seconds since the epoch."""
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+        api_host: str = "",
+    ) -> None:
+        """
+        ``values`` are those of the request; ``clock`` tells seconds since the epoch; ``api_host``
+        is the platform's address, which is no part of a request.
+        """
         self._values = values
         self._clock = clock
+        self._host = api_host
 
     @property
     def activation_id(self) -> str:
@@ -69,6 +79,33 @@ class Context:
         if deadline is None:
             return math.inf
         return max(0.0, deadline / 1000 - self._clock())
+
+    # The names that DigitalOcean documents.
+
+    @property
+    def function_name(self) -> str:
+        """The same as `action_name`."""
+        return self.action_name
+
+    @property
+    def function_version(self) -> str:
+        """The same as `action_version`."""
+        return self.action_version
+
+    @property
+    def request_id(self) -> str:
+        """The same as `transaction_id`."""
+        return self.transaction_id
+
+    @property
+    def api_host(self) -> str:
+        """The address of the platform, as ``__OW_API_HOST`` has it; empty if there is none."""
+        return self._values.get("api_host", self._host)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Whole milliseconds left, never less than 0; a very great number without a deadline."""
+        left = self.remaining_time()
+        return sys.maxsize if left == math.inf else int(left * 1000)
 
     def __repr__(self) -> str:
         return f"<Context of {self.action_name or 'an action'} {self.activation_id}>"

@@ -234,7 +234,7 @@ def _read_env(env: object) -> dict[str, str]:
         raise RequestError(f"/init: `env` must be an object, not {_kind(env)}")
     texts: dict[str, str] = {}
     for name, member in env.items():
-        text = "" if member is None else member if type(member) is str else _json_text(member)
+        text = member if type(member) is str else _json_text(member)
         _check_variable(name, text, "/init env")
         texts[name] = text
     return texts

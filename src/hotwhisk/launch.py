@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 WITH_VALUE = "WX"
 ENDS = "mc"
+_TAG = "HOTWHISK_WORKER"
+"""The variable that marks processes of an action."""
+
 NO_FILE = (
     "start() needs a file that can be run again, and there is none here (a REPL, -c, standard "
     "input); put the handler into a file and run: python FILE"
@@ -44,8 +47,11 @@ def start(handler: Callable[..., Any]) -> None:
         from hotwhisk.action.action import hand_over
 
         hand_over(handler)
-    else:
-        _become_server(sys._getframe(1).f_globals.get("__name__"))
+        return
+    caller = sys._getframe(1).f_globals.get("__name__")
+    if caller != "__main__" and (caller == "__mp_main__" or _TAG in os.environ):
+        return  # a child process of an action imports the file for what it defines
+    _become_server(caller)
 
 
 def interpreter_flags(orig_argv: Sequence[str]) -> tuple[list[str], str, list[str]]:

@@ -51,6 +51,8 @@ ALLOWED = {
     "http1.chunked": {"mmap"},  # the type of a body that others mapped
 }
 ENVIRONMENT = {
+    "launch": "asks whether this is a child process of an action",
+    "action.children": "has child processes of the action find its module",
     "cli": "hands it to the command that runs",
     "supervisor.crew": "hands a worker's to config.worker_environment",
     "action.house": "sets what /init and /run send, for the action",

@@ -39,3 +39,19 @@ def test_empty() -> None:
 @pytest.mark.parametrize(("deadline", "left"), [("12500", 2.5), ("1", 0.0), ("soon", math.inf)])
 def test_remaining_time(deadline: str, left: float) -> None:
     assert Context({"deadline": deadline}, clock=lambda: 10.0).remaining_time() == left
+
+
+def test_the_names_that_digitalocean_documents() -> None:
+    values = {
+        "activation_id": "i", "action_name": "/n/a", "action_version": "0.0.1",
+        "transaction_id": "t", "namespace": "n", "api_key": "k", "deadline": "12500",
+    }  # fmt: skip
+    context = Context(values, clock=lambda: 10.0, api_host="https://faas.example")
+    assert (context.function_name, context.function_version) == ("/n/a", "0.0.1")
+    assert (context.request_id, context.activation_id) == ("t", "i")
+    assert (context.api_host, context.api_key) == ("https://faas.example", "k")
+    assert (context.namespace, context.deadline) == ("n", 12500)
+    assert context.get_remaining_time_in_millis() == 2500
+    assert Context({"deadline": "1"}).get_remaining_time_in_millis() == 0
+    assert type(Context({}).get_remaining_time_in_millis()) is int
+    assert Context({"api_host": "own"}, api_host="container's").api_host == "own"

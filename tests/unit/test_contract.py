@@ -31,7 +31,7 @@ def test_init_defaults() -> None:
 
 def test_init_env_is_text() -> None:
     env = {"a": "s", "b": None, "c": 1, "d": True, "e": [1, {"x": "é"}], "f": ""}
-    expected = {"a": "s", "b": "", "c": "1", "d": "true", "e": '[1,{"x":"é"}]', "f": ""}
+    expected = {"a": "s", "b": "null", "c": "1", "d": "true", "e": '[1,{"x":"é"}]', "f": ""}
     assert read_init(init_body(env=env)).env == expected
 
 

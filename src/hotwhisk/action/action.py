@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from hotwhisk.action import pinned
+from hotwhisk.action import children, pinned
 from hotwhisk.action.entry import enters_by_start, parse
 from hotwhisk.action.finding import find_module, read_module
-from hotwhisk.action.house import apply_context, move_in, set_environment
+from hotwhisk.action.house import apply_context, import_path, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
@@ -92,24 +92,32 @@ def load(unpacked: Unpacked, main: str) -> Action:
     return _load(unpacked.folder, unpacked.entry, main)
 
 
-def load_file(path: str, main: str, source: bytes | None = None, virtualenv: str = "") -> Action:
+def load_file(
+    path: str, main: str, source: bytes | None = None, holder: str = "", virtualenv: str = ""
+) -> Action:
     """
     Load a file of the user's where it lies; its folder is the one to import from. With
-    ``source``, that is run instead of what the file holds by now. ``virtualenv`` is an
-    environment elsewhere, to be used in the place of one beside the file.
+    ``source``, that is run instead of what the file holds by now. ``holder`` is the folder of the
+    generation, where its child processes find it; ``virtualenv`` an environment elsewhere, to be
+    used in the place of one beside the file.
     """
     path = os.path.abspath(path)
-    return _load(os.path.dirname(path), path, main, source, virtualenv)
+    return _load(os.path.dirname(path), path, main, source, holder, virtualenv)
 
 
 def load_module(
-    name: str, main: str, kept: Snapshot | None, keep: Callable[[Snapshot], object]
+    name: str,
+    main: str,
+    kept: Snapshot | None,
+    keep: Callable[[Snapshot], object],
+    holder: str = "",
 ) -> tuple[Action, str]:
     """
     Load a module as ``python -m`` finds it, from the working directory first; returns the digest
     of its version as well. It keeps its package, so its relative imports work.
 
     It is loaded from ``kept``. Without that, ``keep`` is called with what its files hold now.
+    ``holder`` as above.
     """
     _enter(os.getcwd())
     with _wall():
@@ -120,10 +128,12 @@ def load_module(
         spec = find_module(name)
     entry = spec.origin or ""
     _, code, by_start = _compile(entry, main, kept.paths().get(entry))
+    if holder:
+        children.offer_module(holder, spec.name, import_path())
     module = importlib.util.module_from_spec(spec)
     if by_start:
         module.__name__ = "__main__"
-    sys.modules[module.__name__] = module
+    sys.modules[MODULE] = sys.modules[module.__name__] = module
     return _run(module, code, main, by_start=by_start), kept.digest
 
 
@@ -139,11 +149,18 @@ def hand_over(handler: Handler) -> None:
 
 
 def _load(
-    folder: str, entry: str, main: str, source: bytes | None = None, virtualenv: str = ""
+    folder: str,
+    entry: str,
+    main: str,
+    source: bytes | None = None,
+    holder: str = "",
+    virtualenv: str = "",
 ) -> Action:
     """Run the source in its folder, then find the handler."""
-    _, code, by_start = _compile(entry, main, source)
+    source, code, by_start = _compile(entry, main, source)
     _enter(folder, virtualenv)
+    if holder:
+        children.offer_file(holder, entry, source, import_path())
     module = _new_module("__main__" if by_start else MODULE, entry)
     return _run(module, code, main, by_start=by_start)
 

@@ -65,6 +65,17 @@ def set_environment(env: Mapping[str, str]) -> None:
     os.environ.update(env)
 
 
+def variable(name: str) -> str:
+    """Return a variable that the action finds; empty if it is not set."""
+    return os.environ.get(name, "")
+
+
+def set_defaults(env: Mapping[str, str]) -> None:
+    """Set those of the variables that are not set."""
+    for name, value in env.items():
+        os.environ.setdefault(name, value)
+
+
 def environment() -> dict[str, str]:
     """What the action finds there."""
     return dict(os.environ)
@@ -88,6 +99,7 @@ def move_in(folder: str, virtualenv: str = "") -> None:
     shadowing = pinned.names_in(folder)
     try:
         os.chdir(folder)
+        os.environ["PWD"] = folder  # as a shell leaves it
         shadowing |= _top_level_names(folder)
     except FileNotFoundError:
         if not shadowing:  # else it was removed since the version was loaded from it
@@ -100,6 +112,11 @@ def move_in(folder: str, virtualenv: str = "") -> None:
     _invalidate_caches()
     _Home.shadowed = frozenset(shadowing - STAYS)
     _Home.modules = _take_out(_Home.shadowed)
+
+
+def import_path() -> list[str]:
+    """Return what `move_in` put before all other places to import from."""
+    return [each for each in sys.path if each not in (_Home.path or ())]
 
 
 @contextmanager

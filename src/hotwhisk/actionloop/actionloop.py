@@ -24,6 +24,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -163,12 +164,27 @@ def environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
     The proxy passes nothing of the image's but what begins with ``__OW_``, not even PATH; no
     program can depend on a variable's absence as one does on PATH.
     """
+    return proxy_variables(config) | dict(environ)
+
+
+def proxy_variables(config: Config) -> dict[str, str]:
+    """What the official proxy puts into the environment of an action."""
     own = {"__OW_PROXY_VERSION": PROXY_VERSION}
     if config.execution_env:
         own["__OW_EXECUTION_ENV"] = config.execution_env
     if config.wait_for_ack:
         own["__OW_WAIT_FOR_ACK"] = "1"
-    return own | dict(environ)
+    return own
+
+
+def python_variables(config: Config) -> dict[str, str]:
+    """
+    The same for an action in Python, with what the official image's script for those adds. Where
+    the image does not say its name, an action finds that of the official one.
+    """
+    name = f"openwhisk/action-python-v{sys.version_info[0]}.{sys.version_info[1]}"
+    own = {"__OW_EXECUTION_ENV": name, "PYTHONIOENCODING": "UTF-8"}
+    return own | proxy_variables(config)
 
 
 def request_line(body: bytes | memoryview) -> bytes:

@@ -135,12 +135,15 @@ def unpack(
         with zips.open_zip(content) as opened:
             stated = read_manifest(opened)
         assert stated is not None
+        _name_officially(folder, stated.entry)
         return Unpacked(kind, folder, f"{folder}/{stated.entry}", digest, stated.main)
     if kind is Kind.COMPILED:
         return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, _launched(folder))
     if kind is Kind.EXECUTABLE:
         return Unpacked(kind, folder, f"{folder}/{PROGRAM}", digest)
-    return Unpacked(kind, folder, find_entry(folder), digest)
+    entry = find_entry(folder)
+    _name_officially(folder, os.path.basename(entry))
+    return Unpacked(kind, folder, entry, digest)
 
 
 def discard(holder: str, seconds: float = float("inf")) -> bool:
@@ -180,6 +183,17 @@ def find_entry(folder: str, source: str = "Zip file") -> str:
             )
             break
     raise BuildFailed(text)
+
+
+def _name_officially(folder: str, entry: str) -> None:
+    """
+    Have the entry of a folder found by the name that the official compiler gives it, which child
+    processes of the action import. An action may have a file of that name.
+    """
+    try:
+        os.symlink(entry, f"{folder}/{SOURCE_ENTRY}")
+    except FileExistsError:
+        pass
 
 
 def _is_used(folder: str) -> bool:

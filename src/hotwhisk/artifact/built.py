@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact import archive, manifest, store, zips
-from hotwhisk.artifact.detection import MANIFEST
+from hotwhisk.artifact.detection import MANIFEST, is_artifact
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
 
@@ -29,7 +29,7 @@ PACKAGES_FOLDER: Final = "virtualenv"
 
 def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:
     """The action's files, and the libraries that came with it or are there already."""
-    below = CODE_FOLDER if MANIFEST in opened.namelist() else ""
+    below = CODE_FOLDER if is_artifact(opened.NameToInfo) else ""
     stated = read_manifest(opened, optional=True)
     if stated is None:
         zips.unpack_zip(opened, content, folder)
@@ -62,6 +62,8 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
     """
     names = [MANIFEST, f"{PACKAGES_FOLDER}/{MANIFEST}"]
     found = [name for name in names if name in opened.NameToInfo]
+    if not is_artifact(opened.NameToInfo):
+        found = found[-1:] if names[1] in found else []  # one at the top is the action's own
     if not found and optional:
         return None
     try:

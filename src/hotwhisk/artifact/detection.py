@@ -6,6 +6,7 @@ Never by the ``binary`` flag: the flag only says whether the text is base64.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +14,7 @@ from hotwhisk.artifact import archive, zips
 
 MANIFEST: Final = "hotwhisk.json"
 PROGRAM: Final = "exec"
+_OWN_PACKAGE: Final = "hotwhisk/__init__.py"
 SOURCE_ENTRY: Final = "main__.py"
 _ZIP_STARTS: Final = tuple(
     b"PK" + a + b for a in (b"\3", b"\5", b"\7") for b in (b"\4", b"\6", b"\x08")
@@ -44,7 +46,7 @@ class Kind(StrEnum):
 
 def detect(content: bytes) -> Kind:
     """Tell what was posted by its first bytes and, for an archive, by its members."""
-    if b"PK\5\6" in content[-65_557:] and MANIFEST in zips.zip_names(content):
+    if b"PK\5\6" in content[-65_557:] and is_artifact(zips.zip_names(content)):
         return Kind.BUILT
     if content.startswith(b"#!") and _is_python_script(content):
         return Kind.SOURCE
@@ -53,6 +55,11 @@ def detect(content: bytes) -> Kind:
     if content.startswith((*_ZIP_STARTS, TAR_GZ)):
         return _detect_archive(content)
     return Kind.SOURCE
+
+
+def is_artifact(names: Collection[str]) -> bool:
+    """Whether a zip with these members is what ``hotwhisk build`` made, with hotwhisk itself in it."""
+    return MANIFEST in names and _OWN_PACKAGE in names
 
 
 def is_program(head: bytes) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import hotwhisk
 from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.artifact import digest_of
-from hotwhisk.artifact.detection import MANIFEST
+from hotwhisk.artifact.detection import MANIFEST, is_artifact
 from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def read(path: Path) -> Contents:
 def weigh(opened: ZipFile) -> tuple[Part, ...]:
     """The parts of an artifact, the heaviest first: the action, each library, hotwhisk."""
     owners = _owners(opened)
-    as_zip = MANIFEST not in opened.namelist()
+    as_zip = not is_artifact(opened.NameToInfo)
     sums: dict[str, list[int]] = {}
     for info in opened.infolist():
         sizes = sums.setdefault(_part_of(info.filename, owners, as_zip=as_zip), [0, 0, 0])

@@ -16,6 +16,7 @@ from time import time
 from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk.action import action as actions
+from hotwhisk.action.house import variable
 from hotwhisk.action.shape import is_awaitable
 from hotwhisk.answers import Cause, Profile, answer_for
 from hotwhisk.context import Context
@@ -74,7 +75,7 @@ def call(
     try:
         if run.context:
             actions.apply_context(run.context)
-        context = Context(run.context) if action.takes_context else None
+        context = _context(run) if action.takes_context else None
         result = action.call(run.value, context)
         if type(result) is not dict:
             while is_awaitable(result):
@@ -91,7 +92,7 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
     try:
         if run.context:
             actions.apply_context(run.context)
-        context = Context(run.context) if action.takes_context else None
+        context = _context(run) if action.takes_context else None
         result = action.call(run.value, context)
         while is_awaitable(result):
             result = await result
@@ -100,6 +101,10 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         return _failure(error, profile)
     finally:
         flush()
+
+
+def _context(run: RunRequest) -> Context:
+    return Context(run.context, api_host=variable("__OW_API_HOST"))
 
 
 def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:

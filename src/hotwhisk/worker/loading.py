@@ -12,19 +12,17 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
-from time import time
 
 from hotwhisk import contract
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
-from hotwhisk.action.house import environment
+from hotwhisk.action.house import environment, set_defaults
 from hotwhisk.action.shape import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
-from hotwhisk.actionloop.actionloop import Program
+from hotwhisk.actionloop.actionloop import Program, python_variables
 from hotwhisk.answers import Profile, answer_for_init
-from hotwhisk.artifact import artifact, requirements, snapshot
+from hotwhisk.artifact import artifact, snapshot
 from hotwhisk.artifact.artifact import Kind
-from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
@@ -32,6 +30,7 @@ from hotwhisk.messages import Failed, Load
 from hotwhisk.record import Record
 from hotwhisk.sentinels import bounded
 from hotwhisk.worker import invocation
+from hotwhisk.worker.installing import install_beside, install_unpacked
 
 
 class Loaded(Record):
@@ -155,10 +154,15 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
 
 def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     if message.module:
+        _set_proxy_variables(config)
         kept = None if body is None else snapshot.unpack(body)
         return Loaded(
             *actions.load_module(
-                message.path, message.main, kept, lambda found: keep(snapshot.pack(found))
+                message.path,
+                message.main,
+                kept,
+                lambda found: keep(snapshot.pack(found)),
+                os.path.dirname(message.folder),
             )
         )
     if message.path:
@@ -216,57 +220,19 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
 
 def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
     """Load sources where they lie, with the content that they had when the version was loaded."""
-    packages = _install_beside(kept, message.folder, config)
+    packages = install_beside(kept, message.folder, config)
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"
-    action = actions.load_file(entry, message.main, kept.files[kept.entry], packages)
+    _set_proxy_variables(config)
+    source, holder = kept.files[kept.entry], os.path.dirname(message.folder)
+    action = actions.load_file(entry, message.main, source, holder, packages)
     return Loaded(action, kept.digest)
 
 
-def _install_requirements(unpacked: artifact.Unpacked, libraries: str, config: Config) -> None:
-    """Install what a folder's ``requirements.txt`` asks for, where the action looks for it."""
-    folder = unpacked.folder
-    content = requirements.wanted(folder)
-    if content:
-        seconds = _time_left(config)
-        holder = os.path.dirname(folder)
-        unique = unpacked.digest
-        try:
-            place = requirements.install(content, folder, holder, libraries, unique, seconds)
-        except BuildFailed as error:
-            if not config.openwhisk:  # there the log has the text of any version that fails
-                sys.stderr.write(f"{error}\n")
-            raise
-        os.symlink(place, f"{folder}/{requirements.VIRTUALENV}")
-
-
-def _time_left(config: Config) -> float:
-    """
-    Seconds for an installation: those of an /init, or fewer if the platform says so, and of these
-    some are left to tell why there is no answer.
-    """
-    left = config.init_timeout
-    try:
-        deadline = int(environment()["__OW_DEADLINE"]) / 1000 - time()
-    except (KeyError, ValueError, OverflowError):
-        deadline = 0.0
-    if 0.0 < deadline < left:
-        left = deadline
-    return left - min(2.0, left / 10)
-
-
-def _install_beside(kept: Snapshot, folder: str, config: Config) -> str:
-    """
-    Install what a served folder's ``requirements.txt`` asks for, and return where: not in that
-    folder, which is its author's. Empty if it asks for nothing.
-    """
-    content = kept.files.get(REQUIREMENTS, b"")
-    if not requirements.are_wanted(kept.root, content):
-        return ""
-    holder = os.path.dirname(folder)
-    libraries = artifact.libraries_beside(holder)
-    seconds = _time_left(config)
-    return requirements.install(content, kept.root, holder, libraries, folder, seconds)
+def _set_proxy_variables(config: Config) -> None:
+    """Under OpenWhisk: what an action in Python finds in the official image, unless it is set."""
+    if config.openwhisk:
+        set_defaults(python_variables(config))
 
 
 def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
@@ -280,10 +246,11 @@ def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loa
             "make room there, or choose a writable folder with --run-dir"
         ) from error
     if unpacked.kind is Kind.FOLDER:
-        _install_requirements(unpacked, libraries, config)
+        install_unpacked(unpacked, libraries, config)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
     if unpacked.kind is Kind.COMPILED and unpacked.main:
         main = unpacked.main
+    _set_proxy_variables(config)
     return Loaded(actions.load(unpacked, main), unpacked.digest)

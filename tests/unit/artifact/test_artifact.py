@@ -99,7 +99,7 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"#!/usr/bin/env python3\nx", Kind.SOURCE), (b"#!/bin/sh\nx", Kind.EXECUTABLE),
         (zipped(MAIN), Kind.FOLDER), (tarred(MAIN), Kind.FOLDER), (zipped(file("exec", ELF)), Kind.EXECUTABLE),
         (zipped(file("exec"), file("exec__.py"), file("main__.py")), Kind.COMPILED),
-        (b"#!python\n" + zipped(file("hotwhisk.json")), Kind.BUILT), (b"PK\3\4broken", Kind.FOLDER),
+        (b"#!python\n" + zipped(file("hotwhisk.json"), file("hotwhisk/__init__.py")), Kind.BUILT), (b"PK\3\4broken", Kind.FOLDER),
     ],
 )  # fmt: skip
 def test_detect(content: bytes, kind: Kind) -> None:
@@ -229,7 +229,7 @@ def test_trees_come_back(
     members = [MAIN, *members_of(tree)]
     folder = tmp_path_factory.mktemp("tree") / "1"
     unpack(pack(*members), folder)  # type: ignore[operator]
-    assert read_back(folder) == set(members)
+    assert read_back(folder) == {*members, link("main__.py", "__main__.py")}
 
 
 @settings(

@@ -1,0 +1,85 @@
+"""
+The action's module for its child processes: importable by its name, ``main__``, in each of them.
+
+A forked child has the module. Any other is a fresh interpreter that imports it: one of
+multiprocessing (spawn, forkserver) or of joblib gets ``sys.path`` from its parent, one that was
+started by `subprocess` has the working directory and the environment. In the folder of an
+unpacked artifact a link of that name is all that is needed, see `hotwhisk.artifact.artifact`.
+
+Nothing is written into the folder of a file that is served where it lies. For that, a folder of
+the generation holds a module of that name and nothing else. It is the last place of ``sys.path``
+and of ``PYTHONPATH``, so it hides no module from any program that the action starts. What that
+module runs is the source that the generation began with, whatever the file holds by now.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from hotwhisk.action.house import set_environment
+from hotwhisk.action.tracebacks import MODULE
+
+_FOLDER: Final = "children"
+_SOURCE: Final = "source"
+
+_OF_A_FILE: Final = """\
+# Written by hotwhisk: the action's module, for child processes that the action starts.
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+
+ENTRY, SOURCE, PATH = {entry!r}, {source!r}, {path!r}
+
+sys.path[:0] = [each for each in PATH if each not in sys.path]
+main = sys.modules.get("__mp_main__")  # multiprocessing has run the file already
+if getattr(main, "__file__", None) != ENTRY:
+    loader = SourceFileLoader("main__", ENTRY)
+    main = module_from_spec(spec_from_file_location("main__", ENTRY, loader=loader))
+    sys.modules["main__"] = main
+    with open(SOURCE, "rb") as file:
+        code = compile(file.read(), ENTRY, "exec", dont_inherit=True)
+    exec(code, main.__dict__)
+sys.modules["main__"] = main
+"""
+_OF_A_MODULE: Final = """\
+# Written by hotwhisk: the action's module, for child processes that the action starts.
+import importlib
+import sys
+
+sys.path[:0] = [each for each in {path!r} if each not in sys.path]
+sys.modules["main__"] = importlib.import_module({name!r})
+"""
+
+
+def offer_file(holder: str, entry: str, source: bytes, path: list[str]) -> None:
+    """
+    Have children find a file that is served where it lies.
+
+    ``holder`` is the folder of the generation; ``path`` is what a child must import from besides.
+    """
+    if os.path.basename(entry) != f"{MODULE}.py":
+        folder = f"{holder}/{_FOLDER}"
+        text = _OF_A_FILE.format(entry=entry, source=f"{folder}/{_SOURCE}", path=path)
+        _offer(folder, {_SOURCE: source, f"{MODULE}.py": text.encode()})
+
+
+def offer_module(holder: str, name: str, path: list[str]) -> None:
+    """Have children find a module that is served by its own name."""
+    text = _OF_A_MODULE.format(name=name, path=path)
+    _offer(f"{holder}/{_FOLDER}", {f"{MODULE}.py": text.encode()})
+
+
+def _offer(folder: str, files: dict[str, bytes]) -> None:
+    """Write the files, unless another worker of the generation did, and name their folder."""
+    os.makedirs(folder, exist_ok=True)
+    for name, content in files.items():
+        if not os.path.exists(f"{folder}/{name}"):
+            fresh = f"{folder}/.{name}.{os.getpid()}"
+            with open(fresh, "wb", buffering=0) as file:
+                file.write(content)
+            os.rename(fresh, f"{folder}/{name}")
+    sys.path.append(folder)
+    before = os.environ.get("PYTHONPATH")
+    set_environment({"PYTHONPATH": f"{before}{os.pathsep}{folder}" if before else folder})

@@ -1,0 +1,64 @@
+"""The ``requirements.txt`` of an action, installed within the time that its ``/init`` has."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import time
+from typing import TYPE_CHECKING
+
+from hotwhisk.action.house import environment
+from hotwhisk.artifact import artifact, requirements
+from hotwhisk.artifact.files import REQUIREMENTS
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from hotwhisk.artifact.artifact import Unpacked
+    from hotwhisk.artifact.snapshot import Snapshot
+    from hotwhisk.config import Config
+
+
+def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None:
+    """Install what a folder's ``requirements.txt`` asks for, where the action looks for it."""
+    folder = unpacked.folder
+    content = requirements.wanted(folder)
+    if content:
+        seconds = _time_left(config)
+        holder = os.path.dirname(folder)
+        unique = unpacked.digest
+        try:
+            place = requirements.install(content, folder, holder, libraries, unique, seconds)
+        except BuildFailed as error:
+            if not config.openwhisk:  # there the log has the text of any version that fails
+                sys.stderr.write(f"{error}\n")
+            raise
+        os.symlink(place, f"{folder}/{requirements.VIRTUALENV}")
+
+
+def _time_left(config: Config) -> float:
+    """
+    Seconds for an installation: those of an /init, or fewer if the platform says so, and of these
+    some are left to tell why there is no answer.
+    """
+    left = config.init_timeout
+    try:
+        deadline = int(environment()["__OW_DEADLINE"]) / 1000 - time()
+    except (KeyError, ValueError, OverflowError):
+        deadline = 0.0
+    if 0.0 < deadline < left:
+        left = deadline
+    return left - min(2.0, left / 10)
+
+
+def install_beside(kept: Snapshot, folder: str, config: Config) -> str:
+    """
+    Install what a served folder's ``requirements.txt`` asks for, and return where: not in that
+    folder, which is its author's. Empty if it asks for nothing.
+    """
+    content = kept.files.get(REQUIREMENTS, b"")
+    if not requirements.are_wanted(kept.root, content):
+        return ""
+    holder = os.path.dirname(folder)
+    libraries = artifact.libraries_beside(holder)
+    seconds = _time_left(config)
+    return requirements.install(content, kept.root, holder, libraries, folder, seconds)
