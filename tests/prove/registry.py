@@ -15,6 +15,7 @@ from .protocol import speak_http
 from .refusals import fail_each_call
 from .replacement import replace_under_load
 from .rest import leak_nothing, sleep_idle
+from .silent_template import stop_templates
 from .slow import serve_beside_silent, serve_slow_senders
 from .stop import answer_before_stop
 from .stuck import replace_stuck
@@ -181,6 +182,13 @@ PROOFS = (
         short={"late": ("nothing", "print", "part")},
         long={"rounds": 10},
         alone=True,
+    ),
+    Proof(
+        "silent-template",
+        "a template that is stopped delays no request and no replacement",
+        stop_templates,
+        short={"rounds": 4},
+        serve=("--workers", "2", *NO_ROLL_BACK),
     ),
     Proof(
         "system-calls",

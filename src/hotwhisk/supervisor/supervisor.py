@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import resource
 import select
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotwhisk.answers import Profile
@@ -141,13 +141,6 @@ class Supervisor:
             self.hearing.give_up(self.crew.given_up.pop())
             self.carry_out()
         self.sweep()
-
-    def wait_for_deaths(self, processes: Iterable[Process], timeout: float) -> None:
-        """Wait until one of the processes is dead, at most ``timeout`` seconds."""
-        poll = select.poll()  # not select(), which ends at descriptor 1023
-        for each in processes:
-            poll.register(each.pidfd, select.POLLIN)
-        poll.poll(1000 * timeout)
 
     def carry_out(self) -> None:
         """Carry out every decision there is."""

@@ -140,10 +140,8 @@ class System:
         try:
             result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except OSError:
-            # It was reaped elsewhere, if it is dead; how it ended nobody can say then.
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            return Ending(status=-1) if poll.poll(0) else None
+            # If it is dead, it was reaped elsewhere, and how it ended is not known.
+            return Ending(status=-1) if _is_readable(pidfd) else None
         return None if result is None else Ending.of(result)
 
     def reap(self, pidfd: int) -> None:
@@ -199,6 +197,16 @@ class System:
                     os.waitpid(pid, os.WNOHANG)
                 except OSError:
                     pass
+
+
+def _is_readable(descriptor: int) -> bool:
+    """Whether a descriptor can be read; False if that cannot be told just now."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    try:
+        return bool(poll.poll(0))
+    except OSError:
+        return False
 
 
 def _run_child(
