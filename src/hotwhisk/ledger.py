@@ -86,11 +86,8 @@ _STREAMS = 3
 MOST_BYTES = 1 << 62
 """The largest count of bytes that is believed. Two of them add up to what a field can hold."""
 
-LATEST = float(1 << 62)
-"""The latest time that is believed."""
-
-FOREVER = float("inf")
-"""The budget of what has no deadline."""
+LATEST, FOREVER = float(1 << 62), float("inf")
+"""The latest time that is believed, and the longest budget."""
 
 MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
@@ -188,6 +185,10 @@ class Ledger:
     def recall(self, slot: int) -> None:
         """Take back: from the next fence on, the worker keeps only what it claimed or handles."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
+        self.words[self.recalls_at(slot)] = self._recalls[slot]
+
+    def restore(self, slot: int) -> None:
+        """Write its recalls again: a worker that another one misleads there reads nothing more."""
         self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def claim(self, slot: int, number: int) -> None:

@@ -9,6 +9,8 @@ from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
+from .hostile import take_packets, take_words
+from .hostile_inside import attack_from_inside
 from .outcome import Proof
 from .output import ignore_unread, keep_lines
 from .protocol import speak_http
@@ -99,6 +101,30 @@ PROOFS = (
         replace_stuck,
         short={"rounds": 2, "deadline": 1.5},
         long={"rounds": 20},
+    ),
+    Proof(
+        "packets",
+        "whatever a worker sends to the supervisor costs that worker, not the server",
+        take_packets,
+        short={"packets": 1000},
+        long={"packets": 100_000},
+        alone=True,
+    ),
+    Proof(
+        "words",
+        "whatever a worker writes into the shared table, the next version serves",
+        take_words,
+        short={"words": 3000},
+        long={"words": 100_000},
+        alone=True,
+    ),
+    Proof(
+        "hostile",
+        "an action that attacks its supervisor from inside does not end the server",
+        attack_from_inside,
+        short={"rounds": 4, "packets": 200},
+        long={"rounds": 100},
+        alone=True,
     ),
     Proof(
         "bad-versions",

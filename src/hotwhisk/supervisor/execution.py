@@ -171,6 +171,7 @@ class Execution:
 
     def _hand_over(self, effect: HandOver) -> None:
         process = self._crew.processes[effect.worker]
+        self._ledger.restore(effect.worker)
         detail = effect.detail[:LONGEST_DETAIL]
         for at in range(0, len(effect.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []
@@ -225,6 +226,7 @@ class Execution:
         owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
         self._ledger.ended(number, BOTH & ~owed)
         process = self._crew.processes[effect.worker]
+        self._ledger.restore(effect.worker)
         tenure = self._holdings.begin_tenure(number, effect.worker)
         charge = supervisor.succession.charge
         generation = f"{charge.number} {charge.digest}"

@@ -34,7 +34,9 @@ class Holdings:
     worker has, it is the supervisor's own, and what a worker wrote there is put right.
     """
 
-    def __init__(self, ledger: Ledger, close: Callable[[int], None] = os.close) -> None:
+    def __init__(
+        self, ledger: Ledger, close: Callable[[int], None] = os.close, *, workers: int = 1
+    ) -> None:
         self._close = close
         self.sockets: dict[int, int] = {}
         self.most = ledger.capacity
@@ -46,7 +48,8 @@ class Holdings:
         self._tenures: dict[int, tuple[int, int]] = {}
         """The latest tenure of each connection, and the worker's slot; or `NOT_YET`."""
         self._last_tenure = 0
-        self.spills = SpillFiles(ledger.capacity, close)
+        # A worker may keep one for its next request, and there are two generations of workers.
+        self.spills = SpillFiles(ledger.capacity + 2 * workers, close)
 
     # -- sockets ----------------------------------------------------------------------------
 
@@ -149,7 +152,10 @@ class Holdings:
         for number in numbers:
             if number not in self.sockets:
                 continue
-            owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
+            try:
+                owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
+            except OSError:  # the kernel does not say how much of an answer was sent
+                owed = Debt.BROKEN
             if owed is Debt.NOTHING and self._ledger.phase(number) is Phase.ANSWERING:
                 self.forget_spill_of(number)  # its answer was out
                 self._ledger.set_phase(number, Phase.IDLE)

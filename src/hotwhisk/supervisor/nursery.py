@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, cast
 
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.messages import FROM_TEMPLATE, ProtocolError
+from hotwhisk.supervisor.report import LONGEST_ERROR
 from hotwhisk.system.offspring import pid_of
 from hotwhisk.worker.template import Standby
 
 if TYPE_CHECKING:
     from hotwhisk.messages import Born, Template
     from hotwhisk.supervisor.supervisor import Supervisor
+
+
+READ_AT_ONCE = 64
+"""Packets that are read of one template before others have their turn."""
 
 
 class Nursery:
@@ -35,13 +40,16 @@ class Nursery:
         """
         supervisor = self._supervisor
         if message.obstacle:
-            supervisor.report.no_template = (generation, message.obstacle)
+            supervisor.report.no_template = (generation, message.obstacle[:LONGEST_ERROR])
             return
         end, pidfd = descriptors
         if not _is_channel(end):
             raise ProtocolError("the first descriptor of a template is not its channel")
         crew, succession = supervisor.crew, supervisor.succession
-        found = pid_of(pidfd)
+        try:
+            found = pid_of(pidfd)
+        except OSError:
+            return  # no descriptor is free, so do without
         if found < 0:
             return  # it is dead already
         if message.pid != found or not crew.can_adopt(message.pid):
@@ -71,13 +79,22 @@ class Nursery:
         supervisor.carry_out()
 
     def _hear(self, template: Standby) -> None:
-        """Read which workers a template has forked."""
+        """
+        Read which workers a template has forked. Like a worker it is in reach of the action, so
+        whatever is raised meanwhile ends it, and nothing else.
+        """
         try:
-            while (received := template.channel.receive()) is not None:
+            for _ in range(READ_AT_ONCE):
+                received = template.channel.receive()
+                if received is None:
+                    return
                 self._spawned(template, cast("Born", received[0]))
         except OSError:  # no memory just now: the rest is read at the next tick
             self._supervisor.rest(template.channel.fileno())
         except (ChannelClosed, DescriptorsLost, ProtocolError):
+            self.give_up(template)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the server
+            self._supervisor.tell(f"template {template.pid} is ended: a bug in hotwhisk: {error!r}")
             self.give_up(template)
 
     def _spawned(self, template: Standby, message: Born) -> None:

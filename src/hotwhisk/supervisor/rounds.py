@@ -50,6 +50,8 @@ class Rounds:
         crew.resting = False
         late = self._supervisor.try_again()
         self._supervisor.bear()
+        for slot in crew.processes:
+            self._supervisor.ledger.restore(slot)
         keys = self._in_flight()
         self._began = dict(keys)
         self._asked.clear()

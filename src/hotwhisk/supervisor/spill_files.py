@@ -31,7 +31,7 @@ LARGEST = 1 << 30
 """Bytes of a file that is handed on. What a request needs is a fraction of that."""
 
 SPARE = 64
-"""Files beside one for each connection: each worker may keep one for its next request."""
+"""Files beside those that connections and workers need, for what crosses."""
 
 _SEALS = F_SEAL_SHRINK | F_SEAL_SEAL
 _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which fcntl does not name
@@ -40,13 +40,13 @@ _FORBIDDEN = F_SEAL_GROW | F_SEAL_WRITE | _FUTURE_WRITE
 
 class SpillFiles:
     """
-    Memory files by number, for a server of ``capacity`` connections. One whose worker has died
-    belongs to a connection.
+    Memory files by number. ``needed`` is how many connections and workers can need. A file whose
+    worker has died belongs to a connection.
     """
 
-    def __init__(self, capacity: int, close: Callable[[int], None] = os.close) -> None:
+    def __init__(self, needed: int, close: Callable[[int], None] = os.close) -> None:
         self._close = close
-        self._most = capacity + SPARE
+        self._most = needed + SPARE
         self._files: dict[int, tuple[int, int]] = {}
         """The descriptor and the owner's slot of each."""
         self._kept: dict[int, int] = {}

@@ -54,7 +54,8 @@ class Supervisor:
         self.report = Report(system.now())
         self.ledger = Ledger(capacity)
         self.crew = Crew(system, config, self.ledger)
-        self.holdings = Holdings(self.ledger, self.crew.descriptors.close)
+        close = self.crew.descriptors.close
+        self.holdings = Holdings(self.ledger, close, workers=config.workers)
         self.succession = Succession(
             Policy(
                 config.workers,

@@ -43,12 +43,14 @@ def children() -> list[int]:
 
 
 def pid_of(pidfd: int) -> int:
-    """Return the id of the process behind a pidfd, -1 if it is dead; 0 if that is no pidfd."""
-    try:
-        with open(f"/proc/self/fdinfo/{pidfd}") as file:
-            found = [line.split()[1] for line in file if line.startswith("Pid:")]
-    except OSError:
-        return 0
+    """
+    Return the id of the process behind a pidfd, -1 if it is dead; 0 if that is no pidfd.
+
+    Raises:
+        OSError: there is no descriptor to read that with.
+    """
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        found = [line.split()[1] for line in file if line.startswith("Pid:")]
     return int(found[0]) if found else 0
 
 

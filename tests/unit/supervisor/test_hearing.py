@@ -4,6 +4,7 @@ What the supervisor makes of what it hears, deaths among it, with fake processes
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from hotwhisk.ledger import Phase
 from hotwhisk.messages import (
+    Answer,
     Busy,
     Deposit,
     Discard,
@@ -76,6 +78,10 @@ def memory_file(size: int = 4096, flags: int = os.MFD_ALLOW_SEALING) -> int:
 
 
 def open_descriptors() -> int:
+    """
+    How many there are, those of earlier tests that wait for the collector not counted.
+    """
+    gc.collect()
     return len(os.listdir("/proc/self/fd"))
 
 
@@ -362,3 +368,69 @@ def test_a_failure_tells_the_sender_of_the_init_what_failed(script: Script) -> N
     assert [reply.status for reply in replies] != [200]
     scripted.supervisor.wait(0.0)
     assert [reply.status for reply in replies] == [502]
+
+
+def test_one_memory_file_that_two_connections_name_goes_with_one_of_them(script: Script) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    both = {scripted.connect(), scripted.connect()}
+    send(scripted, worker, encode(Deposit(5)), memory_file())
+    for number in both:
+        scripted.ledger.spilled(number, 5, 100)
+        scripted.ledger.set_phase(number, Phase.WAITING)
+    scripted.die(worker)
+    fresh = scripted.worker(State.LOADING)
+    scripted.say(fresh, Ready(DIGEST))
+    desk = scripted.orders(scripted.roster.desk)
+    handed = [
+        row for each in scripted.orders(fresh) if isinstance(each, Hand) for row in each.connections
+    ]
+    answered = [each.number for each in desk if isinstance(each, Answer)]
+    assert [row[2:] for row in handed] == [[5, 100]]
+    assert {handed[0][0], *answered} == both, "the other is told that its request was lost"
+
+
+@pytest.mark.parametrize(("spill", "length"), [(5, 4097), (6, 10), (2**64 - 1, 2**64 - 1)])
+def test_bytes_that_are_in_no_file_of_the_worker_are_lost_and_nothing_else(
+    script: Script, spill: int, length: int
+) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    number = scripted.connect()
+    send(scripted, worker, encode(Deposit(5)), memory_file())
+    scripted.ledger.spilled(number, spill, length)
+    scripted.ledger.set_phase(number, Phase.WAITING)
+    scripted.die(worker)
+    fresh = scripted.worker(State.LOADING)
+    scripted.say(fresh, Ready(DIGEST))
+    desk = scripted.orders(scripted.roster.desk)
+    assert [each.number for each in desk if isinstance(each, Answer)] == [number]
+    assert 5 not in scripted.supervisor.holdings.spills
+
+
+@pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.FREE, 77])
+def test_the_table_does_not_close_a_connection_whose_init_is_carried_out(
+    script: Script, phase: int
+) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    number = scripted.connect()
+    send(scripted, worker, encode(Deposit(5)), memory_file())
+    send(scripted, worker, encode(Posted(number, 5, 0, 10)))
+    scripted.ledger.set_phase(number, phase)
+    scripted.supervisor.sweep()
+    assert number in scripted.custody.lent
+    scripted.say(scripted.worker(State.LOADING), Ready(DIGEST))
+    assert b'"ok":true' in scripted.clients[number].recv(1000)
+
+
+def test_a_phase_that_does_not_exist_costs_its_connection_when_the_worker_dies(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    number = scripted.connect()
+    scripted.ledger.set_phase(number, 200)
+    scripted.die(worker)
+    assert scripted.is_ended(number)
+    assert number not in scripted.supervisor.holdings.sockets

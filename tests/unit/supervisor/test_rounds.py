@@ -73,3 +73,40 @@ def test_a_stop_ends_no_connection_that_its_worker_has_just_read(script: Script)
     scripted.ledger.unclaim(worker)
     scripted.look()
     assert scripted.is_ended(read)
+
+
+def test_runs_that_no_worker_has_keep_no_server_awake(script: Script) -> None:
+    scripted = script()
+    scripted.serve()
+    for number in range(scripted.ledger.capacity):  # a worker scribbles: there is no connection
+        scripted.ledger.handling(number, scripted.system.clock, 0.1, 0)
+    for _ in range(8):
+        scripted.look()
+    assert not scripted.ledger.clock_wanted
+    assert State.DOOMED not in [each.state for each in scripted.roster.workers.values()]
+
+
+def test_what_is_written_over_the_words_of_the_supervisor_is_put_right(script: Script) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    ledger = scripted.ledger
+    place = ledger.recalls_at(worker)
+    ledger.words[place] = 77
+    scripted.connect()
+    assert ledger.words[place] == ledger.recalls(worker), "it leaves what it is handed unread"
+    ledger.words[place] = 77
+    scripted.look()
+    assert ledger.words[place] == ledger.recalls(worker)
+
+
+def test_a_full_server_goes_on_asking_for_what_is_closed(script: Script) -> None:
+    scripted = script()
+    scripted.serve()
+    while not scripted.supervisor.holdings.full:
+        scripted.connect()
+    for _ in range(5):
+        scripted.look()
+        scripted.ledger._map[0] = scripted.ledger._map[1] = 0  # a worker scribbles
+    assert scripted.ledger.clock_wanted
+    scripted.look()
+    assert scripted.ledger.attentive

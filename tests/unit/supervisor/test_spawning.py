@@ -7,12 +7,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from hotwhisk.channel import Channel
 from hotwhisk.messages import FROM_TEMPLATE, Born, Load, Ready, Spawn
 from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.nursery import READ_AT_ONCE
 from hotwhisk.supervisor.rounds import SPAWN_LIMIT
 from hotwhisk.system.offspring import Ending
 from hotwhisk.worker.template import Standby
@@ -154,3 +156,62 @@ def test_one_that_is_killed_while_pending_is_killed_when_it_is_there(templated: 
     process = script.crew.processes[slot]
     templated.say(Born(slot, PID + 1))
     assert process.ending is not None or script.system.endings[process.pidfd].signal == 9
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"nothing",
+        b'[1,"ready",{}]',
+        b'[1,"spawn",{}]',
+        b'[1,"born",{"slot":true}]',
+        b'[1,"born",{"pid":"4711"}]',
+        b'[1,"born",{"slot":0,"pid":1}]',
+        b'[1,"born",{"slot":18446744073709551616}]',
+    ],
+)
+def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
+    templated: Templated, packet: bytes
+) -> None:
+    script = templated.script
+    slot = templated.lose_worker()
+    _, end = templated.order()
+    with end:
+        templated.channel._socket.send(packet)
+        script.supervisor.wait(0.0)
+        assert Ending(signal=9) in script.system.endings.values()
+        assert any(isinstance(each, Load) for each in script.orders(slot))
+    script.supervisor.wait(0.0)
+    assert not script.crew.templates
+
+
+def test_a_flood_of_a_template_keeps_nobody_waiting(templated: Templated) -> None:
+    script = templated.script
+    (template,) = script.crew.templates.values()
+    flood = templated.channel._socket
+    sent = 0
+    with suppress(BlockingIOError):
+        while True:
+            flood.send(b'[1,"born",{"slot":400}]')
+            sent += 1
+    script.supervisor.wait(0.0)
+    left = 0
+    while template.channel.receive() is not None:
+        left += 1
+    assert sent - left == READ_AT_ONCE
+
+
+def test_an_exception_while_a_template_is_heard_ends_that_template(
+    templated: Templated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = templated.script
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(script.crew, "spawned", fail)
+        templated.say(Born(3, 4711))
+    assert any("a bug of ours" in line for line in script.told)
+    script.supervisor.wait(0.0)
+    assert not script.crew.templates

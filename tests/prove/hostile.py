@@ -1,0 +1,280 @@
+"""
+Workers that attack their own supervisor: by what they send to it, and by what they write into the
+table that they share with it.
+
+The supervisor is whole and real, with its sockets, files and table; only the processes are fake, so
+that it takes 10^5 packets, or words, one by one. `hostile_inside` has real workers do the same.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import tempfile
+import traceback
+from pathlib import Path
+
+from hotwhisk.config import Config
+from hotwhisk.ledger import Phase
+from hotwhisk.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Hand, Message, Ready
+from hotwhisk.supervisor.crew import Process
+from hotwhisk.supervisor.lifecycle import State
+from tests.support.hostile import NUMBERS, Packets
+from tests.unit.supervisor.scripted import Scripted
+
+from .outcome import Outcome
+
+DIGEST = "sha256:" + 64 * "0"
+FIELDS = {
+    kind: {name: message.__annotations__[name] for name in message.fields}
+    for kind, message in KINDS.items()
+}
+CONNECTIONS = 6
+
+
+class Attacked:
+    """
+    A supervisor with fake processes, some of which are hostile.
+    """
+
+    def __init__(self, seed: int, folder: str, outcome: Outcome) -> None:
+        self.draw = random.Random(seed)
+        config = Config(workers=2, crash_count=1 << 30, init_timeout=1e9)
+        self.scripted = Scripted(config, Path(folder))
+        self.packets = Packets(seed, FIELDS, self._known)
+        self.outcome = outcome
+        self.replaced = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.scripted.serve()
+
+    def close(self) -> None:
+        """
+        Let go of everything.
+        """
+        self._listener.close()
+        self.scripted.close()
+
+    def _known(self) -> list[int]:
+        holdings = self.scripted.supervisor.holdings
+        latest = holdings._last_tenure
+        return [*holdings.sockets, *holdings.spills._files, *range(max(0, latest - 3), latest + 2)]
+
+    def born(self) -> list[Process]:
+        """
+        The workers that have a process.
+        """
+        while not any(each.birth is None for each in self.scripted.crew.processes.values()):
+            self.tick()
+        return [each for each in self.scripted.crew.processes.values() if each.birth is None]
+
+    def connect(self) -> None:
+        """
+        Have some clients, each on a real connection.
+        """
+        holdings, clients = self.scripted.supervisor.holdings, self.scripted.clients
+        for number in [number for number in clients if number not in holdings.sockets]:
+            clients.pop(number).close()
+        while len(holdings.sockets) < CONNECTIONS:
+            client = socket.create_connection(self._listener.getsockname())
+            number = holdings.admit(self._listener.accept()[0].detach())
+            clients[number] = client
+            self.scripted.supervisor.assignment.accepted([number])
+            self.turn()
+
+    def turn(self) -> None:
+        """
+        Let the supervisor do what there is to do; what it raises is a problem.
+        """
+        try:
+            self.scripted.supervisor.wait(0.0)
+            self.scripted.supervisor.carry_out()
+        except Exception:  # noqa: BLE001 - any of them would end the server
+            self.outcome.problems.append(traceback.format_exc()[-900:])
+
+    def tick(self) -> None:
+        """
+        Let it look at the table and the clock.
+        """
+        try:
+            self.scripted.look()
+        except Exception:  # noqa: BLE001 - any of them would end the server
+            self.outcome.problems.append(traceback.format_exc()[-900:])
+
+    def send(self) -> None:
+        """
+        One hostile packet of any worker that lives or is about to die.
+        """
+        scripted = self.scripted
+        process = self.draw.choice(self.born())
+        slot = process.slot
+        descriptors = self.packets.descriptors()
+        try:
+            socket.send_fds(
+                scripted.system.ends[slot]._socket, [self.packets.packet()], descriptors
+            )
+        except OSError:
+            pass  # its channel is full, or closed
+        for each in descriptors:
+            os.close(each)
+        if self.draw.random() < 0.1:
+            scripted.system.kill(process.pidfd)
+        self.turn()
+
+    def scribble(self) -> None:
+        """
+        One hostile word somewhere in the table, of any of its sizes.
+        """
+        ledger, draw = self.scripted.ledger, self.draw
+        table = ledger._map
+        where = draw.random()
+        if where < 0.3:
+            number = draw.randrange(ledger.capacity)
+            ledger.set_phase(number, draw.choice((*Phase, Phase.CLOSED, 9, 200, 255)))
+        elif where < 0.8:
+            row = ledger._rows + 64 * draw.randrange(ledger.capacity)
+            table[row + 8 * (at := draw.randrange(8)) : row + 8 * at + 8] = self._word()
+        else:
+            at = draw.choice((0, 64 + 8 * draw.randrange(8), draw.randrange(len(table) - 8)))
+            table[at : at + 8] = self._word()
+        if draw.random() < 0.2:
+            self.turn()
+        if draw.random() < 0.02:
+            self.scripted.system.kill(draw.choice(self.born()).pidfd)
+            self.turn()
+
+    def _word(self) -> bytes:
+        draw = self.draw
+        kind = draw.random()
+        if kind < 0.3:
+            return draw.randbytes(8)
+        if kind < 0.5:
+            doubles = (float("nan"), float("inf"), float("-inf"), -1.0, 0.0, 1e308, 5e-324)
+            return struct.pack("d", draw.choice(doubles))
+        known = self._known()
+        number = draw.choice(known) if known and draw.random() < 0.5 else draw.choice(NUMBERS)
+        return struct.pack("Q", number)
+
+    def replace(self) -> None:
+        """
+        Put the next version in charge: its worker is sound, and has to be believed.
+        """
+        scripted = self.scripted
+        self.turn()
+        self.tick()
+        succession = scripted.supervisor.succession
+        for _ in range(20):  # versions that hostile workers have posted come first
+            if succession.candidate is None:
+                break
+            slot = succession.candidate.slot
+            assert slot is not None
+            succession.failed(slot, 502, "not this one")
+            self.turn()
+        before = succession.charge.number
+        succession.submit(scripted.candidate())
+        self.turn()
+        slot = scripted.roster.of(before + 1, State.LOADING) or [
+            each.slot for each in scripted.roster.workers.values() if each.state is State.LOADING
+        ]
+        candidate = succession.candidate
+        if candidate is None or candidate.slot is None or not slot:
+            self.outcome.problems.append("a version that was submitted is not loaded")
+            return
+        scripted.say(candidate.slot, Ready(DIGEST))
+        self.turn()
+        worker = scripted.roster.workers.get(candidate.slot)
+        state = worker and worker.state
+        if self.outcome.expect(state is State.SERVING, f"the next version is {state}"):
+            self.replaced += 1
+        self.serve(candidate.slot)
+
+    def serve(self, slot: int) -> None:
+        """
+        A connection that comes now must go to a worker of the version in charge.
+        """
+        scripted = self.scripted
+        while len(scripted.supervisor.holdings.sockets) >= scripted.ledger.capacity:
+            number = next(iter(scripted.supervisor.holdings.sockets))
+            scripted.supervisor.assignment.custody.forget(number)
+            scripted.supervisor.holdings.end(number)
+            self.turn()
+        drain(scripted)
+        number = scripted.connect()
+        given = [message for message in scripted.orders(slot) if names(message, number)]
+        self.outcome.expect(given, f"connection {number} did not reach the next version")
+        scripted.supervisor.assignment.custody.forget(number)
+        scripted.supervisor.holdings.end(number)
+        self.turn()
+
+
+def names(message: Message, number: int) -> bool:
+    """
+    Whether a message hands connection ``number`` over.
+    """
+    return isinstance(message, Hand) and number in [row[0] for row in message.connections]
+
+
+def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
+    """
+    Packets one by one, from workers in every state; a version is replaced after each 500.
+    """
+    kinds = len(FROM_WORKER | FROM_TEMPLATE)
+    outcome = Outcome(f"{packets} packets, seed {seed}")
+    before = len(os.listdir("/proc/self/fd"))
+    with tempfile.TemporaryDirectory() as folder:
+        attacked = Attacked(seed, folder, outcome)
+        ended = 0
+        for count in range(packets):
+            if count % 10 == 0:
+                attacked.connect()
+            attacked.send()
+            if count % 50 == 0:
+                attacked.tick()
+                drain(attacked.scripted)
+            if count % 500 == 499:
+                ended += len([line for line in attacked.scripted.told if " is ended: " in line])
+                attacked.scripted.told.clear()
+                attacked.replace()
+            if len(outcome.problems) > 5:
+                break
+        attacked.close()
+    left = len(os.listdir("/proc/self/fd")) - before
+    outcome.expect(left < 100, f"{left} descriptors were left open")
+    outcome.result = (
+        f"{kinds} kinds that may be sent, {ended} workers ended for what they sent, "
+        f"{attacked.replaced} versions took charge after that"
+    )
+    return outcome
+
+
+def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
+    """
+    Words one by one anywhere in the table, with deaths; a version is replaced after each 500.
+    """
+    outcome = Outcome(f"{words} words in the table, seed {seed}")
+    with tempfile.TemporaryDirectory() as folder:
+        attacked = Attacked(seed, folder, outcome)
+        for count in range(words):
+            if count % 10 == 0:
+                attacked.connect()
+            attacked.scribble()
+            if count % 50 == 0:
+                attacked.tick()
+                drain(attacked.scripted)
+            if count % 500 == 499:
+                attacked.replace()
+            if len(outcome.problems) > 5:
+                break
+        attacked.close()
+    outcome.result = f"{attacked.replaced} versions took charge after that"
+    return outcome
+
+
+def drain(scripted: Scripted) -> None:
+    """
+    Have every worker read what it is told, and leave it undone.
+    """
+    for slot, process in scripted.crew.processes.items():
+        if process.birth is None:
+            scripted.orders(slot)
