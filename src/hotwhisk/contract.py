@@ -149,6 +149,7 @@ def write_result(result: object) -> bytes:
                 "the handler returned a number that JSON does not have (NaN or an infinity); "
                 "return None or a string in its place"
             ) from None
+        json_codec.close_coroutines(result)
         raise BadResult(
             "the handler returned a value inside its result that JSON does not have: "
             f"{_short(error)}"

@@ -86,7 +86,7 @@ def test_an_action_runs_unedited(
 def test_the_corpus_is_whole() -> None:
     folders = {path for path in CORPUS.iterdir() if path.is_dir() and path.name[0] not in "._"}
     assert folders == {case.folder for case in cases()}
-    assert len(folders) >= 40
+    assert len(folders) >= 60
 
 
 def test_the_corpus_can_be_handed_to_compare(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from hotwhisk.invoker import SENTINEL
-from tests.support.client import Connection, init_once
+from tests.support.client import Connection, init_once, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
 
@@ -146,7 +146,7 @@ def check_awaited(server: Server, handler: str) -> None:
     server.post(WORK + handler + "\n")
     for number in range(3):
         assert ask(server, {"n": number}) == {"worked": number}
-    assert ask(server, {"n": 1, "raise": True}) == {"error": "told to"}
+    assert ask(server, {"n": 1, "raise": True}) == {"error": "ValueError: told to (main__.py:5)"}
     assert ask(server, {"n": 9}) == {"worked": 9}
     assert "Warning" not in server.stderr()
     assert "src/hotwhisk" not in server.stderr()
@@ -227,3 +227,39 @@ def test_async_handlers_do_not_overlap_where_the_platform_says_so() -> None:
             assert first.read_response().value("token") == "first"
             meet.wait_arrival().release()
             assert second.read_response().value("token") == "second"
+
+
+# -- warnings -------------------------------------------------------------------------------
+
+FORGOTTEN = {
+    "in a variable": "def main(event):\n    kept = forgotten()\n    return {}\n",
+    "in a coroutine": "async def main(event):\n    kept = forgotten()\n    return {}\n",
+    "with a context": "def main(event, context):\n    kept = forgotten()\n    return {}\n",
+    "with a context in a coroutine": "async def main(event, context):\n    kept = forgotten()\n"
+    "    return {}\n",
+    "in a partial": "import functools\ndef work(event):\n    kept = forgotten()\n    return {}\n"
+    "main = functools.partial(work)\n",
+    "in an object": "class Work:\n    def __call__(self, event):\n        kept = forgotten()\n"
+    "        return {}\nmain = Work()\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", FORGOTTEN.values(), ids=FORGOTTEN)
+def test_a_warning_names_no_file_of_ours(server: Server, source: str) -> None:
+    server.post(f"async def forgotten(): pass\n{source}")
+    for _ in range(2):
+        assert ask(server) == {}
+    assert "main__.py:" in server.stderr()
+    assert "'forgotten' was never awaited" in server.stderr()
+    assert "src/hotwhisk" not in server.stderr()
+
+
+def test_a_coroutine_inside_a_result_is_an_error_and_no_warning() -> None:
+    source = "async def inner(): pass\ndef main(event): return {'inner': [inner()]}\n"
+    with Server() as server:
+        server.post(source)
+        response = run_once(server.address, {})
+        assert (response.status, "coroutine" in response.error) == (502, True)
+        assert "Warning" not in server.stderr()
+        assert "src/hotwhisk" not in server.stderr()

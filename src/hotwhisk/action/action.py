@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action import children, pinned
+from hotwhisk.action.calling import caller
 from hotwhisk.action.entry import enters_by_start, parse
 from hotwhisk.action.finding import find_module, read_module
 from hotwhisk.action.house import apply_context, import_path, move_in, set_environment
@@ -61,7 +62,7 @@ class _Capture:
 class Action:
     """A loaded handler, and how it wants to be called."""
 
-    __slots__ = ("handler", "is_async", "startup", "takes_context")
+    __slots__ = ("call", "handler", "is_async", "startup", "takes_context")
 
     def __init__(self, handler: Handler, startup: Sequence[Handler] = ()) -> None:
         """Raises ``LoadFailed`` for a handler that can never give a result."""
@@ -75,9 +76,8 @@ class Action:
                 "a dict or a list: use `return` instead of `yield`"
             )
 
-    def call(self, event: object, context: object) -> object:
-        """Call the handler; for an asynchronous one, the result is the coroutine to run."""
-        return self.handler(event, context) if self.takes_context else self.handler(event)
+        self.call = caller(handler, takes_context=self.takes_context, is_async=self.is_async)
+        """Calls the handler; for an asynchronous one, the result is the coroutine to run."""
 
 
 def load(unpacked: Unpacked, main: str) -> Action:

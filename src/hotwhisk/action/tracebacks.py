@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import types
 from typing import Final
 
 import hotwhisk
+from hotwhisk.action.calling import CALLER
 from hotwhisk.action.house import at_home
 from hotwhisk.sentinels import bounded
 
@@ -27,7 +29,7 @@ _LIBRARIES: Final = frozenset(("site-packages", "dist-packages", "virtualenv", "
 def print_error(error: BaseException) -> None:
     """Print the traceback of an exception to stderr without the server's own frames."""
     frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS):
+    while frame is not None and _is_ours(frame.tb_frame.f_code):
         frame = frame.tb_next
     try:
         with at_home():  # parts of the standard library are imported when they are needed
@@ -62,6 +64,10 @@ def place_of(error: BaseException) -> str:
                 own = f"{inner}:{frame.tb_lineno}"
         frame = frame.tb_next
     return own or place
+
+
+def _is_ours(code: types.CodeType) -> bool:
+    return code.co_name == CALLER or code.co_filename.startswith(_OURS)
 
 
 def print_exit(error: SystemExit) -> None:

@@ -2,8 +2,8 @@
 The Python that serves the corpus: what an image holds, and nothing else.
 
 `REQUIREMENTS` are libraries that actions find there without bringing them: those that the
-platform's image has (requests, virtualenv), and numpy and pandas, which its users add by an
-image of their own. So they are not in the environment of the tests but in one like that of
+platform's image has (requests, virtualenv), uv of OpenServerless' image, and joblib, numpy and
+pandas, which users add by an image of their own. So they are not in the environment of the tests but in one like that of
 the image, beside hotwhisk, which has no dependency; pytest and its like are not to be seen.
 """
 

@@ -6,6 +6,7 @@ becomes a zip. Steps, named by ``build`` in its events.json, add what the user's
 
 - ``extension``: each ``source/*.c`` is compiled into a module beside the action
 - ``virtualenv``: the platform's documented way to bring libraries, from ``action/requirements.txt``
+- ``wheels``: ``action/wheels``, as ``pip download`` fills it with what ``requirements.txt`` names
 - ``go``: ``source/*.go`` becomes the program ``exec``; a launcher is added unless it has a
   ``func main()`` of its own, as the platform's compile step does. Without a folder ``action``
   the program is posted alone
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,14 @@ def _virtualenv(case: Case, work: Path) -> None:
     call(f"requirements of {case.name}", pip, work, image.environment())
 
 
+def _wheels(case: Case, work: Path) -> None:
+    lines = (work / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    named = [line for line in lines if line and line[0] not in "#-"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    flags = ["--quiet", "--only-binary", ":all:", "-d", "wheels"]
+    call(f"wheels of {case.name}", [*pip, *flags, *named], work, image.environment())
+
+
 def _go(case: Case, work: Path) -> None:
     compiler = tools.require("go")
     source = work.parent / "source"
@@ -121,5 +131,6 @@ def _go(case: Case, work: Path) -> None:
 STEPS: dict[str, Callable[[Case, Path], None]] = {
     "extension": _extension,
     "virtualenv": _virtualenv,
+    "wheels": _wheels,
     "go": _go,
 }
