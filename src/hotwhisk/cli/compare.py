@@ -49,21 +49,23 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Compare; 0 if nothing differs, else 1."""
     del environ  # what a command needs of it, it inherits
     given = _arguments(argv)
-    actions = [_read_action(name, given) for name in given.actions]
-    events = _read_events(given.events, {action.name for action in actions})
+    names = names_apart(given.actions)
+    actions = dict(zip(names, [_read_action(name, given) for name in given.actions], strict=True))
+    known = {*names, *(action.name for action in actions.values())}
+    events = _read_events(given.events, known)
     ignored = _patterns(given.ignore)
     for flag in ("old", "new"):
         _require_listener(flag, getattr(given, flag))
     differing = slow = lost = count = 0
-    for action in actions:
-        wanted = events.get(action.name) or events.get("") or [{}]
+    for name, action in actions.items():
+        wanted = events.get(name) or events.get(action.name) or events.get("") or [{}]
         pairs = _invoke_both(given, action, wanted)
         found = [_told(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
         times = [_told(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)]
         fails = [_told(list(shared_failures(*pair)), at) for at, pair in enumerate(pairs)]
         different, late, failed = (sum(map(len, each)) for each in (found, times, fails))
         outcome = _number(different, "difference") if different else "same"
-        print(f"{action.name}: {outcome}{', and both failed' * bool(failed)}")
+        print(f"{name}: {outcome}{', and both failed' * bool(failed)}")
         for told in zip(found, fails, times, strict=True):
             for difference in chain(*told):
                 print(difference.shown())
@@ -73,6 +75,25 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     total += f": {differing or 'none'} {'differ' if differing > 1 else 'differs'}"
     print(total + (f"; {_number(lost, 'event')} failed on both" if lost else ""))
     return 1 if differing or (slow and given.fail_on_time) else 0
+
+
+def names_apart(paths: Sequence[str]) -> list[str]:
+    """
+    A name for each action: that of its file, with as much of the path before it as tells it from
+    the others. One that is given twice has a number.
+    """
+    wholes = [Path(path).resolve() for path in paths]
+    parts = [(*whole.parent.parts[1:], name_of(whole)) for whole in wholes]
+    names: list[str] = []
+    for own in parts:
+        others = [each for each in parts if each != own]
+        depth = 1
+        while depth < len(own) and any(each[-depth:] == own[-depth:] for each in others):
+            depth += 1
+        name = "/".join(own[-depth:])
+        again = sum(each == name or each.startswith(f"{name} (") for each in names)
+        names.append(f"{name} ({again + 1})" if again else name)
+    return names
 
 
 def runtime_of(text: str, memory: int = 256) -> Runtime:

@@ -29,7 +29,16 @@ LEAST_MS = 20
 _FAILURES = (Status.DEVELOPER_ERROR.text, Status.WHISK_ERROR.text)
 _STAMP = 31  # characters before the stream in a line of a record
 _IGNORED = "…"
-_FRAME = re.compile(r'^File "[^"]*/(?=[^"/]+", line \d)')
+_FRAME = re.compile(r'^File "(?P<folder>[^"]*/)?(?P<name>[^"/]+)", line \d+')
+_RUNTIME = re.compile(
+    r'^File "(?:[^"]*/)?(?:exec__\.py|lib/launcher\.py|pythonrunner\.py|actionproxy\.py)", line \d'
+    r'|^File "[^"]*/hotwhisk/[^"]+\.py", line \d'
+)
+"""Frames of what calls the handler: the launchers of the official images, and hotwhisk."""
+
+_MARKS = re.compile(r"[~^ ]+")
+_ERROR = re.compile(r"[\w.]+(: .*)?")
+"""The last line of a traceback, which is no line of code."""
 _MISSING = object()
 
 
@@ -75,6 +84,8 @@ def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
     """Times of which one is more than ``factor`` the other."""
     for what, before, after in zip(("init", "run"), _times(old), _times(new), strict=True):
+        if before is None or after is None:  # it was not done on both sides
+            continue
         if abs(after - before) < LEAST_MS or min(before, after) * factor >= max(before, after):
             continue
         times = max(before, after) / max(1, min(before, after))
@@ -129,12 +140,32 @@ def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
 
 
 def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:
-    """One stream of the log; the folder in a traceback is the runtime's, and no difference."""
+    """
+    One stream of the log, without what is the runtime's in a traceback: the folder of the action,
+    the launcher's own frames, and the marks below a line, which each Python has as it likes.
+    """
     begin = f"{stream}: "
     lines = [line[_STAMP:] for line in record["logs"]]
     own = [line.removeprefix(begin) for line in lines if line.startswith(begin)]
-    shown = [str(_ignore(_FRAME.sub('File "…/', line), ignored)) for line in own]
+    shown = [str(_ignore(line, ignored)) for line in _frames_of_the_action(own)]
     return [line for line in shown if line != _IGNORED]
+
+
+def _frames_of_the_action(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of a log with the tracebacks in them reduced to what is the action's."""
+    in_frame = hidden = False
+    for line in lines:
+        if frame := _FRAME.match(line):
+            in_frame, hidden = True, _RUNTIME.match(line) is not None
+            if not hidden:
+                # A zip's __main__.py is main__.py in the official images.
+                name = "main__.py" if frame["name"] == "__main__.py" else frame["name"]
+                yield f'File "…/{name}{line[frame.end("name") :]}'
+        elif hidden and not _ERROR.fullmatch(line):
+            hidden = False  # the line of code; what follows is the next frame, marks or the error
+        elif not (in_frame and _MARKS.fullmatch(line)):
+            hidden = False
+            yield line
 
 
 def _changed_lines(old: list[str], new: list[str]) -> Iterator[str]:
@@ -144,8 +175,12 @@ def _changed_lines(old: list[str], new: list[str]) -> Iterator[str]:
             yield from (f"+ {line}" for line in new[c:d])
 
 
-def _times(record: Record) -> tuple[int, int]:
-    """Milliseconds of init, 0 if there was none, and of run."""
+def _times(record: Record) -> tuple[int | None, int | None]:
+    """Milliseconds of init and of run; None of what was not done."""
     notes = {note["key"]: note["value"] for note in record["annotations"]}
-    init = int(notes.get("initTime", 0))
-    return init, max(0, int(record["duration"]) - init)
+    init, duration = notes.get("initTime"), int(record["duration"])
+    if init is None:
+        return None, duration
+    failed = record["response"]["status"] in _FAILURES
+    run = None if failed and duration <= int(init) else max(0, duration - int(init))
+    return int(init), run

@@ -131,6 +131,63 @@ def test_the_folder_in_a_traceback_and_lines_ignored_as_a_whole_do_not_differ() 
     assert told(old, new, "^x = .*") == []
 
 
+ERROR = ("stderr: Traceback (most recent call last):", "stderr: KeyError: 'x'")
+MINE = ('stderr: File "/tmp/8080/7/code/__main__.py", line 3, in main', "stderr: x = event['x']")
+
+
+def test_frames_of_the_launcher_are_no_difference() -> None:
+    launchers = (
+        ('stderr: File "/action/1/bin/exec__.py", line 72, in <module>', "stderr: res = main(payload)"),
+        ('stderr: File "/lib/launcher.py", line 60, in <module>', "stderr: res = main(payload)"),
+        ('stderr: File "/pythonAction/pythonrunner.py", line 88, in run',
+         "stderr: exec('fun = %s(param)' % self.mainFn, self.global_context)"),
+        ('stderr: File "/opt/hotwhisk/lib/hotwhisk/worker/invocation.py", line 9, in call',),
+    )  # fmt: skip
+    for launcher in launchers:
+        main_frame = ('stderr: File "/action/1/bin/main__.py", line 3, in main', *MINE[1:])
+        marks = ("stderr: ~~~~~^^^^^",)
+        old = record({}, (ERROR[0], *launcher, *marks, *main_frame, *marks, ERROR[1]))
+        new = record({}, (ERROR[0], *MINE, ERROR[1]))
+        assert told(old, new) == []
+        only_launcher = record({}, (ERROR[0], *launcher[:1], ERROR[1]))
+        assert told(only_launcher, record({}, ERROR)) == []
+
+
+def test_frames_of_the_action_are_compared() -> None:
+    old = record({}, (ERROR[0], *MINE, ERROR[1]))
+    other = record({}, (ERROR[0], MINE[0].replace("line 3", "line 4"), MINE[1], ERROR[1]))
+    assert told(old, other) == [
+        (
+            '  log of stderr\n    - File "…/main__.py", line 3, in main\n'
+            '    + File "…/main__.py", line 4, in main'
+        )
+    ]
+    assert told(record({}, ("stdout: ~~~~",)), record({})) == ["  log of stdout\n    - ~~~~"]
+
+
+def test_of_an_init_or_a_run_that_never_was_there_is_no_time() -> None:
+    warm = record(run=5)
+    warm["annotations"] = []
+    assert not list(slower(record(init=195, run=5), warm, 2))
+    assert not list(slower(warm, record(init=195, run=5), 2))
+    failed = record(init=100, status="action developer error")
+    assert not list(slower(record(init=100, run=300), failed, 2))
+
+
+def test_actions_are_named_so_that_they_can_be_told_apart(tmp_path: Path) -> None:
+    for name in ("a/one", "a/two", "b/two"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "action.py").touch()
+    (tmp_path / "hello.py").touch()
+    paths = [f"{tmp_path}/{name}" for name in ("a/one/action.py", "a/two/action.py")]
+    assert compare.names_apart(paths) == ["one/action", "two/action"]
+    paths += [f"{tmp_path}/b/two/action.py", f"{tmp_path}/hello.py", f"{tmp_path}/hello.py"]
+    assert compare.names_apart(paths) == [
+        "one/action", "a/two/action", "b/two/action", "hello", "hello (2)",
+    ]  # fmt: skip
+    assert compare.names_apart([f"{tmp_path}/a/two", f"{tmp_path}/b/two"]) == ["a/two", "b/two"]
+
+
 def test_times_are_told_beyond_the_factor_and_the_noise() -> None:
     assert not list(slower(record(run=1), record(run=LEAST_MS), 2))
     assert not list(slower(record(run=100), record(run=200), 2))
