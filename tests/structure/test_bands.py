@@ -13,6 +13,7 @@ from tests.structure.source import Source, sources
 PURE = {
     "action.entry",
     "actionloop.image",
+    "addresses",
     "answers",
     "artifact.manifest",
     "config",
@@ -30,6 +31,7 @@ PURE = {
     "options",
     "places",
     "record",
+    "sizes",
     "suggestions",
     "supervisor.ages",
     "supervisor.assignment",

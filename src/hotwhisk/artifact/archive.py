@@ -24,6 +24,7 @@ import stat
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from hotwhisk.errors import BuildFailed
+from hotwhisk.sizes import show_size
 
 if TYPE_CHECKING:
     import gzip
@@ -108,7 +109,7 @@ class Writer:
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise BuildFailed(
-                f"the archive unpacks to more than {self.most_bytes} bytes, which is the limit "
+                f"the archive unpacks to more than {show_size(self.most_bytes)}, which is the limit "
                 "for one of its size"
             )
         return self._admit(name, "file")

@@ -29,6 +29,7 @@ from hotwhisk.artifact.detection import (
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 from hotwhisk.record import Record
+from hotwhisk.sizes import show_excess
 from hotwhisk.system.removal import remove
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def decode(request: InitRequest) -> bytes:
     else:
         content = _decode_base64(request.code)
     if len(content) > MOST_CODE:
-        raise BodyTooLarge(f"the code has {len(content)} bytes; the limit is {MOST_CODE}")
+        has, limit = show_excess(len(content), MOST_CODE)
+        raise BodyTooLarge(f"the code has {has}; the limit is {limit}")
     return content
 
 

@@ -28,7 +28,7 @@ from hotwhisk.artifact.detection import MANIFEST
 from hotwhisk.artifact.files import name_of
 from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.artifact.requirements import ACTIVATE
-from hotwhisk.build import bytecode, layout, sources
+from hotwhisk.build import advice, bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
 from hotwhisk.build.packages import Packages, check_extensions, collect
 from hotwhisk.build.requirements import Requirements
@@ -128,7 +128,12 @@ def _check(
     elif broken:
         notes.append(f"not checked by a Python of the target: {', '.join(sorted(broken))}")
     place = source if source.is_file() else source / entry
-    sources.check_handler(place, place.read_bytes(), main)  # it may be a link
+    content = place.read_bytes()  # it may be a link
+    sources.check_handler(place, content, main)
+    if source.is_file():
+        notes += advice.refuse_lone_file(source, content)
+    else:
+        notes += advice.notes(source, members)
     return members, notes
 
 

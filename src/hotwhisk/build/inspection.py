@@ -17,6 +17,7 @@ from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.artifact import digest_of
 from hotwhisk.artifact.detection import MANIFEST, is_artifact
 from hotwhisk.errors import BuildFailed, UsageError
+from hotwhisk.sizes import show_size
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -159,13 +160,6 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
     top = [Cost(match[4], int(match[2]) / 1000) for match in found if len(match[3]) == 1]
     top.sort(key=lambda cost: -cost.milliseconds)
     return sum(cost.milliseconds for cost in top), [cost for cost in top if cost.milliseconds >= 1]
-
-
-def show_size(size: float) -> str:
-    """Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``."""
-    if size < 1024:
-        return f"{size:.0f} B"
-    return f"{size / 1024:.0f} KB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
 
 
 def _owners(opened: ZipFile) -> dict[str, str]:

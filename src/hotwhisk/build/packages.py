@@ -164,7 +164,7 @@ def _supported(target: Target) -> set[str]:
     try:
         from packaging.tags import compatible_tags, cpython_tags
     except ImportError:
-        raise UsageError("packaging is needed: pip install 'hotwhisk[build]'") from None
+        raise UsageError("packaging is needed: pip install uv packaging") from None
     major, minor = map(int, target.python.split("."))
     platforms = [f"manylinux_2_{each}_{target.machine}" for each in range(target.glibc[1], 4, -1)]
     platforms += [f"{old}_{target.machine}" for old in _OLD_NAMES]

@@ -15,9 +15,7 @@ from hotwhisk.errors import BuildFailed, UsageError
 if TYPE_CHECKING:
     from hotwhisk.build.target import Target
 
-NO_UV: Final = (
-    "uv is needed to resolve dependencies and was not found: pip install 'hotwhisk[build]'"
-)
+NO_UV: Final = "uv is needed to resolve dependencies and was not found: pip install uv packaging"
 _UNREACHED: Final = ("error sending request", "dns error", "client error (Connect)")
 _SOURCE_ONLY: Final = ("no usable wheels", "has no wheels", "building from source is disabled")
 
@@ -101,7 +99,7 @@ def _check_python(wanted: Requirements, target: Target) -> None:
     try:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
     except ImportError:
-        raise UsageError("packaging is needed: pip install 'hotwhisk[build]'") from None
+        raise UsageError("packaging is needed: pip install uv packaging") from None
     try:
         accepted = SpecifierSet(wanted.python)
     except InvalidSpecifier as error:

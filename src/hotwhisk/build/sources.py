@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import stat
 import warnings
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,10 @@ LEFT_OUT: Final = frozenset(
     {"__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
     | {".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".hypothesis"}
 )
-_LEFT_OUT_ENDS: Final = (".pyc", ".swp", ".swo", "~", ".orig", ".rej")
+_LEFT_OUT_ENDS: Final = (".pyc", "~", ".orig", ".rej")
+_EDITORS: Final = re.compile(r"\.#.*|#.*#|\..*\.sw[a-p]|.*\.sw[op]")
+"""Locks and automatic saves of Emacs, swap files of vim."""
+
 _LEAVING: Final = f"{LEAVING_LINKS}/"
 _ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
 _DYNAMIC: Final = frozenset({"exec", "globals", "locals", "vars", "setattr", "__import__"})
@@ -54,7 +58,7 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
 
 def is_left_out(name: str) -> bool:
     """Whether a file or folder of that name has no place in an artifact."""
-    return name in LEFT_OUT or name.endswith(_LEFT_OUT_ENDS)
+    return name in LEFT_OUT or name.endswith(_LEFT_OUT_ENDS) or _EDITORS.fullmatch(name) is not None
 
 
 def refuse_broken(source: Path, entry: str, broken: dict[str, Broken]) -> None:

@@ -7,10 +7,12 @@ import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
+from hotwhisk.artifact.files import name_of
 from hotwhisk.cli.files import reason, require_file
 from hotwhisk.cli.terminal import Arguments
-from hotwhisk.errors import BuildFailed
+from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +27,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     del environ  # a build depends on its arguments, and uv reads its variables itself
     given = _parser().parse(argv)
     require_file(given.source)
-    source, output = Path(given.source), Path(given.output)
+    source = Path(given.source)
+    output = Path(given.output or default_output(source, given.format))
+    if not given.output and output.is_file() and not is_zipfile(output):
+        raise UsageError(f"{output} exists and is no artifact; name the file to write: -o FILE")
     from hotwhisk.build import Order, build, requirements
     from hotwhisk.build.target import target
 
@@ -44,10 +49,22 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def default_output(source: Path, form: str) -> str:
+    """The file to write, in the working directory, where none is named."""
+    name = name_of(source)
+    if form == "zip":
+        return f"{name}.zip"
+    # A folder of that name is the source itself, as a rule.
+    return f"{name}.pyz" if os.path.isdir(name) else name
+
+
 def _parser() -> Arguments:
-    parser = Arguments("build", "SOURCE -o FILE [OPTION]...")
+    parser = Arguments("build", "SOURCE [-o FILE] [OPTION]...")
     parser.add_argument("source", metavar="SOURCE", help="a .py file or a folder")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE",
+        help="what to write (hello for hello.py; with --format zip hello.zip)",
+    )  # fmt: skip
     parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
     parser.add_argument("--name", metavar="NAME", help="name of the action (that of SOURCE)")
     parser.add_argument(
@@ -81,6 +98,7 @@ def _tell(
 ) -> None:
     """What was built, what goes into it, and what to do with it."""
     from hotwhisk.build import inspection
+    from hotwhisk.sizes import show_size
 
     stated = built.manifest
     for note in built.notes:
@@ -91,7 +109,7 @@ def _tell(
         print(f"with {', '.join(rows) or 'no packages'} from {depends.path.name}; for {where}")
     if warning := inspection.too_large(output.read_bytes()):
         print(f"hotwhisk: {warning}", file=sys.stderr)
-    done = f"built {output} ({inspection.show_size(built.size)})"
+    done = f"built {output} ({show_size(built.size)})"
     if given.format == "zip":
         handler = f" --main {given.main}" if given.main != "main" else ""
         print(

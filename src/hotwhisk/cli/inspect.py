@@ -75,7 +75,7 @@ def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:
 
 def _lines(path: Path, contents: Contents, report: dict[str, Any]) -> list[str]:
     """The report for people."""
-    from hotwhisk.build.inspection import show_size
+    from hotwhisk.sizes import show_size
 
     stated = contents.manifest
     wanted = f"Python {stated.python}, {stated.platform.replace('any', 'any platform')}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1.head import parse_field, refuse_illegal, shown
+from hotwhisk.sizes import show_size
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -99,7 +100,9 @@ class Chunks:
             )
         size = int(line[1], 16)
         if len(self.body) + size > self._max_body:
-            raise BodyTooLarge(f"the body exceeds the limit of {self._max_body} bytes; send less")
+            raise BodyTooLarge(
+                f"the body exceeds {show_size(self._max_body)}, the limit; send less"
+            )
         self._framing += end + 4
         if self._framing > MAX_FRAMING:
             raise BodyTooLarge(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1.chunked import BARE_LF, Chunks
 from hotwhisk.http1.head import MAX_METHOD, Head, check_start, parse_head
+from hotwhisk.sizes import show_excess
 
 if TYPE_CHECKING:
     from hotwhisk.http1.chunked import Buffer
@@ -160,9 +161,8 @@ class Reader:
         else:
             size = head.content_length or 0
             if size > self._max_body:
-                raise BodyTooLarge(
-                    f"Content-Length {size} exceeds the limit of {self._max_body}; send less"
-                )
+                has, most = show_excess(size, self._max_body)
+                raise BodyTooLarge(f"a body of {has} exceeds the limit of {most}; send less")
             self.wanted = body_at + size
         self._body_at = body_at
         self.head = head

@@ -88,7 +88,7 @@ def test_bad_base64(code: str) -> None:
 
 def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "MOST_CODE", 10)
-    with pytest.raises(BodyTooLarge, match="11 bytes; the limit is 10"):
+    with pytest.raises(BodyTooLarge, match="has 11 B; the limit is 10 B"):
         decode(request("x" * 11, binary=False))
 
 

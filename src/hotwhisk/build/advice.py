@@ -1,0 +1,123 @@
+"""
+What the maker of an artifact should know of its sources: what was left out, what looks as if it
+should not be in it, and what is missing. Nothing here changes what is packed.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from hotwhisk.build.sources import is_left_out
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_NAMED = 6
+UNTOLD: Final = ("__pycache__", ".pyc", ".DS_Store")
+"""What is left out of everything, and not worth a word."""
+
+PRIVATE: Final = re.compile(
+    r"\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)|\.aws|\.ssh"
+    r"|.*\.(pem|key|p12|pfx|jks|kdbx)|(credentials|secrets?)(\.(json|ya?ml|toml|ini|env))?"
+)
+"""Names of files and folders that hold passwords and keys, as a rule."""
+
+UNUSED: Final = frozenset({"node_modules", "bower_components", ".terraform", ".nox", ".eggs"})
+"""Folders of other tools, which are large and of no use to a Python action."""
+
+
+def left_out(folder: Path) -> Iterator[str]:
+    """The files and folders below a folder that are not packed."""
+    for top, folders, files in os.walk(folder):
+        below = os.path.relpath(top, folder)
+        for name in sorted(folders + files):
+            if is_left_out(name) and not name.endswith(UNTOLD):
+                yield os.path.normpath(f"{below}/{name}")
+        folders[:] = [name for name in folders if not is_left_out(name)]
+
+
+def questionable(members: Iterable[str]) -> Iterator[str]:
+    """What is packed and looks private, or as if it belonged to another tool."""
+    seen: set[str] = set()
+    for member in members:
+        parts = PurePosixPath(member).parts
+        for depth, part in enumerate(parts, 1):
+            if PRIVATE.fullmatch(part) or part in UNUSED:
+                seen.add("/".join(parts[:depth]))
+                break
+    yield from sorted(seen)
+
+
+def notes(folder: Path, members: Iterable[str]) -> list[str]:
+    """What to tell of a folder that is packed, as lines."""
+    lines = []
+    if names := _listed(left_out(folder)):
+        lines.append(f"left out: {names}")
+    if names := _listed(questionable(members)):
+        lines.append(
+            f"packed, though it looks private or unused: {names}; "
+            "move it out of the folder unless the action reads it"
+        )
+    return lines
+
+
+def refuse_lone_file(source: Path, content: bytes) -> list[str]:
+    """
+    Refuse a single file that imports a module beside it, which is not built with it. What it
+    imports only in a function, or where it would go on without, is told as a note.
+
+    Raises:
+        BuildFailed: which modules, and what to do.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # for a newer Python
+        return []
+    needed = [name for name in _imported(tree.body) if _lies_beside(source, name)]
+    text = (
+        "{names}, beside it, and a single file is built alone; make a folder of them, with the "
+        f"handler in __main__.py: mkdir app && cp {source.name} app/__main__.py && "
+        "cp -r {files} app/ && hotwhisk build app"
+    )
+    if needed:
+        raise BuildFailed(f"{source.name} imports {_filled(text, source, needed)}")
+    nested = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    perhaps = [name for name in _imported(nested) if _lies_beside(source, name)]
+    return [f"{source.name} may import {_filled(text, source, perhaps)}"] if perhaps else []
+
+
+def _filled(text: str, source: Path, names: list[str]) -> str:
+    files = [f"{name}.py" if (source.parent / f"{name}.py").is_file() else name for name in names]
+    return text.format(names=", ".join(names), files=" ".join(files))
+
+
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The top names of the modules that these statements import, each once."""
+    names: dict[str, None] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0]: None for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names[node.module.partition(".")[0]] = None
+    yield from names
+
+
+def _lies_beside(source: Path, name: str) -> bool:
+    """Whether Python, run on the file where it lies, would import a module beside it."""
+    folder = source.parent
+    beside = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+    return beside and name not in ("hotwhisk", source.stem)
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return ", ".join(found[:MOST_NAMED]) + more

@@ -1,0 +1,20 @@
+"""Sizes as people read them. Pure."""
+
+from __future__ import annotations
+
+MEGABYTE = 1 << 20
+
+
+def show_size(size: float) -> str:
+    """Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``, ``56 MB``."""
+    if size < 1024:
+        return f"{size:.0f} B"
+    if size < MEGABYTE:
+        return f"{size / 1024:.0f} KB"
+    return f"{size / MEGABYTE:.1f}".removesuffix(".0") + " MB"
+
+
+def show_excess(size: int, limit: int) -> tuple[str, str]:
+    """A size and the limit that it exceeds; in bytes where they would read the same."""
+    pair = show_size(size), show_size(limit)
+    return pair if pair[0] != pair[1] else (f"{size} bytes", f"{limit} bytes")
