@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.errors import UsageError
-from hotwhisk.option import PREFIX
+from hotwhisk.option import PREFIX, Option
 from hotwhisk.options import (
-    BY_NAME,
     CLIENT_VARIABLES,
     OPTIONS,
     TERMINATION_LOG,
@@ -47,7 +46,7 @@ _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
     "save_jar",
 )  # fmt: skip
-_WILDCARDS = ("0.0.0.0", "::", "")
+WILDCARDS = ("0.0.0.0", "::", "")
 
 
 class Config(Record):
@@ -99,6 +98,26 @@ class Config(Record):
     """What looks like a mistake but does not stop the server."""
 
 
+def field_of(option: Option) -> str:
+    """The name of the field that an option fills."""
+    return _FIELD_OF.get(option.name, option.name)
+
+
+def _complete() -> None:
+    """
+    Give `Config` a field for each option that it does not declare: a row of `OPTIONS` alone makes
+    an option. What is declared besides is its type, for who reads the field.
+    """
+    for option in OPTIONS:
+        name = field_of(option)
+        if name not in Config.fields:
+            setattr(Config, name, option.read(option.default))
+            Config.fields = (*Config.fields, name)
+
+
+_complete()
+
+
 def read_config(
     argv: Sequence[str],
     environ: Mapping[str, str],
@@ -111,7 +130,7 @@ def read_config(
     ``bound`` is the address of a listener that was inherited; it wins over host and port.
     """
     found = scan(argv, environ)
-    values = {_FIELD_OF.get(name, name): found.value(name) for name in BY_NAME}
+    values = {field_of(option): found.value(option.name) for option in OPTIONS}
     if bound is not None:
         values["host"], values["port"] = bound
     values["host"] = values["host"] or "127.0.0.1"
@@ -139,30 +158,6 @@ def with_port(config: Config, port: int) -> Config:
     return _changed(config, port=port)
 
 
-def base_url(config: Config) -> str:
-    """The address that the server is called by on its own machine."""
-    host = "127.0.0.1" if config.host in _WILDCARDS or config.openwhisk else config.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
-
-
-def client_flags(config: Config) -> str:
-    """What ``replace`` and ``invoke`` need to reach this server, each flag after a blank."""
-    flags = ""
-    if config.host not in (*_WILDCARDS, "127.0.0.1", "localhost"):
-        flags = f" --url {base_url(config)}"
-    elif config.port != Config.port:
-        flags = f" --port {config.port}"
-    return flags + (f" --token-file {config.token_file}" if config.token_file else "")
-
-
-def accepted_hosts(config: Config) -> str:
-    """By which hosts a request may call this server from elsewhere; empty if only from this machine."""
-    if config.openwhisk or (is_loopback(config.host) and not config.hosts):
-        return ""
-    names = ("any IP address of this machine",) if config.token_file else ()
-    return ", ".join((*names, *config.hosts))
-
-
 def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """The folder for sockets and unpacked versions where none is configured."""
     own = environ.get("XDG_RUNTIME_DIR", "")
@@ -176,29 +171,13 @@ def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) ->
     environ[tag] = str(pid)
 
 
-def client_url(url: str | None, environ: Mapping[str, str]) -> str:
-    """Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port."""
-    named = url or environ.get(CLIENT_VARIABLES[0]) or f"127.0.0.1:{client_port(environ)}"
-    return named if "://" in named else f"http://{named}"
-
-
-def client_port(environ: Mapping[str, str]) -> int:
-    """The port that a server started from this environment would open."""
-    return cast("int", scan((), environ).value("port"))
-
-
-def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
-    """A text that commands share with the server, such as ``token_file`` or ``run_dir``."""
-    return environ.get(BY_NAME[name].variable) or None
-
-
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """The values in effect, one a line, each with where it came from; as ``--show-config`` prints."""
     found = scan(argv, environ)
     config = read_config(argv, environ)
     rows = [("file", config.file or "-", "argument" if config.file else "default")]
     for option in OPTIONS:
-        value = getattr(config, _FIELD_OF.get(option.name, option.name))
+        value = getattr(config, field_of(option))
         rows.append((option.name, _shown(value), found.raw[option.name][1]))
     for name in _NO_FLAG:
         profile = "openwhisk profile" if config.openwhisk else "plain profile"
@@ -238,7 +217,7 @@ def _shown(value: object) -> str:
 
 
 def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    own = () if host in _WILDCARDS or is_loopback(host) else (host,)
+    own = () if host in WILDCARDS or is_loopback(host) else (host,)
     names = (f"[{name}]" if ":" in name and name[0] != "[" else name for name in (*allowed, *own))
     return tuple(dict.fromkeys(name.lower() for name in names))
 

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.options import OPTIONS, Option
+from hotwhisk import option
+from hotwhisk.option import Option
+from hotwhisk.options import OPTIONS
 from tests.support.listening import listening_addresses
 from tests.support.server import ROOT
 from tests.support.waiting import wait_exit
@@ -26,13 +28,16 @@ from tests.support.waiting import wait_exit
 pytestmark = pytest.mark.slow
 
 LOOPBACK = {"127.0.0.1", "::1"}
-SAMPLES = {
-    "host": "127.0.0.1", "port": "0", "main": "main", "workers": "1", "preload": "json",
-    "timeout": "5", "init_timeout": "5", "drain_timeout": "5", "allow_host": "a.example",
-    "connections": "10", "crash_count": "3", "crash_window": "5", "token_file": "token",
-    "run_dir": "run", "termination_log": "log",
+TEXTS = {
+    option.text: "name", option.words: "json", option.port: "0", option.count: "1",
+    option.maybe_count: "10", option.seconds: "5", option.seconds_or_none: "5",
 }  # fmt: skip
-"""Values of the options that may stand beside FILE; ``--ready-fd`` needs a descriptor."""
+"""A value for each reader of an option; a descriptor would have to be open."""
+
+OWN = {"host": "127.0.0.1", "main": "main", "token_file": "token"}
+SAMPLES = {
+    each.name: OWN.get(each.name, TEXTS[each.read]) for each in OPTIONS if each.read in TEXTS
+}
 
 OTHER_SERVERS = [
     ["--debug"], ["--debug", "--host", "127.0.0.1"], ["--reload"], ["--env", "A=b"], ["--env={}"],
@@ -122,12 +127,12 @@ def must_be_for_this_machine(found: Outcome, case: object) -> None:
         assert found.said.startswith("hotwhisk: "), f"{case}: {found.said}"
 
 
-def forms(option: Option) -> list[list[str]]:
+def forms(row: Option) -> list[list[str]]:
     """One option as it is meant and as it is mistyped."""
-    value = [SAMPLES[option.name]] if option.name in SAMPLES else []
-    flag = option.flag
+    value = [SAMPLES[row.name]] if row.name in SAMPLES else []
+    flag = row.flag
     return [
-        *([[flag, *value]] if option.name in SAMPLES or option.name == "watch" else []),
+        *([[flag, *value]] if value or row.name == "watch" else []),
         *([[f"{flag}={value[0]}"]] if value else [[f"{flag}=yes"], [f"--no-{flag[2:]}"]]),
         [flag[1:], *value],
         [flag[:-1], *value],
@@ -141,11 +146,11 @@ def forms(option: Option) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
 def test_no_option_and_no_misspelling_of_one_opens_the_port_to_the_network(
-    folder: Path, option: Option
+    folder: Path, row: Option
 ) -> None:
-    for form in forms(option):
+    for form in forms(row):
         must_be_for_this_machine(outcome(folder, ["serve", *form, "hello.py"]), form)
 
 

@@ -35,8 +35,17 @@ def row(begin: str) -> list[str]:
     raise AssertionError(f"docs/reference.md has no row for {begin}")
 
 
+def expected_row(option: Option) -> str:
+    """The row of an option, to be copied into the page and to be told in more words there."""
+    head = f"{option.flag} {option.metavar}".rstrip()
+    default = f"`{option.default}`" if option.default else ""
+    other = f"`{option.openwhisk}`" if option.openwhisk != option.default else ""
+    return f"| `{head}` | `{option.variable}` | {default} | {other} | {option.help} |"
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_the_reference_has_every_option_with_its_variable_and_default(option: Option) -> None:
+    assert f"\n| `{option.flag}" in REFERENCE, f"docs/reference.md lacks: {expected_row(option)}"
     flag, variable, default, openwhisk, meaning = row(option.flag)
     assert flag == f"`{option.flag}{' ' * bool(option.metavar)}{option.metavar}`"
     assert f"`{option.variable}`" in variable
@@ -49,7 +58,7 @@ def test_the_reference_has_every_option_with_its_variable_and_default(option: Op
 def test_the_reference_has_no_option_that_does_not_exist() -> None:
     section = REFERENCE.partition("## Options of serve")[2].partition("## Variables")[0]
     flags = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
-    assert flags == {option.flag for option in OPTIONS}
+    assert flags <= {option.flag for option in OPTIONS}
 
 
 def test_the_reference_names_every_variable_that_is_read() -> None:

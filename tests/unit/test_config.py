@@ -1,44 +1,42 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import typing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk import config
+from hotwhisk import config, option
 from hotwhisk.config import Config, read_config
 from hotwhisk.errors import HotwhiskError, UsageError
 from hotwhisk.option import Option
-from hotwhisk.options import OPTIONS, address, scan
+from hotwhisk.options import BY_NAME, OPTIONS, address, scan
 
 FIELDS = set(Config.fields)
-SAMPLES = {
-    "host": ("127.0.0.2", "localhost"),
-    "port": ("9000", "9001"),
-    "openwhisk": ("yes", "no"),
-    "main": ("hello", "other"),
-    "module": ("pkg.mod", "pkg.other"),
-    "workers": ("2", "3"),
-    "preload": ("numpy", "json"),
-    "watch": ("yes", "no"),
-    "timeout": ("5", "6"),
-    "init_timeout": ("5", "6"),
-    "drain_timeout": ("5", "6"),
-    "token_file": ("a", "b"),
-    "allow_host": ("a.example", "b.example"),
-    "connections": ("10", "20"),
-    "crash_count": ("4", "5"),
-    "crash_window": ("4", "5"),
-    "run_dir": ("/a", "/b"),
-    "termination_log": ("/a/log", "/b/log"),
-    "ready_fd": ("4", "5"),
+TEXTS = {
+    option.text: ("a", "b"),
+    option.words: ("a.example", "b.example"),
+    option.switch: ("yes", "no"),
+    option.port: ("9000", "9001"),
+    option.count: ("5", "6"),
+    option.maybe_count: ("10", "20"),
+    option.maybe_descriptor: ("4", "5"),
+    option.seconds: ("7", "8"),
+    option.seconds_or_none: ("7", "8"),
 }
+"""Two values for each reader of an option, neither of them a default."""
+
+OWN = {"host": ("127.0.0.2", "localhost")}
+"""Values of options that are checked further than by their reader."""
+
+SAMPLES = {each.name: OWN.get(each.name, TEXTS[each.read]) for each in OPTIONS}
 
 
 def field(name: str) -> str:
-    return {"allow_host": "hosts"}.get(name, name)
+    return config.field_of(BY_NAME[name])
 
 
 def flags(name: str, text: str) -> list[str]:
@@ -48,6 +46,33 @@ def flags(name: str, text: str) -> list[str]:
     return [f"--{dashed}", text]
 
 
+def test_config_declares_the_type_of_every_option() -> None:
+    undeclared = [each.name for each in OPTIONS if field(each.name) not in Config.__annotations__]
+    assert not undeclared, f"declare in Config, with type and default: {', '.join(undeclared)}"
+
+
+def test_one_row_of_the_table_makes_an_option() -> None:
+    row = 'Option("extra_time", "SECONDS", seconds, "more of it", default="3")'
+    program = f"""
+import hotwhisk.options as options
+from hotwhisk.option import Option, seconds
+row = {row}
+options.OPTIONS = (*options.OPTIONS, row)
+options.BY_NAME[row.name] = row
+from hotwhisk.config import Config, explain_config, read_config, serve_help
+print(Config().extra_time, read_config([], {{}}).extra_time)
+print(read_config(["--extra-time", "500ms"], {{}}).extra_time)
+print(read_config([], {{"HOTWHISK_EXTRA_TIME": "9"}}).extra_time)
+print("extra_time 3 default" in " ".join(explain_config([], {{}}).split()))
+print("--extra-time SECONDS" in serve_help(), read_config([], {{}}) == Config())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[:4] == ["3.0", "3.0", "0.5", "9.0"]
+    assert done.stdout.endswith("True\nTrue True\n")
+
+
 def test_the_defaults_of_the_table_are_those_of_the_class() -> None:
     assert read_config([], {}) == Config()
 
@@ -55,10 +80,11 @@ def test_the_defaults_of_the_table_are_those_of_the_class() -> None:
 @pytest.mark.parametrize("arguments", [[], ["--openwhisk"]])
 def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) -> None:
     hints = typing.get_type_hints(Config)
-    for environ in ({}, {option.variable: SAMPLES[option.name][0] for option in OPTIONS}):
+    for environ in ({}, {row.variable: SAMPLES[row.name][0] for row in OPTIONS}):
         values = read_config(arguments, environ)
-        for name in Config.fields:
-            hint = hints[name]
+        for name, hint in hints.items():
+            if name not in Config.fields:
+                continue
             kinds = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
             classes = tuple(typing.get_origin(kind) or kind for kind in kinds)
             assert isinstance(getattr(values, name), classes), name
@@ -184,10 +210,10 @@ def misspellings(flag: str) -> set[str]:
     return (less | swapped | other | more) - {flag}
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_no_option_one_edit_from_another_leaves_loopback(option: Option) -> None:
-    value = SAMPLES[option.name][0]
-    for word in misspellings(option.flag) | {option.flag[:end] for end in range(len(option.flag))}:
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
+def test_no_option_one_edit_from_another_leaves_loopback(row: Option) -> None:
+    value = SAMPLES[row.name][0]
+    for word in misspellings(row.flag) | {row.flag[:end] for end in range(len(row.flag))}:
         for arguments in ([word, value, "hello.py"], [f"{word}={value}"]):
             try:
                 host, _ = address(scan(arguments, {}))
@@ -266,14 +292,9 @@ def test_loopback(host: str, answer: bool) -> None:
     assert config.is_loopback(host) is answer
 
 
-def test_paths_and_urls() -> None:
+def test_where_the_sockets_are() -> None:
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/hotwhisk"
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
-    assert config.client_url(None, {}) == "http://127.0.0.1:8080"
-    assert config.client_url(None, {"PORT": "9"}) == "http://127.0.0.1:9"
-    assert config.client_url(None, {"HOTWHISK_URL": "http://h"}) == "http://h"
-    assert config.client_url("http://f", {"HOTWHISK_URL": "http://h"}) == "http://f"
-    assert config.client_url("f:9", {}) == "http://f:9"
 
 
 def test_user_code_does_not_see_what_is_ours() -> None:
@@ -289,7 +310,7 @@ def test_show_config_says_where_each_value_is_from() -> None:
     assert rows["port"] == ["1", "--port"]
     assert rows["workers"] == ["2", "HOTWHISK_WORKERS"]
     assert rows["timeout"] == ["60", "default"]
-    assert {field(name) for name in rows} <= FIELDS
+    assert {field(name) if name in BY_NAME else name for name in rows} <= FIELDS
 
 
 def test_help_shows_every_option() -> None:

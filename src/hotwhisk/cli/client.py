@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from hotwhisk.addresses import client_setting, client_url
 from hotwhisk.cli.files import read_token
+from hotwhisk.cli.locate import meant_place, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
-from hotwhisk.config import Config, client_setting, client_url, with_token
+from hotwhisk.config import Config, with_token
 from hotwhisk.errors import ServerError, UsageError
+from hotwhisk.options import CLIENT_VARIABLES
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +46,8 @@ class Server:
 
     url: str
     token: str | None
+    found: str = ""
+    """Where it was found, if no option or variable named it."""
 
     def post(self, path: str, payload: object) -> Answer:
         """Send one JSON body; anything but an HTTP answer is a ServerError that says what to do."""
@@ -70,7 +75,10 @@ class Server:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say which server is meant, and what it asks for."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--url", help="the server (http://127.0.0.1:8080, or HOTWHISK_URL)")
+    where.add_argument(
+        "--url",
+        help="the server (HOTWHISK_URL, or http://127.0.0.1:8080, else the only one of yours)",
+    )
     where.add_argument(
         "--port", type=port_number, metavar="PORT", help="its port, if it is on this machine"
     )
@@ -78,12 +86,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server:
-    """The server that flags and variables mean."""
+    """
+    The server that flags and variables mean, or else the only one of this user.
+
+    Raises:
+        ServerError: there are several.
+    """
     url = given.url if given.port is None else f"http://127.0.0.1:{given.port}"
     token_file = given.token_file or client_setting("token_file", environ)
     token = None
     if token_file:
         token = with_token(Config(token_file=token_file), read_token(token_file)).token
+    if url is None and not environ.get(CLIENT_VARIABLES[0]):
+        place = meant_place(run_folder(None, environ), None, environ)
+        if place is not None:
+            return Server(url_of(place), token, found=f" on {url_of(place)}")
     return Server(client_url(url, environ), token)
 
 

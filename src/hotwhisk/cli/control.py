@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import socket
-import stat
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotwhisk.addresses import client_port
+from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
 from hotwhisk.cli.terminal import port_number
-from hotwhisk.config import client_port, client_setting, default_run_dir
 from hotwhisk.errors import ServerError
 from hotwhisk.places import control_path, place_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+    from pathlib import Path
 
 VERSION = 1
 TIMEOUT = 10.0
@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say which server is meant."""
     parser.add_argument("--host", metavar="ADDRESS", help="its address, if several have the port")
     parser.add_argument(
-        "--port", type=port_number, metavar="PORT", help="port of the server (8080, or PORT)"
+        "--port",
+        type=port_number,
+        metavar="PORT",
+        help="port of the server (8080 or PORT, else that of the only one)",
     )
     parser.add_argument("--run-dir", metavar="FOLDER", help="its --run-dir, if it has one")
 
@@ -35,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
     """Ask the server that the arguments mean; no server, or its refusal, is a ServerError."""
     uid = os.getuid()
-    default = client_setting("run_dir", environ) or default_run_dir(environ, uid)
-    folder = Path(given.run_dir or default)
+    folder = run_folder(given.run_dir, environ)
+    place = meant_place(folder, given.port, environ) if given.host is None else None
     port = client_port(environ) if given.port is None else given.port
-    path = control_path(str(folder), _place(folder, given.host, port))
+    path = control_path(str(folder), place or _place(folder, given.host, port))
     line = json.dumps({"version": VERSION, "ask": question}).encode() + b"\n"
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
@@ -56,7 +59,7 @@ def _place(folder: Path, host: str | None, port: int) -> str:
     plain = place_of(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain
-    found = [name for name in _places(folder) if name.startswith(f"{port}@")]
+    found = [name for name in places(folder) if port_of(name) == port]
     if len(found) > 1:
         hosts = ", ".join(name.partition("@")[2] for name in found)
         raise ServerError(f"several servers have port {port}; give --host and one of: {hosts}")
@@ -92,28 +95,7 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
 
 
 def _nobody(folder: Path, port: int) -> str:
-    others = [name for name in _places(folder) if name != str(port)]
-    shown = ", ".join(" of ".join(name.split("@")) for name in others)
-    flag = "--host" if any(name.startswith(f"{port}@") for name in others) else "--port"
-    hint = f"; there is one on port {shown}: give {flag}" if others else ""
-    return f"no server of yours on port {port} (looked in {folder}){hint}"
-
-
-def _places(folder: Path) -> list[str]:
-    """What the servers are called that listen in a folder."""
-    try:
-        found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
-    except OSError:
-        return []
-    return sorted(path.name.removesuffix(".sock") for path in found if _listens(path))
-
-
-def _listens(path: Path) -> bool:
-    """Whether a server is behind that socket, and not only what a killed one left."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
-        connection.settimeout(1.0)
-        try:
-            connection.connect(str(path))
-        except OSError:
-            return False
-    return True
+    others = [name for name in places(folder) if name != str(port)]
+    same = any(port_of(name) == port for name in others)
+    hint = f"; there is one {shown(others)}: give {'--host' if same else '--port'}"
+    return f"no server of yours on port {port} (looked in {folder}){hint if others else ''}"

@@ -59,7 +59,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         action="append",
         dest="given",
         metavar="FILE.json",
-        help="parameters from a JSON object in a file; - is standard input",
+        help="parameters from a JSON object in a file, or a whole event that is an array; "
+        "- is standard input",
     )
     add_arguments(parser)
     parser.add_argument(
@@ -71,14 +72,16 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse(argv)
 
 
-def _replay(name: str, server: Server, given: Mapping[str, object]) -> int:
+def _replay(name: str, server: Server, given: Mapping[str, object] | list[object]) -> int:
     """Make the activation of a file again; parameters that are given go over those in it."""
     if server.token is not None:
         raise UsageError("--activation calls as the platform does, which has no token to send")
     from hotwhisk.invoker import activation_from, replay
 
     value = activation_from(name).value
-    if given:
+    if isinstance(given, list):
+        value = given
+    elif given:
         if not isinstance(value, dict):
             raise UsageError(f"{name} holds an array, to which -p and -P cannot add")
         value = {**value, **given}
@@ -102,13 +105,19 @@ def _require_listener(url: str) -> None:
         ) from None
 
 
-def _parameters(given: Sequence[str | list[str]]) -> dict[str, object]:
+def _parameters(given: Sequence[str | list[str]]) -> dict[str, object] | list[object]:
     value: dict[str, object] = {}
     for item in given:
-        if isinstance(item, str):
-            value |= _read_object(item)
-        else:
+        if not isinstance(item, str):
             value[item[0]] = _json_or_text(item[1])
+            continue
+        event = _read_event(item)
+        if isinstance(event, dict):
+            value |= event
+        elif len(given) == 1:
+            return event
+        else:
+            raise UsageError(f"-P {item}: an array is a whole event; it cannot be joined to others")
     return value
 
 
@@ -121,17 +130,18 @@ def _json_or_text(raw: str) -> object:
     return value
 
 
-def _read_object(name: str) -> dict[str, object]:
+def _read_event(name: str) -> dict[str, object] | list[object]:
+    """The event in a file, in every form that a ``/run`` takes."""
     try:
-        raw = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        value = json.loads(raw)
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        value = json.loads(raw)  # of bytes: it knows a byte order mark
         json.dumps(value, allow_nan=False)
     except OSError as error:
         raise UsageError(f"-P {name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"-P {name}: expected a JSON object: {error}") from None
-    if not isinstance(value, dict):
-        raise UsageError(f"-P {name}: expected a JSON object, got {type(value).__name__}")
+        raise UsageError(f"-P {name}: expected a JSON object or array: {error}") from None
+    if not isinstance(value, dict | list):
+        raise UsageError(f"-P {name}: expected a JSON object or array, got {json.dumps(value)}")
     return value
 
 

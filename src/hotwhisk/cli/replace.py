@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,20 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         "binary": binary,
         "env": _variables(given.env),
     }
-    answer = find_server(given, environ).post("/init", {"value": value})
+    server = find_server(given, environ)
+    answer = server.post("/init", {"value": value})
     if answer.status != 200:
-        raise ServerError(f"not replaced: {refusal(answer)}\nthe version in charge goes on")
+        why = refusal(answer) if binary else _with_name(refusal(answer), given.file)
+        none = "there is no version in charge" if answer.number in (None, "0") else ""
+        raise ServerError(f"not replaced: {why}\n{none or 'the version in charge goes on'}")
     generation = show_generation(answer.number or "?", answer.digest)
-    print(f"replaced: {generation} in {show_duration(answer.seconds)}")
+    print(f"replaced: {generation} in {show_duration(answer.seconds)}{server.found}")
     return 0
+
+
+def _with_name(text: str, file: str) -> str:
+    """What is said of a single file, which the server knows as ``main__.py``, by its own name."""
+    return re.sub(r"(?:[^\s\"]*/)?\bmain__\.py\b", lambda _: Path(file).name, text)
 
 
 def _variables(given: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,14 @@ from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-COUNTS = ("connections", "parked", "replacements", "rollbacks", "answered_for_the_dead")
+COUNTS = {
+    "connections": ("connection", "connections"),
+    "parked": ("parked", "parked"),
+    "replacements": ("replacement", "replacements"),
+    "rollbacks": ("rollback", "rollbacks"),
+    "answered_for_the_dead": ("answered for the dead", "answered for the dead"),
+}
+"""Keys of the reply, and what they count: one of them, and several."""
 COLUMNS = ("pid", "generation", "state", "connections", "answered")
 LAST = 5
 
@@ -48,7 +55,7 @@ def render(answer: Mapping[str, object], now: float) -> str:
         lines.append(f"{name} before it; hotwhisk rollback puts it in charge again")
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
-    lines += ["", " · ".join(f"{_cell(answer, key)} {key.replace('_', ' ')}" for key in COUNTS)]
+    lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]
     lines += _lost_output(_object(answer.get("dropped")))
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])
     lines += _section("inits", [_init(init) for init in _objects(answer.get("inits"))])
@@ -60,6 +67,10 @@ def _lost_output(dropped: Mapping[str, object]) -> list[str]:
         return []
     what = f"{_cell(dropped, 'sentinels')} sentinels and {_cell(dropped, 'bytes')} bytes"
     return [f"output that could not be written, as nobody reads it: {what}"]
+
+
+def _count(answer: Mapping[str, object], key: str) -> str:
+    return f"{_cell(answer, key)} {COUNTS[key][answer.get(key) != 1]}"
 
 
 def _charge(generation: Mapping[str, object], now: float) -> str:

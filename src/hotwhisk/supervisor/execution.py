@@ -249,7 +249,9 @@ class Execution:
         seconds = 0.0
         if candidate.slot is not None:
             seconds = supervisor.system.now() - self._load_began
-        supervisor.report.replaced(charge.number, seconds, effect.text, rollback=candidate.rollback)
+        # A refused version bears its own number, not that of the one that goes on.
+        number = charge.number if effect.status == 200 else candidate.generation or None
+        supervisor.report.replaced(number, seconds, effect.text, rollback=candidate.rollback)
         if candidate.number is None:
             supervisor.replied(effect)
         elif candidate.number in self._holdings.sockets:

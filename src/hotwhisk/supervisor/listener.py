@@ -12,11 +12,12 @@ import _socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
     from typing import NoReturn
 
 BACKLOG = 4096  # clipped by the kernel to net.core.somaxconn
 FIRST_INHERITED = 3  # sd_listen_fds(3)
+LISTEN = "0A"  # the state in /proc/net/tcp
 
 
 def open_listener(host: str, port: int) -> _socket.socket:
@@ -84,9 +85,7 @@ def _refuse(host: str, port: int, error: OSError) -> NoReturn:
     from hotwhisk.errors import StartError
 
     if error.errno == EADDRINUSE:
-        raise StartError(
-            f"port {port} is taken; stop what listens there, or try --port 0 for any free port"
-        ) from None
+        raise StartError(_taken(port)) from None
     if error.errno in (EACCES, EPERM):
         raise StartError(
             f"port {port} is not permitted for this user; ports below 1024 are reserved: "
@@ -95,6 +94,32 @@ def _refuse(host: str, port: int, error: OSError) -> NoReturn:
     if error.errno == EADDRNOTAVAIL or isinstance(error, _socket.gaierror):
         raise StartError(f'"{host}" is no address of this machine; try --host 127.0.0.1') from None
     raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+def _taken(port: int) -> str:
+    """What to do about a port that somebody has: a server, or the connection of a client."""
+    ends = list(_ends(port))
+    if not ends or any(state == LISTEN for state, _ in ends):
+        return f"port {port} is taken; stop what listens there, or try --port 0 for any free port"
+    peers = ", ".join(sorted({f"port {peer}" for _, peer in ends}))
+    return (
+        f"port {port} is taken, but nothing listens there: it is this machine's end of a connection "
+        f"to {peers}, and free again when that ends; try again then, or --port 0 for any free port"
+    )
+
+
+def _ends(port: int) -> Iterator[tuple[str, int]]:
+    """The TCP sockets of this machine with a local port: the state of each, and its peer's port."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table) as file:
+                lines = file.readlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, local, peer, state = line.split()[:4]
+            if int(local.rpartition(":")[2], 16) == port:
+                yield state, int(peer.rpartition(":")[2], 16)
 
 
 def _refuse_inherited(message: str) -> NoReturn:

@@ -43,11 +43,16 @@ class Report:
             }
         )
 
-    def replaced(self, generation: int, seconds: float, error: str, *, rollback: bool) -> None:
-        """A replacement ended: ``generation`` is in charge, or ``error`` says why it is not."""
+    def replaced(
+        self, generation: int | None, seconds: float, error: str, *, rollback: bool
+    ) -> None:
+        """
+        A replacement ended: ``generation`` is in charge, or ``error`` says why it is not. One that
+        was refused before its turn has no number.
+        """
         if not error and rollback:
             self.rollbacks += 1
-        elif not error and generation > 1:  # the first one replaced nothing
+        elif not error and (generation or 0) > 1:  # the first one replaced nothing
             self.replacements += 1
         self.inits.append(
             {

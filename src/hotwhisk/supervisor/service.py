@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
+from hotwhisk.addresses import accepted_hosts, client_flags
 from hotwhisk.answers import Cause
-from hotwhisk.config import accepted_hosts, client_flags
 from hotwhisk.errors import StartError
 from hotwhisk.ledger import Phase
 from hotwhisk.output import Output, line_buffer_c

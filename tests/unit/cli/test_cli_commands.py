@@ -275,12 +275,52 @@ def test_parameters_are_json_where_they_can_be_and_later_ones_win(
     }
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", '{"a": NaN}'])
-def test_a_parameter_file_is_an_object(run: Run, tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["3", '"a"', "null", "{", '{"a": NaN}', ""])
+def test_a_parameter_file_is_an_object_or_an_array(run: Run, tmp_path: Path, content: str) -> None:
     (tmp_path / "p.json").write_text(content)
     code, _, err = run("invoke", "-P", str(tmp_path / "p.json"))
     assert code == 2
-    assert "expected a JSON object" in err
+    assert "expected a JSON object or array" in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("event", [[1, {"a": "\u00e4"}], [], {"a": "\u00e4"}])
+def test_a_parameter_file_is_what_run_takes(
+    run: Run, server: OneAnswer, tmp_path: Path, event: object, encoding: str
+) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(event, ensure_ascii=False), encoding=encoding)
+    assert run("invoke", "-P", str(tmp_path / "p.json"), "--url", server.url)[0] == 0
+    assert server.got == {"value": event}
+
+
+def test_an_event_that_is_an_array_is_joined_to_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("[1]")
+    code, _, err = run("invoke", "-P", str(tmp_path / "p.json"), "-p", "a", "1")
+    assert code == 2
+    assert "an array is a whole event" in err
+
+
+def test_replace_names_the_file_as_the_user_does(run: Run, server: OneAnswer, hello: Path) -> None:
+    server.status = 502
+    server.body = json.dumps({"error": "main__.py does not compile: /tmp/x/main__.py:3"}).encode()
+    _, _, err = run("replace", str(hello), "--url", server.url)
+    assert "not replaced: hello.py does not compile: hello.py:3" in err
+
+
+def test_the_only_server_is_found_by_replace_and_invoke(
+    run: Run, server: OneAnswer, hello: Path, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / f"{server.server_port}.sock"))
+        listener.listen()
+        environ = {"HOTWHISK_RUN_DIR": str(tmp_path)}
+        code, out, _ = run("replace", str(hello), environ=environ)
+        assert code == 0
+        assert out.endswith(f" on {server.url}\n")
+        assert run("invoke", environ=environ)[0] == 0
+    code, _, err = run("invoke", environ=environ)  # a socket that a killed server left
+    assert code == 1
+    assert "nothing listens on http://127.0.0.1:8080" in err
 
 
 def test_invoke_of_a_failing_action_ends_with_1(run: Run, server: OneAnswer) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.cli import main
+from hotwhisk.cli.locate import url_of
 from hotwhisk.cli.status import render
 
 STATUS = {
@@ -44,6 +45,7 @@ STATUS = {
 class Peer:
     reply: object = STATUS
     asked: object = None
+    ended = False
 
 
 @pytest.fixture
@@ -54,16 +56,17 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
         listener.listen()
 
         def serve() -> None:
-            connection, _ = listener.accept()
-            with connection, connection.makefile() as lines:
-                line = lines.readline()
-                peer.asked = json.loads(line or "null")
-                if line:  # else it only looked whether anybody listens
-                    connection.sendall(json.dumps(peer.reply).encode() + b"\n")
+            while not peer.ended:
+                connection, _ = listener.accept()
+                with connection, connection.makefile() as lines:
+                    if line := lines.readline():  # else it only looked whether anybody listens
+                        peer.asked = json.loads(line)
+                        connection.sendall(json.dumps(peer.reply).encode() + b"\n")
 
         thread = threading.Thread(target=serve)
         thread.start()
         yield peer
+        peer.ended = True
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(tmp_path / "8080.sock"))
             last.shutdown(socket.SHUT_WR)
@@ -187,4 +190,40 @@ def test_several_addresses_with_one_port_are_named(run: Run, listen: Callable[[s
     assert code == 1
     assert "several servers have port 8080; give --host and one of: 127.0.0.2, 127.0.0.3" in err
     code, _, err = run("status", "--host", "127.0.0.1")
-    assert "there is one on port 8080 of 127.0.0.2, 8080 of 127.0.0.3: give --host" in err
+    assert "there is one on port 8080 of 127.0.0.2, on port 8080 of 127.0.0.3: give --host" in err
+
+
+def test_the_only_server_is_found_whatever_its_port(run: Run, peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "8080.sock").rename(tmp_path / "9123.sock")
+    assert run("status", "--json")[0] == 0
+    assert peer.asked == {"version": 1, "ask": "status"}
+    (tmp_path / "8080.sock").symlink_to(tmp_path / "9123.sock")  # for the fixture's end
+
+
+def test_several_servers_are_named_where_none_has_the_usual_port(
+    run: Run, listen: Callable[[str], None]
+) -> None:
+    listen("9001.sock")
+    listen("9000@127.0.0.2.sock")
+    for command in (["status"], ["rollback"], ["invoke"], ["replace", __file__]):
+        code, _, err = run(*command)
+        assert code == 1
+        assert "several servers run, on port 9000 of 127.0.0.2, on port 9001; give --port" in err
+
+
+@pytest.mark.parametrize(
+    ("place", "url"),
+    [
+        ("9000", "http://127.0.0.1:9000"),
+        ("9000@127.0.0.2", "http://127.0.0.2:9000"),
+        ("9000@::1", "http://[::1]:9000"),
+    ],
+)
+def test_a_server_is_called_where_its_socket_says(place: str, url: str) -> None:
+    assert url_of(place) == url
+
+
+def test_one_of_a_thing_is_told_as_one() -> None:
+    counts = {"connections": 1, "replacements": 1, "rollbacks": 1, "parked": 1}
+    shown = render({**counts, "generation": {"number": 1}}, 0.0)
+    assert "1 connection · 1 parked · 1 replacement · 1 rollback · - answered" in shown

@@ -96,3 +96,18 @@ def test_what_is_no_tcp_listener_is_refused() -> None:
         assert "expected a TCP socket that listens" in inherit(other.fileno())
     with open(os.devnull) as file:
         assert "is no socket" in inherit(file.fileno())
+
+
+def test_a_port_that_a_clients_connection_has_is_told_as_such() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as peer,
+        socket.create_connection(peer.getsockname()) as client,
+    ):
+        port = client.getsockname()[1]
+        with pytest.raises(StartError) as caught:
+            open_listener("127.0.0.1", port)
+        told = str(caught.value)
+        assert f"port {port} is taken, but nothing listens there" in told
+        assert f"a connection to port {peer.getsockname()[1]}" in told
+        with pytest.raises(StartError, match="is taken; stop what listens there"):
+            open_listener("127.0.0.1", peer.getsockname()[1])

@@ -1,0 +1,82 @@
+"""
+Which server a command means where no port is given: the usual one, or else the only one that runs.
+
+Servers of this user are known by their sockets in the run folder.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotwhisk.addresses import client_setting, named_port
+from hotwhisk.config import Config, default_run_dir
+from hotwhisk.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def run_folder(given: str | None, environ: Mapping[str, str]) -> Path:
+    """The folder in which servers of this user have their sockets."""
+    default = client_setting("run_dir", environ) or default_run_dir(environ, os.getuid())
+    return Path(given or default)
+
+
+def meant_place(folder: Path, port: int | None, environ: Mapping[str, str]) -> str | None:
+    """
+    What the only server is called, where no port was named and none has the usual one.
+
+    Raises:
+        ServerError: there are several.
+    """
+    if port is not None or named_port(environ) is not None:
+        return None
+    found = places(folder)
+    if any(port_of(name) == Config.port for name in found):
+        return None
+    if len(found) > 1:
+        raise ServerError(f"several servers run, {shown(found)}; give --port and one of these")
+    return found[0] if found else None
+
+
+def places(folder: Path) -> list[str]:
+    """What the servers are called that listen in a folder."""
+    try:
+        found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
+    except OSError:
+        return []
+    names = (path.name.removesuffix(".sock") for path in found if _listens(path))
+    return sorted(names, key=lambda name: (port_of(name), name))
+
+
+def port_of(place: str) -> int:
+    """The port in what a server is called; 0 if there is none."""
+    number = place.partition("@")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def url_of(place: str) -> str:
+    """The address of a server by what it is called."""
+    host = place.partition("@")[2] or "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port_of(place)}"
+
+
+def shown(names: Sequence[str]) -> str:
+    """Servers for people: ``on port 9000, on port 9001 of 127.0.0.2``."""
+    return ", ".join("on port " + " of ".join(name.split("@")) for name in names)
+
+
+def _listens(path: Path) -> bool:
+    """Whether a server is behind that socket, and not only what a killed one left."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+    return True
