@@ -9,10 +9,12 @@ runs under it.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,27 @@ def check_manifest(manifest: dict[str, Any]) -> None:
 def test_the_fragment_merged_into_a_manifest_is_one() -> None:
     merged = {"runtimes": {"python": [OFFICIAL, *MANIFEST["runtimes"]["python"]]}}
     check_manifest(merged)
+
+
+def test_the_manifest_names_the_images_that_run_image_makes(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"  # records what it is asked for
+    docker.write_text('#!/bin/sh\n[ "$1" = build ] && printf "%s\\n" "$@" >>"$TAGS"\nexit 0\n')
+    docker.chmod(0o755)
+    made = set()
+    for library in sorted((PACKAGING / "libraries").glob("openwhisk-*.txt")):
+        tags = tmp_path / library.name
+        script = f"python={sys.executable}; source packaging/engine; build_images compat"
+        env = {
+            **os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TAGS": str(tags),
+            "BASE": "any", "PYTHON_VERSION": library.stem.removeprefix("openwhisk-"),
+        }  # fmt: skip
+        subprocess.run(["bash", "-euc", script], cwd=ROOT, env=env, check=True, capture_output=True)
+        words = tags.read_text().splitlines()
+        made |= {after for word, after in pairwise(words) if word == "--tag"}
+    images = [kind["image"] for _, kind in KINDS]
+    assert images
+    assert {"{prefix}/{name}:{tag}".format(**image) for image in images} <= made
+    assert "hotwhisk:compat" in made
 
 
 def test_the_rules_see_what_is_wrong() -> None:
