@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Connection, Response, init_once, run_once
-from tests.support.server import ROOT, Server
+from tests.support.server import HOTWHISK, ROOT, Server
 from tests.support.wire import post
 
 pytestmark = pytest.mark.slow
@@ -145,3 +145,53 @@ def test_a_target_in_absolute_form_is_taken_whatever_the_host_says(hello: Path) 
                 b"Content-Length: 0\r\n\r\n"
             )
             assert connection.read_response().status == 403
+
+
+def test_the_only_server_is_found_and_several_are_named(hello: Path, tmp_path: Path) -> None:
+    with Server(str(hello)) as server:
+        env = {"HOTWHISK_RUN_DIR": str(server.run_dir)}
+        found = hotwhisk("status", cwd=tmp_path, env=env)
+        assert f"port {server.port} · plain profile" in found.stdout
+        done = hotwhisk("invoke", "-p", "city", "Paris", cwd=tmp_path, env=env)
+        assert (done.returncode, done.stdout) == (0, "{}\n")
+        done = hotwhisk("replace", "hello.py", cwd=tmp_path, env=env)
+        assert done.stdout.startswith("replaced: generation 2 ")
+        assert done.stdout.endswith(f" on {server.url}\n")
+        assert hotwhisk("rollback", cwd=tmp_path, env=env).returncode == 0
+        with Server(command=(*HOTWHISK, "--run-dir", str(server.run_dir))) as other:
+            for command in (["status"], ["invoke"], ["rollback"], ["replace", "hello.py"]):
+                done = hotwhisk(*command, cwd=tmp_path, env=env)
+                assert done.returncode == 1
+                assert f"on port {server.port}" in done.stderr
+                assert f"on port {other.port}" in done.stderr
+            assert hotwhisk("status", "--port", str(other.port), cwd=tmp_path, env=env).stdout
+
+
+def test_a_version_that_is_refused_bears_its_own_number_and_the_users_file_name(
+    hello: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.md").write_text("# Notes\n\nno Python at all\n")
+    with Server(str(hello)) as server:
+        env = {"HOTWHISK_RUN_DIR": str(server.run_dir)}
+        done = hotwhisk("replace", "notes.md", cwd=tmp_path, env=env)
+        assert done.returncode == 1
+        assert "not replaced: notes.md does not compile" in done.stderr
+        assert "main__.py" not in done.stderr
+        assert "the version in charge goes on" in done.stderr
+        server.replace(3)
+        assert hotwhisk("rollback", cwd=tmp_path, env=env).returncode == 0
+        report = hotwhisk("status", cwd=tmp_path, env=env).stdout
+        assert "generation 2" in next(line for line in report.splitlines() if "refused" in line)
+        assert " · 1 rollback · " in report
+    with Server() as server:
+        env = {"HOTWHISK_RUN_DIR": str(server.run_dir)}
+        done = hotwhisk("replace", "notes.md", cwd=tmp_path, env=env)
+        assert "there is no version in charge" in done.stderr
+
+
+def test_an_event_that_is_an_array_is_invoked(tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text("[1, 2]", encoding="utf-8-sig")
+    with Server() as server:
+        server.post("def main(event):\n    return [event, sum(event)]\n")
+        done = hotwhisk("invoke", "--port", str(server.port), "-P", "events.json", cwd=tmp_path)
+        assert done.stdout == "[[1,2],3]\n"
