@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.process import control
 from tests.support import tree
 from tests.support.client import run_once
 from tests.support.server import Server
@@ -133,3 +136,193 @@ def test_the_server_outlives_its_watcher(file: Path) -> None:
         assert ask(server) == {"version": 1, "part": 1}
         server.terminate()
         assert server.wait(10.0) == 0
+
+
+# -- what a fresh start would serve, after any change ------------------------------------------
+
+
+def make(folder: Path, number: int) -> None:
+    """
+    A project with a module and a package beside its file, all of one number.
+    """
+    (folder / "package" / "deep").mkdir(parents=True)
+    (folder / "hello.py").write_text(
+        "from part import PART\nfrom package.deep import DEEP\n"
+        "def main(event): return {'main': %d, 'part': PART, 'deep': DEEP}\n" % number
+    )
+    (folder / "part.py").write_text(f"PART = {number}\n")
+    (folder / "package" / "__init__.py").write_text("")
+    (folder / "package" / "deep" / "__init__.py").write_text(f"DEEP = {number}\n")
+
+
+def all_of(number: int) -> dict[str, int]:
+    return {"main": number, "part": number, "deep": number}
+
+
+def remove_and_make_again(project: Path) -> None:
+    shutil.rmtree(project)
+    make(project, 2)
+
+
+def move_and_copy_back(project: Path) -> None:
+    away = project.with_name("away")
+    project.rename(away)
+    shutil.rmtree(away / "package")
+    for name in ("hello.py", "part.py"):
+        (away / name).unlink()
+    make(away, 2)
+    shutil.copytree(away, project)
+
+
+def swap(project: Path) -> None:
+    make(project.with_name("other"), 2)
+    project.rename(project.with_name("old"))
+    project.with_name("other").rename(project)
+
+
+def remove_what_is_above(project: Path) -> None:
+    shutil.rmtree(project.parent)
+    project.mkdir(parents=True)
+    make(project, 2)
+
+
+def check_out(project: Path) -> None:
+    """
+    Write new files and rename them over the old ones, as git does.
+    """
+    make(project / ".fresh", 2)
+    for name in ("hello.py", "part.py", "package/deep/__init__.py"):
+        (project / ".fresh" / name).replace(project / name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [remove_and_make_again, move_and_copy_back, swap, remove_what_is_above, check_out],
+)
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_it_serves_what_a_fresh_start_would(
+    tmp_path: Path, change: Callable[[Path], None], given: str
+) -> None:
+    project = tmp_path / "above" / "project"
+    make(project, 1)
+    if given == "folder":
+        (project / "__main__.py").write_text("from hello import main\n")
+    served = project / "hello.py" if given == "file" else project
+    with Server(str(served), "--watch") as server:
+        assert ask(server) == all_of(1)
+        change(project)
+        if given == "folder":
+            (project / "__main__.py").write_text("from hello import main\n")
+        wait_answer(server, all_of(2))
+        (project / "part.py").write_text("PART = 3\n")
+        wait_answer(server, {**all_of(2), "part": 3})
+
+
+def wait_answer(server: Server, expected: object) -> None:
+    """
+    Ask again after each replacement, whether it went well or not, until that is answered.
+    """
+    while ask(server) != expected:
+        wait_note(server, "in charge")
+
+
+def link_file(project: Path, given: Path) -> Path:
+    link = given / "hello.py"
+    link.symlink_to(project / "hello.py")
+    return link
+
+
+def link_folder(project: Path, given: Path) -> Path:
+    (given / "link").symlink_to(project)
+    return given / "link" / "hello.py"
+
+
+def link_above(project: Path, given: Path) -> Path:
+    (given / "link").symlink_to(project.parent)
+    return given / "link" / "project" / "hello.py"
+
+
+def link_to_link(project: Path, given: Path) -> Path:
+    (given / "second").symlink_to(project)
+    (given / "first").symlink_to("second")
+    return given / "first" / "hello.py"
+
+
+def link_inside(project: Path, given: Path) -> Path:
+    shutil.copytree(project, given / "own")
+    for name in ("part.py", "package"):
+        there = given / "own" / name
+        shutil.rmtree(there) if there.is_dir() else there.unlink()
+        there.symlink_to(project / name)
+    return given / "own" / "hello.py"
+
+
+LINKS = [link_file, link_folder, link_above, link_to_link, link_inside]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_change_behind_a_link_is_seen(tmp_path: Path, link: Callable[[Path, Path], Path]) -> None:
+    project, given = tmp_path / "real" / "project", tmp_path / "given"
+    make(project, 1)
+    given.mkdir()
+    with Server(str(link(project, given)), "--watch") as server:
+        assert ask(server) == all_of(1)
+        (project / "part.py").write_text("PART = 2\n")
+        wait_answer(server, {**all_of(1), "part": 2})
+        rename_over(project / "package" / "deep" / "__init__.py", "DEEP = 3\n")
+        wait_answer(server, {**all_of(1), "part": 2, "deep": 3})
+
+
+def test_a_link_that_is_moved_is_seen(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        make(tmp_path / f"release-{number}", number)
+    link = tmp_path / "current"
+    link.symlink_to("release-1")
+    with Server(str(link / "hello.py"), "--watch") as server:
+        assert ask(server) == all_of(1)
+        for number in (2, 3):
+            fresh = tmp_path / "fresh"
+            fresh.symlink_to(f"release-{number}")
+            fresh.replace(link)
+            wait_answer(server, all_of(number))
+        (tmp_path / "release-3" / "part.py").write_text("PART = 4\n")
+        wait_answer(server, {**all_of(3), "part": 4})
+
+
+def test_a_save_of_what_the_version_does_not_use_or_of_the_same_bytes_is_none(file: Path) -> None:
+    with Server(str(file), "--watch") as server:
+        for number in range(15):
+            file.with_name("unrelated.py").write_text(f"NUMBER = {number}\n")
+            file.with_name("notes.txt").write_text(f"{number}\n")
+            file.write_text(SOURCE.format(1))
+            rename_over(file.with_name("part.py"), "PART = 1\n")
+        assert ask(server) == {"version": 1, "part": 1}
+        file.with_name("part.py").write_text("PART = 2\n")
+        wait_note(server, "generation 2 in charge")
+        assert ask(server) == {"version": 1, "part": 2}
+        assert control.status(server)["replacements"] == 1
+
+
+def test_the_line_of_a_replacement_names_what_changed(file: Path) -> None:
+    with Server(str(file), "--watch") as server:
+        file.with_name("part.py").write_text("PART = 2\n")
+        wait_note(server, "generation 2 in charge")
+        assert re.search(
+            r"^hotwhisk: generation 2 is in charge \(sha256:\S+…\): part\.py changed$",
+            server.stderr(),
+            re.MULTILINE,
+        )
+        file.with_name("part.py").write_text("PART = undefined\n")
+        wait_note(server, "NameError")
+        assert "hotwhisk: part.py changed: the code raised NameError" in server.stderr()
+
+
+def test_the_end_of_the_watcher_is_told(file: Path) -> None:
+    with Server(str(file), "--watch") as server:
+        pid = watcher(server)
+        os.kill(pid, signal.SIGKILL)
+        assert wait_gone(pid, 10.0)
+        assert ask(server) == {"version": 1, "part": 1}
+        control.wait_until(
+            server, lambda _: "--watch ended: changes are not seen" in server.stderr(), "the line"
+        )
