@@ -250,7 +250,7 @@ class Failed(Message):
 
 
 class Deposit(Message):
-    """Memory file ``spill`` holds unread bytes from now on. Descriptor: the file."""
+    """Memory file ``spill`` is the worker's, who made it or is given it. Descriptor: the file."""
 
     kind: ClassVar[str] = "deposit"
     spill: int = 0

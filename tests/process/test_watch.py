@@ -148,7 +148,7 @@ def make(folder: Path, number: int) -> None:
     (folder / "package" / "deep").mkdir(parents=True)
     (folder / "hello.py").write_text(
         "from part import PART\nfrom package.deep import DEEP\n"
-        "def main(event): return {'main': %d, 'part': PART, 'deep': DEEP}\n" % number
+        f"def main(event): return {{'main': {number}, 'part': PART, 'deep': DEEP}}\n"
     )
     (folder / "part.py").write_text(f"PART = {number}\n")
     (folder / "package" / "__init__.py").write_text("")

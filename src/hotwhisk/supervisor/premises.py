@@ -16,8 +16,11 @@ FEWEST_CONNECTIONS = 8
 OWN_DESCRIPTORS = 32
 """What the server needs for itself: its sockets, the desk, templates, artifacts that wait."""
 
-WORKER_DESCRIPTORS = 6
-"""For each of ``--workers``: channel, pidfd and an idle spill; and again while it is replaced."""
+WORKER_DESCRIPTORS = 8
+"""
+For each of ``--workers``: channel, pidfd, an idle spill and a reserve; and again while it is
+replaced.
+"""
 
 PROCESS_DESCRIPTORS = 2
 """For each process of a worker, of the generation in charge or retired: channel and pidfd."""

@@ -23,6 +23,7 @@ from fcntl import (
 )
 
 from hotwhisk.messages import ProtocolError
+from hotwhisk.worker.spill import RESERVE, make_file
 
 NO_SLOT = -1
 """Where there is a slot: that of no worker."""
@@ -32,6 +33,9 @@ LARGEST = 1 << 30
 
 SPARE = 64
 """Files beside those that connections and workers need, for what crosses."""
+
+RESERVE_BIT = 1 << 47
+"""In the number of a file that the supervisor has made; workers count from below."""
 
 _SEALS = F_SEAL_SHRINK | F_SEAL_SEAL
 _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which fcntl does not name
@@ -47,6 +51,9 @@ class SpillFiles:
     def __init__(self, needed: int, close: Callable[[int], None] = os.close) -> None:
         self._close = close
         self._most = needed + SPARE
+        self._made = 0
+        self._reserves: dict[int, int] = {}
+        """The slot for which each file was made here, as long as that has it unused."""
         self._files: dict[int, tuple[int, int]] = {}
         """The descriptor and the owner's slot of each."""
         self._kept: dict[int, int] = {}
@@ -58,11 +65,15 @@ class SpillFiles:
     @property
     def crowded(self) -> bool:
         """Whether there are more than connections and workers can need."""
-        return len(self._files) > self._most
+        return len(self._files) - len(self._reserves) > self._most
 
     def largest_owner(self) -> int:
         """Return the slot of the worker that has most."""
-        owners = Counter(owner for _, owner in self._files.values() if owner != NO_SLOT)
+        owners = Counter(
+            owner
+            for spill, (_, owner) in self._files.items()
+            if owner != NO_SLOT and spill not in self._reserves
+        )
         return owners.most_common(1)[0][0] if owners else NO_SLOT
 
     def deposit(self, spill: int, descriptor: int, slot: int) -> None:
@@ -82,6 +93,24 @@ class SpillFiles:
         if seals & _FORBIDDEN:
             raise ProtocolError(f"memory file {spill} has the seals {seals:#x}")
         self._files[spill] = (descriptor, slot)
+
+    def make_reserve(self, slot: int) -> tuple[int, int] | None:
+        """
+        Make a file that belongs to the worker in ``slot``, unless it has one of these already.
+
+        Returns its number and its descriptor; None if there is one, or none can be made.
+        """
+        if slot in self._reserves.values():
+            return None
+        self._made += 1
+        number = (slot << 48) | RESERVE_BIT | self._made & 0xFFFFFFFF
+        try:
+            descriptor = make_file(RESERVE)
+        except OSError:
+            return None
+        self.deposit(number, descriptor, slot)
+        self._reserves[number] = slot
+        return number, descriptor
 
     def drop(self, spill: int, slot: int) -> None:
         """
@@ -107,6 +136,7 @@ class SpillFiles:
         if length > size:
             raise ProtocolError(f"memory file {spill} has {size} bytes, not {length}")
         del self._files[spill]
+        self._reserves.pop(spill, None)
         return descriptor
 
     def holds(self, spill: int, length: int, slot: int, number: int) -> bool:
@@ -126,11 +156,13 @@ class SpillFiles:
         descriptor, _ = self._files[spill]
         self._kept.pop(number, None)
         self._files[spill] = (descriptor, slot)
+        self._reserves.pop(spill, None)
         return descriptor
 
     def close(self, spill: int) -> None:
         """Close a file."""
         self._close(self._files.pop(spill)[0])
+        self._reserves.pop(spill, None)
 
     def forget(self, number: int) -> None:
         """Close the file that a dead worker left of connection ``number``, if there is one."""
@@ -145,6 +177,7 @@ class SpillFiles:
                 continue
             if spill in kept:
                 self._files[spill] = (descriptor, NO_SLOT)
+                self._reserves.pop(spill, None)
                 self._kept[kept[spill]] = spill
             else:
                 self.close(spill)

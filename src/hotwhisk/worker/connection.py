@@ -160,7 +160,11 @@ class Connection:
             if request is not None:
                 return request
             self._continue()
-            spill.fit(max(self._read_on().wanted, self._spilled + 4096))
+            wanted = max(self._read_on().wanted, self._spilled + 4096)
+            fitting = self._spills.fit(spill, wanted, self._spilled)
+            if fitting is not spill:
+                self.spill = spill = fitting
+                self._ledger.spilled(self.number, spill.number, self._spilled)
             room = memoryview(spill.map)[self._spilled :]
             try:
                 length = self._receive_into(room)

@@ -11,10 +11,33 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable
+from errno import EFBIG
 
 SMALLEST = 64 * 1024
 KEPT = 4 * 1024 * 1024
 """The size up to which one idle file is kept for the next large request."""
+
+RESERVE = 58 * 1024 * 1024
+"""
+The size of the file that the supervisor makes for a worker: any request fits. What is not written
+to takes no memory.
+"""
+
+
+def make_file(size: int) -> int:
+    """
+    Return the descriptor of a new memory file.
+
+    Raises:
+        OSError: there is no descriptor left, or a limit of this process is below the size.
+    """
+    descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(descriptor, size)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 class Spill:
@@ -50,6 +73,9 @@ class Spills:
     The memory files of one worker. ``deposit(number, descriptor)`` gives the supervisor a
     duplicate of a new one, ``drop(number)`` tells it that one is gone. ``prepare`` is called before
     descriptors are made.
+
+    An action may limit its process (setrlimit) so that no file can be made or grow there. For this
+    case the supervisor makes one beforehand, the reserve.
     """
 
     def __init__(
@@ -64,20 +90,63 @@ class Spills:
         self._drop = drop
         self._prepare = prepare
         self._idle: Spill | None = None
+        self._reserve: Spill | None = None
+
+    def set_reserve(self, number: int, descriptor: int) -> None:
+        """Take the file that the supervisor made for this worker; takes over the descriptor."""
+        try:
+            spill = Spill.adopt(number, descriptor)
+        except OSError:  # a limit of the action again
+            self._drop(number)
+            return
+        if self._reserve is None:
+            self._reserve = spill
+        else:
+            self._drop(number)
 
     def take(self, size: int) -> Spill:
-        """A file with room for ``size`` bytes; the supervisor has it too."""
+        """
+        A file with room for ``size`` bytes; the supervisor has it too.
+
+        Raises:
+            OSError: none can be made, and the reserve is in use.
+        """
         spill, self._idle = self._idle, None
-        if spill is None:
-            spill = self._create(max(size, SMALLEST))
-        spill.fit(size)
+        if spill is not None:
+            return self.fit(spill, size, 0)
+        try:
+            return self._create(max(size, SMALLEST))
+        except OSError:
+            return self._take_reserve(size)
+
+    def fit(self, spill: Spill, size: int, used: int) -> Spill:
+        """
+        Make room for ``size`` bytes in a file of which ``used`` are. Returns the file that has
+        them: another one, if this one cannot grow.
+
+        Raises:
+            OSError: it cannot grow, and the reserve is in use.
+        """
+        try:
+            spill.fit(size)
+        except OSError:
+            larger = self._take_reserve(size)
+            larger.map[:used] = spill.map[:used]
+            self._drop(spill.number)
+            return larger
+        return spill
+
+    def _take_reserve(self, size: int) -> Spill:
+        spill = self._reserve
+        if spill is None or len(spill.map) < size:
+            raise OSError(EFBIG, os.strerror(EFBIG))
+        self._reserve = None
         return spill
 
     def _create(self, size: int) -> Spill:
         self._prepare()
-        descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        descriptor = make_file(size)
         try:
-            os.ftruncate(descriptor, size)
             spill = Spill(self._next, mmap.mmap(descriptor, size))
             self._deposit(spill.number, descriptor)
         finally:
@@ -89,5 +158,8 @@ class Spills:
         """Its bytes are answered: keep the file for the next request, or drop it."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
+        elif self._reserve is None and len(spill.map) == RESERVE:
+            spill.map.madvise(mmap.MADV_REMOVE)  # it was needed once: it will be needed again
+            self._reserve = spill
         else:
             self._drop(spill.number)

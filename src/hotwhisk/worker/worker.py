@@ -23,6 +23,7 @@ from hotwhisk.messages import (
     LONGEST_TEXT,
     RELEASED_AT_ONCE,
     Answer,
+    Deposit,
     Discard,
     Discarded,
     Failed,
@@ -223,6 +224,9 @@ class Worker:
             raise Gone
         return request
 
+    def _deposit(self, message: Deposit, descriptors: list[int]) -> None:
+        self.holder.spills.set_reserve(message.spill, descriptors[0])
+
     # -- the rest ---------------------------------------------------------------------------
 
     def _mark(self, message: Mark, _: list[int]) -> None:
@@ -242,6 +246,7 @@ class Worker:
 ORDERS: dict[type[Message], Callable[..., None]] = {
     Load: Worker._load,
     Hand: Worker._hand,
+    Deposit: Worker._deposit,
     Recall: Worker._recall,
     Answer: Worker._answer_for,
     Mark: Worker._mark,
