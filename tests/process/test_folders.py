@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -20,6 +19,7 @@ import pytest
 from hotwhisk.system.removal import make_accessible
 from tests.process import control
 from tests.support.client import init_once, run_once
+from tests.support.leftover import Again
 from tests.support.server import HOTWHISK, ROOT, Server
 from tests.support.trees import NEST, TAKE_RIGHTS, nest
 
@@ -209,20 +209,6 @@ def test_an_archive_that_is_too_deep_or_long_is_refused(
 
 
 # -- what lies at the place of the run folder, or of a server's own in it ---------------------
-
-
-class Again(Server):
-    """
-    A server that finds things in its run folder: ``prepare`` is called before the start.
-    """
-
-    def __init__(self, prepare: Callable[[Path, str], object], *arguments: str) -> None:
-        super().__init__(*arguments)
-        self._prepare = prepare
-
-    def _start(self, listener: socket.socket) -> None:
-        self._prepare(self.run_dir, str(self.port))
-        super()._start(listener)
 
 
 def leave_deep(run_dir: Path, place: str) -> None:

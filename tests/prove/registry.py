@@ -8,6 +8,7 @@ from .activations import activate
 from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
+from .folders import find_things, outlive_folders
 from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
 from .hostile import take_packets, take_words
 from .hostile_inside import attack_from_inside
@@ -221,6 +222,22 @@ PROOFS = (
         "each system call of the supervisor fails once: done, later, or told, and nothing lost",
         fail_each_call,
         short={"most": 1},
+        alone=True,
+    ),
+    Proof(
+        "folders",
+        "what an action leaves in its folder holds up no replacement, stop or start",
+        outlive_folders,
+        short={"rounds": 1, "levels": 300, "files": 2000},
+        long={"rounds": 5},
+        alone=True,
+    ),
+    Proof(
+        "run-folder",
+        "what lies at the place of a server's own is removed, and nothing that it leads to",
+        find_things,
+        short={"rounds": 1},
+        long={"rounds": 20},
         alone=True,
     ),
     Proof(
