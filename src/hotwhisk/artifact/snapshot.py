@@ -147,7 +147,7 @@ def _importable(root: str) -> dict[bytes, str]:
                 stem = entry.name.removesuffix(_SOURCE)
                 if not stem.isidentifier() or entry.name in SKIPPED:
                     continue
-                if stem != entry.name or entry.is_dir():
+                if stem != entry.name or _kind(entry)[0]:
                     found[stem.encode("utf-8", "surrogateescape")] = stem
     except OSError:  # the folder of a file can be entered and not be listed
         pass
@@ -202,7 +202,7 @@ def _walk(root: str, folder: str) -> Iterator[tuple[str, list[str]]]:
                 continue
             seen.add((found.st_dev, found.st_ino))
             with os.scandir(place) as entries:
-                below = [(entry.name, entry.is_dir(), entry.is_file()) for entry in entries]
+                below = [(entry.name, *_kind(entry)) for entry in entries]
         except OSError:
             continue
         if any(name == "pyvenv.cfg" for name, *_ in below):
@@ -211,6 +211,14 @@ def _walk(root: str, folder: str) -> Iterator[tuple[str, list[str]]]:
         yield folder, [name for name, _, is_file in below if is_file]
         names = sorted(name for name, is_folder, _ in below if is_folder)
         waiting += [f"{folder}/{name}" if folder else name for name in names]
+
+
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    """Whether this is, or leads to, a folder; and whether to a file."""
+    try:
+        return entry.is_dir(), entry.is_file()
+    except OSError:  # a link to itself
+        return False, False
 
 
 def _is_left_out(name: str) -> bool:
