@@ -231,7 +231,7 @@ class Hearing:
         descriptor = self._holdings.spills.take(message.spill, process.slot, offset + length)
         artifact = Posted(descriptor, offset, length, self._crew.descriptors.close)
         if process.generation:
-            self._reserve(process)
+            self._holdings.give_reserve(process.slot, process.channel)
         self._succession.posted(process.slot, message.number, artifact, last=message.last)
 
     def _released(self, process: Process, message: messages.Released) -> None:
@@ -254,15 +254,8 @@ class Hearing:
             self._supervisor.execution.pin(process.generation, descriptor, length)
         # Dead already? Then it was never in charge, and its /init hears why.
         if not self._crew.ended(process):
-            self._reserve(process)
+            self._holdings.give_reserve(process.slot, process.channel)
             self._succession.ready(process.slot, message.digest, overlap=message.overlap)
-
-    def _reserve(self, process: Process) -> None:
-        """Make a memory file for a worker, in case its action forbids it to make any itself."""
-        made = self._holdings.spills.make_reserve(process.slot)
-        if made is not None:
-            number, descriptor = made
-            process.channel.send(messages.Deposit(number), (descriptor,))
 
     def _failed(self, process: Process, message: messages.Failed) -> None:
         if self._is_loading(process):

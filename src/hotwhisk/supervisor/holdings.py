@@ -15,12 +15,16 @@ import termios
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hotwhisk.ledger import MOVABLE, Ledger, Phase
-from hotwhisk.messages import ProtocolError
+from hotwhisk.messages import Deposit, ProtocolError
 from hotwhisk.supervisor.debts import debt
 from hotwhisk.supervisor.effects import Debt
 from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
+
+if TYPE_CHECKING:
+    from hotwhisk.channel import Channel
 
 NOT_YET = (0, NO_SLOT)
 """The tenure of a connection that no worker has had."""
@@ -199,6 +203,13 @@ class Holdings:
             return 0, 0
         _, slot = self._tenures[number]
         return (spill, length) if self.spills.holds(spill, length, slot, number) else None
+
+    def give_reserve(self, slot: int, channel: Channel) -> None:
+        """Make a memory file for a worker, in case its action forbids it to make any itself."""
+        made = self.spills.make_reserve(slot)
+        if made is not None:
+            number, descriptor = made
+            channel.send(Deposit(number), (descriptor,))
 
     def forget_spill_of(self, number: int) -> None:
         """A connection is answered without what was read of it."""
