@@ -11,6 +11,8 @@ import pytest
 from hotwhisk.artifact import snapshot
 from hotwhisk.artifact.artifact import digest_of
 from hotwhisk.artifact.snapshot import Snapshot
+from hotwhisk.system.removal import remove
+from tests.support.trees import nest
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -103,11 +105,12 @@ def test_folders_in_a_circle_are_read_once(tmp_path: Path) -> None:
 
 
 def test_a_thousand_folders_in_each_other(tmp_path: Path) -> None:
-    from tests.support.trees import nest
-
     write(tmp_path, {"hello.py": "import package\n"})
     nest(tmp_path / "package", 1000)
-    assert set(of_file(tmp_path).files) == {"hello.py"}
+    try:
+        assert set(of_file(tmp_path).files) == {"hello.py"}
+    finally:
+        remove(str(tmp_path / "package"))  # pytest cannot
 
 
 def test_of_a_module_its_package_and_unless_alone_what_that_names(tmp_path: Path) -> None:
