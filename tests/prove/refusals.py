@@ -173,8 +173,8 @@ class History:
             self.outcome.expect_version(f"after {self.what}", ask(self.server), self.version)
             try:
                 found = control.wait_until(self.server, is_whole, self.what)
-            except AssertionError as error:
-                self.outcome.problems.append(str(error))
+            except (AssertionError, ValueError, OSError) as error:
+                self.outcome.problems.append(f"{self.what}: {type(error).__name__}: {error}")
                 return False
             self.outcome.expect(found["pid"] == self.server.pid, f"{self.what}: another supervisor")
         return len(self.outcome.problems) == problems

@@ -57,7 +57,9 @@ class Nursery:
         if generation in crew.templates or not succession.templated(generation):
             return  # its channel is closed, then it leaves and is reaped like a stranger
         descriptors.clear()
-        channel = Channel(socket.socket(fileno=end), FROM_TEMPLATE)
+        # Told what it is, Python does not ask the system, which might refuse.
+        accepted = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, end)
+        channel = Channel(accepted, FROM_TEMPLATE)
         self.register(Standby(generation, message.pid, pidfd, channel))
 
     def register(self, template: Standby) -> None:

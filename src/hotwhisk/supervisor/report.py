@@ -76,8 +76,9 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
     none; None where it was not worth one.
     """
     number = supervisor.succession.charge.number
-    if number in supervisor.succession.templates:
-        return {"pid": supervisor.crew.templates[number].pid}
+    template = supervisor.crew.templates.get(number)
+    if template is not None:
+        return {"pid": template.pid}
     generation, obstacle = supervisor.report.no_template
     return {"obstacle": obstacle} if generation == number and obstacle else None
 
