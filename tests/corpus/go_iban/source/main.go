@@ -78,7 +78,9 @@ func main() {
 		}
 		var r request
 		if err := json.Unmarshal(line, &r); err != nil {
-			log.Println("bad request:", err)
+			if wrong, ok := err.(*json.UnmarshalTypeError); ok {
+				log.Println("bad request:", wrong.Value, "instead of", wrong.Type)
+			}
 			answers.Encode(map[string]string{"error": "accounts must be a list of strings"})
 		} else {
 			verdicts := make([]verdict, len(r.Value.Accounts))
