@@ -194,6 +194,33 @@ def test_a_program_that_is_killed_is_told_by_its_signal(plain: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("acknowledge", "deed", "told"),
+    [
+        ("", "os.close(0)", "it closed its standard input before it read a request"),
+        ("", "os.close(3)", "it closed descriptor 3, where it answers"),
+        ("1", "os.close(3)", "it closed descriptor 3, where it answers"),
+        ("", "os._exit(3)", "exit status 3"),
+        ("", "os.kill(os.getpid(), 9)", "signal 9 (SIGKILL)"),
+        ("1", "os.kill(os.getpid(), 9)", "signal 9 (SIGKILL)"),
+    ],
+)
+def test_a_program_that_does_not_start_is_told_by_what_it_did_and_not_by_our_signal(
+    acknowledge: str, deed: str, told: str
+) -> None:
+    with Server(env={"OW_WAIT_FOR_ACK": acknowledge}) as server:
+        response = init_once(server.address, python(f"import signal\n{deed}\nsignal.pause()"))
+        assert response.status == 502
+        assert f"({told})" in str(response.error), response.error
+
+
+def test_a_program_that_cannot_answer_any_more_is_told_why_it_was_ended(plain: Server) -> None:
+    plain.post(python("import os, time\ndef main(r): os.close(3); time.sleep(60)\nserve(main)"))
+    response = run_once(plain.address, {})
+    assert response.status == 502
+    assert "was ended, since it closed descriptor 3, where it answers" in str(response.error)
+
+
+@pytest.mark.parametrize(
     ("said", "survives"),
     [
         ('{"x": NaN}\n', True), ('{"x": [-Infinity]}\n', True), ("null\n", True), ("3\n", True),

@@ -34,7 +34,6 @@ from hotwhisk.answers import Cause, Profile, answer_for
 from hotwhisk.contract import error_body, result_error
 from hotwhisk.errors import BadResult, LoadFailed
 from hotwhisk.system.control_group import oom_kills
-from hotwhisk.system.offspring import Ending
 
 if TYPE_CHECKING:
     from hotwhisk.config import Config
@@ -93,7 +92,7 @@ class Program:
                 answer = self._fresh().ask(request)
         except ChildEnded as ended:
             self._child = None
-            return self._explain(ended.ending, profile)
+            return self._explain(ended, profile)
         except LoadFailed as error:
             status, text = answer_for(profile, Cause.EXITED)
             return status, error_body(text if profile is Profile.OPENWHISK else str(error))
@@ -138,22 +137,24 @@ class Program:
                 child.wait_reading()
         except ChildEnded as ended:
             if self._acknowledges:
-                _refuse("Command exited abruptly during initialization.", ended.ending)
-            _refuse("command exited", ended.ending)
+                _refuse("Command exited abruptly during initialization.", str(ended))
+            _refuse("command exited", str(ended))
         except BaseException:
             child.end()
             raise
         return child
 
-    def _explain(self, ending: Ending, profile: Profile) -> tuple[int, bytes]:
+    def _explain(self, ended: ChildEnded, profile: Profile) -> tuple[int, bytes]:
         """The answer to the request that the program did not survive."""
+        ending = ended.ending
         cause = Cause.KILLED if ending.signal else Cause.EXITED
         kills, self._oom_kills = self._oom_kills, oom_kills()
         if ending.signal == KILLED and self._oom_kills > kills:
             cause = Cause.OUT_OF_MEMORY
         status, text = answer_for(profile, cause)
         if profile is Profile.PLAIN and cause is not Cause.OUT_OF_MEMORY:
-            text = f"the program ended with {ending} during this request; a fresh one serves"
+            how = f"was ended, since {ended.reason}," if ended.reason else f"ended with {ending}"
+            text = f"the program {how} during this request; a fresh one serves"
         return status, error_body(text)
 
 
@@ -241,6 +242,6 @@ def _refuse_constant(_: str) -> NoReturn:
     raise _Constant
 
 
-def _refuse(reason: str, ending: Ending | None = None) -> NoReturn:
+def _refuse(reason: str, ending: str = "") -> NoReturn:
     how = f" ({ending})" if ending else ""
     raise LoadFailed(f"cannot start action: {reason}{how}")

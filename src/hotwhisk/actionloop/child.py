@@ -44,19 +44,23 @@ _PAGE: Final = 4096
 _SETTLING: Final = 5
 """Milliseconds for an acknowledgement that nobody asked for."""
 
+_DYING: Final = 100
+"""Milliseconds for a program whose pipes are closed already to be dead as well."""
+
 _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and that a program expects to be as they always are."""
 
 
 class ChildEnded(Exception):
     """
-    The program is gone, or was ended because it could not answer. If that left the request
-    ``untouched``, unread, another may have it.
+    The program is gone, or was ended because it could not answer; then ``reason`` says why, since
+    the ending is of our making. If that left the request ``untouched``, unread, another may have it.
     """
 
-    def __init__(self, ending: Ending, *, untouched: bool = False) -> None:
-        super().__init__(str(ending))
+    def __init__(self, ending: Ending, reason: str = "", *, untouched: bool = False) -> None:
+        super().__init__(reason or str(ending))
         self.ending = ending
+        self.reason = reason
         self.untouched = untouched
 
 
@@ -72,6 +76,8 @@ class Child:
         """
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._ending: Ending | None = None
+        self._killed = False
+        """Whether it ended because we killed it."""
         self._loop: Loop | None = None
         self._taken = bytearray()
         self._withheld = self._asked = False
@@ -141,7 +147,7 @@ class Child:
             ready = self._listen(None)
             heard = heard or self._results in ready
             if ready.get(self._requests, 0) & ~select.POLLOUT:  # nobody has it to read any more
-                raise ChildEnded(self.end())
+                raise self._closed("its standard input before it read a request")
             if self._requests in ready:
                 break
         self._poll.unregister(self._requests)
@@ -181,7 +187,7 @@ class Child:
             self._poll.register(self._requests, select.POLLOUT)
         line = self._line(rest)
         if unread(self._requests) == self._sent > 0:  # so it answers something else
-            raise ChildEnded(self.end(), untouched=True)
+            raise self._ended("it answered without reading the request", untouched=True)
         return line
 
     def _line(self, rest: memoryview = NOTHING) -> bytes:
@@ -190,7 +196,7 @@ class Child:
         while (end := taken.find(b"\n", at)) < 0:
             at = len(taken)
             if at > MOST_ANSWER:
-                raise ChildEnded(self.end())
+                raise self._ended(f"its answer has no end after {MOST_ANSWER >> 20} MB")
             ready = self._listen(None)
             if rest and self._requests in ready:
                 rest = self._write(rest)
@@ -226,8 +232,7 @@ class Child:
             except BlockingIOError:
                 data = b""
             if not data:  # whatever it goes on with, it cannot answer
-                ending = self.end()
-                raise ChildEnded(ending, untouched=self._unread == self._sent > 0)
+                raise self._closed("descriptor 3, where it answers")
             self._taken += data
         if self._relay is not None:
             self._relay.hear(ready)
@@ -245,10 +250,13 @@ class Child:
     def end(self) -> Ending:
         """End it and all that it started; how it ended, which may have been by itself."""
         if self._ending is None:
+            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            alive = os.waitid(os.P_PIDFD, self._pidfd, look) is None
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
             assert result is not None
             self._ending = Ending.of(result)
+            self._killed = alive and self._ending.signal == signal.SIGKILL
             end_orphans(lambda _: True)
             self._unread = unread(self._requests)
             if self._loop is not None:
@@ -256,6 +264,19 @@ class Child:
             os.close(self._pidfd)
             self._close()
         return self._ending
+
+    def _ended(self, reason: str, *, untouched: bool = False) -> ChildEnded:
+        """End it, and say how it ended: by itself, or by us for this reason."""
+        ending = self.end()
+        return ChildEnded(ending, reason if self._killed else "", untouched=untouched)
+
+    def _closed(self, what: str) -> ChildEnded:
+        """The same for one that closed a pipe; as a rule that is its end, which is its own."""
+        dying = select.poll()
+        dying.register(self._pidfd, select.POLLIN)
+        dying.poll(_DYING)
+        self.end()
+        return self._ended(f"it closed {what}", untouched=self._unread == self._sent > 0)
 
     def _close(self) -> None:
         if self._relay is not None:

@@ -21,6 +21,7 @@ from hotwhisk.actionloop.actionloop import (
     is_result,
     request_line,
 )
+from hotwhisk.actionloop.child import ChildEnded
 from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.answers import Profile
 from hotwhisk.artifact import artifact
@@ -251,7 +252,7 @@ def test_the_answer_for_a_program_that_died(
     program = Program.__new__(Program)
     program._oom_kills = 0
     monkeypatch.setattr(actionloop, "oom_kills", lambda: kills)
-    assert program._explain(ending, profile) == (
+    assert program._explain(ChildEnded(ending), profile) == (
         status,
         json.dumps({"error": text}, separators=(",", ":")).encode() + b"\n",
     )
