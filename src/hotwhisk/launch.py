@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import sys
+from posix import execv
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hotwhisk.errors import UsageError
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 WITH_VALUE = "WX"
 ENDS = "mc"
@@ -27,6 +29,11 @@ _TAG = "HOTWHISK_WORKER"
 NO_FILE = (
     "start() needs a file that can be run again, and there is none here (a REPL, -c, standard "
     "input); put the handler into a file and run: python FILE"
+)
+
+UNDER = (
+    "hotwhisk: {program} runs {file}, but not the server that start() makes of it; "
+    "docs/debugging.md says how to look into that\n"
 )
 
 
@@ -48,8 +55,9 @@ def start(handler: Callable[..., Any]) -> None:
 
         hand_over(handler)
         return
-    caller = sys._getframe(1).f_globals.get("__name__")
-    if caller != "__main__" and (caller == "__mp_main__" or _TAG in os.environ):
+    caller = sys._getframe(1).f_globals
+    name = caller.get("__name__")
+    if name != "__main__" and (name == "__mp_main__" or _TAG in os.environ):
         return  # a child process of an action imports the file for what it defines
     _become_server(caller)
 
@@ -84,35 +92,67 @@ def interpreter_flags(orig_argv: Sequence[str]) -> tuple[list[str], str, list[st
     return flags, "", rest
 
 
-def server_command(orig_argv: Sequence[str], spec_name: str | None, file: str | None) -> list[str]:
+class Started(Record):
     """
-    The arguments of the interpreter that serves what this command line ran.
+    How the code that calls ``start`` was run: the interpreter's command line and ``sys.argv``, and
+    of the globals of the caller ``__file__`` and the name in ``__spec__``, empty if there is none.
+    """
 
-    ``spec_name`` is the name in ``__main__.__spec__``, which is None for a plain file; ``file``
-    is ``__main__.__file__``.
+    orig_argv: Sequence[str]
+    argv: Sequence[str]
+    file: str
+    spec: str = ""
+
+
+def server_command(started: Started) -> tuple[list[str], str]:
     """
-    flags, how, rest = interpreter_flags(orig_argv)
-    if how == "c" or not file or not rest or rest[0] == "-":
+    The arguments of the interpreter that serves what was run; and the name of the program that
+    ran it, such as ``pdb``, if it was not the interpreter itself. The arguments of that program
+    are its own; what it left in ``sys.argv`` is for the server.
+    """
+    flags, how, rest = interpreter_flags(started.orig_argv)
+    if not started.file or not rest or rest[0] == "-":
         raise UsageError(NO_FILE)
     safe = [] if "-P" in flags else ["-P"]  # or a json.py beside the file would be the server's
-    command = [*flags, *safe, "-m", "hotwhisk", "serve", *rest[1:]]
-    if how == "m" and spec_name:
-        return [*command, "--module", spec_name.removesuffix(".__main__")]
-    return [*command, "--", rest[0] if spec_name else file]
+    command = [*flags, *safe, "-m", "hotwhisk", "serve"]
+    module = started.spec.removesuffix(".__main__")
+    direct = rest[0] == module if how else _is_run(rest[0], started)
+    command += rest[1:] if direct else started.argv[1:]
+    if module not in ("", "__main__"):
+        command += ["--module", module]
+    elif direct:
+        command += ["--", rest[0] if module else started.file]
+    else:
+        command += ["--", os.path.abspath(started.file)]
+    program = "" if direct else "python -c" if how == "c" else os.path.basename(rest[0])
+    return command, program
 
 
-def _become_server(caller: object) -> NoReturn:
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    command = server_command(
-        sys.orig_argv, spec.name if spec is not None else None, getattr(main, "__file__", None)
+def _is_run(path: str, started: Started) -> bool:
+    """
+    Whether a path on the interpreter's command line is what it runs: a file, or the folder or zip
+    of one. By name: the file may have changed the working directory since.
+    """
+    file = os.path.dirname(started.file) if started.spec else started.file
+    return os.path.basename(os.path.abspath(path)) == os.path.basename(os.path.abspath(file))
+
+
+def _become_server(caller: Mapping[str, Any]) -> NoReturn:
+    spec = caller.get("__spec__")
+    name = str(caller.get("__name__"))
+    file = str(caller.get("__file__") or "")
+    command, program = server_command(
+        Started(sys.orig_argv, sys.argv, file, spec.name if spec is not None else "")
     )
-    if caller != "__main__":
+    if name != "__main__":
         raise UsageError(
-            f"start() was called in {caller}, which was imported, not run; run that file "
+            f"start() was called in {name}, which was imported, not run; run that file "
             'directly, and put start() under: if __name__ == "__main__":'
         )
+    if program:
+        sys.stderr.write(UNDER.format(program=program, file=os.path.basename(file)))
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os.execv(sys.executable, [sys.executable, *command])  # noqa: S606  # a list, no shell
+    # Not that of `os`, which a debugger replaces by one that waits for its other half.
+    execv(sys.executable, [sys.executable, *command])  # a list, no shell

@@ -8,7 +8,7 @@ import pytest
 
 import hotwhisk
 from hotwhisk.errors import UsageError
-from hotwhisk.launch import interpreter_flags, server_command
+from hotwhisk.launch import Started, interpreter_flags, server_command
 
 
 @pytest.mark.parametrize(
@@ -32,24 +32,46 @@ def test_the_command_line_of_an_interpreter(line: str, flags: str, how: str, res
 
 
 @pytest.mark.parametrize(
-    ("line", "spec", "command"),
+    ("line", "file", "spec", "command"),
     [
-        ("python a.py", None, "-P -m hotwhisk serve -- /d/a.py"),
-        ("python -X dev a.py --port 1", None, "-X dev -P -m hotwhisk serve --port 1 -- /d/a.py"),
-        ("python -P a.py", None, "-P -m hotwhisk serve -- /d/a.py"),
-        ("python -m pkg.mod", "pkg.mod", "-P -m hotwhisk serve --module pkg.mod"),
-        ("python -m pkg", "pkg.__main__", "-P -m hotwhisk serve --module pkg"),
-        ("python folder", "__main__", "-P -m hotwhisk serve -- folder"),
+        ("python a.py", "/d/a.py", "", "-P -m hotwhisk serve -- /d/a.py"),
+        ("python -X dev a.py --port 1", "/d/a.py", "", "-X dev -P -m hotwhisk serve --port 1 -- /d/a.py"),
+        ("python -P a.py", "/d/a.py", "", "-P -m hotwhisk serve -- /d/a.py"),
+        ("python -m pkg.mod", "/d/pkg/mod.py", "pkg.mod", "-P -m hotwhisk serve --module pkg.mod"),
+        ("python -m pkg", "/d/pkg/__main__.py", "pkg.__main__", "-P -m hotwhisk serve --module pkg"),
+        ("python folder", "folder/__main__.py", "__main__", "-P -m hotwhisk serve -- folder"),
+        ("python x/folder/", "x/folder/__main__.py", "__main__", "-P -m hotwhisk serve -- x/folder/"),
     ],
-)
-def test_the_server_of_a_file(line: str, spec: str | None, command: str) -> None:
-    assert server_command(line.split(), spec, "/d/a.py") == command.split()
+)  # fmt: skip
+def test_the_server_of_a_file(line: str, file: str, spec: str, command: str) -> None:
+    assert server_command(Started(line.split(), [], file, spec)) == (command.split(), "")
+
+
+@pytest.mark.parametrize(
+    ("line", "argv", "spec", "command", "program"),
+    [
+        ("python -m debugpy --listen 5678 a.py --port 1", "a.py --port 1", "", "--port 1 -- /d/a.py", "debugpy"),
+        ("python /ext/debugpy --connect 1 a.py", "a.py", "", "-- /d/a.py", "debugpy"),
+        ("python -m pdb -c continue a.py", "a.py", "", "-- /d/a.py", "pdb"),
+        ("python /bin/coverage run --branch a.py --workers 2", "a.py --workers 2", "", "--workers 2 -- /d/a.py", "coverage"),
+        ("python -m coverage run -m pkg", "a.py", "pkg.__main__", "--module pkg", "coverage"),
+        ("python -m cProfile -o out a.py", "a.py", "__main__", "-- /d/a.py", "cProfile"),
+        ("python -m trace --count a.py", "a.py", "", "-- /d/a.py", "trace"),
+        ("python -m runpy a", "/d/a.py", "a", "--module a", "runpy"),
+        ("python -c pass", "a.py", "", "-- /d/a.py", "python -c"),
+    ],
+)  # fmt: skip
+def test_the_arguments_of_a_program_that_runs_the_file_are_its_own(
+    line: str, argv: str, spec: str, command: str, program: str
+) -> None:
+    found = server_command(Started(line.split(), argv.split(), "/d/a.py", spec))
+    assert found == ([*["-P", "-m", "hotwhisk", "serve"], *command.split()], program)
 
 
 @pytest.mark.parametrize("line", ["python", "python -", "python -c pass"])
 def test_without_a_file_there_is_nothing_to_serve(line: str) -> None:
     with pytest.raises(UsageError, match="needs a file that can be run again"):
-        server_command(line.split(), None, None)
+        server_command(Started(line.split(), [], ""))
 
 
 def test_what_is_no_function_is_refused() -> None:
