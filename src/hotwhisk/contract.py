@@ -16,6 +16,11 @@ from hotwhisk.answers import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
 from hotwhisk.record import Record
 
+NO_TERMINAL: Final = (
+    "breakpoint() and pdb need a terminal, and a worker has none: its standard input is empty; "
+    "docs/debugging.md says what works, such as debugpy"
+)
+
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
 NOT_A_RESULT: Final = "The action did not return a dictionary or array."
@@ -166,6 +171,11 @@ def error_body(text: str) -> bytes:
     return json_codec.dumps({"error": text}) + b"\n"
 
 
+def debugger_hint(error: BaseException) -> str:
+    """Why a debugger in the action quit at once, and what to do; empty for any other exception."""
+    return NO_TERMINAL if type(error).__name__ == "BdbQuit" else ""
+
+
 def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
     The body of a ``/run`` whose handler raised. In the plain profile the kind of the exception, its
@@ -174,6 +184,8 @@ def exception_body(error: BaseException, profile: Profile, place: str = "") -> b
     name = type(error).__name__
     try:
         text = str(error)
+        if profile is Profile.PLAIN:
+            text = text or debugger_hint(error)
     except Exception:  # noqa: BLE001 - `__str__` is the user's code
         text = name if profile is Profile.OPENWHISK else ""
     if profile is Profile.OPENWHISK:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -221,6 +222,33 @@ def test_for_elsewhere_refused_at_init_by_both_names(tmp_path: Path) -> None:
     text = json.loads(response.body)["error"]
     assert response.status == 502
     assert f"for Python {other} on {built.manifest.platform}, this is Python {here} on" in text
+
+
+@pytest.mark.parametrize("profile", [(), ("--openwhisk",)], ids=["plain", "openwhisk"])
+@pytest.mark.parametrize("log_init_error", ["", "1"])
+def test_a_built_file_for_elsewhere_ends_its_server_with_the_reason(
+    tmp_path: Path, profile: tuple[str, ...], log_init_error: str
+) -> None:
+    folder = tmp_path / "action"
+    make(folder, LIGHT, "markupsafe")
+    other = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
+    order = Order(Target(other, "x86_64"), requirements.find(folder))
+    build(folder, tmp_path / "app", order=order)
+    said = tmp_path / "said"
+    said.touch()
+    done = subprocess.run(
+        [
+            sys.executable, str(tmp_path / "app"), "--port", "0", *profile,
+            "--run-dir", str(tmp_path / "run"), "--termination-log", str(said),
+        ],
+        capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, "OW_LOG_INIT_ERROR": log_init_error},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"hotwhisk: the artifact is for Python {other}" in done.stderr
+    assert "build it with --python" in done.stderr
+    assert "the artifact is for Python" in said.read_text()
+    assert "serving on" not in done.stderr
 
 
 def _here() -> str:

@@ -6,16 +6,23 @@ import os
 import sys
 import traceback
 import types
+from errno import EADDRINUSE
 from typing import Final
 
 import hotwhisk
 from hotwhisk.action.calling import CALLER
 from hotwhisk.action.house import at_home
+from hotwhisk.contract import debugger_hint
 from hotwhisk.sentinels import bounded
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
 
+PORT_HINT: Final = (
+    "During a replacement the old and the new version are alive at once, so a port that both bind "
+    "is taken: bind port 0, or set SO_REUSEPORT, or bind it outside the action"
+)
+_MOST_CAUSES: Final = 16
 _OURS: Final = (
     os.path.dirname(hotwhisk.__file__) + os.sep,
     "<frozen importlib",
@@ -34,6 +41,8 @@ def print_error(error: BaseException) -> None:
     try:
         with at_home():  # parts of the standard library are imported when they are needed
             text = "".join(traceback.format_exception(type(error), error, frame))
+        if hint := debugger_hint(error):
+            text += f"{hint}\n"
         with bounded():
             sys.stderr.write(text)
     except Exception:  # noqa: BLE001 - an exception, or a stream, of the user's that cannot be printed
@@ -83,9 +92,22 @@ def print_exit(error: SystemExit) -> None:
             pass
 
 
+def _finds_port_taken(error: BaseException | None) -> bool:
+    """Whether this comes of a port that is bound already, as far as its causes tell."""
+    for _ in range(_MOST_CAUSES):
+        if error is None:
+            return False
+        if isinstance(error, OSError) and error.errno == EADDRINUSE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def text_of(error: BaseException) -> str:
     """The text of an exception, even of one whose ``__str__`` raises."""
     try:
-        return str(error)
+        text = str(error) or debugger_hint(error)
+        taken = os.strerror(EADDRINUSE) in text or _finds_port_taken(error)
+        return f"{text}. {PORT_HINT}" if taken else text
     except Exception:  # noqa: BLE001 - the user's code
         return "(no text)"

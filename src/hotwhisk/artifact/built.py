@@ -72,6 +72,18 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
         raise BuildFailed(f"{MANIFEST} in the artifact cannot be read: {error}") from error
 
 
+def misfit_of(path: str) -> str:
+    """Why the built artifact in a file cannot run here; empty if it can, or is none."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as opened:
+            stated = read_manifest(opened, optional=True)
+    except archive.damage(OSError, BuildFailed):
+        return ""
+    return manifest.misfit(stated, here()) if stated is not None else ""
+
+
 def here() -> manifest.Here:
     """What an artifact finds on this machine."""
     system = os.uname()

@@ -25,6 +25,9 @@ LINGER_LIMIT = 2.0
 SPAWN_LIMIT = 0.5
 """Seconds that a template has to fork a worker, which takes some milliseconds."""
 
+LONG_LOAD = 2.0
+"""Seconds of loading after which a line says so, and again after twice as long."""
+
 LEAVE_LIMIT = 5.0
 """Seconds that atexit functions of a retired action may take."""
 
@@ -41,6 +44,8 @@ class Rounds:
         self._quiet = 0
         self._asked: set[int] = set()
         """The workers that this look has sent a ping; each gets one, however many runs it has."""
+        self._tell_loading: dict[int, float] = {}
+        """The workers of which it was told that they load, and the age at which it is told again."""
         self._began: dict[tuple[Phase | State, int], float] = {}
         self.stopping_since: float | None = None
 
@@ -53,6 +58,11 @@ class Rounds:
         for slot in crew.processes:
             self._supervisor.ledger.restore(slot)
         keys = self._in_flight()
+        if self._tell_loading:
+            loading = {number for (kind, number), _ in keys if kind is State.LOADING}
+            self._tell_loading = {
+                slot: age for slot, age in self._tell_loading.items() if slot in loading
+            }
         self._began = dict(keys)
         self._asked.clear()
         ages = self._ages.look(now, keys)
@@ -127,6 +137,13 @@ class Rounds:
         limit = self._supervisor.config.init_timeout
         if age > limit:
             self._supervisor.succession.overdue(slot, f"{limit:g} s")
+        elif age > self._tell_loading.get(slot, LONG_LOAD):
+            self._tell_loading[slot] = 2 * age
+            generation = self._supervisor.succession.roster[slot].generation
+            self._supervisor.tell(
+                f"generation {generation} is still loading after {age:.0f} s; "
+                f"it is given {limit:g} s (--init-timeout)"
+            )
 
     def _retired(self, slot: int, age: float) -> None:
         custody = self._supervisor.assignment.custody

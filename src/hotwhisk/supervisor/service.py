@@ -12,6 +12,7 @@ from hotwhisk import json_codec
 from hotwhisk.action.house import at_home
 from hotwhisk.addresses import accepted_hosts, client_flags
 from hotwhisk.answers import Cause
+from hotwhisk.artifact.built import misfit_of
 from hotwhisk.errors import StartError
 from hotwhisk.ledger import Phase
 from hotwhisk.output import Output, line_buffer_c
@@ -56,8 +57,8 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
     of what is served, see `hotwhisk.cli.watch`.
 
     Raises:
-        StartError: the folder for sockets and unpacked versions cannot be used, or the system has
-            not what a server needs.
+        StartError: the folder for sockets and unpacked versions cannot be used, the system has not
+            what a server needs, or FILE was built for another Python or platform.
     """
     json_codec.use_faster(at_home)  # before any fork
     line_buffer_c()
@@ -97,6 +98,7 @@ class Service:
         self._stops = 0
         self._why = "it was told to stop"
         self._announced = False
+        self._unfit = ""  # why FILE, which was built, can never run here
 
     def run(self) -> int:
         """Until told to stop, and everything in flight is answered."""
@@ -118,8 +120,7 @@ class Service:
     def tell(self, text: str) -> None:
         """A line for whoever watches; under OpenWhisk stderr belongs to the action."""
         if not self.config.openwhisk:
-            # Past Python's buffers: a terminal that was closed, a disk that is full or a log that
-            # nobody reads costs this line, never the server.
+            # A closed terminal, a full disk or a log without a reader costs this line only.
             self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), patience=0.0)
 
     def _wait(self) -> None:
@@ -188,9 +189,8 @@ class Service:
             return
         for waiting in self.supervisor.succession.candidates:
             if isinstance(waiting.artifact, Local) and waiting.asker is None:
-                waiting.because = (
-                    because  # it has not been read yet, so it is what this one would be
-                )
+                # It has not been read yet, so it is what this one would be.
+                waiting.because = because
                 return
         candidate.because = because
         self._notify(*notify.reloading())
@@ -198,8 +198,8 @@ class Service:
 
     def _stop(self) -> None:
         self._stops = 1
-        supervisor = self.supervisor
         self._notify(notify.STOPPING)
+        supervisor = self.supervisor
         supervisor.accept_backlog()
         supervisor.succession.stop()
         supervisor.ledger.attentive = supervisor.ledger.ticking = True
@@ -227,12 +227,16 @@ class Service:
     def _replied(self, reply: Reply) -> None:
         number = self.supervisor.succession.charge.number
         if isinstance(reply.candidate.asker, Question):
-            reply.candidate.asker.replied(reply, self.supervisor.succession.charge.number)
+            reply.candidate.asker.replied(reply, number)
         if reply.status == 200:
             name = self.config.file or self.config.module
             self._announce(f"{name} is generation {number}")
             self._notify(*notify.ready(f"generation {number} in charge"))
         elif reply.candidate.asker is None:
+            self._unfit = "" if number else misfit_of(self.config.file or "")
+            if self._unfit:  # nor will it ever run here
+                self._stop_now()
+                return
             because = reply.candidate.because and f"{reply.candidate.because}: "
             self.tell(f"{because}{reply.text}")
             command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
@@ -248,13 +252,11 @@ class Service:
         if hosts := accepted_hosts(self.config):
             self.tell(f"called from elsewhere by: {hosts}; other names need --allow-host NAME")
         self._notify(*notify.ready(what))
-        problem = notify.write_ready(self.config.ready_fd)
-        if problem:
+        if problem := notify.write_ready(self.config.ready_fd):
             self.tell(problem)
 
     def _notify(self, *lines: str) -> None:
-        problem = notify.notify(self.config.notify_socket, *lines)
-        if problem:
+        if problem := notify.notify(self.config.notify_socket, *lines):
             self.tell(problem)
 
     # -- the end ----------------------------------------------------------------------------
@@ -278,7 +280,10 @@ class Service:
         end_workers(supervisor, at_once=self._stops > 1)
         self._folder.release(REMOVAL)
         charge = supervisor.succession.charge.number
-        leave_word(self.config.termination_log, f"{self._why}; generation {charge} was in charge")
+        why = self._unfit or f"{self._why}; generation {charge} was in charge"
+        leave_word(self.config.termination_log, why)
+        if self._unfit:
+            raise StartError(self._unfit)
         return 0
 
 

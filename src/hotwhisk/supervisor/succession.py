@@ -293,8 +293,10 @@ class Succession:
                 how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
             self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
-            during = "during a request" if of_request else "between requests"
-            text = f"a worker of generation {worker.generation} was ended by {how} {during}"
+            what = f"{how} {'during a request' if of_request else 'between requests'}"
+            if worker.doom is not None and worker.doom[0] is Cause.TIMED_OUT:
+                what = f"the server, as a request took more than {worker.doom[1]}: its deadline"
+            text = f"a worker of generation {worker.generation} was ended by {what}"
             self.effects.append(Tell(text))
             if worker.state is State.LOADING:
                 self.templates.distrust(worker.generation)

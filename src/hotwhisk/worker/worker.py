@@ -14,6 +14,7 @@ from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.house import set_environment
+from hotwhisk.action.warn import place_warnings
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
@@ -77,6 +78,7 @@ class Worker:
         self._lowest = lowest
         self._kept = (0, 0)
         """The memory file with what was read of files, and its length; see `Ready`."""
+        place_warnings()
 
     def run(self) -> NoReturn:
         """Serve until told to leave."""
