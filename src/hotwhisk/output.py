@@ -75,6 +75,11 @@ class StreamState:
         self._flags[0] = last != NEWLINE
         self._doubles[2] = time()
 
+    def ended_well(self) -> None:
+        """Record the same after a sentinel, which found room."""
+        self._flags[0] = self._flags[1] = 0
+        self._doubles[2] = time()
+
     @property
     def written_at(self) -> float:
         """When that was, in seconds since the epoch."""
@@ -129,8 +134,18 @@ class Output:
         Raises:
             OSError: the descriptor was closed; another process has to write that line.
         """
-        line = BREAK + SENTINEL if self.state.open_line else SENTINEL
-        if self._put(line, patience):
+        state = self.state
+        line = BREAK + SENTINEL if state.open_line else SENTINEL
+        try:
+            written = self._write(self.descriptor, line)
+        except OSError:
+            written = 0  # and again below, where it is told what that means
+        if written == len(line):  # each activation comes here
+            state.ended_well()
+            return True
+        if written:
+            state.open_line = True
+        if self._put(line[written:], patience):
             self.state.drop(0, sentinels=1)
             return False
         return True

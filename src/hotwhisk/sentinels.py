@@ -96,7 +96,7 @@ class Remembering(io.FileIO):
         Raises:
             OSError: the duplicate was closed; another process has to write that line.
         """
-        if not self._lock.acquire(timeout=patience):
+        if not self._lock.acquire(False) and not self._lock.acquire(timeout=patience):
             self._state.drop(0, sentinels=1)  # a thread has waited for room since then
             return False
         try:
