@@ -112,7 +112,8 @@ def _lock_path(folder: str, place: str) -> str:
 def _lock(folder: str, place: str) -> int:
     """The descriptor that holds the lock of a place, until it is closed."""
     path = _lock_path(folder, place)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    # Not for writing: a file system with such a file open cannot be made read-only.
+    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     tries = 0
     while True:
         tries += 1
