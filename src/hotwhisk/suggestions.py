@@ -103,6 +103,8 @@ def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) 
     """What follows "unknown command WORD" of ``hotwhisk`` itself."""
     if word in OTHER_COMMANDS:
         return f"; did you mean hotwhisk {OTHER_COMMANDS[word]}?"
+    if (advice := OTHER_SERVERS.get(word, "")).startswith(IMAGE):
+        return f"; {advice}"
     if word.endswith((".py", ".zip", "/")):
         return f"; did you mean hotwhisk serve {word}?"
     if word.partition("=")[0] in serve_flags:

@@ -109,7 +109,7 @@ def test_the_version(run: Run) -> None:
         (["deploy"], "did you mean hotwhisk replace FILE?"),
         (["hello.py"], "unknown command hello.py; did you mean hotwhisk serve hello.py?"),
         (["--port", "9000"], "unknown option --port; did you mean hotwhisk serve --port?"),
-        (["-debug"], "unknown option -debug"),
+        (["-debug"], "image: hotwhisk proxy -debug"),
         (["--debug"], "unknown option --debug"),
         (["serve", "--debug", "f"], "unknown option --debug"),
         (["serve", "--reload", "f"], "unknown option --reload; did you mean --watch?"),
