@@ -116,7 +116,7 @@ def test_requirements_of_a_posted_zip_are_installed(
         seen = ask(server)
         assert (seen["version"], seen["said"]) == ("1.0", "1.0\n")
         assert seen["in"] == seen["home"] + "/virtualenv"
-        assert seen["listed"] == ["__main__.py", "requirements.txt", "virtualenv"]
+        assert seen["listed"] == ["__main__.py", "main__.py", "requirements.txt", "virtualenv"]
         # What the installer said on its way is no output of the action.
         assert server.stdout() == server.stderr() == "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 
@@ -173,7 +173,7 @@ def test_requirements_of_nothing_install_nothing(index: dict[str, str]) -> None:
     source = "import os\ndef main(event): return sorted(os.listdir())\n"
     with Server(env=index) as server:
         must_post(server, packed("# nothing\n\n", source))
-        assert ask(server) == ["__main__.py", "requirements.txt"]
+        assert ask(server) == ["__main__.py", "main__.py", "requirements.txt"]
 
 
 def test_requirements_may_name_files_beside_them(wheels: Path) -> None:
