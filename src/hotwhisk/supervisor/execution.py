@@ -148,17 +148,15 @@ class Execution:
 
     def discarded(self, slot: int, generation: int, *, rest: bool) -> None:
         """The desk has removed a folder; if a ``rest`` is left, whoever is desk now goes on."""
-        if self._discards.get(generation) != slot:
-            return
-        del self._discards[generation]
-        if rest:
-            self._supervisor.succession.effects.append(Discard(generation))
+        if self._discards.get(generation) == slot:
+            del self._discards[generation]
+            if rest:
+                self._supervisor.succession.effects.append(Discard(generation))
 
     def undone_by(self, slot: int) -> list[int]:
         """The generations whose folders a dead desk was told to remove, and may not have."""
         undone = [generation for generation, desk in self._discards.items() if desk == slot]
-        for generation in undone:
-            del self._discards[generation]
+        self._discards = {each: desk for each, desk in self._discards.items() if desk != slot}
         return undone
 
     def _drain(self, effect: Drain) -> None:
