@@ -112,3 +112,151 @@ def stepping_in_ready(version: int, steps: int, token: str) -> str:
     """
     ready = f"\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not spent({token!r}):\n        arm({steps})\n"
     return _HOLD + _COUNT + ready + _ANSWER % version
+
+
+RAISED = "raised from outside"
+
+_INTERRUPTING = """
+import os, signal, time
+
+def handler(number, frame):
+    raise ValueError({raised!r})
+
+def main(event):
+    if "signal" in event:
+        signal.signal(signal.Signals["SIG" + event["signal"]], handler)
+    if "within" in event:
+        signal.setitimer(signal.ITIMER_REAL, event["within"])
+        time.sleep(30)
+    return {{"version": {version}, "pid": os.getpid()}}
+"""
+
+_RAISING = """
+import sys
+
+left = 0
+
+def count(frame, event, arg):
+    global left
+    left -= 1
+    if left == 0:
+        sys.setprofile(None)
+        raise ValueError({raised!r})
+
+def main(event):
+    global left
+    reached = left <= 0
+    if event.get("raise"):
+        left = event["raise"]
+        sys.setprofile(count)
+    elif event.get("reached"):
+        sys.setprofile(None)
+    return {{"version": {version}, "token": event.get("token"), "reached": reached}}
+"""
+
+_THROWN = """
+import ctypes, os, threading, time
+
+main_thread = threading.main_thread().ident
+
+def throw(every):
+    while True:
+        time.sleep(every)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(main_thread), ctypes.py_object(TimeoutError)
+        )
+
+def main(event):
+    if "every" in event:
+        threading.Thread(target=throw, args=(event["every"],), daemon=True).start()
+    return {{"version": {version}, "token": event.get("token"), "pid": os.getpid()}}
+"""
+
+
+def interrupting(version: int) -> str:
+    """
+    Has a handler for a signal that raises, in the handler if the event says within how long.
+    """
+    return _INTERRUPTING.format(version=version, raised=RAISED)
+
+
+def raising(version: int) -> str:
+    """
+    Something raises in its process so many calls and returns after the handler's as the event says.
+    """
+    return _RAISING.format(version=version, raised=RAISED)
+
+
+def thrown_by_thread(version: int) -> str:
+    """
+    A thread of it raises an exception in the main thread, again and again.
+    """
+    return _THROWN.format(version=version)
+
+
+_BLOCKING = """
+import ctypes, os, re, signal, socket, sys, threading, time
+try:
+    import asyncio
+except ImportError:
+    pass
+
+def meet(path, wait=False):
+    with socket.socket(socket.AF_UNIX) as end:
+        end.connect(path)
+        end.sendall(str(os.getpid()).encode())
+        if wait:
+            end.recv(1)
+
+def regex():
+    re.match("(a+)+$", "a" * 60 + "b")
+
+def loop(number, frame):
+    meet(PATH)
+    while True:
+        pass
+
+def after_a_while(path, function, *arguments):
+    time.sleep(0.02)
+    meet(path)
+    function(*arguments)
+
+def in_task(path):
+    meet(path)
+    time.sleep(60)
+
+def {prefix}main(event):
+    global PATH
+    how, path = event.get("block"), event.get("at")
+    if "hold" in event:
+        meet(event["hold"], wait=True)
+    if "sleep" in event:
+        time.sleep(event["sleep"])
+    if how == "thread":
+        sys.setswitchinterval(60)
+        threading.Thread(target=after_a_while, args=(path, spin), daemon=True).start()
+    if how == "regex":
+        threading.Thread(target=after_a_while, args=(path, regex), daemon=True).start()
+    if how == "c call":
+        sleep = ctypes.PyDLL(None).sleep
+        threading.Thread(target=after_a_while, args=(path, sleep, 60), daemon=True).start()
+    if how == "signal handler":
+        PATH = path
+        signal.signal(signal.SIGALRM, loop)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+    if how == "task":
+        asyncio.get_running_loop().call_later(0.02, in_task, path)
+    return {{"version": {version}, "pid": os.getpid(), "token": event.get("token")}}
+
+def spin():
+    while True:
+        pass
+"""
+
+
+def blocking(version: int, prefix: str = "") -> str:
+    """
+    Blocks its process after it has answered, in the way that the event says.
+    """
+    source = _BLOCKING.format(version=version, prefix="")
+    return source.replace("def main(", f"{prefix}def main(")

@@ -12,6 +12,7 @@ from .folders import find_things, outlive_folders
 from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
 from .hostile import take_packets, take_words
 from .hostile_inside import attack_from_inside
+from .interrupted import answer_interrupted
 from .outcome import Proof
 from .output import ignore_unread, keep_lines
 from .protocol import speak_http
@@ -95,6 +96,14 @@ PROOFS = (
         survive_faults,
         short={"rounds": 5, "spins": 1},
         long={"rounds": 200, "spins": 10},
+    ),
+    Proof(
+        "interrupted",
+        "what the action's signal handlers raise in our own code costs no request",
+        answer_interrupted,
+        short={"requests": 2000},
+        long={"requests": 140_000},
+        serve=NO_ROLL_BACK,
     ),
     Proof(
         "stuck",

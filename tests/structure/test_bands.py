@@ -36,6 +36,7 @@ PURE = {
     "supervisor.ages",
     "supervisor.assignment",
     "supervisor.custody",
+    "supervisor.deaths",
     "supervisor.effects",
     "supervisor.generation",
     "supervisor.lifecycle",

@@ -25,6 +25,7 @@ from hotwhisk.action.entry import enters_by_start, parse
 from hotwhisk.action.finding import find_module, read_module
 from hotwhisk.action.house import apply_context, import_path, move_in, set_environment
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.action.signals import enters_action
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
@@ -76,7 +77,9 @@ class Action:
                 "a dict or a list: use `return` instead of `yield`"
             )
 
-        self.call = caller(handler, takes_context=self.takes_context, is_async=self.is_async)
+        self.call = enters_action(
+            caller(handler, takes_context=self.takes_context, is_async=self.is_async)
+        )
         """Calls the handler; for an asynchronous one, the result is the coroutine to run."""
 
 

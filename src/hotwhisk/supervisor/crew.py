@@ -10,6 +10,7 @@ import sys
 from signal import SIGKILL
 from typing import NoReturn
 
+from hotwhisk.action.signals import guard
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config, worker_environment
 from hotwhisk.ledger import Ledger
@@ -258,6 +259,7 @@ class Crew:
         os.close(null)
         self._system.offer_to_die_first()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
+        guard()
         channel = Channel(socket.socket(fileno=high))
         worker = Worker(channel, self._ledger, (slot, recalls), self._config, lowest)
         try:

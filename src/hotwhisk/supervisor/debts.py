@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-import socket
-import struct
-import termios
-
 from hotwhisk.ledger import Last, Ledger, Phase
 from hotwhisk.supervisor.effects import Debt
-
-_BYTES_ACKED = 120  # offset of tcpi_bytes_acked in struct tcp_info (Linux 4.1)
-_TCP_INFO_SIZE = 128
-
-
-def bytes_written(descriptor: int) -> int:
-    """How many bytes were ever written to a TCP connection: acknowledged, or still queued."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor) as connection:
-        try:
-            while True:
-                acknowledged = _acknowledged(connection)
-                queued = struct.unpack("<i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
-                if _acknowledged(connection) == acknowledged:  # or one moved between the looks
-                    return acknowledged + int(queued[0])
-        finally:
-            connection.detach()
+from hotwhisk.system.tcp import bytes_written
 
 
 def _written(descriptor: int) -> int | None:
-    """The same, or None if the system refuses to tell it, twice."""
+    """How many bytes were ever written, or None if the system refuses to tell it, twice."""
     for _ in range(2):
         try:
             return bytes_written(descriptor)
         except OSError:
             continue
     return None
-
-
-def _acknowledged(connection: socket.socket) -> int:
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-    return int(struct.unpack_from("<Q", info, _BYTES_ACKED)[0])
 
 
 def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt:

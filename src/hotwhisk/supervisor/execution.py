@@ -107,6 +107,8 @@ class Execution:
 
     def _load(self, effect: LoadInto) -> None:
         process = self._crew.processes[effect.worker]
+        process.silent, process.asked = True, self._supervisor.system.now()
+        process.channel.send(messages.Ping())  # its answer says that the desk has begun
         self._send_load(process, effect)
         process.generation, process.started = effect.generation, self._supervisor.system.now()
         self._ledger.ticking = True

@@ -46,6 +46,8 @@ class Generation:
         self.digest = digest
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
+        self.unstable = False
+        """Whether it pauses because it crashes in a loop, and not for a further worker only."""
         self.retry_after = RETRY_FIRST
         self.last_crash: float | None = None
 

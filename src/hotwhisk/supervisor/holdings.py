@@ -21,6 +21,7 @@ from hotwhisk.ledger import MOVABLE, Ledger, Phase
 from hotwhisk.messages import Deposit, ProtocolError
 from hotwhisk.supervisor.debts import debt
 from hotwhisk.supervisor.effects import Debt
+from hotwhisk.supervisor.inputs import Inputs
 from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Holdings:
         self.sockets: dict[int, int] = {}
         self.most = ledger.capacity
         """Connections for which there are descriptors beside the processes that live."""
+        self.inputs = Inputs()
         self._ledger = ledger
         self._free = deque(range(ledger.capacity))
         self._ended: set[int] = set()
@@ -84,7 +86,9 @@ class Holdings:
                 continue
             self._ledger.set_phase(number, Phase.FREE)
             if number in self.sockets:
-                self._close(self.sockets.pop(number))
+                descriptor = self.sockets.pop(number)
+                self.inputs.forget(descriptor)
+                self._close(descriptor)
                 self._ended.discard(number)
                 self.spills.forget(number)
                 self._free.append(number)

@@ -38,7 +38,7 @@ class Event(StrEnum):
     OVERDUE = "overdue"
     """Neither ready nor failed in time."""
     STUCK = "stuck"
-    """In one run for longer than a tick, or silent to a ping."""
+    """In one run for longer than a tick, or silent to a ping; of a worker that loads: never began."""
     RELEASED = "released"
     """Followed a recall."""
     RETIRE = "retire"
@@ -48,9 +48,11 @@ class Event(StrEnum):
 
 TABLE: Mapping[tuple[State, Event], State] = {
     (State.BLANK, Event.LOAD): State.LOADING,
+    (State.BLANK, Event.STUCK): State.RETIRED,
     (State.LOADING, Event.READY): State.SERVING,
     (State.LOADING, Event.FAILED): State.DOOMED,
     (State.LOADING, Event.OVERDUE): State.DOOMED,
+    (State.LOADING, Event.STUCK): State.DOOMED,
     (State.SERVING, Event.STUCK): State.RELIEVED,
     (State.SERVING, Event.RETIRE): State.RETIRED,
     (State.SERVING, Event.EXPIRED): State.DOOMED,

@@ -29,7 +29,7 @@ def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
     for process in [each for each in crew.processes.values() if each.pending]:
         crew.bury(process)
     for process in list(crew.processes.values()):
-        if at_once or process.generation == 0:
+        if at_once or process.generation == 0 or process.silent:
             crew.kill(process.slot)
         else:
             process.channel.send(Recall(leave=True))

@@ -33,6 +33,8 @@ class Process:
         self.generation = 0
         self.ending: Ending | None = None
         self.silent = False
+        self.asked = started
+        """When the ping was sent that is unanswered."""
         self.inbox: deque[Message] = deque()
         self.expelled = False
         """Whether it is ended for what it said, and not heard any more."""

@@ -40,6 +40,10 @@ class Replies:
                 self._send(each[1])
                 return
 
+    def waits_for(self, slot: int) -> bool:
+        """Whether a reply waits for the desk in ``slot``."""
+        return any(desk == slot for desk, _ in self._waiting)
+
     def died(self, slot: int) -> None:
         """What a dead desk has not ended nobody will."""
         for desk, _ in tuple(self._waiting):

@@ -26,6 +26,11 @@ class Worker:
         self.overlap = False
         self.doom: tuple[Cause, str] | None = None
 
+    @property
+    def is_loading_or_failed(self) -> bool:
+        """Whether it has not become ready, and will not."""
+        return self.state is State.LOADING or (self.state is State.DOOMED and self.doom is None)
+
 
 class Roster:
     """All live workers by slot. One of them is the desk; it is there from the first moment on."""

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from hotwhisk.answers import Cause
 from hotwhisk.ledger import Phase
-from hotwhisk.messages import Ping
-from hotwhisk.supervisor.ages import Ages
+from hotwhisk.supervisor.ages import TICK, Ages
 from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.liveness import SILENT, SOON, Liveness
 from hotwhisk.supervisor.supervisor import Supervisor
+
+Key = tuple[Phase | State | str, int]
 
 STUCK_AFTER = 0.2
 """Seconds in one synchronous run after which other connections stop waiting for it."""
@@ -40,13 +42,12 @@ class Rounds:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._ages: Ages[tuple[Phase | State, int]] = Ages()
+        self._ages: Ages[Key] = Ages()
         self._quiet = 0
-        self._asked: set[int] = set()
-        """The workers that this look has sent a ping; each gets one, however many runs it has."""
         self._tell_loading: dict[int, float] = {}
         """The workers of which it was told that they load, and the age at which it is told again."""
-        self._began: dict[tuple[Phase | State, int], float] = {}
+        self._liveness = Liveness(supervisor)
+        self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
     def go(self, now: float) -> None:
@@ -57,17 +58,19 @@ class Rounds:
         self._supervisor.bear()
         for slot in crew.processes:
             self._supervisor.ledger.restore(slot)
-        keys = self._in_flight()
+        self._supervisor.stay_awake()
+        stopping = self.stopping_since is not None
+        keys = [*self._in_flight(), *self._liveness.begin(stopping=stopping)]
         if self._tell_loading:
             loading = {number for (kind, number), _ in keys if kind is State.LOADING}
             self._tell_loading = {
                 slot: age for slot, age in self._tell_loading.items() if slot in loading
             }
         self._began = dict(keys)
-        self._asked.clear()
         ages = self._ages.look(now, keys)
         for (kind, number), age in ages.items():
             CHECKS[kind](self, number, age)
+        self._liveness.end(now)
         succession, assignment = self._supervisor.succession, self._supervisor.assignment
         succession.retry(now)
         assignment.leave_to_desk()
@@ -75,19 +78,23 @@ class Rounds:
             self._hasten(now - self.stopping_since)
         busy = self._supervisor.keep_full() or late
         waiting = assignment.custody.waiting or crew.unborn() or busy
-        self._quiet = 0 if keys or waiting else self._quiet + 1
-        if self._quiet > 1 and succession.charge.retry_at is None and self.stopping_since is None:
-            self._supervisor.ledger.ticking = False
+        self._quiet = 0 if keys or waiting or self._liveness.urgent else self._quiet + 1
+        if self._quiet > 1 and succession.charge.retry_at is None and not stopping:
+            self._supervisor.sleep()
             self._ages.rest()
             # A worker that began a run before it could see that sent no word: look once more.
             self._supervisor.system.barrier()
-            if self._in_flight():
+            if self._in_flight() or self._liveness.suspects():
                 self._supervisor.ledger.ticking = True
 
-    def _in_flight(self) -> list[tuple[tuple[Phase | State, int], float]]:
+    def interval(self) -> float:
+        """How many seconds after this look the next one is due."""
+        return SOON if self._liveness.urgent else TICK
+
+    def _in_flight(self) -> list[tuple[Key, float]]:
         ledger, crew = self._supervisor.ledger, self._supervisor.crew
         is_held = self._supervisor.assignment.custody.is_held
-        found: list[tuple[tuple[Phase | State, int], float]] = [
+        found: list[tuple[Key, float]] = [
             ((phase, number), ledger.row(number).since)
             for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
             for number in ledger.in_phase(phase)
@@ -109,22 +116,18 @@ class Rounds:
         worker = succession.roster[slot]
         if age > row.budget:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
-        elif age > STUCK_AFTER and not worker.overlap:
+        elif age > STUCK_AFTER and worker.overlap:
+            self._liveness.doubt(slot)  # many runs: only silence tells that one blocks the others
+        elif age > STUCK_AFTER and worker.generation:
             succession.stuck(slot)
-        elif age > STUCK_AFTER and slot not in self._asked:
-            self._asked.add(slot)
-            self._ask(slot)
 
-    def _ask(self, slot: int) -> None:
-        """Many runs overlap in this worker; only its silence tells that one of them blocks it."""
-        process = self._supervisor.crew.processes[slot]
-        if process.silent:
-            self._supervisor.succession.stuck(slot)
-        else:
-            process.silent = True
-            process.channel.send(Ping())
+    def _silent(self, slot: int, age: float) -> None:
+        self._liveness.expire(slot, age)
 
     def _answering(self, number: int, age: float) -> None:
+        slot = self._supervisor.assignment.custody.holder(number)
+        if slot is not None and self._supervisor.crew.processes[slot].silent:
+            return  # it is the worker that is slow, and its answer may be out
         if age > self._supervisor.config.timeout:
             self._supervisor.holdings.shut(number)
 
@@ -137,6 +140,8 @@ class Rounds:
         limit = self._supervisor.config.init_timeout
         if age > limit:
             self._supervisor.succession.overdue(slot, f"{limit:g} s")
+        elif self._liveness.is_not_loading(slot, age):
+            self._supervisor.succession.stuck(slot)
         elif age > self._tell_loading.get(slot, LONG_LOAD):
             self._tell_loading[slot] = 2 * age
             generation = self._supervisor.succession.roster[slot].generation
@@ -189,7 +194,8 @@ class Rounds:
                 holdings.shut(number)
 
 
-CHECKS: dict[Phase | State, Callable[[Rounds, int, float], None]] = {
+CHECKS: dict[Phase | State | str, Callable[[Rounds, int, float], None]] = {
+    SILENT: Rounds._silent,
     Phase.HANDLING: Rounds._handling,
     Phase.ANSWERING: Rounds._answering,
     Phase.LINGERING: Rounds._lingering,

@@ -18,11 +18,11 @@ from hotwhisk.ledger import Phase
 from hotwhisk.output import Output, line_buffer_c
 from hotwhisk.places import control_path
 from hotwhisk.supervisor import notify, premises, run_folder
-from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.artifacts import Local, named_by
 from hotwhisk.supervisor.control import Control, Question
 from hotwhisk.supervisor.effects import Discard, Reply
 from hotwhisk.supervisor.last_word import leave_word
+from hotwhisk.supervisor.liveness import SOON
 from hotwhisk.supervisor.parting import PARTING, end_workers
 from hotwhisk.supervisor.preload import preload
 from hotwhisk.supervisor.report import status
@@ -127,13 +127,13 @@ class Service:
         supervisor = self.supervisor
         if not supervisor.ledger.clock_wanted:
             supervisor.wait(None)
-            self._next_round = supervisor.system.now() + TICK
+            self._next_round = supervisor.system.now() + SOON
             return
         supervisor.wait(max(0.0, self._next_round - supervisor.system.now()))
         now = supervisor.system.now()
         if now >= self._next_round:
-            self._next_round = now + TICK
             self._rounds.go(now)
+            self._next_round = now + self._rounds.interval()
             if self._control.expire(now):
                 supervisor.ledger.ticking = True
             supervisor.carry_out()

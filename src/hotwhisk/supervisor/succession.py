@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from hotwhisk.answers import Cause, Profile, answer_for, not_started
 from hotwhisk.contract import INIT_TWICE
 from hotwhisk.supervisor.assignment import Assignment, Moved
+from hotwhisk.supervisor.deaths import line_of
 from hotwhisk.supervisor.effects import (
     Artifact,
     Asker,
@@ -63,7 +64,7 @@ class Succession:
         """Whether the system has what so many more workers need."""
         self.templates = Templates(self.effects)
         self._numbers = itertools.count(1)
-        self._replies = Replies(self.assignment, self.effects)
+        self.replies = Replies(self.assignment, self.effects)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -253,11 +254,11 @@ class Succession:
         self._reply(candidate, status, text)
 
     def _reply(self, candidate: Candidate, status: int, text: str) -> None:
-        self._replies.send(Reply(candidate, status, text), self.roster.desk)
+        self.replies.send(Reply(candidate, status, text), self.roster.desk)
 
     def marked(self, slot: int) -> None:
         """A desk has ended the log of a version that died."""
-        self._replies.marked(slot)
+        self.replies.marked(slot)
         self.assignment.assign()
 
     # -- workers in trouble -----------------------------------------------------------------
@@ -268,10 +269,29 @@ class Succession:
             self.assignment.reopen()
         self.assignment.taken(slot, moved)
 
-    def stuck(self, slot: int) -> None:
-        """A worker hangs in its handler: others take its connections."""
-        if self.roster.step(slot, Event.STUCK):
+    def stuck(self, slot: int) -> bool:
+        """A worker hangs: others do what it would have to do. False if that is so already."""
+        if not self.roster.step(slot, Event.STUCK):
+            return False
+        state = self.roster[slot].state
+        if state is State.DOOMED:
+            self._load_again(slot)
+        elif state is State.RETIRED:
+            self.assignment.take_back(slot, leave=True)
+            self.roster.renew_desk()
+            if self.stopping:
+                self.effects.append(Drain(self.roster.desk))
+        else:
             self.assignment.take_back(slot)
+        return True
+
+    def _load_again(self, slot: int) -> None:
+        """A desk has not even begun to load: another does."""
+        self.effects.append(Kill(slot))
+        if self.candidate and self.candidate.slot == slot:
+            self.candidate.slot = self._load(self.candidate.artifact, self.candidate.generation)
+        else:
+            self._staff()
 
     def expired(self, slot: int, cause: Cause, detail: str) -> None:
         """A run is past its deadline, or past the time that a stopping server grants."""
@@ -293,14 +313,11 @@ class Succession:
                 how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
             self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.charge.number != 0 and worker.state is not State.RETIRED:
-            what = f"{how} {'during a request' if of_request else 'between requests'}"
-            if worker.doom is not None and worker.doom[0] is Cause.TIMED_OUT:
-                what = f"the server, as a request took more than {worker.doom[1]}: its deadline"
-            text = f"a worker of generation {worker.generation} was ended by {what}"
-            self.effects.append(Tell(text))
-            if worker.state is State.LOADING:
-                self.templates.distrust(worker.generation)
-            if of_request or worker.doom:
+            if text := line_of(worker, how, of_request=of_request):
+                self.effects.append(Tell(text))
+            if worker.is_loading_or_failed:
+                self._fell_short(now)
+            elif of_request or worker.doom:
                 self._staff()
             else:
                 self._crashed(now)
@@ -308,8 +325,18 @@ class Succession:
             if worker.generation != self.charge.number:
                 self.templates.end(worker.generation)
             self.effects.append(Discard(worker.generation))
-        self._replies.died(slot)
+        self.replies.died(slot)
         self.assignment.assign()
+
+    def _fell_short(self, now: float) -> None:
+        """A further worker did not load: while others serve, that is no crash loop; try again later."""
+        charge = self.charge
+        self.templates.distrust(charge.number)
+        if not self.roster.of(charge.number, State.SERVING, State.RELIEVED):
+            self._crashed(now)
+        elif not self.stopping:
+            after = charge.pause(now)
+            self.effects.append(Tell(f"the others serve; next attempt to start one in {after:g} s"))
 
     def _crashed(self, now: float) -> None:
         """A death that no request explains: too many of them, and the version is rolled back."""
@@ -322,21 +349,24 @@ class Succession:
             text = "rolling back to the version before it"
         else:
             text = f"next attempt in {charge.pause(now):g} s"
+            charge.unstable = True
             self._set_duty(Cause.UNSTABLE)
         self.effects.append(Tell(f"generation {charge.number} crashes in a loop: {text}"))
 
     def retry(self, now: float) -> None:
         """Bring up a crashing generation again when its pause is over."""
         if self.charge.retry_at is not None and now >= self.charge.retry_at:
-            self.charge.retry_at = None
+            self.charge.retry_at, self.charge.unstable = None, False
             self._staff()
 
     def _staff(self) -> None:
         """Start workers until the generation in charge has as many as it should."""
         charge = self.charge
-        if charge.artifact is None or self.stopping or charge.retry_at is not None:
-            return
         there = self.roster.of(charge.number, State.LOADING, State.SERVING, State.RELIEVED)
+        if charge.artifact is None or self.stopping:
+            return
+        if charge.retry_at is not None and (charge.unstable or there):
+            return
         for _ in range(self.policy.workers - len(there)):
             self._load(charge.artifact, charge.number)
 

@@ -175,6 +175,20 @@ class Supervisor:
                 process.channel.flush()
                 self._listen(process)
 
+    def sleep(self) -> None:
+        """Look at the clock no more, until a client is not served at once."""
+        self.ledger.ticking = False
+        self.holdings.inputs.watch(self.holdings.sockets)
+        self.watch(self.holdings.inputs.fileno(), self._be_awake)
+
+    def stay_awake(self) -> None:
+        """Do not wait for clients: they are seen at each look."""
+        self.unwatch(self.holdings.inputs.fileno())
+
+    def _be_awake(self) -> None:
+        self.stay_awake()
+        self.ledger.ticking = True
+
     # -- connections ------------------------------------------------------------------------
 
     def _accept(self) -> bool:
@@ -191,6 +205,7 @@ class Supervisor:
                 self.rest(self._listener.fileno())  # it stays readable, and this would spin
             return False  # none is left, or it was reset while it waited
         self.assignment.accepted([self.holdings.admit(descriptor)])
+        self.ledger.ticking = True  # its worker may be stuck
         if self.holdings.full:
             self.unwatch(self._listener.fileno())
             self.keep_full()

@@ -24,8 +24,8 @@ from typing import Final
 
 from hotwhisk.errors import StartError
 from hotwhisk.record import Record
-from hotwhisk.supervisor.debts import bytes_written
 from hotwhisk.system import control_group
+from hotwhisk.system.tcp import bytes_written
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36

@@ -214,11 +214,15 @@ def _run_child(
 ) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
+        settled = settle(name, parent)
         for number in HANDLED:
+            # Ignored first, which drops one that waits: a Ctrl-C meant the supervisor, whose
+            # process group we have just left.
+            signal.signal(number, signal.SIG_IGN)
             signal.signal(number, signal.SIG_DFL)
         signals.restore()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        if settle(name, parent):
+        if settled:
             child()
     finally:
         os._exit(70)

@@ -12,6 +12,7 @@ from os import getpid
 from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.house import at_home
+from hotwhisk.action.signals import enters_action
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,6 +24,7 @@ class _Kept:
     loop: asyncio.AbstractEventLoop | None = None
 
 
+@enters_action
 def run_to_end(awaitable: Any) -> object:
     """
     Run an awaitable where no loop runs, and return its result.

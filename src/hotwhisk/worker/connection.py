@@ -11,11 +11,12 @@ from __future__ import annotations
 import _socket
 import socket
 from enum import Enum
-from errno import EBADF, EINVAL, ENOTSOCK
 
 from hotwhisk.http1 import http1
 from hotwhisk.http1.http1 import Reader, Request, whole_request
 from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.system.tcp import bytes_read
+from hotwhisk.worker.socket_errors import Gone, gone, is_kernels, is_nothing
 from hotwhisk.worker.spill import Spill, Spills
 
 DONT_WAIT = int(socket.MSG_DONTWAIT)
@@ -35,6 +36,7 @@ class Stage(Enum):
     RUNNING = "the end of a run that others may overlap"
     WRITING = "its client, who is slow to take an answer"
     LINGERING = "its end: what the client still sends is thrown away"
+    CLOSING = "nothing: it is being closed"
 
 
 FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
@@ -49,18 +51,6 @@ class After(Enum):
     LINGER = "the end, while the client may still be sending"
 
 
-class Gone(Exception):
-    """The client closed or reset the connection."""
-
-
-def gone(error: OSError) -> Exception:
-    """
-    What an error of a client's socket means: that the client is gone, by whichever way, or,
-    where the descriptor is not a socket of ours any more, that the action closed what is ours.
-    """
-    return error if error.errno in (EBADF, ENOTSOCK, EINVAL) else Gone()
-
-
 class Connection:
     """
     A connection that this worker holds. Closing this duplicate does not close the connection:
@@ -68,8 +58,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_continued", "_data", "_ledger", "_out", "_reader", "_rest", "_spilled", "_spills",
-        "after", "duty", "number", "sent", "socket", "spill", "stage", "tenure",
+        "_continued", "_data", "_ledger", "_next_at", "_out", "_read", "_reader", "_rest", "_spill_at",
+        "_spilled", "_spills", "after", "duty", "number", "sent", "socket", "spill", "stage", "tenure",
     )  # fmt: skip
 
     def __init__(
@@ -90,8 +80,12 @@ class Connection:
         self._ledger = ledger
         self._spills = spills
         self._spilled = 0
+        self._spill_at = 0  # so many were read before those in the spill
+        # So many were read in all, as far as this process knows; see `recover_input`.
+        self._read = bytes_read(self.socket) if self.sent else 0
         self._data = b""
         self._rest = b""
+        self._next_at = -1  # `sent` when a request was found behind the one just answered
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []
@@ -104,6 +98,8 @@ class Connection:
     def resume(self, spill: Spill, length: int) -> None:
         """Go on with bytes that another worker read."""
         self.spill, self._spilled = spill, length
+        self._read = bytes_read(self.socket)
+        self._spill_at = self._read - length
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -121,13 +117,15 @@ class Connection:
             return self._receive_more()
         try:  # `_receive_into`, without the call: this is the way of nearly every request
             length = self.socket.recv_into(buffer, 0, DONT_WAIT)
-        except BlockingIOError:
-            return None
         except OSError as error:
+            if is_nothing(error):
+                return None
             raise gone(error) from None
         if not length:
             raise Gone
-        return self._examine(bytes(buffer[:length]))
+        self._data = data = bytes(buffer[:length])
+        self._read += length
+        return self._examine(data)
 
     def examine_spill(self) -> Request | None:
         """The request in the bytes that came with the connection, if they are a whole one."""
@@ -136,11 +134,14 @@ class Connection:
 
     def next_request(self) -> Request | None:
         """The request that followed the one just answered in the same bytes, if it is whole."""
-        rest, self._rest = self._rest, b""
-        return self._examine(rest) if rest else None
+        rest = self._rest
+        if not rest:
+            return None
+        self._next_at, self._data = self.sent, rest
+        self._rest = b""
+        return self._examine(rest)
 
     def _examine(self, data: bytes) -> Request | None:
-        self._data = data
         request = whole_request(data)
         if request is None:
             request = self._read_on().examine(data, len(data))
@@ -174,6 +175,7 @@ class Connection:
                 self._ledger.set_phase(self.number, Phase.WAITING)
                 return None
             self._spilled += length
+            self._read = self._spill_at + self._spilled
             self._ledger.spilled(self.number, spill.number, self._spilled)
 
     def _found(self, request: Request | None) -> Request | None:
@@ -190,9 +192,9 @@ class Connection:
         """How many bytes were read; -1 if none are there."""
         try:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
-        except BlockingIOError:
-            return -1
         except OSError as error:
+            if is_nothing(error):
+                return -1
             raise gone(error) from None
         if not length:
             raise Gone
@@ -205,15 +207,19 @@ class Connection:
             self._continued = True
             try:
                 self.sent += self.socket.send(http1.CONTINUE, SEND)
-            except OSError:
+            except OSError as error:
+                if not is_kernels(error):
+                    raise
                 return  # it is an invitation, no answer: the client goes on without it
             self._ledger.wrote(self.number, self.sent)
 
     def _keep(self, data: bytes, wanted: int = 0) -> None:
         """Put bytes where they survive this process."""
+        self._spill_at = self._read - len(data)
         self.spill = self._spills.take(max(wanted, len(data) + 4096))
         self.spill.map[: len(data)] = data
         self._spilled = len(data)
+        self._data = b""
         self._ledger.spilled(self.number, self.spill.number, len(data))
         self._ledger.set_phase(self.number, Phase.WAITING)
 
@@ -227,8 +233,8 @@ class Connection:
 
     def keep_rest(self) -> None:
         """Keep what followed the request just answered, for another worker."""
-        rest, self._rest = self._rest, b""
-        self._keep(rest)
+        self._data, self._rest = self._rest, b""
+        self._keep(self._data)
 
     def lend(self, request: Request) -> tuple[Spill, int]:
         """
@@ -260,11 +266,12 @@ class Connection:
     def request_done(self) -> None:
         """The current request needs its bytes no more."""
         self._reader = None
+        self._data = b""
         if self.spill is not None:
             self._continued = False
             self._ledger.spilled(self.number, 0, 0)
-            self._spills.give_back(self.spill)
-            self.spill = None
+            spill, self.spill = self.spill, None
+            self._spills.give_back(spill)
 
     def answer(
         self,
@@ -292,10 +299,14 @@ class Connection:
         data = head + body
         try:
             length = self.socket.send(data, SEND if keep_alive else SEND_LAST)
-        except BlockingIOError:
-            length = 0
         except OSError as error:
-            raise gone(error) from None
+            if not is_nothing(error):
+                self._out = [memoryview(data)]
+                raise gone(error) from None
+            length = 0
+        except BaseException:
+            self._out = [memoryview(data)]
+            raise
         self.sent += length
         if length < len(data):
             self._out = [memoryview(data)[length:]]
@@ -309,10 +320,14 @@ class Connection:
     def _write(self, parts: list[bytes] | list[memoryview]) -> bool:
         try:
             length = self.socket.sendmsg(parts, (), SEND)
-        except BlockingIOError:
-            length = 0
         except OSError as error:
-            raise gone(error) from None
+            if not is_nothing(error):
+                self._out = [memoryview(part) for part in parts]
+                raise gone(error) from None
+            length = 0
+        except BaseException:
+            self._out = [memoryview(part) for part in parts]
+            raise
         self.sent += length
         for part in parts:
             if length >= len(part):
@@ -332,8 +347,8 @@ class Connection:
         """
         try:
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            raise Gone from None
+        except OSError as error:
+            raise gone(error) from None
 
     def discard(self, buffer: memoryview) -> None:
         """Throw away what the client still sends; Gone at its end."""

@@ -20,12 +20,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from hotwhisk.contract import error_body
-from hotwhisk.errors import RequestError
 from hotwhisk.ledger import Ledger
 from hotwhisk.messages import Busy, Closed, Deposit, Drop, Released
-from hotwhisk.worker import invocation
-from hotwhisk.worker.connection import After, Connection, Gone, Stage
-from hotwhisk.worker.loop import EpollLoop, Loop
+from hotwhisk.worker import invocation, recovery
+from hotwhisk.worker.connection import After, Connection, Stage
+from hotwhisk.worker.loop import REPEATABLE, EpollLoop, Loop
+from hotwhisk.worker.socket_errors import Gone
 from hotwhisk.worker.spill import Spills
 from hotwhisk.worker.streams import Streams
 
@@ -41,7 +41,9 @@ class Holder:
     The connections of one worker process. ``place`` is the worker's slot in the ledger, and how
     often that was recalled before; ``lowest`` is the least number of its own descriptors;
     ``obey`` carries out the orders that wait in the channel. Who answers requests puts the
-    function for one into ``answer``: it returns whether the connection can be asked for the next.
+    function for one into ``answer``, which returns whether the connection can be asked for the
+    next; and into ``end_interrupted`` the same for a request whose run an exception broke off
+    that came from outside.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Holder:
         obey: Callable[[], None],
     ) -> None:
         self.answer: Callable[[Connection, Request], bool]
+        self.end_interrupted: Callable[[Connection, BaseException], bool]
         self.ledger = ledger
         self.headers = b""
         """Lines of every answer's head: which generation gave it."""
@@ -61,7 +64,7 @@ class Holder:
         self._words = ledger.words
         self._lowest = lowest
         self._obey = obey
-        self._buffer = memoryview(bytearray(READ_SIZE))
+        self.buffer = memoryview(bytearray(READ_SIZE))
         self.take_place(channel, place)
         os.register_at_fork(after_in_child=self._become_copy)
 
@@ -113,12 +116,12 @@ class Holder:
 
     def receive(self, connection: Connection) -> Request | None:
         """First step of a touch: read."""
-        return connection.receive(self._buffer)
+        return connection.receive(self.buffer)
 
     def resume(self, connection: Connection) -> Request | None:
         """First step of a touch: look at what came with the connection, then read."""
-        request = connection.examine_spill() if connection.spill else None
-        return request or connection.receive(self._buffer)
+        request = connection.examine_spill() if connection.spill else connection.next_request()
+        return request or connection.receive(self.buffer)
 
     def touch(self, connection: Connection, first: Callable[[Connection], Request | None]) -> None:
         """
@@ -142,10 +145,8 @@ class Holder:
                     if not self.answer(connection, request):
                         break
                     request = connection.next_request()
-            except Gone:
-                self._close(connection)
-            except RequestError as error:
-                self.refuse(connection, error.status, str(error))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, its request is answered
+                recovery.resolve(self, connection, error)
         words[self._claim_at] = 0
 
     def answered(self, connection: Connection) -> bool:
@@ -153,9 +154,9 @@ class Holder:
         connection.request_done()
         if connection.after is not After.NEXT:
             if connection.after is After.LINGER or connection.has_rest:
-                self._linger(connection)
+                self.linger(connection)
             else:
-                self._close(connection)
+                self.close(connection)
             return False
         if connection.has_rest and self.leaving:
             connection.keep_rest()  # it may be of the time after the replacement
@@ -176,11 +177,11 @@ class Holder:
         connection.after = After.LINGER
         try:
             if connection.answer(status, error_body(text), self.headers, keep_alive=False):
-                self._linger(connection)
+                self.linger(connection)
             else:
                 self.wait_to_write(connection)
         except Gone:
-            self._close(connection)
+            self.close(connection)
 
     def wait_to_write(self, connection: Connection) -> None:
         """The client is slow to take its answer: send the rest of it when there is room."""
@@ -195,7 +196,8 @@ class Holder:
         self.watch(connection)
         return connection.next_request() if self.answered(connection) else None
 
-    def _linger(self, connection: Connection) -> None:
+    def linger(self, connection: Connection) -> None:
+        """End a connection, but let its client read the last answer first."""
         connection.stage = Stage.LINGERING
         connection.request_done()
         thrown_away = partial(self.touch, connection, self._discard)
@@ -206,7 +208,7 @@ class Holder:
             self.channel.send(Busy())
 
     def _discard(self, connection: Connection) -> None:
-        connection.discard(self._buffer)
+        connection.discard(self.buffer)
 
     # -- parting ----------------------------------------------------------------------------
 
@@ -227,10 +229,12 @@ class Holder:
         if self.leaving and not self.connections:
             invocation.leave_in_order()
 
-    def _close(self, connection: Connection) -> None:
-        del self.connections[connection.number]
+    def close(self, connection: Connection) -> None:
+        """End a connection."""
+        connection.stage = Stage.CLOSING
         self.loop.unwatch(connection.socket.fileno())
         connection.close()
+        self.connections.pop(connection.number, None)
         if self.ledger.attentive:
             self.channel.send(Closed())
         self.leave_if_done()
@@ -258,3 +262,6 @@ class Holder:
         self.channel.close()
         if isinstance(self.loop, EpollLoop):
             self.loop.close()
+
+
+REPEATABLE.add(Holder.touch.__code__)

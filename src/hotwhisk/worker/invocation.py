@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hotwhisk.action import action as actions
 from hotwhisk.action.house import variable
 from hotwhisk.action.shape import is_awaitable
+from hotwhisk.action.signals import enters_action
 from hotwhisk.answers import Cause, Profile, answer_for
 from hotwhisk.context import Context
 from hotwhisk.contract import (
@@ -32,7 +33,7 @@ from hotwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.actionloop import Program
@@ -82,7 +83,7 @@ def call(
                 result = run_to_end(result)
         return 200, write_result(result)
     except BaseException as error:  # the wall between user code and us
-        return _failure(error, profile)
+        return failure(error, profile)
     finally:
         flush()
 
@@ -95,10 +96,10 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         context = _context(run) if action.takes_context else None
         result = action.call(run.value, context)
         while is_awaitable(result):
-            result = await result
+            result = await _await(result)
         return 200, write_result(result)
     except BaseException as error:  # the wall between user code and us
-        return _failure(error, profile)
+        return failure(error, profile)
     finally:
         flush()
 
@@ -107,7 +108,14 @@ def _context(run: RunRequest) -> Context:
     return Context(run.context, api_host=variable("__OW_API_HOST"))
 
 
-def _failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
+@enters_action
+async def _await(awaitable: Awaitable[object]) -> object:
+    """Run the action's coroutine."""
+    return await awaitable
+
+
+def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
+    """Print what ended a run; the HTTP status and body of its answer."""
     if isinstance(error, BadResult):
         if error.__cause__ is not None:
             actions.print_error(error.__cause__)
@@ -132,7 +140,7 @@ def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except Exception:  # the action may have closed or replaced them
+        except BaseException:  # the action may have closed or replaced them
             pass
 
 
@@ -141,6 +149,15 @@ def leave(status: int) -> NoReturn:
     _exit(status)
 
 
+def fail() -> NoReturn:
+    """End this process for the exception that is being handled; `sys.excepthook` may be the action's."""
+    try:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        _exit(70)
+
+
+@enters_action
 def leave_in_order() -> NoReturn:
     """End this process after the action's atexit functions; the supervisor bounds their time."""
     try:

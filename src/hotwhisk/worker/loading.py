@@ -18,6 +18,7 @@ from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
 from hotwhisk.action.house import environment, set_defaults
 from hotwhisk.action.shape import can_take_event, is_awaitable
+from hotwhisk.action.signals import enters_action
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.actionloop import Program, python_variables
 from hotwhisk.answers import Profile, answer_for_init
@@ -82,6 +83,7 @@ def _check_arguments(action: actions.Action | Program) -> None:
         )
 
 
+@enters_action
 def make_ready(
     action: actions.Action | Program,
     config: Config,
@@ -152,6 +154,7 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
         os.close(descriptors[0])
 
 
+@enters_action
 def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     if message.module:
         _set_proxy_variables(config)

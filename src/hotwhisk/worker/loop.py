@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import fcntl
 import select
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from hotwhisk.action.signals import print_stray
 from hotwhisk.worker import invocation
 from hotwhisk.worker.awaiting import new_asyncio
 
 if TYPE_CHECKING:
     import asyncio
+    from types import CodeType
 
 Callback = Callable[[], None]
 
@@ -40,6 +41,19 @@ class Loop(Protocol):
         """Wait and call back, for ever."""
 
 
+REPEATABLE: set[CodeType] = set()
+"""Functions in whose own lines nothing is in hand: what they were called for comes up again."""
+
+
+def _is_repeatable(error: BaseException) -> bool:
+    """
+    Whether an exception hit the caller's frame, or the first lines or the last of a callback. It
+    came from outside then, and did nothing.
+    """
+    inner = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    return inner is None or (inner.tb_next is None and inner.tb_frame.f_code in REPEATABLE)
+
+
 def fatal(callback: Callback) -> Callback:
     """
     The same callback, whose exceptions end the process. asyncio would log them and go on, with
@@ -49,9 +63,10 @@ def fatal(callback: Callback) -> Callback:
     def run() -> None:
         try:
             callback()
-        except BaseException:  # noqa: BLE001 - the wall at the top of this process
-            sys.excepthook(*sys.exc_info())
-            invocation.leave(70)
+        except BaseException as error:  # noqa: BLE001 - the wall at the top of this process
+            if not _is_repeatable(error):
+                invocation.fail()
+            print_stray(error, "the action")
 
     return run
 
@@ -101,11 +116,16 @@ class EpollLoop:
         """See `Loop`. Returns when closed."""
         poll, callbacks = self._epoll.poll, self.callbacks
         while not self._epoll.closed:
-            for descriptor, _ in poll():
-                # Gone if an earlier callback of this batch unwatched it.
-                callback = callbacks.get(descriptor)
-                if callback is not None:
-                    callback()
+            try:
+                for descriptor, _ in poll():
+                    # Gone if an earlier callback of this batch unwatched it.
+                    callback = callbacks.get(descriptor)
+                    if callback is not None:
+                        callback()
+            except BaseException as error:
+                if not _is_repeatable(error):
+                    raise
+                print_stray(error, "the action")  # what was not called yet is found again
 
 
 class AsyncioLoop:
@@ -138,8 +158,11 @@ class AsyncioLoop:
             self.asyncio.remove_writer(descriptor)
 
     def run(self) -> None:
-        """See `Loop`."""
-        self.asyncio.run_forever()
+        """See `Loop`. Returns if the action stops it, or ends it, as by `sys.exit` in a task."""
+        try:
+            self.asyncio.run_forever()
+        except BaseException as error:  # noqa: BLE001 - the action's
+            print_stray(error, "the action")
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:

@@ -16,8 +16,8 @@ from hotwhisk.contract import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ledger import Last, Phase
 from hotwhisk.messages import Busy, Posted, Released
-from hotwhisk.sentinels import Sentinels
-from hotwhisk.worker import invocation
+from hotwhisk.sentinels import BOTH, Sentinels, write_owed
+from hotwhisk.worker import invocation, recovery
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.gate import Gate
 from hotwhisk.worker.loop import AsyncioLoop, fatal
@@ -53,18 +53,19 @@ class RequestPath:
         self._gate = Gate(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
-        self._running = 0
+        self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
         self._owes_release = False
         self._queue: list[Connection] = []
         self._tasks: set[object] = set()  # the event loop itself holds them by weak references
         holder.answer = self._answer
+        holder.end_interrupted = self._end_interrupted
 
     def end_tenures(self, released: list[list[int]]) -> Released:
         """
         What to tell the supervisor after a recall. A handler that runs alone makes this worker as
         busy as a blocked one, so it is not offered work again before it is done.
         """
-        self._owes_release = bool(self._running) and not self.overlap
+        self._owes_release = bool(self._runs) and not self.overlap
         return Released(released, recalled=not self._owes_release)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
@@ -79,8 +80,21 @@ class RequestPath:
             self._lend(connection, request)
             return False
         except RequestError as error:
+            if self._is_proper(request):
+                raise  # an exception from outside was taken for the sender's
             body = error_body(str(error))
             return self._finish(connection, request, error.status, body, error.headers)
+
+    def _is_proper(self, request: Request) -> bool:
+        """Whether a request that was refused is none to refuse when it is looked at once more."""
+        if request.head.path == "/init":
+            return False
+        try:
+            self._gate.check(request.head)
+            read_run(request.body, self.profile)
+        except RequestError:
+            return False
+        return True
 
     def _run(self, connection: Connection, request: Request) -> bool:
         action = self.action
@@ -88,7 +102,7 @@ class RequestPath:
             return self._run_without_action(connection, request)
         if self.stopping and self.config.openwhisk:
             return self._refuse_run(connection, request, Cause.STOPPING)
-        if action.is_async and not self.overlap and self._running:
+        if action.is_async and not self.overlap and self._runs:
             self._wait_for_turn(connection)
             return False
         run = read_run(request.body, self.profile)
@@ -118,6 +132,26 @@ class RequestPath:
             self.sentinels.write(lambda streams: self._ledger.ended(number, streams))
         return self._finish(connection, request, status, body)
 
+    def _end_interrupted(self, connection: Connection, error: BaseException) -> bool:
+        """
+        Answer a request whose run, or answer, was broken off in our own code: as if the handler
+        had raised the exception. True if the connection can be asked for more.
+        """
+        if connection in self._runs:
+            return False  # it was broken off when all was done to begin the run
+        request = recovery.reread(connection)
+        if request is None:
+            raise error
+        status, body = invocation.failure(error, self.profile)
+        if connection.stage is Stage.RUNNING:
+            connection.stage = Stage.LISTENING
+            self._holder.watch(connection)
+        if self.sentinels is not None:
+            owed = BOTH & ~self._ledger.row(connection.number).ended
+            write_owed(self._holder.streams.outputs, owed)
+            self._ledger.ended(connection.number, BOTH)
+        return self._finish(connection, request, status, body)
+
     # -- coroutines -------------------------------------------------------------------------
 
     def _wait_for_turn(self, connection: Connection) -> None:
@@ -132,13 +166,14 @@ class RequestPath:
         """Begin a run that others may overlap; its connection is not read until it is answered."""
         holder = self._holder
         connection.stage = Stage.RUNNING
-        self._running += 1
         holder.loop.unwatch(connection.socket.fileno())
         task = cast("AsyncioLoop", holder.loop).asyncio.create_task(self._call_async(run))
 
         def finish(connection: Connection) -> Request | None:
+            if self._runs.get(connection) is not task:
+                return None  # an exception from outside broke this run off, and was its answer
+            del self._runs[connection]
             connection.stage = Stage.LISTENING
-            self._running -= 1
             holder.watch(connection)
             answer = (BadResult.status, CANCELLED) if task.cancelled() else task.result()
             free = self._end_run(connection, request, *answer)
@@ -148,6 +183,7 @@ class RequestPath:
             holder.touch(connection, finish)
             self._go_on()
 
+        self._runs[connection] = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
@@ -161,10 +197,10 @@ class RequestPath:
 
     def _go_on(self) -> None:
         """A run has ended: whose turn is it?"""
-        if self._owes_release and not self._running:
+        if self._owes_release and not self._runs:
             self._owes_release = False
             self._holder.channel.send(Released(recalled=True))
-        while self._queue and not self._running:
+        while self._queue and not self._runs:
             connection = self._queue.pop(0)
             if self._holder.holds(connection):
                 connection.stage = Stage.LISTENING

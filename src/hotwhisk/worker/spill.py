@@ -148,10 +148,10 @@ class Spills:
         descriptor = make_file(size)
         try:
             spill = Spill(self._next, mmap.mmap(descriptor, size))
+            self._next += 1
             self._deposit(spill.number, descriptor)
         finally:
             os.close(descriptor)
-        self._next += 1
         return spill
 
     def give_back(self, spill: Spill) -> None:

@@ -14,6 +14,7 @@ from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.house import set_environment
+from hotwhisk.action.signals import guard
 from hotwhisk.action.warn import place_warnings
 from hotwhisk.actionloop.actionloop import Program
 from hotwhisk.artifact import artifact
@@ -44,10 +45,11 @@ from hotwhisk.sentinels import BOTH, write_owed
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
 from hotwhisk.worker.awaiting import alone, run_to_end
-from hotwhisk.worker.connection import Gone, Stage
+from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.holder import Holder
 from hotwhisk.worker.loop import AsyncioLoop, EpollLoop, move_into_asyncio
 from hotwhisk.worker.request_path import RequestPath
+from hotwhisk.worker.socket_errors import Gone
 from hotwhisk.worker.spill import Spill
 
 if TYPE_CHECKING:
@@ -135,6 +137,7 @@ class Worker:
             self._kept = (0, 0)  # it was told by the worker that left the template
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
             set_environment({TAG_VARIABLE: str(getpid())})
+            guard()
             channel = Channel(socket.socket(fileno=birth.channel))
             self.holder.take_place(channel, (birth.slot, birth.recalls))
 

@@ -12,7 +12,7 @@ from typing import NoReturn, cast
 
 from hotwhisk.channel import Channel
 from hotwhisk.config import Config
-from hotwhisk.messages import Message
+from hotwhisk.messages import Message, Pong
 from hotwhisk.supervisor.artifacts import Posted
 from hotwhisk.supervisor.effects import Candidate
 from hotwhisk.supervisor.lifecycle import State
@@ -116,6 +116,8 @@ class Scripted:
         """
         slot = self.roster.desk
         self.supervisor.succession.submit(self.candidate())
+        self.supervisor.carry_out()
+        self.say(slot, Pong())  # it has begun to load
         self.supervisor.succession.ready(slot, "sha256:0", overlap=overlap)
         self.supervisor.carry_out()
         return slot

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from hotwhisk.ledger import Last, Ledger, Phase
-from hotwhisk.supervisor import debts
-from hotwhisk.supervisor.debts import bytes_written, debt
+from hotwhisk.supervisor.debts import debt
 from hotwhisk.supervisor.effects import Debt
+from hotwhisk.system import tcp
+from hotwhisk.system.tcp import bytes_written
 
 NUMBER = 1
 ANSWER = b"a" * 100
@@ -111,7 +112,7 @@ def test_an_acknowledgement_between_the_two_questions_loses_no_byte(
             wait_acknowledged(server)
             return fcntl.ioctl(descriptor, request, argument)
 
-    monkeypatch.setattr(debts, "fcntl", Late)
+    monkeypatch.setattr(tcp, "fcntl", Late)
     assert bytes_written(server.fileno()) == length
 
 

@@ -13,7 +13,7 @@ import pytest
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import CONTINUE, Request
 from hotwhisk.ledger import Ledger, Phase
-from hotwhisk.supervisor.debts import bytes_written
+from hotwhisk.system.tcp import bytes_written
 from hotwhisk.worker.connection import Connection, Gone
 from hotwhisk.worker.spill import Spill, Spills
 

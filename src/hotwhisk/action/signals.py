@@ -1,0 +1,149 @@
+"""
+Signal handlers of the action, kept out of the server's own code.
+
+The interpreter runs a Python signal handler between any two instructions of the main thread. What
+the handler raises comes out there: in the action as a rule, but also in the middle of our `recv`,
+where a TimeoutError looks like a dead client and any exception loses the bytes just read.
+
+So the interpreter is given a guarded handler in place of the action's. It looks at the frame that
+was interrupted. If code of the action runs there, the exception goes there, as in any Python
+program. Otherwise it is printed to stderr and goes no further. `signal.getsignal` and the result
+of `signal.signal` are the action's own handlers, as ever.
+
+Options weighed: to block signals around our code (two system calls for each request); a flag that
+is set around each call of the handler (stores for each request, and it says nothing of the tasks
+of an event loop). The frame costs nothing until a signal comes.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import sys
+from collections.abc import Callable
+from os import getpid
+from os.path import dirname
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from hotwhisk.action.tracebacks import print_error
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+QUIET: Final = 1.0
+"""Seconds after a printed exception in which further ones are only counted."""
+
+_ENTRIES: Final[set[CodeType]] = set()
+_OURS: Final = dirname(dirname(__file__))
+_CALLBACK: Final = "Handle._run"
+"""The function of asyncio that every callback and every step of a task is called from."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Handler = Callable[[int, "FrameType | None"], Any]
+_set_handler: Final = _signal.signal
+_get_handler: Final = _signal.getsignal
+
+
+class _Printed:
+    """What was printed of exceptions that went off between runs."""
+
+    until = 0.0
+    unprinted = 0
+    busy = False
+
+
+class _Process:
+    """The process whose own code is guarded; a child of the action is the action's alone."""
+
+    pid = 0
+
+
+def enters_action(function: _Function) -> _Function:
+    """Mark a function of ours in which, and below which, whatever is raised is caught as the action's."""
+    _ENTRIES.add(function.__code__)
+    return function
+
+
+def guard() -> None:
+    """Guard this process; and let SIGINT raise KeyboardInterrupt, as Python does by default."""
+    _Process.pid = getpid()
+    _signal.signal = _signal_guarded
+    _signal.getsignal = _getsignal_unguarded
+    if _get_handler(_signal.SIGINT) in (_signal.SIG_DFL, _signal.default_int_handler):
+        _signal_guarded(_signal.SIGINT, _signal.default_int_handler)
+
+
+class _Guarded:
+    """A handler of the action that raises nothing into our code."""
+
+    def __init__(self, handler: _Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Call the handler; let its exception out only where code of the action was interrupted."""
+        if getpid() != _Process.pid or _in_action(frame):
+            self.handler(number, frame)
+            return
+        try:
+            self.handler(number, frame)
+        except BaseException as error:  # noqa: BLE001 - it belongs to no run
+            print_stray(error, f"the action's handler for signal {number}")
+
+
+def _signal_guarded(number: int, handler: Any, /) -> Any:
+    """`_signal.signal`, which `signal.signal` calls."""
+    guarded = _Guarded(handler) if callable(handler) else handler
+    return _unguarded(_set_handler(number, guarded))
+
+
+def _getsignal_unguarded(number: int, /) -> Any:
+    """`_signal.getsignal`, which `signal.getsignal` calls."""
+    return _unguarded(_get_handler(number))
+
+
+def _unguarded(handler: Any) -> Any:
+    return handler.handler if isinstance(handler, _Guarded) else handler
+
+
+def _in_action(frame: FrameType | None) -> bool:
+    """Whether code of the action runs in ``frame``, or has called what runs there."""
+    inner = ""
+    while frame is not None:
+        code = frame.f_code
+        if code in _ENTRIES:
+            return True
+        if code.co_qualname == _CALLBACK:  # of a task, or of a callback, that the action made
+            return (
+                bool(inner) and dirname(inner) != dirname(code.co_filename) and not _is_ours(inner)
+            )
+        inner, frame = code.co_filename, frame.f_back
+    return False
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS)
+
+
+def print_stray(error: BaseException, origin: str) -> None:
+    """
+    Print an exception of the action's that came up in code of the server; of a storm of them one
+    a second, and how many there were.
+    """
+    if _Printed.busy or monotonic() < _Printed.until:
+        _Printed.unprinted += 1
+        return
+    _Printed.busy = True
+    try:
+        more = f"; {_Printed.unprinted} more before it" if _Printed.unprinted else ""
+        _Printed.unprinted = 0
+        print_error(error)
+        sys.stderr.write(
+            f"hotwhisk: {origin} raised {type(error).__name__} between two runs of the action, "
+            f"so it ends none of them{more}\n"
+        )
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 - a stream of the action's that is closed or broken
+        pass
+    finally:
+        _Printed.until = monotonic() + QUIET
+        _Printed.busy = False

@@ -1,0 +1,116 @@
+"""
+Workers that give no sign of life.
+
+A worker that is in a handler may take its time, until the deadline. Any other must read what its
+clients send at once. One that has left something unread since the last look, or holds a claim, is
+sent a ping. If it has not answered by the next look, it is stuck: a task that the action left
+running blocks its loop, a thread holds the interpreter's lock, or a SIGSTOP holds the process. Its
+connections are moved then, and what cannot be moved is settled when it has been silent for as
+long as a handler may take: it is killed. If it comes back before that, it serves again.
+
+A silent desk has no action to wait for: a fresh one takes its place at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotwhisk.answers import Cause
+from hotwhisk.ledger import Phase
+from hotwhisk.messages import Ping
+from hotwhisk.supervisor.lifecycle import State
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+SOON = 0.125
+"""Seconds until the next look, after one that has asked a worker or found one stuck."""
+
+DESK_LIMIT = 1.0
+"""Seconds for which a desk may be silent before it is killed."""
+
+LOAD_LIMIT = 1.0
+"""Seconds in which a desk has to take up an order to load."""
+
+SILENT = "silent"
+
+
+class Liveness:
+    """Who is asked for a sign of life, and who did not give one."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._doubted: set[int] = set()
+        self.urgent = False
+        """Whether the next look should come soon."""
+
+    def begin(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
+        """Begin a look: those that are silent since they were asked, each with when that was."""
+        self.urgent = False
+        self._doubted = self.suspects(stopping=stopping)
+        processes = self._supervisor.crew.processes
+        return [
+            ((SILENT, slot), processes[slot].asked)
+            for slot in self._doubted
+            if processes[slot].silent
+        ]
+
+    def suspects(self, *, stopping: bool = False) -> set[int]:
+        """
+        Workers that run no handler, and have something unread or claimed. When the server stops,
+        all that hold a connection: each has been told to close those that are idle.
+        """
+        supervisor = self._supervisor
+        ledger, custody = supervisor.ledger, supervisor.assignment.custody
+        inputs = supervisor.holdings.inputs
+        inputs.watch(supervisor.holdings.sockets)
+        reading = {custody.holder(number) for number in inputs.find()}
+        running = {custody.holder(number) for number in ledger.in_phase(Phase.HANDLING)}
+        found = set()
+        for slot, worker in supervisor.succession.roster.workers.items():
+            if worker.state in (State.LOADING, State.DOOMED):
+                continue
+            owes = slot in reading or ledger.claimed(slot) >= 0
+            if worker.state is State.RELIEVED:  # what it had to read was moved, and it still has to
+                owes = owes or supervisor.crew.processes[slot].silent  # come back
+            if worker.generation == 0:  # what a desk runs are answers that it was told to give
+                owes = owes or slot in running or supervisor.succession.replies.waits_for(slot)
+            elif slot in running:
+                owes = False
+            if owes or (stopping and custody.load(slot) and slot not in running):
+                found.add(slot)
+        return found
+
+    def doubt(self, slot: int) -> None:
+        """Ask a worker, for another reason."""
+        self._doubted.add(slot)
+
+    def expire(self, slot: int, age: float) -> None:
+        """See to a worker that has been silent for so long."""
+        succession, limit = self._supervisor.succession, self._supervisor.config.timeout
+        if succession.roster[slot].generation == 0:
+            if age > DESK_LIMIT:
+                self._supervisor.crew.kill(slot)
+        elif age > limit:
+            succession.expired(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
+
+    def is_not_loading(self, slot: int, age: float) -> bool:
+        """Whether a desk that was told to load so long ago has not even begun."""
+        process = self._supervisor.crew.processes[slot]
+        return process.silent and not process.pending and age > LOAD_LIMIT
+
+    def end(self, now: float) -> None:
+        """End a look: ask whom there is doubt of, and take silence since the last look for being stuck."""
+        succession = self._supervisor.succession
+        for slot, process in list(self._supervisor.crew.processes.items()):
+            if process.pending or slot not in succession.roster.workers:
+                continue
+            if slot not in self._doubted:
+                if succession.roster[slot].state is not State.LOADING:
+                    process.silent = False
+            elif not process.silent:
+                process.silent, process.asked = True, now
+                process.channel.send(Ping())
+                self.urgent = True
+            elif succession.stuck(slot):
+                self.urgent = True

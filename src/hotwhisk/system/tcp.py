@@ -1,0 +1,45 @@
+"""What the kernel counts of a TCP connection: bytes written to it, and bytes read from it."""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import socket
+import struct
+import termios
+
+_STATE = 0  # offset of tcpi_state in struct tcp_info
+_BYTES_ACKED = 120  # of tcpi_bytes_acked (Linux 4.1)
+_BYTES_RECEIVED = 128  # of tcpi_bytes_received (Linux 4.1)
+_TCP_INFO_SIZE = 136
+_ENDED = frozenset({7, 8, 9, 11})
+"""States in which the peer's FIN has come: CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING."""
+
+
+def bytes_written(descriptor: int) -> int:
+    """How many bytes were ever written to a TCP connection: acknowledged, or still queued."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor) as connection:
+        try:
+            return _steady(connection, _BYTES_ACKED, termios.TIOCOUTQ, 1)
+        finally:
+            connection.detach()
+
+
+def bytes_read(connection: _socket.socket) -> int:
+    """How many bytes were ever read from a TCP connection: received, and not queued any more."""
+    return _steady(connection, _BYTES_RECEIVED, termios.FIONREAD, -1)
+
+
+def _steady(connection: _socket.socket, field: int, queue: int, sign: int) -> int:
+    while True:
+        counted = _counted(connection, field)
+        queued = struct.unpack("<i", fcntl.ioctl(connection.fileno(), queue, bytes(4)))
+        if _counted(connection, field) == counted:  # or some moved between the looks
+            return counted + sign * int(queued[0])
+
+
+def _counted(connection: _socket.socket, field: int) -> int:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    count = int(struct.unpack_from("<Q", info, field)[0])
+    # The kernel counts a FIN as one byte received.
+    return count - (field == _BYTES_RECEIVED and info[_STATE] in _ENDED)
