@@ -107,13 +107,12 @@ class Execution:
 
     def _load(self, effect: LoadInto) -> None:
         process = self._crew.processes[effect.worker]
-        process.silent, process.asked = True, self._supervisor.system.now()
-        process.channel.send(messages.Ping())  # its answer says that the desk has begun
-        self._send_load(process, effect)
         process.generation, process.started = effect.generation, self._supervisor.system.now()
+        process.ask(process.started)  # its answer says that the desk has begun
         self._ledger.ticking = True
+        self._send_load(process, effect)
         candidate = self._supervisor.succession.candidate
-        if candidate is not None and candidate.slot == effect.worker:
+        if candidate and candidate.slot == effect.worker:
             self._load_began = process.started
 
     def _spawn(self, effect: SpawnFrom) -> None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.answers import Cause
 from hotwhisk.ledger import Phase
-from hotwhisk.messages import Ping
 from hotwhisk.supervisor.lifecycle import State
 
 if TYPE_CHECKING:
@@ -109,8 +108,7 @@ class Liveness:
                 if succession.roster[slot].state is not State.LOADING:
                     process.silent = False
             elif not process.silent:
-                process.silent, process.asked = True, now
-                process.channel.send(Ping())
+                process.ask(now)
                 self.urgent = True
             elif succession.stuck(slot):
                 self.urgent = True

@@ -6,7 +6,7 @@ import socket
 from collections import deque
 
 from hotwhisk.channel import Channel
-from hotwhisk.messages import Message
+from hotwhisk.messages import Message, Ping
 from hotwhisk.record import Record
 from hotwhisk.system.offspring import Ending
 from hotwhisk.worker.template import Standby
@@ -40,6 +40,11 @@ class Process:
         """Whether it is ended for what it said, and not heard any more."""
         self.unwanted = False
         """Whether it was killed before it was born."""
+
+    def ask(self, now: float) -> None:
+        """Send a ping; until it is answered the worker is ``silent``."""
+        self.silent, self.asked = True, now
+        self.channel.send(Ping())
 
     @property
     def pending(self) -> bool:
