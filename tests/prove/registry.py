@@ -23,6 +23,7 @@ from .silent_template import stop_templates
 from .slow import serve_beside_silent, serve_slow_senders
 from .stop import answer_before_stop
 from .stuck import replace_stuck
+from .stuck_idle import move_from_stuck
 from .versions import refuse_bad
 
 # A kill from outside while an answer is sent is a death outside of a handler: many of them in
@@ -135,6 +136,14 @@ PROOFS = (
         short={"rounds": 4, "packets": 200},
         long={"rounds": 100},
         alone=True,
+    ),
+    Proof(
+        "stuck-idle",
+        "a worker that stands still between requests keeps nobody waiting",
+        move_from_stuck,
+        short={"rounds": 3},
+        long={"rounds": 50},
+        serve=("--workers", "2"),
     ),
     Proof(
         "bad-versions",
