@@ -31,11 +31,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 # Versions of which there are wheels for this Python; each old one differs from ours.
 if sys.version_info < (3, 13):
-    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==1.26.4", "numpy>=2", "3.10.7"
+    OLD_NUMPY, NEW_NUMPY, OLD_NATIVE = "numpy==1.26.4", "numpy>=2", {"orjson": "3.10.7"}
 elif sys.version_info < (3, 15):
-    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==2.3.4", "numpy>=2.3.5", "3.11.3"
+    OLD_NUMPY, NEW_NUMPY, OLD_NATIVE = "numpy==2.3.4", "numpy>=2.3.5", {"orjson": "3.11.3"}
 else:
-    OLD_NUMPY, NEW_NUMPY, OLD_ORJSON = "numpy==2.5.4", "numpy>=2.5.5", "3.12.0"
+    OLD_NUMPY, NEW_NUMPY, OLD_NATIVE = "numpy==2.5.4", "numpy>=2.5.5", {"numpy": "2.5.4"}
 
 OLDER = (OLD_NUMPY, "attrs==22.2.0")
 NEWER = (NEW_NUMPY, "attrs>=24")
@@ -165,12 +165,12 @@ def test_a_real_library(tmp_path: Path, name: str) -> None:
 
 
 def test_the_actions_own_version_goes_before_the_servers(tmp_path: Path) -> None:
-    older = {"packaging": "23.0", "orjson": OLD_ORJSON}
+    older = {"packaging": "23.0", **OLD_NATIVE}
     source = (
-        "import importlib.metadata, orjson, packaging\n"
+        "import importlib, importlib.metadata\n"
         "def main(event):\n"
-        "    return {'packaging': packaging.__version__, 'orjson': orjson.__version__,\n"
-        "            'metadata': importlib.metadata.version('packaging')}\n"
+        f"    found = {{name: importlib.import_module(name).__version__ for name in {list(older)}}}\n"
+        "    return found | {'metadata': importlib.metadata.version('packaging')}\n"
     )
     for name, version in older.items():
         assert importlib.metadata.version(name) != version, "the server's own must differ"
