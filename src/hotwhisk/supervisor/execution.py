@@ -106,14 +106,13 @@ class Execution:
         self._told = text
 
     def _load(self, effect: LoadInto) -> None:
-        process = self._crew.processes[effect.worker]
-        process.generation, process.started = effect.generation, self._supervisor.system.now()
-        process.ask(process.started)  # its answer says that the desk has begun
+        process, now = self._crew.processes[effect.worker], self._supervisor.system.now()
+        process.generation, process.started = effect.generation, now
+        process.ask(now)  # its answer says that the desk has begun
         self._ledger.ticking = True
         self._send_load(process, effect)
-        candidate = self._supervisor.succession.candidate
-        if candidate and candidate.slot == effect.worker:
-            self._load_began = process.started
+        if (each := self._supervisor.succession.candidate) and each.slot == effect.worker:
+            self._load_began = now
 
     def _spawn(self, effect: SpawnFrom) -> None:
         template = self._crew.templates.get(effect.generation)
@@ -127,10 +126,10 @@ class Execution:
         self._supervisor.succession.not_spawned(effect.worker)
 
     def _send_load(self, process: Process, effect: LoadInto) -> None:
-        source = cast("Source", effect.artifact)
-        template = self._supervisor.succession.templates.trusts(effect.generation)
-        folder = f"{self._folder(effect.generation)}/code"
-        process.channel.send(*source.order(effect.generation, folder, template=template))
+        source, number = cast("Source", effect.artifact), effect.generation
+        template = self._supervisor.succession.templates.trusts(number)
+        folder = f"{self._folder(number)}/code"
+        process.channel.send(*source.order(number, folder, template=template))
 
     def _folder(self, generation: int) -> str:
         return f"{self._supervisor.folder}/{generation}"

@@ -363,6 +363,18 @@ def test_a_late_recruit_of_an_old_version_says_nothing_of_the_template_in_charge
     assert server.succession.templates.trusts(2)
 
 
+def test_a_further_worker_that_does_not_load_is_no_crash_loop_while_another_serves() -> None:
+    server = Server(workers=2)
+    recruit = server.desk + 1
+    server.serve("A")
+    server.succession.failed(recruit, 502, "no handler")
+    server.did()
+    server.succession.died(recruit, Cause.KILLED, "signal 9 (SIGKILL)", (), 0.0)
+    assert f"Tell the others serve; next attempt to start one in {RETRY_FIRST:g} s" in server.did()
+    assert not server.succession.charge.crashes
+    assert server.succession.charge.retry_at == RETRY_FIRST
+
+
 def test_only_the_artifact_before_is_kept() -> None:
     server = Server()
     server.serve("A")
