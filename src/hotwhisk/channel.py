@@ -90,6 +90,9 @@ class Channel:
 
     def close(self) -> None:
         """Close this end and what is queued on it."""
+        # They may hold who has this channel: a circle, which a frozen heap never frees.
+        self.on_backlog = lambda: None
+        self.on_failure = lambda _: None
         if self._socket is not None:
             self._socket.close()
         while self._queue:
