@@ -16,7 +16,7 @@ import pytest
 from tests.support.client import Connection, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
-from tests.support.waiting import stop, wait_gone
+from tests.support.waiting import stop_idle, wait_gone
 from tests.support.wire import init_request
 
 from . import actions
@@ -58,7 +58,7 @@ def block(server: Server, connection: Connection, how: str) -> int:
     with Rendezvous() as meet:
         process = int(connection.run({"block": how, "at": meet.path}).value("pid"))
         if how == "stop":
-            stop(process)
+            stop_idle(process)
         else:
             assert meet.wait_arrival().pid == process
     return process
@@ -160,7 +160,7 @@ def test_all_workers_blocked_at_once(server: Server) -> None:
         for each in kept:
             each.run({})
         for each in stuck:
-            stop(each)
+            stop_idle(each)
         for number, connection in enumerate(kept):
             connection.send_run({"token": number})
         for number, connection in enumerate(kept):
@@ -174,7 +174,7 @@ def test_blocked_spare_is_replaced(alone: Server) -> None:
     with Connection(alone.address) as kept, Connection(alone.address) as poster:
         kept.run({})
         poster.run({})
-        stop(pid(alone, "blank"))
+        stop_idle(pid(alone, "blank"))
         stuck = block(alone, kept, "stop")
         poster.send(init_request(actions.plain(2)))
         assert poster.read_response().status == 200
@@ -185,7 +185,7 @@ def test_blocked_spare_is_replaced(alone: Server) -> None:
 def test_spare_that_blocks_before_it_loads_costs_a_second(alone: Server) -> None:
     alone.post(actions.blocking(1))
     stopped = pid(alone, "blank")
-    stop(stopped)
+    stop_idle(stopped)
     began = time.monotonic()
     alone.post(actions.plain(2))
     assert time.monotonic() - began < 2.0 + SLACK
@@ -198,7 +198,7 @@ def test_blocked_spare_owes_no_answer_for_long(alone: Server) -> None:
     with Connection(alone.address) as kept, Rendezvous() as meet:
         kept.send_run({"hold": meet.path})
         held = meet.wait_arrival()
-        stop(pid(alone, "blank"))
+        stop_idle(pid(alone, "blank"))
         os.kill(held.pid, signal.SIGKILL)
         response = kept.read_response()
         assert response.status == 502

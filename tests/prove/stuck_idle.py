@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from tests.support.actions import puppet_source
 from tests.support.server import Server
-from tests.support.waiting import stop
+from tests.support.waiting import stop_idle
 
 from .outcome import Outcome, connect
 
@@ -29,7 +29,7 @@ def move_from_stuck(server: Server, rounds: int = 50, each: int = 8) -> Outcome:
         with ExitStack() as stack:
             kept = [stack.enter_context(connect(server)) for _ in range(each)]
             pids = [int(connection.run({}).value("pid")) for connection in kept]
-            stop(pids[0])
+            stop_idle(pids[0])
             kept += [stack.enter_context(connect(server)) for _ in range(each)]
             began = time.monotonic()
             for number, connection in enumerate(kept):

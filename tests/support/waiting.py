@@ -43,6 +43,17 @@ def stop(pid: int, timeout: float = 10.0) -> None:
         select.select([], [], [], 0.001)
 
 
+def stop_idle(pid: int, timeout: float = 10.0) -> None:
+    """
+    The same for a process that sleeps first: a worker that has answered, and let go of the
+    connection as well.
+    """
+    deadline = time.monotonic() + timeout
+    while _state(pid) != "S":
+        assert time.monotonic() < deadline, f"{pid} does not come to rest"
+    stop(pid, timeout)
+
+
 def _state(pid: int) -> str:
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[0]
