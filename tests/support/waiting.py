@@ -1,12 +1,16 @@
 """
-Waiting for processes to be gone, by their pidfds and a deadline.
+Waiting until processes are gone, stopped or idle, with a deadline.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
+import socket
+import struct
+import termios
 import time
 from collections.abc import Callable
 
@@ -48,10 +52,28 @@ def stop_idle(pid: int, timeout: float = 10.0) -> None:
     The same for a process that sleeps first: a worker that has answered, and let go of the
     connection as well.
     """
+    wait_idle(pid, timeout)
+    stop(pid, timeout)
+
+
+def wait_idle(pid: int, timeout: float = 10.0) -> None:
+    """
+    Wait until the process sleeps: a worker that has done what there was to do.
+    """
     deadline = time.monotonic() + timeout
     while _state(pid) != "S":
         assert time.monotonic() < deadline, f"{pid} does not come to rest"
-    stop(pid, timeout)
+
+
+def wait_read(connection: socket.socket, pid: int, timeout: float = 10.0) -> None:
+    """
+    Wait until the process that reads a connection has read all that was sent on it, and sleeps.
+    """
+    deadline = time.monotonic() + timeout
+    while struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]:
+        assert time.monotonic() < deadline, f"{pid} does not read what was sent"
+        select.select([], [], [], 0.001)
+    wait_idle(pid, timeout)
 
 
 def _state(pid: int) -> str:
