@@ -118,8 +118,8 @@ class Rounds:
             succession.expired(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
         elif age > STUCK_AFTER and worker.overlap:
             self._liveness.doubt(slot)  # many runs: only silence tells that one blocks the others
-        elif age > STUCK_AFTER and worker.generation:
-            succession.stuck(slot)
+        elif age > STUCK_AFTER and worker.generation and worker.state is not State.LOADING:
+            succession.stuck(slot)  # one that loads is the desk still, and has an answer to give
 
     def _silent(self, slot: int, age: float) -> None:
         self._liveness.expire(slot, age)

@@ -48,6 +48,21 @@ def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_relieved(
     assert scripted.roster[worker].state is State.RELIEVED
 
 
+def test_a_desk_that_is_to_load_and_to_answer_for_the_dead_has_time_for_both(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker, number = scripted.serve(), scripted.connect()
+    begin_runs(scripted, number)
+    scripted.die(worker)
+    loading = scripted.worker(State.LOADING)
+    assert scripted.custody.holder(number) == loading
+    for _ in range(3):
+        scripted.look()
+    assert scripted.worker(State.LOADING) == loading
+    assert scripted.custody.holder(number) == loading
+
+
 def test_a_pause_in_a_quiet_server_ends(script: Script) -> None:
     scripted = script(crash_count=1)
     worker = scripted.serve()
