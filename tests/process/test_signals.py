@@ -516,4 +516,4 @@ def test_half_request_at_a_stop_does_not_hold_it_up() -> None:
 
 def test_banner_says_what_to_do_next(server: Server) -> None:
     assert f"serving on {server.url}" in server.stderr()
-    assert "hotwhisk replace FILE" in server.stderr()
+    assert f"hotwhisk replace --port {server.port} FILE" in server.stderr()

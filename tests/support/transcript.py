@@ -25,7 +25,6 @@ VARIES = (  # what differs from run to run, and what takes its place
     (r"\bpid \d+", "pid N"),
     (r"/home/mike/", ""),  # the folder, in a page; the test's own is taken out as well
     (r"\(\d+ KB\)", "(N KB)"),
-    (r'"[^" ]*/8080/(\d+)/code/', r'"CODE/\1/'),
 )
 
 
