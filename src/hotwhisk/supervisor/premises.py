@@ -22,8 +22,8 @@ For each of ``--workers``: channel, pidfd, an idle spill and a reserve; and agai
 replaced.
 """
 
-PROCESS_DESCRIPTORS = 2
-"""For each process of a worker, of the generation in charge or retired: channel and pidfd."""
+PROCESS_DESCRIPTORS = 3
+"""For each process of a worker, of the generation in charge or retired: channel, pidfd, reserve."""
 
 SPARE_CONNECTIONS = 4
 """Connections for which there is room left when a replacement begins."""
