@@ -174,8 +174,9 @@ class Rounds:
                 overdue += custody.lent
             for number in overdue:
                 supervisor.holdings.shut(number)
-            for slot in list(supervisor.succession.roster.workers):
-                if custody.load(slot):
+            for slot, worker in list(supervisor.succession.roster.workers.items()):
+                # A desk is just giving the answers that the others owed.
+                if custody.load(slot) and worker.generation:
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
 
     def _end_idle(self) -> None:
