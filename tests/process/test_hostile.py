@@ -26,6 +26,7 @@ from tests.support import tree
 from tests.support.client import Connection, init_once, run_once
 from tests.support.hostile_action import hostile_source
 from tests.support.server import Server
+from tests.support.waiting import wait_gone
 from tests.support.wire import ClientError
 
 from . import control
@@ -141,7 +142,9 @@ def test_descriptors_that_come_with_lies_are_closed(server: Server) -> None:
     before = len(tree.descriptors(server.pid))
     for number in range(2, 12):
         server.post(hostile_source())
+        liar = control.pid(server, "serving")
         attack(server, *LIES.values(), plain=False, seed=number)
+        assert wait_gone(liar, 10.0)  # what it reads as it is ended is lost
         expect_next(server, number)
     control.wait_until(
         server,

@@ -31,6 +31,10 @@ def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt
         return Debt.BROKEN
     if claimed:  # it may have read bytes that nobody has any more
         return Debt.LOST
+    if (
+        phase is Phase.LENT
+    ):  # it died, or was ended for a lie, before its word of the /init was heard
+        return Debt.LOST
     return Debt.PARKED if phase is Phase.PARKED else Debt.NOTHING
 
 

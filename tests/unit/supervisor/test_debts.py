@@ -201,3 +201,11 @@ def test_what_the_phase_alone_says(
 ) -> None:
     ledger.set_phase(NUMBER, phase)
     assert owed(ledger, ends[0], claimed=claimed) is expected
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_an_init_that_was_read_and_never_told_of_is_lost(
+    ledger: Ledger, ends: tuple[socket.socket, socket.socket], claimed: bool
+) -> None:
+    ledger.set_phase(NUMBER, Phase.LENT)
+    assert owed(ledger, ends[0], claimed=claimed) is Debt.LOST
