@@ -3,7 +3,7 @@ Workers that give no sign of life.
 
 A worker that is in a handler may take its time, until the deadline. Any other must read what its
 clients send at once. One that has left something unread since the last look, or holds a claim, is
-sent a ping. If it has not answered by the next look, it is stuck: a task that the action left
+sent a ping. If it has not answered by the next look, nor read anything, it is stuck: a task that the action left
 running blocks its loop, a thread holds the interpreter's lock, or a SIGSTOP holds the process. Its
 connections are moved then, and what cannot be moved is settled when it has been silent for as
 long as a handler may take: it is killed. If it comes back before that, it serves again.
@@ -40,6 +40,9 @@ class Liveness:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._doubted: set[int] = set()
+        self._unread: dict[int, set[int]] = {}
+        """The unread connections of each worker at this look."""
+        self._unread_when_asked: dict[int, set[int]] = {}
         self.urgent = False
         """Whether the next look should come soon."""
 
@@ -48,6 +51,9 @@ class Liveness:
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
         processes = self._supervisor.crew.processes
+        for slot, process in processes.items():
+            if process.silent and self._has_read(slot):
+                process.silent = False  # it is busy, and its pong waits behind what it reads
         return [
             ((SILENT, slot), processes[slot].asked)
             for slot in self._doubted
@@ -63,13 +69,17 @@ class Liveness:
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         inputs = supervisor.holdings.inputs
         inputs.watch(supervisor.holdings.sockets)
-        reading = {custody.holder(number) for number in inputs.find()}
+        self._unread = {}
+        for number in inputs.find():
+            holder = custody.holder(number)
+            if holder is not None:
+                self._unread.setdefault(holder, set()).add(number)
         running = {custody.holder(number) for number in ledger.in_phase(Phase.HANDLING)}
         found = set()
         for slot, worker in supervisor.succession.roster.workers.items():
             if worker.state in (State.LOADING, State.DOOMED):
                 continue
-            owes = slot in reading or ledger.claimed(slot) >= 0
+            owes = slot in self._unread or ledger.claimed(slot) >= 0
             if worker.state is State.RELIEVED:  # what it had to read was moved, and it still has to
                 owes = owes or supervisor.crew.processes[slot].silent  # come back
             if worker.generation == 0:  # what a desk runs are answers that it was told to give
@@ -79,6 +89,12 @@ class Liveness:
             if owes or (stopping and custody.load(slot) and slot not in running):
                 found.add(slot)
         return found
+
+    def _has_read(self, slot: int) -> bool:
+        """Whether a worker has read from any connection that it had left unread when it was asked."""
+        holder = self._supervisor.assignment.custody.holder
+        read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
+        return any(holder(number) == slot for number in read)  # others were moved, or are closed
 
     def doubt(self, slot: int) -> None:
         """Ask a worker, for another reason."""
@@ -109,6 +125,7 @@ class Liveness:
                     process.silent = False
             elif not process.silent:
                 process.ask(now)
+                self._unread_when_asked[slot] = self._unread.get(slot, set())
                 self.urgent = True
             elif succession.stuck(slot):
                 self.urgent = True
