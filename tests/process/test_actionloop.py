@@ -159,7 +159,7 @@ def test_the_request_goes_in_and_the_answer_comes_out_to_the_byte(plain: Server)
     body = b' {"value" : {"a":1.0,"a":2},\r\n "b":[ ]}\n'
     assert raw(plain, "/run", body).body == b'{"value" : {"a":1.0,"a":2}, "b":[ ]}\n'
     assert raw(plain, "/run", b"").body == b"{}\n"
-    text = '{"\u00e9":"\\u2028"}'
+    text = '{"value":{"\u00e9":"\\u2028"}}'
     assert raw(plain, "/run", text.encode("utf-16")).body == f"{text}\n".encode()
 
 
