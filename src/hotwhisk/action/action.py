@@ -80,7 +80,7 @@ class Action:
         self.call = enters_action(
             caller(handler, takes_context=self.takes_context, is_async=self.is_async)
         )
-        """Calls the handler; for an asynchronous one, the result is the coroutine to run."""
+        """Calls the handler. For an asynchronous handler, the result is the coroutine to run."""
 
 
 def load(unpacked: Unpacked, main: str) -> Action:
@@ -99,10 +99,11 @@ def load_file(
     path: str, main: str, source: bytes | None = None, holder: str = "", virtualenv: str = ""
 ) -> Action:
     """
-    Load a file of the user's where it lies; its folder is the one to import from. With
-    ``source``, that is run instead of what the file holds by now. ``holder`` is the folder of the
-    generation, where its child processes find it; ``virtualenv`` an environment elsewhere, to be
-    used in the place of one beside the file.
+    Load a file of the user's where it lies, with its folder as the place to import from.
+
+    If ``source`` is given, it is run instead of the present content of the file. ``holder`` is the
+    folder of the generation, where child processes find the file. ``virtualenv`` is an environment
+    elsewhere. It replaces an environment beside the file.
     """
     path = os.path.abspath(path)
     return _load(os.path.dirname(path), path, main, source, holder, virtualenv)
@@ -116,11 +117,13 @@ def load_module(
     holder: str = "",
 ) -> tuple[Action, str]:
     """
-    Load a module as ``python -m`` finds it, from the working directory first; returns the digest
-    of its version as well. It keeps its package, so its relative imports work.
+    Load a module as ``python -m`` finds it; return the action and the digest of its version.
 
-    It is loaded from ``kept``. Without that, ``keep`` is called with what its files hold now.
-    ``holder`` as above.
+    The working directory is searched first. The module keeps its package, so its relative imports
+    work.
+
+    The module is loaded from ``kept``. If ``kept`` is None, ``keep`` is called with the present
+    content of the files. ``holder`` is the folder of the generation, as for `load_file`.
     """
     _enter(os.getcwd())
     with _wall():
@@ -280,7 +283,7 @@ def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
 
 
 def _startup_functions() -> tuple[Handler, ...]:
-    """Return what the source and its modules registered by `hotwhisk.on_startup`."""
+    """Return the functions that the source and its modules registered by `hotwhisk.on_startup`."""
     functions = registered()
     for function in functions:
         if not accepts(function, 0):

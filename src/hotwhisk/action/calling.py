@@ -1,10 +1,11 @@
 """
-The call of a handler, made from the line on which the handler is defined.
+Make the call of a handler from the line on which the handler is defined.
 
-Some of what a handler leaves behind is seen by Python only when it has returned: a coroutine that
-was never awaited is dropped with the handler's variables, and the warning names whatever called
-it. That would be a line of the server. So the functions that make the call bear the file and the
-first line of the handler instead; `hotwhisk.action.tracebacks` leaves their frames out.
+Python notices some mistakes of a handler only when the handler has returned. For example, a
+coroutine that was never awaited is dropped with the handler's variables. The warning then names the
+code that called the handler, which would be a line of the server. So the functions that make the
+call bear the file and the first line of the handler instead. `hotwhisk.action.tracebacks` leaves
+their frames out.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 CALLER: Final = "<hotwhisk>"
-"""What those functions are called."""
+"""The name that those functions have."""
 
 Handler = Callable[..., Any]
 Call = Callable[[object, object], object]
 
 
-# One line each: the line of the call is the first line of the function.
+# Each function has one line, so the line of the call is the first line of the function.
 def _plain(handler: Handler) -> Call:
     return lambda event, _: handler(event)
 
 
 def _with_context(handler: Handler) -> Call:
-    return lambda event, context: handler(event, context)  # noqa: PLW0108 - a frame of its own
+    return lambda event, context: handler(event, context)  # noqa: PLW0108 - it makes a frame
 
 
 def _plain_async(handler: Handler) -> Call:
@@ -50,7 +51,7 @@ _MAKERS: Final = {
 
 
 def caller(handler: Handler, *, takes_context: bool, is_async: bool) -> Call:
-    """Return a function of an event and a context that calls the handler, or awaits it."""
+    """Return a function of an event and a context that calls or awaits the handler."""
     call = _MAKERS[takes_context, is_async](handler)
     code = _code_of(handler)
     if code is not None and isinstance(call, types.FunctionType):
@@ -61,8 +62,8 @@ def caller(handler: Handler, *, takes_context: bool, is_async: bool) -> Call:
 
 
 def _code_of(handler: Handler) -> types.CodeType | None:
-    """Return the code of a function, of a method, or of what a partial or an object calls."""
-    for _ in range(64):  # a circle of partials ends as well
+    """Return the code of a function or method, or of the callable in a partial or an object."""
+    for _ in range(64):  # the limit ends a circle of partials
         code = getattr(handler, "__code__", None)
         if isinstance(code, types.CodeType):
             return code

@@ -1,15 +1,15 @@
 """
-The action's module for its child processes: importable by its name, ``main__``, in each of them.
+Make the action's module importable, by its name ``main__``, in each child process of the action.
 
-A forked child has the module. Any other is a fresh interpreter that imports it: one of
-multiprocessing (spawn, forkserver) or of joblib gets ``sys.path`` from its parent, one that was
-started by `subprocess` has the working directory and the environment. In the folder of an
-unpacked artifact a link of that name is all that is needed, see `hotwhisk.artifact.artifact`.
+A forked child has the module. Any other child is a fresh interpreter that imports the module.
+A child of multiprocessing (spawn, forkserver) or of joblib gets ``sys.path`` from its parent. A
+child that was started by `subprocess` has the working directory and the environment. In the
+folder of an unpacked artifact, a link of that name is enough; see `hotwhisk.artifact.artifact`.
 
-Nothing is written into the folder of a file that is served where it lies. For that, a folder of
-the generation holds a module of that name and nothing else. It is the last place of ``sys.path``
-and of ``PYTHONPATH``, so it hides no module from any program that the action starts. What that
-module runs is the source that the generation began with, whatever the file holds by now.
+The server writes nothing into the folder of a file that is served where it lies. So a folder of
+the generation holds a module of that name and nothing else. This folder is the last place of
+``sys.path`` and of ``PYTHONPATH``, so it hides no module from any program that the action starts.
+The module runs the source that the generation began with. Later changes of the file do not matter.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ sys.modules["main__"] = importlib.import_module({name!r})
 
 def offer_file(holder: str, entry: str, source: bytes, path: list[str]) -> None:
     """
-    Have children find a file that is served where it lies.
+    Let children find a file that is served where it lies.
 
-    ``holder`` is the folder of the generation; ``path`` is what a child must import from besides.
+    ``holder`` is the folder of the generation. ``path`` lists the other places from which a child
+    must import.
     """
     if os.path.basename(entry) != f"{MODULE}.py":
         folder = f"{holder}/{_FOLDER}"
@@ -66,7 +67,7 @@ def offer_file(holder: str, entry: str, source: bytes, path: list[str]) -> None:
 
 
 def offer_module(holder: str, name: str, path: list[str]) -> None:
-    """Have children find a module that is served by its own name."""
+    """Let children find a module that is served by its own name."""
     text = _OF_A_MODULE.format(name=name, path=path)
     _offer(f"{holder}/{_FOLDER}", {f"{MODULE}.py": text.encode()})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_module(name: str) -> Snapshot:
-    """Read what is there of the version that a module is in; nothing is imported for that."""
+    """Read the files of the version that a module belongs to, without importing anything."""
     top = name.partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
@@ -30,7 +30,7 @@ def read_module(name: str) -> Snapshot:
 
 
 def find_module(name: str) -> ModuleSpec:
-    """Return where a module is; imports the packages above it."""
+    """Return where a module is, and import the packages above it."""
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:

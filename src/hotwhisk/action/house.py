@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import hotwhisk.context
 import hotwhisk.launch
-import hotwhisk.startup  # noqa: F401 - an action gets what `hotwhisk` offers from our house
+import hotwhisk.startup  # noqa: F401 - an action gets the names of `hotwhisk` from our house
 from hotwhisk.action import pinned
 from hotwhisk.action.variables import Variables
 from hotwhisk.errors import BuildFailed
@@ -66,12 +66,12 @@ def set_environment(env: Mapping[str, str]) -> None:
 
 
 def variable(name: str) -> str:
-    """Return a variable that the action finds; empty if it is not set."""
+    """Return a variable that the action finds, or an empty text if it is not set."""
     return os.environ.get(name, "")
 
 
 def set_defaults(env: Mapping[str, str]) -> None:
-    """Set those of the variables that are not set."""
+    """Set each of the variables that is not set."""
     for name, value in env.items():
         os.environ.setdefault(name, value)
 
@@ -89,8 +89,10 @@ def apply_context(context: Mapping[str, str]) -> None:
 
 def move_in(folder: str, virtualenv: str = "") -> None:
     """
-    Make ``folder`` the working directory and the first place to import from. Its virtual
-    environment is ``virtualenv``, or what is called so in the folder.
+    Make ``folder`` the working directory and the first place to import from.
+
+    The virtual environment of the action is ``virtualenv``. If that is empty, it is the folder
+    ``virtualenv`` in ``folder``.
     """
     folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
@@ -99,10 +101,10 @@ def move_in(folder: str, virtualenv: str = "") -> None:
     shadowing = pinned.names_in(folder)
     try:
         os.chdir(folder)
-        os.environ["PWD"] = folder  # as a shell leaves it
+        os.environ["PWD"] = folder  # a shell leaves it so
         shadowing |= _top_level_names(folder)
     except FileNotFoundError:
-        if not shadowing:  # else it was removed since the version was loaded from it
+        if not shadowing:  # else the folder was removed since the version was loaded
             raise
     for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
         shadowing |= _top_level_names(packages)
@@ -115,7 +117,7 @@ def move_in(folder: str, virtualenv: str = "") -> None:
 
 
 def import_path() -> list[str]:
-    """Return what `move_in` put before all other places to import from."""
+    """Return the places that `move_in` put before all other places to import from."""
     return [each for each in sys.path if each not in (_Home.path or ())]
 
 
@@ -138,11 +140,11 @@ def at_home() -> Iterator[None]:
 
 def _invalidate_caches() -> None:
     """
-    Do what ``importlib.invalidate_caches()`` does, and import nothing for it.
+    Do the work of ``importlib.invalidate_caches()`` without an import.
 
-    From Python 3.13 on it also empties the cache of `importlib.metadata`, and imports that module
-    for it, with some thirty behind it: up to 30 ms in each fresh worker, for a cache that nobody
-    has filled. Where the module is there already, its cache counts.
+    From Python 3.13 on, that function also empties the cache of `importlib.metadata`. For this it
+    imports that module and some thirty others. The import takes up to 30 ms in each fresh worker,
+    and the cache is empty there. If the module is imported already, its cache is emptied too.
     """
     if "importlib.metadata" in sys.modules:
         importlib.invalidate_caches()
@@ -153,7 +155,7 @@ def _invalidate_caches() -> None:
             finder.invalidate_caches()
     for path, entry_finder in list(sys.path_importer_cache.items()):
         if entry_finder is None or not os.path.isabs(path):
-            del sys.path_importer_cache[path]  # it may be there by now, or be somewhere else
+            del sys.path_importer_cache[path]  # the folder may be there by now, or be elsewhere
         elif hasattr(entry_finder, "invalidate_caches"):
             entry_finder.invalidate_caches()
 

@@ -1,9 +1,10 @@
 """
 Import the sources of a version from its snapshot, at the paths where they lie.
 
-Modules have their true ``__file__``, so tracebacks, debuggers and files beside them are what they
-are for ``python hello.py``; only their content is that of the version, whatever the disk holds by
-now. Extension modules, and what the snapshot does not have, are found on the disk.
+Modules have their true ``__file__``. So tracebacks, debuggers and files beside the modules are the
+same as for ``python hello.py``. Only the content of the modules is that of the version, even if the
+files on the disk have changed. Extension modules, and modules that are not in the snapshot, are
+found on the disk.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.snapshot import Snapshot
 
 Sources = dict[str, bytes]
-"""By absolute path."""
+"""The content of each source by its absolute path."""
 
 
 class _Installed:
-    """What this process imports from. Changed once in its life."""
+    """Holds the sources that this process imports from. They change once in its life."""
 
-    sources: Sources = {}  # noqa: RUF012 - replaced, never shared
+    sources: Sources = {}  # noqa: RUF012 - it is replaced and never shared
 
 
 def names_in(folder: str) -> set[str]:
@@ -51,7 +52,7 @@ def names_in(folder: str) -> set[str]:
 
 
 def install(snapshot: Snapshot) -> None:
-    """Import what is below the root of a snapshot from that, for the life of this process."""
+    """Import all modules below the root of a snapshot from it, for the life of this process."""
     root, sources = snapshot.root, snapshot.paths()
     _Installed.sources = sources
     below = f"{root}/"
@@ -75,12 +76,12 @@ class _Loader(SourceFileLoader):
         self._sources = sources
 
     def get_data(self, path: str) -> bytes:
-        """Return the content of a file, as the version has it."""
+        """Return the content of a file in the version."""
         content = self._sources.get(path)
         return super().get_data(path) if content is None else content
 
     def get_code(self, fullname: str) -> types.CodeType | None:
-        """Compile the source. Bytecode beside it may be that of another version."""
+        """Compile the source. Bytecode beside the source may belong to another version."""
         path = self.get_filename(fullname)
         code: types.CodeType = self.source_to_code(self.get_data(path), path)
         return code
@@ -100,7 +101,7 @@ class _Finder(FileFinder):
         self._sources = sources
 
     def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module: in the snapshot, else on the disk."""
+        """Find a module in the snapshot or, if the snapshot lacks it, on the disk."""
         base = f"{self.path}/{fullname.rpartition('.')[2]}"
         if f"{base}/__init__.py" in self._sources:
             return self._spec(fullname, f"{base}/__init__.py", [base])
@@ -108,7 +109,7 @@ class _Finder(FileFinder):
             return self._spec(fullname, f"{base}.py", None)
         found = super().find_spec(fullname, target)
         if found is None and any(path.startswith(f"{base}/") for path in self._sources):
-            found = ModuleSpec(fullname, None, is_package=True)  # of a folder that is gone
+            found = ModuleSpec(fullname, None, is_package=True)  # its folder is gone
             found.submodule_search_locations = [base]
         return found
 

@@ -68,8 +68,8 @@ def is_async(handler: Handler) -> bool:
 
 
 def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
-    """Return whether a result is one to await: a coroutine, a future, an object of that kind."""
-    if isinstance(result, types.GeneratorType):  # what `types.coroutine` makes of a generator
+    """Return whether a result can be awaited: a coroutine, a future, or a similar object."""
+    if isinstance(result, types.GeneratorType):  # `types.coroutine` makes these of generators
         return bool(result.gi_code.co_flags & ITERABLE_COROUTINE)
     return hasattr(type(result), "__await__")
 

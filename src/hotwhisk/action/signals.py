@@ -1,18 +1,20 @@
 """
-Signal handlers of the action, kept out of the server's own code.
+Keep signal handlers of the action out of the server's own code.
 
-The interpreter runs a Python signal handler between any two instructions of the main thread. What
-the handler raises comes out there: in the action as a rule, but also in the middle of our `recv`,
-where a TimeoutError looks like a dead client and any exception loses the bytes just read.
+The interpreter runs a Python signal handler between any two instructions of the main thread. An
+exception of the handler is raised at that place. As a rule the place is in the action. It can also
+be in the middle of our `recv`. There a TimeoutError looks like a dead client, and any exception
+loses the bytes just read.
 
-So the interpreter is given a guarded handler in place of the action's. It looks at the frame that
-was interrupted. If code of the action runs there, the exception goes there, as in any Python
-program. Otherwise it is printed to stderr and goes no further. `signal.getsignal` and the result
-of `signal.signal` are the action's own handlers, as ever.
+So the interpreter is given a guarded handler in place of the action's handler. The guarded handler
+looks at the frame that was interrupted. If code of the action runs there, the exception is raised
+there, as in any Python program. Otherwise the exception is printed to stderr and goes no further.
+`signal.getsignal` and `signal.signal` still return the action's own handlers.
 
-Options weighed: to block signals around our code (two system calls for each request); a flag that
-is set around each call of the handler (stores for each request, and it says nothing of the tasks
-of an event loop). The frame costs nothing until a signal comes.
+Alternatives considered: Signals could be blocked around our code. This costs two system calls for
+each request. A flag could be set around each call of the handler. This costs stores for each
+request, and the flag says nothing about the tasks of an event loop. The check of the frame costs
+nothing until a signal comes.
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 QUIET: Final = 1.0
-"""Seconds after a printed exception in which further ones are only counted."""
+"""Seconds after a printed exception in which further exceptions are only counted."""
 
 _ENTRIES: Final[set[CodeType]] = set()
 _OURS: Final = dirname(dirname(__file__))
 _CALLBACK: Final = "Handle._run"
-"""The function of asyncio that every callback and every step of a task is called from."""
+"""The function of asyncio that calls every callback and every step of a task."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Handler = Callable[[int, "FrameType | None"], Any]
@@ -45,7 +47,7 @@ _get_handler: Final = _signal.getsignal
 
 
 class _Printed:
-    """What was printed of exceptions that went off between runs."""
+    """Holds what was printed about exceptions that were raised between runs."""
 
     until = 0.0
     unprinted = 0
@@ -53,19 +55,23 @@ class _Printed:
 
 
 class _Process:
-    """The process whose own code is guarded; a child of the action is the action's alone."""
+    """Holds the process whose own code is guarded. A child of the action is not guarded."""
 
     pid = 0
 
 
 def enters_action(function: _Function) -> _Function:
-    """Mark a function of ours in which, and below which, whatever is raised is caught as the action's."""
+    """
+    Mark a function of ours whose exceptions are caught as the action's.
+
+    The mark also covers all exceptions that are raised below the function.
+    """
     _ENTRIES.add(function.__code__)
     return function
 
 
 def guard() -> None:
-    """Guard this process; and let SIGINT raise KeyboardInterrupt, as Python does by default."""
+    """Guard this process, and let SIGINT raise KeyboardInterrupt, as Python does by default."""
     _Process.pid = getpid()
     _signal.signal = _signal_guarded
     _signal.getsignal = _getsignal_unguarded
@@ -74,30 +80,34 @@ def guard() -> None:
 
 
 class _Guarded:
-    """A handler of the action that raises nothing into our code."""
+    """A handler of the action that raises no exception into our code."""
 
     def __init__(self, handler: _Handler) -> None:
         self.handler = handler
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Call the handler; let its exception out only where code of the action was interrupted."""
+        """
+        Call the handler of the action.
+
+        Its exception is raised only if code of the action was interrupted.
+        """
         if getpid() != _Process.pid or _in_action(frame):
             self.handler(number, frame)
             return
         try:
             self.handler(number, frame)
-        except BaseException as error:  # noqa: BLE001 - it belongs to no run
+        except BaseException as error:  # noqa: BLE001 - the exception belongs to no run
             print_stray(error, f"the action's handler for signal {number}")
 
 
 def _signal_guarded(number: int, handler: Any, /) -> Any:
-    """`_signal.signal`, which `signal.signal` calls."""
+    """Set a guarded handler in place of `_signal.signal`, which `signal.signal` calls."""
     guarded = _Guarded(handler) if callable(handler) else handler
     return _unguarded(_set_handler(number, guarded))
 
 
 def _getsignal_unguarded(number: int, /) -> Any:
-    """`_signal.getsignal`, which `signal.getsignal` calls."""
+    """Return the action's handler in place of `_signal.getsignal`, for `signal.getsignal`."""
     return _unguarded(_get_handler(number))
 
 
@@ -106,13 +116,13 @@ def _unguarded(handler: Any) -> Any:
 
 
 def _in_action(frame: FrameType | None) -> bool:
-    """Whether code of the action runs in ``frame``, or has called what runs there."""
+    """Return whether ``frame`` is code of the action or was called by such code."""
     inner = ""
     while frame is not None:
         code = frame.f_code
         if code in _ENTRIES:
             return True
-        if code.co_qualname == _CALLBACK:  # of a task, or of a callback, that the action made
+        if code.co_qualname == _CALLBACK:  # the action made this task or callback
             return (
                 bool(inner) and dirname(inner) != dirname(code.co_filename) and not _is_ours(inner)
             )
@@ -126,8 +136,9 @@ def _is_ours(file: str) -> bool:
 
 def print_stray(error: BaseException, origin: str) -> None:
     """
-    Print an exception of the action's that came up in code of the server; of a storm of them one
-    a second, and how many there were.
+    Print an exception of the action that was raised in code of the server.
+
+    If many such exceptions are raised, one a second is printed, with the number of the others.
     """
     if _Printed.busy or monotonic() < _Printed.until:
         _Printed.unprinted += 1
@@ -142,7 +153,7 @@ def print_stray(error: BaseException, origin: str) -> None:
             f"so it ends none of them{more}\n"
         )
         sys.stderr.flush()
-    except BaseException:  # noqa: BLE001 - a stream of the action's that is closed or broken
+    except BaseException:  # noqa: BLE001 - the action may have closed or broken the stream
         pass
     finally:
         _Printed.until = monotonic() + QUIET

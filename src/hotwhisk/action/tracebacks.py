@@ -27,7 +27,7 @@ _OURS: Final = (
     os.path.dirname(hotwhisk.__file__) + os.sep,
     "<frozen importlib",
     "<frozen runpy",
-    f"{os.path.dirname(os.__file__)}/asyncio/base_events.py",  # which we call to run an awaitable
+    f"{os.path.dirname(os.__file__)}/asyncio/base_events.py",  # the server calls it for awaitables
 )
 
 _LIBRARIES: Final = frozenset(("site-packages", "dist-packages", "virtualenv", ".venv", "venv"))
@@ -55,8 +55,10 @@ def print_error(error: BaseException) -> None:
 
 def place_of(error: BaseException) -> str:
     """
-    Where in the action's own files an exception came from, as "hello.py:7"; where none of them
-    has a part in it, the last place that is not the server's; empty if there is none.
+    Return where in the action's own files an exception was raised, as "hello.py:7".
+
+    If the action's files have no part in it, return the last place outside the server. If there is
+    no such place, return an empty text.
     """
     entry = getattr(sys.modules.get(MODULE), "__file__", None) or ""
     folder = os.path.dirname(entry) + os.sep
@@ -93,7 +95,7 @@ def print_exit(error: SystemExit) -> None:
 
 
 def _finds_port_taken(error: BaseException | None) -> bool:
-    """Whether this comes of a port that is bound already, as far as its causes tell."""
+    """Return whether a port that is bound already is among the causes of this exception."""
     for _ in range(_MOST_CAUSES):
         if error is None:
             return False

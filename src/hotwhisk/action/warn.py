@@ -1,12 +1,13 @@
 """
-Warnings that Python places into a file of ours, though they are about the action.
+Show warnings under the action's file if Python would place them into a file of ours.
 
-It names the line that runs when it notices: for a coroutine that nobody awaits, or a file that
-nobody closes, that is where the last reference goes, which may be our call of the handler. Such a
-warning is told of the action's file. What is deprecated in our own code is no matter of the action.
+Python names the line that runs when Python notices the problem. A coroutine that is never awaited
+or a file that is never closed is noticed when its last reference goes. This may happen in our call
+of the handler. Such a warning is shown with the action's file. A warning of a deprecation in our
+own code does not concern the action and is not shown.
 
-Weighed: a filter (the author would not hear of a forgotten `await`, and the first
-`simplefilter` of the action would come before it).
+Alternatives considered: a filter. The author would not hear of a forgotten `await`, and the first
+`simplefilter` of the action would come before the filter.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _OF_OUR_CODE: Final = (DeprecationWarning, PendingDeprecationWarning)
 
 
 def place_warnings() -> None:
-    """From now on, show warnings that would name a file of ours as those of the action."""
+    """Show warnings that would name a file of ours as warnings of the action from now on."""
     shown = warnings.showwarning
 
     def show(

@@ -169,7 +169,7 @@ def environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
 
 
 def proxy_variables(config: Config) -> dict[str, str]:
-    """What the official proxy puts into the environment of an action."""
+    """Return the variables that the official proxy puts into the environment of an action."""
     own = {"__OW_PROXY_VERSION": PROXY_VERSION}
     if config.execution_env:
         own["__OW_EXECUTION_ENV"] = config.execution_env
@@ -180,8 +180,10 @@ def proxy_variables(config: Config) -> dict[str, str]:
 
 def python_variables(config: Config) -> dict[str, str]:
     """
-    The same for an action in Python, with what the official image's script for those adds. Where
-    the image does not say its name, an action finds that of the official one.
+    Return the variables of the proxy for an action in Python.
+
+    They include the variables that the script of the official image adds for Python. If the image
+    does not state its name, the action finds the name of the official image.
     """
     name = f"openwhisk/action-python-v{sys.version_info[0]}.{sys.version_info[1]}"
     own = {"__OW_EXECUTION_ENV": name, "PYTHONIOENCODING": "UTF-8"}

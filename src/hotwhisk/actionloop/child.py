@@ -45,7 +45,7 @@ _SETTLING: Final = 5
 """Milliseconds for an acknowledgement that nobody asked for."""
 
 _DYING: Final = 100
-"""Milliseconds for a program whose pipes are closed already to be dead as well."""
+"""Milliseconds that a program may take to die after its pipes have closed."""
 
 _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and that a program expects to be as they always are."""
@@ -53,8 +53,10 @@ _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 class ChildEnded(Exception):
     """
-    The program is gone, or was ended because it could not answer; then ``reason`` says why, since
-    the ending is of our making. If that left the request ``untouched``, unread, another may have it.
+    The program has ended, or the server ended it because it could not answer.
+
+    If the server ended it, ``reason`` says why. If the program left the request ``untouched``,
+    which means unread, another program may have the request.
     """
 
     def __init__(self, ending: Ending, reason: str = "", *, untouched: bool = False) -> None:
@@ -77,7 +79,7 @@ class Child:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._ending: Ending | None = None
         self._killed = False
-        """Whether it ended because we killed it."""
+        """Return whether the program ended because we killed it."""
         self._loop: Loop | None = None
         self._taken = bytearray()
         self._withheld = self._asked = False
@@ -266,12 +268,12 @@ class Child:
         return self._ending
 
     def _ended(self, reason: str, *, untouched: bool = False) -> ChildEnded:
-        """End it, and say how it ended: by itself, or by us for this reason."""
+        """End the program, and return how it ended: by itself, or by us for this reason."""
         ending = self.end()
         return ChildEnded(ending, reason if self._killed else "", untouched=untouched)
 
     def _closed(self, what: str) -> ChildEnded:
-        """The same for one that closed a pipe; as a rule that is its end, which is its own."""
+        """Return how a program ended that closed a pipe. As a rule it ended by itself."""
         dying = select.poll()
         dying.register(self._pidfd, select.POLLIN)
         dying.poll(_DYING)

@@ -97,8 +97,10 @@ def unread(descriptor: int) -> int:
 
 def write(stream: int, data: bytes) -> None:
     """
-    Write to the server's own stream, where its last byte is remembered. What nobody reads is
-    dropped after a moment: between requests a worker that waits would look stuck.
+    Write to the server's own stream, where the last byte is remembered.
+
+    Bytes that are not read within a moment are dropped. Otherwise a worker that waits between
+    requests would look stuck.
     """
     with bounded():
         cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).write(data)
