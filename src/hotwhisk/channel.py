@@ -34,18 +34,22 @@ TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 
 
 class ChannelClosed(Exception):
-    """The other end is gone: for a worker, a reason to leave; for the supervisor, not yet a death."""
+    """
+    The other end is gone.
+
+    A worker leaves then. For the supervisor, the worker is not yet dead.
+    """
 
 
 class DescriptorsLost(Exception):
-    """Descriptors arrived for which this process has no room; the kernel has closed them."""
+    """Descriptors arrived for which this process had no room. The kernel has closed them."""
 
 
 class Channel:
     """
-    One end of a control channel, or None until `open` gets it: until then messages wait. If the
-    other end is not trusted, ``expected`` are the messages that it may send. ``used`` keeps the
-    descriptors of queued messages open; without it they are duplicated.
+    One end of a control channel. Messages wait until `open` gives it a socket. If the other end is
+    not trusted, ``expected`` lists the messages that it may send. ``used`` keeps the descriptors of
+    queued messages open; without it they are duplicated.
     """
 
     def __init__(
@@ -61,36 +65,45 @@ class Channel:
         self.on_backlog: Callable[[], None] = lambda: None
         """Called when a message has to wait, so that somebody flushes when it need not."""
         self.on_failure: Callable[[OSError], None] | None = None
-        """Called when the system refuses a message for good; if None, that is raised."""
+        """
+        Is called when the system refuses a message for good. If it is None, the error is raised.
+        """
         self.full = False
-        """Whether the socket had no room for the last message; else it waits for something else."""
+        """
+        Whether the last message waits for room in the socket; if not, it waits for something else.
+        """
         self._buffer = bytearray(LONGEST)
         if end is not None:
             self.open(end)
 
     @classmethod
     def pair(cls) -> tuple[socket.socket, socket.socket]:
-        """Two connected ends, not yet channels: each process wraps its own and closes the other."""
+        """
+        Return two connected ends, which are not channels yet.
+
+        Each process wraps its own end and closes the other.
+        """
         ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in ends:
             try:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             except OSError:
-                pass  # what does not fit waits in the queue
+                pass  # messages that do not fit wait in the queue
         return ends
 
     def open(self, end: socket.socket) -> None:
-        """Begin to speak through ``end``; what was sent before waits until `flush`."""
+        """Use ``end`` as the socket. Earlier messages wait until `flush`."""
         end.setblocking(False)
         self._socket = end
 
     def fileno(self) -> int:
-        """The descriptor to wait on; -1 while there is none."""
+        """Return the descriptor to wait on; -1 while there is none."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
-        """Close this end and what is queued on it."""
-        # They may hold who has this channel: a circle, which a frozen heap never frees.
+        """Close this end and the descriptors that are queued on it."""
+        # The callbacks may refer to the owner of this channel: a cycle, which a frozen heap never
+        # frees.
         self.on_backlog = lambda: None
         self.on_failure = lambda _: None
         if self._socket is not None:
@@ -100,11 +113,11 @@ class Channel:
 
     @property
     def backlog(self) -> bool:
-        """Whether messages wait until the socket is writable."""
+        """Return whether messages wait until the socket is writable."""
         return bool(self._queue)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send, or queue if the other end is slow; descriptors stay the caller's own."""
+        """Send a message, or queue it if the other end is slow; descriptors stay the caller's."""
         data = encode(message)
         if self._queue or not self._try(data, descriptors):
             self._queue.append((data, self._keep(descriptors)))
@@ -124,12 +137,16 @@ class Channel:
                 os.close(each)
 
     def flush(self) -> None:
-        """Send what is queued, as far as the other end takes it."""
+        """Send queued messages, as far as the other end takes them."""
         while self._queue and self._try(*self._queue[0]):
             self._let_go(self._queue.popleft()[1])
 
     def flush_all(self) -> None:
-        """Wait until everything is sent; for what has to be there before something else is true."""
+        """
+        Wait until everything is sent.
+
+        This is for messages that must arrive before a later change becomes visible.
+        """
         poll = select.poll()
         poll.register(self.fileno(), select.POLLOUT)
         while self._queue:
@@ -157,21 +174,23 @@ class Channel:
             gone = isinstance(error, BrokenPipeError | ConnectionResetError)
             if self.on_failure is None and not gone:
                 raise
-            # Who has no channel any more is dead or about to end, as its process tells; but
-            # descriptors that it was to have would be lost until then.
+            # A process without its channel is dead or about to end, and its pidfd reports that. But
+            # the descriptors in this message would be lost until then.
             if self.on_failure is not None and (descriptors or not gone):
                 self.on_failure(error)
         return True
 
     def receive(self) -> tuple[Message, list[int]] | None:
         """
-        The next message and its descriptors (close-on-exec, the caller's own); None if none waits.
+        Return the next message and its descriptors (close-on-exec); None if no message waits.
+
+        The descriptors are the caller's own.
 
         Raises:
             ChannelClosed: the other end is closed.
             DescriptorsLost: this process is out of descriptors.
             OSError: this process is out of memory.
-            ProtocolError: the other end may not send what came.
+                ProtocolError: the other end sent a packet that it may not send.
         """
         if self._socket is None:
             return None

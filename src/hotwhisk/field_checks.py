@@ -1,5 +1,5 @@
 """
-Whether a value from an untrusted packet is what a field of a message declares.
+Check whether a value from an untrusted packet has the type that a message's field declares.
 
 Fields declare one of four types, so four functions serve all messages; `messages` calls them.
 """
@@ -11,23 +11,23 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_NUMBER = 2**64 - 1
-"""The largest value of an ``int``: what a field of the ledger holds."""
+"""The largest value of an ``int``: the largest that a field of the ledger holds."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text is the name of an artifact."""
+    """Return whether a text is the name of an artifact."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def is_process_id(number: int) -> bool:
-    """Whether a number can be the id of one process other than process 1; 0 means a group."""
+    """Return whether a number can be the id of one process other than 1; 0 means a group."""
     return 1 < number < 2**31
 
 
 def _is_number(value: Any, _: int) -> bool:
-    # A bool is an int to isinstance, and no count.
+    # `isinstance` takes a bool for an int, but a bool is not a count.
     return type(value) is int and 0 <= value <= MAX_NUMBER
 
 
@@ -57,4 +57,8 @@ HAS_TYPE: dict[str, Callable[[Any, int], bool]] = {
     "bool": _is_bool,
     "Sequence[Sequence[int]]": _are_rows,
 }
-"""By a declared type: whether a value has it. The second argument is the length of a row."""
+"""
+Functions by declared type: each says whether a value has that type.
+
+The second argument is the length of a row.
+"""

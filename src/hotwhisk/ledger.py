@@ -11,9 +11,9 @@ it. What is here is all that is known of a worker that was killed.
     phases        one byte a connection, side by side, so that closed ones are found by memchr
     rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
 
-The table is in reach of the action, so a reader believes nothing: each value is brought within
-its bounds where it is read, and what the supervisor alone writes (recalls, whether it ticks) it
-also keeps in its own memory, and never reads back.
+The action can write to this table. So a reader trusts no value: it brings each one within its
+bounds when it reads it. The supervisor also keeps in its own memory what it alone writes
+(``recalls``, and whether it ticks), and never reads that back from the table.
 
 The claim is what makes taking back safe without asking. A worker claims a connection, looks
 at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
@@ -46,7 +46,7 @@ _LAST_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
-    """Where a connection stands; what its worker's death would mean for it."""
+    """The state of a connection; it tells what the death of the connection's worker would mean."""
 
     FREE = 0
     """No connection."""
@@ -69,7 +69,7 @@ class Phase(IntEnum):
 
 
 class Last(IntEnum):
-    """Why the current answer would be a connection's last, should somebody else have to give it."""
+    """Why the current answer would be the last if another process had to give it."""
 
     NO = 0
     ASKED = 1
@@ -78,16 +78,16 @@ class Last(IntEnum):
     """Its worker has read bytes of a later request, which would die with it."""
 
 
-# What a byte of the table means; those that mean nothing have the most careful meaning.
+# The meaning of each byte of the table. A byte without a meaning gets the most careful one.
 _PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
 _LAST_OF = [Last(byte) if byte < len(Last) else Last.READ_ON for byte in range(256)]
 _STREAMS = 3
 
 MOST_BYTES = 1 << 62
-"""The largest count of bytes that is believed. Two of them add up to what a field can hold."""
+"""The largest count of bytes that a reader accepts. A field can hold the sum of two of them."""
 
 LATEST, FOREVER = float(1 << 62), float("inf")
-"""The latest time that is believed, and the longest budget."""
+"""The latest time, and the longest budget, that a reader accepts."""
 
 MOVABLE = frozenset({Phase.IDLE, Phase.WAITING, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.HANDLING, Phase.ANSWERING})
@@ -128,7 +128,7 @@ class Ledger:
         # clears the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
         self.clock_wanted = False
-        """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
+        """Return ``ticking`` as the supervisor itself has set it: whether it looks at the clock."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
         at = _STREAMS_AT - STATE_SIZE
@@ -136,7 +136,7 @@ class Ledger:
             number: StreamState(memoryview(self._map)[at + number * STATE_SIZE :][:STATE_SIZE])
             for number in STREAMS
         }
-        """What is known of the output streams, by their numbers."""
+        """Return what is known of the output streams, by stream number."""
         for state in self.streams.values():
             state.begin()
 
@@ -144,7 +144,11 @@ class Ledger:
 
     @property
     def ticking(self) -> bool:
-        """Whether the supervisor looks at the clock; a worker that starts a run tells it if not."""
+        """
+        Return whether the supervisor looks at the clock.
+
+        If it does not, a worker that starts a run tells it.
+        """
         return self._map[0] != 0
 
     @ticking.setter
@@ -154,7 +158,7 @@ class Ledger:
 
     @property
     def attentive(self) -> bool:
-        """Whether the supervisor wants to be told at once of each connection that is closed."""
+        """Return whether the supervisor wants to hear at once of each closed connection."""
         return self._map[1] != 0
 
     @attentive.setter
@@ -175,20 +179,32 @@ class Ledger:
 
     @staticmethod
     def claim_at(slot: int) -> int:
-        """Where in ``words`` a worker says which connection it touches: its number plus one."""
+        """
+        Return the index in ``words`` where a worker writes its claim: a connection's number plus
+        one.
+        """
         return _HEADER // 4 + 2 * slot + 1
 
     def recalls(self, slot: int) -> int:
-        """How often the connections of the worker in ``slot`` were taken back."""
+        """Return how often the connections of the worker in ``slot`` were taken back."""
         return self._recalls[slot]
 
     def recall(self, slot: int) -> None:
-        """Take back: from the next fence on, the worker keeps only what it claimed or handles."""
+        """
+        Take back the connections of the worker in ``slot``.
+
+        After the next fence, the worker keeps only the connections that it claimed or handles.
+        """
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
         self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def restore(self, slot: int) -> None:
-        """Write its recalls again: a worker that another one misleads there reads nothing more."""
+        """
+        Write the recalls of the worker in ``slot`` again, from the supervisor's own memory.
+
+        Otherwise, if another worker had overwritten that count, this worker would read nothing
+        more.
+        """
         self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def claim(self, slot: int, number: int) -> None:
@@ -196,35 +212,35 @@ class Ledger:
         self.words[self.claim_at(slot)] = number + 1
 
     def unclaim(self, slot: int) -> None:
-        """Say that it touches none."""
+        """Say that the worker in ``slot`` touches no connection."""
         self.words[self.claim_at(slot)] = 0
 
     def claimed(self, slot: int) -> int:
-        """The connection that the worker in ``slot`` touches; -1 for none."""
+        """Return the connection that the worker in ``slot`` touches; -1 for none."""
         return self.words[self.claim_at(slot)] - 1
 
     # -- connections ------------------------------------------------------------------------
 
     def phase(self, number: int) -> Phase:
-        """Where connection ``number`` stands; FREE if the table holds no phase."""
+        """Return the phase of connection ``number``; FREE if the table holds no valid phase."""
         return _PHASE_OF[self._map[self._phases + number]]
 
     def set_phase(self, number: int, phase: int) -> None:
-        """Record where connection ``number`` stands."""
+        """Record the phase of connection ``number``."""
         self._map[self._phases + number] = phase
 
     def open(self, number: int) -> None:
-        """Begin a connection: idle, nothing sent, nothing spilled."""
+        """Begin connection ``number``: it is idle, with nothing sent and nothing spilled."""
         at = self._rows + number * _ROW_SIZE
         self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
         self._map[self._phases + number] = Phase.IDLE
 
     def row(self, number: int) -> Row:
-        """The details of connection ``number``, each within its bounds."""
+        """Return the details of connection ``number``, each within its bounds."""
         *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
         since, budget, sent, answer, spill, spilled = values
         return Row(
-            since if 0.0 <= since <= LATEST else 0.0,  # not for NaN either
+            since if 0.0 <= since <= LATEST else 0.0,  # this excludes NaN too
             budget if 0.0 <= budget <= FOREVER else 0.0,
             min(sent, MOST_BYTES),
             min(answer, MOST_BYTES),
@@ -235,12 +251,16 @@ class Ledger:
         )
 
     def spill(self, number: int) -> tuple[int, int]:
-        """The memory file that holds unread bytes of connection ``number``, 0 for none; how many."""
+        """
+        Return the memory file with unread bytes of connection ``number``, and their count.
+
+        The number of the file is 0 if there is none.
+        """
         at = number * _FIELDS
         return self._longs[at + _SPILL], self._longs[at + _SPILLED]
 
     def sent(self, number: int) -> int:
-        """How many bytes were written to connection ``number`` in all its answers so far."""
+        """Return how many bytes were written to connection ``number`` in all its answers so far."""
         at = number * _FIELDS
         return min(self._longs[at + _SENT], MOST_BYTES) + min(self._longs[at + _ANSWER], MOST_BYTES)
 
@@ -262,13 +282,13 @@ class Ledger:
         self._longs[number * _FIELDS + _SENT] = sent
 
     def answering(self, number: int, sent: int, length: int) -> None:
-        """Record that an answer of ``length`` bytes is about to follow ``sent`` bytes of earlier ones."""
+        """Record that an answer of ``length`` bytes follows ``sent`` bytes of earlier answers."""
         self._longs[number * _FIELDS + _SENT] = sent
         self._longs[number * _FIELDS + _ANSWER] = length
         self._map[self._phases + number] = 5  # Phase.ANSWERING
 
     def lingering(self, number: int, since: float) -> None:
-        """Record that connection ``number`` is answered for good and waits for its end."""
+        """Record that connection ``number`` has its last answer and waits for its end."""
         self._doubles[number * _FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
@@ -277,16 +297,16 @@ class Ledger:
         self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
 
     def ended(self, number: int, streams: int) -> None:
-        """Record on which output streams the end of the activation is written: 1 stdout, 2 stderr."""
+        """Record the output streams that have the end of the activation: 1 stdout, 2 stderr."""
         self._map[self._rows + number * _ROW_SIZE + _ENDED_AT] = streams
 
     def spilled(self, number: int, spill: int, length: int) -> None:
-        """Record that ``length`` unread bytes of connection ``number`` are in memory file ``spill``."""
+        """Record the memory file and the count of the unread bytes of connection ``number``."""
         self._longs[number * _FIELDS + _SPILLED] = length
         self._longs[number * _FIELDS + _SPILL] = spill
 
     def in_phase(self, phase: Phase) -> list[int]:
-        """The connections that stand in ``phase``."""
+        """Return the connections that are in ``phase``."""
         found = []
         at, end = self._phases, self._phases + self.capacity
         wanted = bytes([phase])

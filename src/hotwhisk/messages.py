@@ -6,10 +6,10 @@ descriptors beside it. A reader takes defaults for fields it does not get, leave
 does not know, and refuses another version; so a worker in another language can be written
 from this file alone. Descriptors are named in each message in the order they travel.
 
-What a worker sends is checked in three steps, because its channel is in reach of the action.
+A worker's messages are checked in three steps, because the action can write to its channel.
 `decode` checks the shape: the kinds that this sender may send, the declared type of each field,
-the number of descriptors. ``check`` of the message's class checks what the values mean by
-themselves. `supervisor.hearing` checks what they refer to. Each raises `ProtocolError`.
+and the number of descriptors. ``check`` of the message's class checks each value by itself.
+`supervisor.hearing` checks the things that the values refer to. Each step raises `ProtocolError`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RELEASED_AT_ONCE = 1000
 
 class Message(Record):
     """
-    Any message. ``kind`` is its name on the wire, ``width`` the length of each row of a field
+    A message. ``kind`` is its name on the wire. ``width`` is the length of each row of a field
     that is a list of rows.
     """
 
@@ -45,11 +45,11 @@ class Message(Record):
     width: ClassVar[int] = 0
 
     def descriptors(self) -> int:
-        """Return how many descriptors travel with it."""
+        """Return how many descriptors travel with the message."""
         return 0
 
     def check(self) -> str:
-        """Say what is wrong with its values; empty if nothing is."""
+        """Say what is wrong with the values of the message; return an empty text if nothing is."""
         return ""
 
 
@@ -76,16 +76,17 @@ class Load(Message):
     template: bool = False
 
     def descriptors(self) -> int:
-        """Return 1, or 0 for the first worker of something on this machine."""
+        """Return 1 for the descriptor; 0 for the first worker of an artifact on this machine."""
         return 0 if self.path and not self.length else 1
 
 
 class Hand(Message):
     """
-    Serve these connections, each ``[number, tenure, spill, length]``. Descriptors: for each its
-    socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this holding of
-    the connection; `Released` says it again. ``duty`` tells a desk what it owes to a ``/run`` that
-    comes on them: an `answers.Cause` with its ``detail``, or empty to park it.
+    Serve these connections, each ``[number, tenure, spill, length]``. Descriptors: for each
+    connection its socket, followed by its memory file if ``spill`` is not 0. ``tenure`` names this
+    holding of the connection; `Released` repeats it. ``duty`` tells a desk how to treat a ``/run``
+    that comes on these connections. It is an `answers.Cause` with its ``detail``; if it is empty,
+    the desk parks the ``/run``.
     """
 
     kind: ClassVar[str] = "hand"
@@ -144,19 +145,26 @@ class Mark(Message):
 
 
 class Stop(Message):
-    """The server leaves: answer what is there, close each connection after its answer."""
+    """The server leaves: answer what is there, and close each connection after its answer."""
 
     kind: ClassVar[str] = "stop"
 
 
 class Ping(Message):
-    """Say `Pong`: how the supervisor finds an event loop that an action blocks."""
+    """
+    Answer with `Pong`. Without an answer, the supervisor knows that an action blocks the event
+    loop.
+    """
 
     kind: ClassVar[str] = "ping"
 
 
 class Discard(Message):
-    """Remove the folder of a generation that is not served any more; 0 is what a server left here."""
+    """
+    Remove the folder of a generation that is not served any more.
+
+    Generation 0 is what an earlier server left in this place.
+    """
 
     kind: ClassVar[str] = "discard"
     generation: int = 0
@@ -183,14 +191,14 @@ class Spawn(Message):
 
 
 class Born(Message):
-    """The process id of the worker for ``slot``; 0 if the system had no process to give."""
+    """The process id of the worker for ``slot``; 0 if the system could not make a process."""
 
     kind: ClassVar[str] = "born"
     slot: int = 0
     pid: int = 0
 
     def check(self) -> str:
-        """Refuse the numbers that mean groups of processes, and process 1."""
+        """Refuse process 1, and the numbers that mean groups of processes."""
         good = not self.pid or is_process_id(self.pid)
         return "" if good else f"no process has the id {self.pid}"
 
@@ -209,11 +217,11 @@ class Template(Message):
     obstacle: str = ""
 
     def descriptors(self) -> int:
-        """Return 2, the channel and the pidfd; 0 if there is no template."""
+        """Return 2 for the channel and the pidfd; 0 if there is no template."""
         return 0 if self.obstacle else 2
 
     def check(self) -> str:
-        """Refuse a template without a process id, for which `os.killpg` would kill the server."""
+        """Refuse a template without a process id: `os.killpg` would then kill the server."""
         good = self.obstacle or is_process_id(self.pid)
         return "" if good else f"no process has the id {self.pid}"
 
@@ -231,14 +239,14 @@ class Ready(Message):
     length: int = 0
 
     def check(self) -> str:
-        """Refuse a digest that is none: it goes into a header of each answer."""
+        """Refuse a text that is not a digest, because it goes into a header of each answer."""
         if not is_digest(self.digest):
             return f"the digest {self.digest!r:.80} is not sha256: and 64 hexadecimal digits"
         return "" if self.spill or not self.length else "there is a length, and no memory file"
 
 
 class Failed(Message):
-    """The action could not be loaded; the HTTP status and text of the answer to its ``/init``."""
+    """The action could not be loaded. The fields are the HTTP status and text for its ``/init``."""
 
     kind: ClassVar[str] = "failed"
     status: int = 502
@@ -250,7 +258,11 @@ class Failed(Message):
 
 
 class Deposit(Message):
-    """Memory file ``spill`` is the worker's, who made it or is given it. Descriptor: the file."""
+    """
+    Memory file ``spill`` belongs to this worker.
+
+    The worker has made the file, or gets it with this message. Descriptor: the file.
+    """
 
     kind: ClassVar[str] = "deposit"
     spill: int = 0
@@ -261,7 +273,7 @@ class Deposit(Message):
 
 
 class Drop(Message):
-    """Memory file ``spill`` is not needed any more."""
+    """The worker does not need memory file ``spill`` any more."""
 
     kind: ClassVar[str] = "drop"
     spill: int = 0
@@ -296,7 +308,7 @@ class Released(Message):
 
 
 class Discarded(Message):
-    """The folder of ``generation`` is gone; or there is a ``rest`` that needs another `Discard`."""
+    """The folder of ``generation`` is gone. If a ``rest`` is left, another `Discard` is needed."""
 
     kind: ClassVar[str] = "discarded"
     generation: int = 0
@@ -304,19 +316,19 @@ class Discarded(Message):
 
 
 class Marked(Message):
-    """`Mark` is done."""
+    """The worker has carried out `Mark`."""
 
     kind: ClassVar[str] = "marked"
 
 
 class Busy(Message):
-    """A run starts and the ledger says that nobody looks at the clock."""
+    """A run starts, and the ledger says that the supervisor does not look at the clock."""
 
     kind: ClassVar[str] = "busy"
 
 
 class Closed(Message):
-    """A connection was closed while the server is full or leaves, so look into the ledger now."""
+    """A connection was closed while the server is full or leaves. Read the ledger now."""
 
     kind: ClassVar[str] = "closed"
 
@@ -343,18 +355,18 @@ FROM_WORKER: Collection[type[Message]] = frozenset(
         Closed, Pong,
     }
 )  # fmt: skip
-"""What a worker may send."""
+"""The messages that a worker may send."""
 
 FROM_TEMPLATE: Collection[type[Message]] = frozenset({Born})
-"""What a template may send."""
+"""The messages that a template may send."""
 
 
 class ProtocolError(ValueError):
-    """A packet that its sender may not send; the text says why."""
+    """A packet that its sender may not send. The text says why."""
 
 
 def encode(message: Message) -> bytes:
-    """A message as the bytes of its packet."""
+    """Return a message as the bytes of its packet."""
     return json_codec.dumps_short([VERSION, message.kind, vars(message)])
 
 
@@ -362,12 +374,13 @@ def decode(
     packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
 ) -> Message:
     """
-    Return the message in a packet. With ``expected`` its sender is not trusted: it may send only
-    these kinds, with values of the declared types and meanings, and with as many descriptors as
-    the message has.
+    Return the message in a packet.
+
+    If ``expected`` is given, the sender is not trusted. It may send only these kinds, with values
+    of the declared types and meanings, and with as many descriptors as the message has.
 
     Raises:
-        ProtocolError: the packet holds no such message.
+            ProtocolError: the packet holds no message that is allowed.
     """
     try:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
@@ -386,7 +399,7 @@ def decode(
 
 
 def _check(message: Message, expected: Collection[type[Message]], descriptors: int) -> str:
-    """Say what is wrong with a message; empty if nothing is."""
+    """Say what is wrong with a message; return an empty text if nothing is."""
     if type(message) not in expected:
         return "not for this sender to send"
     width = message.width

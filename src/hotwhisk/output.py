@@ -1,13 +1,14 @@
 """
-The standard output streams, written without waiting for a reader that has stopped reading.
+Write to the standard output streams without waiting for a reader that has stopped reading.
 
-The streams are shared: with the action, its children, the other workers, and often with programs
-that have nothing to do with us. So they cannot be made non-blocking, which all of them would see.
-Where the kernel can open a stream a second time (a pipe, a terminal), that copy alone does not
-block; a socket is asked so for each packet; what remains is looked at before each write.
+The action, its children, the other workers, and often unrelated programs share these streams. All
+of them would see it if we made the streams non-blocking, so we do not. If the kernel can open a
+stream a second time (a pipe, a terminal), only that copy is non-blocking. For a socket, each packet
+is sent with a flag that forbids waiting. Any other stream is polled before each write.
 
-Weighed: a pipe of our own, with a process that reads it (one more wake-up for each activation);
-`poll` before each write (a system call more, and another worker may fill the pipe in between).
+Alternatives considered: a pipe of our own, with a process that reads it (one more wake-up for each
+activation); `poll` before each write (one more system call, and another worker may fill the pipe in
+between).
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ _IOLBF: Final = 1
 _SPLICE_F_NONBLOCK: Final = 2
 
 PATIENCE: Final = 0.5
-"""Seconds that a write waits for a reader. After one that waited in vain, none waits until one succeeds."""
+"""
+Seconds that a write waits for a reader.
+
+After a write that waited in vain, the next ones do not wait until one succeeds.
+"""
 
 STATE_SIZE: Final = 24
-"""Bytes of shared memory for what all processes of a server know of one stream."""
+"""Bytes of shared memory for the state of one stream, which all processes of a server share."""
 
 
 class StreamState:
     """
-    What all processes of a server know of one output stream, in ``memory`` that they share. Each
-    field is one store. Counts are those of rare events: two at the same moment may count as one.
+    The state of one output stream, in ``memory`` that all processes of a server share. Each field
+    is one store. The counts are of rare events: two at the same moment may count as one.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -49,12 +54,12 @@ class StreamState:
         self._doubles = memory.cast("d")
 
     def begin(self) -> None:
-        """Say that nothing has been written yet."""
+        """Record that nothing has been written yet."""
         self.wrote(NEWLINE)
 
     @property
     def open_line(self) -> bool:
-        """Whether what was written last did not end its line."""
+        """Return whether the last write did not end its line."""
         return self._flags[0] != 0
 
     @open_line.setter
@@ -63,7 +68,7 @@ class StreamState:
 
     @property
     def stalled(self) -> bool:
-        """Whether the latest write found no room and no reader that made some."""
+        """Return whether the latest write found no room, and no reader that made some."""
         return self._flags[1] != 0
 
     @stalled.setter
@@ -76,30 +81,30 @@ class StreamState:
         self._doubles[2] = time()
 
     def ended_well(self) -> None:
-        """Record the same after a sentinel, which found room."""
+        """Record a sentinel that was written now: the stream had room, and its line is complete."""
         self._flags[0] = self._flags[1] = 0
         self._doubles[2] = time()
 
     @property
     def written_at(self) -> float:
-        """When that was, in seconds since the epoch."""
+        """Return the time of the last write, in seconds since the epoch."""
         return self._doubles[2]
 
     @property
     def dropped(self) -> tuple[int, int]:
-        """How many sentinels, and how many bytes besides, could not be written."""
+        """Return how many sentinels, and how many other bytes, could not be written."""
         return self._words[1], self._words[2]
 
     def drop(self, length: int, *, sentinels: int = 0) -> None:
-        """Count what could not be written."""
+        """Count ``length`` bytes and ``sentinels`` that could not be written."""
         self._words[1] = (self._words[1] + sentinels) & 0xFFFFFFFF
         self._words[2] = (self._words[2] + length) & 0xFFFFFFFF
 
 
 class Output:
     """
-    One output stream for our own lines: whole, or after `PATIENCE` not at all. ``lowest`` is the
-    least number of a descriptor that it opens.
+    One output stream for our own lines. A line is written whole, or is dropped after `PATIENCE`.
+    ``lowest`` is the least number of a descriptor that this class opens.
     """
 
     def __init__(self, descriptor: int, state: StreamState, lowest: int) -> None:
@@ -112,7 +117,7 @@ class Output:
             self.descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
             self._socket = socket.socket(fileno=self.descriptor)
             self._write = self._send
-        elif stat.S_ISREG(kind):  # never waits, and a second opening would have its own place
+        elif stat.S_ISREG(kind):  # it never waits, and a second opening would have its own offset
             self.descriptor = descriptor
         else:
             self.descriptor = _open_again(descriptor, lowest)
@@ -120,7 +125,7 @@ class Output:
                 self._write = _write_if_room
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the descriptor that this object opened."""
         if self._socket is not None:
             self._socket.close()
         elif self.descriptor != self._given:
@@ -128,8 +133,9 @@ class Output:
 
     def end(self, patience: float = PATIENCE) -> bool:
         """
-        Write the line that ends an activation, which must be a line of its own; False if it
-        could not be written, which is counted.
+        Write the line that ends an activation; False if it could not be written.
+
+        It has to be a line of its own. A line that could not be written is counted.
 
         Raises:
             OSError: the descriptor was closed; another process has to write that line.
@@ -139,8 +145,8 @@ class Output:
         try:
             written = self._write(self.descriptor, line)
         except OSError:
-            written = 0  # and again below, where it is told what that means
-        if written == len(line):  # each activation comes here
+            written = 0  # `_put` below tries again, and knows what an error means
+        if written == len(line):  # the usual case
             state.ended_well()
             return True
         if written:
@@ -152,8 +158,11 @@ class Output:
 
     def end_for_the_dead(self, patience: float = PATIENCE) -> bool:
         """
-        The same in place of a process that died. Its children may have written after it; where
-        that cannot be seen in a file, a break costs less than a sentinel that is missed.
+        Write the line that ends an activation in place of a process that died; False if it could
+        not.
+
+        The children of that process may have written after it. A file shows that; for any other
+        stream the break is written, because a needless break costs less than a missed sentinel.
         """
         ended = _ends_line(self.descriptor, self.state)
         self.state.open_line = not ended
@@ -166,7 +175,7 @@ class Output:
         Raises:
             OSError: the descriptor was closed.
         """
-        for at in range(0, len(data), select.PIPE_BUF):  # so much goes into any that has room
+        for at in range(0, len(data), select.PIPE_BUF):  # a stream that has room takes this much
             rest = self._put(data[at : at + select.PIPE_BUF], patience)
             if rest:
                 self.state.drop(rest + len(data[at + select.PIPE_BUF :]))
@@ -177,7 +186,11 @@ class Output:
         return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def _put(self, data: bytes, patience: float) -> int:
-        """Write data of which a pipe takes all or nothing; how many bytes were not written."""
+        """
+        Write data of which a pipe takes all or nothing.
+
+        Returns how many bytes were not written.
+        """
         rest, until = data, 0.0
         while True:
             try:
@@ -204,10 +217,14 @@ class Output:
 
 
 def _open_again(descriptor: int, lowest: int) -> int:
-    """A descriptor of the same pipe or terminal that does not wait; the given one if there is none."""
+    """
+    Return a descriptor of the same pipe or terminal that does not wait.
+
+    If there is none, it returns the given descriptor.
+    """
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:  # of another user, without a reader, or there is no /proc
+    except OSError:  # it is another user's, it has no reader, or there is no /proc
         return descriptor
     try:
         return fcntl(again, F_DUPFD_CLOEXEC, lowest)
@@ -222,7 +239,7 @@ def _write_if_room(descriptor: int, data: bytes) -> int:
 
 
 def _wait_for_room(descriptor: int, seconds: float) -> bool:
-    """Whether a stream can be written to by then, or has an error that a write would find."""
+    """Return whether a stream has room, or an error for a write to find, within ``seconds``."""
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return bool(room.poll(max(0.0, 1000 * seconds)))
@@ -230,14 +247,16 @@ def _wait_for_room(descriptor: int, seconds: float) -> bool:
 
 def line_buffer_c() -> None:
     """
-    Have C code that prints (an extension, a library) write each line at once, in this process and
-    in those that are forked from it: what it keeps in a buffer dies with a worker that is killed.
+    Make C code that prints (an extension, a library) write each line at once.
+
+    This holds for this process and for those that are forked from it. Lines in a C buffer would be
+    lost with a worker that is killed.
     """
     library = ctypes.CDLL(None)
     try:
         library.setvbuf(ctypes.c_void_p.in_dll(library, "stdout"), None, _IOLBF, 0)
     except (AttributeError, ValueError):
-        pass  # another C library keeps its streams elsewhere
+        pass  # another C library keeps its streams under other names
 
 
 # -- how the output of a dead process ended -------------------------------------------------------
@@ -245,9 +264,11 @@ def line_buffer_c() -> None:
 
 def _ends_line(descriptor: int, state: StreamState) -> bool:
     """
-    Whether the last line on a stream is complete, whoever wrote it: by what is in the file or
-    still in the pipe; by the time of the last write, which kernels before 6.15 keep for any pipe;
-    else by what went through our own streams.
+    Return whether the last line on a stream is complete, whichever process wrote it.
+
+    The answer comes from the bytes that are in the file or still in the pipe. If there are none, it
+    comes from the time of the last write, which kernels before 6.15 keep for any pipe. Otherwise it
+    comes from what went through our own streams.
     """
     found = os.fstat(descriptor)
     last = b""
@@ -257,9 +278,9 @@ def _ends_line(descriptor: int, state: StreamState) -> bool:
         elif stat.S_ISFIFO(found.st_mode):
             last = _last_of_pipe(descriptor)
             if not last and found.st_mtime > state.written_at:
-                return False  # another process wrote it, and it has been read
+                return False  # another process wrote the last bytes, and they have been read
     except OSError:
-        pass  # it may not be read
+        pass  # the stream may not be read
     return last == BREAK if last else not state.open_line
 
 
@@ -274,7 +295,11 @@ def _last_of_file(descriptor: int) -> bytes:
 
 
 def _last_of_pipe(descriptor: int) -> bytes:
-    """The last byte that a pipe holds, by a copy of its pages; empty if all of it has been read."""
+    """
+    Return the last byte that a pipe holds, by a copy of its pages.
+
+    Returns an empty result if all of the pipe has been read.
+    """
     flags = os.O_NONBLOCK | os.O_CLOEXEC
     reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | flags)
     copy, into = os.pipe2(flags)
