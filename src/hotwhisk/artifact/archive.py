@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS: Final = 50_000
 MOST_DEPTH: Final = 100
-"""Names in the path of a member: more are slow to walk through, and end many a program."""
+"""The most names in the path of a member. Deeper paths are slow and end many programs."""
 MOST_NAME: Final = 255
-"""Bytes of one of these names, which is what file systems take."""
+"""The most bytes of one of these names. File systems have the same limit."""
 MOST_PATH: Final = 2048
-"""Bytes of a whole path; Linux takes 4096, with that of the folder to unpack into."""
+"""The most bytes of a whole path. Linux takes 4096, including the folder to unpack into."""
 MOST_BYTES: Final = 1 << 30
 """Of all files together, unpacked."""
 MOST_RATIO: Final = 200
@@ -176,7 +176,7 @@ class Writer:
 
 
 def _check_length(name: str, member: tuple[str, ...]) -> None:
-    """Refuse a path that is too deep or too long for a file system or a program to be handled."""
+    """Refuse a path that is too deep or too long for a file system or a program."""
     if len(member) > MOST_DEPTH:
         raise BuildFailed(
             f"the archive member {name[:100]!r}… lies {len(member)} folders deep; "

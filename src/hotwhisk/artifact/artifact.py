@@ -150,8 +150,9 @@ def unpack(
 
 def discard(holder: str, seconds: float = float("inf")) -> bool:
     """
-    Remove the folder of a generation, and libraries that no other one uses; False if that takes
-    longer than ``seconds``, see `remove`.
+    Remove the folder of a generation, and the libraries that only this generation uses.
+
+    Return False if that takes longer than ``seconds``; see `remove`.
     """
     return remove(holder, seconds) and store.sweep(libraries_beside(holder), seconds)
 
@@ -189,8 +190,9 @@ def find_entry(folder: str, source: str = "Zip file") -> str:
 
 def _name_officially(folder: str, entry: str) -> None:
     """
-    Have the entry of a folder found by the name that the official compiler gives it, which child
-    processes of the action import. An action may have a file of that name.
+    Make the entry of a folder importable by the name that the official compiler gives it.
+
+    Child processes of the action import that name. An action may have a file of that name.
     """
     try:
         os.symlink(entry, f"{folder}/{SOURCE_ENTRY}")

@@ -63,7 +63,7 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
     names = [MANIFEST, f"{PACKAGES_FOLDER}/{MANIFEST}"]
     found = [name for name in names if name in opened.NameToInfo]
     if not is_artifact(opened.NameToInfo):
-        found = found[-1:] if names[1] in found else []  # one at the top is the action's own
+        found = found[-1:] if names[1] in found else []  # a manifest at the top is the action's own
     if not found and optional:
         return None
     try:
@@ -73,7 +73,11 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
 
 
 def misfit_of(path: str) -> str:
-    """Why the built artifact in a file cannot run here; empty if it can, or is none."""
+    """
+    Return why the built artifact in a file cannot run here.
+
+    The text is empty if the artifact can run, or if the file holds none.
+    """
     import zipfile
 
     try:

@@ -58,7 +58,11 @@ def detect(content: bytes) -> Kind:
 
 
 def is_artifact(names: Collection[str]) -> bool:
-    """Whether a zip with these members is what ``hotwhisk build`` made, with hotwhisk itself in it."""
+    """
+    Return whether a zip with these members was made by ``hotwhisk build``.
+
+    Such a zip has hotwhisk itself in it.
+    """
     return MANIFEST in names and _OWN_PACKAGE in names
 
 

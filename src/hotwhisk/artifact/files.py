@@ -1,4 +1,4 @@
-"""Files and folders of actions: what they are called."""
+"""Define the names of the files and folders of actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REQUIREMENTS: Final = "requirements.txt"
-"""In the folder of an action: libraries that it needs and does not bring along."""
+"""A file in the folder of an action. It lists libraries that the action needs but lacks."""
 
 
 def name_of(path: Path) -> str:

@@ -1,15 +1,16 @@
 """
-``requirements.txt`` of an action that came without its libraries: installed when it is loaded.
+Install the ``requirements.txt`` of an action that came without its libraries, when it is loaded.
 
-The official images do so: a virtual environment is made in ``virtualenv/`` beside the action, and
-uv, where there is one, or else pip fills it. An environment takes seconds and megabytes, and most
-versions of an action ask for the same. So it is made once for all versions with the same
-requirements and kept where built artifacts have their libraries, see `store`.
+The official images do so too: They make a virtual environment in ``virtualenv/`` beside the action.
+They fill it with uv if uv is there, or else with pip. An environment takes seconds and megabytes,
+and most versions of an action have the same requirements. So one environment is made for all
+versions with the same requirements. It is kept where built artifacts have their libraries; see
+`store`.
 
-A virtual environment holds the path of where it was made, so it is made in its place. What the
-installer says is kept in a file, and told if it fails: what it says on its way is no output of
-the action. It has a process group of its own, since it starts processes too, and all of them
-must end when the time is over.
+A virtual environment holds the path at which it was made, so it is made in its final place. The
+output of the installer is kept in a file and told only if the installer fails, because it is no
+output of the action. The installer starts further processes, and all of them must end when the
+time is over. So the installer has a process group of its own.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ for packages in glob.glob(os.path.join(home, "lib", "python*", "site-packages"))
     site.addsitedir(packages)
 sys.path[:] = [path for path in sys.path if path not in before] + before
 """
-"""The script that loads a virtual environment into a running Python, as ``virtualenv`` has it."""
+"""The script that loads a virtual environment into a running Python, as in ``virtualenv``."""
 
 _SAID: Final = "requirements.log"
 _LONGEST: Final = 16384
-"""Bytes of the installer's last words that are told."""
+"""The most bytes of the installer's last words that are told."""
 _LOCAL: Final = (
     "-r", "-c", "-e", "-f", "--requirement", "--constraint", "--editable", "--find-links", ".",
 )  # fmt: skip
-"""What a line begins with that names a file beside ``requirements.txt``."""
+"""The beginnings of a line that names a file beside ``requirements.txt``."""
 _ARCHIVES: Final = (".whl", ".zip", ".tar.gz")
 _QUIET: Final = {
     "NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1",
@@ -64,7 +65,11 @@ _QUIET: Final = {
 
 
 def wanted(folder: str) -> bytes:
-    """Return the requirements of an action that has no ``virtualenv/``; empty if it asks for none."""
+    """
+    Return the requirements of an action that has no ``virtualenv/``.
+
+    The result is empty if the action requires nothing.
+    """
     try:
         with open(f"{folder}/{REQUIREMENTS}", "rb", buffering=0) as file:
             content = file.read()
@@ -74,7 +79,7 @@ def wanted(folder: str) -> bytes:
 
 
 def are_wanted(folder: str, content: bytes) -> bool:
-    """Whether these requirements ask for anything, of an action that has no ``virtualenv/``."""
+    """Return whether these requirements name anything and the folder has no ``virtualenv/``."""
     return bool(_lines(content)) and not os.path.lexists(f"{folder}/{VIRTUALENV}")
 
 
@@ -84,13 +89,14 @@ def install(
     """
     Install the ``requirements.txt`` in a folder, and return the virtual environment.
 
-    ``content`` is what that file holds, ``holder`` the folder of the generation, ``libraries``
-    where environments are kept. Requirements that name files beside them are ``unique`` to that
-    text; all others are shared with every version that has the same.
+    ``content`` is the content of that file. ``holder`` is the folder of the generation.
+    ``libraries`` is the folder in which environments are kept. If requirements name files beside
+    them, only versions with the same text ``unique`` share the environment. All other environments
+    are shared by every version with the same requirements.
 
     Raises:
-        BuildFailed: they cannot be installed, or not within so many ``seconds``; and what the
-            installer said.
+        BuildFailed: the libraries cannot be installed, or not within ``seconds``. The text has the
+            output of the installer.
     """
     local = any(names_a_file(line) for line in _lines(content))
     tag = str(sys.implementation.cache_tag).encode()
@@ -125,7 +131,7 @@ class _Installer:
         self._log = log
 
     def install(self, place: str) -> str:
-        """Fill an empty folder; why that failed, or an empty text."""
+        """Fill an empty folder; return why that failed, or an empty text."""
         python = f"{place}/bin/python"
         uv = _find("uv")
         pip = importlib.util.find_spec("pip") is not None
@@ -147,7 +153,11 @@ class _Installer:
         return self._run(make) or self._run([*fill, "-r", f"{self._folder}/{REQUIREMENTS}"])
 
     def _run(self, command: Sequence[str]) -> str:
-        """Run one command; an empty text if it succeeded, else how it ended and what it said."""
+        """
+        Run one command; return an empty text if it succeeded.
+
+        If the command failed, the text says how the command ended and what it printed.
+        """
         with open(self._log, "wb") as log:
             process = self._subprocess.Popen(
                 command,
@@ -180,7 +190,7 @@ class _Installer:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the installer is to find: as it is here, without progress and questions."""
+    """Return the environment of the installer: the present one, without progress and questions."""
     found = {**_QUIET, **environ}
     if not found.get("UV_LINK_MODE"):
         found["UV_LINK_MODE"] = "copy"
@@ -192,7 +202,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _find(program: str) -> str:
-    """Return where a program is: on the PATH, or beside this Python; empty if it is nowhere."""
+    """Return where a program is, on the PATH or beside this Python, or an empty text."""
     folders = environment().get("PATH", os.defpath).split(os.pathsep)
     for folder in [*folders, os.path.dirname(sys.executable)]:
         path = f"{folder}/{program}"
@@ -202,7 +212,7 @@ def _find(program: str) -> str:
 
 
 def _lines(content: bytes) -> list[str]:
-    """Return the lines of a file of requirements without comments and empty ones."""
+    """Return the lines of a file of requirements without comments and empty lines."""
     text = content.decode("utf-8-sig", "replace")
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]

@@ -1,17 +1,19 @@
 """
-A version that is served from where it lies: its sources as they were when it was loaded.
+Keep the sources of a version that is served where it lies, as they were when it was loaded.
 
-What is posted is kept whole. A file or folder on this machine may have changed when a further
-worker of its generation starts, or when it is rolled back to. So the first worker reads all that
-belongs to the version, the supervisor keeps it in a memory file, and later workers get it.
+Posted code is kept whole. A file or folder on this machine may have changed when a further worker
+of its generation starts, or when the server rolls back to it. So the first worker reads all sources
+of the version, the supervisor keeps them in a memory file, and later workers get that file.
 
-- Of a folder all Python sources and `requirements.txt` belong to it; its digest covers the other files too. These are
-  read where they lie, since an action may write to them.
-- Of a file, and of a module, what it may import from beside it: each module and package whose
-  name is a word of its text, and of the texts of those. To read a few too many does no harm; to
-  parse all of them for their imports would cost more, and would miss names that are put together.
+- In a folder, all Python sources and `requirements.txt` belong to the version. The digest also
+  covers the other files. These are read where they lie, since an action may write to them.
+- With a file or a module, the sources that it may import from beside it belong to the version.
+  These are each module and package whose name is a word of its text, or a word of their texts. A
+  few needless sources do no harm. To parse all sources for their imports would cost more. It would
+  also miss names that are put together.
 
-Left out are virtual environments, caches, hidden files and `node_modules`: libraries stay by path.
+Virtual environments, caches, hidden files and `node_modules` are left out. Libraries are found by
+their path.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ from hotwhisk.record import Record
 
 MOST_FOLDERS: Final = 5000
 MOST_BYTES: Final = 48 << 20
-"""Of all sources together, as of posted code; what is beyond is read where it lies."""
+"""The most bytes of all sources together, as for posted code. Others are read where they lie."""
 
 MOST_DATA: Final = 1 << 20
-"""Bytes of a file that is no source, up to which the digest covers its content, not its date."""
+"""
+The most bytes of a file, other than a source, whose content the digest covers.
+
+For a larger file, the digest covers the date and the size.
+"""
 
 SKIPPED: Final = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "virtualenv"}
@@ -41,14 +47,16 @@ _MAGIC: Final = b"\0hotwhisk-snapshot\n"
 _SEPARATORS: Final = bytes(
     each if chr(each).isalnum() or each == 95 or each > 127 else 32 for each in range(256)
 )
-"""For `bytes.translate`: all that is no part of a Python name becomes a space."""
+"""A table for `bytes.translate`. All bytes outside Python names become spaces."""
 
 
 class Snapshot(Record):
     """
-    The sources of a version: ``files`` by their path below ``root``, where it imports from.
-    ``entry`` is the one to run, empty where a module's name says that. In a ``whole`` one there is
-    no source beside these.
+    Holds the sources of a version.
+
+    ``files`` has the content of each source by its path below ``root``, the folder to import from.
+    ``entry`` is the source to run. It is empty if the name of a module says what to run. If the
+    snapshot is ``whole``, there is no source outside ``files``.
     """
 
     root: str
@@ -63,7 +71,7 @@ class Snapshot(Record):
 
 
 def of_file(path: str, content: bytes) -> Snapshot:
-    """Read what a source of this content may import from beside it."""
+    """Read the sources that a source of this content may import from beside it."""
     root, entry = os.path.split(os.path.realpath(path))
     return _closure(root, entry, {entry: content})
 
@@ -85,14 +93,15 @@ def sources_below(root: str) -> dict[str, bytes]:
 
 
 def folders_below(root: str) -> list[str]:
-    """Return a folder and those in it that may hold sources, the nearest first."""
+    """Return a folder and the folders in it that may hold sources, the nearest first."""
     return [f"{root}/{folder}" if folder else root for folder, _ in _walk(root, "")]
 
 
 def of_module(root: str, top: str, *, alone: bool) -> Snapshot:
     """
-    Read a top-level module or package ``top`` of the folder ``root``, and unless it is to be
-    ``alone``, what that may import from beside it.
+    Read a top-level module or package ``top`` of the folder ``root``.
+
+    If ``alone`` is false, also read the sources that it may import from beside it.
     """
     root = os.path.realpath(root)
     files: dict[str, bytes] = {}
@@ -112,7 +121,7 @@ def pack(snapshot: Snapshot) -> bytes:
 
 
 def unpack(packed: bytes | memoryview) -> Snapshot | None:
-    """Return the snapshot in bytes of `pack`; None if these are something else."""
+    """Return the snapshot in bytes of `pack`, or None if the bytes hold something else."""
     packed = bytes(packed)
     if not packed.startswith(_MAGIC):
         return None
@@ -128,7 +137,7 @@ def unpack(packed: bytes | memoryview) -> Snapshot | None:
 
 
 def _closure(root: str, entry: str, files: dict[str, bytes]) -> Snapshot:
-    """Add each module and package of ``root`` that is named in a file that is there already."""
+    """Add each module and package of ``root`` whose name is a word in one of the files."""
     beside = _importable(root)
     waiting = list(files)
     while waiting:
@@ -139,7 +148,7 @@ def _closure(root: str, entry: str, files: dict[str, bytes]) -> Snapshot:
 
 
 def _importable(root: str) -> dict[bytes, str]:
-    """The modules and packages in a folder, by their names as words."""
+    """Return the modules and packages in a folder by their names as words."""
     found: dict[bytes, str] = {}
     try:
         with os.scandir(root) as entries:
@@ -149,13 +158,13 @@ def _importable(root: str) -> dict[bytes, str]:
                     continue
                 if stem != entry.name or _kind(entry)[0]:
                     found[stem.encode("utf-8", "surrogateescape")] = stem
-    except OSError:  # the folder of a file can be entered and not be listed
+    except OSError:  # a folder can be entered and yet not be listed
         pass
     return found
 
 
 def _add(root: str, name: str, files: dict[str, bytes]) -> list[str]:
-    """Add a module or a package to the files; returns which are new."""
+    """Add a module or a package to the files, and return the new files."""
     names = [f"{name}{_SOURCE}"]
     if os.path.isdir(f"{root}/{name}"):
         names += sorted(_names_below(root, name))
@@ -166,7 +175,11 @@ def _add(root: str, name: str, files: dict[str, bytes]) -> list[str]:
 
 
 def _sources(root: str, names: Iterable[str], used: int = 0) -> dict[str, bytes]:
-    """The content of those that are sources; ``used`` bytes are read already."""
+    """
+    Return the content of each name that is a source.
+
+    ``used`` is the number of bytes that are read already.
+    """
     files: dict[str, bytes] = {}
     for name in filter(_is_source, names):
         content = _read(f"{root}/{name}", MOST_BYTES - used)
@@ -181,14 +194,15 @@ def _is_source(name: str) -> bool:
 
 
 def _names_below(root: str, folder: str) -> Iterator[str]:
-    """The files below a folder, by their paths from ``root``."""
+    """Return the files below a folder by their paths from ``root``."""
     for each, files in _walk(root, folder):
         yield from (f"{each}/{name}" if each else name for name in files)
 
 
 def _walk(root: str, folder: str) -> Iterator[tuple[str, list[str]]]:
     """
-    A folder and those below it, by their paths from ``root``, each with the names of its files.
+    Return a folder and the folders below it, by their paths from ``root``, with their file names.
+
     Links are followed, and each folder is met once.
     """
     waiting = deque([folder])
@@ -214,10 +228,10 @@ def _walk(root: str, folder: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
-    """Whether this is, or leads to, a folder; and whether to a file."""
+    """Return whether an entry is or leads to a folder, and whether it is or leads to a file."""
     try:
         return entry.is_dir(), entry.is_file()
-    except OSError:  # a link to itself
+    except OSError:  # the entry is a link to itself
         return False, False
 
 
@@ -226,7 +240,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _read(path: str, most: int) -> bytes | None:
-    """The content of a file of at most ``most`` bytes; None if it cannot be read."""
+    """Return the content of a file of at most ``most`` bytes, or None if it cannot be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size > most:
@@ -237,7 +251,7 @@ def _read(path: str, most: int) -> bytes | None:
 
 
 def _describe(path: str, name: str) -> str:
-    """A line that changes when a file does."""
+    """Return a line that changes when a file does."""
     try:
         found = os.stat(path)
     except OSError:
@@ -249,7 +263,11 @@ def _describe(path: str, name: str) -> str:
 
 
 def _digest(entry: str, files: dict[str, bytes], data: Iterable[str] = ()) -> str:
-    """One digest for all; that of a source which is alone is the one that it has when posted."""
+    """
+    Return one digest for all files.
+
+    A source that is alone has the same digest as when it is posted.
+    """
     lines = [f"{name}\0{sha256(content).hex()}" for name, content in files.items()]
     lines += data
     if len(lines) == 1 and entry in files:

@@ -60,10 +60,10 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
-    The same for what holds the path of where it was made, so that it cannot be renamed.
+    Make a place that holds its own path and therefore cannot be renamed; return the place.
 
-    ``fill`` is called with the place itself, by one process at a time: whoever wants the same
-    waits for it. A place that was left unfinished is filled anew.
+    ``fill`` is called with the place itself, by one process at a time. A process that wants the
+    same place waits for it. An unfinished place is filled anew.
     """
     place, note = f"{root}/{key}", _note(root, key)
     os.makedirs(root, exist_ok=True)
@@ -91,14 +91,14 @@ def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 def sweep(root: str, seconds: float = float("inf")) -> bool:
     """
-    Remove what no generation uses, but for the last that was used, as far as that can be done.
+    Remove each place that no generation uses, except the last used one, as far as possible.
 
-    Returns False if it took longer than ``seconds``; to call it again goes on.
+    Return False if this took longer than ``seconds``. A further call goes on.
     """
     if not os.path.isdir(root):
         return True
     try:
-        with _locked(root, fcntl.LOCK_NB):  # an action that holds the lock holds up nobody
+        with _locked(root, fcntl.LOCK_NB):  # does not wait for an action that holds the lock
             unused = set(_entries(root)) - set(_used(root))
             order = sorted(unused, key=lambda key: os.stat(f"{root}/{key}").st_mtime_ns)
             whole = [key for key in order if not os.path.exists(_note(root, key))]
@@ -121,7 +121,7 @@ def _link(root: str, key: str, holder: str) -> None:
 
 
 def _note(root: str, key: str) -> str:
-    """The file that is there for as long as a place is not finished."""
+    """Return the path of the file that exists while a place is unfinished."""
     return f"{root}/.{key}.unfinished"
 
 

@@ -1,6 +1,7 @@
 """
-What the maker of an artifact should know of its sources: what was left out, what looks as if it
-should not be in it, and what is missing. Nothing here changes what is packed.
+Tell the maker of an artifact which sources are left out, questionable or missing.
+
+Nothing in this module changes what is packed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 6
 UNTOLD: Final = ("__pycache__", ".pyc", ".DS_Store")
-"""What is left out of everything, and not worth a word."""
+"""The names that are left out of every artifact and are not worth a note."""
 
 PRIVATE: Final = re.compile(
     r"\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)|\.aws|\.ssh"
@@ -33,7 +34,7 @@ UNUSED: Final = frozenset({"node_modules", "bower_components", ".terraform", ".n
 
 
 def left_out(folder: Path) -> Iterator[str]:
-    """The files and folders below a folder that are not packed."""
+    """Return the files and folders below a folder that are not packed."""
     for top, folders, files in os.walk(folder):
         below = os.path.relpath(top, folder)
         for name in sorted(folders + files):
@@ -43,7 +44,7 @@ def left_out(folder: Path) -> Iterator[str]:
 
 
 def questionable(members: Iterable[str]) -> Iterator[str]:
-    """What is packed and looks private, or as if it belonged to another tool."""
+    """Return the packed members that look private or seem to belong to another tool."""
     seen: set[str] = set()
     for member in members:
         parts = PurePosixPath(member).parts
@@ -55,7 +56,7 @@ def questionable(members: Iterable[str]) -> Iterator[str]:
 
 
 def notes(folder: Path, members: Iterable[str]) -> list[str]:
-    """What to tell of a folder that is packed, as lines."""
+    """Return the notes about a folder that is packed, as lines."""
     lines = []
     if names := _listed(left_out(folder)):
         lines.append(f"left out: {names}")
@@ -69,17 +70,18 @@ def notes(folder: Path, members: Iterable[str]) -> list[str]:
 
 def refuse_lone_file(source: Path, content: bytes) -> list[str]:
     """
-    Refuse a single file that imports a module beside it, which is not built with it. What it
-    imports only in a function, or where it would go on without, is told as a note.
+    Refuse a single file that imports a module beside it, because that module is not built with it.
+
+    If the file imports a module only in a function, or goes on without the module, return a note.
 
     Raises:
-        BuildFailed: which modules, and what to do.
+        BuildFailed: the file needs such modules. The text names them and says what to do.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # for a newer Python
+    except (SyntaxError, ValueError):  # the source is for a newer Python
         return []
     needed = [name for name in _imported(tree.body) if _lies_beside(source, name)]
     text = (
@@ -100,7 +102,7 @@ def _filled(text: str, source: Path, names: list[str]) -> str:
 
 
 def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """The top names of the modules that these statements import, each once."""
+    """Return the top names of the modules that these statements import, each once."""
     names: dict[str, None] = {}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -111,7 +113,7 @@ def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _lies_beside(source: Path, name: str) -> bool:
-    """Whether Python, run on the file where it lies, would import a module beside it."""
+    """Return whether Python, run on the file where it lies, would import a module beside it."""
     folder = source.parent
     beside = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
     return beside and name not in ("hotwhisk", source.stem)

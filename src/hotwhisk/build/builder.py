@@ -128,7 +128,7 @@ def _check(
     elif broken:
         notes.append(f"not checked by a Python of the target: {', '.join(sorted(broken))}")
     place = source if source.is_file() else source / entry
-    content = place.read_bytes()  # it may be a link
+    content = place.read_bytes()  # the entry may be a link
     sources.check_handler(place, content, main)
     if source.is_file():
         notes += advice.refuse_lone_file(source, content)

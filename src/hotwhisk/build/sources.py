@@ -25,7 +25,7 @@ LEFT_OUT: Final = frozenset(
 )
 _LEFT_OUT_ENDS: Final = (".pyc", "~", ".orig", ".rej")
 _EDITORS: Final = re.compile(r"\.#.*|#.*#|\..*\.sw[a-p]|.*\.sw[op]")
-"""Locks and automatic saves of Emacs, swap files of vim."""
+"""Matches locks and automatic saves of Emacs, and swap files of vim."""
 
 _LEAVING: Final = f"{LEAVING_LINKS}/"
 _ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")

@@ -27,7 +27,7 @@ COMMANDS = {
     "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
 }
 WITHOUT_PORT = ("-version", "-compile", "-env")
-"""The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` takes as well, since they open no port."""
+"""The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` also takes, since they open no port."""
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141

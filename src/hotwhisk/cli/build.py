@@ -50,11 +50,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def default_output(source: Path, form: str) -> str:
-    """The file to write, in the working directory, where none is named."""
+    """Return the file to write, in the working directory, if no output is named."""
     name = name_of(source)
     if form == "zip":
         return f"{name}.zip"
-    # A folder of that name is the source itself, as a rule.
+    # As a rule, a folder of that name is the source itself.
     return f"{name}.pyz" if os.path.isdir(name) else name
 
 

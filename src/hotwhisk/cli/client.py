@@ -47,7 +47,7 @@ class Server:
     url: str
     token: str | None
     found: str = ""
-    """Where it was found, if no option or variable named it."""
+    """Where the server was found, if no option or variable named it."""
 
     def post(self, path: str, payload: object) -> Answer:
         """Send one JSON body; anything but an HTTP answer is a ServerError that says what to do."""
@@ -87,10 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server:
     """
-    The server that flags and variables mean, or else the only one of this user.
+    Return the server that flags and variables name, or else the only server of this user.
 
     Raises:
-        ServerError: there are several.
+        ServerError: no server is named, and this user has several.
     """
     url = given.url if given.port is None else f"http://127.0.0.1:{given.port}"
     token_file = given.token_file or client_setting("token_file", environ)

@@ -79,8 +79,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def names_apart(paths: Sequence[str]) -> list[str]:
     """
-    A name for each action: that of its file, with as much of the path before it as tells it from
-    the others. One that is given twice has a number.
+    Return a name for each action.
+
+    The name is the name of its file, with as much of the path before it as tells it from the
+    others. If an action is given twice, its name has a number.
     """
     wholes = [Path(path).resolve() for path in paths]
     parts = [(*whole.parent.parts[1:], name_of(whole)) for whole in wholes]

@@ -34,11 +34,11 @@ _RUNTIME = re.compile(
     r'^File "(?:[^"]*/)?(?:exec__\.py|lib/launcher\.py|pythonrunner\.py|actionproxy\.py)", line \d'
     r'|^File "[^"]*/hotwhisk/[^"]+\.py", line \d'
 )
-"""Frames of what calls the handler: the launchers of the official images, and hotwhisk."""
+"""Frames of the code that calls the handler: the launchers of official images, and hotwhisk."""
 
 _MARKS = re.compile(r"[~^ ]+")
 _ERROR = re.compile(r"[\w.]+(: .*)?")
-"""The last line of a traceback, which is no line of code."""
+"""Matches the last line of a traceback, which is not a line of code."""
 _MISSING = object()
 
 
@@ -84,7 +84,7 @@ def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
     """Times of which one is more than ``factor`` the other."""
     for what, before, after in zip(("init", "run"), _times(old), _times(new), strict=True):
-        if before is None or after is None:  # it was not done on both sides
+        if before is None or after is None:  # one side did not do it
             continue
         if abs(after - before) < LEAST_MS or min(before, after) * factor >= max(before, after):
             continue
@@ -141,8 +141,10 @@ def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
 
 def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:
     """
-    One stream of the log, without what is the runtime's in a traceback: the folder of the action,
-    the launcher's own frames, and the marks below a line, which each Python has as it likes.
+    Return one stream of the log without the runtime's part of tracebacks.
+
+    This part is the folder of the action, the launcher's own frames, and the marks below a line.
+    Each version of Python has its own marks.
     """
     begin = f"{stream}: "
     lines = [line[_STAMP:] for line in record["logs"]]
@@ -152,7 +154,7 @@ def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) 
 
 
 def _frames_of_the_action(lines: Sequence[str]) -> Iterator[str]:
-    """Lines of a log with the tracebacks in them reduced to what is the action's."""
+    """Return the lines of a log, with tracebacks reduced to the part of the action."""
     in_frame = hidden = False
     for line in lines:
         if frame := _FRAME.match(line):
@@ -162,7 +164,7 @@ def _frames_of_the_action(lines: Sequence[str]) -> Iterator[str]:
                 name = "main__.py" if frame["name"] == "__main__.py" else frame["name"]
                 yield f'File "…/{name}{line[frame.end("name") :]}'
         elif hidden and not _ERROR.fullmatch(line):
-            hidden = False  # the line of code; what follows is the next frame, marks or the error
+            hidden = False  # the line of code; a frame, marks or the error follow
         elif not (in_frame and _MARKS.fullmatch(line)):
             hidden = False
             yield line
@@ -176,7 +178,7 @@ def _changed_lines(old: list[str], new: list[str]) -> Iterator[str]:
 
 
 def _times(record: Record) -> tuple[int | None, int | None]:
-    """Milliseconds of init and of run; None of what was not done."""
+    """Return the milliseconds of init and of run, or None for a step that was not done."""
     notes = {note["key"]: note["value"] for note in record["annotations"]}
     init, duration = notes.get("initTime"), int(record["duration"])
     if init is None:

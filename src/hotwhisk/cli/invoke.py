@@ -131,10 +131,10 @@ def _json_or_text(raw: str) -> object:
 
 
 def _read_event(name: str) -> dict[str, object] | list[object]:
-    """The event in a file, in every form that a ``/run`` takes."""
+    """Return the event in a file, in every form that a ``/run`` takes."""
     try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        value = json.loads(raw)  # of bytes: it knows a byte order mark
+        value = json.loads(raw)  # from bytes, `json` detects a byte order mark
         json.dumps(value, allow_nan=False)
     except OSError as error:
         raise UsageError(f"-P {name}: {error.strerror}") from None

@@ -1,7 +1,8 @@
 """
-Which server a command means where no port is given: the usual one, or else the only one that runs.
+Find the server that a command means if no port is given.
 
-Servers of this user are known by their sockets in the run folder.
+This is the usual server, or else the only one that runs. Servers of this user are known by their
+sockets in the run folder.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
 
 def run_folder(given: str | None, environ: Mapping[str, str]) -> Path:
-    """The folder in which servers of this user have their sockets."""
+    """Return the folder in which servers of this user have their sockets."""
     default = client_setting("run_dir", environ) or default_run_dir(environ, os.getuid())
     return Path(given or default)
 
 
 def meant_place(folder: Path, port: int | None, environ: Mapping[str, str]) -> str | None:
     """
-    What the only server is called, where no port was named and none has the usual one.
+    Return the name of the only server, if no port was named and no server has the usual port.
 
     Raises:
-        ServerError: there are several.
+        ServerError: this user has several servers.
     """
     if port is not None or named_port(environ) is not None:
         return None
@@ -55,19 +56,19 @@ def places(folder: Path) -> list[str]:
 
 
 def port_of(place: str) -> int:
-    """The port in what a server is called; 0 if there is none."""
+    """Return the port in the name of a server, or 0 if the name has none."""
     number = place.partition("@")[0]
     return int(number) if number.isdecimal() else 0
 
 
 def url_of(place: str) -> str:
-    """The address of a server by what it is called."""
+    """Return the address of a server by its name."""
     host = place.partition("@")[2] or "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port_of(place)}"
 
 
 def shown(names: Sequence[str]) -> str:
-    """Servers for people: ``on port 9000, on port 9001 of 127.0.0.2``."""
+    """Return servers as text for people: ``on port 9000, on port 9001 of 127.0.0.2``."""
     return ", ".join("on port " + " of ".join(name.split("@")) for name in names)
 
 

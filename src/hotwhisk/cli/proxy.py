@@ -1,10 +1,11 @@
 """
-``hotwhisk proxy``: the entry point of an OpenWhisk image, which `/bin/proxy` is there.
+Run ``hotwhisk proxy``: the entry point of an OpenWhisk image, where it is `/bin/proxy`.
 
-It takes the flags of ActionLoop, each with one dash: ``-version``, ``-debug``, ``-compile MAIN``
-and ``-env JSON``. Without ``-version`` and ``-compile`` it serves as ``serve --openwhisk`` does,
-on every address and without a token, and passes all other options on to it. ``serve`` itself
-takes none of these flags: a ``--debug`` that is meant for another server must not open a port.
+The command takes the flags of ActionLoop, each with one dash: ``-version``, ``-debug``,
+``-compile MAIN`` and ``-env JSON``. Without ``-version`` and ``-compile`` it serves as
+``serve --openwhisk`` does, on every address and without a token. It passes all other options on to
+``serve``. ``serve`` itself takes none of these flags, because a ``--debug`` that is meant for
+another server must not open a port.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ Every option of hotwhisk serve is taken as well."""
 
 
 def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    """Do what the flags say, or serve; a failure of a flag is told on standard error, exit code 1."""
+    """
+    Carry out the flags, or serve.
+
+    A failure of a flag is told on standard error, with exit code 1.
+    """
     if argv and argv[0] in ("-h", "--help"):
         print(HELP)
         return 0
@@ -64,7 +69,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The flags with their values, and the other words."""
+    """Return the flags with their values, and the other words."""
     flags: dict[str, str] = {}
     rest: list[str] = []
     words = list(argv)

@@ -51,7 +51,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _with_name(text: str, file: str) -> str:
-    """What is said of a single file, which the server knows as ``main__.py``, by its own name."""
+    """
+    Return a text with the own name of a single file.
+
+    The server knows such a file as ``main__.py``.
+    """
     return re.sub(r"(?:[^\s\"]*/)?\bmain__\.py\b", lambda _: Path(file).name, text)
 
 

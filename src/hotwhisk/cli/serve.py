@@ -49,8 +49,8 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         print(CONTAINER.format(file=found.file or "FILE"), file=sys.stderr)
         return 1
-    # From before the port opens until the server obeys or ignores them, signals wait: who has
-    # connected by then is answered. For process 1 they would otherwise be lost.
+    # Signals wait from before the port opens until the server obeys or ignores them. So a client
+    # that has connected by then gets an answer. For process 1 the signals would otherwise be lost.
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     try:
         return _serve(found, argv, environ)
@@ -110,7 +110,7 @@ def _configure(
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)
     if not config.openwhisk and config.token_file is None:
-        require_loopback(bound[0])  # what "localhost" stands for is the resolver's word
+        require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
     for warning in () if config.openwhisk else config.warnings:  # there, own output is nothing
         print(f"hotwhisk: {warning}", file=sys.stderr)

@@ -24,7 +24,7 @@ COUNTS = {
     "rollbacks": ("rollback", "rollbacks"),
     "answered_for_the_dead": ("answered for the dead", "answered for the dead"),
 }
-"""Keys of the reply, and what they count: one of them, and several."""
+"""Keys of the reply, and what each key counts, in the singular and the plural."""
 COLUMNS = ("pid", "generation", "state", "connections", "answered")
 LAST = 5
 

@@ -1,18 +1,19 @@
 """
-``serve --watch``: a small process that tells the supervisor when the sources of a version change.
+Run ``serve --watch``: a small process tells the supervisor when the sources of a version change.
 
-A process of its own, forked before the supervisor has imported anything of weight: the supervisor
-neither looks at files nor wakes up for them. It gets a line through a pipe for each change, which
-says what has changed. This process ends with the supervisor (PDEATHSIG).
+The process is forked before the supervisor has imported large modules. So the supervisor neither
+looks at files nor wakes up for them. For each change, the supervisor gets a line through a pipe.
+The line says what has changed. The process ends with the supervisor (PDEATHSIG).
 
-inotify says that something happened, never what: the truth is a look at the sources, compared with
-the last one by content. So it does not matter how an editor saves (in place, or a new file renamed
-over the old one), a save of the same bytes is no change, and events that are lost or doubled do no
-harm. Watched are the folders that sources may be in, and each folder on the way there, also by way
-of links: so it is seen when one of them is removed and made again, moved, or leads elsewhere.
+inotify says that something happened, but not what. So the process looks at the sources and compares
+their content with the last look. Therefore it does not matter how an editor saves: in place, or
+by a new file that is renamed over the old one. A save of the same bytes is not a change. Lost or
+doubled events do no harm. The process watches the folders that may hold sources, and each folder on the way
+there, also through links. So it notices when one of them is removed and made again, is moved, or
+leads elsewhere.
 
-Where inotify cannot be had, the look is taken five times a second. Where watchfiles is installed,
-it waits in the place of inotify: it also knows file systems that report nothing.
+If inotify is not available, the process looks five times a second. If watchfiles is installed, it
+waits in place of inotify. It also supports file systems that report no events.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     State = dict[str, bytes]
-    """What was seen: the sources by name, and under the empty name where they are."""
+    """Holds the sources by name, and the place of the sources under the empty name."""
 
 MOST_FOLDERS = 1000
 MOST_LINKS = 40
 NAMED = 3
-"""Files that a line names; of others it tells how many."""
+"""The most files that a line names. The line only counts the others."""
 
 ARCHIVES = (b"PK", b"\x1f\x8b", b"\x7fELF")
 PR_SET_PDEATHSIG = 1
@@ -40,10 +41,10 @@ PR_SET_NAME = 15
 
 def start_watcher(file: str | None) -> int:
     """
-    Watch a file and what it may import from beside it, or the sources in a folder; without a file,
-    those in the working directory.
+    Watch a file and what it may import from beside it, or the sources in a folder.
 
-    Returns the descriptor from which a line can be read for each change.
+    Without a file, the sources in the working directory are watched. Return the descriptor from
+    which a line can be read for each change.
     """
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
@@ -55,7 +56,7 @@ def start_watcher(file: str | None) -> int:
 
 
 def look(path: str) -> State:
-    """Read the sources of what would be served now; empty while ``path`` is away."""
+    """Read the sources that would be served now; return an empty state if ``path`` is missing."""
     from hotwhisk.artifact import snapshot
 
     try:
@@ -77,7 +78,7 @@ def look(path: str) -> State:
 
 
 def changes(known: State, now: State, path: str) -> str:
-    """Say what is different, in a line; empty if nothing is."""
+    """Return the difference of two states as a line, or an empty text if they are equal."""
     names = sorted(
         name for name in known.keys() | now.keys() if name and known.get(name) != now.get(name)
     )
@@ -92,8 +93,10 @@ def changes(known: State, now: State, path: str) -> str:
 
 def folders(path: str) -> dict[str, set[str]]:
     """
-    The folders to watch, with the names that matter in them: those on the way to the sources, and
-    those where these may be, in which all sources matter.
+    Return the folders to watch, with the names that matter in them.
+
+    These are the folders on the way to the sources, and the folders that may hold sources. In the
+    latter, all sources matter.
     """
     from hotwhisk.artifact import snapshot
     from hotwhisk.cli.watch_events import SOURCES
@@ -112,7 +115,7 @@ def folders(path: str) -> dict[str, set[str]]:
 
 
 def _add_links(folder: str, found: dict[str, set[str]]) -> None:
-    """Add the ways to what links in a folder lead to."""
+    """Add the folders on the way to the targets of links in a folder."""
     try:
         with os.scandir(folder) as entries:
             links = [entry.path for entry in entries if entry.is_symlink()]
@@ -136,7 +139,7 @@ def _add_way(path: str, found: dict[str, set[str]]) -> None:
         place = os.path.join(here, name)
         try:
             target = os.readlink(place)
-        except OSError:  # no link, or not there yet
+        except OSError:  # the place is no link, or does not exist yet
             here = place
             continue
         links += 1
@@ -154,7 +157,7 @@ def _read(path: str) -> bytes:
 def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
     try:
         os.dup2(end, 3)
-        os.closerange(4, 65536)  # the port, above all
+        os.closerange(4, 65536)  # closes the port, above all
         for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: they are the supervisor's
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -187,7 +190,7 @@ def _watch(path: str, end: int, libc: object) -> None:
     known = look(path)
     while True:
         events.wait()
-        events.follow(folders(path))  # before the look: what comes after it is an event
+        events.follow(folders(path))  # before the look, so a later change is an event
         now = look(path)
         line = changes(known, now, path) if now else ""
         if line:

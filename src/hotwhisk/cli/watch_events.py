@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Folders = Mapping[str, set[str]]
-    """By path: the names in it that matter, and `SOURCES` if every source does."""
+    """By path, the names that matter in it, and `SOURCES` if every source does."""
 
 IN_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 IN_MODIFY, IN_CLOSE_WRITE = 0x2, 0x8
@@ -27,28 +27,28 @@ SOURCES: Final = "*"
 ENDS: Final = (".py", "requirements.txt", "exec")
 
 LOOK_EVERY: Final = 0.2
-"""Seconds, where nothing tells that something happened."""
+"""Seconds between two looks if no events are reported."""
 
 SETTLED: Final = 0.05
 """Seconds without an event after which a save is taken to be complete."""
 
 LOOK_AT_LEAST: Final = 1000
-"""Milliseconds after which watchfiles hands back: it may have missed what came as it began."""
+"""Milliseconds after which watchfiles hands back. It may have missed events as it began."""
 
 
 class Events:
-    """Waits until something happens; this one only lets time pass."""
+    """Waits until something happens. This class only lets time pass."""
 
     def follow(self, folders: Folders) -> None:
         """Wait for these folders from now on."""
 
     def wait(self) -> None:
-        """Wait until something happened, and for a moment nothing more."""
+        """Wait until something happened, and then for a moment without further events."""
         select.select([], [], [], LOOK_EVERY)
 
 
 class Inotify(Events):
-    """By inotify; by the clock, once it has no more watches to give."""
+    """Waits by inotify, or by the clock if inotify has no more watches to give."""
 
     def __init__(self, libc: Any) -> None:
         self._libc = libc
@@ -66,7 +66,7 @@ class Inotify(Events):
             if watch >= 0:
                 names[watch] = names.get(watch, set()) | those
             elif os.path.isdir(folder) and os.access(folder, os.R_OK):
-                os.close(self._end)  # out of watches
+                os.close(self._end)  # inotify is out of watches
                 self._end = -1
                 return
         self._names = names
@@ -90,13 +90,13 @@ class Inotify(Events):
             names = self._names.get(watch, set())
             if mask & (ITSELF | IN_Q_OVERFLOW) or name in names:
                 matters = True
-            elif SOURCES in names:  # what is moved may be a folder, or a link to one
+            elif SOURCES in names:  # the moved name may be a folder, or a link to one
                 matters |= bool(mask & MOVED) or name.endswith(ENDS)
         return matters
 
 
 class Watchfiles(Events):
-    """By watchfiles (https://pypi.org/project/watchfiles/), which also polls where it must."""
+    """Waits by watchfiles (https://pypi.org/project/watchfiles/), which also polls if needed."""
 
     def __init__(self, watch: Any) -> None:
         self._watch = watch
@@ -115,7 +115,7 @@ class Watchfiles(Events):
 
 
 def open_events(libc: Any) -> Events:
-    """Return what tells of events best on this machine."""
+    """Return the best source of events on this machine."""
     try:
         from watchfiles import watch  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
