@@ -28,8 +28,10 @@ class Context:
         api_host: str = "",
     ) -> None:
         """
-        ``values`` are those of the request; ``clock`` tells seconds since the epoch; ``api_host``
-        is the platform's address, which is no part of a request.
+        Take the ``values`` of the request.
+
+        ``clock`` returns seconds since the epoch. ``api_host`` is the platform's address, which no
+        request contains.
         """
         self._values = values
         self._clock = clock
@@ -80,30 +82,34 @@ class Context:
             return math.inf
         return max(0.0, deadline / 1000 - self._clock())
 
-    # The names that DigitalOcean documents.
+    # DigitalOcean documents these names.
 
     @property
     def function_name(self) -> str:
-        """The same as `action_name`."""
+        """Return `action_name`."""
         return self.action_name
 
     @property
     def function_version(self) -> str:
-        """The same as `action_version`."""
+        """Return `action_version`."""
         return self.action_version
 
     @property
     def request_id(self) -> str:
-        """The same as `transaction_id`."""
+        """Return `transaction_id`."""
         return self.transaction_id
 
     @property
     def api_host(self) -> str:
-        """The address of the platform, as ``__OW_API_HOST`` has it; empty if there is none."""
+        """The address of the platform, from ``__OW_API_HOST``; empty if the variable is not set."""
         return self._values.get("api_host", self._host)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Whole milliseconds left, never less than 0; a very great number without a deadline."""
+        """
+        Return the whole milliseconds that are left, at least 0.
+
+        If there is no deadline, return a very great number.
+        """
         left = self.remaining_time()
         return sys.maxsize if left == math.inf else int(left * 1000)
 

@@ -33,7 +33,7 @@ CONTEXT_KEYS: Final = frozenset(
         "namespace", "transaction_id",
     )
 )  # fmt: skip
-"""What the platform sends beside ``value``."""
+"""The keys that the platform sends beside ``value``."""
 
 NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an argument."
 INIT_DONE: Final = b'{"ok":true}\n'
@@ -104,8 +104,8 @@ def read_run(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) -> 
     other top-level key is context: a number or boolean as its JSON text (the platform's
     documents show ``deadline`` as a number), null left out.
 
-    In the plain profile an event that was sent without ``value`` around it is refused, since the
-    handler would be called without it.
+    In the plain profile an event that was sent without ``value`` around it is refused. Otherwise
+    the handler would be called without the event.
     """
     if not body:
         return RunRequest({}, {})
@@ -172,14 +172,20 @@ def error_body(text: str) -> bytes:
 
 
 def debugger_hint(error: BaseException) -> str:
-    """Why a debugger in the action quit at once, and what to do; empty for any other exception."""
+    """
+    Return why a debugger in the action quit at once, and what to do.
+
+    The text is empty for any other exception.
+    """
     return NO_TERMINAL if type(error).__name__ == "BdbQuit" else ""
 
 
 def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
-    The body of a ``/run`` whose handler raised. In the plain profile the kind of the exception, its
-    text and the ``place`` in the action, such as "hello.py:7"; OpenWhisk is given the text alone.
+    Return the body of a ``/run`` whose handler raised an exception.
+
+    In the plain profile the body has the kind of the exception, its text and the ``place`` in the
+    action, such as "hello.py:7". For OpenWhisk the body has only the text.
     """
     name = type(error).__name__
     try:
@@ -217,7 +223,7 @@ def _refuse_bare(document: dict[str, object]) -> NoReturn:
 
 
 def _example(value: object) -> str:
-    """A value as JSON, if it is short enough to be repeated."""
+    """Return a value as JSON, if it is short enough to be repeated."""
     try:
         text = json_codec.dumps(value).decode()
     except (ValueError, RecursionError):

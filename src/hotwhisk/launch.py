@@ -58,7 +58,7 @@ def start(handler: Callable[..., Any]) -> None:
     caller = sys._getframe(1).f_globals
     name = caller.get("__name__")
     if name != "__main__" and (name == "__mp_main__" or _TAG in os.environ):
-        return  # a child process of an action imports the file for what it defines
+        return  # a child process of an action imports the file for its definitions
     _become_server(caller)
 
 
@@ -94,8 +94,10 @@ def interpreter_flags(orig_argv: Sequence[str]) -> tuple[list[str], str, list[st
 
 class Started(Record):
     """
-    How the code that calls ``start`` was run: the interpreter's command line and ``sys.argv``, and
-    of the globals of the caller ``__file__`` and the name in ``__spec__``, empty if there is none.
+    Describes how the code that calls ``start`` was run.
+
+    It has the command line of the interpreter, ``sys.argv``, and two globals of the caller:
+    ``__file__``, and the name in ``__spec__``. A global that is missing is empty here.
     """
 
     orig_argv: Sequence[str]
@@ -106,9 +108,11 @@ class Started(Record):
 
 def server_command(started: Started) -> tuple[list[str], str]:
     """
-    The arguments of the interpreter that serves what was run; and the name of the program that
-    ran it, such as ``pdb``, if it was not the interpreter itself. The arguments of that program
-    are its own; what it left in ``sys.argv`` is for the server.
+    Return the arguments of an interpreter that serves the running code, and a program's name.
+
+    The name is that of the program that ran the code, such as ``pdb``. It is empty if the
+    interpreter ran the code itself. The arguments of that program are its own. The arguments that
+    it left in ``sys.argv`` are for the server.
     """
     flags, how, rest = interpreter_flags(started.orig_argv)
     if not started.file or not rest or rest[0] == "-":
@@ -130,8 +134,10 @@ def server_command(started: Started) -> tuple[list[str], str]:
 
 def _is_run(path: str, started: Started) -> bool:
     """
-    Whether a path on the interpreter's command line is what it runs: a file, or the folder or zip
-    of one. By name: the file may have changed the working directory since.
+    Return whether the interpreter runs this path of its command line.
+
+    The path may be the file, or the folder or zip that holds it. Only names are compared, because
+    the file may have changed the working directory since.
     """
     file = os.path.dirname(started.file) if started.spec else started.file
     return os.path.basename(os.path.abspath(path)) == os.path.basename(os.path.abspath(file))
@@ -154,5 +160,5 @@ def _become_server(caller: Mapping[str, Any]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    # Not that of `os`, which a debugger replaces by one that waits for its other half.
-    execv(sys.executable, [sys.executable, *command])  # a list, no shell
+    # A debugger replaces `os.execv` by a function that waits for its other half.
+    execv(sys.executable, [sys.executable, *command])  # a list needs no shell

@@ -1,7 +1,7 @@
 """
-``on_startup``: functions of an action that each worker calls before its first request.
+Provide ``on_startup`` for functions that each worker calls before its first request.
 
-Only what is decorated is called. A name would not do: an action that was written without
+Only decorated functions are called. A fixed name would not do: an action that was written without
 hotwhisk in mind may have functions of any name for purposes of its own.
 """
 
@@ -21,7 +21,7 @@ _registered: Final[list[Callable[..., Any]]] = []
 
 def on_startup(function: Function) -> Function:
     """
-    Have a function without parameters called in each worker before its first request.
+    Register a function without parameters that each worker calls before its first request.
 
     Use it as a decorator, ``@on_startup``. The function may be asynchronous. If it raises an
     exception, the version is refused. Functions are called in the order of their registration.

@@ -91,7 +91,7 @@ def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 def sweep(root: str, seconds: float = float("inf")) -> bool:
     """
-    Remove each place that no generation uses, except the last used one, as far as possible.
+    Remove what no generation uses, but for the last that was used, as far as that can be done.
 
     Return False if this took longer than ``seconds``. A further call goes on.
     """

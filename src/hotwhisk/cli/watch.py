@@ -8,9 +8,9 @@ The line says what has changed. The process ends with the supervisor (PDEATHSIG)
 inotify says that something happened, but not what. So the process looks at the sources and compares
 their content with the last look. Therefore it does not matter how an editor saves: in place, or
 by a new file that is renamed over the old one. A save of the same bytes is not a change. Lost or
-doubled events do no harm. The process watches the folders that may hold sources, and each folder on the way
-there, also through links. So it notices when one of them is removed and made again, is moved, or
-leads elsewhere.
+doubled events do no harm. The process watches the folders that may hold sources, and each folder
+on the way there, also through links. So it notices when one of them is removed and made again, is
+moved, or leads elsewhere.
 
 If inotify is not available, the process looks five times a second. If watchfiles is installed, it
 waits in place of inotify. It also supports file systems that report no events.

@@ -153,7 +153,7 @@ def _parse(data: bytes) -> Head:
         fields.setdefault(name, []).append(value)
     _check_host(fields.get("host", []), minor)
     path, authority = _path(target)
-    if authority is not None:  # RFC 9112 §3.2.2: then the Host that was sent is ignored
+    if authority is not None:  # RFC 9112 §3.2.2: ignore the Host that was sent
         headers = (*(field for field in headers if field[0] != "host"), ("host", authority))
     length, chunked = _framing(fields, minor)
     return Head(
@@ -201,8 +201,10 @@ def _check_host(values: list[str], minor: int) -> None:
 
 def _path(target: str) -> tuple[str, str | None]:
     """
-    RFC 9112 §3.2.1 to §3.2.4: the path, and of a target in absolute-form the authority, by which
-    it is decided in place of the Host whether the caller may post code.
+    Return the path of a target and, if the target is in absolute-form, its authority.
+
+    RFC 9112 §3.2.1 to §3.2.4 define the forms. The authority replaces the Host when the server
+    decides whether the caller may post code.
     """
     if target.startswith("/"):
         return target.partition("?")[0], None

@@ -1,9 +1,9 @@
 """
-Awaitables in a worker that has no loop of asyncio's.
+Run awaitables in a worker that has no asyncio loop.
 
-A handler need not be a coroutine function to return an awaitable: a decorator, a lambda or an
-object may stand between. That is known only once it has returned, so such a handler is called
-like any other, one request at a time, and what it returns is run to its end.
+A handler that is not a coroutine function may also return an awaitable. For example, a decorator,
+a lambda or an object may stand in between. The worker knows this only when the handler has returned.
+So such a handler is called like any other, one request at a time. Its awaitable is run to its end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Kept:
-    """The loop of this process; what an action opened in it is there at the next request."""
+    """Holds the loop of this process. Objects that an action opened in it remain usable."""
 
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -27,10 +27,10 @@ class _Kept:
 @enters_action
 def run_to_end(awaitable: Any) -> object:
     """
-    Run an awaitable where no loop runs, and return its result.
+    Run an awaitable while no loop runs, and return its result.
 
-    A future is run in the loop that it belongs to, all else in one that is kept for the life of
-    the process. Between two calls no loop runs, so a handler may call ``asyncio.run``.
+    A future is run in its own loop. Any other awaitable is run in a loop that is kept for the life
+    of the process. Between two calls no loop runs, so a handler may call ``asyncio.run``.
     """
     own = getattr(awaitable, "get_loop", None)
     if own is not None:
@@ -42,22 +42,24 @@ def run_to_end(awaitable: Any) -> object:
 
 async def alone(awaitable: Any) -> object:
     """
-    Await it. It may fork, and a copy of this process that comes out of it ends here: in a child,
-    asyncio's loop of Python 3.14 reports errors, and after a ``sys.exit`` it never ends.
+    Await an awaitable, and end each copy of this process that it forked.
+
+    In a child, asyncio's loop of Python 3.14 reports errors, and after a ``sys.exit`` it never
+    ends.
     """
     pid = getpid()
     try:
         return await awaitable
     finally:
         if getpid() != pid:
-            from hotwhisk.worker import invocation  # it imports this module
+            from hotwhisk.worker import invocation  # that module imports this one
 
             invocation.flush()
             invocation.leave(0)
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:
-    """Return a loop of asyncio's that is the current one from now on."""
+    """Return a new asyncio loop, and make it the current loop."""
     with at_home():  # the action may have a module of that name
         import asyncio
 

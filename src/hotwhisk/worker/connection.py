@@ -80,12 +80,12 @@ class Connection:
         self._ledger = ledger
         self._spills = spills
         self._spilled = 0
-        self._spill_at = 0  # so many were read before those in the spill
-        # So many were read in all, as far as this process knows; see `recover_input`.
+        self._spill_at = 0  # bytes that were read before those in the spill
+        # The bytes that were read in all, as far as this process knows; see `recover_input`.
         self._read = bytes_read(self.socket) if self.sent else 0
         self._data = b""
         self._rest = b""
-        self._next_at = -1  # `sent` when a request was found behind the one just answered
+        self._next_at = -1  # `sent` when a request was found behind the last answered one
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []

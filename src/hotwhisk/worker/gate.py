@@ -77,8 +77,10 @@ class Gate:
 
     def _is_ours(self, name: str) -> bool:
         """
-        Whether a server is meant that this one is. A page can make a name of its own lead here, but
-        no IP address; beyond loopback, where the token keeps others out, any of them is taken.
+        Return whether a name in a request means this server.
+
+        A page can make a name of its own lead here, but not an IP address. Beyond loopback, the
+        token keeps others out, so any IP address is accepted.
         """
         return name in self._hosts or bool(self._token and is_ip_address(name))
 
@@ -98,9 +100,9 @@ class Gate:
 
 
 def is_ip_address(name: str) -> bool:
-    """Whether the host of a URL is an address and no name."""
+    """Return whether the host of a URL is an address rather than a name."""
     if name.startswith("["):
-        return True  # what may stand in brackets is an address of IPv6 only
+        return True  # only an address of IPv6 may stand in brackets
     parts = name.split(".")
     return len(parts) == 4 and all(
         part.isascii() and part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts

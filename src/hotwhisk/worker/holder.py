@@ -40,10 +40,11 @@ class Holder:
     """
     The connections of one worker process. ``place`` is the worker's slot in the ledger, and how
     often that was recalled before; ``lowest`` is the least number of its own descriptors;
-    ``obey`` carries out the orders that wait in the channel. Who answers requests puts the
-    function for one into ``answer``, which returns whether the connection can be asked for the
-    next; and into ``end_interrupted`` the same for a request whose run an exception broke off
-    that came from outside.
+    ``obey`` carries out the orders that wait in the channel.
+
+    The code that answers requests sets two functions. ``answer`` answers a request.
+    ``end_interrupted`` answers a request if an exception from outside broke off its run. Both
+    return whether the connection can be asked for the next request.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class Holder:
                     if not self.answer(connection, request):
                         break
                     request = connection.next_request()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, its request is answered
+            except BaseException as error:  # noqa: BLE001 - any exception gets an answer
                 recovery.resolve(self, connection, error)
         words[self._claim_at] = 0
 

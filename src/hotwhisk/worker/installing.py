@@ -1,4 +1,4 @@
-"""The ``requirements.txt`` of an action, installed within the time that its ``/init`` has."""
+"""Install the ``requirements.txt`` of an action within the time of its ``/init``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None:
-    """Install what a folder's ``requirements.txt`` asks for, where the action looks for it."""
+    """
+    Install the libraries in a folder's ``requirements.txt``.
+
+    They are installed where the action looks for them.
+    """
     folder = unpacked.folder
     content = requirements.wanted(folder)
     if content:
@@ -29,7 +33,7 @@ def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None
         try:
             place = requirements.install(content, folder, holder, libraries, unique, seconds)
         except BuildFailed as error:
-            if not config.openwhisk:  # there the log has the text of any version that fails
+            if not config.openwhisk:  # OpenWhisk logs the text of any version that fails
                 sys.stderr.write(f"{error}\n")
             raise
         os.symlink(place, f"{folder}/{requirements.VIRTUALENV}")
@@ -37,8 +41,10 @@ def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None
 
 def _time_left(config: Config) -> float:
     """
-    Seconds for an installation: those of an /init, or fewer if the platform says so, and of these
-    some are left to tell why there is no answer.
+    Return the seconds for an installation.
+
+    These are the seconds of an ``/init``, or fewer if the platform sets an earlier deadline. Some
+    of them are kept back, so that the server can still tell why it fails.
     """
     left = config.init_timeout
     try:
@@ -52,8 +58,10 @@ def _time_left(config: Config) -> float:
 
 def install_beside(kept: Snapshot, folder: str, config: Config) -> str:
     """
-    Install what a served folder's ``requirements.txt`` asks for, and return where: not in that
-    folder, which is its author's. Empty if it asks for nothing.
+    Install the libraries in a served folder's ``requirements.txt``, and return their place.
+
+    The place is outside the folder, because the folder belongs to its author. Return an empty text
+    if the file requires nothing.
     """
     content = kept.files.get(REQUIREMENTS, b"")
     if not requirements.are_wanted(kept.root, content):

@@ -115,7 +115,7 @@ async def _await(awaitable: Awaitable[object]) -> object:
 
 
 def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
-    """Print what ended a run; the HTTP status and body of its answer."""
+    """Print the exception that ended a run; return the HTTP status and body of its answer."""
     if isinstance(error, BadResult):
         if error.__cause__ is not None:
             actions.print_error(error.__cause__)
@@ -140,7 +140,7 @@ def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BaseException:  # the action may have closed or replaced them
+        except BaseException:  # the action may have closed or replaced the streams
             pass
 
 
@@ -150,7 +150,11 @@ def leave(status: int) -> NoReturn:
 
 
 def fail() -> NoReturn:
-    """End this process for the exception that is being handled; `sys.excepthook` may be the action's."""
+    """
+    End this process because of the exception that is being handled.
+
+    `sys.excepthook` may be the action's.
+    """
     try:
         sys.excepthook(*sys.exc_info())
     finally:

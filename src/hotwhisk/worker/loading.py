@@ -35,7 +35,7 @@ from hotwhisk.worker.installing import install_beside, install_unpacked
 
 
 class Loaded(Record):
-    """A handler, and the digest of what it came from."""
+    """Holds a handler and the digest of its version."""
 
     action: actions.Action | Program
     digest: str
@@ -43,8 +43,9 @@ class Loaded(Record):
 
 Keep = Callable[[bytes], None]
 """
-Is called with what was read of files that may have changed when the next worker of this
-generation starts, before anything of it is run.
+Called with the content of files that may change before the next worker of this generation starts.
+
+The call comes before any of the content is run.
 """
 
 
@@ -90,8 +91,9 @@ def make_ready(
     finish: Callable[[Awaitable[object]], object],
 ) -> Failed | None:
     """
-    Call what the action registered by `hotwhisk.on_startup`; Failed if one of it raises.
-    ``finish`` runs an awaitable to its end.
+    Call the functions that the action registered by `hotwhisk.on_startup`.
+
+    Return Failed if one of them raises an exception. ``finish`` runs an awaitable to its end.
     """
     for function in action.startup:
         try:
@@ -222,7 +224,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
 
 
 def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
-    """Load sources where they lie, with the content that they had when the version was loaded."""
+    """Load sources where they lie, with their content from when the version was loaded."""
     packages = install_beside(kept, message.folder, config)
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"
@@ -233,7 +235,11 @@ def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
 
 
 def _set_proxy_variables(config: Config) -> None:
-    """Under OpenWhisk: what an action in Python finds in the official image, unless it is set."""
+    """
+    Set the variables that the official image gives an action in Python, unless they are set.
+
+    This applies under OpenWhisk only.
+    """
     if config.openwhisk:
         set_defaults(python_variables(config))
 

@@ -42,13 +42,18 @@ class Loop(Protocol):
 
 
 REPEATABLE: set[CodeType] = set()
-"""Functions in whose own lines nothing is in hand: what they were called for comes up again."""
+"""
+Functions that can be interrupted in their own lines without loss.
+
+The event that they were called for is reported again.
+"""
 
 
 def _is_repeatable(error: BaseException) -> bool:
     """
-    Whether an exception hit the caller's frame, or the first lines or the last of a callback. It
-    came from outside then, and did nothing.
+    Return whether an exception came from outside and did no harm.
+
+    Such an exception hit the caller's frame, or the first or last lines of a callback.
     """
     inner = error.__traceback__.tb_next if error.__traceback__ is not None else None
     return inner is None or (inner.tb_next is None and inner.tb_frame.f_code in REPEATABLE)
@@ -63,7 +68,7 @@ def fatal(callback: Callback) -> Callback:
     def run() -> None:
         try:
             callback()
-        except BaseException as error:  # noqa: BLE001 - the wall at the top of this process
+        except BaseException as error:  # noqa: BLE001 - this is the wall at the top of the process
             if not _is_repeatable(error):
                 invocation.fail()
             print_stray(error, "the action")
@@ -125,7 +130,7 @@ class EpollLoop:
             except BaseException as error:
                 if not _is_repeatable(error):
                     raise
-                print_stray(error, "the action")  # what was not called yet is found again
+                print_stray(error, "the action")  # the poll finds the other events again
 
 
 class AsyncioLoop:
@@ -158,10 +163,10 @@ class AsyncioLoop:
             self.asyncio.remove_writer(descriptor)
 
     def run(self) -> None:
-        """See `Loop`. Returns if the action stops it, or ends it, as by `sys.exit` in a task."""
+        """See `Loop`. Returns if the action stops or ends the loop, as by `sys.exit` in a task."""
         try:
             self.asyncio.run_forever()
-        except BaseException as error:  # noqa: BLE001 - the action's
+        except BaseException as error:  # noqa: BLE001 - the exception is the action's
             print_stray(error, "the action")
 
 

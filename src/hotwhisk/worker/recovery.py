@@ -1,22 +1,26 @@
 """
-Going on after an exception that came from outside: into our own code, in the middle of a request.
+Go on after an exception from outside that hit our own code in the middle of a request.
 
-A thread can raise in another one (`PyThreadState_SetAsyncExc`), a trace or profile function in
-whatever it watches, and memory can run out anywhere. (Signal handlers cannot: see
-`hotwhisk.action.signals`.) The exception can hit between a system call and the store of its result.
-So what was read or written is asked of the kernel, which counts the bytes of a connection, and
-the ledger says how far the request had come:
+A thread can raise an exception in another thread (`PyThreadState_SetAsyncExc`). A trace or profile
+function can raise one in the code that it watches. Memory can run out anywhere. (Signal handlers
+cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit between a system call
+and the store of its result. So this module asks the kernel, which counts the bytes of a connection,
+how much was read or written. The ledger says how far the request had come:
 
-- not yet with the action: what was read goes into a spill, and is looked at again;
-- with the action: the exception is the result of that run, as if the handler had raised it;
-- being answered: the rest of the answer is sent.
+- If the request had not yet reached the action, the bytes that were read go into a spill and are
+  looked at again.
+- If the request was with the action, the exception is the result of that run, as if the handler had
+  raised it.
+- If the request was being answered, the rest of the answer is sent.
 
-In an event loop the steps between, which are asyncio's, cannot be repaired: a run whose end is lost
-there is answered at its deadline. What cannot be repaired ends the process, and the supervisor settles what it owed. A refusal is
-such a statement about a client too; so a request is refused only if a second look agrees.
+In an event loop the steps between belong to asyncio and cannot be repaired. If the end of a run is
+lost there, the run is answered at its deadline. If something else cannot be repaired, the process
+ends, and the supervisor settles what the process owed. A refusal is also a statement about a
+client. So a request is refused only if a second look agrees.
 
-Options weighed: to end the process always (the request that was read is lost, and with it what
-the action keeps in memory); a transaction around each step (instructions for every request).
+Alternatives considered: The process could always end. The request that was read would be lost, and
+with it the data that the action keeps in memory. There could be a transaction around each step.
+This costs instructions for every request.
 """
 
 from __future__ import annotations
@@ -39,13 +43,15 @@ if TYPE_CHECKING:
     from hotwhisk.worker.holder import Holder
 
 ATTEMPTS = 10
-"""How often one request may be interrupted, and its repair with it, before the process ends."""
+"""How often one request or its repair may be interrupted before the process ends."""
 
 
 def resolve(holder: Holder, connection: Connection, error: BaseException) -> None:
     """
-    Do what follows from an exception that broke off a touch: the client is gone, or sent what is
-    no request; or it was neither, and the exception came from outside.
+    Handle an exception that broke off a touch.
+
+    Either the client is gone, or it sent something that is not a request, or the exception came
+    from outside.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -56,16 +62,16 @@ def resolve(holder: Holder, connection: Connection, error: BaseException) -> Non
             else:
                 _go_on(holder, connection, error)
             return
-        except BaseException as another:  # noqa: BLE001 - once more
+        except BaseException as another:  # noqa: BLE001 - the next attempt handles it
             error = another
     try:
         raise error
-    except BaseException:  # noqa: BLE001 - told by the hook
+    except BaseException:  # noqa: BLE001 - the hook tells it
         invocation.fail()
 
 
 def _refuse_if_sure(holder: Holder, connection: Connection, error: RequestError) -> None:
-    """Refuse what is no request, if it is none when it is read a second time."""
+    """Refuse a malformed request if it is malformed when it is read a second time."""
     try:
         reread(connection)
     except RequestError as refusal:
@@ -80,7 +86,7 @@ def _go_on(holder: Holder, connection: Connection, error: BaseException) -> None
         _finish_close(holder, connection)
         return
     if not holder.holds(connection) or connection.socket.fileno() < 0:
-        raise error  # in the middle of parting with it: the supervisor knows what is owed
+        raise error  # while the worker parts with it: the supervisor knows what is owed
     phase = holder.ledger.phase(connection.number)
     if phase is Phase.LINGERING:
         holder.linger(connection)
@@ -92,14 +98,19 @@ def _go_on(holder: Holder, connection: Connection, error: BaseException) -> None
     else:
         print_stray(error, "the action")
         ready = recover_input(connection, holder.buffer)
-    error.__traceback__ = None  # its frames hold views of the memory file
+    error.__traceback__ = None  # the frames hold views of the memory file
     if ready:
         holder.touch(connection, holder.resume)
         holder.watch_idle(connection)
 
 
 def _finish_close(holder: Holder, connection: Connection) -> None:
-    """Close what is not closed yet. A number that the supervisor was told of may be used again."""
+    """
+    Close a connection that is not closed yet.
+
+    If the supervisor was told of the end, the number may be used again. So the connection is only
+    removed here.
+    """
     if holder.ledger.phase(connection.number) in (Phase.CLOSED, Phase.FREE):
         holder.connections.pop(connection.number, None)
     else:
@@ -107,7 +118,11 @@ def _finish_close(holder: Holder, connection: Connection) -> None:
 
 
 def _finish_answer(holder: Holder, connection: Connection, error: BaseException) -> bool:
-    """Complete an answer that was being sent; True if the connection can be asked for more."""
+    """
+    Complete an answer that was being sent.
+
+    Return True if the connection can be asked for more.
+    """
     out = recover_output(connection, holder.ledger)
     if out is None:
         return holder.end_interrupted(connection, error)
@@ -119,8 +134,9 @@ def _finish_answer(holder: Holder, connection: Connection, error: BaseException)
 
 def recover_input(connection: Connection, buffer: memoryview) -> bool:
     """
-    Put all that was read and not answered into a spill; False if there is nothing. ``buffer``
-    is what was read into.
+    Put all bytes that were read and not answered into a spill; return False if there are none.
+
+    ``buffer`` is the scratch space into which bytes were read.
     """
     total = bytes_read(connection.socket)
     if connection.spill is not None and not connection._data:
@@ -143,7 +159,7 @@ def reread(connection: Connection) -> Request | None:
     Read the request in hand once more.
 
     Raises:
-        RequestError: it is none.
+        RequestError: the bytes are not a request.
     """
     if connection.spill is not None:
         return Reader().examine(connection.spill.map, connection._spilled)
@@ -152,11 +168,13 @@ def reread(connection: Connection) -> Request | None:
 
 def recover_output(connection: Connection, ledger: Ledger) -> bool | None:
     """
-    Find how far the answer got that was being sent: True if it is out; False if the rest of it
-    is still to be flushed; None if nothing of it is left, nor was sent.
+    Find how far an answer was sent.
+
+    Return True if the whole answer is out. Return False if the rest of it must still be flushed.
+    Return None if the answer is lost and no byte of it was sent.
 
     Raises:
-        Gone: a part of it was sent, and the rest is lost.
+        Gone: a part of the answer was sent, and the rest is lost.
     """
     row = ledger.row(connection.number)
     end, written = row.sent + row.answer, bytes_written(connection.socket.fileno())
@@ -176,7 +194,7 @@ def recover_output(connection: Connection, ledger: Ledger) -> bool | None:
 
 
 def has_next(connection: Connection, ledger: Ledger) -> bool:
-    """Whether the request in hand follows the one whose answer is out."""
+    """Return whether the request in hand follows the request whose answer is out."""
     row = ledger.row(connection.number)
     in_hand = bool(connection._data) or connection.spill is not None
     return in_hand and connection._next_at == row.sent + row.answer

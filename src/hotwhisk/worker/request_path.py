@@ -43,7 +43,7 @@ class RequestPath:
         self.stopping = False
         """Whether the server is: what is answered now is the last on its connection."""
         self.detail = ""
-        """What an answer without an action says besides its cause."""
+        """The text that an answer without an action has besides its cause."""
         self.config = config
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
         streams = Sentinels(holder.streams.outputs, utf8=config.openwhisk)
@@ -81,12 +81,12 @@ class RequestPath:
             return False
         except RequestError as error:
             if self._is_proper(request):
-                raise  # an exception from outside was taken for the sender's
+                raise  # an exception from outside looked like the sender's
             body = error_body(str(error))
             return self._finish(connection, request, error.status, body, error.headers)
 
     def _is_proper(self, request: Request) -> bool:
-        """Whether a request that was refused is none to refuse when it is looked at once more."""
+        """Return whether a request that was refused is proper when it is looked at once more."""
         if request.head.path == "/init":
             return False
         try:
@@ -134,11 +134,13 @@ class RequestPath:
 
     def _end_interrupted(self, connection: Connection, error: BaseException) -> bool:
         """
-        Answer a request whose run, or answer, was broken off in our own code: as if the handler
-        had raised the exception. True if the connection can be asked for more.
+        Answer a request whose run or answer was broken off in our own code.
+
+        The answer is the same as if the handler had raised the exception. Return True if the
+        connection can be asked for more.
         """
         if connection in self._runs:
-            return False  # it was broken off when all was done to begin the run
+            return False  # all was done to begin the run before it was broken off
         request = recovery.reread(connection)
         if request is None:
             raise error
@@ -171,7 +173,7 @@ class RequestPath:
 
         def finish(connection: Connection) -> Request | None:
             if self._runs.get(connection) is not task:
-                return None  # an exception from outside broke this run off, and was its answer
+                return None  # an exception from outside ended this run and was its answer
             del self._runs[connection]
             connection.stage = Stage.LISTENING
             holder.watch(connection)
@@ -189,7 +191,12 @@ class RequestPath:
         task.add_done_callback(lambda _: fatal(done)())
 
     async def _call_async(self, run: RunRequest) -> tuple[int, bytes]:
-        """Call the handler; a copy of us that it forked ends here, before asyncio would report it."""
+        """
+        Call the handler.
+
+        If the handler forked a copy of this process, the copy ends here, before asyncio would
+        report it.
+        """
         answer = await invocation.call_async(cast("Action", self.action), run, self.profile)
         if self._holder.copied:
             invocation.leave(0)

@@ -19,8 +19,9 @@ KEPT = 4 * 1024 * 1024
 
 RESERVE = 58 * 1024 * 1024
 """
-The size of the file that the supervisor makes for a worker: any request fits. What is not written
-to takes no memory.
+The bytes of the file that the supervisor makes for a worker. Any request fits.
+
+Parts of the file that are not written to take no memory.
 """
 
 
@@ -74,8 +75,8 @@ class Spills:
     duplicate of a new one, ``drop(number)`` tells it that one is gone. ``prepare`` is called before
     descriptors are made.
 
-    An action may limit its process (setrlimit) so that no file can be made or grow there. For this
-    case the supervisor makes one beforehand, the reserve.
+    An action may limit its process (setrlimit) so that files can neither be made nor grow there.
+    For this case the supervisor makes one file beforehand, the reserve.
     """
 
     def __init__(
@@ -93,10 +94,10 @@ class Spills:
         self._reserve: Spill | None = None
 
     def set_reserve(self, number: int, descriptor: int) -> None:
-        """Take the file that the supervisor made for this worker; takes over the descriptor."""
+        """Take over the descriptor of the file that the supervisor made for this worker."""
         try:
             spill = Spill.adopt(number, descriptor)
-        except OSError:  # a limit of the action again
+        except OSError:  # because of a limit of the action again
             self._drop(number)
             return
         if self._reserve is None:
@@ -109,7 +110,7 @@ class Spills:
         A file with room for ``size`` bytes; the supervisor has it too.
 
         Raises:
-            OSError: none can be made, and the reserve is in use.
+            OSError: the file cannot be made, and the reserve is in use.
         """
         spill, self._idle = self._idle, None
         if spill is not None:
@@ -121,11 +122,12 @@ class Spills:
 
     def fit(self, spill: Spill, size: int, used: int) -> Spill:
         """
-        Make room for ``size`` bytes in a file of which ``used`` are. Returns the file that has
-        them: another one, if this one cannot grow.
+        Make room for ``size`` bytes in a file that holds ``used`` bytes; return the file.
+
+        If the file cannot grow, return another file that holds these bytes.
 
         Raises:
-            OSError: it cannot grow, and the reserve is in use.
+            OSError: the file cannot grow, and the reserve is in use.
         """
         try:
             spill.fit(size)
@@ -159,7 +161,7 @@ class Spills:
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         elif self._reserve is None and len(spill.map) == RESERVE:
-            spill.map.madvise(mmap.MADV_REMOVE)  # it was needed once: it will be needed again
+            spill.map.madvise(mmap.MADV_REMOVE)  # it was needed once and will be again
             self._reserve = spill
         else:
             self._drop(spill.number)

@@ -34,7 +34,7 @@ STANDARD = (0, 1, 2)
 class Streams:
     """
     Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way.
-    ``states`` are what is known of the output streams.
+    ``states`` has the known state of each output stream.
     """
 
     def __init__(self, lowest: int, states: Mapping[int, StreamState]) -> None:
@@ -47,7 +47,7 @@ class Streams:
             self._look.register(each, 0)  # no event: what is closed is told all the same
 
     def descriptors(self) -> set[int]:
-        """All of ours."""
+        """Return all descriptors of this object."""
         return {*self.kept, *(each.descriptor for each in self.outputs.values())}
 
     def mend(self) -> None:

@@ -4,12 +4,13 @@ The template: a process that has loaded the action, has served nothing, and wait
 A worker whose action took long to import leaves one behind. Further workers of that generation
 (``--workers``, or after a death) are forked from it and have the import at birth: milliseconds
 where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
-it, the worker is loaded in the ordinary way. The supervisor does not wait for it: what it was told
-to fork is pending until it says the process id.
+it, the worker is loaded in the ordinary way. The supervisor does not wait for the template. A
+worker that it ordered is pending until the template sends the process id.
 
-It is left after the import and before the functions with ``@on_startup``, which every worker
-calls for itself: there an action opens what two processes must not share. So coroutines need no exception, their event
-loop does not exist yet. Whoever holds such a thing after the import gets no template: a thread
+The template is left after the import and before the functions with ``@on_startup``. Every worker
+calls these functions for itself, because an action opens objects there that two processes must not
+share. So coroutines need no exception: their event loop does not exist yet.
+Whoever holds such a thing after the import gets no template: a thread
 (ends at a fork, and leaves its locks behind), a child, an open file or socket (one offset, one
 conversation for two), shared memory or a semaphore (a death would leave it locked), a generator
 of random numbers of its own (two would draw the same). A pool of threads that itself ends

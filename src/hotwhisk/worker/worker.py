@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 REMOVE_FOR = 0.02
-"""Seconds in one go for a folder that is not needed: a version to load may come meanwhile."""
+"""Seconds in one go to remove an unused folder. A version to load may come meanwhile."""
 
 
 class Worker:
@@ -79,7 +79,7 @@ class Worker:
         self.path = RequestPath(self.holder, config)
         self._lowest = lowest
         self._kept = (0, 0)
-        """The memory file with what was read of files, and its length; see `Ready`."""
+        """The memory file with the content of files that were read, and its length; see `Ready`."""
         place_warnings()
 
     def run(self) -> NoReturn:
@@ -122,7 +122,7 @@ class Worker:
             self._take_over(message.generation, outcome)
 
     def _keep(self, content: bytes) -> None:
-        """Put into a memory file what further workers of this generation are to load."""
+        """Put content that further workers of this generation are to load into a memory file."""
         spill = self.holder.spills.take(len(content))
         spill.map[: len(content)] = content
         self._kept = (spill.number, len(content))
@@ -134,7 +134,7 @@ class Worker:
         own = {channel.fileno(), *loop.descriptors(), *self.holder.streams.descriptors()}
         birth = template.leave_behind(generation, channel, own, self._lowest)
         if birth is not None:
-            self._kept = (0, 0)  # it was told by the worker that left the template
+            self._kept = (0, 0)  # the worker that left the template reported it
             loop.callbacks.clear()  # it is closed, and what it has just found was not for us
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()
@@ -143,8 +143,10 @@ class Worker:
 
     def _run_to_end(self, awaitable: Awaitable[object]) -> object:
         """
-        Run what a function for the start returned: in the loop of the handler, where that is
-        asynchronous, else so that a plain handler finds no loop running.
+        Run an awaitable that a function for the start returned.
+
+        If the handler is asynchronous, the awaitable is run in the handler's loop. Otherwise it is
+        run so that a plain handler finds no loop running.
         """
         loop = self.holder.loop
         if isinstance(loop, AsyncioLoop):
