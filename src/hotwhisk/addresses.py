@@ -1,7 +1,8 @@
 """
-How a server is called: by its commands, and by requests from this machine and others.
+Find the addresses of a server, for its commands and for requests from this machine and others.
 
-Pure. Commands read the variables of a server too: started from one environment, they find it.
+Pure. Commands read the variables of a server too. So if they run in the same environment, they
+find the server.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def base_url(config: Config) -> str:
-    """The address that the server is called by on its own machine."""
+    """Return the URL of the server for clients on its own machine."""
     host = "127.0.0.1" if config.host in WILDCARDS or config.openwhisk else config.host
     return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
 
 
 def client_flags(config: Config) -> str:
-    """What ``replace`` and ``invoke`` need to reach this server, each flag after a blank."""
+    """Return the flags that ``replace`` and ``invoke`` need here, each after a blank."""
     flags = ""
     if config.host not in (*WILDCARDS, "127.0.0.1", "localhost"):
         flags = f" --url {base_url(config)}"
@@ -32,7 +33,11 @@ def client_flags(config: Config) -> str:
 
 
 def accepted_hosts(config: Config) -> str:
-    """By which hosts a request may call this server from elsewhere; empty if only from this machine."""
+    """
+    Return the hosts by which a request from elsewhere may call this server.
+
+    The text is empty if requests may come from this machine only.
+    """
     if config.openwhisk or (is_loopback(config.host) and not config.hosts):
         return ""
     names = ("any IP address of this machine",) if config.token_file else ()
@@ -40,22 +45,22 @@ def accepted_hosts(config: Config) -> str:
 
 
 def client_url(url: str | None, environ: Mapping[str, str]) -> str:
-    """Where commands find the server: the flag, HOTWHISK_URL, or this machine and its port."""
+    """Return the server's URL for commands: the flag, HOTWHISK_URL, or the port on this machine."""
     named = url or environ.get(CLIENT_VARIABLES[0]) or f"127.0.0.1:{client_port(environ)}"
     return named if "://" in named else f"http://{named}"
 
 
 def client_port(environ: Mapping[str, str]) -> int:
-    """The port that a server started from this environment would open."""
+    """Return the port that a server started from this environment would open."""
     return cast("int", scan((), environ).value("port"))
 
 
 def named_port(environ: Mapping[str, str]) -> int | None:
-    """The port that the environment names, if it does."""
+    """Return the port that the environment names; None if it names none."""
     source = scan((), environ).raw["port"][1]
     return None if source == "default" else client_port(environ)
 
 
 def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
-    """A text that commands share with the server, such as ``token_file`` or ``run_dir``."""
+    """Return a text setting that commands share with the server, such as ``token_file``."""
     return environ.get(BY_NAME[name].variable) or None

@@ -50,7 +50,7 @@ WILDCARDS = ("0.0.0.0", "::", "")
 
 
 class Config(Record):
-    """Everything a server is told before it starts."""
+    """The settings that a server gets before it starts."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -81,7 +81,7 @@ class Config(Record):
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
     concurrency: bool = True
-    """Whether async handlers may overlap in one worker; under OpenWhisk unless it says no."""
+    """Whether async handlers may overlap in one worker; OpenWhisk can forbid it."""
     log_init_error: bool = True
     """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
     execution_env: str | None = None
@@ -99,14 +99,16 @@ class Config(Record):
 
 
 def field_of(option: Option) -> str:
-    """The name of the field that an option fills."""
+    """Return the name of the field that an option fills."""
     return _FIELD_OF.get(option.name, option.name)
 
 
 def _complete() -> None:
     """
-    Give `Config` a field for each option that it does not declare: a row of `OPTIONS` alone makes
-    an option. What is declared besides is its type, for who reads the field.
+    Give `Config` a field for each option that it does not declare.
+
+    So one row of `OPTIONS` is enough to add an option. `Config` declares a field only to give its
+    type to the code that reads it.
     """
     for option in OPTIONS:
         name = field_of(option)
@@ -144,7 +146,7 @@ def read_config(
 
 
 def with_token(config: Config, content: str) -> Config:
-    """The same configuration with the token that its file holds: the first line, stripped."""
+    """Return the configuration with the token that its file holds: the first line, stripped."""
     token = content.strip()
     if not token or not token.isascii() or len(token.split()) != 1:
         raise UsageError(
@@ -154,25 +156,25 @@ def with_token(config: Config, content: str) -> Config:
 
 
 def with_port(config: Config, port: int) -> Config:
-    """The same configuration with the port that was in fact opened."""
+    """Return the configuration with the port that was in fact opened."""
     return _changed(config, port=port)
 
 
 def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
-    """The folder for sockets and unpacked versions where none is configured."""
+    """Return the default folder for sockets and unpacked versions."""
     own = environ.get("XDG_RUNTIME_DIR", "")
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
 
 
 def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
-    """Make the environment one that user code may see: tagged with the worker, without what is ours."""
+    """Prepare the environment for user code: add the worker's tag and remove our own variables."""
     for name in _PRIVATE:
         environ.pop(name, None)
     environ[tag] = str(pid)
 
 
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """The values in effect, one a line, each with where it came from; as ``--show-config`` prints."""
+    """Return the text of ``--show-config``: each value in effect with its source, one a line."""
     found = scan(argv, environ)
     config = read_config(argv, environ)
     rows = [("file", config.file or "-", "argument" if config.file else "default")]
@@ -187,7 +189,7 @@ def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def serve_help() -> str:
-    """The options, one a line, drawn from the table."""
+    """Return the help on the options, one a line, made from the table of options."""
     heads = [
         f"--[no-]{option.name}" if option.is_switch else f"{option.flag} {option.metavar}"
         for option in OPTIONS
@@ -223,7 +225,7 @@ def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, object]:
-    """What is not a flag: the platform's own variables and systemd's."""
+    """Return the settings without a flag: those from variables of the platform and of systemd."""
     values: dict[str, object] = {"notify_socket": environ.get("NOTIFY_SOCKET") or None}
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))

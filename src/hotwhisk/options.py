@@ -122,7 +122,7 @@ BY_NAME = {option.name: option for option in OPTIONS}
 
 
 class Found:
-    """What the command line and the environment say: text and source of every option, and FILE."""
+    """The words of the command line and environment: text and source of each option, and FILE."""
 
     __slots__ = ("file", "raw", "show")
 
@@ -132,7 +132,7 @@ class Found:
         self.show: set[str] = set()
 
     def value(self, name: str) -> object:
-        """The value of an option, by its own type; a text that cannot be one is a UsageError."""
+        """Return the value of an option, in its own type; an unfit text is a UsageError."""
         raw, source = self.raw[name]
         try:
             return BY_NAME[name].read(raw)
@@ -162,10 +162,10 @@ def scan(argv: Sequence[str], environ: Mapping[str, str]) -> Found:
 
 def address(found: Found) -> tuple[str, int]:
     """
-    Where to listen.
+    Return the host and the port to listen on.
 
     Raises:
-        UsageError: other machines could post code there, and nothing holds them back.
+            UsageError: other machines could post code there, and no token would stop them.
     """
     host, number = str(found.value("host") or "127.0.0.1"), found.value("port")
     assert isinstance(number, int)
@@ -185,9 +185,9 @@ def require_loopback(host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
+    """Return whether only this machine can reach an address."""
     parts = host.split(".")
-    # A leading zero makes a number octal for the C library: 0127.0.0.1 is 87.0.0.1.
+    # The C library reads a number with a leading zero as octal: 0127.0.0.1 is 87.0.0.1.
     numeric = len(parts) == 4 and all(
         part.isascii() and part.isdigit() and part == str(int(part)) for part in parts
     )

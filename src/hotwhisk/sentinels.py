@@ -1,13 +1,14 @@
 """
-The end of an activation, as OpenWhisk reads it from the logs; and the streams of a worker.
+Write the end of an activation, as OpenWhisk reads it from the logs, to the streams of a worker.
 
-After each activation one line goes to each output stream; whoever collects the logs reads up
-to it. It has to be a line of its own: Kubernetes compares whole lines, and Docker drops what
-shares its line. So an action that ended its output without a newline gets one, where that can
-be known: what went through Python's own streams.
+After each activation one line goes to each output stream. The program that collects the logs reads
+up to that line. It has to be a line of its own: Kubernetes compares whole lines, and Docker drops
+other text on the same line. So if an action ended its output without a newline, it gets one. This
+works for output that went through Python's own streams.
 
-Each line that an action prints is written at once, so that it is in the log whatever ends the
-process. Weighed: to write each piece (`python -u`; lines of several workers would mix).
+Each line that an action prints is written at once, so that it is in the log however the process
+ends. Alternatives considered: to write each piece (`python -u`; lines of several workers would
+mix).
 
 Source: the rules for logs of the OpenWhisk action interface.
 """
@@ -30,18 +31,20 @@ BOTH: Final = 0b11
 """Both streams, as the ledger and `messages.Answer` count them: bit 0 stdout, bit 1 stderr."""
 
 LOST: Final = frozenset({EPIPE, ECONNRESET, ENOSPC, EDQUOT, EFBIG, EIO})
-"""Errors of a log that cannot be written: they cost the line, not the run that printed it."""
+"""Errors of a log that cannot be written. They cost the line, not the run that printed it."""
 
 NAMES: Final = {1: "<stdout>", 2: "<stderr>"}
 
 
 class Remembering(io.FileIO):
     """
-    An output stream whose `Output` knows whether its last line is complete. The end of an
-    activation goes there: the action may have closed this one, or pointed it elsewhere.
+    An output stream whose `Output` knows whether its last line is complete.
 
-    Threads of the action may print while an activation ends, so what was written and what is
-    known of it change together. The lock is one that a signal handler may take again.
+    The end of an activation goes to that `Output`, because the action may have closed this stream
+    or pointed it elsewhere.
+
+    Threads of the action may print while an activation ends, so the output and the record of it
+    change together. A signal handler may take the lock again.
     """
 
     def __init__(self, descriptor: int, output: Output) -> None:
@@ -54,18 +57,22 @@ class Remembering(io.FileIO):
         os.register_at_fork(after_in_child=self._forget_threads)
 
     def _forget_threads(self) -> None:
-        """In a child that the action forked no thread is left that could give the lock back."""
+        """
+        Make a new lock, in a child that the action forked too.
+
+        The child has no other thread, so a lock that another thread held would never be released.
+        """
         self._lock = RLock()
 
     def write(self, data: Any, /) -> int:
-        """Write all of it, and remember the last byte."""
+        """Write all of ``data``, and remember the last byte."""
         whole = data if type(data) is bytes else memoryview(data).tobytes()
         length = len(whole)
         if not length:
             return 0
         with self._lock:
             if whole[-1] != NEWLINE or length > select.PIPE_BUF:
-                self._state.open_line = True  # it may be cut short
+                self._state.open_line = True  # the write may be cut short
             if not self.patient:
                 self.output.write(whole)
                 return length
@@ -82,7 +89,10 @@ class Remembering(io.FileIO):
         return length
 
     def _write_rest(self, rest: memoryview) -> None:
-        """Go on after a signal, or where another program made the stream one that does not wait."""
+        """
+        Write the rest after a signal interrupted, or after another program made the stream
+        non-blocking.
+        """
         room = select.poll()
         room.register(self.fileno(), select.POLLOUT)
         while rest:
@@ -91,13 +101,13 @@ class Remembering(io.FileIO):
 
     def end(self, patience: float = PATIENCE) -> bool:
         """
-        End an activation; False if that could not be written, which is counted.
+        End an activation; False if its last line could not be written, which is counted.
 
         Raises:
             OSError: the duplicate was closed; another process has to write that line.
         """
         if not self._lock.acquire(False) and not self._lock.acquire(timeout=patience):
-            self._state.drop(0, sentinels=1)  # a thread has waited for room since then
+            self._state.drop(0, sentinels=1)  # a thread waits for room and keeps the lock
             return False
         try:
             return self.output.end(patience)
@@ -107,8 +117,8 @@ class Remembering(io.FileIO):
 
 class Sentinels:
     """
-    The streams of a worker, and their ends. ``outputs`` are those that it was born with;
-    ``utf8`` puts the platform's encoding in the place of the locale's.
+    The streams of a worker, and the ends of its activations. ``outputs`` are the streams that it
+    was started with. If ``utf8``, they use the platform's encoding, not the locale's.
     """
 
     def __init__(self, outputs: Mapping[int, Output], *, utf8: bool) -> None:
@@ -126,17 +136,19 @@ class Sentinels:
             encoding=encoding,
             errors=errors,
             line_buffering=True,
-            write_through=not utf8 and getattr(old, "write_through", False),  # python -u
+            write_through=not utf8 and getattr(old, "write_through", False),  # for python -u
         )
         text.mode = "w"  # type: ignore[misc]  # as Python's own have it
         return text
 
     def write(self, told: Callable[[int], None]) -> None:
         """
-        End the activation on both streams; they are flushed already. ``told`` hears which have
-        their end, as each gets it, so that another process can complete them after a death.
+        End the activation on both streams, which are flushed already.
+
+        ``told`` is called after each stream with the streams that have their end so far. Then
+        another process can complete the rest after a death.
         """
-        patience = PATIENCE  # for both: often they are the same pipe
+        patience = PATIENCE  # one limit for both, because they are often the same pipe
         done = 0
         for number in STREAMS:
             if not self._raw[number].end(patience):
@@ -146,7 +158,7 @@ class Sentinels:
 
 
 def write_owed(outputs: Mapping[int, Output], owed: int) -> None:
-    """End an activation whose worker died, on the streams in ``owed``."""
+    """End the activation of a worker that died, on the streams in ``owed``."""
     patience = PATIENCE
     for number in STREAMS:
         if owed & number and not outputs[number].end_for_the_dead(patience):
@@ -156,8 +168,10 @@ def write_owed(outputs: Mapping[int, Output], owed: int) -> None:
 @contextmanager
 def bounded() -> Iterator[None]:
     """
-    While our own lines, or the last of the action's, are written to its streams: what finds no
-    room for `PATIENCE` seconds is dropped and counted.
+    Limit the time that writes to the action's streams may wait for room.
+
+    This is for our own lines, and for the last lines of the action. Bytes that find no room for
+    `PATIENCE` seconds are dropped and counted.
     """
     raws = [
         raw

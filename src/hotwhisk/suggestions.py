@@ -1,9 +1,12 @@
 """
-What was meant by a word that is unknown: asked only once a mistake was made.
+Suggest what was meant by an unknown word. It is called only after a mistake.
 
-Three sources, in this order: words of other servers (Flask, uvicorn, gunicorn, functions-framework,
-ActionLoop) and what does the same here; a known word that was mistyped in an obvious way (one dash
-for two, a beginning, underscores, capitals); the known word that is most like it.
+There are three sources, in this order:
+- words of other servers (Flask, uvicorn, gunicorn, functions-framework, ActionLoop), each with its
+  counterpart here;
+- a known word that was mistyped in an obvious way (one dash for two, a beginning, underscores,
+  capitals);
+- the known word that is most like the unknown one.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ OTHER_SERVERS = {
     "-env": IMAGE + "-compile MAIN -env JSON",
     "-version": "did you mean hotwhisk --version?",
 }  # fmt: skip
-"""Options of ``serve`` as others have them, and what to do here."""
+"""Options of other servers, and the counterpart for ``serve``."""
 
 OTHER_COMMANDS = {
     "dev": "serve --watch FILE",
@@ -85,22 +88,22 @@ OTHER_COMMANDS = {
     "bundle": "build FILE",
     "diff": "compare",
 }
-"""Commands as others name them."""
+"""Commands of other servers, and their counterpart here."""
 
 
 def for_serve_option(flag: str, known: Iterable[str]) -> str:
-    """What follows "unknown option FLAG" of ``hotwhisk serve``."""
+    """Return the text that follows "unknown option FLAG" of ``hotwhisk serve``."""
     advice = OTHER_SERVERS.get(flag)
     return f"; {advice}" if advice else for_option(flag, known, "serve")
 
 
 def for_option(flag: str, known: Iterable[str], command: str) -> str:
-    """What follows "unknown option FLAG" of a command."""
+    """Return the text that follows "unknown option FLAG" of a command."""
     return nearest(flag, known) or f"; hotwhisk {command} --help lists the options"
 
 
 def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) -> str:
-    """What follows "unknown command WORD" of ``hotwhisk`` itself."""
+    """Return the text that follows "unknown command WORD" of ``hotwhisk`` itself."""
     if word in OTHER_COMMANDS:
         return f"; did you mean hotwhisk {OTHER_COMMANDS[word]}?"
     if (advice := OTHER_SERVERS.get(word, "")).startswith(IMAGE):
@@ -113,7 +116,7 @@ def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) 
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A question that names the known word which is most like this one, or nothing."""
+    """Return a question that names the known word most like this one; empty if none is like it."""
     from difflib import get_close_matches
 
     names = list(known)
@@ -125,5 +128,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _bare(word: str) -> str:
-    """A word without what is easily mistaken: dashes before it, capitals, underscores."""
+    """Return a word without what is often mistyped: leading dashes, capitals, underscores."""
     return word.lstrip("-").replace("_", "-").lower()

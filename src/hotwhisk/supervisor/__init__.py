@@ -1,1 +1,1 @@
-"""The process that stays: it listens, decides, and holds every connection."""
+"""The supervisor process: it listens, decides, and holds every connection."""

@@ -18,7 +18,7 @@ TICK = 0.25
 
 
 class Ages(Generic[Key]):
-    """The ages of whatever is watched, by key."""
+    """The ages of the things that are watched, by key."""
 
     def __init__(self) -> None:
         self._ages: dict[Key, tuple[float, float]] = {}
@@ -42,6 +42,6 @@ class Ages(Generic[Key]):
         return {key: age for key, (_, age) in ages.items()}
 
     def rest(self) -> None:
-        """Nothing is watched until the next look, however long that takes."""
+        """Forget all ages; nothing is watched until the next look, however long that takes."""
         self._ages.clear()
         self._last = None

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Source(Artifact):
-    """An artifact that can be loaded, and let go of."""
+    """An artifact that can be loaded and released."""
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
-        """What tells a worker to load it, and the descriptors beside that message."""
+        """Return the message that tells a worker to load the artifact, and its descriptors."""
         raise NotImplementedError
 
     def release(self) -> None:
-        """Nobody will load it any more."""
+        """Release the artifact, because no worker will load it any more."""
         raise NotImplementedError
 
 
@@ -79,7 +79,7 @@ class Local(Source):
 
 
 def named_by(config: Config) -> Candidate | None:
-    """Return a replacement by what the server was told to serve; None if it was told nothing."""
+    """Return a replacement for the file or module in the configuration; None if there is none."""
     if config.module is not None:
         return Candidate(Local(config.module, config.main, module=True))
     if config.file is not None:

@@ -26,9 +26,9 @@ Moved = Iterable[tuple[int, bool]]
 
 class Assignment:
     """
-    The connections, for the workers of ``generation``. ``duty`` is what the desk owes to a
-    ``/run`` that comes on a connection of its own; empty where it parks it. ``detail`` is what
-    that answer says besides.
+    The distribution of connections among the workers of ``generation``. ``duty`` is the cause of
+    the desk's answer to a ``/run`` on one of the desk's connections; if it is empty, the desk parks
+    the ``/run``. ``detail`` is a further text of that answer.
     """
 
     def __init__(self, roster: Roster, effects: deque[Effect]) -> None:
@@ -40,7 +40,7 @@ class Assignment:
         self._effects = effects
 
     def accepted(self, numbers: Iterable[int]) -> None:
-        """New connections came."""
+        """Assign new connections."""
         serving = self.serving()
         for number in numbers:
             if serving and not self.custody.waiting:  # as nearly always: straight to a worker
@@ -52,34 +52,38 @@ class Assignment:
                 self.assign()
 
     def closed(self, number: int) -> None:
-        """A connection is over."""
+        """Forget a connection that is closed."""
         self.custody.forget(number)
 
     def taken(self, slot: int, moved: Moved) -> None:
-        """Connections came back from a worker."""
+        """Assign again the connections that came back from a worker."""
         for number, parked in moved:
             if self.custody.holder(number) == slot:
                 self._wait(number, parked=parked)
         self.assign()
 
     def lost(self, number: int) -> None:
-        """What was read of a connection is gone."""
+        """Answer for a connection whose bytes, already read, are lost."""
         self._answer(number, Cause.LOST, "")
 
     def contradicted(self, slot: int, number: int) -> None:
-        """A worker gave a connection back, and the ledger says that it is in the midst of a request."""
+        """
+        Shut a connection whose worker gave it back in the middle of a request.
+
+        The worker contradicts the ledger, which says that the request is not finished.
+        """
         if self.custody.holder(number) == slot:
             self.custody.forget(number)
             self._effects.append(Shut(number))
 
     def returned(self, number: int) -> None:
-        """A connection that was lent to a replacement is free again."""
+        """Assign again a connection that was lent to a replacement."""
         if number in self.custody.lent:
             self.custody.wait(number)
             self.assign()
 
     def assign(self) -> None:
-        """Hand what waits to whoever can take it; what finds nobody goes on waiting."""
+        """Hand the waiting connections to serving workers; the others go on waiting."""
         batches: dict[int, list[int]] = {}
         serving = self.serving()
         if serving:
@@ -93,11 +97,11 @@ class Assignment:
             self.leave_to_desk()
 
     def serving(self) -> list[int]:
-        """The workers that can take connections."""
+        """Return the workers that can take connections."""
         return self._roster.of(self.generation, State.SERVING)
 
     def leave_to_desk(self) -> None:
-        """Nobody else can take what waits: the desk reads it, and parks or answers."""
+        """Hand waiting connections to the desk, which reads them, and parks or answers."""
         numbers = tuple(self.custody.waiting)
         if self.duty:  # there is an answer even to those that wait for an action
             numbers += tuple(self.custody.parked)
@@ -107,17 +111,21 @@ class Assignment:
             self._effects.append(HandOver(self._roster.desk, numbers, self.duty, self.detail))
 
     def take_back(self, slot: int, *, leave: bool = False) -> None:
-        """Take back what a worker holds; with ``leave``, it goes when its last answer is out."""
+        """Take back a worker's connections; with ``leave``, it leaves after its last answer."""
         if leave or self.custody.load(slot):
             self._effects.append(TakeBack(slot, leave))
 
     def reopen(self) -> None:
-        """A worker can take connections again: what the desk holds for it comes back."""
+        """Take back the desk's connections, because a worker can take connections again."""
         if self.serving():
             self.take_back(self._roster.desk)
 
     def share_out(self) -> None:
-        """One more worker serves: the ones that hold more than their share give all back."""
+        """
+        Take back all connections of the workers that hold more than their share.
+
+        This is called when one more worker serves.
+        """
         peers = self.serving()
         share = sum(map(self.custody.load, peers)) // len(peers)
         for slot in peers:
@@ -125,7 +133,7 @@ class Assignment:
                 self.take_back(slot)
 
     def settle(self, slot: int, debts: Iterable[tuple[int, Debt]], cause: Cause, how: str) -> bool:
-        """Settle what a dead worker owed; True if it died of a request."""
+        """Settle the debts of a dead worker; return True if a request caused its death."""
         of_request = False
         for number, debt in debts:
             if self.custody.holder(number) != slot:

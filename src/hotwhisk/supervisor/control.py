@@ -27,13 +27,13 @@ LONGEST = 4096
 """Bytes of a question; a longer one is not ours."""
 
 MOST_OPEN = 16
-"""Connections whose question is not whole; one more closes the oldest of them."""
+"""Limit of connections whose question is incomplete; one more closes the oldest of them."""
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted: one too many is refused and not kept waiting."""
+"""Limit of connections that wait to be accepted; further ones are refused at once."""
 
 TIME_LIMIT = 5.0
-"""Seconds within which a question must be whole."""
+"""Seconds within which a question must be complete."""
 
 
 class Question(Asker):
@@ -45,7 +45,7 @@ class Question(Asker):
         self._read = b""
 
     def line(self) -> bytes | None:
-        """Read; the question once it is whole, None while more is to come."""
+        """Read, and return the question if it is complete; None while more is to come."""
         try:
             received = self.connection.recv(LONGEST)
         except BlockingIOError:
@@ -59,7 +59,7 @@ class Question(Asker):
         return b"" if len(self._read) >= LONGEST else None
 
     def answer(self, value: dict[str, object]) -> None:
-        """Answer, and close. A client that does not read is not waited for."""
+        """Answer, and close the connection, without waiting for a client that does not read."""
         try:
             self.connection.send(json.dumps(value).encode() + b"\n", socket.MSG_NOSIGNAL)
         except OSError:
@@ -67,7 +67,7 @@ class Question(Asker):
         self.connection.close()
 
     def replied(self, reply: Reply, generation: int) -> None:
-        """Answer with how a replacement ended."""
+        """Answer with the result of a replacement."""
         if reply.status == 200:
             self.answer({"version": VERSION, "ok": True, "generation": generation})
         else:
@@ -75,7 +75,7 @@ class Question(Asker):
 
 
 class Control:
-    """The listening end. ``answers`` maps what can be asked to the function that answers it."""
+    """The listening socket. ``answers`` maps each question to the function that answers it."""
 
     def __init__(
         self, path: str, answers: dict[str, Callable[[Question], None]], supervisor: Supervisor
@@ -84,12 +84,12 @@ class Control:
         self._answers = answers
         self._supervisor = supervisor
         self._open: dict[int, Question] = {}
-        """Questions that are not whole, by descriptor, the oldest first."""
+        """Questions that are incomplete, by descriptor, the oldest first."""
         self._listener = _listen(path)
         supervisor.watch(self._listener.fileno(), self._accept)
 
     def expire(self, now: float) -> bool:
-        """Close connections whose time is up; True while any is open."""
+        """Close connections whose time is up; return True while any is open."""
         for question in list(self._open.values()):
             if now - question.opened > TIME_LIMIT:
                 self._close(question)
@@ -124,7 +124,11 @@ class Control:
         self._supervisor.ledger.ticking = True
 
     def _make_room(self) -> None:
-        """Close the oldest connection that asks nothing; without any, accept none until a tick."""
+        """
+        Close the oldest connection with an incomplete question.
+
+        If there is none, accept no connection until the next tick.
+        """
         if self._open:
             self._close(next(iter(self._open.values())))
         else:
@@ -136,7 +140,7 @@ class Control:
             self._open.pop(descriptor)
 
     def _read(self, question: Question, watched: int = -1) -> bool:
-        """Answer a question if it is whole; False if it is not."""
+        """Answer a question if it is complete; return False if it is not."""
         line = question.line()
         if line is None:
             return False
@@ -162,14 +166,14 @@ class Control:
 
 def _listen(path: str) -> socket.socket:
     """
-    The socket at ``path``.
+    Return a socket that listens at ``path``.
 
     Raises:
-        StartError: it cannot be made.
+        StartError: the socket cannot be made.
     """
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        remove(path)  # of a server that was killed; the port is ours, so is this
+        remove(path)  # a killed server left it: the port is ours, so the path is too
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(BACKLOG)

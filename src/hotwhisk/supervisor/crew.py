@@ -1,4 +1,4 @@
-"""The live processes of the supervisor: fork one, hear its end, and what it has to say."""
+"""The supervisor's live processes: fork them, notice their ends, and kill what they leave."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHORT_LIFE = 0.25
 
 
 class Crew:
-    """All live workers, by slot; and the templates that further ones are forked from, by generation."""
+    """The live workers, by slot; and the templates that fork further workers, by generation."""
 
     def __init__(self, system: System, config: Config, ledger: Ledger) -> None:
         self._system = system
@@ -43,20 +43,22 @@ class Crew:
         self.processes: dict[int, Process] = {}
         self.templates: dict[int, Standby] = {}
         self.descriptors = Descriptors()
-        """Those that queued messages still need."""
+        """Descriptors that queued messages still need."""
         self.resting = False
         """Whether nothing is to be born before the next tick: the last desk died at once."""
         self.given_up: list[Process] = []
         """Workers that cannot be killed, and whose requests are still to be settled."""
         self._unkillable: list[Process] = []
-        """Workers that could not be killed; also given up ones, until they end."""
+        """Workers that could not be killed, including the given-up ones, until they end."""
         self._ended: list[tuple[int, str]] = []
-        """The process id and the name of dead workers of whom orphans may still come."""
+        """The process ids and names of dead workers that may still leave orphans."""
 
     def conceive(self, slot: int) -> None:
         """
-        Open the channel of a worker that is to be. From now on it can be given orders. One that
-        was pending there is forgotten: without its channel its process ends, if there ever is one.
+        Open the channel of a worker whose process will be started later.
+
+        From now on the worker can be given orders. A worker that was pending in this slot is
+        forgotten. If its process is ever started, it ends, because it has no channel.
         """
         before = self.processes.get(slot)
         process = Process(slot, Channel(None, FROM_WORKER, self.descriptors), self._system.now())
@@ -68,7 +70,7 @@ class Crew:
             before.channel.close()
 
     def unborn(self) -> list[Process]:
-        """Those whose process is still to be started."""
+        """Return the workers whose process is still to be started."""
         return [each for each in self.processes.values() if each.birth is not None]
 
     def bear(self, process: Process) -> None:
@@ -89,11 +91,13 @@ class Crew:
 
     def spawn(self, slot: int, template: Standby) -> None:
         """
-        Tell a template to fork a worker. `spawned` gets its answer; until then the worker is
-        pending, and its orders wait in its channel.
+        Tell a template to fork a worker.
+
+        `spawned` gets the template's answer. Until then the worker is pending, and its orders wait
+        in its channel.
 
         Raises:
-            OSError: there are no descriptors for its channel.
+            OSError: no descriptors are free for its channel.
         """
         self.conceive(slot)
         process = self.processes[slot]
@@ -105,10 +109,10 @@ class Crew:
 
     def _open_channel(self, process: Process) -> tuple[socket.socket, int]:
         """
-        The worker's end of its channel, and how often its slot had been recalled.
+        Return the worker's end of its channel, and how often its slot had been recalled.
 
         Raises:
-            OSError: there is no descriptor for it.
+            OSError: no descriptor is free for it.
         """
         birth = process.birth
         assert birth is not None
@@ -121,10 +125,10 @@ class Crew:
 
     def spawned(self, template: Standby, message: Born) -> Process | None:
         """
-        The worker whose process id a template says, or None if it says none for that slot.
+        Return the worker whose process id a template reports; None if it has none for that slot.
 
         Raises:
-            OSError: there is no such child, or no descriptor for it.
+            OSError: there is no such child, or no descriptor is free for it.
         """
         process = self.processes.get(message.slot)
         if process is None or process.template is not template or not message.pid:
@@ -139,8 +143,10 @@ class Crew:
 
     def can_adopt(self, pid: int) -> bool:
         """
-        Whether a process that a worker or a template names can be a new one of ours: a child, and
-        none that we have already.
+        Return whether a process id that a worker or a template reports can be a new process of
+        ours.
+
+        It has to be a child of ours that is not known yet.
         """
         return pid not in self._pids() and pid in children()
 
@@ -149,7 +155,10 @@ class Crew:
         return pids + [each.pid for each in self.templates.values()]
 
     def spawning(self, template: Standby | None = None) -> list[Process]:
-        """The workers that this template, or any, was told to fork."""
+        """
+        Return the pending workers that ``template`` was told to fork; for None, those of all
+        templates.
+        """
         return [
             each
             for each in self.processes.values()
@@ -163,7 +172,7 @@ class Crew:
             self._system.kill(template.pidfd)
 
     def bury_template(self, template: Standby) -> None:
-        """Forget a template that is dead or is killed, and what it was about to fork."""
+        """Kill and forget a template, and kill the processes that it left."""
         self._system.kill(template.pidfd)
         self._end_descendants(template.pid, template.name)
         self._system.reap(template.pidfd)
@@ -171,13 +180,13 @@ class Crew:
         template.close()
 
     def ended(self, process: Process) -> bool:
-        """Whether a worker is dead; from then on ``process.ending`` says how."""
+        """Return whether a worker is dead; if it is, ``process.ending`` says how it ended."""
         if process.ending is None and not process.pending:
             process.ending = self._system.ended(process.pidfd)
         return process.ending is not None
 
     def bury(self, process: Process) -> None:
-        """A worker that is dead, or will not be born: kill what it left, forget it."""
+        """Forget a worker that is dead or will not be started, and kill what it left."""
         del self.processes[process.slot]
         process.channel.close()
         if process.birth is not None and process.birth.end is not None:
@@ -193,8 +202,9 @@ class Crew:
 
     def kill(self, slot: int) -> None:
         """
-        Kill the worker in ``slot``; its death is heard like any other. If the system refuses that,
-        `kill_again` tries again.
+        Kill the worker in ``slot``. Its death is noticed like any other death.
+
+        If the system refuses, `kill_again` tries again.
         """
         process = self.processes.get(slot)
         if process is None or process.ending is not None:
@@ -207,8 +217,9 @@ class Crew:
 
     def kill_again(self) -> bool:
         """
-        Try again to kill what could not be killed; False if nothing of that is left. A worker of
-        which that is refused again is given up: it counts as dead from now on.
+        Try again to kill the workers that could not be killed; return False if none is left.
+
+        A worker is given up if the system refuses again: it counts as dead from now on.
         """
         for process in list(self._unkillable):
             dead = self._system.ended(process.pidfd) is not None
@@ -226,8 +237,10 @@ class Crew:
 
     def reap_strangers(self) -> None:
         """
-        Reap what was not ours but came to us, as process 1 must. What a template was told to fork
-        may have ended before its process id is known, so while any is pending nothing is reaped.
+        Reap adopted processes that are not ours, as process 1 must.
+
+        A worker that a template has forked may end before its process id is known. So nothing is
+        reaped while any such worker is pending.
         """
         if self.spawning():
             return
@@ -237,14 +250,14 @@ class Crew:
         self._ended = [each for each in self._ended if kill(*each, known)]
 
     def _end_descendants(self, pid: int, name: str) -> None:
-        """Kill what a dead worker left. What comes here as that ends is killed when it does."""
+        """Kill what a dead worker left, and remember the worker while orphans may come."""
         self._system.kill_group(pid)
         if self._system.kill_orphans(pid, name, [*self._pids(), pid]):
             self._ended.append((pid, name))
 
     @property
     def has_orphans(self) -> bool:
-        """Whether dead workers have left processes that were killed and have not ended yet."""
+        """Return whether processes that dead workers left were killed and have not ended yet."""
         return bool(self._ended)
 
     def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:

@@ -36,40 +36,40 @@ class Custody:
         )
 
     def holder(self, number: int) -> int | None:
-        """The worker that holds a connection, if one does."""
+        """Return the worker that holds a connection; None if no worker does."""
         return self._holder.get(number)
 
     def is_held(self, number: int) -> bool:
-        """Whether a worker holds a connection."""
+        """Return whether a worker holds a connection."""
         return number in self._holder
 
     def held(self, worker: int) -> frozenset[int]:
-        """The connections that a worker holds."""
+        """Return the connections that a worker holds."""
         return frozenset(self._held.get(worker, ()))
 
     def load(self, worker: int) -> int:
-        """How many connections a worker holds."""
+        """Return how many connections a worker holds."""
         return len(self._held.get(worker, ()))
 
     def give(self, number: int, worker: int) -> None:
-        """A worker holds the connection from now on."""
+        """Record that a worker holds the connection from now on."""
         if number in self:
             self.forget(number)
         self._holder[number] = worker
         self._held.setdefault(worker, set()).add(number)
 
     def wait(self, number: int, *, parked: bool = False) -> None:
-        """Nobody holds it; it waits."""
+        """Record that no worker holds the connection, and that it waits."""
         self.forget(number)
         (self.parked if parked else self.waiting)[number] = None
 
     def lend(self, number: int) -> None:
-        """Its ``/init`` is being carried out."""
+        """Record that the ``/init`` of the connection is being carried out."""
         self.forget(number)
         self.lent.add(number)
 
     def forget(self, number: int) -> None:
-        """It is closed, or about to be given to somebody else."""
+        """Forget a connection that is closed, or that is about to get another holder."""
         worker = self._holder.pop(number, None)
         if worker is not None:
             self._held[worker].discard(number)

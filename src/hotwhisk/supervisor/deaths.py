@@ -1,7 +1,8 @@
 """
-What the log says of a worker's death.
+Describe a worker's death for the log.
 
-Pure. A worker that was killed says why: "SIGKILL" alone names the means and not the reason.
+Pure. If the supervisor killed a worker, the line gives the reason, because "SIGKILL" alone does
+not.
 """
 
 from __future__ import annotations
@@ -28,5 +29,5 @@ def line_of(worker: Worker, how: str, *, of_request: bool) -> str:
     if worker.state is State.LOADING:
         return f"a fresh worker of generation {worker.generation} was ended by {how} as it loaded"
     if worker.state is State.DOOMED:
-        return ""  # it failed to load
+        return ""  # it failed to load, and that was logged
     return f"{who} by {how} {'during a request' if of_request else 'between requests'}"

@@ -1,4 +1,4 @@
-"""What a dead worker owed, read from the ledger and, for half-sent answers, from the kernel."""
+"""Find what a dead worker owed: from the ledger and, for half-sent answers, from the kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hotwhisk.system.tcp import bytes_written
 
 
 def _written(descriptor: int) -> int | None:
-    """How many bytes were ever written, or None if the system refuses to tell it, twice."""
+    """Return how many bytes were ever written, or None if the system refuses twice to tell."""
     for _ in range(2):
         try:
             return bytes_written(descriptor)
@@ -33,7 +33,7 @@ def debt(ledger: Ledger, number: int, descriptor: int, *, claimed: bool) -> Debt
         return Debt.LOST
     if (
         phase is Phase.LENT
-    ):  # it died, or was ended for a lie, before its word of the /init was heard
+    ):  # it died, or was ended for a false message, before its `Posted` was heard
         return Debt.LOST
     return Debt.PARKED if phase is Phase.PARKED else Debt.NOTHING
 
@@ -45,6 +45,6 @@ def _answer_debt(ledger: Ledger, number: int, descriptor: int) -> Debt:
         return Debt.BROKEN  # a second answer would be worse than none
     if written == row.sent:
         return Debt.ANSWER
-    if written < row.sent + row.answer:  # or than was sent before, which cannot be
+    if written < row.sent + row.answer:  # less than row.sent is impossible, so it counts as broken
         return Debt.BROKEN
     return {Last.NO: Debt.NOTHING, Last.ASKED: Debt.BROKEN, Last.READ_ON: Debt.LOST}[row.last]

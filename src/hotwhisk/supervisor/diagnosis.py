@@ -36,7 +36,7 @@ READ_ALL = 3  # of syslog(2)
 
 
 class Check(NamedTuple):
-    """One thing that was looked at; ``cost`` and ``remedy`` are empty if nothing is wrong."""
+    """The result of one check; ``cost`` and ``remedy`` are empty if nothing is wrong."""
 
     name: str
     verdict: str
@@ -46,7 +46,7 @@ class Check(NamedTuple):
 
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Every check, the needed features first."""
+    """Make every check, those of needed features first."""
     for feature in features.NEEDED:
         yield _try(feature, FAILS)
     yield _folder(config, environ)
@@ -70,7 +70,7 @@ def _try(feature: Feature, worst: str) -> Check:
 
 
 def refusal(feature: Feature) -> str:
-    """Why a child cannot have a feature; empty if it can."""
+    """Return why a child cannot have a feature; empty if it can."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if not pid:
@@ -104,7 +104,7 @@ def _folder(config: Config, environ: Mapping[str, str]) -> Check:
 
 
 def _modules(config: Config, environ: Mapping[str, str]) -> Check:
-    """Native modules and programs are unpacked into the run folder and mapped from there."""
+    """Check that native modules and programs can be mapped from the run folder."""
 
     def attempt() -> None:
         with tempfile.TemporaryFile(dir=run_folder.open_folder(config, environ)) as file:
@@ -192,7 +192,7 @@ def _sandbox() -> Check:
 
 
 def is_gvisor() -> bool:
-    """Whether the kernel is gVisor's: it says so in its log, which it lets everybody read."""
+    """Return whether the kernel is gVisor's, by its log, which every user may read."""
     buffer = ctypes.create_string_buffer(8192)
     length = ctypes.CDLL(None).klogctl(READ_ALL, buffer, len(buffer))
     return length > 0 and b"Starting gVisor" in buffer.raw[:length]

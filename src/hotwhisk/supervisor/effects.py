@@ -13,11 +13,11 @@ from hotwhisk.record import Record
 
 
 class Artifact:
-    """What a generation is made of; opaque to decisions, which only pass it on."""
+    """The content of a generation. Decisions only pass it on."""
 
 
 class Asker:
-    """Whoever wants to hear how a replacement ended; opaque as well."""
+    """The receiver of a replacement's result. Decisions only pass it on."""
 
 
 class Candidate:
@@ -43,13 +43,13 @@ class Candidate:
         self.last = False
         """Whether its connection ends with the answer."""
         self.because = ""
-        """What changed, where the server found that out by itself."""
+        """The change that the server found by itself; empty if the replacement was requested."""
         self.log = ""
         """What a desk has to write before it is told of its failure."""
 
 
 class Debt(Enum):
-    """What a dead worker owed on a connection."""
+    """The kinds of what a dead worker owed on a connection."""
 
     NOTHING = "nothing"
     """Idle, or half a request that is kept: the next worker goes on."""
@@ -78,20 +78,20 @@ class LoadInto(Record):
 
 
 class SpawnFrom(Record):
-    """Have a worker of ``generation`` forked from the template of that generation."""
+    """Have the template of ``generation`` fork a worker of that generation."""
 
     worker: int
     generation: int
 
 
 class EndTemplate(Record):
-    """Nobody is to be forked from the template of ``generation`` any more."""
+    """End the template of ``generation``; no worker is forked from it any more."""
 
     generation: int
 
 
 class HandOver(Record):
-    """Give connections to a worker; ``duty`` and ``detail`` as in `messages.Hand`."""
+    """Give connections to a worker; ``duty`` and ``detail`` have the meaning of `messages.Hand`."""
 
     worker: int
     numbers: tuple[int, ...]
@@ -100,7 +100,7 @@ class HandOver(Record):
 
 
 class TakeBack(Record):
-    """Take every connection of a worker that it does not touch, and report them as taken."""
+    """Take back every connection that a worker does not touch, and report these as taken."""
 
     worker: int
     leave: bool = False
@@ -113,7 +113,7 @@ class Kill(Record):
 
 
 class AnswerFor(Record):
-    """Have ``worker``, a desk, answer a connection for the dead."""
+    """Have ``worker``, a desk, answer a connection of a dead worker."""
 
     worker: int
     number: int
@@ -122,13 +122,13 @@ class AnswerFor(Record):
 
 
 class Shut(Record):
-    """End a connection that can get no more answer."""
+    """End a connection that can get no further answer."""
 
     number: int
 
 
 class Reply(Record):
-    """Tell whoever asked for a replacement how it ended: ``status`` 200, or an error and its text."""
+    """Tell the asker the result of a replacement: ``status`` 200, or an error and its text."""
 
     candidate: Candidate
     status: int
@@ -136,13 +136,13 @@ class Reply(Record):
 
 
 class Discard(Record):
-    """Nothing serves ``generation`` any more: its folder can go."""
+    """Remove the folder of ``generation``, which no worker serves any more."""
 
     generation: int
 
 
 class Release(Record):
-    """An artifact that no roll-back will want."""
+    """Release an artifact that no roll-back will need."""
 
     artifact: Artifact
 
@@ -161,7 +161,7 @@ class Mark(Record):
 
 
 class Tell(Record):
-    """One line for whoever watches the server."""
+    """Write one line for the operator of the server."""
 
     text: str
 

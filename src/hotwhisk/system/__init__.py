@@ -1,1 +1,1 @@
-"""The seam to the operating system."""
+"""The layer between the server and the operating system."""

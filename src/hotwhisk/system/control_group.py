@@ -18,7 +18,7 @@ FILES = {
 
 
 def paths() -> dict[str, str]:
-    """The group by controller; version 2 has one for all, under an empty name."""
+    """Return the control group by controller; version 2 has one for all, under an empty name."""
     found: dict[str, str] = {}
     try:
         with open("/proc/self/cgroup") as file:
@@ -31,7 +31,10 @@ def paths() -> dict[str, str]:
 
 
 def find(question: str) -> str:
-    """The file that answers a question, a key of `FILES`; empty if none can be read."""
+    """
+    Return the path of the file that answers a question, a key of `FILES`; empty if none is
+    readable.
+    """
     groups = paths()
     second, first = FILES[question]
     controller, _, name = first.partition("/")
@@ -47,7 +50,7 @@ def find(question: str) -> str:
 
 
 def read(path: str) -> str:
-    """What a file says; nothing if it cannot be read."""
+    """Return the content of a file; empty if it cannot be read."""
     try:
         with open(path) as file:
             return file.read().strip()
@@ -56,7 +59,7 @@ def read(path: str) -> str:
 
 
 def oom_kills(path: str = "") -> int:
-    """How many processes of the control group were killed for want of memory."""
+    """Return how many processes of the control group were killed because memory ran out."""
     for line in read(path or find("deaths")).splitlines():
         name, _, count = line.partition(" ")
         if name == "oom_kill" and count.isdecimal():

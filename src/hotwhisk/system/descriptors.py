@@ -1,9 +1,10 @@
 """
-Descriptors that a queued message needs longer than their owner does.
+Keep descriptors open while a queued message needs them, even if their owner closes them.
 
-A message that waits for room in a socket keeps the descriptors that travel with it, and their owner
-may close them meanwhile. Duplicates would need descriptors of their own, just when there may be
-none. So a queue says which descriptors it uses, and closing one of those waits for the last use.
+A message that waits for room in a socket keeps the descriptors that travel with it. Their owner may
+close them meanwhile. Duplicates would need further descriptors at a time when there may be none. So
+a queue says which descriptors it uses. If an owner closes one of them, it is closed after its last
+use.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 
 
 class Descriptors:
-    """The descriptors of one process that are in use by queues."""
+    """The descriptors of one process that queues use."""
 
     def __init__(self) -> None:
         self._uses: Counter[int] = Counter()
@@ -25,7 +26,7 @@ class Descriptors:
         self._uses.update(descriptors)
 
     def release(self, descriptors: Iterable[int]) -> None:
-        """End a use; what its owner has closed meanwhile is closed now."""
+        """End a use of descriptors; close those that their owner has closed meanwhile."""
         for each in descriptors:
             self._uses[each] -= 1
             if not self._uses[each]:
@@ -35,7 +36,7 @@ class Descriptors:
                     os.close(each)
 
     def close(self, descriptor: int) -> None:
-        """Close a descriptor, once nothing uses it any more."""
+        """Close a descriptor as soon as no queue uses it."""
         if descriptor in self._uses:
             self._closing.add(descriptor)
         else:

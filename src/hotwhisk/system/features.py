@@ -63,12 +63,16 @@ def call(name: str, *arguments: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Get the orphans of every process below this one."""
+    """Make this process adopt the orphans of every process below it."""
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def register_for_barriers() -> int:
-    """Be reached by the barriers of others, and children with it; the number of the system call."""
+    """
+    Register this process, and later children, for the barriers of other processes.
+
+    Returns the number of the system call.
+    """
     number = SYS_MEMBARRIER.get(os.uname().machine)
     if number is None:
         raise OSError(ENOSYS, os.strerror(ENOSYS))

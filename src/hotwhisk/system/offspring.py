@@ -1,4 +1,4 @@
-"""The children of this process: how one ended, which there are, and an end to those left behind."""
+"""Find the children of this process, tell how each one ended, and kill those left behind."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 
 class Ending(NamedTuple):
-    """How a process ended: by ``signal`` if that is not 0, else by exit ``status``."""
+    """The end of a process: by ``signal`` if that is not 0, else with exit ``status``."""
 
     signal: int = 0
     status: int = 0
 
     @classmethod
     def of(cls, result: os.waitid_result) -> Ending:
-        """What ``os.waitid`` says of it."""
+        """Return the end that a result of ``os.waitid`` describes."""
         if result.si_code == os.CLD_EXITED:
             return cls(status=result.si_status)
         return cls(signal=result.si_status)
 
     def __str__(self) -> str:
-        """Name it as in "signal 9 (SIGKILL)" or "exit status 3"."""
+        """Return the end as a text such as "signal 9 (SIGKILL)" or "exit status 3"."""
         if not self.signal:
             return f"exit status {self.status}"
         try:
@@ -33,7 +33,7 @@ class Ending(NamedTuple):
 
 
 def children() -> list[int]:
-    """Process ids of this process's children, also of those it adopted."""
+    """Return the process ids of this process's children, including adopted ones."""
     me = getpid()
     try:
         with open(f"/proc/{me}/task/{me}/children") as file:
@@ -44,10 +44,10 @@ def children() -> list[int]:
 
 def pid_of(pidfd: int) -> int:
     """
-    Return the id of the process behind a pidfd, -1 if it is dead; 0 if that is no pidfd.
+    Return the id of the process behind a pidfd; -1 if it is dead, 0 if this is not a pidfd.
 
     Raises:
-        OSError: there is no descriptor to read that with.
+            OSError: no descriptor is free to read the id with.
     """
     with open(f"/proc/self/fdinfo/{pidfd}") as file:
         found = [line.split()[1] for line in file if line.startswith("Pid:")]
@@ -71,8 +71,9 @@ def _parent(pid: int) -> int:
 
 def kill_orphans(belongs: Callable[[int], bool]) -> bool:
     """
-    Kill every child that ``belongs``, by its process id, without waiting for its end. True if
-    there was one: with its end its own children come here.
+    Kill every child for whose process id ``belongs`` is true, without waiting for its end.
+
+    Returns True if there was one. When it ends, its own children become children of this process.
     """
     killed = False
     for pid in filter(belongs, children()):

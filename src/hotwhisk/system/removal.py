@@ -1,17 +1,17 @@
 """
-Remove a folder that an action could write to: whatever it holds, and nothing outside it.
+Remove a folder that an action could write to, with all of its content and nothing outside it.
 
-Everything is done by name relative to an open descriptor, and no link is followed. A folder
-inside is never descended into where it lies: it is moved up, to the top of the tree, and emptied
-there. So depth costs neither stack nor descriptors nor the length of a path, a few descriptors
-are open at a time, work that was interrupted is not lost, and an action that swaps a folder for
-a link meanwhile has the link removed. A mount point cannot be moved (EBUSY), and so is not entered.
+Every call names its entry relative to an open descriptor, and follows no link. A folder inside is
+not entered at its place. It is moved to the top of the tree and emptied there. So a deep tree
+needs no deeper stack, no more descriptors and no longer paths. Only a few descriptors are open at a
+time, and interrupted work is not lost. If an action swaps a folder for a link meanwhile, the link
+is removed. A mount point cannot be moved (EBUSY), so it is not entered.
 
 Alternatives considered: `shutil.rmtree` (recursive, a descriptor per level); going down and coming
-back by ``..`` (which leads elsewhere once somebody has moved the folder).
+back by ``..`` (which leads elsewhere if another process has moved the folder).
 
-What cannot be removed, an immutable file or a mount point, is left. That is no error: whoever
-removes has something more important to do.
+Entries that cannot be removed (an immutable file or a mount point) are left. This is not an error,
+because the caller has something more important to do.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _PATH_ONLY: Final = getattr(os, "O_PATH", os.O_RDONLY)
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _MOST_NESTED: Final = 64
-"""Levels that are entered where they lie, on a file system that moves no folders (EXDEV)."""
+"""Levels that are entered at their place, on a file system that moves no folders (EXDEV)."""
 
 _MOST_PASSES: Final = 8
-"""How often a folder is looked through for what appeared meanwhile."""
+"""How often a folder is searched for entries that appeared meanwhile."""
 
 
 class _TimeIsUp(Exception):
-    """The rest has to wait."""
+    """Time has run out. The rest is left for another call."""
 
 
 def remove(path: str, seconds: float = _ALWAYS) -> bool:
     """
     Remove a file, a link or a whole folder as far as that can be done.
 
-    Returns False if it took longer than ``seconds``; to call it again goes on.
+    Returns False if the time ran out after ``seconds``; another call continues the removal.
     """
     parent, name = os.path.split(path)
     try:
@@ -55,37 +55,42 @@ def remove(path: str, seconds: float = _ALWAYS) -> bool:
 
 
 def remove_in(above: int, name: str, seconds: float = _ALWAYS) -> bool:
-    """The same for ``name`` in the folder that is open as ``above``."""
+    """
+    Remove the entry ``name`` of the folder that is open as ``above``.
+
+    Returns False if the time ran out after ``seconds``; another call continues the removal.
+    """
     remover = _Remover(monotonic() + seconds)
     try:
         remover.remove(above, name)
     except _TimeIsUp:
         return False
-    except OSError:  # nothing that can be listed
+    except OSError:  # the entry is not a folder that can be listed
         pass
     return True
 
 
 def make_accessible(name: str, above: int | None = None) -> None:
     """
-    Give the owner all rights to a folder, if that is this user; never through a link.
+    Give the owner all rights to a folder, if this user owns it; follow no link.
 
     Raises:
-        OSError: it is no folder, or the rights cannot be changed.
+            OSError: it is not a folder, or the rights cannot be changed.
     """
     flags = _PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(name, flags, dir_fd=above)
     try:
         found = os.fstat(folder)
         if found.st_mode & stat.S_IRWXU != stat.S_IRWXU and found.st_uid == os.geteuid():
-            # By way of /proc: what is open as a path only has no rights to change its mode.
+            # The call goes through /proc, because a descriptor opened with O_PATH cannot change the
+            # mode.
             os.chmod(f"/proc/self/fd/{folder}", stat.S_IMODE(found.st_mode) | stat.S_IRWXU)
     finally:
         os.close(folder)
 
 
 def _open_folder(name: str, above: int | None = None) -> int:
-    """A descriptor of a folder, with all rights of its owner restored if that is this user."""
+    """Return a descriptor of a folder, with the owner's rights restored if that is this user."""
     try:
         folder = os.open(name, _FOLDER, dir_fd=above)
     except PermissionError:
@@ -95,7 +100,7 @@ def _open_folder(name: str, above: int | None = None) -> int:
     if found.st_mode & stat.S_IRWXU != stat.S_IRWXU and found.st_uid == os.geteuid():
         try:
             os.fchmod(folder, stat.S_IMODE(found.st_mode) | stat.S_IRWXU)
-        except OSError:  # a file system without modes, or one that is only read
+        except OSError:  # the file system has no modes, or is read-only
             pass
     return folder
 
@@ -113,8 +118,8 @@ class _Remover:
         Remove one entry of a folder, or as much of it as can be removed.
 
         Raises:
-            OSError: it is a folder that cannot be opened.
-            _TimeIsUp: something is left that could be removed.
+                OSError: the entry is a folder that cannot be opened.
+                _TimeIsUp: time has run out, and something is left that could be removed.
         """
         if _is_removed(above, name):
             return
@@ -126,7 +131,7 @@ class _Remover:
         _is_removed(above, name)
 
     def _empty(self, top: int, level: int) -> None:
-        """Remove what is in a folder, moving each folder that is met up into ``top``."""
+        """Remove the content of a folder; move each folder in it up into ``top``."""
         hopeless: set[str] = set()
         for _ in range(_MOST_PASSES):
             waiting = self._folders_in(top, hopeless)
@@ -135,13 +140,13 @@ class _Remover:
             while waiting:
                 name = self._move(top, waiting.pop(), top, level)
                 if name is None:
-                    continue  # entered where it was, or a mount point
+                    continue  # it was entered at its place, or is a mount point
                 waiting += self._flatten(top, name, level)
                 if not _is_empty_and_removed(top, name):
                     hopeless.add(name)
 
     def _flatten(self, top: int, name: str, level: int) -> list[str]:
-        """Empty one folder in ``top``; returns the new names of the folders that were in it."""
+        """Empty one folder in ``top``; return the new names of the folders that were in it."""
         try:
             folder = _open_folder(name, top)
         except OSError:
@@ -157,7 +162,7 @@ class _Remover:
         return moved
 
     def _folders_in(self, folder: int, without: set[str]) -> list[str]:
-        """Remove all that is no folder or an empty one; returns the names of the others."""
+        """Remove all entries except folders with content; return the names of those folders."""
         left: list[str] = []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -172,13 +177,13 @@ class _Remover:
         return left
 
     def _move(self, above: int, name: str, top: int, level: int) -> str | None:
-        """Move a folder up to ``top``; returns its new name there, None if it cannot be moved."""
+        """Move a folder up to ``top``; return its new name there, or None if it cannot be moved."""
         self._count += 1
         fresh = f"{self._prefix}{self._count:x}"
         for _ in range(2):
             try:
                 os.rename(name, fresh, src_dir_fd=above, dst_dir_fd=top)
-            except PermissionError:  # the name .. in it changes, so it has to be writable
+            except PermissionError:  # a move changes .. in the folder, so it must be writable
                 try:
                     make_accessible(name, above)
                 except OSError:
@@ -192,7 +197,7 @@ class _Remover:
         return None
 
     def _enter(self, above: int, name: str, level: int) -> None:
-        """Empty a folder where it lies, if it is of the same file system."""
+        """Empty a folder at its place, if it is on the same file system."""
         try:
             folder = _open_folder(name, above)
         except OSError:
@@ -206,18 +211,18 @@ class _Remover:
 
 
 def _is_removed(above: int, name: str) -> bool:
-    """Remove a file, a link or an empty folder; False if it is still there."""
+    """Remove a file, a link or an empty folder; return False if it is still there."""
     try:
         os.unlink(name, dir_fd=above)
     except FileNotFoundError:
         return True
-    except OSError:  # a folder, as a rule
+    except OSError:  # as a rule because the entry is a folder
         return _is_empty_and_removed(above, name)
     return True
 
 
 def _is_empty_and_removed(above: int, name: str) -> bool:
-    """Remove a folder if it is empty; False if it is still there."""
+    """Remove a folder if it is empty; return False if it is still there."""
     try:
         os.rmdir(name, dir_fd=above)
     except OSError:

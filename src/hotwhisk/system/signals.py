@@ -1,13 +1,14 @@
 """
-Which signals mean something to the supervisor, which it ignores, and how a child gets its own back.
+Ignore the signals that mean nothing to the supervisor, and restore them in a child.
 
 By default USR1, USR2, ALRM, IO and the real-time signals end a process, and TTIN and TTOU stop it.
-None of them means anything to a server, so it ignores them. A worker is a plain Python process:
-it has after its fork what this process had when it started, or the signals that an operator sent
-to nobody would be ignored in the action and in every program that it starts.
+None of them has a meaning for a server, so it ignores them. A worker is a plain Python process.
+After its fork it gets the dispositions that this process had when it started. Otherwise the action,
+and every program that it starts, would ignore these signals too.
 
 Two real-time signals, 32 and 33, belong to the C library, which refuses to change them. Until it
-needs them itself (for threads) they end a process as the others do, so the kernel is asked.
+needs them itself (for threads) they end a process as the others do. So this module changes them by
+a system call.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LIBRARY: Final = (32, 33)
 """Real-time signals that the C library keeps for itself."""
 
 SUSPENDS: Final = signal.SIGTSTP
-"""What Ctrl-Z sends. It suspends a server that has a terminal, and is ignored without one."""
+"""The signal of Ctrl-Z. It suspends a server that has a terminal, and is ignored without one."""
 
 IGNORED: Final = (
     signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
@@ -40,25 +41,25 @@ IGNORED: Final = (
 SYS_RT_SIGACTION: Final = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 _MASK_SIZE: Final = 8
 _ACTION_SIZE: Final = 32
-"""Bytes of the kernel's struct sigaction: the handler first, then flags and mask, which are zero."""
+"""Bytes of the kernel's struct sigaction: the handler, then flags and mask, which are zero."""
 
 
 class Dispositions:
-    """What this process did about signals before it ignored some."""
+    """The dispositions of signals that this process had before it ignored some."""
 
     def __init__(self) -> None:
         self._before: dict[int, object] = {}
         self._library: tuple[int, ...] = ()
 
     def ignore(self) -> None:
-        """Ignore what means nothing to a server."""
+        """Ignore the signals that mean nothing to a server."""
         without = () if os.isatty(0) else (SUSPENDS,)
         for number in (*IGNORED, *without):
             self._before[number] = signal.signal(number, signal.SIG_IGN)
         self._library = tuple(each for each in LIBRARY if _act(each, signal.SIG_IGN))
 
     def restore(self) -> None:
-        """In a child: do about each of them what was done before."""
+        """Restore the former dispositions, in a child."""
         for number, before in self._before.items():
             if before is not None and before != signal.SIG_IGN:
                 signal.signal(number, before)  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ class Dispositions:
 
 
 def _act(number: int, handler: signal.Handlers) -> bool:
-    """Set what the kernel does about a signal of the C library; False if it refuses."""
+    """Set the kernel's disposition of a signal of the C library; return False if it refuses."""
     call = SYS_RT_SIGACTION.get(os.uname().machine)
     if call is None:
         return False

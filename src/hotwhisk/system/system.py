@@ -36,7 +36,7 @@ from hotwhisk.system.signals import HANDLED, Dispositions
 PR_SET_NAME = 15
 
 EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
-"""Errors of a call that may be repeated later: no descriptors or no memory just now."""
+"""Errors of a call that may succeed later: descriptors or memory have run out for now."""
 
 TAG_VARIABLE = "HOTWHISK_WORKER"
 """Environment variable by which programs started by an action are told from strangers."""
@@ -64,17 +64,17 @@ class System:
             return None
 
     def now(self) -> float:
-        """Seconds on the monotonic clock."""
+        """Return the seconds on the monotonic clock."""
         return time.monotonic()
 
     def settle(self) -> None:
-        """Give back what imports left behind, before others share this memory."""
+        """Free the memory that imports left behind, before other processes share it."""
         gc.collect()
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
             self._libc.malloc_trim(0)
 
     def offer_to_die_first(self) -> None:
-        """When memory runs out, the kernel should take this worker and not the supervisor."""
+        """Make the kernel kill this worker before the supervisor when memory runs out."""
         try:
             offer_to_die_first()
         except OSError:
@@ -90,7 +90,7 @@ class System:
         if self.has_barrier and self._libc.syscall(
             self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0
         ):
-            self.has_barrier = False  # from now on nothing is taken without a worker's word
+            self.has_barrier = False  # from now on nothing is taken back unless its worker agrees
             self.weaknesses.append(f"no {MEMBARRIER.name}: {MEMBARRIER.cost}")
 
     def fork(self, child: Callable[[], NoReturn], name: str) -> tuple[int, int]:
@@ -117,50 +117,55 @@ class System:
         try:
             return pid, os.pidfd_open(pid)
         except OSError:
-            os.kill(pid, signal.SIGKILL)  # and it is reaped as a stranger
+            os.kill(pid, signal.SIGKILL)  # it is reaped as a stranger later
             raise
 
     def open_child(self, pid: int) -> int:
         """
-        A pidfd of a child that another process has forked for us, alive or dead.
+        Return a pidfd of a child that another process has forked for us, alive or dead.
 
         Raises:
-            OSError: it is no child of ours, or there is no descriptor.
+                OSError: the process is not our child, or no descriptor is free.
         """
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return os.pidfd_open(pid)
 
     def ended(self, pidfd: int) -> Ending | None:
         """
-        How the child behind ``pidfd`` ended; None while it lives.
+        Return how the child behind ``pidfd`` ended; None while it lives.
 
-        It is not reaped: until it is, nobody else gets its number, which `kill_group` and
-        `kill_orphans` still go by.
+        The child is not reaped yet. Until then no other process gets its number, which `kill_group`
+        and `kill_orphans` still use.
         """
         try:
             result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except OSError:
-            # If it is dead, it was reaped elsewhere, and how it ended is not known.
+            # If it is dead, another call reaped it, and how it ended is not known.
             return Ending(status=-1) if _is_readable(pidfd) else None
         return None if result is None else Ending.of(result)
 
     def reap(self, pidfd: int) -> None:
-        """Let go of the number of a child that is dead; one that is not is reaped as a stranger."""
+        """
+        Reap a dead child, so that its number becomes free.
+
+        A child that is not dead yet is reaped later, as a stranger.
+        """
         try:
             os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
         except OSError:
             pass
 
     def oom_kills(self) -> int:
-        """How many processes of this control group the kernel has killed for want of memory."""
+        """Return how many processes of this control group were killed because memory ran out."""
         # The count never falls: a smaller one means that the file could not be read just now.
         self._oom_kills = max(self._oom_kills, control_group.oom_kills(self._deaths))
         return self._oom_kills
 
     def kill(self, pidfd: int) -> bool:
         """
-        Kill the child behind ``pidfd``; a dead one is no error. False if it may not be killed: it
-        has become a program that runs as another user.
+        Kill the child behind ``pidfd``; a dead one is not an error.
+
+        Returns False if the system refuses, because the child now runs as another user.
         """
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -179,12 +184,13 @@ class System:
 
     def kill_orphans(self, worker_pid: int, name: str, ours: Collection[int]) -> bool:
         """
-        Kill the orphans that a dead worker left and that came to us, but none of ``ours``. True if
-        there were any: with their end their own children may come.
+        Kill the orphans of a dead worker that this process has adopted, but none of ``ours``.
 
-        An orphan is the worker's if it bears its process name (copies made by fork keep it) or
-        its tag in the environment (programs that were started keep that); anybody else's, such
-        as what ``docker exec`` left to process 1, is let alone.
+        Returns True if there were any. When they end, their own children may come here.
+
+        An orphan is the worker's if it bears its process name (copies made by fork keep it) or its
+        tag in the environment (programs that were started keep that). Other orphans, such as those
+        that ``docker exec`` left to process 1, are let alone.
         """
         return kill_orphans(lambda pid: pid not in ours and _belongs(pid, worker_pid, name))
 
@@ -200,7 +206,7 @@ class System:
 
 
 def _is_readable(descriptor: int) -> bool:
-    """Whether a descriptor can be read; False if that cannot be told just now."""
+    """Return whether a descriptor can be read; False if the system cannot tell just now."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     try:
@@ -216,8 +222,8 @@ def _run_child(
         signal.set_wakeup_fd(-1)
         settled = settle(name, parent)
         for number in HANDLED:
-            # Ignored first, which drops one that waits: a Ctrl-C meant the supervisor, whose
-            # process group we have just left.
+            # A signal that waits is dropped if it is ignored first. A waiting Ctrl-C meant the
+            # supervisor, whose process group this child has just left.
             signal.signal(number, signal.SIG_IGN)
             signal.signal(number, signal.SIG_DFL)
         signals.restore()
@@ -229,7 +235,11 @@ def _run_child(
 
 
 def settle(name: str, parent: int) -> bool:
-    """Lead a session of our own, under a name, and die with the parent; False if it has died."""
+    """
+    Lead a new session, take a name, and arrange to die with the parent.
+
+    Returns False if the parent has died.
+    """
     libc = ctypes.CDLL(None)
     os.setsid()
     libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

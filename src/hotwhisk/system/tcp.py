@@ -1,4 +1,4 @@
-"""What the kernel counts of a TCP connection: bytes written to it, and bytes read from it."""
+"""Read the kernel's counts of a TCP connection: bytes written to it, and bytes read from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDED = frozenset({7, 8, 9, 11})
 
 
 def bytes_written(descriptor: int) -> int:
-    """How many bytes were ever written to a TCP connection: acknowledged, or still queued."""
+    """Return how many bytes were ever written to a connection: acknowledged, or still queued."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor) as connection:
         try:
             return _steady(connection, _BYTES_ACKED, termios.TIOCOUTQ, 1)
@@ -26,7 +26,7 @@ def bytes_written(descriptor: int) -> int:
 
 
 def bytes_read(connection: _socket.socket) -> int:
-    """How many bytes were ever read from a TCP connection: received, and not queued any more."""
+    """Return how many bytes were ever read from a connection: received, and no longer queued."""
     return _steady(connection, _BYTES_RECEIVED, termios.FIONREAD, -1)
 
 
@@ -34,7 +34,7 @@ def _steady(connection: _socket.socket, field: int, queue: int, sign: int) -> in
     while True:
         counted = _counted(connection, field)
         queued = struct.unpack("<i", fcntl.ioctl(connection.fileno(), queue, bytes(4)))
-        if _counted(connection, field) == counted:  # or some moved between the looks
+        if _counted(connection, field) == counted:  # bytes may move between the looks
             return counted + sign * int(queued[0])
 
 
