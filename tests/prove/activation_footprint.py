@@ -32,7 +32,7 @@ class Footprint:
     Sizes in bytes: resident of the supervisor, proportional of its workers together.
     ``descriptors`` without memory files: ``spare`` are those, kept for the next request that
     arrives in parts. Whether one has arrived so far is a matter of chance, so ``most_spare`` bounds
-    them: it depends on the processes alone, not on what they have done.
+    them. That bound depends on the processes alone, not on what they have done.
     """
 
     processes: int
@@ -85,8 +85,10 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
 
 def _most_spare(found: Status) -> int:
     """
-    Descriptors of memory files at rest: of each worker's idle file and reserve, which the supervisor
-    has too; of the desk's idle file; and of the artifact, which the supervisor alone has.
+    Return how many descriptors of memory files there may be at rest.
+
+    Each worker has an idle file and a reserve, and the supervisor has duplicates of both. The desk
+    has an idle file, with a duplicate too. The supervisor alone has the artifact.
     """
     states = Counter(worker["state"] for worker in found["generation"]["workers"])
     return 2 * 2 * states["serving"] + 2 * states["blank"] + 1

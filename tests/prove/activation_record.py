@@ -134,7 +134,7 @@ def _divided(lines: list[tuple[str, str]], wanted: tuple[str, ...]) -> tuple[lis
 
 
 def _matches(lines: list[str], wanted: Sequence[str | Trace]) -> bool:
-    # Python 3.14 says where in the result it was.
+    # Python 3.14 adds lines that say where in the result the error was.
     rest = iter([line for line in lines if not line.startswith("when serializing ")])
     for one in wanted:
         line = next(rest, None)

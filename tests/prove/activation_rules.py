@@ -38,8 +38,8 @@ Event = Mapping[str, object]
 @dataclass(frozen=True)
 class Trace:
     """
-    A traceback in a log: its first line if there are frames to show, and its last, which notes of
-    the JSON encoder may follow.
+    A traceback in a log: its first line if there are frames to show, and its last line. Notes of
+    the JSON encoder may follow the last line.
     """
 
     last: str | re.Pattern[str]
@@ -47,7 +47,7 @@ class Trace:
 
     def ends(self, line: str) -> bool:
         """
-        Whether this is its last line.
+        Return whether ``line`` is the last line of this traceback.
         """
         return line == self.last if isinstance(self.last, str) else bool(self.last.fullmatch(line))
 
@@ -192,7 +192,8 @@ def _value(event: Event, environment: Mapping[str, str]) -> object:
 
 def said(pieces: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
-    The lines of both streams. One that has no end gets it before the sentinel, after a death too.
+    Return the lines of both streams. If a last line has no line break, it gets one before the
+    sentinel, after a death too.
     """
     assert isinstance(pieces, list | tuple)
     streams = []

@@ -1,6 +1,7 @@
 """
-Whatever an action leaves in its folder, and whatever lies at the place of the run folder: versions
-are replaced, the server stops and starts again, and nothing outside is touched.
+Prove that files and links in the folder of an action, or in the run folder, do no harm.
+
+Versions are replaced, the server stops and starts again, and nothing outside is touched.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def main(event):
 
 def outlive_folders(rounds: int = 5, levels: int = 2000, files: int = 20_000) -> Outcome:
     """
-    Versions that leave deep folders, many links and folders without rights, are replaced; then the
-    server is stopped, or killed and followed by another one in the same place.
+    Replace versions that leave deep folders, many links and folders without rights.
+
+    Then the server is killed, and another one starts in the same place and is stopped.
     """
     outcome = Outcome(f"{rounds} times {levels} folders in each other and {files} links")
     slowest = stop = start = 0.0
@@ -87,7 +89,7 @@ def outlive_folders(rounds: int = 5, levels: int = 2000, files: int = 20_000) ->
 
 def put(left: Path) -> Callable[[Path, str], None]:
     """
-    Put what a killed server left at the place of the next one.
+    Return a function that puts what a killed server left at the place of the next one.
     """
 
     def prepare(run_dir: Path, place: str) -> None:
@@ -98,7 +100,7 @@ def put(left: Path) -> Callable[[Path, str], None]:
 
 def find_things(rounds: int = 20) -> Outcome:
     """
-    Files, links and folders without rights lie where a server has its folder, socket and lock.
+    Start servers while a file, link or folder lies in the place of their folder, socket or lock.
     """
     outcome = Outcome(f"{rounds} starts with each of {len(THINGS)} things at each of 3 places")
     starts = 0
@@ -132,28 +134,28 @@ Make = Callable[[Path, Path], object]
 
 def link(place: Path, outside: Path) -> None:
     """
-    A link to a folder that is not the server's.
+    Make a link to a folder that is not the server's.
     """
     place.symlink_to(outside)
 
 
 def dangling_link(place: Path, _: Path) -> None:
     """
-    A link to nothing.
+    Make a link whose target does not exist.
     """
     place.symlink_to("nothing")
 
 
 def file(place: Path, _: Path) -> None:
     """
-    A file without rights.
+    Make a file without rights.
     """
     place.touch(mode=0)
 
 
 def folder(place: Path, outside: Path) -> None:
     """
-    A folder with a link in it.
+    Make a folder with a link in it.
     """
     nest(place, 3)
     (place / "d" / "link").symlink_to(outside)
@@ -161,7 +163,7 @@ def folder(place: Path, outside: Path) -> None:
 
 def closed_folder(place: Path, outside: Path) -> None:
     """
-    The same without rights.
+    Make a folder with a link in it, and take away the rights of all levels.
     """
     folder(place, outside)
     for each in (place / "d" / "d" / "d", place / "d" / "d", place / "d", place):

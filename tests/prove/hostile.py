@@ -1,9 +1,9 @@
 """
-Workers that attack their own supervisor: by what they send to it, and by what they write into the
-table that they share with it.
+Prove that a supervisor survives workers that attack it.
 
-The supervisor is whole and real, with its sockets, files and table; only the processes are fake, so
-that it takes 10^5 packets, or words, one by one. `hostile_inside` has real workers do the same.
+They send packets to it, and write into the table that they share with it. The supervisor is whole
+and real, with its sockets, files and table. Only the processes are fake, so that 10^5 packets or
+words can be tried one by one. In `hostile_inside` real workers do the same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Attacked:
 
     def close(self) -> None:
         """
-        Let go of everything.
+        Close the supervisor and the listening socket.
         """
         self._listener.close()
         self.scripted.close()
@@ -63,7 +63,7 @@ class Attacked:
 
     def born(self) -> list[Process]:
         """
-        The workers that have a process.
+        Return the workers that have a process; if there are none, tick until there are.
         """
         while not any(each.birth is None for each in self.scripted.crew.processes.values()):
             self.tick()
@@ -71,7 +71,7 @@ class Attacked:
 
     def connect(self) -> None:
         """
-        Have some clients, each on a real connection.
+        Connect clients until there are `CONNECTIONS`, and hand each to a worker.
         """
         holdings, clients = self.scripted.supervisor.holdings, self.scripted.clients
         for number in [number for number in clients if number not in holdings.sockets]:
@@ -85,7 +85,7 @@ class Attacked:
 
     def turn(self) -> None:
         """
-        Let the supervisor do what there is to do; what it raises is a problem.
+        Let the supervisor handle all events; record an exception as a problem.
         """
         try:
             self.scripted.supervisor.wait(0.0)
@@ -95,7 +95,7 @@ class Attacked:
 
     def tick(self) -> None:
         """
-        Let it look at the table and the clock.
+        Let the supervisor look at the table and the clock; record an exception as a problem.
         """
         try:
             self.scripted.look()
@@ -104,7 +104,7 @@ class Attacked:
 
     def send(self) -> None:
         """
-        One hostile packet of any worker that lives or is about to die.
+        Send one hostile packet as a random worker, which at times is killed right after.
         """
         scripted = self.scripted
         process = self.draw.choice(self.born())
@@ -124,7 +124,7 @@ class Attacked:
 
     def scribble(self) -> None:
         """
-        One hostile word somewhere in the table, of any of its sizes.
+        Write one hostile value into the table: a phase of one byte, or a word of eight.
         """
         ledger, draw = self.scripted.ledger, self.draw
         table = ledger._map
@@ -158,7 +158,7 @@ class Attacked:
 
     def replace(self) -> None:
         """
-        Put the next version in charge: its worker is sound, and has to be believed.
+        Put the next version in charge; its worker is honest, so the supervisor must obey it.
         """
         scripted = self.scripted
         self.turn()
@@ -191,7 +191,7 @@ class Attacked:
 
     def serve(self, slot: int) -> None:
         """
-        A connection that comes now must go to a worker of the version in charge.
+        Expect that a new connection goes to the worker ``slot`` of the version in charge.
         """
         scripted = self.scripted
         while len(scripted.supervisor.holdings.sockets) >= scripted.ledger.capacity:
@@ -210,14 +210,14 @@ class Attacked:
 
 def names(message: Message, number: int) -> bool:
     """
-    Whether a message hands connection ``number`` over.
+    Return whether a message hands over the connection ``number``.
     """
     return isinstance(message, Hand) and number in [row[0] for row in message.connections]
 
 
 def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
     """
-    Packets one by one, from workers in every state; a version is replaced after each 500.
+    Send packets one by one, from workers in every state; replace a version after each 500.
     """
     kinds = len(FROM_WORKER | FROM_TEMPLATE)
     outcome = Outcome(f"{packets} packets, seed {seed}")
@@ -250,7 +250,7 @@ def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
 
 def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
     """
-    Words one by one anywhere in the table, with deaths; a version is replaced after each 500.
+    Write words one by one anywhere in the table, with deaths; replace a version after each 500.
     """
     outcome = Outcome(f"{words} words in the table, seed {seed}")
     with tempfile.TemporaryDirectory() as folder:
@@ -273,7 +273,7 @@ def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
 
 def drain(scripted: Scripted) -> None:
     """
-    Have every worker read what it is told, and leave it undone.
+    Read the orders of every worker, and obey none.
     """
     for slot, process in scripted.crew.processes.items():
         if process.birth is None:

@@ -1,5 +1,5 @@
 """
-An action that attacks the supervisor of its server from inside, while it loads, serves and dies.
+Prove that a server survives an action that attacks it while it loads, serves and dies.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.support.wire import ClientError
 from .hostile import FIELDS
 from .outcome import Outcome, ask, connect
 
-# The table is small, so that most words hit something. A hostile worker's death is no crash loop:
-# a roll-back would put another version in charge than the one that is looked for.
+# The table is small, so that most words change a value that is used. Deaths of hostile workers must
+# not count as a crash loop: a roll-back would put another version in charge than the expected one.
 SERVE = (
     "--crash-count", "100000", "--connections", "32", "--drain-timeout", "2", "--workers", "2",
 )  # fmt: skip
 BUSY = 0.5
-"""Seconds of processor time that a supervisor may use in a second in which nothing comes."""
+"""Seconds of processor time that a supervisor may use in a second without requests."""
 SERVES_WITHIN = 5.0
 STOPS_WITHIN = 8.0
 
@@ -31,8 +31,9 @@ def attack_from_inside(
     rounds: int = 100, packets: int = 1000, words: int = 1000, seed: int = 1
 ) -> Outcome:
     """
-    A version in each round attacks while it loads, serves, dies or is replaced; the version after
-    it serves. At the end the supervisor sleeps, and stops when it is told to.
+    Post a version in each round that attacks while it loads, serves, dies or is replaced.
+
+    The version after it must serve. At the end the supervisor must sleep, and stop on SIGTERM.
     """
     outcome = Outcome(
         f"{rounds} rounds, each with {packets} packets and {words} words from inside, seed {seed}"
@@ -48,7 +49,7 @@ def attack_each_round(
     server: Server, outcome: Outcome, rounds: int, packets: int, words: int, seed: int
 ) -> None:
     """
-    All rounds on one server.
+    Run all rounds on one server.
     """
     source = Packets(seed, FIELDS, lambda: list(range(12)))
     server.replace(1)
@@ -81,7 +82,7 @@ def attack_each_round(
 
 def suffer(server: Server, moment: str, attack: dict[str, object]) -> None:
     """
-    Have a version attack at some moment. What its own callers get is of no interest here.
+    Let a version attack at ``moment``. The answers to its own callers are not checked.
     """
     try:
         if moment == "load":
@@ -101,12 +102,12 @@ def suffer(server: Server, moment: str, attack: dict[str, object]) -> None:
 
 def rest(server: Server, outcome: Outcome, usual: int) -> None:
     """
-    When all is over, the supervisor sleeps, no process is left, and it stops when it is told to.
+    Expect that the supervisor sleeps, that no process is left, and that it stops on SIGTERM.
     """
     living = wait_few(server.left, usual, 10.0)
     outcome.expect(len(living) <= usual, f"{len(living)} processes, {usual} before")
     before = tree.cpu_seconds([server.pid])
-    wait_gone(server.pid, 1.0)  # a second in which nothing comes
+    wait_gone(server.pid, 1.0)  # a second without requests
     used = tree.cpu_seconds([server.pid]) - before
     outcome.expect(used < BUSY, f"an idle supervisor used {used:.2f} s of a second")
     begun = time.monotonic()

@@ -1,6 +1,7 @@
 """
-The action's timer goes off in the server's own code, and its handler raises: that says nothing of
-a client, and no request is lost.
+Prove that no request is lost if a timer of the action raises in the server's own code.
+
+Such an exception says nothing about the client.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ def main(event):
 
 def alarmed_source(version: int) -> str:
     """
-    Arms a timer whose handler raises the exception that the event names.
+    Return an action that arms a timer; its handler raises the exception that the event names.
     """
     return _SOURCE % version
 
 
 def answer_interrupted(server: Server, requests: int = 140_000, every: float = 0.0003) -> Outcome:
     """
-    The exception may be the answer of a run that it ended; any other request has its own answer.
+    Send requests while a timer of the action raises exceptions.
+
+    If an exception ended a run, it may be the answer. Any other request has its own answer.
     """
     outcome = Outcome(
         f"{requests} requests while a timer of the action raises every {every * 1e6:.0f} µs"

@@ -1,5 +1,5 @@
 """
-Output that nobody reads holds up nothing; output that was printed is in the log.
+Prove that unread output delays nothing, and that each printed line is in the log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .outcome import Outcome
 SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 DEADLINE = 1.0
 WITHIN = 2.0
-"""Seconds within which each thing is done, beside the deadline where one is waited for."""
+"""Seconds that each step may take, without the deadline if it waits for one."""
 
 SERVE = ("--openwhisk", "--timeout", str(DEADLINE), "--crash-count", "1000")
 AGAIN = {"PROXY_ALLOW_REINIT": "1", "PYTHONUNBUFFERED": ""}
@@ -52,21 +52,24 @@ def main(event):
 WHOLE = ("print", "write", "bytes", "log", "stderr", "c", "child")
 PARTS = ("part",)
 CHILD_PART = "part of a child"
-"""Seen where what was written can be looked at, and only for the dead."""
+"""
+A last line of a child, without its line break. The server looks at what was written only after a
+death, and only in streams where it can.
+"""
 
 ENDS = ("return", "hang", "SIGKILL", "os._exit", "crash", "abort")
 
 
 def source(version: int) -> str:
     """
-    An action that prints in a way that the event names, and then ends in another.
+    Return an action that prints, and then ends, in the ways that the event names.
     """
     return DEEDS.replace("VERSION", str(version))
 
 
 def ignore_unread(rounds: int = 10) -> Outcome:
     """
-    Calls, deadlines, replacements and the stop while stdout and stderr are full.
+    Call, exceed deadlines, replace and stop while stdout and stderr are full.
     """
     outcome = Outcome(f"{rounds} rounds each on a full pipe and a full socket")
     worst: dict[str, float] = {}
@@ -130,15 +133,16 @@ def _replace(server: Server, version: int, outcome: Outcome) -> None:
 
 def _is_whole(text: bytes) -> bool:
     """
-    Whether each sentinel in a log is a line of its own.
+    Return whether each sentinel in a log is a line of its own.
     """
     return all(line == SENTINEL for line in text.split(b"\n") if b"XXX_" in line)
 
 
 def keep_lines(rounds: int = 1, late: Sequence[str] = ()) -> Outcome:
     """
-    Each way to print, before each way to end, in each kind of stream; ``late`` are the only ways
-    that wait for a deadline, if there are any.
+    Try each way to print, before each way to end, in each kind of stream.
+
+    If ``late`` is given, only these ways to print are tried before the end that waits for a deadline.
     """
     outcome = Outcome(f"{rounds} times every way to print before every way to end")
     found = calls = 0

@@ -1,5 +1,5 @@
 """
-Each system call of the supervisor fails once, with each error that it can give.
+Prove that each system call of the supervisor can fail once, with each of its errors.
 
 The errors come from the kernel, by a filter that this process answers: see `tests.support.failing`.
 A round is a small history of everything a supervisor does: connections, half a request, the death
@@ -64,8 +64,9 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "poll": (ENOMEM,),
 }
 """
-What each call can answer, beside what only a mistake of the caller brings (EBADF, EINVAL) and
-what says that a process is dead which lives here (ESRCH for a pidfd, a channel that is reset).
+The errors that each call can give. Two kinds are left out: errors that only a mistake of the caller
+causes (EBADF, EINVAL), and errors that say that a process is dead, because here it lives (ESRCH for
+a pidfd, a channel that is reset).
 """
 
 NO_ROLL_BACK = ("--crash-count", "100000")
@@ -83,19 +84,19 @@ def main(event):
 """
 BROKEN = "def main(event:\n"
 WORK = 0.04
-"""Seconds of the import of every other version: that one leaves a template."""
+"""Seconds that the import of every other version takes, so that it leaves a template."""
 
 
 def source(version: int) -> str:
     """
-    A version that says its number.
+    Return the source of a version that answers with its number.
     """
     return SOURCE.format(version=version, work=WORK * (version % 2))
 
 
 def fail_each_call(most: int = 100) -> Outcome:
     """
-    Rounds in which one call fails, at most ``most`` for each call and error.
+    Run rounds in which one call fails, at most ``most`` for each call and error.
     """
     outcome = Outcome(f"{sum(map(len, ERRORS.values()))} errors of {len(ERRORS)} system calls")
     failed, given_up, version = 0, 0, 1
@@ -144,7 +145,7 @@ class History:
 
     def run(self) -> int:
         """
-        Go through everything; the version that is in charge then.
+        Run the whole round, and return the version that is in charge after it.
         """
         with self.outcome.trying(self.what), connect(self.server) as kept:
             pid = self._run(kept, leave=True)
@@ -166,7 +167,7 @@ class History:
 
     def settle(self) -> bool:
         """
-        With nothing failing the same supervisor serves, and has one worker and a desk.
+        Return whether the same supervisor serves without failures, with one worker and a desk.
         """
         problems = len(self.outcome.problems)
         with self.outcome.trying(f"after {self.what}"):
@@ -181,7 +182,7 @@ class History:
 
     def _run(self, connection: Connection, **event: object) -> int:
         """
-        One request; the process that answered it, 0 if none did.
+        Send one request, and return the process id of the worker that answered it, or 0.
         """
         response = connection.run(event)
         self._judge(response)
@@ -189,7 +190,7 @@ class History:
 
     def _judge(self, response: Response) -> None:
         """
-        An answer is of the version in charge, or it is an error that says what happened.
+        Expect an answer of the version in charge, or an error that says what happened.
         """
         if response.status == 200:
             self.outcome.expect_version(self.what, response, self.version)
@@ -199,13 +200,13 @@ class History:
 
     def _replace(self) -> None:
         """
-        Post the next version. If that was refused it stays so, and what is in charge stays too.
+        Post the next version. If it is refused, the version in charge must stay.
         """
         try:
             response = init_once(self.server.address, source(self.version + 1))
         except Lost:
-            # The supervisor could not write the answer, and has ended the connection: no other
-            # answer may be taken for this one. Which version is in charge the next answer says.
+            # The supervisor could not write the answer, and has ended the connection, so that no
+            # other answer can be taken for this one. The next answer says which version is in charge.
             self.given_up += 1
             self.version += ask(self.server).value("version") != self.version
             return
@@ -217,7 +218,7 @@ class History:
 
     def _refuse(self) -> None:
         """
-        Post a version that cannot be loaded: its process is killed.
+        Post a version that cannot be loaded, so that its process is killed.
         """
         try:
             self.outcome.expect_error(self.what, init_once(self.server.address, BROKEN))
@@ -226,7 +227,7 @@ class History:
 
     def _ask(self) -> None:
         """
-        A question; where it cannot be read or answered, the next one is.
+        Ask for the status. If the question cannot be read or answered, the next one must be.
         """
         for _ in range(2):
             try:
@@ -239,7 +240,7 @@ class History:
 
 def is_whole(found: control.Status) -> bool:
     """
-    Whether one worker serves, a desk waits, and both have a process.
+    Return whether one worker serves, a desk waits, and both have a process.
     """
     workers = found["generation"]["workers"]
     states = sorted(each["state"] for each in workers)

@@ -1,5 +1,5 @@
 """
-A template that is stopped holds up nobody: neither clients, nor replacements, nor the stop.
+Prove that a stopped template delays no client, no replacement and no stop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(event):
     return {{"version": {version}, "pid": os.getpid()}}
 """
 WATCHED = 0.8
-"""Seconds of requests after the death of a worker; the template's time limit is among them."""
+"""Seconds of requests after the death of a worker, longer than the template's time limit."""
 
 ANSWERED_WITHIN = 0.8
 REPLACED_WITHIN = 0.8
@@ -33,7 +33,7 @@ REPLACED_WITHIN = 0.8
 
 def stop_templates(server: Server, rounds: int = 20) -> Outcome:
     """
-    The template is stopped, a worker that it would replace is killed, and clients go on.
+    Stop the template, kill a worker that it would replace, and go on with requests.
     """
     outcome = Outcome(f"{rounds} templates stopped as a worker died, by turns with a replacement")
     longest = replaced = 0.0
@@ -73,7 +73,7 @@ def stop_templates(server: Server, rounds: int = 20) -> Outcome:
 
 def is_ready(found: control.Status) -> bool:
     """
-    Whether both workers serve, and there is a template.
+    Return whether both workers serve, and there is a template.
     """
     template = found["template"]
     states = [each["state"] for each in found["generation"]["workers"]]

@@ -1,5 +1,5 @@
 """
-A worker that stands still between two requests keeps nobody waiting, and comes back.
+Prove that a worker that stands still between two requests delays no client, and comes back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOVED_WITHIN = 1.0
 
 def move_from_stuck(server: Server, rounds: int = 50, each: int = 8) -> Outcome:
     """
-    SIGSTOP a worker between two requests, ask on its kept connections and on new ones, SIGCONT.
+    Stop a worker between two requests, ask on kept and new connections, and let it go on.
     """
     outcome = Outcome(f"{rounds} times a worker of two stands still with {each} connections")
     server.post(puppet_source(1))

@@ -1,9 +1,9 @@
 """
-A server whose system calls fail when a test says so, at the kernel: nothing of it is replaced.
+A server whose system calls fail in the kernel when a test says so; its code is unchanged.
 
 The server runs under a filter of system calls that asks the test about each of them
-(seccomp_unotify(2), Linux 5.5). All are carried out, but the one that was ordered to fail: that
-one returns an error. Only calls of the supervisor count, not those of its workers.
+(seccomp_unotify(2), Linux 5.5). The call that was ordered to fail returns an error, and the kernel
+carries out all others. Only calls of the supervisor count, not those of its workers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CALLS = (
     "epoll_ctl", "sendmsg", "sendto", "recvmsg", "recvfrom", "shutdown", "getsockopt",
     "setsockopt", "getsockname", "getpeername", "openat", "membarrier", "poll",
 )  # fmt: skip
-"""System calls that are asked about."""
+"""System calls about which the filter asks."""
 
 RECEIVE, RESPOND = 0xC0502100, 0xC0182101
 CONTINUE = 1
@@ -37,8 +37,8 @@ PIDFD_GETFD = 438
 
 class Failing(Server):
     """
-    A server of which `fail` makes one system call fail. ``counts`` says how often the supervisor
-    has made each since it was cleared.
+    A server with a method `fail`, which makes one system call fail. ``counts`` says how often the
+    supervisor has made each call since ``counts`` was cleared.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -53,8 +53,8 @@ class Failing(Server):
 
     def fail(self, call: str, error: int, nth: int = 1, times: int = 1) -> None:
         """
-        The nth such call of the supervisor from now on fails, and so do those after it, ``times``
-        in all.
+        Make the nth such call of the supervisor from now on fail, and those after it, ``times`` in
+        all.
         """
         self.counts.clear()
         self._order = (call, error, range(nth, nth + times))
@@ -62,7 +62,7 @@ class Failing(Server):
     @property
     def has_failed(self) -> bool:
         """
-        Whether the call that was ordered to fail was made; the order is withdrawn.
+        Return whether the call that was ordered to fail was made, and withdraw the order.
         """
         order, self._order = self._order, None
         return order is None
@@ -95,13 +95,13 @@ class Failing(Server):
                 flags = 0 if failing else CONTINUE
                 answer = RESPONSE.pack(fields[0], -1 if failing else 0, -failing, flags)
                 fcntl.ioctl(listener, RESPOND, bytearray(answer))
-            except FileNotFoundError:  # who asked has ended
+            except FileNotFoundError:  # the process that asked has ended
                 continue
         os.close(listener)
 
     def _judge(self, pid: int, number: int) -> int:
         """
-        The error with which a call fails; 0 for none.
+        Return the error with which a call must fail, or 0 if it must not.
         """
         if pid != self.pid:
             return 0
@@ -117,7 +117,7 @@ class Failing(Server):
 
 def numbers() -> dict[int, str]:
     """
-    The calls by their numbers on this architecture; those that it has not are left out.
+    Return the names of the calls by their numbers; calls that this machine lacks are left out.
     """
     resolve = seccomp.library().seccomp_syscall_resolve_name
     found = {resolve(name.encode()): name for name in CALLS}
@@ -126,7 +126,10 @@ def numbers() -> dict[int, str]:
 
 def take(pid: int, number: int) -> int:
     """
-    A duplicate of another process's descriptor.
+    Return a duplicate of another process's descriptor.
+
+    Raises:
+        OSError: the kernel refuses the duplicate.
     """
     pidfd = os.pidfd_open(pid)
     try:

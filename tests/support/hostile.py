@@ -1,8 +1,8 @@
 """
-What a hostile worker sends: random packets, most of them nearly right, with random descriptors.
+Random packets with random descriptors, as a hostile worker sends them; most are nearly right.
 
-The values come from a pool in which numbers that mean something stand beside those that overflow,
-so that packets get past the first check often enough to meet the later ones.
+The values come from a pool with numbers that mean something and numbers that overflow. So packets
+pass the first check often enough to reach the later ones.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RAW = (b"", b"\0", b"\xff\xfe", b"[" * 5000, b"[1", b"{}", b"null", b'[1,"ready"
 
 class Packets:
     """
-    An endless source of packets. ``fields`` are the kinds of messages there are, ``known`` numbers
-    that mean something to the server just now.
+    An endless source of packets. ``fields`` has the fields of each kind of message. ``known``
+    returns numbers that mean something to the server at that moment.
     """
 
     def __init__(self, seed: int, fields: Fields, known: Callable[[], Sequence[int]]) -> None:
@@ -37,7 +37,7 @@ class Packets:
 
     def packet(self) -> bytes:
         """
-        One packet.
+        Return one packet.
         """
         draw = self._random
         if draw.random() < 0.1:
@@ -52,7 +52,7 @@ class Packets:
 
     def descriptors(self) -> list[int]:
         """
-        None to three descriptors of all sorts, the caller's own.
+        Return up to three new descriptors of all sorts, which the caller must close.
         """
         draw = self._random
         count = draw.choice((0, 0, 0, 1, 1, 2, 3))

@@ -1,6 +1,7 @@
 """
-The source of an action that attacks the supervisor of its server, with what any action has: its
-descriptors, and its memory.
+The source of an action that attacks the supervisor of its server.
+
+It uses what any action has: the descriptors and the memory of its process.
 """
 
 from __future__ import annotations
@@ -99,8 +100,10 @@ def main(event):
 
 def hostile_source(on_import: dict[str, object] | None = None) -> str:
     """
-    An action that attacks as its event says; with ``on_import`` while it is loaded. A plan has
-    ``packets`` to send, a number of ``words`` to write anywhere in the table, and a ``seed``; if it
-    is ``plain`` no descriptors go along, and ``phases`` are written where phases are.
+    Return an action that attacks as its event says, or with ``on_import`` while it is loaded.
+
+    A plan has ``packets`` to send, a number of ``words`` to write anywhere in the table, and a
+    ``seed``. If it is ``plain``, the packets have no descriptors. If it has ``phases``, only these
+    are written where the table has phases.
     """
     return _SOURCE % json.dumps(on_import)

@@ -1,5 +1,5 @@
 """
-A server that finds things in its run folder.
+A server that finds files or folders in its run folder when it starts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from .server import Server
 
 class Again(Server):
     """
-    ``prepare`` is called before the start, with the run folder and the name of what is the
-    server's own there.
+    A server that calls ``prepare`` before its start, with the run folder and the name that the
+    server's own folder will have there.
     """
 
     def __init__(self, prepare: Callable[[Path, str], object], *arguments: str) -> None:

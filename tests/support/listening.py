@@ -1,4 +1,4 @@
-"""Where a process listens, as the kernel says it."""
+"""The addresses on which a process listens, read from /proc."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORD = 8
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """The addresses on which this process holds a listening TCP socket."""
+    """Return the addresses on which this process holds a listening TCP socket."""
     own = set(_inodes(pid))
     found = set()
     for table in ("tcp", "tcp6"):

@@ -4,9 +4,9 @@ A program that starts another under a filter of system calls: ``seccomp.py deny 
     deny ERRNO NAME,NAME COMMAND...     those fail, all others work
     kill NAME,NAME COMMAND...           whoever makes one of those is ended by SIGSYS
     allow ERRNO FILE COMMAND...         those that FILE names, one a line, work; all others fail
-    ask PIPE NAME,NAME COMMAND...       another process is asked about each (seccomp_unotify(2));
-                                        the number of the descriptor for that is written to PIPE.
-                                        openat must be among them
+    ask PIPE NAME,NAME COMMAND...       the kernel asks another process about each call
+                                        (seccomp_unotify(2)). The number of the descriptor for the
+                                        questions is written to PIPE. NAMEs must include openat
 
 The filter is made by libseccomp, as container engines and systemd make theirs, and is inherited
 by every process below. A name that this architecture does not have is passed over, as they do.
@@ -47,7 +47,7 @@ def library() -> ctypes.CDLL:
 def install(default: int, action: int, names: list[str]) -> int:
     """
     From now on ``names`` have that action here and in every process below, all others the default.
-    With NOTIFY, returns the descriptor on which is asked.
+    If ``action`` is NOTIFY, return the descriptor on which the kernel asks; else -1.
     """
     loaded = library()
     context = loaded.seccomp_init(default)
@@ -72,7 +72,8 @@ def main(arguments: list[str]) -> None:
         pipe, given, *command = rest
         told = os.open(pipe, os.O_WRONLY)
         os.write(told, b"%d" % install(ALLOW, NOTIFY, given.split(",")))
-        # One of them: it is answered when the other process has that descriptor, which ends here.
+        # This openat is one of the calls. It is answered only when the other process has a duplicate
+        # of the descriptor, which this process loses when it becomes the command.
         os.open(os.devnull, os.O_RDONLY)
         os.execvp(command[0], command)
     if what != "kill":

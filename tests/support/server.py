@@ -182,7 +182,7 @@ class Server:
         self.process.wait()
         os.close(self._pidfd)
         self._notify.close()
-        # Not by Python, which does not reach what an action can leave there.
+        # By `rm`, because Python cannot remove all that an action can leave there.
         subprocess.run(["rm", "-rf", "--", self.folder], check=True)
 
     @property

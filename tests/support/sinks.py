@@ -1,5 +1,5 @@
 """
-Where a server's output goes in a test: a pipe, a socket or a file, read or not.
+A pipe, a socket or a file for a server's output, which a test reads or leaves unread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DEADLINE = 10.0
 
 class Sink:
     """
-    ``writing`` is for the server; ``reading`` is where a log collector would read.
+    A stream for output: the server gets ``writing``, a log collector would have ``reading``.
     """
 
     def __init__(self, reading: int, writing: int) -> None:
@@ -29,11 +29,11 @@ class Sink:
 
     def fill(self) -> None:
         """
-        Write whole lines until there is room for none, as if a reader had stopped long ago.
+        Write whole lines until no more fits, as if a reader had stopped long ago.
         """
         again = os.dup(self.writing)
         try:
-            os.set_blocking(again, False)  # of the shared stream too, until it is full
+            os.set_blocking(again, False)  # for the server's end too, until it is full
             for data in (FILLER * 64, FILLER, b"\n"):
                 with suppress(BlockingIOError):
                     while True:
@@ -44,7 +44,7 @@ class Sink:
 
     def read(self, most: int = 1 << 26) -> bytes:
         """
-        What is there now, up to ``most`` bytes, added to ``taken``.
+        Read what is there now, up to ``most`` bytes, add it to ``taken``, and return ``taken``.
         """
         with suppress(BlockingIOError):
             while most > 0 and (data := os.read(self._reading, min(most, 1 << 20))):
@@ -54,7 +54,7 @@ class Sink:
 
     def read_until(self, enough: Callable[[bytes], object]) -> bytes:
         """
-        Read until what came is enough; whatever it is by the deadline.
+        Read until ``enough`` accepts what came, or until the deadline, and return what came.
         """
         until = time.monotonic() + DEADLINE
         while not enough(self.read()) and time.monotonic() < until:
@@ -65,7 +65,7 @@ class Sink:
 @contextmanager
 def pipe() -> Iterator[Sink]:
     """
-    What docker and most programs give a server.
+    Make a pipe, which docker and most programs give a server.
     """
     reading, writing = os.pipe()
     try:
@@ -78,7 +78,7 @@ def pipe() -> Iterator[Sink]:
 @contextmanager
 def unix_socket() -> Iterator[Sink]:
     """
-    What systemd gives it.
+    Make a socket, which systemd gives a server.
     """
     reading, writing = socket.socketpair()
     with reading, writing:
@@ -88,7 +88,7 @@ def unix_socket() -> Iterator[Sink]:
 @contextmanager
 def file() -> Iterator[Sink]:
     """
-    What a shell gives it: ``> log``.
+    Make a file, which a shell gives a server by ``> log``.
     """
     with tempfile.NamedTemporaryFile() as log:
         reading = os.open(log.name, os.O_RDONLY)
@@ -100,4 +100,4 @@ def file() -> Iterator[Sink]:
 
 KINDS = {"pipe": pipe, "socket": unix_socket, "file": file}
 UNREAD = {"pipe": pipe, "socket": unix_socket}
-"""Those that can be full."""
+"""The kinds that can be full."""

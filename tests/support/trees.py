@@ -10,7 +10,7 @@ from pathlib import Path
 
 def nest(top: Path, levels: int) -> None:
     """
-    Make so many folders in each other, with a file in the last one.
+    Make ``levels`` folders in each other, with a file in the last one.
     """
     top.mkdir(parents=True, exist_ok=True)
     here = os.open(top, os.O_RDONLY)
@@ -34,7 +34,7 @@ def nest(levels):
         here = inner
     os.close(here)
 """
-"""Source of an action: the same in its working directory."""
+"""Source for an action: `nest` in its working directory, without the file."""
 
 TAKE_RIGHTS = """
 import os
@@ -45,4 +45,4 @@ def take_rights():
     for name, mode in (("a/b/c", 0), ("a/b", 0o500), ("a", 0o500), (".", 0o500)):
         os.chmod(name, mode)
 """
-"""Source of an action: folders that the owner can neither read nor write to."""
+"""Source for an action: folders that their owner cannot write to, and one without any rights."""

@@ -49,7 +49,7 @@ def stop(pid: int, timeout: float = 10.0) -> None:
 
 def stop_idle(pid: int, timeout: float = 10.0) -> None:
     """
-    The same for a process that sleeps first: a worker that has answered, and let go of the
+    Stop a process once it sleeps: a worker that has answered, and has released its claim on the
     connection as well.
     """
     wait_idle(pid, timeout)
@@ -58,7 +58,7 @@ def stop_idle(pid: int, timeout: float = 10.0) -> None:
 
 def wait_idle(pid: int, timeout: float = 10.0) -> None:
     """
-    Wait until the process sleeps: a worker that has done what there was to do.
+    Wait until the process sleeps: a worker that has nothing left to do.
     """
     deadline = time.monotonic() + timeout
     while _state(pid) != "S":
@@ -67,7 +67,7 @@ def wait_idle(pid: int, timeout: float = 10.0) -> None:
 
 def wait_read(connection: socket.socket, pid: int, timeout: float = 10.0) -> None:
     """
-    Wait until the process that reads a connection has read all that was sent on it, and sleeps.
+    Wait until the process has read all that was sent on the connection, and sleeps.
     """
     deadline = time.monotonic() + timeout
     while struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]:

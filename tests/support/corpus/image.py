@@ -3,8 +3,9 @@ The Python that serves the corpus: what an image holds, and nothing else.
 
 `REQUIREMENTS` are libraries that actions find there without bringing them: those that the
 platform's image has (requests, virtualenv), uv of OpenServerless' image, and joblib, numpy and
-pandas, which users add by an image of their own. So they are not in the environment of the tests but in one like that of
-the image, beside hotwhisk, which has no dependency; pytest and its like are not to be seen.
+pandas, which users add by an image of their own. So they are not in the environment of the tests,
+but in one like that of the image, beside hotwhisk, which has no dependency. Actions do not see
+pytest and its like there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ becomes a zip. Steps, named by ``build`` in its events.json, add what the user's
 
 - ``extension``: each ``source/*.c`` is compiled into a module beside the action
 - ``virtualenv``: the platform's documented way to bring libraries, from ``action/requirements.txt``
-- ``wheels``: ``action/wheels``, as ``pip download`` fills it with what ``requirements.txt`` names
+- ``wheels``: ``pip download`` fills ``action/wheels`` with what ``requirements.txt`` names
 - ``go``: ``source/*.go`` becomes the program ``exec``; a launcher is added unless it has a
   ``func main()`` of its own, as the platform's compile step does. Without a folder ``action``
   the program is posted alone
