@@ -190,7 +190,7 @@ class Channel:
             ChannelClosed: the other end is closed.
             DescriptorsLost: this process is out of descriptors.
             OSError: this process is out of memory.
-                ProtocolError: the other end sent a packet that it may not send.
+            ProtocolError: the other end sent a packet that it may not send.
         """
         if self._socket is None:
             return None

@@ -128,7 +128,7 @@ class Ledger:
         # clears the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
         self.clock_wanted = False
-        """Return ``ticking`` as the supervisor itself has set it: whether it looks at the clock."""
+        """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
         at = _STREAMS_AT - STATE_SIZE
@@ -136,7 +136,7 @@ class Ledger:
             number: StreamState(memoryview(self._map)[at + number * STATE_SIZE :][:STATE_SIZE])
             for number in STREAMS
         }
-        """Return what is known of the output streams, by stream number."""
+        """The state of each output stream, by the stream's number."""
         for state in self.streams.values():
             state.begin()
 
@@ -144,11 +144,7 @@ class Ledger:
 
     @property
     def ticking(self) -> bool:
-        """
-        Return whether the supervisor looks at the clock.
-
-        If it does not, a worker that starts a run tells it.
-        """
+        """Return whether the supervisor looks at the clock; if not, a worker's run tells it."""
         return self._map[0] != 0
 
     @ticking.setter
@@ -190,21 +186,12 @@ class Ledger:
         return self._recalls[slot]
 
     def recall(self, slot: int) -> None:
-        """
-        Take back the connections of the worker in ``slot``.
-
-        After the next fence, the worker keeps only the connections that it claimed or handles.
-        """
+        """Take back a worker's connections, except those claimed or handled at the next fence."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
         self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def restore(self, slot: int) -> None:
-        """
-        Write the recalls of the worker in ``slot`` again, from the supervisor's own memory.
-
-        Otherwise, if another worker had overwritten that count, this worker would read nothing
-        more.
-        """
+        """Write a worker's recalls again, because another worker may have overwritten them."""
         self.words[self.recalls_at(slot)] = self._recalls[slot]
 
     def claim(self, slot: int, number: int) -> None:
@@ -251,11 +238,7 @@ class Ledger:
         )
 
     def spill(self, number: int) -> tuple[int, int]:
-        """
-        Return the memory file with unread bytes of connection ``number``, and their count.
-
-        The number of the file is 0 if there is none.
-        """
+        """Return the memory file with a connection's unread bytes, 0 for none; and their count."""
         at = number * _FIELDS
         return self._longs[at + _SPILL], self._longs[at + _SPILLED]
 

@@ -151,20 +151,13 @@ class Stop(Message):
 
 
 class Ping(Message):
-    """
-    Answer with `Pong`. Without an answer, the supervisor knows that an action blocks the event
-    loop.
-    """
+    """Answer with `Pong`; without an answer, the supervisor assumes a blocked event loop."""
 
     kind: ClassVar[str] = "ping"
 
 
 class Discard(Message):
-    """
-    Remove the folder of a generation that is not served any more.
-
-    Generation 0 is what an earlier server left in this place.
-    """
+    """Remove the folder of a generation that is not served; 0 is for what a server left here."""
 
     kind: ClassVar[str] = "discard"
     generation: int = 0
@@ -258,11 +251,7 @@ class Failed(Message):
 
 
 class Deposit(Message):
-    """
-    Memory file ``spill`` belongs to this worker.
-
-    The worker has made the file, or gets it with this message. Descriptor: the file.
-    """
+    """Memory file ``spill`` belongs to the worker that made or gets it. Descriptor: the file."""
 
     kind: ClassVar[str] = "deposit"
     spill: int = 0
@@ -374,13 +363,12 @@ def decode(
     packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
 ) -> Message:
     """
-    Return the message in a packet.
-
-    If ``expected`` is given, the sender is not trusted. It may send only these kinds, with values
-    of the declared types and meanings, and with as many descriptors as the message has.
+    Return the message in a packet. If ``expected`` is given, the sender is not trusted: it may send
+    only these kinds, with values of the declared types and meanings, and with as many descriptors
+    as the message has.
 
     Raises:
-            ProtocolError: the packet holds no message that is allowed.
+        ProtocolError: the packet holds no message that is allowed.
     """
     try:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))

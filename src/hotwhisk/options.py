@@ -165,7 +165,7 @@ def address(found: Found) -> tuple[str, int]:
     Return the host and the port to listen on.
 
     Raises:
-            UsageError: other machines could post code there, and no token would stop them.
+        UsageError: other machines could post code there, and no token would stop them.
     """
     host, number = str(found.value("host") or "127.0.0.1"), found.value("port")
     assert isinstance(number, int)

@@ -32,11 +32,7 @@ _IOLBF: Final = 1
 _SPLICE_F_NONBLOCK: Final = 2
 
 PATIENCE: Final = 0.5
-"""
-Seconds that a write waits for a reader.
-
-After a write that waited in vain, the next ones do not wait until one succeeds.
-"""
+"""Seconds that a write waits for a reader; after one in vain, none waits until one succeeds."""
 
 STATE_SIZE: Final = 24
 """Bytes of shared memory for the state of one stream, which all processes of a server share."""
@@ -158,11 +154,11 @@ class Output:
 
     def end_for_the_dead(self, patience: float = PATIENCE) -> bool:
         """
-        Write the line that ends an activation in place of a process that died; False if it could
-        not.
+        Write the line that ends an activation, in place of a process that died.
 
-        The children of that process may have written after it. A file shows that; for any other
-        stream the break is written, because a needless break costs less than a missed sentinel.
+        Returns False if it could not be written. The children of that process may have written
+        after it. A file shows that. For another stream a break is written if in doubt, because a
+        needless break costs less than a missed sentinel.
         """
         ended = _ends_line(self.descriptor, self.state)
         self.state.open_line = not ended
@@ -186,11 +182,7 @@ class Output:
         return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def _put(self, data: bytes, patience: float) -> int:
-        """
-        Write data of which a pipe takes all or nothing.
-
-        Returns how many bytes were not written.
-        """
+        """Write data of which a pipe takes all or nothing; return how many bytes are left."""
         rest, until = data, 0.0
         while True:
             try:
@@ -217,11 +209,7 @@ class Output:
 
 
 def _open_again(descriptor: int, lowest: int) -> int:
-    """
-    Return a descriptor of the same pipe or terminal that does not wait.
-
-    If there is none, it returns the given descriptor.
-    """
+    """Return a non-blocking descriptor of the same pipe or terminal, else the given one."""
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:  # it is another user's, it has no reader, or there is no /proc
@@ -295,11 +283,7 @@ def _last_of_file(descriptor: int) -> bytes:
 
 
 def _last_of_pipe(descriptor: int) -> bytes:
-    """
-    Return the last byte that a pipe holds, by a copy of its pages.
-
-    Returns an empty result if all of the pipe has been read.
-    """
+    """Return the last byte that a pipe holds, by a copy of its pages; empty if it was read."""
     flags = os.O_NONBLOCK | os.O_CLOEXEC
     reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | flags)
     copy, into = os.pipe2(flags)

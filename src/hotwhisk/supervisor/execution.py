@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Execution:
-    """The hands of a supervisor."""
+    """Carries out the decisions of a supervisor."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -55,7 +55,7 @@ class Execution:
         self._discards: dict[int, int] = {}  # generation → the desk that was told
 
     def carry_out(self) -> None:
-        """Carry out every decision there is; what follows from one joins the end of the queue."""
+        """Carry out every decision, including those that follow, in the order of the queue."""
         effects = self._supervisor.succession.effects
         while effects:
             effect = effects.popleft()
@@ -66,8 +66,8 @@ class Execution:
 
     def _give_up(self, effect: Effect, error: OSError) -> None:
         """
-        The system refused something that nothing below has an answer to. Whatever a worker was to
-        have then, its death settles.
+        Give up an effect that the system refused, where no other code handles the error. If it was
+        for a worker, the worker is killed, and its death settles the rest.
         """
         what = f"{type(effect).__name__}: {error.strerror}"
         worker = getattr(effect, "worker", None)
@@ -108,7 +108,7 @@ class Execution:
     def _load(self, effect: LoadInto) -> None:
         process, now = self._crew.processes[effect.worker], self._supervisor.system.now()
         process.generation, process.started = effect.generation, now
-        process.ask(now)  # its answer says that the desk has begun
+        process.ask(now)  # the answer says that the desk has begun
         self._ledger.ticking = True
         self._send_load(process, effect)
         if (each := self._supervisor.succession.candidate) and each.slot == effect.worker:
@@ -119,7 +119,7 @@ class Execution:
         try:
             if template is not None:
                 self._crew.spawn(effect.worker, template)
-                self._ledger.ticking = True  # the template has a time limit
+                self._ledger.ticking = True  # because the template has a time limit
                 return
         except OSError as error:
             self._tell_once(f"no process can be started: {error.strerror}; trying again")
@@ -147,14 +147,14 @@ class Execution:
         self._crew.processes[desk].channel.send(message)
 
     def discarded(self, slot: int, generation: int, *, rest: bool) -> None:
-        """The desk has removed a folder; if a ``rest`` is left, whoever is desk now goes on."""
+        """Record that a desk has removed a folder; if a ``rest`` is left, order its removal."""
         if self._discards.get(generation) == slot:
             del self._discards[generation]
             if rest:
                 self._supervisor.succession.effects.append(Discard(generation))
 
     def undone_by(self, slot: int) -> list[int]:
-        """The generations whose folders a dead desk was told to remove, and may not have."""
+        """Return the generations whose folders a dead desk may have failed to remove."""
         undone = [generation for generation, desk in self._discards.items() if desk == slot]
         self._discards = {each: desk for each, desk in self._discards.items() if desk != slot}
         return undone
@@ -176,11 +176,11 @@ class Execution:
             rights: list[int] = []
             for number in effect.numbers[at : at + messages.HANDED_AT_ONCE]:
                 if number not in self._holdings.sockets:
-                    continue  # ended meanwhile
+                    continue  # its connection has ended meanwhile
                 unread = self._holdings.unread(number)
                 if unread is None:
-                    # There was no descriptor to spare for what was read of it, or its worker
-                    # named a file that it does not have.
+                    # No descriptor was free for the file with its unread bytes, or its worker named
+                    # a file that it does not have.
                     self._supervisor.assignment.lost(number)
                     continue
                 spill, length = unread
@@ -210,7 +210,7 @@ class Execution:
     def _answer_for(self, effect: AnswerFor) -> None:
         number, supervisor = effect.number, self._supervisor
         if number not in self._holdings.sockets:
-            return  # ended meanwhile
+            return  # the connection has ended meanwhile
         supervisor.report.answered_for_the_dead += 1
         self._holdings.forget_spill_of(number)
         row = self._ledger.row(number)
@@ -247,7 +247,7 @@ class Execution:
         seconds = 0.0
         if candidate.slot is not None:
             seconds = supervisor.system.now() - self._load_began
-        # A refused version bears its own number, not that of the one that goes on.
+        # The report gives a refused version its own number, not that of the version in charge.
         number = charge.number if effect.status == 200 else candidate.generation or None
         supervisor.report.replaced(number, seconds, effect.text, rollback=candidate.rollback)
         if candidate.number is None:
@@ -266,7 +266,7 @@ class Execution:
         cast("Source", effect.artifact).release()
 
     def pin(self, generation: int, descriptor: int, length: int) -> None:
-        """A worker read a local file: later workers of its generation get the same bytes."""
+        """Keep the local file that a worker read, for later workers of its generation."""
         succession = self._supervisor.succession
         charge, candidate = succession.charge, succession.candidate
         artifact = charge.artifact if charge.number == generation else None

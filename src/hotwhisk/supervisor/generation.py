@@ -47,12 +47,12 @@ class Generation:
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
         self.unstable = False
-        """Whether it pauses because it crashes in a loop, and not for a further worker only."""
+        """Whether it pauses because of a crash loop; False if it only lacks a further worker."""
         self.retry_after = RETRY_FIRST
         self.last_crash: float | None = None
 
     def crashed(self, now: float, policy: Policy) -> bool:
-        """A worker died without a request to blame; True if that makes a loop."""
+        """Record a death that no request explains; return True if the deaths make a loop."""
         if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MOST:
             self.retry_after = RETRY_FIRST  # it has held for a while
         self.last_crash = now
@@ -65,7 +65,7 @@ class Generation:
         return True
 
     def pause(self, now: float) -> float:
-        """Try again later; returns after how many seconds."""
+        """Set the time of the next try; return the seconds until then."""
         pause = self.retry_after
         self.retry_at = now + pause
         self.retry_after = min(2 * pause, RETRY_MOST)

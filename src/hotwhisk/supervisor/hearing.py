@@ -1,11 +1,11 @@
 """
 Hears the workers: what each says, and that it died; and tells `succession`.
 
-The counterpart of `execution`, one method a message. A message may be late, so each that is about
-a connection bears its tenure. And the channel is in reach of the action: `messages.decode` checks
-the types, this module and what it calls check that a worker names only what is its own. A worker
-that breaks these rules is ended. So is one whose message raises anything else: that is a bug of
-ours, and costs this worker, not the server.
+This is the counterpart of `execution`, with one method for each message. A message may be late, so
+each message about a connection bears its tenure. The action can write to the channel. So
+`messages.decode` checks the types, and this module and the code that it calls check that a worker
+names only its own things. A worker that breaks these rules is ended. A worker whose message raises
+any other error is ended too: that error is a bug of ours, and costs this worker, not the server.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 READ_AT_ONCE = 64
-"""Packets that are read of one worker before others have their turn."""
+"""Packets that are read from one worker before others have their turn."""
 
 READ_ALL = 4096
-"""Packets that are read where all must be; more than fit into a socket at one time."""
+"""Packets that are read if all must be read; more than a socket can hold at one time."""
 
 
 class Hearing:
@@ -51,7 +51,7 @@ class Hearing:
         self._oom_kills = supervisor.system.oom_kills()
 
     def attend(self, process: Process) -> None:
-        """Listen to a worker, and for its end."""
+        """Watch a worker's channel and its pidfd."""
         supervisor, descriptor = self._supervisor, process.channel.fileno()
         supervisor.watch(descriptor, lambda: self.hear(process))
         supervisor.watch(process.pidfd, lambda: self._bereaved(process))
@@ -63,16 +63,15 @@ class Hearing:
             supervisor.speak_on(process)
 
     def hear(self, process: Process) -> None:
-        """Read what a worker has to say, and do what follows from it."""
+        """Read a worker's messages, and act on them."""
         self._read(process, READ_AT_ONCE)
         self._guard(process, lambda: self._act(process))
 
     def collect(self, process: Process) -> None:
         """
-        Read all that a worker has said; act on memory files and a template only.
+        Read all messages of a worker; act only on those about memory files and templates.
 
-        A worker deposits a memory file before the ledger names it. So whoever has read the
-        ledger finds every file that it names, once this is done.
+        A worker deposits a file before the ledger names it, so every file named by now is known.
         """
         self._read(process, READ_ALL)
 
@@ -80,7 +79,10 @@ class Hearing:
         self._guard(process, lambda: self._receive(process, most))
 
     def _guard(self, process: Process, step: Callable[[], None]) -> None:
-        """Do something with what a worker said; whatever is raised ends that worker, nothing else."""
+        """
+        Run a step that handles a worker's messages; any error in it ends that worker and nothing
+        else.
+        """
         if process.expelled:
             return
         try:
@@ -99,11 +101,11 @@ class Hearing:
                 self._sort(process, *received)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
             self._supervisor.unwatch(process.channel.fileno())
-        except OSError:  # no memory just now: the rest is read at the next tick
+        except OSError:  # memory has run out for now: the rest is read at the next tick
             self._supervisor.rest(process.channel.fileno())
 
     def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
-        """Act on a message at once, or put it off. Descriptors that are not taken are closed."""
+        """Act on a message at once, or queue it; close the descriptors that are not taken over."""
         try:
             if isinstance(message, messages.Deposit):
                 self._holdings.spills.deposit(message.spill, descriptors[0], process.slot)
@@ -127,14 +129,14 @@ class Hearing:
             self._supervisor.carry_out()
 
     def _end_hoarder(self) -> None:
-        """End the worker with most memory files, when there are more than anything needs."""
+        """End the worker with most memory files, if there are more files than requests can need."""
         spills = self._holdings.spills
         process = self._crew.processes.get(spills.largest_owner()) if spills.crowded else None
         if process is not None and not process.expelled:
             self._expel(process, "it keeps more memory files than its requests can need")
 
     def _expel(self, process: Process, why: str) -> None:
-        """The channel of a worker is in reach of its action: what is wrong there costs the worker."""
+        """End a worker for a wrong message: the action can write to its channel."""
         self._supervisor.tell(f"worker {process.pid} is ended: {why}")
         self._supervisor.unwatch(process.channel.fileno())
         process.expelled = True
@@ -143,11 +145,10 @@ class Hearing:
 
     def _is_loading(self, process: Process) -> bool:
         """
-        Whether what ends a load, or comes before, is awaited of a worker. It may be too late: then
-        the worker is killed already.
+        Return whether a worker may send messages about its load; False if it was too slow.
 
         Raises:
-            ProtocolError: it was not told to load anything, or has ended that.
+            ProtocolError: the worker was not told to load anything, or has finished its load.
         """
         state = self._succession.roster[process.slot].state
         if state not in (State.LOADING, State.DOOMED):
@@ -156,8 +157,8 @@ class Hearing:
 
     def _cut_off(self, process: Process, error: OSError) -> None:
         """
-        A worker could not be sent what it was to have, so it ends. If it has closed its channel
-        it has ended as a rule, or has become another program.
+        End a worker to which a message could not be sent. If it has closed its channel, it has
+        ended as a rule, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
             self._supervisor.tell(f"worker {process.pid} is ended: {error.strerror}")
@@ -165,8 +166,8 @@ class Hearing:
 
     def give_up(self, process: Process) -> None:
         """
-        A worker cannot be killed: it counts as dead, and what it owed is settled. Were it still to
-        run our code, it would find all that it held taken back, and an answered connection closed.
+        Count a worker that cannot be killed as dead, and settle its debts. If it still ran our
+        code, it would find its connections taken back, and a connection with an answer closed.
         """
         slot, ledger = process.slot, self._ledger
         self._supervisor.tell(
@@ -181,7 +182,7 @@ class Hearing:
         self._bereaved(process)
 
     def _bereaved(self, process: Process) -> None:
-        """A worker died: hear its last words, then settle what it owed."""
+        """Read the last messages of a dead worker, then settle its debts."""
         if not self._crew.ended(process):
             return
         self._supervisor.unwatch(process.pidfd)
@@ -201,12 +202,12 @@ class Hearing:
         self._succession.died(process.slot, cause, str(ending), debts, now)
         self._ledger.ticking = True  # it may begin a pause, and only a look ends one
         for generation in self._supervisor.execution.undone_by(process.slot):
-            # One with workers has come back meanwhile; 0 is no generation, but an old folder.
+            # A generation with workers has come back meanwhile; 0 stands for an old folder.
             if not generation or not self._succession.roster.of(generation):
                 self._succession.effects.append(Discard(generation))
 
     def _report(self, process: Process, ending: Ending, debts: list[tuple[int, Debt]]) -> None:
-        """Put a death into the status, unless the worker was told to leave."""
+        """Put a death into the report, unless the worker was told to leave."""
         worker = self._succession.roster[process.slot]
         dismissed = worker.state is State.DOOMED and worker.doom is None
         if not dismissed and worker.state is not State.RETIRED:
@@ -268,7 +269,7 @@ class Hearing:
         self._ledger.ticking = True
 
     def _closed(self, _: Process, __: messages.Closed) -> None:
-        """The sweep that follows every wait does what this asks for."""
+        """Do nothing: the sweep after every wait does what this message asks for."""
 
     def _discarded(self, process: Process, message: messages.Discarded) -> None:
         execution = self._supervisor.execution
@@ -279,8 +280,8 @@ class Hearing:
 
 
 def _trace() -> str:
-    """Return the traceback of what was raised."""
-    import traceback  # seldom needed, and it brings ten modules along
+    """Return the traceback of the error that is being handled."""
+    import traceback  # seldom needed, and it imports ten other modules
 
     return traceback.format_exc()
 

@@ -1,6 +1,5 @@
 """
-What the supervisor holds: a duplicate of every client socket, and the memory files of workers
-(see `spill_files`).
+Hold a duplicate of every client socket, and the memory files of workers (see `spill_files`).
 
 It never reads a socket. It writes only the answer to an ``/init``, which no worker could give:
 the old ones are retired and the new one has not got the connection yet.
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
     from hotwhisk.channel import Channel
 
 NOT_YET = (0, NO_SLOT)
-"""The tenure of a connection that no worker has had."""
+"""The tenure of a connection that no worker has had yet."""
 
 
 class Holdings:
     """
-    Sockets by connection number, who has each connection, and ``spills``, the memory files.
+    The sockets by connection number, the holder of each, and ``spills``, the memory files.
 
-    What the ledger says of a connection is believed for the worker that has it. Of one that no
-    worker has, it is the supervisor's own, and what a worker wrote there is put right.
+    The ledger's entry for a connection is trusted while a worker has that connection. If no worker
+    has it, only the supervisor may change the entry, and what a worker wrote there is corrected.
     """
 
     def __init__(
@@ -45,27 +44,27 @@ class Holdings:
         self._close = close
         self.sockets: dict[int, int] = {}
         self.most = ledger.capacity
-        """Connections for which there are descriptors beside the processes that live."""
+        """The number of connections for which descriptors remain beside the living processes."""
         self.inputs = Inputs()
         self._ledger = ledger
         self._free = deque(range(ledger.capacity))
         self._ended: set[int] = set()
-        """Connections that the supervisor itself has ended, and that no sweep has seen yet."""
+        """Connections that the supervisor itself has ended, and that no sweep has handled yet."""
         self._tenures: dict[int, tuple[int, int]] = {}
-        """The latest tenure of each connection, and the worker's slot; or `NOT_YET`."""
+        """For each connection its latest tenure and the slot of that worker; or `NOT_YET`."""
         self._last_tenure = 0
-        # A worker may keep one for its next request, and there are two generations of workers.
+        # A worker may keep a file for its next request, and there are two generations of workers.
         self.spills = SpillFiles(ledger.capacity + 2 * workers, close)
 
     # -- sockets ----------------------------------------------------------------------------
 
     @property
     def full(self) -> bool:
-        """Whether another connection would be one too many."""
+        """Return whether there is no room for another connection."""
         return not self._free or len(self.sockets) >= self.most
 
     def admit(self, descriptor: int) -> int:
-        """Take a connection that was accepted; returns its number."""
+        """Take an accepted connection, and return its number."""
         # The number that was free for longest, so that a late word about its last holder
         # finds it unused.
         number = self._free.popleft()
@@ -76,8 +75,9 @@ class Holdings:
 
     def sweep(self, held: Callable[[int], bool]) -> list[int]:
         """
-        Let go of the connections that are over; returns their numbers. Only a worker that has a
-        connection (``held``) may say that it is.
+        Close the connections that are over, and return their numbers.
+
+        Only a worker that has a connection (``held``) may mark it as over.
         """
         closed = []
         for number in self._ledger.in_phase(Phase.CLOSED):
@@ -96,14 +96,14 @@ class Holdings:
         return closed
 
     def end(self, number: int) -> None:
-        """End a connection that no worker has, with what was read of it; the next sweep forgets it."""
+        """End a connection that no worker has and drop its bytes; the next sweep forgets it."""
         self.shut(number)
         self.forget_spill_of(number)
         self._ended.add(number)
         self._ledger.set_phase(number, Phase.CLOSED)
 
     def shut(self, number: int) -> None:
-        """End a connection, if there is one; whoever has a duplicate sees that."""
+        """Shut down a connection, if it exists; every process with a duplicate notices that."""
         if number not in self.sockets:
             return
         with self._borrowed(number) as connection:
@@ -131,7 +131,7 @@ class Holdings:
 
     @contextmanager
     def _borrowed(self, number: int) -> Iterator[socket.socket]:
-        # Told what it is, Python does not ask the system; nothing below depends on it.
+        # Given the family and type, Python does not ask the system; no code below depends on them.
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.sockets[number])
         try:
             yield connection
@@ -139,15 +139,15 @@ class Holdings:
             connection.detach()
 
     def is_unread(self, number: int) -> bool:
-        """Whether the kernel holds bytes of a connection that no worker has read."""
+        """Return whether the kernel holds bytes of a connection that no worker has read."""
         try:
             answer = fcntl.ioctl(self.sockets[number], termios.FIONREAD, bytes(4))
         except OSError:
-            return True  # as far as can be told
+            return True  # the safe answer, since the system does not tell
         return answer != bytes(4)
 
     def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
-        """Those that can go to another worker, each with whether it is parked."""
+        """Return the connections that can go to another worker, each with whether it is parked."""
         return [
             (number, phase is Phase.PARKED)
             for number in numbers
@@ -155,14 +155,14 @@ class Holdings:
         ]
 
     def debts(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Debt]]:
-        """What is owed on the connections of a worker that died while it touched ``claimed``."""
+        """Return the debts on a dead worker's connections; it touched ``claimed`` when it died."""
         debts = []
         for number in numbers:
             if number not in self.sockets:
                 continue
             try:
                 owed = debt(self._ledger, number, self.sockets[number], claimed=number == claimed)
-            except OSError:  # the kernel does not say how much of an answer was sent
+            except OSError:  # the kernel does not tell how much of an answer was sent
                 owed = Debt.BROKEN
             if owed is Debt.NOTHING and self._ledger.phase(number) is Phase.ANSWERING:
                 self.forget_spill_of(number)  # its answer was out
@@ -174,8 +174,10 @@ class Holdings:
 
     def begin_tenure(self, number: int, slot: int) -> int:
         """
-        The worker in ``slot`` gets connection ``number``. Whatever it says of it names this tenure,
-        so that a word that crossed with a recall is not taken for one about the next tenure.
+        Begin a tenure: the worker in ``slot`` gets connection ``number``.
+
+        Every message of the worker about this connection names the tenure. So if a message crosses
+        a recall, it is not taken for a message about the next tenure.
         """
         self._last_tenure += 1
         self._tenures[number] = (self._last_tenure, slot)
@@ -183,10 +185,10 @@ class Holdings:
 
     def is_current(self, number: int, tenure: int, slot: int) -> bool:
         """
-        Whether a word of the worker in ``slot`` about this tenure still counts.
+        Return whether a message of the worker in ``slot`` about this tenure still counts.
 
         Raises:
-            ProtocolError: the tenure is that of another worker.
+            ProtocolError: the tenure belongs to another worker.
         """
         latest, holder = self._tenures.get(number, NOT_YET)
         if latest != tenure:
@@ -199,8 +201,10 @@ class Holdings:
 
     def unread(self, number: int) -> tuple[int, int] | None:
         """
-        Return the memory file that holds unread bytes of a connection, 0 for none, and how many;
-        None if the ledger names one that is not there, or not that of the connection's worker.
+        Return the memory file with the unread bytes of a connection, and their count.
+
+        The file is 0 if there are no such bytes. Returns None if the ledger names a file that does
+        not exist, or that does not belong to the connection's worker.
         """
         spill, length = self._ledger.spill(number)
         if not spill:
@@ -209,21 +213,21 @@ class Holdings:
         return (spill, length) if self.spills.holds(spill, length, slot, number) else None
 
     def give_reserve(self, slot: int, channel: Channel) -> None:
-        """Make a memory file for a worker, in case its action forbids it to make any itself."""
+        """Make a memory file for a worker, in case its action forbids the worker to make one."""
         made = self.spills.make_reserve(slot)
         if made is not None:
             number, descriptor = made
             channel.send(Deposit(number), (descriptor,))
 
     def forget_spill_of(self, number: int) -> None:
-        """A connection is answered without what was read of it."""
+        """Close the memory file of a connection that is answered without its unread bytes."""
         unread = self.unread(number)
         if unread is not None and unread[0]:
             self.spills.close(unread[0])
         self._ledger.spilled(number, 0, 0)
 
     def bury(self, slot: int) -> None:
-        """Drop the memory files of a dead worker, but those whose bytes the next one goes on with."""
+        """Drop a dead worker's memory files, except those that the next worker continues with."""
         kept: dict[int, int] = {}
         for number in self.sockets:
             latest, holder = self._tenures[number]

@@ -15,7 +15,7 @@ LONGEST = 4096
 
 
 def leave_word(path: str | None, text: str) -> None:
-    """Write one line, if the file is there and may be written to; it is no reason to fail."""
+    """Write one line to a file that exists and is writable; ignore every failure."""
     line = " ".join(f"hotwhisk: {text}".split()).encode(errors="replace")[: LONGEST - 1]
     try:
         descriptor = os.open(path or "", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

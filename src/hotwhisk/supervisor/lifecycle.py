@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What a worker is."""
+    """The states of a worker."""
 
     BLANK = "blank"
     """A desk: no action; answers for the dead and for nobody."""
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a worker while it lives."""
+    """The events in a worker's life."""
 
     LOAD = "load"
     READY = "ready"
@@ -38,7 +38,11 @@ class Event(StrEnum):
     OVERDUE = "overdue"
     """Neither ready nor failed in time."""
     STUCK = "stuck"
-    """In one run for longer than a tick, or silent to a ping; of a worker that loads: never began."""
+    """
+    The worker is in one run for longer than a tick, or does not answer a ping.
+
+    For a worker that loads: it has not begun to load.
+    """
     RELEASED = "released"
     """Followed a recall."""
     RETIRE = "retire"
@@ -64,5 +68,5 @@ TABLE: Mapping[tuple[State, Event], State] = {
 
 
 def step(state: State, event: Event) -> State | None:
-    """The state that follows, or None where the event means nothing in this state."""
+    """Return the state that follows an event; None if the event means nothing in this state."""
     return TABLE.get((state, event))

@@ -21,7 +21,7 @@ LISTEN = "0A"  # the state in /proc/net/tcp
 
 
 def open_listener(host: str, port: int) -> _socket.socket:
-    """Bind and listen; an address that cannot be had is a StartError."""
+    """Bind and listen; an address that is not available is a StartError."""
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
         listener = _socket.socket(family, _socket.SOCK_STREAM)  # PEP 446: close-on-exec
@@ -68,7 +68,7 @@ def inherited_listener(environ: MutableMapping[str, str], pid: int) -> _socket.s
 
 
 def bound_address(listener: _socket.socket) -> tuple[str, int]:
-    """The host and the port that a listener has in fact."""
+    """Return the host and the port that a listener has in fact."""
     host, port = listener.getsockname()[:2]
     return str(host), int(port)
 
@@ -97,7 +97,7 @@ def _refuse(host: str, port: int, error: OSError) -> NoReturn:
 
 
 def _taken(port: int) -> str:
-    """What to do about a port that somebody has: a server, or the connection of a client."""
+    """Say what to do about a port that a server, or the connection of a client, already uses."""
     ends = list(_ends(port))
     if not ends or any(state == LISTEN for state, _ in ends):
         return f"port {port} is taken; stop what listens there, or try --port 0 for any free port"
@@ -109,7 +109,11 @@ def _taken(port: int) -> str:
 
 
 def _ends(port: int) -> Iterator[tuple[str, int]]:
-    """The TCP sockets of this machine with a local port: the state of each, and its peer's port."""
+    """
+    Yield this machine's TCP sockets with a local port.
+
+    Each is given as its state and the port of its peer.
+    """
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table) as file:

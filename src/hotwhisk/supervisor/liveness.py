@@ -1,14 +1,15 @@
 """
-Workers that give no sign of life.
+Find workers that give no sign of life.
 
-A worker that is in a handler may take its time, until the deadline. Any other must read what its
-clients send at once. One that has left something unread since the last look, or holds a claim, is
-sent a ping. If it has not answered by the next look, nor read anything, it is stuck: a task that the action left
-running blocks its loop, a thread holds the interpreter's lock, or a SIGSTOP holds the process. Its
-connections are moved then, and what cannot be moved is settled when it has been silent for as
-long as a handler may take: it is killed. If it comes back before that, it serves again.
+A worker that runs a handler may take its time, until the deadline. Any other worker must read at
+once what its clients send. If it has left something unread since the last look, or holds a claim,
+it is sent a ping. If it has neither answered nor read anything by the next look, it is stuck: a
+task that the action left running blocks its loop, a thread holds the interpreter's lock, or a
+SIGSTOP holds the process. Its connections are moved then. A connection that cannot be moved is
+settled when the worker has been silent for as long as a handler may take: the worker is killed. If
+it comes back before that, it serves again.
 
-A silent desk has no action to wait for: a fresh one takes its place at once.
+A silent desk runs no action that must be waited for, so a fresh one takes its place at once.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.supervisor import Supervisor
 
 SOON = 0.125
-"""Seconds until the next look, after one that has asked a worker or found one stuck."""
+"""Seconds until the next look, after a look that asked a worker or found one stuck."""
 
 DESK_LIMIT = 1.0
 """Seconds for which a desk may be silent before it is killed."""
 
 LOAD_LIMIT = 1.0
-"""Seconds in which a desk has to take up an order to load."""
+"""Seconds within which a desk has to begin an order to load."""
 
 SILENT = "silent"
 
 
 class Liveness:
-    """Who is asked for a sign of life, and who did not give one."""
+    """Asks workers for a sign of life, and remembers the silent ones."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -47,13 +48,13 @@ class Liveness:
         """Whether the next look should come soon."""
 
     def begin(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
-        """Begin a look: those that are silent since they were asked, each with when that was."""
+        """Begin a look; return the workers that are silent, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
         processes = self._supervisor.crew.processes
         for slot, process in processes.items():
             if process.silent and self._has_read(slot):
-                process.silent = False  # it is busy, and its pong waits behind what it reads
+                process.silent = False  # it is busy, and reads other messages before the ping
         return [
             ((SILENT, slot), processes[slot].asked)
             for slot in self._doubted
@@ -62,8 +63,10 @@ class Liveness:
 
     def suspects(self, *, stopping: bool = False) -> set[int]:
         """
-        Workers that run no handler, and have something unread or claimed. When the server stops,
-        all that hold a connection: each has been told to close those that are idle.
+        Return the workers that run no handler, and have something unread or claimed.
+
+        When the server stops, these are all workers that hold a connection, because each has been
+        told to close its idle ones.
         """
         supervisor = self._supervisor
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
@@ -91,17 +94,17 @@ class Liveness:
         return found
 
     def _has_read(self, slot: int) -> bool:
-        """Whether a worker has read from any connection that it had left unread when it was asked."""
+        """Return whether a worker has read from a connection that was unread when it was asked."""
         holder = self._supervisor.assignment.custody.holder
         read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
-        return any(holder(number) == slot for number in read)  # others were moved, or are closed
+        return any(holder(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
-        """Ask a worker, for another reason."""
+        """Ask a worker for a sign of life at the end of this look."""
         self._doubted.add(slot)
 
     def expire(self, slot: int, age: float) -> None:
-        """See to a worker that has been silent for so long."""
+        """Kill a worker if it has been silent for longer than its limit."""
         succession, limit = self._supervisor.succession, self._supervisor.config.timeout
         if succession.roster[slot].generation == 0:
             if age > DESK_LIMIT:
@@ -110,12 +113,16 @@ class Liveness:
             succession.expired(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
 
     def is_not_loading(self, slot: int, age: float) -> bool:
-        """Whether a desk that was told to load so long ago has not even begun."""
+        """Return whether a desk that was told to load ``age`` seconds ago has not begun yet."""
         process = self._supervisor.crew.processes[slot]
         return process.silent and not process.pending and age > LOAD_LIMIT
 
     def end(self, now: float) -> None:
-        """End a look: ask whom there is doubt of, and take silence since the last look for being stuck."""
+        """
+        End a look: send pings to the doubted workers.
+
+        A worker that has been silent since the last look counts as stuck.
+        """
         succession = self._supervisor.succession
         for slot, process in list(self._supervisor.crew.processes.items()):
             if process.pending or slot not in succession.roster.workers:

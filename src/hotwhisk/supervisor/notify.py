@@ -18,7 +18,7 @@ STOPPING = "STOPPING=1"
 
 
 def notify(address: str | None, *lines: str) -> str | None:
-    """Send lines in one datagram; what went wrong is returned as text, None is success."""
+    """Send lines in one datagram; return the error as a text, or None for success."""
     if address is None:
         return None
     if address[0] not in "/@":
@@ -34,17 +34,17 @@ def notify(address: str | None, *lines: str) -> str | None:
 
 
 def ready(status: str) -> tuple[str, ...]:
-    """The lines that say: serving."""
+    """Return the lines that report readiness."""
     return READY, status_line(status)
 
 
 def reloading() -> tuple[str, ...]:
-    """The lines that say: a replacement begins; `ready` must follow (Type=notify-reload)."""
+    """Return the lines for the begin of a replacement; `ready` must follow (notify-reload)."""
     return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
 def status_line(text: str) -> str:
-    """The line for people who ask systemctl; it cannot hold a line break."""
+    """Return the status line that systemctl shows; it cannot hold a line break."""
     return "STATUS=" + " ".join(text.split())
 
 

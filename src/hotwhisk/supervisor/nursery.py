@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
 
 READ_AT_ONCE = 64
-"""Packets that are read of one template before others have their turn."""
+"""Packets that are read from one template before others have their turn."""
 
 
 class Nursery:
-    """Who takes in the templates of one server."""
+    """Takes in the templates of one server."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
     def adopt(self, generation: int, message: Template, descriptors: list[int]) -> None:
         """
-        A worker that is loading has left a template behind, or says why not. The descriptors
-        that are taken over are removed from the list.
+        Take in the template that a loading worker has left behind, or note why there is none.
+
+        The descriptors that are taken over are removed from the list.
 
         Raises:
-            ProtocolError: there is no such template.
+            ProtocolError: the message names no template of this worker.
         """
         supervisor = self._supervisor
         if message.obstacle:
@@ -49,29 +50,29 @@ class Nursery:
         try:
             found = pid_of(pidfd)
         except OSError:
-            return  # no descriptor is free, so do without
+            return  # no descriptor is free, so do without a template
         if found < 0:
-            return  # it is dead already
+            return  # the template is dead already
         if message.pid != found or not crew.can_adopt(message.pid):
             raise ProtocolError(f"process {message.pid} is no template that it left")
         if generation in crew.templates or not succession.templated(generation):
-            return  # its channel is closed, then it leaves and is reaped like a stranger
+            return  # the caller closes its channel; then it leaves, and is reaped like a stranger
         descriptors.clear()
-        # Told what it is, Python does not ask the system, which might refuse.
+        # Given the family and type, Python does not ask the system, which might refuse.
         accepted = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, end)
         channel = Channel(accepted, FROM_TEMPLATE)
         self.register(Standby(generation, message.pid, pidfd, channel))
 
     def register(self, template: Standby) -> None:
-        """Take in a template: hear what it says, and that it ends."""
+        """Take in a template: watch its channel and its end."""
         supervisor, channel, pidfd = self._supervisor, template.channel, template.pidfd
         supervisor.crew.templates[template.generation] = template
         supervisor.watch(pidfd, lambda: self._ended(template))
         supervisor.watch(channel.fileno(), lambda: self._hear(template))
-        channel.on_backlog = lambda: self.give_up(template)  # orders for 1 MB were never read
+        channel.on_backlog = lambda: self.give_up(template)  # it has left 1 MB of orders unread
 
     def give_up(self, template: Standby) -> None:
-        """End a template that does not do its work; what it was to fork is loaded instead."""
+        """End a template that does not do its work; its pending workers are loaded instead."""
         supervisor = self._supervisor
         supervisor.unwatch(template.channel.fileno())
         supervisor.crew.end_template(template.generation)
@@ -82,8 +83,10 @@ class Nursery:
 
     def _hear(self, template: Standby) -> None:
         """
-        Read which workers a template has forked. Like a worker it is in reach of the action, so
-        whatever is raised meanwhile ends it, and nothing else.
+        Read which workers a template has forked.
+
+        The action can write to the template's channel, as to a worker's. So any error in here ends
+        the template, and nothing else.
         """
         try:
             for _ in range(READ_AT_ONCE):
@@ -91,7 +94,7 @@ class Nursery:
                 if received is None:
                     return
                 self._spawned(template, cast("Born", received[0]))
-        except OSError:  # no memory just now: the rest is read at the next tick
+        except OSError:  # memory has run out for now: the rest is read at the next tick
             self._supervisor.rest(template.channel.fileno())
         except (ChannelClosed, DescriptorsLost, ProtocolError):
             self.give_up(template)
@@ -100,7 +103,7 @@ class Nursery:
             self.give_up(template)
 
     def _spawned(self, template: Standby, message: Born) -> None:
-        """Take in a worker that a template has forked, or have it loaded if it has not."""
+        """Take in a worker that a template has forked; if it failed to fork, load the worker."""
         supervisor = self._supervisor
         waiting = {each.slot for each in supervisor.crew.spawning(template)}
         try:
@@ -115,7 +118,7 @@ class Nursery:
 
     def _ended(self, template: Standby) -> None:
         supervisor = self._supervisor
-        self._hear(template)  # what it has forked lives on
+        self._hear(template)  # workers that it has forked live on
         supervisor.unwatch(template.pidfd)
         self.give_up(template)
         supervisor.crew.bury_template(template)
@@ -123,7 +126,7 @@ class Nursery:
 
 
 def _is_channel(descriptor: int) -> bool:
-    """Whether a descriptor is a socket like those of `Channel.pair`, with another end."""
+    """Return whether a descriptor is a socket like those of `Channel.pair`, with another end."""
     try:
         end = socket.socket(fileno=descriptor)
     except OSError:

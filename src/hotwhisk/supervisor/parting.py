@@ -1,7 +1,7 @@
 """
-The end of a server: workers run their atexit functions, then everything is killed.
+End a server: workers run their atexit functions, then every process is killed.
 
-Each wait has a limit. What cannot be killed, since it runs as another user, is left.
+Each wait has a limit. A process that cannot be killed, because it runs as another user, is left.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KILLED = 1.0
 
 
 def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
-    """Tell all workers to leave, or kill them, and wait for their ends; then end the rest."""
+    """Tell all workers to leave, or kill them; wait for their ends, then end the rest."""
     crew = supervisor.crew
     for process in [each for each in crew.processes.values() if each.pending]:
         crew.bury(process)
@@ -54,17 +54,17 @@ def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
         left = deadline - system.now()
         if left <= 0:
             return
-        poll = select.poll()  # not select(), which ends at descriptor 1023
+        poll = select.poll()  # select() cannot take descriptors above 1023
         for each in living:
             poll.register(each.pidfd, select.POLLIN)
         try:
             poll.poll(1000 * left)
         except OSError:
-            continue  # no memory just now
+            continue  # memory has run out for now
 
 
 def _end_orphans(supervisor: Supervisor) -> None:
-    """Killing an orphan brings its children here, so look until none is left."""
+    """Reap orphans until none is left; when one is killed, its children come to this process."""
     crew, system = supervisor.crew, supervisor.system
     deadline = system.now() + KILLED
     crew.reap_strangers()

@@ -36,14 +36,14 @@ before a fork.
 
 GENERATOR = "numpy.random"
 END_LIMIT = 2.0
-"""Seconds that what was killed may take to end."""
+"""Seconds that a killed process may take to end."""
 
 TRIAL = "hotwhisk:try"
 """What ``ps`` shows for the child, and for what it leaves behind."""
 
 
 class Trial(Record):
-    """What happened when a library was imported in a child."""
+    """The result of the import of a library in a child."""
 
     problem: str = ""
     threads: int = 1
@@ -78,7 +78,7 @@ def preload(
 
 
 def _import(name: str) -> str:
-    """Import a library; why that failed, though it went well in the child a moment ago."""
+    """Import a library; return the error if it fails here, though it succeeded in the child."""
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -87,7 +87,7 @@ def _import(name: str) -> str:
 
 
 def _problem(name: str, trial: Trial) -> str:
-    """Why a library is left out; empty if it is not."""
+    """Return why a library is left out; empty if it is not."""
     if trial.problem:
         return trial.problem
     if trial.processes:
@@ -104,7 +104,7 @@ def _problem(name: str, trial: Trial) -> str:
 
 
 def _try(name: str, system: System, patience: float) -> Trial:
-    """Import it in a child, and hear from there."""
+    """Import a library in a child, and return the child's report."""
     try:
         ours, theirs = os.pipe()
     except OSError as error:
@@ -137,14 +137,14 @@ def _try(name: str, system: System, patience: float) -> Trial:
 
 
 def _end(pid: int, pidfd: int, system: System) -> None:
-    """End the child, if it has not ended, and what it started."""
+    """End the child, if it has not ended, and the processes that it started."""
     system.kill(pidfd)
     select.select([pidfd], [], [], END_LIMIT)
     system.kill_group(pid)
     deadline = system.now() + END_LIMIT
     while system.kill_orphans(pid, TRIAL, {pid}) and system.now() < deadline:
         system.reap_strangers({pid})
-        select.select([], [], [], 0.001)  # what was killed is about to end
+        select.select([], [], [], 0.001)  # the killed processes are about to end
     system.reap(pidfd)
     os.close(pidfd)
 
@@ -174,6 +174,6 @@ def _import_in_child(name: str, report: int) -> NoReturn:
 
 
 def _resident() -> int:
-    """Bytes of memory that this process has."""
+    """Return how many bytes of memory this process has."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

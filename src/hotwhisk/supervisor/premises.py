@@ -1,4 +1,4 @@
-"""What the limits of the system allow a server: how many descriptors, so how many connections."""
+"""Compute how many descriptors, and so how many connections, the system's limits allow."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ OWN_DESCRIPTORS = 32
 
 WORKER_DESCRIPTORS = 8
 """
-For each of ``--workers``: channel, pidfd, an idle spill and a reserve; and again while it is
-replaced.
+Descriptors for each of ``--workers``: channel, pidfd, an idle spill and a reserve.
+
+The same number is needed again while the worker is replaced.
 """
 
 PROCESS_DESCRIPTORS = 3
-"""For each process of a worker, of the generation in charge or retired: channel, pidfd, reserve."""
+"""Descriptors for each live process of a worker, retired ones too: channel, pidfd, reserve."""
 
 SPARE_CONNECTIONS = 4
-"""Connections for which there is room left when a replacement begins."""
+"""Connections for which room is left when a replacement begins."""
 
 
 def capacity(config: Config) -> int:
@@ -47,9 +48,10 @@ def capacity(config: Config) -> int:
 
 def room_beside(processes: int, workers: int, limit: int) -> int:
     """
-    How many connections there is room for beside the processes that live, at a limit of open
-    files. Each may need a memory file beside its socket, but not that of a retired worker, which
-    is busy with a request that it has read.
+    Return how many connections have room beside the living processes.
+
+    ``limit`` is that of open files. Each connection may need a memory file beside its socket. A
+    retired worker needs none, because it is busy with a request that it has read.
     """
     retired = max(0, processes - 2 * workers - 1)
     return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + retired) // 2

@@ -14,9 +14,9 @@ from hotwhisk.worker.template import Standby
 
 class Process:
     """
-    A worker process. Until it is born it has no ``pid``, but a channel, where its orders wait.
-    ``silent`` says that a ping is unanswered; ``inbox`` holds what it said and nobody has heard
-    yet.
+    A worker process. Until its process starts it has no ``pid``, but it has a channel, where its
+    orders wait. ``silent`` says that a ping is unanswered. ``inbox`` holds its messages that were
+    received and not handled yet.
     """
 
     def __init__(self, slot: int, channel: Channel, started: float) -> None:
@@ -25,21 +25,21 @@ class Process:
         self.pidfd = -1
         self.channel = channel
         self.birth: Birth | None = None
-        """What it takes to fork it; None once that is done."""
+        """The data for its fork; None after the fork."""
         self.template: Standby | None = None
-        """The template that was told to fork it and has not said its process id yet."""
+        """The template that was told to fork it and has not reported its process id yet."""
         self.name = name_of(slot)
         self.started = started
         self.generation = 0
         self.ending: Ending | None = None
         self.silent = False
         self.asked = started
-        """When the ping was sent that is unanswered."""
+        """The time of the last ping."""
         self.inbox: deque[Message] = deque()
         self.expelled = False
-        """Whether it is ended for what it said, and not heard any more."""
+        """Whether it is ended for its messages, and further ones are ignored."""
         self.unwanted = False
-        """Whether it was killed before it was born."""
+        """Whether it was killed before its process id was known."""
 
     def ask(self, now: float) -> None:
         """Send a ping; until it is answered the worker is ``silent``."""
@@ -48,14 +48,14 @@ class Process:
 
     @property
     def pending(self) -> bool:
-        """Whether its process id is not known yet."""
+        """Return whether its process id is not known yet."""
         return self.birth is not None or self.template is not None
 
 
 class Birth(Record):
     """
-    The worker's end of a channel, None until the system has one to give; and how often its slot
-    had been recalled when it was made.
+    The worker's end of a channel, None until the system can make one; and how often its slot had
+    been recalled when the channel was made.
     """
 
     recalls: int
@@ -63,5 +63,5 @@ class Birth(Record):
 
 
 def name_of(slot: int) -> str:
-    """What ``ps`` shows for the worker in ``slot``."""
+    """Return the name that ``ps`` shows for the worker in ``slot``."""
     return f"hotwhisk:{slot}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """Replies that are sent, or wait until the desk in a slot has done its part."""
+    """Replies that are sent, or that wait until a desk has done its part."""
 
     def __init__(self, assignment: Assignment, effects: deque[Effect]) -> None:
         self._assignment = assignment
@@ -25,7 +25,11 @@ class Replies:
         self._waiting: list[tuple[int, Reply]] = []
 
     def send(self, reply: Reply, desk: int) -> None:
-        """Tell how a replacement ended, once ``desk`` has ended its log, if that is still to be done."""
+        """
+        Send the result of a replacement.
+
+        If the replacement's log is not ended yet, ``desk`` ends it first.
+        """
         if reply.candidate.log:
             self._effects.append(Mark(desk, reply.candidate.log))
             self._waiting.append((desk, reply))
@@ -33,7 +37,7 @@ class Replies:
             self._send(reply)
 
     def marked(self, slot: int) -> None:
-        """A desk has ended a log, the oldest that it was told to."""
+        """Send the oldest reply that waited for the desk in ``slot``, which has ended that log."""
         for each in self._waiting:
             if each[0] == slot:
                 self._waiting.remove(each)
@@ -41,17 +45,17 @@ class Replies:
                 return
 
     def waits_for(self, slot: int) -> bool:
-        """Whether a reply waits for the desk in ``slot``."""
+        """Return whether a reply waits for the desk in ``slot``."""
         return any(desk == slot for desk, _ in self._waiting)
 
     def died(self, slot: int) -> None:
-        """What a dead desk has not ended nobody will."""
+        """Send all replies that wait for a dead desk, because their logs will not be ended."""
         for desk, _ in tuple(self._waiting):
             if desk == slot:
                 self.marked(slot)
 
     def _send(self, reply: Reply) -> None:
-        """Its connection is one like others again, unless it ends with that."""
+        """Send a reply, and return its connection to the others, unless the reply is its last."""
         self._effects.append(reply)
         number = reply.candidate.number
         if number is not None and not reply.candidate.last:

@@ -1,4 +1,4 @@
-"""What ``hotwhisk status`` shows: counters, and the latest deaths and replacements."""
+"""Collect what ``hotwhisk status`` shows: counters, and the latest deaths and replacements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT = 20
 
 
 class Report:
-    """What happened to one server. Times are seconds of the monotonic clock."""
+    """The events of one server. Times are seconds of the monotonic clock."""
 
     def __init__(self, now: float) -> None:
         self.started = now
@@ -32,7 +32,7 @@ class Report:
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
     def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
-        """A worker ended that was not told to; ``owed`` is how many requests it was handling."""
+        """Record a worker's unexpected death, while it was handling ``owed`` requests."""
         self.deaths.append(
             {
                 "pid": pid,
@@ -47,12 +47,14 @@ class Report:
         self, generation: int | None, seconds: float, error: str, *, rollback: bool
     ) -> None:
         """
-        A replacement ended: ``generation`` is in charge, or ``error`` says why it is not. One that
-        was refused before its turn has no number.
+        Record the end of a replacement: ``generation`` is in charge, or ``error`` says why it is
+        not.
+
+        A replacement that was refused before its turn has no number.
         """
         if not error and rollback:
             self.rollbacks += 1
-        elif not error and (generation or 0) > 1:  # the first one replaced nothing
+        elif not error and (generation or 0) > 1:  # the first generation replaced nothing
             self.replacements += 1
         self.inits.append(
             {
@@ -84,14 +86,14 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
 
 
 def _dropped(supervisor: Supervisor) -> dict[str, int]:
-    """What could not be written to stdout and stderr, since nobody read them."""
+    """Return the counts of what could not be written to stdout and stderr for want of a reader."""
     dropped = [state.dropped for state in supervisor.ledger.streams.values()]
     sentinels, length = (sum(each) for each in zip(*dropped, strict=True))
     return {"sentinels": sentinels, "bytes": length}
 
 
 def status(supervisor: Supervisor) -> dict[str, object]:
-    """Everything there is to show, as values that JSON can hold."""
+    """Return everything that ``status`` shows, as values that JSON can hold."""
     succession, custody = supervisor.succession, supervisor.assignment.custody
     report, charge = supervisor.report, succession.charge
     workers = [

@@ -17,7 +17,7 @@ SLOTS_KEPT = 32
 
 
 class Worker:
-    """What is known of a live worker. ``doom`` is why it was killed by us, if it was."""
+    """A live worker. If the supervisor killed it, ``doom`` is the reason."""
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
@@ -28,12 +28,12 @@ class Worker:
 
     @property
     def is_loading_or_failed(self) -> bool:
-        """Whether it has not become ready, and will not."""
+        """Return whether the worker has not become ready, and will not."""
         return self.state is State.LOADING or (self.state is State.DOOMED and self.doom is None)
 
 
 class Roster:
-    """All live workers by slot. One of them is the desk; it is there from the first moment on."""
+    """All live workers by slot. One of them is the desk, which exists from the first moment."""
 
     def __init__(self, slots: int, effects: deque[Effect]) -> None:
         self.workers: dict[int, Worker] = {}
@@ -45,11 +45,11 @@ class Roster:
         return self.workers[slot]
 
     def has_room(self, workers: int) -> bool:
-        """Whether so many workers can be started beside all that retired ones hold."""
+        """Return whether so many workers can be started beside all slots of retired workers."""
         return len(self._free) >= SLOTS_KEPT + workers
 
     def step(self, slot: int, event: Event) -> bool:
-        """Let an event happen to a worker; False if it means nothing in its state."""
+        """Apply an event to a worker; return False if it means nothing in the worker's state."""
         worker = self.workers[slot]
         state = step(worker.state, event)
         if state is None:
@@ -58,17 +58,17 @@ class Roster:
         return True
 
     def renew_desk(self) -> None:
-        """A fresh desk takes the place of one that died or has become a worker."""
+        """Start a fresh desk in place of one that died or has become a worker."""
         self.desk = self._fork()
 
     def enlist(self) -> int:
-        """The slot of a worker that is not made of the desk; whoever loads it makes its process."""
+        """Return the slot of a further worker; the caller that loads it starts its process."""
         slot = self._free.popleft()
         self.workers[slot] = Worker(slot)
         return slot
 
     def bury(self, slot: int) -> Worker:
-        """Forget a dead worker."""
+        """Forget a dead worker, and return it."""
         worker = self.workers.pop(slot)
         self._free.append(slot)
         if slot == self.desk:
@@ -76,7 +76,7 @@ class Roster:
         return worker
 
     def of(self, generation: int, *states: State) -> list[int]:
-        """The slots of a generation's workers that are in one of ``states``, or in any."""
+        """Return the slots of a generation's workers in one of ``states``, or in any state."""
         return [
             slot
             for slot, worker in self.workers.items()

@@ -28,7 +28,7 @@ SPAWN_LIMIT = 0.5
 """Seconds that a template has to fork a worker, which takes some milliseconds."""
 
 LONG_LOAD = 2.0
-"""Seconds of loading after which a line says so, and again after twice as long."""
+"""Seconds of loading after which a line says so. The next line follows after twice as long."""
 
 LEAVE_LIMIT = 5.0
 """Seconds that atexit functions of a retired action may take."""
@@ -38,20 +38,20 @@ FIRST_REQUEST_LIMIT = 1.0
 
 
 class Rounds:
-    """What is overdue, and since when anything was."""
+    """Finds what is overdue, and remembers since when."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._ages: Ages[Key] = Ages()
         self._quiet = 0
         self._tell_loading: dict[int, float] = {}
-        """The workers of which it was told that they load, and the age at which it is told again."""
+        """For each worker whose long load was logged, the age at which the next line is due."""
         self._liveness = Liveness(supervisor)
         self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
     def go(self, now: float) -> None:
-        """Look once. Stops the ticking when two looks in a row found nothing in flight."""
+        """Look once; stop the ticking if two looks in a row found nothing in flight."""
         crew = self._supervisor.crew
         crew.resting = False
         late = self._supervisor.try_again()
@@ -88,7 +88,7 @@ class Rounds:
                 self._supervisor.ledger.ticking = True
 
     def interval(self) -> float:
-        """How many seconds after this look the next one is due."""
+        """Return how many seconds after this look the next one is due."""
         return SOON if self._liveness.urgent else TICK
 
     def _in_flight(self) -> list[tuple[Key, float]]:
@@ -98,7 +98,7 @@ class Rounds:
             ((phase, number), ledger.row(number).since)
             for phase in (Phase.HANDLING, Phase.ANSWERING, Phase.LINGERING)
             for number in ledger.in_phase(phase)
-            if is_held(number)  # else the table is wrong: a worker scribbled in it
+            if is_held(number)  # if not, the table is wrong: a worker has written into it
         ]
         for slot, worker in self._supervisor.succession.roster.workers.items():
             if worker.state in (State.LOADING, State.RETIRED, State.DOOMED):
@@ -119,7 +119,7 @@ class Rounds:
         elif age > STUCK_AFTER and worker.overlap:
             self._liveness.doubt(slot)  # many runs: only silence tells that one blocks the others
         elif age > STUCK_AFTER and worker.generation and worker.state is not State.LOADING:
-            succession.stuck(slot)  # one that loads is the desk still, and has an answer to give
+            succession.stuck(slot)  # a desk that loads is let alone: it has an answer to give
 
     def _silent(self, slot: int, age: float) -> None:
         self._liveness.expire(slot, age)
@@ -127,7 +127,7 @@ class Rounds:
     def _answering(self, number: int, age: float) -> None:
         slot = self._supervisor.assignment.custody.holder(number)
         if slot is not None and self._supervisor.crew.processes[slot].silent:
-            return  # it is the worker that is slow, and its answer may be out
+            return  # the worker is slow, not the client, and its answer may be out
         if age > self._supervisor.config.timeout:
             self._supervisor.holdings.shut(number)
 
@@ -156,13 +156,13 @@ class Rounds:
             self._supervisor.crew.kill(slot)
 
     def _spawning(self, slot: int, age: float) -> None:
-        """A worker that is killed, or loads: if its template is silent, do without."""
+        """Give up the template of a worker if it has not forked the worker in time."""
         template = self._supervisor.crew.processes[slot].template
         if template is not None and age > SPAWN_LIMIT:
             self._supervisor.hearing.nursery.give_up(template)
 
     def _hasten(self, age: float) -> None:
-        """The server leaves: what must not be waited for any longer."""
+        """End what a stopping server must not wait for any longer."""
         supervisor = self._supervisor
         ledger, custody = supervisor.ledger, supervisor.assignment.custody
         if age > FIRST_REQUEST_LIMIT:
@@ -175,7 +175,7 @@ class Rounds:
             for number in overdue:
                 supervisor.holdings.shut(number)
             for slot, worker in list(supervisor.succession.roster.workers.items()):
-                # A desk is just giving the answers that the others owed.
+                # A desk is giving the answers that the others owed, so it is not ended.
                 if custody.load(slot) and worker.generation:
                     supervisor.succession.expired(slot, Cause.STOPPING, "the stop")
 

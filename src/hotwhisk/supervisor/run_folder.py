@@ -1,10 +1,10 @@
 """
-The run folder: control sockets and unpacked versions, in a folder of one user's own.
+Manage the run folder, which holds control sockets and unpacked versions and belongs to one user.
 
 A server has three entries in it: its own folder, its control socket and a lock. The lock (flock)
-says whether another server is there. A process id could not: two containers that share the folder
-do not see each other's processes. What an earlier server left is moved aside, which takes no time
-however much it is, and removed while the new one serves.
+says whether another server uses the place. A process id could not say that: two containers that
+share the folder do not see each other's processes. The files of an earlier server are moved aside,
+which takes no time however many they are. They are removed while the new server serves.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
 
 LONGEST_SOCKET = 107
-"""Bytes of the path of a unix socket."""
+"""The most bytes that the path of a unix socket can have."""
 
 LEFT = "0"
-"""In a server's folder, among those of its generations: what an earlier server left."""
+"""In a server's folder, beside its generations: the folder for files of an earlier server."""
 
 MOST_NAMES = 100
-"""How many names are tried for the folder of a server where some can neither be used nor moved."""
+"""How many names are tried for a server's folder, if some can neither be used nor moved."""
 
 
 class RunFolder(Record):
@@ -45,11 +45,11 @@ class RunFolder(Record):
     lock: int
 
     def has_leftovers(self) -> bool:
-        """Whether an earlier server left something, which is in `LEFT` now."""
+        """Return whether an earlier server left files, which are in `LEFT` now."""
         return os.path.lexists(f"{self.own}/{LEFT}")
 
     def release(self, seconds: float) -> None:
-        """Remove what is the server's, for at most ``seconds``; the next start finds the rest."""
+        """Remove the server's files, for at most ``seconds``; the next start finds the rest."""
         remove(self.own, seconds)
         remove(_lock_path(self.path, self.place))
         os.close(self.lock)
@@ -60,7 +60,7 @@ def open_folder(config: Config, environ: Mapping[str, str]) -> str:
     Make sure that there is a run folder, and return its path.
 
     Raises:
-        StartError: there can be none, or others can write to it.
+        StartError: the folder cannot be made, or others can write to it.
     """
     folder = os.path.abspath(config.run_dir or default_run_dir(environ, os.getuid()))
     try:
@@ -79,7 +79,7 @@ def claim_folder(config: Config, environ: Mapping[str, str]) -> RunFolder:
     Open the run folder for one server, and make an empty folder of its own there.
 
     Raises:
-        StartError: there can be none, or another server uses it.
+        StartError: the folder cannot be made, or another server uses it.
     """
     folder, place = open_folder(config, environ), place_of(config.host, config.port)
     try:
@@ -110,16 +110,16 @@ def _lock_path(folder: str, place: str) -> str:
 
 
 def _lock(folder: str, place: str) -> int:
-    """The descriptor that holds the lock of a place, until it is closed."""
+    """Return a descriptor that holds the lock of a place until it is closed."""
     path = _lock_path(folder, place)
-    # Not for writing: a file system with such a file open cannot be made read-only.
+    # It is not opened for writing, since a file system with such a file cannot be made read-only.
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     tries = 0
     while True:
         tries += 1
         try:
             lock = os.open(path, flags, 0o600)
-        except OSError:  # an action left something else there
+        except OSError:  # an action left something else under that name
             if tries > 1:
                 raise
             remove(path)
@@ -132,12 +132,12 @@ def _lock(folder: str, place: str) -> int:
                 f"{folder}/{place} is in use by another server of that port, which runs or stops, "
                 "perhaps in another container; give each server its own --run-dir"
             ) from None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system has no locks
             return lock
         try:
             if os.fstat(lock).st_ino == os.lstat(path).st_ino:
                 return lock
-        except FileNotFoundError:  # its last holder has just removed it
+        except FileNotFoundError:  # the last holder has just removed the file
             pass
         os.close(lock)
 
@@ -151,7 +151,7 @@ def _make_own(folder: str, place: str) -> str:
             _move_aside(above, name, f".{place}.{os.urandom(6).hex()}")
             try:
                 os.mkdir(name, 0o700, dir_fd=above)
-            except FileExistsError:  # a mount point, or what is read only
+            except FileExistsError:  # a mount point or a read-only folder has that name
                 continue
             _gather(above, f".{place}.", f"{folder}/{name}/{LEFT}")
             return f"{folder}/{name}"
@@ -172,7 +172,7 @@ def _move_aside(above: int, name: str, aside: str) -> None:
 
 
 def _gather(above: int, prefix: str, left: str) -> None:
-    """Move all that was put aside into the folder ``left``, as far as that can be done."""
+    """Move every entry that was put aside into the folder ``left``, as far as that can be done."""
     for name in os.listdir(above):
         if not name.startswith(prefix):
             continue
@@ -180,7 +180,7 @@ def _gather(above: int, prefix: str, left: str) -> None:
             make_accessible(name, above)
             os.makedirs(left, mode=0o700, exist_ok=True)
             os.rename(name, f"{left}/{name}", src_dir_fd=above)
-        except OSError:  # not ours, or it cannot be moved: it is in nobody's way
+        except OSError:  # another user owns it, or it cannot be moved: it disturbs no server
             pass
 
 

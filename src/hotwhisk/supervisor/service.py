@@ -1,4 +1,4 @@
-"""A server from its first moment to its last: limits, signals, the control socket, the banner."""
+"""Run a server from start to end: limits, signals, the control socket, the banner."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
 
 OVERTIME = 5.0
-"""Seconds after ``--drain-timeout`` in which the rest is ended, whatever the ledger says of it."""
+"""Seconds after ``--drain-timeout``; then the rest is ended, whatever the ledger says of it."""
 
 REMOVAL = 5.0
-"""Seconds for the removal of the server's folder when it ends; the next start finds the rest."""
+"""Seconds for the removal of the server's folder at its end; the next start finds the rest."""
 
 SIGNALS = {
     signal.SIGTERM: "stop: answer what is there, then leave",
@@ -53,12 +53,14 @@ SIGNALS = {
 
 def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
     """
-    Serve until told to stop; the exit code. From ``changes`` a line can be read for each change
-    of what is served, see `hotwhisk.cli.watch`.
+    Serve until told to stop; return the exit code.
+
+    The descriptor ``changes`` yields a line for each change of what is served, see
+    `hotwhisk.cli.watch`.
 
     Raises:
-        StartError: the folder for sockets and unpacked versions cannot be used, the system has not
-            what a server needs, or FILE was built for another Python or platform.
+        StartError: the folder for sockets and unpacked versions cannot be used, the system
+            lacks what a server needs, or FILE was built for another Python or platform.
     """
     json_codec.use_faster(at_home)  # before any fork
     line_buffer_c()
@@ -98,10 +100,10 @@ class Service:
         self._stops = 0
         self._why = "it was told to stop"
         self._announced = False
-        self._unfit = ""  # why FILE, which was built, can never run here
+        self._unfit = ""  # why FILE, if it was built, can never run here
 
     def run(self) -> int:
-        """Until told to stop, and everything in flight is answered."""
+        """Serve until told to stop and all in flight is answered; return the exit code."""
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.tell)
         if self._folder.has_leftovers():
@@ -118,7 +120,7 @@ class Service:
         return self._part()
 
     def tell(self, text: str) -> None:
-        """A line for whoever watches; under OpenWhisk stderr belongs to the action."""
+        """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
         if not self.config.openwhisk:
             # A closed terminal, a full disk or a log without a reader costs this line only.
             self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), patience=0.0)
@@ -149,7 +151,7 @@ class Service:
         for number in SIGNALS:
             signal.signal(number, _do_nothing)
         self.supervisor.system.signals.ignore()
-        # Those that have waited since the port was opened come now.
+        # Signals that have waited since the port was opened are delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         self.supervisor.watch(ours.fileno(), self._signalled)
         return ours
@@ -158,7 +160,7 @@ class Service:
         try:
             numbers = set(self._signals.recv(4096))
         except OSError:
-            return  # no memory just now: they are still there
+            return  # no memory for now: the signals stay in the socket
         for number in numbers:
             if number == signal.SIGCHLD:
                 self.supervisor.crew.reap_strangers()
@@ -173,7 +175,7 @@ class Service:
                 self._stop()
 
     def changed(self, descriptor: int) -> None:
-        """What is served has changed: load it again. At its end nobody looks any more."""
+        """Load again what is served, because it has changed; at end of file, stop watching."""
         lines = os.read(descriptor, 65536).decode(errors="replace").splitlines()
         if lines:
             self._reload("; ".join(lines))
@@ -189,7 +191,7 @@ class Service:
             return
         for waiting in self.supervisor.succession.candidates:
             if isinstance(waiting.artifact, Local) and waiting.asker is None:
-                # It has not been read yet, so it is what this one would be.
+                # This replacement has not been read yet, so a further one would load the same.
                 waiting.because = because
                 return
         candidate.because = because
@@ -207,7 +209,7 @@ class Service:
         self.tell(f"stopping; connections to finish first: {len(supervisor.holdings.sockets)}")
 
     def _stop_now(self) -> None:
-        """What is in flight gets an error instead of its answer."""
+        """Stop at once: requests in flight get an error instead of their answers."""
         if not self._stops:
             self._stop()
         self._stops = 2
@@ -234,7 +236,7 @@ class Service:
             self._notify(*notify.ready(f"generation {number} in charge"))
         elif reply.candidate.asker is None:
             self._unfit = "" if number else misfit_of(self.config.file or "")
-            if self._unfit:  # nor will it ever run here
+            if self._unfit:  # it will never run here either
                 self._stop_now()
                 return
             because = reply.candidate.because and f"{reply.candidate.because}: "
@@ -288,4 +290,4 @@ class Service:
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:
-    """The wake-up descriptor has told the loop already."""
+    """Do nothing: the wake-up descriptor has told the loop already."""

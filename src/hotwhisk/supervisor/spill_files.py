@@ -1,10 +1,10 @@
 """
-The supervisor's duplicates of workers' memory files, and whose each is.
+Keep the supervisor's duplicates of workers' memory files, and the owner of each file.
 
 A worker may be hostile, and it keeps a duplicate of its own. So a file is taken only if it is a
-memory file, and it is sealed: it can grow, but not shrink under a process that has mapped it,
-which would be killed by SIGBUS. A worker may name only files of its own, and who hoards them is
-found by `largest_owner`.
+memory file, and then it is sealed: it can grow, but it cannot shrink. A process that has mapped a
+file that shrinks would be killed by SIGBUS. A worker may name only its own files.
+`largest_owner` finds a worker that hoards files.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from hotwhisk.messages import ProtocolError
 from hotwhisk.worker.spill import RESERVE, make_file
 
 NO_SLOT = -1
-"""Where there is a slot: that of no worker."""
+"""In place of a slot: the owner is not a worker."""
 
 LARGEST = 1 << 30
-"""Bytes of a file that is handed on. What a request needs is a fraction of that."""
+"""The most bytes of a file that is handed on. A request needs a fraction of that."""
 
 SPARE = 64
-"""Files beside those that connections and workers need, for what crosses."""
+"""Extra files, beyond those for connections and workers, for messages that cross each other."""
 
 RESERVE_BIT = 1 << 47
-"""In the number of a file that the supervisor has made; workers count from below."""
+"""A bit in the number of a file that the supervisor made. Workers count from below it."""
 
 _SEALS = F_SEAL_SHRINK | F_SEAL_SEAL
-_FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, which fcntl does not name
+_FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, for which fcntl has no name
 _FORBIDDEN = F_SEAL_GROW | F_SEAL_WRITE | _FUTURE_WRITE
 
 
 class SpillFiles:
     """
-    Memory files by number. ``needed`` is how many connections and workers can need. A file whose
-    worker has died belongs to a connection.
+    Memory files by number. ``needed`` is how many files connections and workers can need. A file
+    whose worker has died belongs to a connection.
     """
 
     def __init__(self, needed: int, close: Callable[[int], None] = os.close) -> None:
@@ -53,22 +53,22 @@ class SpillFiles:
         self._most = needed + SPARE
         self._made = 0
         self._reserves: dict[int, int] = {}
-        """The slot for which each file was made here, as long as that has it unused."""
+        """For each file that was made here and is not used yet: the slot of its worker."""
         self._files: dict[int, tuple[int, int]] = {}
-        """The descriptor and the owner's slot of each."""
+        """For each file its descriptor and its owner's slot."""
         self._kept: dict[int, int] = {}
-        """By connection, the file that its dead worker left."""
+        """For each connection the file that its dead worker left."""
 
     def __contains__(self, spill: int) -> bool:
         return spill in self._files
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more than connections and workers can need."""
+        """Return whether there are more files than connections and workers can need."""
         return len(self._files) - len(self._reserves) > self._most
 
     def largest_owner(self) -> int:
-        """Return the slot of the worker that has most."""
+        """Return the slot of the worker that has most files."""
         owners = Counter(
             owner
             for spill, (_, owner) in self._files.items()
@@ -96,9 +96,10 @@ class SpillFiles:
 
     def make_reserve(self, slot: int) -> tuple[int, int] | None:
         """
-        Make a file that belongs to the worker in ``slot``, unless it has one of these already.
+        Make a file for the worker in ``slot``, unless it already has such a reserve.
 
-        Returns its number and its descriptor; None if there is one, or none can be made.
+        Returns its number and its descriptor; None if there is a reserve already, or no file can be
+        made.
         """
         if slot in self._reserves.values():
             return None
@@ -114,21 +115,22 @@ class SpillFiles:
 
     def drop(self, spill: int, slot: int) -> None:
         """
-        Close a file that the worker in ``slot`` needs no more.
+        Close a file that the worker in ``slot`` does not need any more.
 
         Raises:
-            ProtocolError: it has no such file.
+            ProtocolError: the worker has no such file.
         """
         self._check(spill, slot)
         self.close(spill)
 
     def take(self, spill: int, slot: int, length: int) -> int:
         """
-        Remove a file with at least ``length`` bytes and return its descriptor, which is the
-        caller's.
+        Remove a file with at least ``length`` bytes, and return its descriptor.
+
+        The caller has to close the descriptor.
 
         Raises:
-            ProtocolError: the worker in ``slot`` has no such file, or it is shorter.
+            ProtocolError: the worker in ``slot`` has no such file, or the file is shorter.
         """
         self._check(spill, slot)
         descriptor, _ = self._files[spill]
@@ -141,8 +143,9 @@ class SpillFiles:
 
     def holds(self, spill: int, length: int, slot: int, number: int) -> bool:
         """
-        Whether a file has so many bytes of connection ``number``, which the worker in ``slot`` had
-        last.
+        Return whether a file holds ``length`` bytes of connection ``number``.
+
+        The worker in ``slot`` was the last one to have that connection.
         """
         if spill not in self._files:
             return False
@@ -152,7 +155,7 @@ class SpillFiles:
         return length <= os.fstat(descriptor).st_size <= LARGEST
 
     def pass_on(self, spill: int, number: int, slot: int) -> int:
-        """Return the descriptor of a file that belongs to the worker in ``slot`` from now on."""
+        """Give a file to the worker in ``slot``, and return its descriptor."""
         descriptor, _ = self._files[spill]
         self._kept.pop(number, None)
         self._files[spill] = (descriptor, slot)
@@ -171,7 +174,7 @@ class SpillFiles:
             self.close(spill)
 
     def bury(self, slot: int, kept: Mapping[int, int]) -> None:
-        """Close the files of a dead worker but those in ``kept``, which belong to a connection each."""
+        """Close a dead worker's files, except ``kept`` ones, which go to one connection each."""
         for spill, (descriptor, owner) in list(self._files.items()):
             if owner != slot:
                 continue

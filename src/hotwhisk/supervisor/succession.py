@@ -61,7 +61,7 @@ class Succession:
         self.candidates: deque[Candidate] = deque()
         self.stopping = False
         self.has_descriptors: Callable[[int], bool] = lambda _: True
-        """Whether the system has what so many more workers need."""
+        """Says whether the descriptors suffice for so many further workers."""
         self.templates = Templates(self.effects)
         self._numbers = itertools.count(1)
         self.replies = Replies(self.assignment, self.effects)
@@ -69,7 +69,7 @@ class Succession:
     # -- replacement ------------------------------------------------------------------------
 
     def posted(self, slot: int, number: int, artifact: Artifact, *, last: bool = False) -> None:
-        """A worker read an ``/init``."""
+        """Submit an ``/init`` that a worker has read."""
         if self.assignment.custody.holder(number) != slot:
             self.effects.append(Release(artifact))
             return
@@ -79,7 +79,7 @@ class Succession:
         self.submit(candidate)
 
     def submit(self, candidate: Candidate) -> None:
-        """Put a replacement in the queue, or refuse it when that is full or the server leaves."""
+        """Put a replacement in the queue, or refuse it if that is full or the server stops."""
         if self.stopping:
             self._refuse(candidate, *answer_for(self.policy.profile, Cause.STOPPING))
         elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
@@ -92,13 +92,13 @@ class Succession:
             self._next_candidate()
 
     def _has_room(self) -> bool:
-        """Whether one more replacement, after all that wait, finds slots for its workers."""
+        """Return whether one more replacement, after all waiting ones, finds free slots."""
         before = len(self.candidates) + (self.candidate is not None)
         workers = self.policy.workers * (before + 1)
         return self.roster.has_room(workers) and self.has_descriptors(workers)
 
     def roll_back(self, asker: Asker | None = None) -> bool:
-        """Put the artifact before this one in charge again; False if there is none."""
+        """Put the previous artifact in charge again; return False if there is none."""
         queue = [self.candidate, *self.candidates]
         if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
@@ -107,7 +107,7 @@ class Succession:
         return True
 
     def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
-        """A worker has loaded its action."""
+        """Record that a worker has loaded its action, and let it serve."""
         if not self.roster.step(slot, Event.READY):
             return
         worker = self.roster[slot]
@@ -123,13 +123,13 @@ class Succession:
         self.assignment.assign()
 
     def failed(self, slot: int, status: int, text: str) -> None:
-        """A worker could not load its action."""
+        """Handle the failure of a worker to load its action."""
         if self.roster.step(slot, Event.FAILED):
             self.effects.append(Kill(slot))
             self._disappoint(slot, status, text)
 
     def overdue(self, slot: int, limit: str) -> None:
-        """A worker was neither ready nor failed in time."""
+        """Handle a worker that was neither ready nor failed in time."""
         if self.roster.step(slot, Event.OVERDUE):
             self.effects.append(Kill(slot))
             why = f"The action did not initialize within {limit}."
@@ -163,8 +163,9 @@ class Succession:
 
     def not_spawned(self, slot: int) -> None:
         """
-        The template did not start the worker in ``slot``: fork a process and load it. If its
-        generation was replaced meanwhile, the artifact is gone, and the process only ends.
+        Start a process and load it, because the template did not fork the worker in ``slot``.
+
+        If another generation is in charge now, the artifact is gone, and the process only ends.
         """
         worker, charge = self.roster[slot], self.charge
         self.effects.append(Fork(slot))
@@ -178,7 +179,7 @@ class Succession:
             self.effects.append(Kill(slot))
 
     def templated(self, generation: int) -> bool:
-        """A worker that is loading has left a template behind; False if nobody wants it."""
+        """Record a template that a loading worker left; return False if it is not needed."""
         wanted = {self.charge.number, self.candidate.generation if self.candidate else 0}
         if generation not in wanted or generation in self.templates or self.stopping:
             return False
@@ -217,7 +218,7 @@ class Succession:
             self.assignment.take_back(slot, leave=True)
 
     def _disappoint(self, slot: int, status: int, text: str) -> None:
-        """A worker will not be ready: if it was the candidate, its asker hears why."""
+        """Handle a worker that will not be ready: if it was the candidate, its asker hears why."""
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.effects.append(Tell(f"a fresh worker did not come up: {text}"))
@@ -257,20 +258,20 @@ class Succession:
         self.replies.send(Reply(candidate, status, text), self.roster.desk)
 
     def marked(self, slot: int) -> None:
-        """A desk has ended the log of a version that died."""
+        """Send the reply that waited for a desk, which has ended the log of a dead version."""
         self.replies.marked(slot)
         self.assignment.assign()
 
     # -- workers in trouble -----------------------------------------------------------------
 
     def released(self, slot: int, moved: Moved, *, recalled: bool) -> None:
-        """A worker gave connections back, of itself or because it was told to."""
+        """Assign again the connections that a worker gave back, by itself or on a recall."""
         if recalled and self.roster.step(slot, Event.RELEASED):
             self.assignment.reopen()
         self.assignment.taken(slot, moved)
 
     def stuck(self, slot: int) -> bool:
-        """A worker hangs: others do what it would have to do. False if that is so already."""
+        """Move a hanging worker's duties to others; return False if that is done already."""
         if not self.roster.step(slot, Event.STUCK):
             return False
         state = self.roster[slot].state
@@ -286,7 +287,7 @@ class Succession:
         return True
 
     def _load_again(self, slot: int) -> None:
-        """A desk has not even begun to load: another does."""
+        """Kill a desk that has not begun to load, and have another one load."""
         self.effects.append(Kill(slot))
         if self.candidate and self.candidate.slot == slot:
             self.candidate.slot = self._load(self.candidate.artifact, self.candidate.generation)
@@ -294,7 +295,7 @@ class Succession:
             self._staff()
 
     def expired(self, slot: int, cause: Cause, detail: str) -> None:
-        """A run is past its deadline, or past the time that a stopping server grants."""
+        """Kill a worker whose run is past its deadline, or past the drain time of the server."""
         if self.roster.step(slot, Event.EXPIRED):
             self.roster[slot].doom = (cause, detail)
             self.effects.append(Kill(slot))
@@ -302,7 +303,7 @@ class Succession:
     def died(
         self, slot: int, cause: Cause, how: str, debts: Iterable[tuple[int, Debt]], now: float
     ) -> None:
-        """A worker is dead: by what, and what it owed. ``how`` is "signal 9 (SIGKILL)" or the like."""
+        """Settle a worker's death and its debts; ``how`` names a signal or an exit status."""
         worker = self.roster.bury(slot)
         if self.stopping and worker.state is State.BLANK:
             self.effects.append(Drain(self.roster.desk))
@@ -329,7 +330,7 @@ class Succession:
         self.assignment.assign()
 
     def _fell_short(self, now: float) -> None:
-        """A further worker did not load: while others serve, that is no crash loop; try again later."""
+        """Try a further worker again later; if no others serve, count its failure as a crash."""
         charge = self.charge
         self.templates.distrust(charge.number)
         if not self.roster.of(charge.number, State.SERVING, State.RELIEVED):
@@ -339,7 +340,7 @@ class Succession:
             self.effects.append(Tell(f"the others serve; next attempt to start one in {after:g} s"))
 
     def _crashed(self, now: float) -> None:
-        """A death that no request explains: too many of them, and the version is rolled back."""
+        """Count a death that no request explains; if there are too many, roll the version back."""
         charge = self.charge
         if not charge.crashed(now, self.policy):
             self._staff()
@@ -354,7 +355,7 @@ class Succession:
         self.effects.append(Tell(f"generation {charge.number} crashes in a loop: {text}"))
 
     def retry(self, now: float) -> None:
-        """Bring up a crashing generation again when its pause is over."""
+        """Start workers of a crashing generation again when its pause is over."""
         if self.charge.retry_at is not None and now >= self.charge.retry_at:
             self.charge.retry_at, self.charge.unstable = None, False
             self._staff()
@@ -373,7 +374,7 @@ class Succession:
     # -- the end ----------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """The server leaves: nothing is replaced any more, what is there is answered."""
+        """Stop: replace nothing any more, and answer the present requests."""
         self.stopping = True
         self.templates.end_all()
         self._set_duty(Cause.STOPPING)
@@ -385,7 +386,7 @@ class Succession:
         self.assignment.assign()
 
     def give_up_loading(self) -> bool:
-        """A server that leaves waits no longer for versions that load; False if none does."""
+        """Stop waiting for versions that load, because the server leaves; False if none loads."""
         loading = [
             each.slot for each in self.roster.workers.values() if each.state is State.LOADING
         ]

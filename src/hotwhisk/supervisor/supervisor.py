@@ -73,18 +73,18 @@ class Supervisor:
         self.hearing = Hearing(self)
         self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._counted = 0
-        """Processes that lived when the room for connections was counted."""
+        """How many processes lived when the room for connections was counted."""
         self._epoll = select.epoll()
         self._sources: dict[int, Callable[[], object]] = {}
         self._resting: dict[int, Callable[[], object]] = {}
-        """What is to be watched again at the next tick."""
+        """Descriptors to watch again at the next tick."""
         self._listener: _socket.socket | None = listener
         self.watch(listener.fileno(), self._accept)
 
     # -- waiting ----------------------------------------------------------------------------
 
     def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """Call back when a descriptor is readable; from the next tick on, if memory is short."""
+        """Call back when a descriptor is readable; if memory is short, from the next tick on."""
         try:
             self._epoll.register(descriptor, select.EPOLLIN)
         except OSError:
@@ -94,16 +94,16 @@ class Supervisor:
             self._sources[descriptor] = callback
 
     def unwatch(self, descriptor: int) -> None:
-        """Stop that; no error if it was not watched."""
+        """Stop watching a descriptor; it is not an error if it was not watched."""
         self._resting.pop(descriptor, None)
         if self._sources.pop(descriptor, None) is not None:
             try:
                 self._epoll.unregister(descriptor)
             except OSError:
-                pass  # it is closed next, or what it reports is passed over
+                pass  # it is closed next, or its events are ignored
 
     def rest(self, descriptor: int) -> None:
-        """Watch a descriptor no more until the next tick: what it needs cannot be had now."""
+        """Watch a descriptor again only from the next tick on, since a resource is lacking now."""
         callback = self._sources.get(descriptor)
         if callback is not None:
             self.unwatch(descriptor)
@@ -112,8 +112,9 @@ class Supervisor:
 
     def try_again(self) -> bool:
         """
-        At a tick: repeat what the system refused before, to watch, to send or to kill. False if
-        there was nothing.
+        At a tick, try again to watch, to send and to kill where the system refused before.
+
+        Returns False if there was nothing to try.
         """
         resting, self._resting = self._resting, {}
         for descriptor, callback in resting.items():
@@ -125,7 +126,7 @@ class Supervisor:
         return self.crew.kill_again() or bool(resting or waiting)
 
     def wait(self, timeout: float | None) -> None:
-        """Wait for something to happen, at most ``timeout`` seconds, and do what follows from it."""
+        """Wait at most ``timeout`` seconds for events, and act on them."""
         if self.crew.given_up or any(each.inbox for each in self.crew.processes.values()):
             timeout = 0.0  # something was collected on the way, and is heard below
         for descriptor, events in self._epoll.poll(timeout):
@@ -144,7 +145,7 @@ class Supervisor:
         self.sweep()
 
     def carry_out(self) -> None:
-        """Carry out every decision there is."""
+        """Carry out every decision."""
         self.execution.carry_out()
 
     def bear(self) -> None:
@@ -153,21 +154,23 @@ class Supervisor:
 
     def speak_on(self, process: Process) -> None:
         """
-        Messages wait for a worker: send them when its channel takes more. What else they may wait
-        for, memory or a limit, no event tells, so they are tried at each tick as well.
+        Send the messages that wait for a worker as soon as its channel takes more.
+
+        They may also wait for memory or a limit, which no event reports, so each tick tries them
+        too.
         """
         self.ledger.ticking = True
         self._listen(process)
 
     def _listen(self, process: Process) -> None:
-        """Wait for what a worker says, and for room in its channel where that is full."""
+        """Watch a worker's channel for messages, and for room if it is full."""
         descriptor = process.channel.fileno()
         if descriptor in self._sources:
             events = select.EPOLLIN | (select.EPOLLOUT if process.channel.full else 0)
             try:
                 self._epoll.modify(descriptor, events)
             except OSError:
-                pass  # the tick sends what waits
+                pass  # the tick sends the waiting messages
 
     def _flush(self, descriptor: int) -> None:
         for process in self.crew.processes.values():
@@ -176,13 +179,13 @@ class Supervisor:
                 self._listen(process)
 
     def sleep(self) -> None:
-        """Look at the clock no more, until a client is not served at once."""
+        """Stop the ticking until a client is not served at once."""
         self.ledger.ticking = False
         self.holdings.inputs.watch(self.holdings.sockets)
         self.watch(self.holdings.inputs.fileno(), self._be_awake)
 
     def stay_awake(self) -> None:
-        """Do not wait for clients: they are seen at each look."""
+        """Stop waiting for clients: each look sees them."""
         self.unwatch(self.holdings.inputs.fileno())
 
     def _be_awake(self) -> None:
@@ -202,10 +205,10 @@ class Supervisor:
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in EXHAUSTED:
-                self.rest(self._listener.fileno())  # it stays readable, and this would spin
+                self.rest(self._listener.fileno())  # it stays readable, so the loop would spin
             return False  # none is left, or it was reset while it waited
         self.assignment.accepted([self.holdings.admit(descriptor)])
-        self.ledger.ticking = True  # its worker may be stuck
+        self.ledger.ticking = True  # because its worker may be stuck
         if self.holdings.full:
             self.unwatch(self._listener.fileno())
             self.keep_full()
@@ -215,8 +218,10 @@ class Supervisor:
 
     def keep_full(self) -> bool:
         """
-        While there is no room for another connection: ask workers to tell of each that they
-        close, again at each tick, lest a worker that writes into the ledger closes the port.
+        While there is no room for a connection, ask workers to report each one that they close.
+
+        It asks again at each tick, because otherwise a worker that writes into the ledger could
+        keep the port closed.
         """
         if self._listener is None or not self.holdings.full:
             return False
@@ -224,7 +229,7 @@ class Supervisor:
         return True
 
     def accept_backlog(self) -> None:
-        """Take what waits in the backlog, and close the port."""
+        """Accept the connections in the backlog, and close the port."""
         assert self._listener is not None
         while not self.holdings.full and self._accept():
             pass
@@ -233,7 +238,7 @@ class Supervisor:
         self._listener = None
 
     def sweep(self) -> None:
-        """Let go of what workers closed; and accept again, if that was for want of room."""
+        """Forget the connections that workers closed; accept again if the room was missing."""
         closed = self.holdings.sweep(self.assignment.custody.is_held)
         for number in closed:
             self.assignment.closed(number)
@@ -241,7 +246,7 @@ class Supervisor:
             self._count_room()
 
     def _count_room(self) -> None:
-        """Accept as long as there are descriptors beside those of the processes that live."""
+        """Count the descriptors beside those of living processes; accept while there is room."""
         self._counted = len(self.crew.processes)
         self.holdings.most = self._room_beside(self._counted)
         listener = self._listener

@@ -12,7 +12,7 @@ from hotwhisk.supervisor.effects import Effect, EndTemplate
 
 
 class Templates:
-    """Which generations have one, and which is to have no other."""
+    """The generations that have a template, and the one that may get no other."""
 
     def __init__(self, effects: deque[Effect]) -> None:
         self._effects = effects
@@ -23,29 +23,29 @@ class Templates:
         return generation in self._generations
 
     def add(self, generation: int) -> None:
-        """A worker has left one behind."""
+        """Record that a worker has left a template."""
         self._generations.add(generation)
 
     def ended(self, generation: int) -> None:
-        """It is dead."""
+        """Record that the template of a generation is dead."""
         self._generations.discard(generation)
 
     def end(self, generation: int) -> None:
-        """Nobody wants it any more, if there is one."""
+        """End the template of a generation, if there is one."""
         if generation in self._generations:
             self._generations.discard(generation)
             self._effects.append(EndTemplate(generation))
 
     def end_all(self) -> None:
-        """Nobody wants any."""
+        """End all templates."""
         for generation in tuple(self._generations):
             self.end(generation)
 
     def distrust(self, generation: int) -> None:
-        """What came from it was no good: it ends, and no worker leaves another."""
+        """End the template of a generation that proved unfit; its workers leave no other."""
         self._distrusted = max(self._distrusted, generation)  # of an earlier one none will start
         self.end(generation)
 
     def trusts(self, generation: int) -> bool:
-        """Whether a worker of that generation may leave one."""
+        """Return whether a worker of that generation may leave a template."""
         return generation != self._distrusted

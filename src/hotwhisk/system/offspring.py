@@ -47,7 +47,7 @@ def pid_of(pidfd: int) -> int:
     Return the id of the process behind a pidfd; -1 if it is dead, 0 if this is not a pidfd.
 
     Raises:
-            OSError: no descriptor is free to read the id with.
+        OSError: no descriptor is free to read the id with.
     """
     with open(f"/proc/self/fdinfo/{pidfd}") as file:
         found = [line.split()[1] for line in file if line.startswith("Pid:")]

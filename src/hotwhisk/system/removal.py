@@ -75,7 +75,7 @@ def make_accessible(name: str, above: int | None = None) -> None:
     Give the owner all rights to a folder, if this user owns it; follow no link.
 
     Raises:
-            OSError: it is not a folder, or the rights cannot be changed.
+        OSError: it is not a folder, or the rights cannot be changed.
     """
     flags = _PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(name, flags, dir_fd=above)
@@ -118,8 +118,8 @@ class _Remover:
         Remove one entry of a folder, or as much of it as can be removed.
 
         Raises:
-                OSError: the entry is a folder that cannot be opened.
-                _TimeIsUp: time has run out, and something is left that could be removed.
+            OSError: the entry is a folder that cannot be opened.
+            _TimeIsUp: time has run out, and something is left that could be removed.
         """
         if _is_removed(above, name):
             return

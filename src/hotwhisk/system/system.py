@@ -125,7 +125,7 @@ class System:
         Return a pidfd of a child that another process has forked for us, alive or dead.
 
         Raises:
-                OSError: the process is not our child, or no descriptor is free.
+            OSError: the process is not our child, or no descriptor is free.
         """
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return os.pidfd_open(pid)
