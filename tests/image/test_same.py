@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def corpus_image() -> str:
     ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(SLIM)
     assert ours == theirs, f"this Python builds the corpus: PYTHON_VERSION={ours} ./run image-test"
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    libraries = " ".join(line for line in lines if not line.startswith("#"))
+    libraries = shlex.join(line for line in lines if not line.startswith("#"))
     programs = " ".join(sorted({PACKAGES[program] for case in cases() for program in case.needs}))
     install = "apt-get install -qq --no-install-recommends"
     return derived(

@@ -124,7 +124,7 @@ def test_every_kind_is_drawn_and_a_seed_repeats_it() -> None:
 
 
 def test_what_grows_is_seen() -> None:
-    before = Footprint(3, 3, 20, 2, 6, 1000, 1000)
+    before = Footprint(3, 3, 20, 2, 4, 6, 1000, 1000)
     assert compare("", 500, before, replace(before, supervisor=1000 + SUPERVISOR_GROWTH)) == []
     for change in (
         {"processes": 4},
