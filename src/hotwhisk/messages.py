@@ -157,7 +157,7 @@ class Ping(Message):
 
 
 class Discard(Message):
-    """Remove the folder of a generation that is not served; 0 is for what a server left here."""
+    """Remove the folder of a generation that is not served; 0: what an earlier server left."""
 
     kind: ClassVar[str] = "discard"
     generation: int = 0

@@ -182,7 +182,7 @@ class Output:
         return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def _put(self, data: bytes, patience: float) -> int:
-        """Write data of which a pipe takes all or nothing; return how many bytes are left."""
+        """Write data of which a pipe takes all or nothing; return how many bytes are unwritten."""
         rest, until = data, 0.0
         while True:
             try:
@@ -283,7 +283,7 @@ def _last_of_file(descriptor: int) -> bytes:
 
 
 def _last_of_pipe(descriptor: int) -> bytes:
-    """Return the last byte that a pipe holds, by a copy of its pages; empty if it was read."""
+    """Return the last byte that a pipe holds, by a copy of its pages; empty if all is read."""
     flags = os.O_NONBLOCK | os.O_CLOEXEC
     reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | flags)
     copy, into = os.pipe2(flags)

@@ -138,7 +138,7 @@ class Sentinels:
             line_buffering=True,
             write_through=not utf8 and getattr(old, "write_through", False),  # for python -u
         )
-        text.mode = "w"  # type: ignore[misc]  # as Python's own have it
+        text.mode = "w"  # type: ignore[misc]  # as Python's own streams have it
         return text
 
     def write(self, told: Callable[[int], None]) -> None:

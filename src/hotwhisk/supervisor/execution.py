@@ -147,7 +147,7 @@ class Execution:
         self._crew.processes[desk].channel.send(message)
 
     def discarded(self, slot: int, generation: int, *, rest: bool) -> None:
-        """Record that a desk has removed a folder; if a ``rest`` is left, order its removal."""
+        """Record that a desk removed a folder; if a ``rest`` is left, the present desk goes on."""
         if self._discards.get(generation) == slot:
             del self._discards[generation]
             if rest:

@@ -83,9 +83,9 @@ class Liveness:
             if worker.state in (State.LOADING, State.DOOMED):
                 continue
             owes = slot in self._unread or ledger.claimed(slot) >= 0
-            if worker.state is State.RELIEVED:  # what it had to read was moved, and it still has to
+            if worker.state is State.RELIEVED:  # its connections were moved, but it must still
                 owes = owes or supervisor.crew.processes[slot].silent  # come back
-            if worker.generation == 0:  # what a desk runs are answers that it was told to give
+            if worker.generation == 0:  # a desk runs only answers that it was told to give
                 owes = owes or slot in running or supervisor.succession.replies.waits_for(slot)
             elif slot in running:
                 owes = False

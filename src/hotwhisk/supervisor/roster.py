@@ -62,7 +62,7 @@ class Roster:
         self.desk = self._fork()
 
     def enlist(self) -> int:
-        """Return the slot of a further worker; the caller that loads it starts its process."""
+        """Add a worker that is not made from the desk; return its slot. Its loader starts it."""
         slot = self._free.popleft()
         self.workers[slot] = Worker(slot)
         return slot

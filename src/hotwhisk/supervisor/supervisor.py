@@ -218,7 +218,7 @@ class Supervisor:
 
     def keep_full(self) -> bool:
         """
-        While there is no room for a connection, ask workers to report each one that they close.
+        Ask workers to report each connection that they close, while there is no room for another.
 
         It asks again at each tick, because otherwise a worker that writes into the ledger could
         keep the port closed.
@@ -238,7 +238,7 @@ class Supervisor:
         self._listener = None
 
     def sweep(self) -> None:
-        """Forget the connections that workers closed; accept again if the room was missing."""
+        """Forget the connections that workers closed, and accept again if there was no room."""
         closed = self.holdings.sweep(self.assignment.custody.is_held)
         for number in closed:
             self.assignment.closed(number)
