@@ -51,7 +51,7 @@ _KINDS: Final = {
 
 
 class InitRequest(Record):
-    """What an ``/init`` asks for: this code, entered at ``main``, with this environment."""
+    """The order of an ``/init``: this code, entered at ``main``, with this environment."""
 
     name: str
     main: str
@@ -61,7 +61,7 @@ class InitRequest(Record):
 
 
 class RunRequest(NamedTuple):
-    """What a ``/run`` asks for: the argument of the handler, and the activation's context."""
+    """The order of a ``/run``: the argument of the handler, and the activation's context."""
 
     value: object
     context: dict[str, str]
@@ -162,12 +162,12 @@ def write_result(result: object) -> bytes:
 
 
 def result_error(profile: Profile, error: BadResult) -> bytes:
-    """The body for a result that is none: the platform's text, or what was returned."""
+    """Return the body for a bad result: the platform's text, or a text about the returned value."""
     return error_body(NOT_A_RESULT if profile is Profile.OPENWHISK else str(error))
 
 
 def error_body(text: str) -> bytes:
-    """The body of every failure: an object with the one key ``error``."""
+    """Return the body of every failure: an object with the one key ``error``."""
     return json_codec.dumps({"error": text}) + b"\n"
 
 
@@ -236,7 +236,7 @@ def _short_text(text: str) -> str:
 
 
 def _text(value: dict[str, object], key: str) -> str:
-    """A member that is a string if it is there."""
+    """Return a member that must be a string if it is there."""
     member = value.get(key)
     if member is None:
         return ""
@@ -246,7 +246,7 @@ def _text(value: dict[str, object], key: str) -> str:
 
 
 def _read_env(env: object) -> dict[str, str]:
-    """The environment of an action, each value as text."""
+    """Return the environment of an action, each value as text."""
     if env is None:
         return {}
     if type(env) is not dict:
@@ -260,7 +260,7 @@ def _read_env(env: object) -> dict[str, str]:
 
 
 def _json_text(member: object) -> str:
-    """A value that is no string, as compact JSON."""
+    """Return a value other than a string as compact JSON."""
     try:
         return json_codec.dumps(member).decode()
     except (ValueError, RecursionError) as error:
@@ -284,7 +284,7 @@ def _check_variable(name: str, text: str, where: str) -> None:
 
 
 def _shown(result: object) -> str:
-    """What a handler returned, in a few words: its type, and its text if that is short."""
+    """Describe the returned value of a handler: its type, and its text if that is short."""
     if result is None:
         return "None"
     text = _short(result)
@@ -292,7 +292,7 @@ def _shown(result: object) -> str:
 
 
 def _short(value: object) -> str:
-    """The text of a value of the user's on one line, cut where it is long; empty if it has none."""
+    """Return the text of a user's value on one line, cut if it is long; empty if it has none."""
     try:
         text = str(value) if isinstance(value, BaseException) else repr(value)
     except Exception:  # noqa: BLE001 - it is the user's code
@@ -302,5 +302,5 @@ def _short(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Return the kind of a JSON value in words."""
     return _KINDS.get(type(value), type(value).__name__)

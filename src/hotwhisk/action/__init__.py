@@ -1,1 +1,1 @@
-"""The user's code: how it is loaded, called and housed."""
+"""Load, call and house the user's code."""

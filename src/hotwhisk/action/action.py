@@ -66,7 +66,7 @@ class Action:
     __slots__ = ("call", "handler", "is_async", "startup", "takes_context")
 
     def __init__(self, handler: Handler, startup: Sequence[Handler] = ()) -> None:
-        """Raises ``LoadFailed`` for a handler that can never give a result."""
+        """Raise ``LoadFailed`` for a handler that can never give a result."""
         self.handler = handler
         self.startup = startup
         self.takes_context = takes_context(handler)
@@ -144,7 +144,7 @@ def load_module(
 
 
 def hand_over(handler: Handler) -> None:
-    """Take the handler that a source gave to `hotwhisk.start`; ends the source there."""
+    """Take the handler that a source gave to `hotwhisk.start`, and end the source there."""
     if not _Capture.open:
         raise UsageError(
             "start() was called by code that is being served already; "
@@ -208,7 +208,7 @@ def _enter(folder: str, virtualenv: str = "") -> None:
 
 
 def _new_module(name: str, entry: str) -> types.ModuleType:
-    """An empty module for the action, known by its official name whichever way it runs."""
+    """Return an empty module for the action, known by its official name however it runs."""
     spec = importlib.util.spec_from_file_location(MODULE, entry)
     if spec is None:  # no Python suffix
         module = types.ModuleType(name)
@@ -249,7 +249,7 @@ def _wall() -> Iterator[None]:
 
 
 def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
-    """Run the source; the handler is what it gave to ``start``, or else the one of that name."""
+    """Run the source; return the handler given to ``start``, or else the handler of that name."""
     with _wall():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     handler = _Capture.handler
@@ -266,7 +266,7 @@ def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start:
 
 
 def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
-    """The handler by name."""
+    """Return the handler of this name."""
     try:
         handler: Handler = module.__dict__[main]
     except KeyError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def parse(source: bytes, name: str) -> ast.Module:
-    """The tree of a source."""
+    """Return the tree of a source."""
     tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     return cast("ast.Module", tree)
 
@@ -45,7 +45,7 @@ def enters_by_start(tree: ast.Module, main: str) -> bool:
 
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """A node and all below it, in no particular order."""
+    """Return a node and all nodes below it, in no particular order."""
     waiting: list[object] = [tree]
     while waiting:
         node = waiting.pop()
@@ -57,7 +57,7 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _start_names(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """The names under which a source knows ``start``, and those under which ``hotwhisk``."""
+    """Return the names by which a source knows ``start``, and its names for ``hotwhisk``."""
     names: set[str] = set()
     modules: set[str] = set()
     for node in _walk(tree):
@@ -69,7 +69,7 @@ def _start_names(tree: ast.Module) -> tuple[set[str], set[str]]:
 
 
 def _calls_start(tree: ast.AST, names: set[str], modules: set[str]) -> bool:
-    """Whether ``start(...)`` or ``hotwhisk.start(...)`` is called anywhere below a node."""
+    """Return whether ``start(...)`` or ``hotwhisk.start(...)`` is called anywhere below a node."""
     for node in _walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -87,7 +87,7 @@ def _calls_start(tree: ast.AST, names: set[str], modules: set[str]) -> bool:
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run at the top level of a module named ``main__``."""
+    """Return the statements that run at the top level of a module named ``main__``."""
     for node in body:
         yield node
         if isinstance(node, ast.If) and _is_main_guard(node.test):
@@ -101,7 +101,7 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _is_main_guard(test: ast.expr) -> bool:
-    """Whether a condition is ``__name__ == "__main__"``, either way round."""
+    """Return whether a condition is ``__name__ == "__main__"``, either way round."""
     if not (isinstance(test, ast.Compare) and len(test.comparators) == 1):
         return False
     sides = (test.left, test.comparators[0])
@@ -111,7 +111,7 @@ def _is_main_guard(test: ast.expr) -> bool:
 
 
 def _bound_by(node: ast.stmt) -> set[str]:
-    """Names that one statement binds; not those of the blocks below it."""
+    """Return the names that one statement binds, without the names in the blocks below it."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {node.name}
     if isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -50,7 +50,7 @@ _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
 
 
 class _Home:
-    """What was ours before an action moved in. Changed once in the life of a process."""
+    """Holds the server's own settings from before an action moved in. Changes once in a process."""
 
     path: list[str] | None = None
     shadowed: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ _variables: Final = Variables()
 
 
 def set_environment(env: Mapping[str, str]) -> None:
-    """Set what ``/init`` sent along, before the action's code is loaded."""
+    """Set the variables that ``/init`` sent, before the action's code is loaded."""
     os.environ.update(env)
 
 
@@ -77,7 +77,7 @@ def set_defaults(env: Mapping[str, str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """What the action finds there."""
+    """Return the environment that the action finds."""
     return dict(os.environ)
 
 
@@ -123,7 +123,7 @@ def import_path() -> list[str]:
 
 @contextmanager
 def at_home() -> Iterator[None]:
-    """Import, or print, as if no action had moved in: its modules are put aside for so long."""
+    """Import or print as if no action had moved in. Its modules are put aside meanwhile."""
     if _Home.path is None:
         yield
         return
@@ -169,7 +169,7 @@ def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
 
 
 def _working_directory() -> str:
-    """Where the process is; empty if that folder is gone."""
+    """Return the working directory, or an empty text if that folder is gone."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -222,7 +222,7 @@ def _activate(virtualenv: str) -> list[str]:
 
 
 def _site_packages(virtualenv: str) -> list[str]:
-    """Those for this Python, or else whatever there is."""
+    """Return the folder of packages for this Python, or else all such folders that exist."""
     mine = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if os.path.isdir(f"{virtualenv}/lib/{mine}/site-packages"):
         return [f"{virtualenv}/lib/{mine}/site-packages"]

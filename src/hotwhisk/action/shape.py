@@ -43,12 +43,12 @@ def takes_context(handler: Handler) -> bool:
 
 
 def can_take_event(handler: Handler) -> bool:
-    """Whether it can be called as we would call it, as far as that is known beforehand."""
+    """Return whether a handler can be called with an event, as far as that is known beforehand."""
     return _as_function(handler) is None or accepts(handler, 2 if takes_context(handler) else 1)
 
 
 def accepts(handler: Handler, count: int) -> bool:
-    """Whether it can be called with so many positional arguments, whatever it wraps."""
+    """Return whether a handler accepts so many positional arguments, whatever it wraps."""
     plain = _as_function(handler)
     if plain is None:
         return _accepts_by_signature(handler, count)
@@ -63,7 +63,7 @@ def accepts(handler: Handler, count: int) -> bool:
 
 
 def is_async(handler: Handler) -> bool:
-    """Whether calling it gives a coroutine."""
+    """Return whether a call of the handler gives a coroutine."""
     return _has_flag(handler, COROUTINE) or _is_marked(handler)
 
 
@@ -75,12 +75,12 @@ def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
 
 
 def is_async_generator(handler: Handler) -> bool:
-    """Whether calling it gives an asynchronous generator."""
+    """Return whether a call of the handler gives an asynchronous generator."""
     return _has_flag(handler, ASYNC_GENERATOR)
 
 
 def _innermost(handler: Handler) -> Handler:
-    """What `functools.wraps` says is wrapped, as far as that goes."""
+    """Return the function that `functools.wraps` says is wrapped, as far as that goes."""
     for _ in range(64):  # a cycle of wrappers ends as well
         inner = getattr(handler, "__wrapped__", None)
         if not callable(inner) or hasattr(handler, "__signature__"):
@@ -119,7 +119,7 @@ def _has_flag(handler: Handler, flag: int) -> bool:
 
 
 def _is_marked(handler: Handler) -> bool:
-    """Whether `inspect.markcoroutinefunction` was used on it (Python 3.12)."""
+    """Return whether `inspect.markcoroutinefunction` was used on the handler (Python 3.12)."""
     return getattr(_behind(handler), "_is_coroutine_marker", None) is not None
 
 

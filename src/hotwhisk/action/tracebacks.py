@@ -1,4 +1,4 @@
-"""What the user's code raised, told to its author: the traceback without the server's own frames."""
+"""Print exceptions of the user's code for its author, without the server's own frames."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _finds_port_taken(error: BaseException | None) -> bool:
 
 
 def text_of(error: BaseException) -> str:
-    """The text of an exception, even of one whose ``__str__`` raises."""
+    """Return the text of an exception, even if its ``__str__`` raises."""
     try:
         text = str(error) or debugger_hint(error)
         taken = os.strerror(EADDRINUSE) in text or _finds_port_taken(error)

@@ -20,7 +20,7 @@ _ROOM: Final = 64
 
 
 class Variable:
-    """One variable, set as ``os.environ`` would; what the action does to it there is respected."""
+    """One variable, set as ``os.environ`` would set it. Changes by the action are respected."""
 
     __slots__ = ("_key", "_prefix", "_shown", "_spare")
 
@@ -31,7 +31,7 @@ class Variable:
         self._spare = _immortal(len(self._prefix) + _ROOM)
 
     def set(self, value: str) -> None:
-        """Set it, for Python, for the C library and for programs that are started."""
+        """Set the variable for Python, for the C library and for programs that are started."""
         data = os.fsencode(value)
         text = self._prefix + data
         buffer = self._spare
@@ -44,7 +44,7 @@ class Variable:
 
 
 class Variables:
-    """The variables that are set again and again, by name."""
+    """The variables that are set repeatedly, by name."""
 
     def __init__(self) -> None:
         self._known: dict[str, Variable] = {}
@@ -67,7 +67,7 @@ _ENVIRON: Final = type(os.environ)
 
 
 def _immortal(size: int) -> ctypes.Array[ctypes.c_char]:
-    """A buffer that is never freed: the C library has it in its environment, and may for ever."""
+    """Return a buffer that is never freed, since the C library may keep it for ever."""
     buffer = ctypes.create_string_buffer(size)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(buffer))
     return buffer

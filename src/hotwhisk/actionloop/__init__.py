@@ -1,1 +1,1 @@
-"""Programs in other languages: the protocol of ActionLoop, and what their images bring."""
+"""Run programs in other languages: the protocol of ActionLoop, and the parts of their images."""

@@ -48,7 +48,7 @@ LONGEST_SAID: Final = 60
 
 
 class Program:
-    """A program in the place of an action: it has no handler, and answers requests as they came."""
+    """A program in the place of an action. It has no handler and gets requests as they came."""
 
     handler = None
     is_async = False
@@ -74,7 +74,7 @@ class Program:
         atexit.register(self.end)
 
     def attend(self, loop: Loop) -> None:
-        """The program is in charge here: look after it between requests too."""
+        """Look after the program between requests too, because it is in charge here."""
         self._loop = loop
         if self._child is not None:
             self._child.attend(loop, self.end)
@@ -116,7 +116,7 @@ class Program:
             child.end()
 
     def _fresh(self) -> Child:
-        """The program, started again if it can not be believed any more."""
+        """Return the program, started again if its answers can no longer be believed."""
         child = self._child
         if child is None or not child.is_in_step():
             self.end()
@@ -145,7 +145,7 @@ class Program:
         return child
 
     def _explain(self, ended: ChildEnded, profile: Profile) -> tuple[int, bytes]:
-        """The answer to the request that the program did not survive."""
+        """Return the answer to the request that the program did not survive."""
         ending = ended.ending
         cause = Cause.KILLED if ending.signal else Cause.EXITED
         kills, self._oom_kills = self._oom_kills, oom_kills()
@@ -227,7 +227,7 @@ def is_result(line: bytes) -> bool:
 
 
 def check_acknowledgement(line: bytes) -> None:
-    """Raises ``LoadFailed`` unless a program says that it is ready."""
+    """Raise ``LoadFailed`` unless a program says that it is ready."""
     try:
         said = json_codec.loads(line)
     except (ValueError, RecursionError) as error:
@@ -237,7 +237,7 @@ def check_acknowledgement(line: bytes) -> None:
 
 
 class _Constant(Exception):
-    """A number that JSON does not have."""
+    """The error for a number that JSON does not have."""
 
 
 def _refuse_constant(_: str) -> NoReturn:

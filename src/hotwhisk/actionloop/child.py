@@ -112,7 +112,7 @@ class Child:
         self._poll.register(self._pidfd, select.POLLIN)
 
     def attend(self, loop: Loop, ended: Callback) -> None:
-        """Between requests as well: pass its output on, and hear its death."""
+        """Pass the program's output on and notice its death, between requests as well."""
         self._loop = loop
         loop.watch(self._pidfd, ended)
         if self._relay is not None:
@@ -193,7 +193,7 @@ class Child:
         return line
 
     def _line(self, rest: memoryview = NOTHING) -> bytes:
-        """Wait for a whole line; send the ``rest`` of a request meanwhile."""
+        """Wait for a whole line, and send the ``rest`` of a request meanwhile."""
         taken, at = self._taken, 0
         while (end := taken.find(b"\n", at)) < 0:
             at = len(taken)
@@ -211,7 +211,7 @@ class Child:
         return line
 
     def _write(self, data: memoryview) -> memoryview:
-        """Send what the pipe takes; what remains."""
+        """Send the bytes that the pipe takes, and return the remaining bytes."""
         try:
             length = os.write(self._requests, data)
         except BlockingIOError:
@@ -243,14 +243,14 @@ class Child:
     # -- the end ----------------------------------------------------------------------------
 
     def reap(self) -> None:
-        """Reap what the program left to us and what has ended by itself."""
+        """Reap the processes that the program left to us and that have ended by themselves."""
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if ended.si_pid == self.pid:
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)
 
     def end(self) -> Ending:
-        """End it and all that it started; how it ended, which may have been by itself."""
+        """End the program and all that it started; return how it ended, perhaps by itself."""
         if self._ending is None:
             look = os.WEXITED | os.WNOHANG | os.WNOWAIT
             alive = os.waitid(os.P_PIDFD, self._pidfd, look) is None

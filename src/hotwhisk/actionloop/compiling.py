@@ -26,7 +26,7 @@ MISMATCH: Final = "Execution environment version mismatch. See logs for details.
 
 
 def compiler(config: Config, main: str) -> Compile | None:
-    """The image's compiler, if it has one, for a handler called ``main``."""
+    """Return the image's compiler, if it has one, for a handler called ``main``."""
     command = config.compiler
     if command is None:
         return None

@@ -1,4 +1,4 @@
-"""What an image for another language says of itself in its variables. Pure."""
+"""Read the variables in which an image for another language describes itself. Pure."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Relay:
             loop.watch(descriptor, lambda descriptor=descriptor: self.pass_on(descriptor))  # type: ignore[misc]
 
     def hear(self, ready: dict[int, int]) -> None:
-        """Pass on what is there on those that are ``ready``."""
+        """Pass on the output that is there on the streams that are ``ready``."""
         for descriptor in self.reading.keys() & ready.keys():
             self.pass_on(descriptor)
 
@@ -72,7 +72,7 @@ class Relay:
             self._close(descriptor)
 
     def close(self) -> None:
-        """Pass on the last of it; nobody is left who could write more."""
+        """Pass on the last of the output, when no process is left that could write more."""
         for descriptor in list(self.reading):
             try:
                 while data := os.read(descriptor, READ_SIZE):
@@ -89,7 +89,7 @@ class Relay:
 
 
 def unread(descriptor: int) -> int:
-    """How many bytes are in a pipe, asked at either end."""
+    """Return how many bytes are in a pipe, asked at either end."""
     there = bytearray(4)
     fcntl.ioctl(descriptor, termios.FIONREAD, there)
     return int.from_bytes(there, sys.byteorder)

@@ -1,1 +1,1 @@
-"""One file that holds an action: what it is, what is in it, how it is unpacked."""
+"""Handle the one file that holds an action: detect it, read it and unpack it."""

@@ -72,17 +72,17 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
 
 
 def file_mode(stated: int) -> int:
-    """The mode of a file; an archive may state none."""
+    """Return the mode of a file, because an archive may state none."""
     return (stated or 0o644) & 0o777 | stat.S_IRUSR
 
 
 def _most_bytes(packed: int) -> int:
-    """What an archive of that size may unpack to."""
+    """Return the most bytes to which an archive of that size may unpack."""
     return min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
 
 
 class Writer:
-    """Admits members one by one, and writes those it admitted below ``folder``."""
+    """Admits members one by one, and writes the admitted members below ``folder``."""
 
     def __init__(self, folder: str, packed: int, below: str = "", without: str = "") -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class Writer:
             self.modes.append((path, file_mode(mode)))
 
     def place(self, name: str, size: int) -> str | None:
-        """The path at which a regular file is to be written; None for one that is not wanted."""
+        """Return the path at which a regular file is to be written, or None if it is not wanted."""
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise BuildFailed(
@@ -122,13 +122,13 @@ class Writer:
             self.modes.append((path, (mode or 0o755) & 0o777 | stat.S_IRWXU))
 
     def link(self, name: str, target: str) -> None:
-        """Note a symbolic link, to be made by `finish`."""
+        """Note a symbolic link that `finish` makes later."""
         path = self._admit(name, "link")
         if path:
             self.links.append((path, target))
 
     def finish(self) -> None:
-        """Set the modes, make the links and see where they lead."""
+        """Set the modes, make the links, and check where the links lead."""
         for path, target in self.links:
             os.symlink(target, path)
         root = os.path.realpath(self.folder)
@@ -191,7 +191,7 @@ def _check_length(name: str, member: tuple[str, ...]) -> None:
 
 
 def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
-    """The beginnings of the top-level files of a tar.gz; none if it cannot be read."""
+    """Return the beginnings of the top-level files of a tar.gz, or none if it cannot be read."""
     import gzip
     import tarfile
 
@@ -211,7 +211,7 @@ def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
 
 
 def plain(name: str) -> str:
-    """A member's name as archivers of a folder's contents may have written it: ``./exec``."""
+    """Return a member's name without the ``./`` that archivers may put before it: ``./exec``."""
     return name.removeprefix("./")
 
 

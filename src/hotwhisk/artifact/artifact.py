@@ -67,7 +67,7 @@ class Unpacked(Record):
 
 
 def decode(request: InitRequest) -> bytes:
-    """The bytes of the posted code."""
+    """Return the bytes of the posted code."""
     if not request.binary:
         content = request.code.encode("utf-8", "surrogatepass")
     else:
@@ -79,7 +79,7 @@ def decode(request: InitRequest) -> bytes:
 
 
 def _decode_base64(code: str) -> bytes:
-    """Base64, also where a shell or a mail program broke it by spaces and line ends."""
+    """Decode base64, even if a shell or a mail program broke it by spaces and line ends."""
     try:
         return binascii.a2b_base64(code, strict_mode=True)  # as it is: a copy may be 50 MB
     except ValueError:
@@ -93,7 +93,7 @@ def _decode_base64(code: str) -> bytes:
 
 
 def digest_of(content: bytes) -> str:
-    """The name of an artifact: two with the same digest are the same."""
+    """Return the name of an artifact. Two artifacts with the same digest are the same."""
     return "sha256:" + sha256(content).hex()
 
 
@@ -158,7 +158,7 @@ def discard(holder: str, seconds: float = float("inf")) -> bool:
 
 
 def libraries_beside(holder: str) -> str:
-    """Where the generation with this folder finds libraries that it shares with others."""
+    """Return where the generation with this folder finds libraries that it shares with others."""
     return f"{os.path.dirname(holder)}/{store.LINK}"
 
 
@@ -201,7 +201,7 @@ def _name_officially(folder: str, entry: str) -> None:
 
 
 def _is_used(folder: str) -> bool:
-    """Whether there is something in the folder already."""
+    """Return whether the folder has an entry already."""
     try:
         return bool(os.listdir(folder))
     except FileNotFoundError:
@@ -209,7 +209,7 @@ def _is_used(folder: str) -> bool:
 
 
 def _read_note(path: str) -> str:
-    """The digest of what was unpacked; empty if nobody wrote it down."""
+    """Return the digest of an unpacked artifact, or an empty text if it was not written down."""
     try:
         with open(path, "rb", buffering=0) as file:
             return file.read().decode("ascii", "replace")
@@ -275,13 +275,13 @@ def _extract(content: bytes, kind: Kind, folder: str, source_name: str, librarie
 
 
 def _make_executable(folder: str) -> None:
-    """Archives lose modes, and what was posted alone has none."""
+    """Make the program executable. Archives lose modes, and code posted alone has none."""
     path = f"{folder}/{PROGRAM}"
     os.chmod(path, os.stat(path).st_mode | 0o755)  # noqa: S103 - as the official proxy sets it
 
 
 def _launched(folder: str) -> str:
-    """The handler's name in the launcher that the official compiler wrote, which imports it."""
+    """Return the handler's name in the official compiler's launcher, which imports the handler."""
     try:
         with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
             lines = file.read().splitlines()

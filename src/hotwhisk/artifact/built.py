@@ -28,7 +28,7 @@ PACKAGES_FOLDER: Final = "virtualenv"
 
 
 def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:
-    """The action's files, and the libraries that came with it or are there already."""
+    """Unpack the action's files, and the libraries that came with it or exist already."""
     below = CODE_FOLDER if is_artifact(opened.NameToInfo) else ""
     stated = read_manifest(opened, optional=True)
     if stated is None:
@@ -89,7 +89,7 @@ def misfit_of(path: str) -> str:
 
 
 def here() -> manifest.Here:
-    """What an artifact finds on this machine."""
+    """Return the platform that an artifact finds on this machine."""
     system = os.uname()
     names = {name: other for other, name in manifest.MACHINES.items()}
     platform = f"{system.sysname.lower()}/{names.get(system.machine, system.machine)}"

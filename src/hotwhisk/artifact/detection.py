@@ -30,7 +30,7 @@ HEAD_SIZE: Final = 53
 
 
 class Kind(StrEnum):
-    """What an artifact is, by its content."""
+    """The kind of an artifact, by its content."""
 
     SOURCE = "source"
     """The text of one Python module."""
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 
 def detect(content: bytes) -> Kind:
-    """Tell what was posted by its first bytes and, for an archive, by its members."""
+    """Return the kind of posted code by its first bytes and, for an archive, by its members."""
     if b"PK\5\6" in content[-65_557:] and is_artifact(zips.zip_names(content)):
         return Kind.BUILT
     if content.startswith(b"#!") and _is_python_script(content):
@@ -67,12 +67,12 @@ def is_artifact(names: Collection[str]) -> bool:
 
 
 def is_program(head: bytes) -> bool:
-    """Whether what begins like this can be executed."""
+    """Return whether a file that begins with these bytes can be executed."""
     return head.startswith(b"#!") or (head.startswith(_ELF) and len(head) >= HEAD_SIZE)
 
 
 def is_jar(content: bytes) -> bool:
-    """Whether this is a Java archive: a zip with a manifest of Java's."""
+    """Return whether this is a Java archive: a zip with a manifest of Java's."""
     return content.startswith(_ZIP_STARTS) and _JAR_MANIFEST in zips.zip_names(content)
 
 

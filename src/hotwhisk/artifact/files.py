@@ -13,6 +13,6 @@ REQUIREMENTS: Final = "requirements.txt"
 
 
 def name_of(path: Path) -> str:
-    """The name of the action in a file or folder. What follows a dot is an ending of files only."""
+    """Return the name of the action in a file or folder. Only files have an ending after a dot."""
     whole = path.resolve()
     return whole.name if whole.is_dir() else whole.stem

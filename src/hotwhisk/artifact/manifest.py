@@ -43,7 +43,7 @@ class Manifest(Record):
 
 
 class Here(Record):
-    """What an artifact finds where it is to run; ``glibc`` is empty where there is another libc."""
+    """The platform on which an artifact is to run; ``glibc`` is empty if there is another libc."""
 
     python: str
     platform: str
@@ -51,7 +51,7 @@ class Here(Record):
 
 
 def write(manifest: Manifest) -> bytes:
-    """The manifest as a file."""
+    """Return the manifest as a file."""
     stated = {name: getattr(manifest, name) for name in manifest.fields}
     return (json.dumps(stated, indent=2, sort_keys=True) + "\n").encode()
 
@@ -86,7 +86,7 @@ _NO_TEXTS: Final = frozenset({"format", "packages"})
 
 
 def misfit(manifest: Manifest, here: Here) -> str:
-    """Why an artifact cannot run here: what it is for and what this is. Empty if it can."""
+    """Return why an artifact for another platform cannot run here, or an empty text if it can."""
     python = manifest.python in (LEAST_PYTHON, here.python)
     platform = manifest.platform in (ANY, here.platform)
     if not (python and platform):

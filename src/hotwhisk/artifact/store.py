@@ -142,7 +142,7 @@ def _entries(root: str) -> list[str]:
 
 
 def _used(root: str) -> Iterator[str]:
-    """The keys that generations hold a link to."""
+    """Return the keys of libraries to which generations hold a link."""
     above = os.path.dirname(root)
     for name in os.listdir(above):
         try:
@@ -153,7 +153,7 @@ def _used(root: str) -> Iterator[str]:
 
 @contextmanager
 def _locked(root: str, flags: int = 0) -> Iterator[None]:
-    """One process at a time; the lock of one that dies is free."""
+    """Let one process in at a time. The lock of a process that dies is free."""
     mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(f"{root}/.lock", mode, 0o600)
     try:

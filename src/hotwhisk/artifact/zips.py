@@ -53,7 +53,7 @@ def open_zip(content: bytes) -> ZipFile:
 
 
 def zip_names(content: bytes) -> set[str]:
-    """The member names of a zip; none if it cannot be read, which `unpack_zip` will tell."""
+    """Return the member names of a zip, or none if it cannot be read; `unpack_zip` reports that."""
     try:
         with open_zip(content) as archive:
             return {plain(name) for name in archive.namelist()}
@@ -117,7 +117,7 @@ def unpack_zip(
 
 
 def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
-    """Write all files; the large ones in a second thread, until they are done."""
+    """Write all files, with the large ones in a second thread, until all are written."""
     large = [job for job in jobs if job[1].file_size >= _LARGE]
     if len(large) < 2:
         _write_each(archive, content, jobs)
@@ -146,7 +146,7 @@ def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
 
 
 def _taken(jobs: deque[_Job]) -> Iterator[_Job]:
-    """What is left, each job to one thread only."""
+    """Return the remaining jobs, each to one thread only."""
     while True:
         try:
             yield jobs.popleft()
@@ -169,7 +169,7 @@ def _write_each(archive: ZipFile, content: memoryview, jobs: Iterable[_Job]) -> 
 
 
 def _read(archive: ZipFile, content: memoryview, info: ZipInfo) -> bytes | memoryview:
-    """The content of one member, checked."""
+    """Return the content of one member, checked."""
     import zipfile
 
     if info.flag_bits & 1 or info.compress_type not in (_STORED, _DEFLATED):

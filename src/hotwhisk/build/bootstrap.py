@@ -38,7 +38,7 @@ def arguments(given: "list[str]", artifact: str) -> "list[str]":
 
 
 def about(given: "list[str]", artifact: str) -> str:
-    """What ``--version`` and ``--help`` print; empty for any other command line."""
+    """Return the output of ``--version`` and ``--help``, or an empty text for other commands."""
     if given not in (["--version"], ["-V"], ["--help"], ["-h"]):
         return ""
     with zipfile.ZipFile(artifact) as opened:
@@ -58,7 +58,7 @@ def about(given: "list[str]", artifact: str) -> str:
 
 
 def main() -> int:
-    """Hand over to the hotwhisk that is in the artifact."""
+    """Hand over to the hotwhisk in the artifact."""
     if sys.version_info < (3, 11):
         sys.exit("this artifact needs Python 3.11 or newer, and was started by " + sys.version)
     artifact = os.path.abspath(sys.argv[0])

@@ -57,7 +57,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was written, its size in bytes, and what its maker should know."""
+    """The path that was written, its size in bytes, and the notes for its maker."""
 
     manifest: Manifest
     size: int
@@ -138,7 +138,7 @@ def _check(
 
 
 def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) -> Members:
-    """Bytecode of the libraries, but for their tests: nobody imports those, and they weigh."""
+    """Return bytecode of the libraries without their tests, which are large and not imported."""
     if not (found.members and order.bytecode):
         return {}
     if not interpreter:
@@ -172,7 +172,7 @@ def _packages(order: Order, members: Members) -> Packages:
 
 
 def _pack(members: Members, packages: Members, stated: Manifest, entry: str, order: Order) -> bytes:
-    """All of it as one file."""
+    """Return all of it as one file."""
     manifest = (_FILE, manifests.write(stated))
     if order.as_zip:
         members = dict(members)

@@ -44,7 +44,7 @@ print(json.dumps([sys.implementation.cache_tag, broken]))
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Why a source does not compile; ``line`` is 0 where that is not known."""
+    """Tells why a source does not compile; ``line`` is 0 if it is not known."""
 
     line: int
     reason: str
@@ -82,7 +82,7 @@ def compile_members(members: Members, interpreter: str) -> tuple[Members, dict[s
 
 
 def _run(names: list[str], interpreter: str, folder: str, broken: dict[str, Broken]) -> str:
-    """Compile in several processes; the tag in the names of the bytecode."""
+    """Compile in several processes. The names of the bytecode contain the tag."""
     parts = [part for part in (names[at::PROCESSES] for at in range(PROCESSES)) if part]
     environment = {"PYTHONHASHSEED": "0", "PATH": os.environ.get("PATH", os.defpath)}
     running = []

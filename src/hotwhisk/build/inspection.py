@@ -1,4 +1,4 @@
-"""What is in an artifact: its manifest, what weighs how much, and what its imports cost."""
+"""Report the manifest of an artifact, the size of its parts, and the cost of its imports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ action.load(unpacked, "main")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something in an artifact, with its bytes in the file and unpacked."""
+    """A part of an artifact, with its bytes in the file and unpacked."""
 
     name: str
     packed: int
@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An import that the action makes itself, with all that it imports in turn; in milliseconds."""
+    """An import of the action itself, with all that it imports in turn, in milliseconds."""
 
     module: str
     milliseconds: float
@@ -103,7 +103,7 @@ def read(path: Path) -> Contents:
 
 
 def weigh(opened: ZipFile) -> tuple[Part, ...]:
-    """The parts of an artifact, the heaviest first: the action, each library, hotwhisk."""
+    """Return the parts of an artifact, the heaviest first: the action, each library, hotwhisk."""
     owners = _owners(opened)
     as_zip = not is_artifact(opened.NameToInfo)
     sums: dict[str, list[int]] = {}
@@ -117,7 +117,7 @@ def weigh(opened: ZipFile) -> tuple[Part, ...]:
 
 
 def too_large(content: bytes) -> str:
-    """That OpenWhisk would refuse it, and what weighs most; empty if it would not."""
+    """Return a text if OpenWhisk would refuse the artifact, with its heaviest parts; else empty."""
     posted = -(-len(content) // 3) * 4
     if posted <= MOST_POSTED:
         return ""
@@ -163,7 +163,7 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
 
 
 def _owners(opened: ZipFile) -> dict[str, str]:
-    """By file, the library that it belongs to."""
+    """Return the library to which each file belongs, by file."""
     owners: dict[str, str] = {}
     for name in opened.namelist():
         site = _SITE.match(name)

@@ -1,4 +1,4 @@
-"""Files in memory, and the zip made of them: the same bytes for the same members."""
+"""Hold files in memory and make a zip of them. The same members give the same bytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Members = dict[str, tuple[int, bytes]]
 
 
 def below(folder: str, members: Members) -> Members:
-    """The same members in a folder."""
+    """Return the same members in a folder."""
     return {f"{folder}/{name}": member for name, member in members.items()}
 
 
 def digest_of_members(members: Members) -> str:
-    """One digest for files: names, modes and contents."""
+    """Return one digest for files: names, modes and contents."""
     digest = hashlib.sha256()
     for name, (mode, content) in sorted(members.items()):
         digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode("utf-8", "surrogateescape"))

@@ -144,7 +144,7 @@ def _prepare(folder: Path, entry: Path, main: str, environ: Mapping[str, str]) -
 
 
 def _install(folder: Path, environ: Mapping[str, str]) -> None:
-    """What ``requirements.txt`` asks for, where both images look for it."""
+    """Install the libraries in ``requirements.txt`` where both images look for them."""
     packages = folder / VIRTUALENV / "lib" / f"python{PYTHON}" / "site-packages"
     packages.mkdir(parents=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
@@ -165,7 +165,7 @@ def _install(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def _zip(folder: Path) -> bytes:
-    """The folder as a zip; the same bytes for the same content."""
+    """Return the folder as a zip. The same content gives the same bytes."""
     members: Members = {}
     for path in folder.rglob("*"):
         mode = path.lstat().st_mode

@@ -124,7 +124,7 @@ def _read_tree(folder: Path) -> Members:
 
 
 def _own_files(members: Members, info: str) -> Members:
-    """Of one library, by its RECORD."""
+    """Return the files of one library by its RECORD."""
     rows = csv.reader(io.StringIO(_text(members, f"{info}/RECORD")))
     names = {row[0] for row in rows if row} | {
         name for name in members if name.startswith(f"{info}/")
@@ -133,7 +133,7 @@ def _own_files(members: Members, info: str) -> Members:
 
 
 def _refuse_editable(info: Path, whose: str) -> None:
-    """Refuse what an older uv left in its own folder on this machine, with a path to there."""
+    """Refuse an editable library, which an older uv left in its folder on this machine."""
     try:
         stated = json.loads((info / "direct_url.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -160,7 +160,7 @@ def _record(own: Members) -> bytes:
 
 
 def _supported(target: Target) -> set[str]:
-    """The tags of wheels that run on the target."""
+    """Return the tags of wheels that run on the target."""
     try:
         from packaging.tags import compatible_tags, cpython_tags
     except ImportError:
@@ -178,7 +178,7 @@ def _supported(target: Target) -> set[str]:
 
 
 def _tags(wheel: str) -> list[str]:
-    """Each tag that a wheel states, sets of them taken apart."""
+    """Return each tag that a wheel states, with sets of tags taken apart."""
     from packaging.tags import parse_tag
 
     stated = HeaderParser().parsestr(wheel).get_all("Tag", [])
@@ -186,7 +186,7 @@ def _tags(wheel: str) -> list[str]:
 
 
 def _glibc(tags: list[str]) -> str:
-    """The least glibc that one of these tags asks for."""
+    """Return the least glibc that one of these tags requires."""
     asked = []
     for platform in (tag.rpartition("-")[2] for tag in tags):
         if found := _MANYLINUX.match(platform):

@@ -34,7 +34,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """A file with dependencies; ``python`` is what it demands of the Python, or empty."""
+    """A file with dependencies; ``python`` is its demand on the Python version, or empty."""
 
     form: Form
     path: Path
@@ -42,7 +42,7 @@ class Requirements:
 
 
 def find(source: Path) -> Requirements | None:
-    """What a source file or folder depends on, stated in it or beside it."""
+    """Return the dependencies of a source file or folder, stated in it or beside it."""
     folder, entry = (source, source / FOLDER_ENTRY) if source.is_dir() else (source.parent, source)
     if entry.is_file() and (found := _of_script(entry)):
         return found

@@ -1,4 +1,4 @@
-"""Dependencies, resolved and installed into a folder by uv."""
+"""Resolve dependencies and install them into a folder by uv."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SOURCE_ONLY: Final = ("no usable wheels", "has no wheels", "building from sourc
 
 
 def find_uv() -> str:
-    """The path of uv: the one that the extra ``build`` installs, or else one on the PATH."""
+    """Return the path of uv: the uv that the extra ``build`` installs, or else one on the PATH."""
     try:
         import uv
 
@@ -59,7 +59,7 @@ def install(
 
 
 def _export(uv: str, lock: Path, work: Path) -> Path:
-    """A lock of uv as requirements, each with its hashes and the condition under which it counts."""
+    """Return a lock of uv as requirements, each with its hashes and its condition."""
     if not lock.with_name("pyproject.toml").is_file():
         raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
     path = work / "requirements.txt"
@@ -93,7 +93,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _check_python(wanted: Requirements, target: Target) -> None:
-    """``requires-python``, which uv takes from a project or a lock, and not from all of these."""
+    """Check ``requires-python``, because uv does not read it from each project or lock."""
     if not wanted.python:
         return
     try:
@@ -112,7 +112,7 @@ def _check_python(wanted: Requirements, target: Target) -> None:
 
 
 def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) -> str:
-    """What uv said, short."""
+    """Return a short form of the output of uv."""
     text = _plain(said)
     if any(sign in text for sign in _UNREACHED):
         last = text.splitlines()[-1].strip().removeprefix("cause: ")
@@ -127,7 +127,7 @@ def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) ->
 
 
 def _plain(said: str) -> str:
-    """The words of uv from its error on, without empty lines."""
+    """Return the words of uv from its error on, without empty lines."""
     lines = [line for line in said.splitlines() if line.strip()]
     at = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
     return "\n".join(lines[at:]).removeprefix("error: ").strip()

@@ -1,4 +1,4 @@
-"""The action's own files, read and checked before anything is written."""
+"""Read and check the action's own files before anything is written."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file or folder of that name has no place in an artifact."""
+    """Return whether a file or folder of that name does not belong in an artifact."""
     return name in LEFT_OUT or name.endswith(_LEFT_OUT_ENDS) or _EDITORS.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""What an artifact is built for: one Python on one platform."""
+"""Describe the target of an artifact: one Python on one platform."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Target:
 
     @property
     def platform(self) -> str:
-        """As containers name it, ``linux/amd64``."""
+        """The name that containers use, ``linux/amd64``."""
         names = {machine: name for name, machine in MACHINES.items()}
         return f"linux/{names[self.machine]}"
 
     @property
     def uv_platform(self) -> str:
-        """As uv names it: the newest it knows that is not newer than the target."""
+        """The name that uv uses: the newest it knows that is not newer than the target."""
         minor = max((known for known in _KNOWN_GLIBC if known <= self.glibc[1]), default=17)
         return f"{self.machine}-manylinux_2_{minor}"
 

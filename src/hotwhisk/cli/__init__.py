@@ -34,7 +34,7 @@ BROKEN_PIPE = 141
 
 
 def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -> int:
-    """Run one command and return the exit code; without ``environ``, with that of the process."""
+    """Run one command; return the exit code. Without ``environ``, use that of the process."""
     try:
         code = _dispatch(list(argv), os.environ if environ is None else environ)
         if sys.stdout is not None:  # a descriptor that was closed makes no stream

@@ -1,4 +1,4 @@
-"""``hotwhisk build``: one file of an action and its dependencies."""
+"""Run ``hotwhisk build``: make one file of an action and its dependencies."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _parser() -> Arguments:
 def _tell(
     built: Built, output: Path, depends: Requirements | None, given: argparse.Namespace
 ) -> None:
-    """What was built, what goes into it, and what to do with it."""
+    """Print what was built, what it contains, and how to use it."""
     from hotwhisk.build import inspection
     from hotwhisk.sizes import show_size
 

@@ -1,4 +1,4 @@
-"""Talking to a running server over HTTP, with what the standard library has."""
+"""Talk to a running server over HTTP, with the standard library only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONNECT_TIMEOUT = 10.0  # for the connection only: how long an answer may take i
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, from which generation, and how long it took."""
+    """An answer, with the generation that gave it and the time that it took."""
 
     status: int
     body: bytes
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server is and the token it wants."""
+    """The place of a server and the token that it wants."""
 
     url: str
     token: str | None
@@ -50,7 +50,7 @@ class Server:
     """Where the server was found, if no option or variable named it."""
 
     def post(self, path: str, payload: object) -> Answer:
-        """Send one JSON body; anything but an HTTP answer is a ServerError that says what to do."""
+        """Send one JSON body. If the reply is not an HTTP answer, ServerError says what to do."""
         parts = split_url(self.url)
         route = parts.path.rstrip("/") + path
         headers = {"Content-Type": "application/json"}
@@ -73,7 +73,7 @@ class Server:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that say which server is meant, and what it asks for."""
+    """Add the options that name the server and its token."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--url",
@@ -105,7 +105,7 @@ def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server
 
 
 def error_text(body: bytes) -> str | None:
-    """The text under the key ``error`` of an answer, or None if there is none."""
+    """Return the text under the key ``error`` of an answer, or None if there is none."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -133,7 +133,7 @@ def refusal(answer: Answer) -> str:
 
 
 def _first_words(body: bytes) -> str:
-    """How an answer in an unknown form begins; of a page, what a reader would see of it."""
+    """Return how an answer in an unknown form begins; of a page, return its visible text."""
     text = body[:4096].decode("utf-8", "replace")
     text = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL | re.IGNORECASE)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,4 +1,4 @@
-"""Code to post: what a file or a folder is in the body of an ``/init``."""
+"""Turn a file or a folder into the code in the body of an ``/init``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
 
 
 def read_code(name: str) -> tuple[str, bool]:
-    """The ``code`` and ``binary`` of an /init body: source as text, all else in base64."""
+    """Return ``code`` and ``binary`` of an /init body: source as text, all else in base64."""
     require_file(name)
     path = Path(name)
     if path.is_dir():
@@ -37,7 +37,7 @@ def read_code(name: str) -> tuple[str, bool]:
 
 
 def zip_folder(folder: Path) -> bytes:
-    """A zip of a folder with ``__main__.py``; the same bytes for the same content."""
+    """Return a zip of a folder with ``__main__.py``. The same content gives the same bytes."""
     if not any((folder / entry).exists() for entry in ("__main__.py", "exec")):
         raise UsageError(f"{folder} has no __main__.py, which a folder needs for its handler")
     from hotwhisk.build.layout import zip_members

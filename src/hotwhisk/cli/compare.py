@@ -46,7 +46,7 @@ _PAUSE = 0.05
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Compare; 0 if nothing differs, else 1."""
+    """Compare two runtimes; return 0 if nothing differs, else 1."""
     del environ  # what a command needs of it, it inherits
     given = _arguments(argv)
     names = names_apart(given.actions)
@@ -159,7 +159,7 @@ def _read_action(name: str, given: argparse.Namespace) -> Action:
 
 
 def _read_events(name: str | None, known: set[str]) -> Events:
-    """Events by the name of their action; those for every action have the name ``""``."""
+    """Return events by the name of their action. Events for every action have the name ``""``."""
     if name is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Asking a running server on its control socket: one JSON line there, one back."""
+"""Ask a running server on its control socket: one JSON line there, one back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that say which server is meant."""
+    """Add the options that name the server."""
     parser.add_argument("--host", metavar="ADDRESS", help="its address, if several have the port")
     parser.add_argument(
         "--port",
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
-    """Ask the server that the arguments mean; no server, or its refusal, is a ServerError."""
+    """Ask the server that the arguments name. No server, or its refusal, is a ServerError."""
     uid = os.getuid()
     folder = run_folder(given.run_dir, environ)
     place = meant_place(folder, given.port, environ) if given.host is None else None
@@ -55,7 +55,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def _place(folder: Path, host: str | None, port: int) -> str:
-    """What the server of that port is called in the folder; without an address, the only one."""
+    """Return the name of the server of that port; without an address, of the only such server."""
     plain = place_of(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain

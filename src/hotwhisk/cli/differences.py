@@ -44,20 +44,20 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that came out differently, and both ways it came out."""
+    """One difference, with the values of both sides."""
 
     where: str
     lines: tuple[str, ...]
 
     def shown(self) -> str:
-        """For people: a line that says where, and those that say what."""
+        """Return lines for people: a line that says where, and lines that say what."""
         return "\n".join([f"  {self.where}", *(f"    {line}" for line in self.lines)])
 
 
 def differences(
     old: Record, new: Record, ignored: Sequence[re.Pattern[str]] = ()
 ) -> list[Difference]:
-    """In what two activation records differ for a user, times aside."""
+    """Return the differences of two activation records that matter to a user, except times."""
     found = []
     before, after = old["response"], new["response"]
     if before["status"] != after["status"]:
@@ -73,7 +73,7 @@ def differences(
 
 
 def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
-    """That both failed, and by no error of the application's: equal, and no good news."""
+    """Return that both sides failed without an application error: equal, but not good news."""
     answers = old["response"], new["response"]
     if all(answer["status"] in _FAILURES for answer in answers):
         error = answers[0]["result"]["error"]
@@ -82,7 +82,7 @@ def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
 
 
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
-    """Times of which one is more than ``factor`` the other."""
+    """Return the times of which one is more than ``factor`` times the other."""
     for what, before, after in zip(("init", "run"), _times(old), _times(new), strict=True):
         if before is None or after is None:  # one side did not do it
             continue
@@ -95,7 +95,7 @@ def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
 
 
 def _compare_values(old: object, new: object, where: str) -> Iterator[Difference]:
-    """The deepest places in which two JSON values differ; 1, 1.0 and true are three values."""
+    """Return the deepest differences of two JSON values; 1, 1.0 and true are three values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             place = f"{where}.{key}" if re.fullmatch(r"\w+", key) else f"{where}[{json.dumps(key)}]"
@@ -112,7 +112,7 @@ def _text(value: object) -> str:
 
 
 def _pair(where: str, old: str, new: str) -> Difference:
-    """Both values; of long ones the part around the first character that differs."""
+    """Return both values. Of long values, return the part around the first different character."""
     pairs = enumerate(zip(old, new, strict=False))
     same = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
     start = max(0, same - LONGEST // 4) if max(len(old), len(new)) > LONGEST else 0

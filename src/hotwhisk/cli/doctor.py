@@ -1,4 +1,4 @@
-"""``hotwhisk doctor``: whether this machine or container has what a server needs."""
+"""Run ``hotwhisk doctor``: check whether this machine or container can run a server."""
 
 from __future__ import annotations
 

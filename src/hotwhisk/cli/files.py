@@ -12,7 +12,7 @@ from hotwhisk.errors import UsageError
 
 
 def read_token(path: str) -> str:
-    """The content of a token file."""
+    """Return the content of a token file."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -21,7 +21,7 @@ def read_token(path: str) -> str:
 
 
 def require_file(name: str) -> None:
-    """Insist that a file or folder exists; a near name is proposed."""
+    """Insist that a file or folder exists. The error proposes a similar name."""
     if os.path.exists(name):
         return
     from difflib import get_close_matches
@@ -40,5 +40,5 @@ def require_file(name: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What the system says about a failure, without numbers and names."""
+    """Return the system's text about a failure, without numbers and names."""
     return str(getattr(error, "strerror", None) or error)

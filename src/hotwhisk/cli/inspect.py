@@ -1,4 +1,4 @@
-"""``hotwhisk inspect``: what is in an artifact, and what it costs."""
+"""Run ``hotwhisk inspect``: show the contents of an artifact and their cost."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:
 
 
 def _lines(path: Path, contents: Contents, report: dict[str, Any]) -> list[str]:
-    """The report for people."""
+    """Return the report for people."""
     from hotwhisk.sizes import show_size
 
     stated = contents.manifest

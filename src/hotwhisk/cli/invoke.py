@@ -73,7 +73,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _replay(name: str, server: Server, given: Mapping[str, object] | list[object]) -> int:
-    """Make the activation of a file again; parameters that are given go over those in it."""
+    """Make the activation of a file again. Given parameters replace those in the file."""
     if server.token is not None:
         raise UsageError("--activation calls as the platform does, which has no token to send")
     from hotwhisk.invoker import activation_from, replay

@@ -46,7 +46,7 @@ def meant_place(folder: Path, port: int | None, environ: Mapping[str, str]) -> s
 
 
 def places(folder: Path) -> list[str]:
-    """What the servers are called that listen in a folder."""
+    """Return the names of the servers that listen in a folder."""
     try:
         found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
     except OSError:
@@ -73,7 +73,7 @@ def shown(names: Sequence[str]) -> str:
 
 
 def _listens(path: Path) -> bool:
-    """Whether a server is behind that socket, and not only what a killed one left."""
+    """Return whether a server is behind that socket, as a killed server leaves its socket."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         connection.settimeout(1.0)
         try:

@@ -91,7 +91,7 @@ def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _compile(main: str, environ: dict[str, str]) -> int:
-    """Code from standard input, a zip to standard output."""
+    """Read code from standard input, and write a zip to standard output."""
     from hotwhisk.build.official import compile_action
 
     content = sys.stdin.buffer.read()
@@ -110,7 +110,7 @@ def _compile(main: str, environ: dict[str, str]) -> int:
 
 
 def _variables(text: str | None) -> dict[str, str]:
-    """The environment in ``-env``, each value as text."""
+    """Return the environment in ``-env``, each value as text."""
     if text is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""``hotwhisk replace``: post a version to a running server and put it in charge."""
+"""Run ``hotwhisk replace``: post a version to a running server and put it in charge."""
 
 from __future__ import annotations
 

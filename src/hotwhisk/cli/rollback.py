@@ -1,4 +1,4 @@
-"""``hotwhisk rollback``: put the version before in charge again."""
+"""Run ``hotwhisk rollback``: put the version before in charge again."""
 
 from __future__ import annotations
 

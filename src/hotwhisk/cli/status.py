@@ -30,7 +30,7 @@ LAST = 5
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Ask and print."""
+    """Ask the server and print its status."""
     parser = Arguments("status", "[OPTION]...")
     parser.add_argument("--json", action="store_true", help="print the reply as JSON")
     control.add_arguments(parser)
@@ -41,7 +41,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def render(answer: Mapping[str, object], now: float) -> str:
-    """The reply as a table for people."""
+    """Return the reply as a table for people."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"

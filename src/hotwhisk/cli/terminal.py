@@ -1,4 +1,4 @@
-"""What every command shares: the first screen, the reading of arguments, colours, numbers."""
+"""Provide the parts that commands share: first screen, parser of arguments, colours, numbers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Arguments(argparse.ArgumentParser):
         )
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Read the arguments; an unknown one is refused by name, before one that is missing."""
+        """Read the arguments. An unknown argument is refused before a missing one."""
         flags = [flag for action in self._actions for flag in action.option_strings]
         known = {*flags, "--"}
         for word in argv:
@@ -67,12 +67,12 @@ class Arguments(argparse.ArgumentParser):
         return self.parse_args(argv)
 
     def error(self, message: str) -> NoReturn:
-        """Called by argparse for every mistake."""
+        """Raise the error for a mistake; argparse calls this for every mistake."""
         raise UsageError(f"{message}; see hotwhisk {self.prog.split()[-1]} --help")
 
 
 def port_number(text: str) -> int:
-    """The port that a flag of a command gives, for argparse."""
+    """Return the port that a flag of a command gives, for argparse."""
     try:
         return read_port(text)
     except ValueError as error:
@@ -80,7 +80,7 @@ def port_number(text: str) -> int:
 
 
 def first_screen() -> str:
-    """What ``hotwhisk`` alone shows."""
+    """Return the text that ``hotwhisk`` alone shows."""
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
     return f"""\
@@ -111,20 +111,20 @@ def other(argv: Sequence[str]) -> int:
 
 
 def abandon_output() -> None:
-    """Send what is left of standard output nowhere, since its reader has gone."""
+    """Send the rest of standard output to no file, because its reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def show_generation(number: object, digest: object) -> str:
-    """A generation for people: its number and the beginning of its digest."""
+    """Return a generation for people: its number and the beginning of its digest."""
     name = str(digest or "").removeprefix("sha256:")
     return f"generation {number} (sha256:{name[:12]}…)" if name else f"generation {number}"
 
 
 def show_duration(seconds: float) -> str:
-    """A time for people, in the unit that suits it."""
+    """Return a time for people, in the unit that suits it."""
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 120:

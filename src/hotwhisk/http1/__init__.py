@@ -1,1 +1,1 @@
-"""HTTP/1.1, strictly, without I/O."""
+"""Parse and write HTTP/1.1, strictly, without I/O."""

@@ -67,7 +67,7 @@ class Chunks:
 
     @property
     def wanted(self) -> int:
-        """How many bytes of buffer the request takes at least."""
+        """Return the least number of bytes of buffer that the request takes."""
         if self._chunk_end:
             return self._chunk_end + len(b"\r\n") + LAST_CHUNK
         return self.at + (len(b"\r\n") if self._trailer else LAST_CHUNK)

@@ -88,7 +88,7 @@ class Head(NamedTuple):
 
 
 def shown(data: bytes | str) -> str:
-    """Input as an error may repeat it: printable ASCII, quoted, cut short."""
+    """Return input as an error may repeat it: printable ASCII, quoted, cut short."""
     text = data if isinstance(data, str) else data[:MAX_SHOWN].decode("latin-1")
     quoted = ascii(text[:MAX_SHOWN])
     return quoted if len(quoted) <= MAX_SHOWN + 2 else quoted[:MAX_SHOWN] + "...'"
@@ -109,7 +109,7 @@ def check_start(data: bytes) -> None:
 
 
 def parse_head(data: bytes) -> Head:
-    """The head whose bytes, without the empty line that ends it, are ``data``."""
+    """Return the head whose bytes, without the empty line that ends it, are ``data``."""
     return _parse_cached(data) if len(data) <= CACHED_HEAD else _parse(data)
 
 

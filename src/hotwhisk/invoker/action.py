@@ -1,4 +1,4 @@
-"""What is invoked: an action with its limits, and the two bodies that the invoker sends of it."""
+"""Describe what is invoked: an action, its limits, and the two bodies that the invoker sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an action may use, with the platform's defaults."""
+    """The limits of an action, with the platform's defaults."""
 
     timeout: int = 60_000
     """Milliseconds, for ``/init`` and for ``/run`` each."""
@@ -25,7 +25,7 @@ class Limits:
     """Bytes of an answer; more is cut. It belongs to the deployment, not to the action."""
 
     def shown(self) -> dict[str, int]:
-        """As the activation record bears them."""
+        """Return the limits as the activation record has them."""
         return {
             "concurrency": self.concurrency,
             "logs": self.logs,
@@ -64,13 +64,13 @@ class Action:
         return f"{self.namespace}/{self.name}"
 
     def argument(self, given: object) -> object:
-        """The default parameters with those of the call over them; an array comes alone."""
+        """Return the default parameters, replaced by those of the call. An array is sent alone."""
         return {**self.parameters, **given} if isinstance(given, Mapping) else given
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What one activation is called, and for whom it runs."""
+    """The identifiers of one activation, and the caller for whom it runs."""
 
     activation: str
     transaction: str
@@ -79,13 +79,13 @@ class Names:
 
 
 def is_base64(code: str) -> bool:
-    """Whether the platform takes inline code for base64: a source text may well be."""
+    """Return whether the platform takes inline code for base64. A source text may be base64."""
     text = code.strip()
     return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
 
 
 def init_body(action: Action, names: Names, deadline: int) -> bytes:
-    """The body of the ``/init`` before the first activation."""
+    """Return the body of the ``/init`` before the first activation."""
     variables = {name: environment_text(value) for name, value in action.init_parameters.items()}
     context = _context(action, names, deadline)
     variables |= {f"__OW_{key.upper()}": text for key, text in context.items()}
@@ -98,12 +98,12 @@ def init_body(action: Action, names: Names, deadline: int) -> bytes:
 
 
 def run_body(action: Action, names: Names, deadline: int, argument: object) -> bytes:
-    """The body of a ``/run``; the deadline is a string, whatever documents say."""
+    """Return the body of a ``/run``. The deadline is a string, whatever documents say."""
     return _compact({"value": argument, **_context(action, names, deadline)})
 
 
 def environment_text(value: object) -> str:
-    """An init parameter as the platform turns it into a variable."""
+    """Return an init parameter as the platform turns it into a variable."""
     if value is None:
         return ""
     return value if isinstance(value, str) else _compact(value).decode()

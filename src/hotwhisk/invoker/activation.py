@@ -27,7 +27,7 @@ from hotwhisk.invoker.verdict import Status, Verdict, error, is_unhealthy, judge
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What stays the same when an activation moves to a fresh container."""
+    """The data that stay the same when an activation moves to a fresh container."""
 
     action: Action
     names: Names
@@ -80,11 +80,11 @@ class Invoker:
             return record
 
     def new_names(self) -> Names:
-        """Fresh identifiers for an activation."""
+        """Return fresh identifiers for an activation."""
         return Names(secrets.token_hex(16), secrets.token_hex(16), self._namespace)
 
     def _attempt(self, runtime: Runtime, wanted: _Call) -> dict[str, object] | None:
-        """Go to the runtime as it is; None if the activation shall go to a fresh one."""
+        """Go to the present runtime; return None if the activation must go to a fresh one."""
         action = wanted.action
         with runtime.lock:
             warm = runtime.started and runtime.pinned == action

@@ -60,7 +60,7 @@ class ContainerRuntime(Runtime):
         self._follower: subprocess.Popen[bytes] | None = None
 
     def out_of_memory(self) -> bool:
-        """What the engine says; it takes a moment to notice."""
+        """Return whether the engine reports exhausted memory. It takes a moment to notice."""
         end = time.monotonic() + _OOM_SECONDS
         while time.monotonic() < end:
             if self._engine("inspect", "-f", "{{.State.OOMKilled}}", self.identity) == "true":
@@ -69,7 +69,7 @@ class ContainerRuntime(Runtime):
         return False
 
     def ended(self) -> str:
-        """What the engine says of its first process."""
+        """Return how the container's first process ended, as the engine reports it."""
         state = self._engine(
             "inspect", "-f", "{{.State.Running}} {{.State.ExitCode}}", self.identity
         )
@@ -96,14 +96,14 @@ class ContainerRuntime(Runtime):
                 self._stop()
 
     def _own_address(self) -> str:
-        """The address of the container itself; empty if it cannot be reached from here."""
+        """Return the container's own address; empty if it cannot be reached from here."""
         for text in self._engine("inspect", "-f", _ADDRESSES, self.identity).split():
             if _is_reachable(text):
                 return f"{text}:{PORT}"
         return ""
 
     def _published_address(self) -> str:
-        """The address on this machine that leads there, once somebody listens behind it."""
+        """Return the address on this machine that leads to the container, once it listens."""
         address = self._engine("port", self.identity, f"{PORT}/tcp").splitlines()[0]
         host, _, port = address.rpartition(":")
         end = time.monotonic() + _LISTEN_SECONDS
@@ -137,7 +137,7 @@ class ContainerRuntime(Runtime):
 
 
 def _is_reachable(text: str) -> bool:
-    """Whether a container's address answers, be it that nobody listens there yet."""
+    """Return whether a container's address answers, even if the container does not listen yet."""
     try:
         host = str(ipaddress.ip_address(text))
     except ValueError:
@@ -156,7 +156,7 @@ def _is_reachable(text: str) -> bool:
 
 
 def _keeps(host: str, port: int) -> bool:
-    """Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to."""
+    """Return whether a connection is kept. A proxy with no listener behind it drops connections."""
     try:
         with socket.create_connection((host, port), _REACH_SECONDS) as connection:
             return not select.select([connection], [], [], _KEPT_SECONDS)[0]

@@ -20,7 +20,7 @@ _CHUNK: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, cut at what the platform takes; ``length`` is what was announced."""
+    """An answer, cut at the platform's limit; ``length`` is the announced length."""
 
     status: int
     body: bytes
@@ -28,18 +28,18 @@ class Reply:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it was read."""
+        """Whether the whole answer was read."""
         return len(self.body) == self.length
 
     @property
     def text(self) -> str:
-        """The body as the platform reads it."""
+        """Return the body as the platform reads it."""
         return self.body.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No answer that counts, and why; ``refused`` means that not even a connection was made."""
+    """Tells why no answer counts; ``refused`` means that not even a connection was made."""
 
     reason: str
     refused: bool = False
@@ -47,7 +47,7 @@ class NoReply:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a call, and when it began and ended, in seconds since the epoch."""
+    """The outcome of a call, and when it began and ended, in seconds since the epoch."""
 
     reply: Reply | NoReply
     begin: float
@@ -55,7 +55,7 @@ class Outcome:
 
     @property
     def end(self) -> float:
-        """When it was over."""
+        """When the call was over."""
         return self.begin + self.seconds
 
 

@@ -29,7 +29,7 @@ _LONGEST: Final = 16 * 1024  # an engine cuts a line that is longer
 
 
 class LogRule(Enum):
-    """Who reads the log, and how it knows that an activation's part is over."""
+    """Says what reads the log, and how an activation's part of it ends."""
 
     DOCKER = "docker"
     """Two lines that contain the sentinel; without them an error, and the container goes."""
@@ -48,7 +48,7 @@ class LogLine:
     seconds: float
 
     def shown(self) -> str:
-        """As an activation record holds it."""
+        """Return the line as an activation record holds it."""
         moment = datetime.fromtimestamp(self.seconds, UTC)
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"
         return f"{stamp:<30} {self.stream}: {self.text.strip()}"
@@ -56,7 +56,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """One activation's log; not ``complete`` means that the container is given up."""
+    """The log of one activation. If it is not ``complete``, the container is given up."""
 
     lines: tuple[str, ...]
     complete: bool = True
@@ -71,7 +71,7 @@ class LogStream:
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        """Takes the reading ends, which it closes."""
+        """Take the reading ends, and close them in the end."""
         self._pipes = {stdout: "stdout", stderr: "stderr"}
         self._rest = dict.fromkeys(self._pipes, b"")
         self._lines: deque[LogLine] = deque()
@@ -87,13 +87,13 @@ class LogStream:
         self._thread.start()
 
     def next_line(self, timeout: float) -> LogLine | None:
-        """Wait for a line; None if none came, or none can come any more."""
+        """Wait for a line; return None if no line came or can come."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._ended, timeout)
             return self._lines.popleft() if self._lines else None
 
     def settle(self) -> None:
-        """Wait until all that has been written by now is in the queue."""
+        """Wait until all lines written by now are in the queue."""
         with self._changed:
             wanted = self._sweeps + 2  # the sweep under way may have passed a pipe already
             while self._sweeps < wanted and not self._ended:
@@ -104,7 +104,7 @@ class LogStream:
         self._changed.wait_for(lambda: self._sweeps > seen or self._ended)
 
     def drain(self) -> list[LogLine]:
-        """Take all that has been written by now."""
+        """Take all lines written by now."""
         self.settle()
         with self._changed:
             lines = list(self._lines)
@@ -119,7 +119,7 @@ class LogStream:
         return text
 
     def wait_end(self, timeout: float) -> bool:
-        """Whether both streams ended in time: every process that held them is gone."""
+        """Return whether both streams ended in time. Then every process that held them is gone."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -149,7 +149,7 @@ class LogStream:
                 os.close(end)
 
     def _take(self, pipe: int) -> bool:
-        """Read a pipe until it has nothing more; False once it has ended."""
+        """Read a pipe until it has nothing more; return False once it has ended."""
         while True:
             try:
                 data = os.read(pipe, 1 << 16)
@@ -239,5 +239,5 @@ def _is_sentinel(line: LogLine, rule: LogRule) -> bool:
 
 
 def count_sentinels(lines: Sequence[LogLine], stream: str) -> int:
-    """How often the sentinel occurs on a stream."""
+    """Return how often the sentinel occurs on a stream."""
     return sum(line.text.count(texts.SENTINEL) for line in lines if line.stream == stream)

@@ -51,21 +51,21 @@ class ProcessRuntime(Runtime):
 
     @property
     def pid(self) -> int:
-        """The process that was started."""
+        """The id of the process that was started."""
         assert self._process is not None, "not started"
         return self._process.pid
 
     def terminate(self) -> None:
-        """Ask it to leave, as Kubernetes does before it removes a pod."""
+        """Ask the process to leave, as Kubernetes does before it removes a pod."""
         os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, timeout: float) -> int:
-        """Wait until it has left by itself; how, as `subprocess` says it."""
+        """Wait until the process has left by itself; return how, as `subprocess` says it."""
         assert self._process is not None, "not started"
         return self._process.wait(timeout)
 
     def ended(self) -> str:
-        """How it has left by itself."""
+        """Return how the process has left by itself."""
         assert self._process is not None, "not started"
         code = self._process.poll()
         return "" if code is None else f"status {code}"
@@ -97,7 +97,7 @@ class ProcessRuntime(Runtime):
 
 
 def freeze(root: int) -> list[int]:
-    """Stop a process and all that descend from it; which ones, the root first."""
+    """Stop a process and all its descendants; return them, the root first."""
     frozen: list[int] = []
     while fresh := [pid for pid in tree(root) if pid not in frozen]:
         for pid in fresh:
@@ -107,7 +107,7 @@ def freeze(root: int) -> list[int]:
 
 
 def end_all(pids: list[int]) -> None:
-    """Kill processes and wait until each has ended; who reaps them is their parents' business."""
+    """Kill processes and wait until each has ended. Their parents reap them."""
     ends = []
     for pid in pids:
         try:
@@ -122,7 +122,7 @@ def end_all(pids: list[int]) -> None:
 
 
 def tree(root: int) -> list[int]:
-    """A process and its descendants, parents before children."""
+    """Return a process and its descendants, parents before children."""
     children: dict[int, list[int]] = {}
     for process in _processes():
         children.setdefault(process.parent, []).append(process.pid)
@@ -159,7 +159,7 @@ def free_port() -> int:
 
 
 class _Process(NamedTuple):
-    """The beginning of a line of ``/proc/PID/stat``, its name left out."""
+    """The beginning of a line of ``/proc/PID/stat``, without its name."""
 
     pid: int
     state: str
@@ -169,7 +169,7 @@ class _Process(NamedTuple):
 
 
 def _processes() -> Iterator[_Process]:
-    """All there are at this moment."""
+    """Return all processes at this moment."""
     for entry in _PROC.iterdir():
         if entry.name.isdecimal():
             try:

@@ -1,4 +1,4 @@
-"""The activation record: what ``wsk activation get`` shows."""
+"""Make the activation record that ``wsk activation get`` shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Timing:
 def activation_record(
     action: Action, names: Names, verdict: Verdict, timing: Timing, logs: tuple[str, ...]
 ) -> dict[str, object]:
-    """Put together what happened."""
+    """Put the parts of a record together."""
     annotations: list[dict[str, object]] = [
         {"key": "path", "value": action.path},
         {"key": "waitTime", "value": _milliseconds(timing.begin - timing.arrival)},

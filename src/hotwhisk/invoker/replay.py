@@ -39,7 +39,7 @@ class Replay:
 
 
 def activation_from(source: Source) -> Replay:
-    """Read a file, or what was read of one already; a `UsageError` says what is wrong with it."""
+    """Read a file, or content read already. A `UsageError` says what is wrong with it."""
     document = source if isinstance(source, Mapping) else _read(source)
     if "init" in document or "run" in document:
         return _from_bodies(document)
@@ -134,7 +134,7 @@ def _names(document: Mapping[str, object]) -> Names:
 
 
 def _owner(action_name: str, fallback: str) -> str:
-    """The namespace and package in ``/namespace/package/name``."""
+    """Return the namespace and package in ``/namespace/package/name``."""
     return action_name.strip("/").rpartition("/")[0] or fallback
 
 

@@ -51,34 +51,34 @@ class Runtime(ABC):
         self.stop()
 
     def start(self) -> None:
-        """Start it, uninitialised. Whether it listens already is nobody's business."""
+        """Start the runtime, uninitialised. It need not listen already."""
         self._start()
         self.started, self.paused, self.pinned = True, False, None
 
     def stop(self) -> None:
-        """Remove it at once, without a word to it, as the platform does."""
+        """Remove the runtime at once and without a warning, as the platform does."""
         if self.started:
             self._stop()
             self.started, self.paused, self.pinned = False, False, None
 
     def pause(self) -> None:
-        """Freeze it, as after ten seconds without a call."""
+        """Freeze the runtime, as the platform does after ten seconds without a call."""
         if not self.paused:
             self._pause()
             self.paused = True
 
     def resume(self) -> None:
-        """Thaw it."""
+        """Thaw the runtime."""
         if self.paused:
             self._resume()
             self.paused = False
 
     def out_of_memory(self) -> bool:
-        """Whether it was killed because its memory was exhausted."""
+        """Return whether the runtime was killed because its memory was exhausted."""
         return False
 
     def ended(self) -> str:
-        """How it ended by itself, such as "status 3"; empty while it runs, or if nobody knows."""
+        """Return how it ended by itself, such as "status 3"; empty if it runs or is unknown."""
         return ""
 
     @abstractmethod
@@ -95,7 +95,7 @@ class Runtime(ABC):
 
 
 class UrlRuntime(Runtime):
-    """A server that somebody else started: its log cannot be read, and nothing done to it."""
+    """A server that the user started. Its log cannot be read, and it cannot be stopped."""
 
     can_restart = False
 

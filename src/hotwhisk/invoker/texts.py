@@ -1,4 +1,4 @@
-"""What the platform says to the user of an action, to the letter."""
+"""Hold the platform's texts to the user of an action, to the letter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNHEALTHY: Final = "The container is shutting down or cannot be reached."
 
 
 def time_limit_exceeded(milliseconds: int, *, during_init: bool) -> str:
-    """The verdict on an ``/init`` or a ``/run`` that took as long as the action may run."""
+    """Return the verdict on an ``/init`` or a ``/run`` that took as long as the action may run."""
     tail = " during initialization." if during_init else "."
     return f"The action exceeded its time limits of {milliseconds} milliseconds{tail}"
 

@@ -1,4 +1,4 @@
-"""What an answer means to the platform: a pure function from outcome to activation result."""
+"""Turn an outcome into the activation result on the platform: a pure function."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Status(IntEnum):
 
     @property
     def text(self) -> str:
-        """As the record shows it."""
+        """Return the status as the record shows it."""
         return _TEXTS[self]
 
 
@@ -38,7 +38,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of an activation; ``size`` is known only of an answer that was read whole."""
+    """The result of an activation; ``size`` is known only if the whole answer was read."""
 
     status: Status
     result: object
@@ -46,7 +46,7 @@ class Verdict:
     timed_out: bool = False
 
     def shown(self) -> dict[str, object]:
-        """The ``response`` of an activation record."""
+        """Return the ``response`` of an activation record."""
         response: dict[str, object] = {
             "status": self.status.text,
             "statusCode": int(self.status),
@@ -57,12 +57,12 @@ class Verdict:
 
 
 def error(status: Status, value: object, size: int | None = None) -> Verdict:
-    """Anything but a success: the platform keeps the value under ``error`` and nothing else."""
+    """Return a result other than a success. The platform keeps only the value under ``error``."""
     return Verdict(status, {"error": value}, size)
 
 
 def is_unhealthy(outcome: Outcome) -> bool:
-    """Whether the container says that it is leaving, so that another one shall be called."""
+    """Return whether the container says that it is leaving, so that another one must be called."""
     return isinstance(outcome.reply, Reply) and outcome.reply.status == UNHEALTHY_STATUS
 
 
@@ -92,7 +92,7 @@ def judge_init(
 
 
 def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]) -> Verdict:
-    """The result of a run; time counts before all else, even before an answer that arrived."""
+    """Return the result of a run. Time counts first, even before an answer that arrived."""
     reply = outcome.reply
     if outcome.seconds * 1000 >= limits.timeout:
         return _late(limits, during_init=False)

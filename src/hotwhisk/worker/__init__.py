@@ -1,1 +1,1 @@
-"""The process that answers: it reads requests, calls the action, and hands on what it holds."""
+"""Run the process that reads requests, calls the action, and hands on the rest."""

@@ -2,8 +2,9 @@
 Run awaitables in a worker that has no asyncio loop.
 
 A handler that is not a coroutine function may also return an awaitable. For example, a decorator,
-a lambda or an object may stand in between. The worker knows this only when the handler has returned.
-So such a handler is called like any other, one request at a time. Its awaitable is run to its end.
+a lambda or an object may stand in between. The worker knows this only when the handler has
+returned. So such a handler is called like any other, one request at a time. Its awaitable is run to
+its end.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
 
 
 class After(Enum):
-    """What follows the current answer."""
+    """The step that follows the current answer."""
 
     NEXT = "the next request"
     CLOSE = "the end, as the client wishes"
@@ -92,7 +92,7 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether it stays here when the others are taken back."""
+        """Whether the connection stays here when the others are taken back."""
         return self.stage not in FREE
 
     def resume(self, spill: Spill, length: int) -> None:
@@ -128,12 +128,12 @@ class Connection:
         return self._examine(data)
 
     def examine_spill(self) -> Request | None:
-        """The request in the bytes that came with the connection, if they are a whole one."""
+        """Return the request in the bytes that came with the connection, if it is whole."""
         assert self.spill is not None
         return self._found(self._read_on().examine(self.spill.map, self._spilled))
 
     def next_request(self) -> Request | None:
-        """The request that followed the one just answered in the same bytes, if it is whole."""
+        """Return the request behind the one just answered in the same bytes, if it is whole."""
         rest = self._rest
         if not rest:
             return None
@@ -189,7 +189,7 @@ class Connection:
         return self._reader
 
     def _receive_into(self, room: memoryview) -> int:
-        """How many bytes were read; -1 if none are there."""
+        """Return how many bytes were read, or -1 if there are none."""
         try:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
         except OSError as error:
@@ -264,7 +264,7 @@ class Connection:
         return bool(self._rest)
 
     def request_done(self) -> None:
-        """The current request needs its bytes no more."""
+        """Release the bytes of the current request, which are not needed any more."""
         self._reader = None
         self._data = b""
         if self.spill is not None:
@@ -313,7 +313,7 @@ class Connection:
         return length == len(data)
 
     def flush(self) -> bool:
-        """Send more of what remains; False if some still does."""
+        """Send more of the remaining bytes; return False if some still remain."""
         parts, self._out = self._out, []
         return self._write(parts)
 
@@ -351,16 +351,16 @@ class Connection:
             raise gone(error) from None
 
     def discard(self, buffer: memoryview) -> None:
-        """Throw away what the client still sends; Gone at its end."""
+        """Throw away the bytes that the client still sends; raise Gone at their end."""
         self._receive_into(buffer)
 
     def let_go(self) -> None:
-        """Forget the connection here; it lives on with the supervisor."""
+        """Forget the connection here. It lives on with the supervisor."""
         self.socket.close()
         self.spill = None
 
     def close(self) -> None:
-        """End the connection for everybody."""
+        """End the connection for all processes."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:

@@ -28,7 +28,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def digest(token: str) -> bytes:
-    """What is kept of a token."""
+    """Return the form in which a token is kept."""
     return sha256(token.encode())
 
 
@@ -110,7 +110,7 @@ def is_ip_address(name: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header without its port, lower case."""
+    """Return the host of a Host header without its port, in lower case."""
     if host.startswith("["):
         return host.partition("]")[0].lower() + "]"
     return host.partition(":")[0].lower()

@@ -86,18 +86,18 @@ class Holder:
         channel.on_backlog = self._await_channel
 
     def admit(self, number: int, descriptor: int, tenure: int, duty: str = "") -> Connection:
-        """A connection that the supervisor hands over."""
+        """Take a connection that the supervisor hands over."""
         connection = Connection(number, descriptor, self.ledger, self.spills, duty)
         connection.tenure = tenure
         self.connections[number] = connection
         return connection
 
     def holds(self, connection: Connection) -> bool:
-        """Whether it is still here: it may have ended, or be somebody else's by now."""
+        """Return whether the connection is still here. It may have ended or moved elsewhere."""
         return self.connections.get(connection.number) is connection
 
     def obey_recall(self) -> list[Connection]:
-        """Let go of every connection that is not busy; returns those."""
+        """Let go of every connection that is not busy, and return those connections."""
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
         free = [each for each in self.connections.values() if not each.busy]
         for connection in free:
@@ -111,16 +111,16 @@ class Holder:
         self.loop.watch(connection.socket.fileno(), partial(self.touch, connection, self.receive))
 
     def watch_idle(self, connection: Connection) -> None:
-        """The same for one that was just served, if it is still here and waits for its client."""
+        """Watch a connection that was just served, if it is still here and waits for its client."""
         if self.holds(connection) and connection.stage is Stage.LISTENING:
             self.watch(connection)
 
     def receive(self, connection: Connection) -> Request | None:
-        """First step of a touch: read."""
+        """Read, as the first step of a touch."""
         return connection.receive(self.buffer)
 
     def resume(self, connection: Connection) -> Request | None:
-        """First step of a touch: look at what came with the connection, then read."""
+        """Examine the bytes that came with the connection, then read: the first step of a touch."""
         request = connection.examine_spill() if connection.spill else connection.next_request()
         return request or connection.receive(self.buffer)
 
@@ -151,7 +151,7 @@ class Holder:
         words[self._claim_at] = 0
 
     def answered(self, connection: Connection) -> bool:
-        """An answer is out; True if the connection can be asked for more."""
+        """Note that an answer is out; return True if the connection can be asked for more."""
         connection.request_done()
         if connection.after is not After.NEXT:
             if connection.after is After.LINGER or connection.has_rest:
@@ -185,7 +185,7 @@ class Holder:
             self.close(connection)
 
     def wait_to_write(self, connection: Connection) -> None:
-        """The client is slow to take its answer: send the rest of it when there is room."""
+        """Send the rest of an answer when there is room, because the client takes it slowly."""
         connection.stage = Stage.WRITING
         rest = partial(self.touch, connection, self._flush)
         self.loop.watch_writable(connection.socket.fileno(), rest)
@@ -214,13 +214,13 @@ class Holder:
     # -- parting ----------------------------------------------------------------------------
 
     def forget(self, connection: Connection) -> None:
-        """It is somebody else's now, who has a duplicate."""
+        """Forget a connection that another process holds by its duplicate."""
         del self.connections[connection.number]
         self.loop.unwatch(connection.socket.fileno())
         connection.let_go()
 
     def give_back(self, connection: Connection) -> None:
-        """Let the supervisor hand it to another."""
+        """Let the supervisor hand the connection to another process."""
         self.forget(connection)
         self.channel.send(Released([[connection.number, connection.tenure]]))
         self.leave_if_done()
@@ -256,7 +256,7 @@ class Holder:
             self.loop.watch(self.channel.fileno(), self._obey)
 
     def _become_copy(self) -> None:
-        """In a child that the action forked: our descriptors are none of its business."""
+        """Close our descriptors in a child that the action forked."""
         self.copied = True
         for connection in self.connections.values():
             connection.socket.close()

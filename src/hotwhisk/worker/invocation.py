@@ -44,7 +44,7 @@ GRACE = 2.0
 
 
 class Budget:
-    """How many seconds a run may take, from its context."""
+    """Computes how many seconds a run may take, from its context."""
 
     def __init__(self, config: Config) -> None:
         self._default = config.timeout
@@ -89,7 +89,7 @@ def call(
 
 
 async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
-    """Call a handler that is a coroutine: the HTTP status and body of the answer."""
+    """Call a handler that is a coroutine; return the HTTP status and body of the answer."""
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -136,7 +136,7 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
 
 
 def flush() -> None:
-    """Bring out what the action printed: its line belongs to this run."""
+    """Flush the action's output, because its lines belong to this run."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

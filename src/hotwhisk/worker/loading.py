@@ -129,7 +129,7 @@ def _alone() -> Iterator[None]:
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
-    """The answer; where the platform's general text hides what happened, the log has it."""
+    """Return the refusal. If the platform's general text hides the cause, the log has it."""
     profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     logged = config.log_init_error
     status, text = answer_for_init(profile, error, logged=logged)
@@ -143,7 +143,7 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
 
 
 def _read(message: Load, descriptors: list[int]) -> memoryview | None:
-    """The bytes that came with the message, if any did."""
+    """Return the bytes that came with the message, if any did."""
     if not descriptors:
         return None
     try:

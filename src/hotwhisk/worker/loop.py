@@ -26,13 +26,13 @@ Callback = Callable[[], None]
 
 
 class Loop(Protocol):
-    """What a worker asks of either."""
+    """The operations that a worker needs of either loop."""
 
     def watch(self, descriptor: int, callback: Callback) -> None:
-        """Call back whenever the descriptor is readable, or ended."""
+        """Call back whenever the descriptor is readable or has ended."""
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
-        """Call back when it is writable, and do not look for reading meanwhile."""
+        """Call back when the descriptor is writable, and do not watch for reading meanwhile."""
 
     def unwatch(self, descriptor: int) -> None:
         """Stop watching. Always before a close: a duplicate elsewhere would keep the events coming."""
@@ -110,11 +110,11 @@ class EpollLoop:
             self._epoll.unregister(descriptor)
 
     def descriptors(self) -> set[int]:
-        """Its own, and all that it watches."""
+        """Return the loop's own descriptors and all that it watches."""
         return {self._epoll.fileno(), *self.callbacks}
 
     def close(self) -> None:
-        """Give up; the callbacks stay readable for whoever takes over."""
+        """Close the loop. The callbacks stay readable for its successor."""
         self._epoll.close()
 
     def run(self) -> None:
@@ -171,7 +171,7 @@ class AsyncioLoop:
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
-    """The same descriptors, watched in a loop of asyncio's; ``old`` is closed, so its `run` ends."""
+    """Return an asyncio loop with the same descriptors. ``old`` is closed, so its `run` ends."""
     loop = AsyncioLoop(new_asyncio())
     for descriptor, callback in old.callbacks.items():
         watch = loop.watch_writable if descriptor in old.writing else loop.watch

@@ -69,7 +69,7 @@ class RequestPath:
         return Released(released, recalled=not self._owes_release)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
-        """Answer one request; True if the connection can be asked for the next."""
+        """Answer one request; return True if the connection can be asked for the next."""
         head = request.head
         try:
             if head is not self._admitted:
@@ -157,7 +157,7 @@ class RequestPath:
     # -- coroutines -------------------------------------------------------------------------
 
     def _wait_for_turn(self, connection: Connection) -> None:
-        """One at a time: it waits here, and can be taken back meanwhile."""
+        """Let a request wait for its turn here. Its connection can be taken back meanwhile."""
         connection.put_back()
         connection.stage = Stage.QUEUED
         # Or more of it would be read, and served twice.
@@ -203,7 +203,7 @@ class RequestPath:
         return answer
 
     def _go_on(self) -> None:
-        """A run has ended: whose turn is it?"""
+        """Begin the next request that waits, after a run has ended."""
         if self._owes_release and not self._runs:
             self._owes_release = False
             self._holder.channel.send(Released(recalled=True))
@@ -257,7 +257,7 @@ class RequestPath:
         return self._finish(connection, request, status, error_body(text))
 
     def _lend(self, connection: Connection, request: Request) -> None:
-        """An ``/init``: the supervisor carries it out and answers."""
+        """Lend an ``/init`` to the supervisor, which carries it out and answers."""
         # A desk whose duty is to park stands in for workers, so there is an action.
         if not self.config.reinit and connection.duty not in WITHOUT_ACTION:
             self._holder.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())

@@ -157,7 +157,7 @@ class Spills:
         return spill
 
     def give_back(self, spill: Spill) -> None:
-        """Its bytes are answered: keep the file for the next request, or drop it."""
+        """Keep the file of answered bytes for the next request, or drop it."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         elif self._reserve is None and len(spill.map) == RESERVE:

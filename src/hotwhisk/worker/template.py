@@ -63,13 +63,13 @@ class Standby:
         self.name = name_of(generation)
 
     def close(self) -> None:
-        """Let go of a dead one."""
+        """Let go of a dead template."""
         self.channel.close()
         os.close(self.pidfd)
 
 
 class Birth(Record):
-    """A worker that was just forked from a template: its place, and the number of its channel."""
+    """A worker just forked from a template: its place, and the number of its channel."""
 
     channel: int
     slot: int
@@ -77,7 +77,7 @@ class Birth(Record):
 
 
 def name_of(generation: int) -> str:
-    """What ``ps`` shows for a template."""
+    """Return the name that ``ps`` shows for a template."""
     return f"hotwhisk:t{generation}"
 
 
@@ -129,7 +129,7 @@ def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
 
 
 def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
-    """Wait for orders; returns in the workers."""
+    """Wait for orders, and return only in the workers."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
     while True:
@@ -157,7 +157,7 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
 
 
 def _seed_again() -> None:
-    """Python's own generator does it by itself at each fork; numpy's old global one does not."""
+    """Seed numpy's old global generator after a fork; Python's own generator reseeds itself."""
     seed = getattr(sys.modules.get("numpy.random"), "seed", None)
     if seed is not None:
         seed()
@@ -167,7 +167,7 @@ def _seed_again() -> None:
 
 
 def _obstacle(own: Collection[int]) -> str:
-    """What the action holds that two processes must not share; empty if nothing."""
+    """Return what the action holds that two processes must not share, or an empty text."""
     threads = len(sys._current_frames()) - 1
     if threads:
         return f"the action left {threads} threads behind"
@@ -184,7 +184,7 @@ def _obstacle(own: Collection[int]) -> str:
 
 
 def _threads_that_stay() -> int:
-    """Threads of this process right after a fork. One that was joined is listed a moment longer."""
+    """Count the threads right after a fork. A joined thread is listed a moment longer."""
     patience = 20
     while (threads := len(os.listdir("/proc/self/task"))) > 1 and patience:
         patience -= 1
@@ -193,7 +193,7 @@ def _threads_that_stay() -> int:
 
 
 def _open_files(own: Collection[int]) -> str:
-    """A file, socket or the like that is open and not ours."""
+    """Return the target of an open file or socket that is not ours; empty if there is none."""
     for entry in os.listdir("/proc/self/fd"):
         if int(entry) > 2 and int(entry) not in own:
             try:
@@ -206,14 +206,14 @@ def _open_files(own: Collection[int]) -> str:
 
 
 def _shares_memory() -> bool:
-    """Whether there is writable memory, beside our ledger, that a fork does not copy."""
+    """Return whether there is writable memory, beside our ledger, that a fork does not copy."""
     with open("/proc/self/maps", "rb") as file:
         shared = [line for line in file if b" rw-s " in line and OWN_FILES.encode() not in line]
     return len(shared) > 1
 
 
 def _draws() -> bool:
-    """Whether a generator of random numbers exists beside those that are seeded again."""
+    """Return whether a generator of random numbers exists beside those that are seeded again."""
     kinds: list[type] = []
     known: list[Any] = []
     ordinary, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
