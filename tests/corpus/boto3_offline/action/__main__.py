@@ -13,10 +13,9 @@ s3 = boto3.client(
 
 
 def main(args):
-    bucket = args["bucket"]
-    if args.get("careful"):
-        try:
-            s3.list_buckets()
-        except EndpointConnectionError as error:
+    try:
+        return s3.list_objects_v2(Bucket=args["bucket"])
+    except EndpointConnectionError as error:
+        if args.get("careful"):
             return {"statusCode": 503, "body": type(error).__name__}
-    return s3.list_objects_v2(Bucket=bucket)
+        return {"error": str(error)}
