@@ -172,20 +172,14 @@ def error_body(text: str) -> bytes:
 
 
 def debugger_hint(error: BaseException) -> str:
-    """
-    Return why a debugger in the action quit at once, and what to do.
-
-    The text is empty for any other exception.
-    """
+    """Return why a debugger in the action quit at once, and what to do; "" for other errors."""
     return NO_TERMINAL if type(error).__name__ == "BdbQuit" else ""
 
 
 def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
-    Return the body of a ``/run`` whose handler raised an exception.
-
-    In the plain profile the body has the kind of the exception, its text and the ``place`` in the
-    action, such as "hello.py:7". For OpenWhisk the body has only the text.
+    Return the body of a ``/run`` whose handler raised: its text under OpenWhisk. In the plain
+    profile it has the exception's kind, its text and the ``place``, such as "hello.py:7".
     """
     name = type(error).__name__
     try:
