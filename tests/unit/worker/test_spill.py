@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -102,36 +103,43 @@ def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
 # -- where no file can be made ----------------------------------------------------------------
 
 
-def forbid() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+@contextmanager
+def forbidden() -> Iterator[None]:
+    """
+    Let no file grow, but only for so long: the report of the tests may be written to a file.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
-def limited(supervisor: Supervisor) -> Iterator[Supervisor]:
+def limited(supervisor: Supervisor) -> Supervisor:
     """
-    A worker that has a reserve and whose action allows no file to grow.
+    A worker that has a reserve.
     """
     descriptor = make_file(RESERVE)
     supervisor.deposit(900, descriptor)
     supervisor.spills.set_reserve(900, descriptor)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield supervisor
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return supervisor
 
 
 def test_the_reserve_is_taken_where_no_file_can_be_made(limited: Supervisor) -> None:
-    forbid()
-    spill = limited.spills.take(50_000_000)
-    assert spill.number == 900
-    with pytest.raises(OSError, match="File too large"):
-        limited.spills.take(10)
+    with forbidden():
+        spill = limited.spills.take(50_000_000)
+        assert spill.number == 900
+        with pytest.raises(OSError, match="File too large"):
+            limited.spills.take(10)
 
 
 def test_the_reserve_is_taken_where_a_file_cannot_grow(limited: Supervisor) -> None:
     spill = limited.spills.take(10)
     spill.map[:5] = b"hello"
-    forbid()
-    larger = limited.spills.fit(spill, 10 * SMALLEST, 5)
+    with forbidden():
+        larger = limited.spills.fit(spill, 10 * SMALLEST, 5)
     assert larger.number == 900
     assert larger.map[:5] == b"hello"
     assert list(limited.files) == [900]
@@ -140,12 +148,12 @@ def test_the_reserve_is_taken_where_a_file_cannot_grow(limited: Supervisor) -> N
 def test_the_reserve_that_is_given_back_is_one_again_and_takes_no_memory(
     limited: Supervisor,
 ) -> None:
-    forbid()
-    spill = limited.spills.take(10)
-    spill.map[: 1 << 20] = b"x" * (1 << 20)
-    limited.spills.give_back(spill)
-    assert os.fstat(limited.files[900]).st_blocks == 0
-    assert limited.spills.take(10).number == 900
+    with forbidden():
+        spill = limited.spills.take(10)
+        spill.map[: 1 << 20] = b"x" * (1 << 20)
+        limited.spills.give_back(spill)
+        assert os.fstat(limited.files[900]).st_blocks == 0
+        assert limited.spills.take(10).number == 900
 
 
 def test_a_second_reserve_is_dropped(limited: Supervisor) -> None:
