@@ -33,22 +33,14 @@ SLACK = 0.5
 def server() -> Iterator[Server]:
     with Server("--timeout", "2", "--workers", "2") as started:
         yield started
-        if started.process.poll() is None:
-            started.terminate()
-        assert started.wait(10.0) == 0, started.stderr()
-        assert not started.left()
-        assert "Traceback" not in started.stderr()
+        started.end_well()
 
 
 @pytest.fixture
 def alone() -> Iterator[Server]:
     with Server("--timeout", "2") as started:
         yield started
-        if started.process.poll() is None:
-            started.terminate()
-        assert started.wait(10.0) == 0, started.stderr()
-        assert not started.left()
-        assert "Traceback" not in started.stderr()
+        started.end_well()
 
 
 def block(server: Server, connection: Connection, how: str) -> int:

@@ -225,6 +225,16 @@ class Server:
         if response.status != 200:
             raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
 
+    def end_well(self) -> None:
+        """
+        Stop the server, if it still runs; it must exit with status 0 and leave nothing behind.
+        """
+        if self.process.poll() is None:
+            self.terminate()
+        assert self.wait(10.0) == 0, self.stderr()
+        assert not self.left()
+        assert "Traceback" not in self.stderr()
+
     def terminate(self) -> None:
         """
         Ask it to stop (SIGTERM).
