@@ -13,13 +13,9 @@ from typing import Final, NamedTuple, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.answers import Profile
+from hotwhisk.debugger import debugger_hint
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
 from hotwhisk.record import Record
-
-NO_TERMINAL: Final = (
-    "breakpoint() and pdb need a terminal, and a worker has none: its standard input is empty; "
-    "docs/debugging.md says what works, such as debugpy"
-)
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
@@ -171,11 +167,6 @@ def error_body(text: str) -> bytes:
     return json_codec.dumps({"error": text}) + b"\n"
 
 
-def debugger_hint(error: BaseException) -> str:
-    """Return why a debugger in the action quit at once, and what to do; "" for other errors."""
-    return NO_TERMINAL if type(error).__name__ == "BdbQuit" else ""
-
-
 def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
     Return the body of a ``/run`` whose handler raised: its text under OpenWhisk. In the plain
@@ -183,9 +174,7 @@ def exception_body(error: BaseException, profile: Profile, place: str = "") -> b
     """
     name = type(error).__name__
     try:
-        text = str(error)
-        if profile is Profile.PLAIN:
-            text = text or debugger_hint(error)
+        text = (profile is Profile.PLAIN and debugger_hint(error)) or str(error)
     except Exception:  # noqa: BLE001 - `__str__` is the user's code
         text = name if profile is Profile.OPENWHISK else ""
     if profile is Profile.OPENWHISK:

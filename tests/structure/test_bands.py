@@ -19,6 +19,7 @@ PURE = {
     "config",
     "context",
     "contract",
+    "debugger",
     "digest",
     "errors",
     "field_checks",

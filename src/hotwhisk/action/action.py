@@ -27,6 +27,7 @@ from hotwhisk.action.house import apply_context, import_path, move_in, set_envir
 from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
+from hotwhisk.debugger import debugger_hint
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
 
@@ -234,12 +235,12 @@ def _wall() -> Iterator[None]:
     except (_HandedOver, BuildFailed):
         if _Capture.handler is None:
             raise
-    except SystemExit as error:
-        raise LoadFailed(
-            "Command exited abruptly during initialization. "
-            f"The code called sys.exit({error.code!r}) while it was loaded"
-        ) from None
     except BaseException as error:  # noqa: BLE001 - the wall
+        if isinstance(error, SystemExit) and not debugger_hint(error):
+            raise LoadFailed(
+                "Command exited abruptly during initialization. "
+                f"The code called sys.exit({error.code!r}) while it was loaded"
+            ) from None
         print_error(error)
         raise LoadFailed(
             f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"

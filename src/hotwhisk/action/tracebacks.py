@@ -12,7 +12,7 @@ from typing import Final
 import hotwhisk
 from hotwhisk.action.calling import CALLER
 from hotwhisk.action.house import at_home
-from hotwhisk.contract import debugger_hint
+from hotwhisk.debugger import debugger_hint
 from hotwhisk.sentinels import bounded
 
 MODULE: Final = "main__"
@@ -108,7 +108,7 @@ def _finds_port_taken(error: BaseException | None) -> bool:
 def text_of(error: BaseException) -> str:
     """Return the text of an exception, even if its ``__str__`` raises."""
     try:
-        text = str(error) or debugger_hint(error)
+        text = debugger_hint(error) or str(error)
         taken = os.strerror(EADDRINUSE) in text or _finds_port_taken(error)
         return f"{text}. {PORT_HINT}" if taken else text
     except Exception:  # noqa: BLE001 - the user's code

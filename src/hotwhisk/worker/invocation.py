@@ -28,6 +28,7 @@ from hotwhisk.contract import (
     result_error,
     write_result,
 )
+from hotwhisk.debugger import debugger_hint
 from hotwhisk.errors import BadResult
 from hotwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
@@ -120,12 +121,13 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
         if error.__cause__ is not None:
             actions.print_error(error.__cause__)
         return error.status, result_error(profile, error)
-    if isinstance(error, SystemExit):
+    quit_debugger = bool(debugger_hint(error))
+    if isinstance(error, SystemExit) and not quit_debugger:
         actions.print_exit(error)
         did = f"called sys.exit({error.code!r})"
     else:
         actions.print_error(error)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
             return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
     # The platform's launcher catches neither of the two: its process ends.
