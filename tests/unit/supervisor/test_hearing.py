@@ -248,7 +248,7 @@ def test_a_connection_that_is_given_back_in_the_midst_of_a_request_ends(script: 
     assert not is_ended(scripted, worker)
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 2])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 2], ids=["self", "parent", "other"])
 def test_a_template_that_is_no_child_of_ours_is_refused(script: Script, pid: int) -> None:
     scripted = script()
     scripted.serve()
