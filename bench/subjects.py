@@ -55,7 +55,7 @@ def hotwhisk(
     code: str | bytes = ECHO, *arguments: str, plain_json: bool = False, piped: bool = False
 ) -> Iterator[Server]:
     """
-    ``hotwhisk serve`` with this source or archive in charge; ``plain_json`` hides orjson from it,
+    ``hotwhisk serve`` with this source or archive current; ``plain_json`` hides orjson from it,
     and with ``piped`` its output is read from pipes.
     """
     with tempfile.TemporaryDirectory() as folder:

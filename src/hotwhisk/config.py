@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.errors import UsageError
+from hotwhisk.ipc.record import Record
 from hotwhisk.option import PREFIX, Option
 from hotwhisk.options import (
     CLIENT_VARIABLES,
@@ -21,7 +22,6 @@ from hotwhisk.options import (
     require_loopback,
     scan,
 )
-from hotwhisk.record import Record
 from hotwhisk.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NO_LIMIT = float("inf")
 MOST_WORKERS = 239
-"""A version and the one that takes its place fit into the ledger together, beside the slots that
+"""A version and the one that takes its place fit into the scoreboard together, beside the slots that
 are kept free; tested."""
 _FIELD_OF = {"allow_host": "hosts"}
 _PRIVATE = (
@@ -174,7 +174,7 @@ def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) ->
 
 
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the text of ``--show-config``: each value in effect with its source, one a line."""
+    """Return the text of ``--show-config``: each value in command with its source, one a line."""
     found = scan(argv, environ)
     config = read_config(argv, environ)
     rows = [("file", config.file or "-", "argument" if config.file else "default")]

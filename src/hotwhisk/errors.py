@@ -128,7 +128,7 @@ class Forbidden(RequestError):
 
 
 class VersionError(HotwhiskError):
-    """A posted version that cannot be put in charge; the version in charge goes on."""
+    """A posted version that cannot be put current; the current version goes on."""
 
     status = 502
 
@@ -148,7 +148,7 @@ class LoadFailed(VersionError):
 
 
 class ActionError(HotwhiskError):
-    """The action in charge did something that has no answer of its own."""
+    """The action current did something that has no answer of its own."""
 
     status = 502
 

@@ -16,7 +16,7 @@ from posix import execv
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hotwhisk.errors import UsageError
-from hotwhisk.record import Record
+from hotwhisk.ipc.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -56,7 +56,7 @@ OPTIONS = (
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "N", count, "processes that answer", default="1"),
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
-    Option("watch", "", switch, "replace the version in charge when FILE changes", default="no"),
+    Option("watch", "", switch, "replace the current version when FILE changes", default="no"),
     Option(
         "timeout",
         "SECONDS",

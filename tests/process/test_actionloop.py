@@ -397,7 +397,7 @@ serve(main)
 
 
 @pytest.mark.parametrize("pause", ["", "sleep 0.2; "])
-def test_a_program_that_dies_before_it_reads_is_never_in_charge(pause: str) -> None:
+def test_a_program_that_dies_before_it_reads_is_never_current(pause: str) -> None:
     with Server("--openwhisk") as server:
         response = init_once(server.address, f"#!/bin/bash\n{pause}exit 7\n")
         text = "Cannot start action. Check logs for details."
@@ -507,7 +507,7 @@ def test_a_program_for_another_environment_is_refused() -> None:
         for files in ({"exec": programs.BASH}, {"exec": programs.BASH, "exec.env": "other/env"}):
             response = init_once(server.address, programs.zipped(dict(files)))
             assert b"Cannot start action" in response.body
-        assert server.stderr().count("Execution environment version mismatch.") == 2
+        assert server.stderr().count("Executor environment version mismatch.") == 2
         good = programs.zipped({"exec": programs.BASH, "exec.env": " own/env\n"})
         assert init_once(server.address, good).status == 200
 

@@ -1,5 +1,5 @@
 """
-Actions with real libraries, from the real index: built, put in charge of a running server one
+Actions with real libraries, from the real index: built, put current of a running server one
 after the other, and asked.
 
 uv keeps what it fetched in its own cache; the first run needs the network.

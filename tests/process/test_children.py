@@ -211,7 +211,7 @@ def test_a_child_sees_the_file_where_it_lies(tmp_path: Path) -> None:
 def test_a_child_runs_the_source_that_its_version_began_with(tmp_path: Path) -> None:
     file = written(tmp_path, "hello.py", ACTION)
     with Server(str(file)) as server:
-        file.write_text("raise RuntimeError('not the version in charge')\n")
+        file.write_text("raise RuntimeError('not the current version')\n")
         for how in ("spawn", "subprocess", "loky"):
             assert ask(server, {"how": how})["number"] == 8
 
@@ -266,7 +266,7 @@ def test_no_warning_and_no_name_of_ours_where_a_start_method_is_set_for_all(tmp_
     for content in (source, zipped(**{"__main__.py": source})):
         with posted(content) as server:
             assert ask(server, {"how": "forkserver"})["number"] == 8
-            assert server.stderr().count("\n") == 2  # the banner, and who is in charge
+            assert server.stderr().count("\n") == 2  # the banner, and who is current
 
 
 def test_a_second_version_has_children_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hotwhisk.supervisor.control import LONGEST, MOST_OPEN, TIME_LIMIT
+from hotwhisk.server.control import LONGEST, MOST_OPEN, TIME_LIMIT
 from tests.support import tree
 from tests.support.client import Connection, run_once
 from tests.support.server import Server

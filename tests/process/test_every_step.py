@@ -131,7 +131,7 @@ def test_worker_dies_at_every_step_of_a_request(
     assert sweep(dies) > 20
 
 
-def put_in_charge(server: Server, source: str) -> None:
+def put_current(server: Server, source: str) -> None:
     """
     Post until it is taken: the worker that reads it may be one that is armed still.
     """
@@ -146,7 +146,7 @@ def test_candidate_dies_at_every_step_from_its_ready_on(server: Server) -> None:
     statuses: set[int] = set()
 
     def dies(steps: int) -> bool:
-        put_in_charge(server, actions.plain(1))
+        put_current(server, actions.plain(1))
         token.touch()
         connection = Connection(server.address)
         try:
@@ -186,7 +186,7 @@ def test_worker_dies_at_every_step_of_retiring(server: Server) -> None:
     with Rendezvous() as loading, Rendezvous() as running:
 
         def dies(steps: int) -> bool:
-            put_in_charge(server, actions.stepping(1))
+            put_current(server, actions.stepping(1))
             poster, runner, kept = (Connection(server.address) for _ in range(3))
             try:
                 for connection in (runner, kept):
@@ -218,7 +218,7 @@ def test_worker_dies_at_every_step_of_retiring(server: Server) -> None:
 
 def test_worker_dies_at_every_step_of_reading_an_init(server: Server) -> None:
     def dies(steps: int) -> bool:
-        put_in_charge(server, actions.stepping(1))
+        put_current(server, actions.stepping(1))
         with Connection(server.address) as poster:
             poster.send(
                 run_request({"steps": steps, "token": "a"}) + init_request(actions.plain(2))

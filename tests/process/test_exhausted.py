@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import os, sys
 from errno import EAGAIN
-from hotwhisk.supervisor import service
+from hotwhisk.server import server
 from hotwhisk.system import system
 from hotwhisk.__main__ import main
 
@@ -39,7 +39,7 @@ class Exhausted(system.System):
             child = lambda: os._exit(9)
         return super().fork(child, name)
 
-service.System = Exhausted
+server.System = Exhausted
 sys.argv = ["hotwhisk", "serve", "--run-dir", "run", *sys.argv[1:]]
 sys.exit(main())
 """
@@ -71,16 +71,16 @@ def server() -> Iterator[Exhaustible]:
         started.end_well()
 
 
-def kill_desk(server: Server) -> None:
-    os.kill(control.pid(server, "blank"), signal.SIGKILL)
-    control.wait_until(server, lambda found: found["deaths"], "the death of the desk is heard")
+def kill_spare(server: Server) -> None:
+    os.kill(control.pid(server, "spare"), signal.SIGKILL)
+    control.wait_until(server, lambda found: found["deaths"], "the death of the spare is heard")
 
 
 def test_what_is_there_goes_on_while_no_process_can_be_started(server: Exhaustible) -> None:
     with Connection(server.address) as kept:
         pid = kept.run({}).value("pid")
         server.set("no-process")
-        kill_desk(server)
+        kill_spare(server)
         for _ in range(3):
             assert kept.run({}).value("pid") == pid
             assert run_once(server.address, {}).value("pid") == pid
@@ -93,7 +93,7 @@ def test_what_is_there_goes_on_while_no_process_can_be_started(server: Exhaustib
     control.wait_until(
         server,
         lambda found: all(worker["pid"] for worker in found["generation"]["workers"]),
-        "the desk is there again",
+        "the spare is there again",
     )
     server.post(actions.plain(2))
     assert run_once(server.address, {}).value("version") == 2
@@ -104,7 +104,7 @@ def test_a_replacement_needs_no_further_process(server: Exhaustible) -> None:
     server.post(actions.plain(2))
     assert run_once(server.address, {}).value("version") == 2
     with Connection(server.address) as poster:
-        # The next one needs the desk that could not be started: it waits, and loses nothing.
+        # The next one needs the spare that could not be started: it waits, and loses nothing.
         poster.send(init_request(actions.plain(3)))
         assert run_once(server.address, {}).value("version") == 2
         server.clear("no-process")
@@ -117,7 +117,7 @@ def test_a_deadline_holds_while_no_process_can_be_started(server: Exhaustible) -
         "import time\ndef main(event):\n    time.sleep(event.get('for', 0))\n    return {}\n"
     )
     with Connection(server.address) as late:
-        kill_desk(server)
+        kill_spare(server)
         server.set("no-process")
         deadline = int(1000 * (time.time() + 0.5))
         late.send(run_request({"for": 60}, deadline=deadline))
@@ -135,14 +135,14 @@ def test_a_deadline_holds_while_no_process_can_be_started(server: Exhaustible) -
 
 def test_a_stop_is_obeyed_while_no_process_can_be_started(server: Exhaustible) -> None:
     server.set("no-process")
-    kill_desk(server)
+    kill_spare(server)
     server.terminate()
     assert server.wait(5.0) == 0, server.stderr()
 
 
 def test_desks_that_die_at_once_are_not_forked_in_a_loop(server: Exhaustible) -> None:
     server.set("short-lived")
-    kill_desk(server)
+    kill_spare(server)
     before, start = server.forks(), time.monotonic()
     control.wait_until(server, lambda found: len(found["deaths"]) > 4, "some more deaths")
     ticks = (time.monotonic() - start) / 0.25

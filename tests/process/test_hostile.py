@@ -10,16 +10,16 @@ from contextlib import suppress
 
 import pytest
 
-from hotwhisk.messages import (
-    Born,
-    Deposit,
-    Drop,
+from hotwhisk.ipc.messages import (
     Failed,
+    InitReceived,
     Message,
-    Posted,
     Ready,
     Released,
-    Template,
+    Spawned,
+    SpillClosed,
+    SpillCreated,
+    TemplateReady,
     encode,
 )
 from tests.support import tree
@@ -36,29 +36,29 @@ pytestmark = pytest.mark.slow
 DIGEST = "sha256:" + 64 * "0"
 
 LIES = {
-    "a posted body in no file": b'[1,"posted",{"number":0,"spill":0}]',
-    "a drop of a list": b'[1,"drop",{"spill":[1,2]}]',
+    "a posted body in no file": b'[1,"init_received",{"number":0,"spill":0}]',
+    "a drop of a list": b'[1,"spill_closed",{"spill":[1,2]}]',
     "a release that is a number": b'[1,"released",{"connections":3}]',
     "a release of triples": b'[1,"released",{"connections":[[0,1,2]]}]',
-    "a template without descriptors": b'[1,"template",{"pid":5}]',
-    "a deposit of a list": b'[1,"deposit",{"spill":[1]}]',
-    "a number that is true": b'[1,"posted",{"number":true,"spill":1}]',
-    "a number that overflows": b'[1,"drop",{"spill":18446744073709551616}]',
+    "a template without descriptors": b'[1,"template_ready",{"pid":5}]',
+    "a deposit of a list": b'[1,"spill_created",{"spill":[1]}]',
+    "a number that is true": b'[1,"init_received",{"number":true,"spill":1}]',
+    "a number that overflows": b'[1,"spill_closed",{"spill":18446744073709551616}]',
     "fields that are a list": b'[1,"ready",[]]',
     "an order": b'[1,"load",{}]',
     "a kind that does not exist": b'[1,"nonsense",{}]',
     "bytes": b"\xff\x00\xfe",
-    "a drop of what is not there": encode(Drop(12345)),
+    "a drop of what is not there": encode(SpillClosed(12345)),
     "ready, though it serves": encode(Ready(DIGEST)),
     "failed, though it serves": encode(Failed(502, "no")),
-    "a template's word": encode(Born(4711)),
-    "a deposit without a file": encode(Deposit(7)),
+    "a template's word": encode(Spawned(4711)),
+    "a deposit without a file": encode(SpillCreated(7)),
 }
 
 
 def attack(server: Server, *packets: bytes, plain: bool = True, seed: int = 1) -> None:
     """
-    Have the version in charge send these packets from its handler.
+    Have the current version send these packets from its handler.
     """
     texts = [each.decode("latin-1") for each in packets]
     with Connection(server.address) as connection, suppress(ClientError, TimeoutError):
@@ -104,10 +104,10 @@ def loading(message: Message) -> str:
         Failed(204, ""),
         Ready("sha256:0\r\nSet-Cookie: stolen=1"),
         Ready("anything"),
-        Template(0),
-        Template(1),
+        TemplateReady(0),
+        TemplateReady(1),
         Released([[99, 1]]),
-        Posted(0, 1, 0, 10),
+        InitReceived(0, 1, 0, 10),
     ],
     ids=repr,
 )
@@ -122,7 +122,7 @@ def test_a_version_that_lies_while_it_loads_takes_no_charge_by_it(
     if isinstance(message, Released):  # of nothing that it has: it crossed with another word
         assert response.status == 200
     else:
-        assert response.status >= 400, "its sender was told that it is in charge"
+        assert response.status >= 400, "its sender was told that it is current"
         assert json.loads(answer.body)["version"] == 1
     expect_next(server, 2)
 
@@ -131,7 +131,7 @@ def test_the_server_and_its_process_group_outlive_a_template_with_no_process(
     server: Server,
 ) -> None:
     server.replace(1)
-    assert init_once(server.address, loading(Template(0))).status >= 400
+    assert init_once(server.address, loading(TemplateReady(0))).status >= 400
     expect_next(server, 2)
     assert server.process.poll() is None
 

@@ -230,7 +230,7 @@ def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> 
     assert ask(server) == {"set": None}
 
 
-def test_a_handler_without_parameters_takes_charge_on_the_platform_only(server: Server) -> None:
+def test_a_handler_without_parameters_becomes_current_on_the_platform_only(server: Server) -> None:
     source = "def main(): return {}\n"
     refused = init_once(server.address, source)
     assert (refused.status, b"cannot be called with an event" in refused.body) == (502, True)

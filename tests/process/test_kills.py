@@ -3,7 +3,7 @@ kill -9 of every party at every step of a replacement (design §5), with real pr
 
 Each test finds its step by being told of it: an action waits at a rendezvous, the server's
 status names a process's state, the kernel names a file. What holds in all: whoever asked is
-answered, the next request is served by the version in charge, and nothing is left over.
+answered, the next request is served by the current version, and nothing is left over.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .folder_watch import FolderWatch
 
 pytestmark = pytest.mark.slow
 
-PROCESSES = 3  # the supervisor, a worker, a desk; a template may come beside them
+PROCESSES = 3  # the supervisor, a worker, a spare; a template may come beside them
 
 
 def kill(pid: int) -> None:
@@ -56,7 +56,7 @@ def meet() -> Iterator[Rendezvous]:
 @pytest.fixture
 def first(server: Server) -> Server:
     """
-    A server with version 1 in charge.
+    A server with version 1 current.
     """
     server.post(actions.plain(1))
     return server
@@ -89,9 +89,9 @@ def expect_calm(server: Server, version: int, processes: int = PROCESSES) -> Non
     found = control.wait_until(
         server,
         lambda found: all(
-            worker["state"] in ("serving", "blank") for worker in found["generation"]["workers"]
+            worker["state"] in ("serving", "spare") for worker in found["generation"]["workers"]
         ),
-        "nobody but workers in charge and the desk",
+        "nobody but workers current and the spare",
     )
     number = found["generation"]["number"]
     control.wait_until(
@@ -146,11 +146,11 @@ def test_first_candidate_dies_while_it_runs_its_code(
 
 
 def test_candidate_dies_before_it_reads_the_code(first: Server) -> None:
-    desk = control.pid(first, "blank")
-    with Connection(first.address) as poster, stopped_until_killed(desk):
+    spare = control.pid(first, "spare")
+    with Connection(first.address) as poster, stopped_until_killed(spare):
         poster.send(init_request(actions.plain(2)))
-        control.wait_until(first, lambda _: control.pids(first, "loading") == [desk], "loading")
-        kill(desk)
+        control.wait_until(first, lambda _: control.pids(first, "loading") == [spare], "loading")
+        kill(spare)
         expect_error(poster.read_response(), "signal 9")
         expect_version(poster.run({}), 1)
     expect_calm(first, 1)
@@ -174,12 +174,12 @@ def test_candidate_dies_while_it_unpacks(first: Server) -> None:
         made.writestr("__main__.py", actions.plain(2))
         for number in range(3000):
             made.writestr(f"data/{number}", b"x")
-    desk = control.pid(first, "blank")
+    spare = control.pid(first, "spare")
     with FolderWatch() as watch, Connection(first.address) as poster:
         watch.add(first.run_dir / str(first.port))
         poster.send(init_request(written.getvalue()))
         watch.wait_created()
-        kill(desk)
+        kill(spare)
         expect_error(poster.read_response(), "signal 9")
         expect_version(poster.run({}), 1)
     expect_calm(first, 1)
@@ -249,7 +249,7 @@ def test_candidates_that_wait_outlive_the_one_that_dies(first: Server, meet: Ren
     expect_calm(first, version)
 
 
-# -- the worker in charge -------------------------------------------------------------------
+# -- the current worker -------------------------------------------------------------------
 
 
 def test_worker_in_charge_dies_while_its_successor_loads(first: Server, meet: Rendezvous) -> None:
@@ -306,9 +306,9 @@ def test_everybody_but_the_supervisor_dies_at_once(first: Server, meet: Rendezvo
         worker = meet.wait_arrival().pid
         for number, connection in enumerate(others):
             connection.send_run({"token": number})
-        desks = control.pids(first, "blank")
+        spares = control.pids(first, "spare")
         with stopped(first.pid):
-            for pid in (candidate, worker, *desks):
+            for pid in (candidate, worker, *spares):
                 kill(pid)
         expect_error(poster.read_response(), "signal 9")
         expect_error(runner.read_response(), "signal 9")
@@ -325,7 +325,7 @@ def test_retired_worker_dies_in_its_last_handler(first: Server, meet: Rendezvous
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
         first.post(actions.plain(2))
-        assert control.pid(first, "retired") == held.pid
+        assert control.pid(first, "draining") == held.pid
         expect_version(run_once(first.address, {}), 2)
         kill(held.pid)
         expect_error(runner.read_response(), "signal 9")
@@ -341,7 +341,7 @@ def test_retired_worker_dies_with_half_an_answer_sent(server: Server) -> None:
         reader.send(run_request({"size": 4 << 20}) + run_request({}))
         begun = reader.socket.recv(1000)
         server.post(actions.plain(2))
-        assert control.pid(server, "retired") == pid  # it waits for the slow reader
+        assert control.pid(server, "draining") == pid  # it waits for the slow reader
         expect_version(run_once(server.address, {}), 2)
         kill(pid)
         assert wait_gone(pid, 10.0)
@@ -368,32 +368,32 @@ def test_retired_and_new_worker_die_at_once(first: Server, meet: Rendezvous) -> 
     expect_calm(first, 2)
 
 
-# -- the desk -------------------------------------------------------------------------------
+# -- the spare -------------------------------------------------------------------------------
 
 
-def test_desk_dies_idle(first: Server) -> None:
+def test_spare_dies_idle(first: Server) -> None:
     for version in (2, 3):
-        desk = control.pid(first, "blank")
-        kill(desk)
-        assert wait_gone(desk, 10.0)
-        assert control.pid(first, "blank") != desk
+        spare = control.pid(first, "spare")
+        kill(spare)
+        assert wait_gone(spare, 10.0)
+        assert control.pid(first, "spare") != spare
         first.post(actions.plain(version))
         expect_version(run_once(first.address, {}), version)
     expect_calm(first, 3)
 
 
-def test_desk_dies_with_unread_requests(server: Server) -> None:
-    desk = control.pid(server, "blank")
-    with ExitStack() as stack, stopped_until_killed(desk):
+def test_spare_dies_with_unread_requests(server: Server) -> None:
+    spare = control.pid(server, "spare")
+    with ExitStack() as stack, stopped_until_killed(spare):
         asking = [stack.enter_context(Connection(server.address)) for _ in range(4)]
         for connection in asking:
             connection.send_run({})
         poster = stack.enter_context(Connection(server.address))
         poster.send(init_request(actions.plain(1)))
         control.wait_until(
-            server, lambda found: control.connections(found, desk) == 5, "handed to the desk"
+            server, lambda found: control.connections(found, spare) == 5, "handed to the spare"
         )
-        kill(desk)
+        kill(spare)
         assert poster.read_response().status == 200
         for connection in asking:
             response = connection.read_response()
@@ -405,27 +405,27 @@ def test_desk_dies_with_unread_requests(server: Server) -> None:
     expect_calm(server, 1)
 
 
-def test_desk_dies_before_it_has_removed_a_folder(first: Server, meet: Rendezvous) -> None:
+def test_spare_dies_before_it_has_removed_a_folder(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as runner:
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
         first.post(actions.plain(2))
-        desk = control.pid(first, "blank")
-        with stopped_until_killed(desk):
+        spare = control.pid(first, "spare")
+        with stopped_until_killed(spare):
             held.release()
             expect_version(runner.read_response(), 1)
             assert wait_gone(held.pid, 10.0)
             control.status(first)  # its death is known, and somebody was told to clean up
-            kill(desk)
-            assert wait_gone(desk, 10.0)
+            kill(spare)
+            assert wait_gone(spare, 10.0)
     expect_calm(first, 2)
 
 
 @pytest.mark.parametrize("parked", [False, True], ids=["unread", "parked"])
-def test_desk_dies_with_requests_of_a_busy_action(
+def test_spare_dies_with_requests_of_a_busy_action(
     first: Server, meet: Rendezvous, parked: bool
 ) -> None:
-    desk = control.pid(first, "blank")
+    spare = control.pid(first, "spare")
     with ExitStack() as stack:
         runner, *others = [stack.enter_context(Connection(first.address)) for _ in range(5)]
         for connection in (runner, *others):
@@ -433,16 +433,18 @@ def test_desk_dies_with_requests_of_a_busy_action(
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
         if not parked:
-            stack.enter_context(stopped_until_killed(desk))
+            stack.enter_context(stopped_until_killed(spare))
         for number, connection in enumerate(others):
             connection.send_run({"token": number})
         control.wait_until(
             first,
-            lambda found: found["parked"] == 4 if parked else control.connections(found, desk) == 4,
-            "with the desk",
+            lambda found: (
+                found["parked"] == 4 if parked else control.connections(found, spare) == 4
+            ),
+            "with the spare",
         )
-        kill(desk)
-        assert wait_gone(desk, 10.0)
+        kill(spare)
+        assert wait_gone(spare, 10.0)
         control.status(first)
         held.release()
         expect_version(runner.read_response(), 1)
@@ -451,18 +453,18 @@ def test_desk_dies_with_requests_of_a_busy_action(
     expect_calm(first, 1)
 
 
-def test_desk_dies_while_it_answers_for_the_dead(first: Server, meet: Rendezvous) -> None:
-    desk = control.pid(first, "blank")
-    with Connection(first.address) as runner, stopped_until_killed(desk):
+def test_spare_dies_while_it_answers_for_the_dead(first: Server, meet: Rendezvous) -> None:
+    spare = control.pid(first, "spare")
+    with Connection(first.address) as runner, stopped_until_killed(spare):
         runner.send_run({"hold": meet.path})
         worker = meet.wait_arrival()
         kill(worker.pid)
         assert worker.wait_gone(10.0)
-        # The desk is stopped, so it became the fresh worker or holds the answer; either way.
+        # The spare is stopped, so it became the fresh worker or holds the answer; either way.
         control.wait_until(
-            first, lambda found: found["answered_for_the_dead"] == 1, "given to the desk"
+            first, lambda found: found["answered_for_the_dead"] == 1, "given to the spare"
         )
-        kill(desk)
+        kill(spare)
         expect_error(runner.read_response(), "signal 9")
         expect_version(runner.run({}), 1)
     expect_calm(first, 1)
@@ -497,16 +499,16 @@ def test_supervisor_dies_and_takes_everybody_along(meet: Rendezvous) -> None:
 # -- all of them ----------------------------------------------------------------------------
 
 
-def test_desk_and_worker_die_again_and_again(first: Server) -> None:
+def test_spare_and_worker_die_again_and_again(first: Server) -> None:
     """
     By turns, without a pause, and all on one connection.
     """
     version = 1
     with Connection(first.address) as kept:
         for turn in range(12):
-            desk = control.pid(first, "blank")
-            kill(desk)
-            assert wait_gone(desk, 10.0)  # else it is the candidate that is killed
+            spare = control.pid(first, "spare")
+            kill(spare)
+            assert wait_gone(spare, 10.0)  # else it is the candidate that is killed
             control.status(first)
             expect_version(kept.run({}), version)
             version += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.supervisor.last_word import LONGEST, leave_word
+from hotwhisk.server.termination_log import LONGEST, write_termination_log
 from tests.support.server import NotReady, Server
 
 from . import actions
@@ -31,7 +31,7 @@ def test_told_to_stop(log: Path) -> None:
             server.post(actions.plain(1))
             os.kill(server.pid, number)
             assert server.wait(10.0) == 0
-        told = f"hotwhisk: told to stop by {number.name}; generation 1 was in charge\n"
+        told = f"hotwhisk: told to stop by {number.name}; generation 1 was current\n"
         assert log.read_text() == told
 
 
@@ -59,8 +59,8 @@ def test_no_file_is_made_and_no_other_is_written_to(tmp_path: Path) -> None:
 
 
 def test_one_line_of_what_the_kubelet_keeps(log: Path) -> None:
-    leave_word(str(log), "two\nlines")
+    write_termination_log(str(log), "two\nlines")
     assert log.read_text() == "hotwhisk: two lines\n"
-    leave_word(str(log), "é" * LONGEST)
+    write_termination_log(str(log), "é" * LONGEST)
     assert LONGEST - 3 < len(log.read_bytes()) <= LONGEST
     assert log.read_bytes().endswith(b"\n")

@@ -93,7 +93,7 @@ def test_the_caller_is_told_why_file_could_not_be_loaded(
     with Server(str(tmp_path / name)) as server:
         response = run_once(server.address, {})
         assert response.status == 502
-        assert error_of(response).startswith("no action is in charge: ")
+        assert error_of(response).startswith("no action is current: ")
         assert says in error_of(response)
         assert f"hotwhisk replace --port {server.port} {tmp_path / name}" in server.stderr()
         # The version that is posted next is not spoken of in these words.
@@ -177,7 +177,7 @@ def test_a_version_that_is_refused_bears_its_own_number_and_the_users_file_name(
         assert done.returncode == 1
         assert "not replaced: notes.md does not compile" in done.stderr
         assert "main__.py" not in done.stderr
-        assert "the version in charge goes on" in done.stderr
+        assert "the current version goes on" in done.stderr
         server.replace(3)
         assert hotwhisk("rollback", cwd=tmp_path, env=env).returncode == 0
         report = hotwhisk("status", cwd=tmp_path, env=env).stdout
@@ -186,7 +186,7 @@ def test_a_version_that_is_refused_bears_its_own_number_and_the_users_file_name(
     with Server() as server:
         env = {"HOTWHISK_RUN_DIR": str(server.run_dir)}
         done = hotwhisk("replace", "notes.md", cwd=tmp_path, env=env)
-        assert "there is no version in charge" in done.stderr
+        assert "there is no current version" in done.stderr
 
 
 def test_an_event_that_is_an_array_is_invoked(tmp_path: Path) -> None:

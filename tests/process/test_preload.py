@@ -1,5 +1,5 @@
 """
-``--preload``: what stands its trial is there at birth, what does not is left out by name.
+``--preload``: what stands its trial is there at pending_fork, what does not is left out by name.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def test_a_child_that_a_library_leaves_in_its_trial_is_ended(tmp_path: Path) -> 
     child = {"leaving_a_child": LIBRARIES["leaving_a_child"]}
     with preloading(tmp_path, **child) as server:
         assert "left out: it starts 1 processes" in server.stderr()
-        assert len(server.tree()) == 2  # the supervisor and its desk
+        assert len(server.tree()) == 2  # the supervisor and its spare
 
 
 def test_two_workers_draw_different_numbers() -> None:

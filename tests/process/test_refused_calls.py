@@ -119,7 +119,7 @@ def test_a_worker_that_runs_as_another_user_holds_up_nobody(way: str) -> None:
         assert wait_gone(pid, 10.0)
 
 
-def test_many_retired_workers_leave_room_for_clients_and_for_the_next_desk() -> None:
+def test_many_retired_workers_leave_room_for_clients_and_for_the_next_spare() -> None:
     with Server(nofile=256) as server, Rendezvous() as meet, ExitStack() as stack:
         server.post(actions.plain(1))
         runners, version = [], 1
@@ -135,7 +135,9 @@ def test_many_retired_workers_leave_room_for_clients_and_for_the_next_desk() -> 
         assert "too many replacements" in answer.error
         assert version > 40
         assert control.status(server)["pid"] == server.pid
-        os.kill(control.pid(server, "blank"), signal.SIGKILL)  # and the next desk finds descriptors
+        os.kill(
+            control.pid(server, "spare"), signal.SIGKILL
+        )  # and the next spare finds descriptors
         for runner, held, expected in runners[:-1]:
             held.release()
             assert runner.read_response().value("version") == expected
@@ -152,9 +154,9 @@ def test_orders_for_a_worker_wait_while_there_is_no_descriptor_for_its_channel()
         server.post(actions.plain(1))
         with Connection(server.address) as kept:
             pid = kept.run({}).value("pid")
-            desk = control.pid(server, "blank")
+            spare = control.pid(server, "spare")
             server.fail("socketpair", EMFILE, times=3)
-            os.kill(desk, signal.SIGKILL)
+            os.kill(spare, signal.SIGKILL)
             assert isinstance(pid, int)
             os.kill(
                 pid, signal.SIGKILL

@@ -94,7 +94,7 @@ def test_a_version_is_kept_whole_however_it_is_given(way: str, tmp_path: Path) -
         (tmp_path / "part.py").write_text("PART = 2\n")
         kill_workers(server)
         assert ask(server) == {"part": 1}
-        reload(server, "generation 2 in charge")
+        reload(server, "generation 2 current")
         assert ask(server) == {"part": 2}
         second = digest(server)
         assert first != second
@@ -136,7 +136,7 @@ def test_a_package_and_what_it_imports_relatively(tmp_path: Path) -> None:
         (package / "sub" / "deep.py").write_text("PART = 2\n")
         kill_workers(server)
         assert ask(server) == {"part": 1}
-        reload(server, "generation 2 in charge")
+        reload(server, "generation 2 current")
         assert ask(server) == {"part": 2}
         assert digest(server) != first
 
@@ -164,7 +164,7 @@ def test_files_beside_are_read_and_written_where_they_lie(tmp_path: Path) -> Non
         assert ask(server) == {**here, "notes": "x"}
         kill_workers(server)
         assert ask(server) == {**here, "notes": "xx"}
-        reload(server, "generation 2 in charge")
+        reload(server, "generation 2 current")
         assert ask(server) == {**here, "notes": "xxx"}
     assert (tmp_path / "notes").read_text() == "xxx"
 
@@ -177,13 +177,13 @@ def test_the_digest_of_a_folder_covers_what_is_packed(tmp_path: Path) -> None:
         seen = {digest(server)}
         for number, text in enumerate(("a", "b", "c"), 2):
             data.write_text(text)
-            reload(server, f"generation {number} in charge")
+            reload(server, f"generation {number} current")
             seen.add(digest(server))
         assert len(seen) == 4
         for noise in ("__pycache__", "node_modules", ".git", "venv"):
             (tmp_path / noise).mkdir()
             (tmp_path / noise / "file").write_text(noise)
-        reload(server, "generation 5 in charge")
+        reload(server, "generation 5 current")
         assert digest(server) in seen
 
 

@@ -402,7 +402,7 @@ def test_status_tells_what_happened(server: Server) -> None:
     assert found["inits"][-1]["ok"] is True
     people = control.command(server, "status")
     assert "signal 9" in people.stdout
-    assert "in charge" in people.stdout
+    assert "current" in people.stdout
 
 
 def test_rollback_and_its_limits(server: Server) -> None:
@@ -436,7 +436,7 @@ def begin_rollback(server: Server) -> socket.socket:
 
 def expect_recovery(server: Server, version: int) -> None:
     """
-    The artifact in charge is still there: a fresh worker can be made of it.
+    The artifact current is still there: a fresh worker can be made of it.
     """
     with Connection(server.address) as kept:
         pid = kept.run({}).value("pid")

@@ -133,7 +133,7 @@ def test_worker_that_comes_back_serves_again_and_answers_nothing_twice(server: S
             for number, each in enumerate(asked):
                 each.send_run({"token": (turn, number)})
             if turn % 2:
-                wait_until(server, lambda found: pids(server, "relieved"), "noticed")
+                wait_until(server, lambda found: pids(server, "stuck"), "noticed")
             os.kill(stuck, signal.SIGCONT)
             for number, each in enumerate(asked):
                 assert each.read_response().value("token") == [turn, number]
@@ -166,7 +166,7 @@ def test_blocked_spare_is_replaced(alone: Server) -> None:
     with Connection(alone.address) as kept, Connection(alone.address) as poster:
         kept.run({})
         poster.run({})
-        stop_idle(pid(alone, "blank"))
+        stop_idle(pid(alone, "spare"))
         stuck = block(alone, kept, "stop")
         poster.send(init_request(actions.plain(2)))
         assert poster.read_response().status == 200
@@ -176,7 +176,7 @@ def test_blocked_spare_is_replaced(alone: Server) -> None:
 
 def test_spare_that_blocks_before_it_loads_costs_a_second(alone: Server) -> None:
     alone.post(actions.blocking(1))
-    stopped = pid(alone, "blank")
+    stopped = pid(alone, "spare")
     stop_idle(stopped)
     began = time.monotonic()
     alone.post(actions.plain(2))
@@ -190,7 +190,7 @@ def test_blocked_spare_owes_no_answer_for_long(alone: Server) -> None:
     with Connection(alone.address) as kept, Rendezvous() as meet:
         kept.send_run({"hold": meet.path})
         held = meet.wait_arrival()
-        stop_idle(pid(alone, "blank"))
+        stop_idle(pid(alone, "spare"))
         os.kill(held.pid, signal.SIGKILL)
         response = kept.read_response()
         assert response.status == 502

@@ -1,5 +1,5 @@
 """
-The template: further workers of a generation have its import at birth, and nothing else of it.
+The template: further workers of a generation have its import at pending_fork, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.supervisor.rounds import SPAWN_LIMIT
+from hotwhisk.supervisor.watchdog import SPAWN_LIMIT
 from tests.support import tree
 from tests.support.client import Connection, run_once
 from tests.support.server import Server
@@ -160,7 +160,7 @@ def test_what_cannot_be_shared_is_loaded_again(
     server: Server, tmp_path: Path, more: str, why: str
 ) -> None:
     server.post(counting(tmp_path, more))
-    assert why in status(server)["template"]["obstacle"]
+    assert why in status(server)["template"]["reason"]
     first = ask(server)
     end(first["pid"])
     assert ask(server)["import"] != first["import"]
@@ -227,7 +227,7 @@ def test_a_replacement_does_not_wait_for_a_silent_template(tmp_path: Path) -> No
         assert time.monotonic() - begun < DELAYS_NOBODY
         assert run_once(server.address, {}).value("version") == 1
         # The worker that the template was to fork is of no use now, and is not loaded.
-        assert len(wait_few(server.tree, 4, 10.0)) == 4  # supervisor, two workers, desk
+        assert len(wait_few(server.tree, 4, 10.0)) == 4  # supervisor, two workers, spare
         assert imports(tmp_path) == 1
         assert not [each for each in status(server)["deaths"] if each["pid"] == 0]
 
@@ -279,7 +279,7 @@ def test_one_that_is_not_ready_leaves_no_template(tmp_path: Path) -> None:
     with Server() as server, Connection(server.address) as connection:
         server.replace(1)
         assert connection.init(source).status == 502
-        assert len(wait_few(server.tree, 3, 10.0)) == 3  # supervisor, worker, desk
+        assert len(wait_few(server.tree, 3, 10.0)) == 3  # supervisor, worker, spare
         assert status(server)["template"] is None
 
 

@@ -65,22 +65,22 @@ def test_a_save_replaces(file: Path, save: Callable[[Path, str], None]) -> None:
     with Server(str(file), "--watch") as server:
         assert ask(server) == {"version": 1, "part": 1}
         save(file, SOURCE.format(2))
-        wait_note(server, "generation 2 in charge")
+        wait_note(server, "generation 2 current")
         assert ask(server) == {"version": 2, "part": 1}
 
 
 def test_a_module_beside_and_one_in_a_new_folder(file: Path) -> None:
     with Server(str(file), "--watch") as server:
         file.with_name("part.py").write_text("PART = 2\n")
-        wait_note(server, "generation 2 in charge")
+        wait_note(server, "generation 2 current")
         assert ask(server) == {"version": 1, "part": 2}
         file.with_name("package").mkdir()
         (file.parent / "package" / "__init__.py").write_text("PART = 3\n")
         file.write_text("from package import PART\ndef main(event): return {'part': PART}\n")
-        wait_note(server, "generation 3 in charge")
+        wait_note(server, "generation 3 current")
         assert ask(server) == {"part": 3}
         (file.parent / "package" / "__init__.py").write_text("PART = 40\n")
-        wait_note(server, "generation 4 in charge")
+        wait_note(server, "generation 4 current")
         assert ask(server) == {"part": 40}
 
 
@@ -91,7 +91,7 @@ def test_a_broken_save_shows_its_error_and_the_version_in_charge_goes_on(file: P
         assert "hello.py does not compile" in server.stderr()
         assert ask(server) == {"version": 1, "part": 1}
         file.write_text(SOURCE.format(3))
-        wait_note(server, "STATUS=generation 3 in charge")
+        wait_note(server, "STATUS=generation 3 current")
         assert ask(server) == {"version": 3, "part": 1}
 
 
@@ -99,7 +99,7 @@ def test_a_file_that_is_broken_from_the_start(file: Path) -> None:
     file.write_text("def main(:\n")
     with Server(str(file), "--watch") as server:
         file.write_text(SOURCE.format(1))
-        wait_note(server, "STATUS=generation 2 in charge")
+        wait_note(server, "STATUS=generation 2 current")
         assert ask(server) == {"version": 1, "part": 1}
 
 
@@ -107,7 +107,7 @@ def test_a_folder(file: Path) -> None:
     file.rename(file.with_name("__main__.py"))
     with Server(str(file.parent), "--watch") as server:
         file.with_name("part.py").write_text("PART = 2\n")
-        wait_note(server, "generation 2 in charge")
+        wait_note(server, "generation 2 current")
         assert ask(server) == {"version": 1, "part": 2}
 
 
@@ -223,7 +223,7 @@ def wait_answer(server: Server, expected: object) -> None:
     Ask again after each replacement, whether it went well or not, until that is answered.
     """
     while ask(server) != expected:
-        wait_note(server, "in charge")
+        wait_note(server, "current")
 
 
 def link_file(project: Path, given: Path) -> Path:
@@ -298,7 +298,7 @@ def test_a_save_of_what_the_version_does_not_use_or_of_the_same_bytes_is_none(fi
             rename_over(file.with_name("part.py"), "PART = 1\n")
         assert ask(server) == {"version": 1, "part": 1}
         file.with_name("part.py").write_text("PART = 2\n")
-        wait_note(server, "generation 2 in charge")
+        wait_note(server, "generation 2 current")
         assert ask(server) == {"version": 1, "part": 2}
         assert control.status(server)["replacements"] == 1
 
@@ -306,9 +306,9 @@ def test_a_save_of_what_the_version_does_not_use_or_of_the_same_bytes_is_none(fi
 def test_the_line_of_a_replacement_names_what_changed(file: Path) -> None:
     with Server(str(file), "--watch") as server:
         file.with_name("part.py").write_text("PART = 2\n")
-        wait_note(server, "generation 2 in charge")
+        wait_note(server, "generation 2 current")
         assert re.search(
-            r"^hotwhisk: generation 2 is in charge \(sha256:\S+…\): part\.py changed$",
+            r"^hotwhisk: generation 2 is current \(sha256:\S+…\): part\.py changed$",
             server.stderr(),
             re.MULTILINE,
         )

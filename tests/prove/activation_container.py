@@ -26,7 +26,7 @@ from .activation_kinds import VARIABLES
 from .activation_record import Call, differences
 from .activation_rules import Expected, expect
 
-PATIENCE = 30.0
+FORK_TIMEOUT = 30.0
 """Seconds for what is expected at once; a failure afterwards."""
 
 
@@ -84,7 +84,7 @@ class Container:
             folder.mkdir(mode=0o700)
         self.runtime.start()
         # Until it listens, by the platform's own retries: not every deed begins with an /init.
-        call(self.runtime.url, "/", b"{}", limits=(PATIENCE, 1000), retry=True)
+        call(self.runtime.url, "/", b"{}", limits=(FORK_TIMEOUT, 1000), retry=True)
         return self
 
     def __exit__(
@@ -176,7 +176,7 @@ class Container:
         """
         Wait until each stream has had so many sentinels; the lines that came with them.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + FORK_TIMEOUT
         lines = []
         while any(self.logs.sentinels_read[name] - before[name] < sentinels for name in STREAMS):
             line = self.logs.next_line(max(0.0, end - time.monotonic()))
@@ -201,7 +201,7 @@ class Container:
             self,
             lambda found: found["connections"] == 0 and not _moving(found),
             "at rest",
-            PATIENCE,
+            FORK_TIMEOUT,
         )
 
     def left(self) -> set[int]:
@@ -221,7 +221,7 @@ def _moving(found: dict[str, object]) -> bool:
     generation = found["generation"]
     assert isinstance(generation, dict)
     states = Counter(worker["state"] for worker in generation["workers"])
-    return bool(states.keys() - {"serving", "blank"}) or not states["serving"]
+    return bool(states.keys() - {"serving", "spare"}) or not states["serving"]
 
 
 SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"

@@ -22,7 +22,7 @@ from hotwhisk.invoker.action import run_body
 from tests.support.waiting import wait_gone
 from tests.support.wire import post
 
-from .activation_container import PATIENCE, STREAMS, Container
+from .activation_container import FORK_TIMEOUT, STREAMS, Container
 from .activation_kinds import lines, word
 from .activation_record import brief, log_differences
 from .activation_requests import (
@@ -75,7 +75,7 @@ def open_to(host: Container) -> socket.socket:
     A connection of its own.
     """
     parts = urlsplit(host.runtime.url)
-    return socket.create_connection((parts.hostname, parts.port), PATIENCE)
+    return socket.create_connection((parts.hostname, parts.port), FORK_TIMEOUT)
 
 
 def hang_up(host: Container, end: socket.socket) -> None:
@@ -96,7 +96,7 @@ def give_up(host: Container, event: Event) -> int:
     data, environment = request(host, asked)
     end = open_to(host)
     end.sendall(data)
-    held = host.meet.wait_arrival(PATIENCE)
+    held = host.meet.wait_arrival(FORK_TIMEOUT)
     hang_up(host, end)
     held.release()
     come(host, before, 1, expect(asked, environment), asked)
@@ -127,10 +127,10 @@ def kill_between(host: Container, event: Event) -> int:
     The process dies when it has answered: the next activation does not notice.
     """
     host.invoke({**event, "do": "report", "at": host.meet.path})
-    held = host.meet.wait_arrival(PATIENCE)
+    held = host.meet.wait_arrival(FORK_TIMEOUT)
     held.close()
     os.kill(held.pid, signal.SIGKILL)
-    host.note([] if wait_gone(held.pid, PATIENCE) else ["it outlived kill -9"], event)
+    host.note([] if wait_gone(held.pid, FORK_TIMEOUT) else ["it outlived kill -9"], event)
     host.invoke(plain(host))
     return 2
 
@@ -142,9 +142,9 @@ def speak_later(host: Container, event: Event) -> int:
     """
     then = lines(host.random, ended=event["by"] == "child" or host.random.random() < 0.5)
     host.invoke({**event, "at": host.meet.path, "then": then})
-    held = host.meet.wait_arrival(PATIENCE)
+    held = host.meet.wait_arrival(FORK_TIMEOUT)
     held.release()
-    host.note([] if held.wait_gone(PATIENCE) else ["nothing was said later"], event)
+    host.note([] if held.wait_gone(FORK_TIMEOUT) else ["nothing was said later"], event)
     held.close()
     next_event = plain(host)
     before = Counter(host.logs.sentinels_read)

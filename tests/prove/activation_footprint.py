@@ -14,7 +14,7 @@ from tests.process.control import Status
 from tests.support import tree
 from tests.support.waiting import wait_few
 
-from .activation_container import PATIENCE, Container
+from .activation_container import FORK_TIMEOUT, Container
 from .activation_deeds import DEEDS
 from .activation_kinds import Kind
 from .activation_together import run_together
@@ -67,7 +67,7 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
     usual_number = (
         1 + len(found["generation"]["workers"]) + bool((found["template"] or {}).get("pid"))
     )
-    members = wait_few(host.left, usual_number, PATIENCE)
+    members = wait_few(host.left, usual_number, FORK_TIMEOUT)
     workers = members - {host.runtime.pid}
     names = [name for pid in members for name in tree.descriptors(pid)]
     spare = {name for name in names if name.startswith("/memfd:")}
@@ -87,11 +87,11 @@ def _most_spare(found: Status) -> int:
     """
     Return how many descriptors of memory files there may be at rest.
 
-    Each worker has an idle file and a reserve, and the supervisor has duplicates of both. The desk
+    Each worker has an idle file and a reserve, and the supervisor has duplicates of both. The spare
     has an idle file, with a duplicate too. The supervisor alone has the artifact.
     """
     states = Counter(worker["state"] for worker in found["generation"]["workers"])
-    return 2 * 2 * states["serving"] + 2 * states["blank"] + 1
+    return 2 * 2 * states["serving"] + 2 * states["spare"] + 1
 
 
 def _resident(pid: int) -> int:
@@ -123,8 +123,8 @@ def leave(host: Container) -> None:
     Told to stop it leaves with 0, and nothing stays behind.
     """
     host.runtime.terminate()
-    status = host.runtime.wait(PATIENCE)
+    status = host.runtime.wait(FORK_TIMEOUT)
     host.note([] if status == 0 else [f"it left with {status}"], "SIGTERM")
-    left = wait_few(host.left, 0, PATIENCE)
+    left = wait_few(host.left, 0, FORK_TIMEOUT)
     host.note([f"processes left: {left}"] if left else [], "SIGTERM")
     host.note([f"{host.files()} files left"] if host.files() else [], "SIGTERM")

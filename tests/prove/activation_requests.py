@@ -12,7 +12,7 @@ from hotwhisk.invoker.action import init_body
 from hotwhisk.invoker.exchange import Outcome, Reply, call
 from hotwhisk.invoker.verdict import Status, judge_run
 
-from .activation_container import PATIENCE, Container
+from .activation_container import FORK_TIMEOUT, Container
 from .activation_record import brief
 from .activation_rules import NOT_AN_ARGUMENT, Event, Expected, expect, refusal
 
@@ -21,7 +21,7 @@ def send(host: Container, body: bytes, path: str = "/run") -> Outcome:
     """
     One request as the invoker's client sends it.
     """
-    return call(host.runtime.url, path, body, limits=(PATIENCE, 1 << 20), retry=False)
+    return call(host.runtime.url, path, body, limits=(FORK_TIMEOUT, 1 << 20), retry=False)
 
 
 def argument(host: Container, event: Event) -> int:

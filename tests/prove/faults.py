@@ -85,7 +85,7 @@ def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) ->
 
 def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> None:
     """
-    The next answer is of the version in charge, and this caller's own.
+    The next answer is of the current version, and this caller's own.
     """
     outcome.expect_version(f"{fault}, next of the {token}", response, 1)
     outcome.expect(

@@ -17,10 +17,10 @@ import traceback
 from pathlib import Path
 
 from hotwhisk.config import Config
-from hotwhisk.ledger import Phase
-from hotwhisk.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Hand, Message, Ready
-from hotwhisk.supervisor.crew import Process
+from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Assign, Message, Ready
+from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.processes import Process
 from tests.support.hostile import NUMBERS, Packets
 from tests.unit.supervisor.scripted import Scripted
 
@@ -57,30 +57,38 @@ class Attacked:
         self.scripted.close()
 
     def _known(self) -> list[int]:
-        holdings = self.scripted.supervisor.holdings
-        latest = holdings._last_tenure
-        return [*holdings.sockets, *holdings.spills._files, *range(max(0, latest - 3), latest + 2)]
+        sockets = self.scripted.supervisor.sockets
+        latest = sockets._last_epoch
+        return [
+            *sockets.descriptors,
+            *sockets.spills._files,
+            *range(max(0, latest - 3), latest + 2),
+        ]
 
     def born(self) -> list[Process]:
         """
         Return the workers that have a process; if there are none, tick until there are.
         """
-        while not any(each.birth is None for each in self.scripted.crew.processes.values()):
+        while not any(
+            each.pending_fork is None for each in self.scripted.processes.by_slot.values()
+        ):
             self.tick()
-        return [each for each in self.scripted.crew.processes.values() if each.birth is None]
+        return [
+            each for each in self.scripted.processes.by_slot.values() if each.pending_fork is None
+        ]
 
     def connect(self) -> None:
         """
         Connect clients until there are `CONNECTIONS`, and hand each to a worker.
         """
-        holdings, clients = self.scripted.supervisor.holdings, self.scripted.clients
-        for number in [number for number in clients if number not in holdings.sockets]:
+        sockets, clients = self.scripted.supervisor.sockets, self.scripted.clients
+        for number in [number for number in clients if number not in sockets.descriptors]:
             clients.pop(number).close()
-        while len(holdings.sockets) < CONNECTIONS:
+        while len(sockets.descriptors) < CONNECTIONS:
             client = socket.create_connection(self._listener.getsockname())
-            number = holdings.admit(self._listener.accept()[0].detach())
+            number = sockets.add(self._listener.accept()[0].detach())
             clients[number] = client
-            self.scripted.supervisor.assignment.accepted([number])
+            self.scripted.supervisor.dispatcher.accepted([number])
             self.turn()
 
     def turn(self) -> None:
@@ -89,7 +97,7 @@ class Attacked:
         """
         try:
             self.scripted.supervisor.wait(0.0)
-            self.scripted.supervisor.carry_out()
+            self.scripted.supervisor.run_commands()
         except Exception:  # noqa: BLE001 - any of them would end the server
             self.outcome.problems.append(traceback.format_exc()[-900:])
 
@@ -126,14 +134,14 @@ class Attacked:
         """
         Write one hostile value into the table: a phase of one byte, or a word of eight.
         """
-        ledger, draw = self.scripted.ledger, self.draw
-        table = ledger._map
+        scoreboard, draw = self.scripted.scoreboard, self.draw
+        table = scoreboard._map
         where = draw.random()
         if where < 0.3:
-            number = draw.randrange(ledger.capacity)
-            ledger.set_phase(number, draw.choice((*Phase, Phase.CLOSED, 9, 200, 255)))
+            number = draw.randrange(scoreboard.capacity)
+            scoreboard.set_phase(number, draw.choice((*Phase, Phase.CLOSED, 9, 200, 255)))
         elif where < 0.8:
-            row = ledger._rows + 64 * draw.randrange(ledger.capacity)
+            row = scoreboard._rows + 64 * draw.randrange(scoreboard.capacity)
             table[row + 8 * (at := draw.randrange(8)) : row + 8 * at + 8] = self._word()
         else:
             at = draw.choice((0, 64 + 8 * draw.randrange(8), draw.randrange(len(table) - 8)))
@@ -158,32 +166,32 @@ class Attacked:
 
     def replace(self) -> None:
         """
-        Put the next version in charge; its worker is honest, so the supervisor must obey it.
+        Put the next current version; its worker is honest, so the supervisor must obey it.
         """
         scripted = self.scripted
         self.turn()
         self.tick()
-        succession = scripted.supervisor.succession
+        rollout = scripted.supervisor.rollout
         for _ in range(20):  # versions that hostile workers have posted come first
-            if succession.candidate is None:
+            if rollout.candidate is None:
                 break
-            slot = succession.candidate.slot
+            slot = rollout.candidate.slot
             assert slot is not None
-            succession.failed(slot, 502, "not this one")
+            rollout.failed(slot, 502, "not this one")
             self.turn()
-        before = succession.charge.number
-        succession.submit(scripted.candidate())
+        before = rollout.current.number
+        rollout.submit(scripted.candidate())
         self.turn()
-        slot = scripted.roster.of(before + 1, State.LOADING) or [
-            each.slot for each in scripted.roster.workers.values() if each.state is State.LOADING
+        slot = scripted.workers.in_generation(before + 1, State.LOADING) or [
+            each.slot for each in scripted.workers.by_slot.values() if each.state is State.LOADING
         ]
-        candidate = succession.candidate
+        candidate = rollout.candidate
         if candidate is None or candidate.slot is None or not slot:
             self.outcome.problems.append("a version that was submitted is not loaded")
             return
         scripted.say(candidate.slot, Ready(DIGEST))
         self.turn()
-        worker = scripted.roster.workers.get(candidate.slot)
+        worker = scripted.workers.by_slot.get(candidate.slot)
         state = worker and worker.state
         if self.outcome.expect(state is State.SERVING, f"the next version is {state}"):
             self.replaced += 1
@@ -191,20 +199,20 @@ class Attacked:
 
     def serve(self, slot: int) -> None:
         """
-        Expect that a new connection goes to the worker ``slot`` of the version in charge.
+        Expect that a new connection goes to the worker ``slot`` of the current version.
         """
         scripted = self.scripted
-        while len(scripted.supervisor.holdings.sockets) >= scripted.ledger.capacity:
-            number = next(iter(scripted.supervisor.holdings.sockets))
-            scripted.supervisor.assignment.custody.forget(number)
-            scripted.supervisor.holdings.end(number)
+        while len(scripted.supervisor.sockets.descriptors) >= scripted.scoreboard.capacity:
+            number = next(iter(scripted.supervisor.sockets.descriptors))
+            scripted.supervisor.dispatcher.owners.remove(number)
+            scripted.supervisor.sockets.end(number)
             self.turn()
         drain(scripted)
         number = scripted.connect()
         given = [message for message in scripted.orders(slot) if names(message, number)]
         self.outcome.expect(given, f"connection {number} did not reach the next version")
-        scripted.supervisor.assignment.custody.forget(number)
-        scripted.supervisor.holdings.end(number)
+        scripted.supervisor.dispatcher.owners.remove(number)
+        scripted.supervisor.sockets.end(number)
         self.turn()
 
 
@@ -212,7 +220,7 @@ def names(message: Message, number: int) -> bool:
     """
     Return whether a message hands over the connection ``number``.
     """
-    return isinstance(message, Hand) and number in [row[0] for row in message.connections]
+    return isinstance(message, Assign) and number in [row[0] for row in message.connections]
 
 
 def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
@@ -243,7 +251,7 @@ def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
     outcome.expect(left < 100, f"{left} descriptors were left open")
     outcome.result = (
         f"{kinds} kinds that may be sent, {ended} workers ended for what they sent, "
-        f"{attacked.replaced} versions took charge after that"
+        f"{attacked.replaced} versions became current after that"
     )
     return outcome
 
@@ -267,7 +275,7 @@ def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
             if len(outcome.problems) > 5:
                 break
         attacked.close()
-    outcome.result = f"{attacked.replaced} versions took charge after that"
+    outcome.result = f"{attacked.replaced} versions became current after that"
     return outcome
 
 
@@ -275,6 +283,6 @@ def drain(scripted: Scripted) -> None:
     """
     Read the orders of every worker, and obey none.
     """
-    for slot, process in scripted.crew.processes.items():
-        if process.birth is None:
+    for slot, process in scripted.processes.by_slot.items():
+        if process.pending_fork is None:
             scripted.orders(slot)

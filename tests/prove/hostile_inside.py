@@ -18,7 +18,7 @@ from .hostile import FIELDS
 from .outcome import Outcome, ask, connect
 
 # The table is small, so that most words change a value that is used. Deaths of hostile workers must
-# not count as a crash loop: a roll-back would put another version in charge than the expected one.
+# not count as a crash loop: a roll-back would put another current version than the expected one.
 SERVE = (
     "--crash-count", "100000", "--connections", "32", "--drain-timeout", "2", "--workers", "2",
 )  # fmt: skip

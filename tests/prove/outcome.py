@@ -92,7 +92,7 @@ class Trying:
 
 class Replaceable(Protocol):
     """
-    A server of any make of which versions can be put in charge.
+    A server of any make of which versions can be put current.
     """
 
     address: Address
@@ -101,7 +101,7 @@ class Replaceable(Protocol):
 
     def replace(self, number: int) -> None:
         """
-        Put version ``number`` in charge and return once that is acknowledged.
+        Put version ``number`` current and return once that is acknowledged.
         """
 
 

@@ -132,7 +132,7 @@ def fail_each_call(most: int = 100) -> Outcome:
 
 class History:
     """
-    One round on a server that has ``version`` in charge. ``given_up`` counts the requests that
+    One round on a server that has ``version`` current. ``given_up`` counts the requests that
     were answered with an error of the server's.
     """
 
@@ -145,10 +145,10 @@ class History:
 
     def run(self) -> int:
         """
-        Run the whole round, and return the version that is in charge after it.
+        Run the whole round, and return the current version after it.
         """
         with self.outcome.trying(self.what), connect(self.server) as kept:
-            pid = self._run(kept, leave=True)
+            pid = self._run(kept, drain=True)
             with connect(self.server) as slow:
                 request = run_request({"token": "x" * 5000})
                 slow.send(request[:-2000])
@@ -167,7 +167,7 @@ class History:
 
     def settle(self) -> bool:
         """
-        Return whether the same supervisor serves without failures, with one worker and a desk.
+        Return whether the same supervisor serves without failures, with one worker and a spare.
         """
         problems = len(self.outcome.problems)
         with self.outcome.trying(f"after {self.what}"):
@@ -190,7 +190,7 @@ class History:
 
     def _judge(self, response: Response) -> None:
         """
-        Expect an answer of the version in charge, or an error that says what happened.
+        Expect an answer of the current version, or an error that says what happened.
         """
         if response.status == 200:
             self.outcome.expect_version(self.what, response, self.version)
@@ -200,13 +200,13 @@ class History:
 
     def _replace(self) -> None:
         """
-        Post the next version. If it is refused, the version in charge must stay.
+        Post the next version. If it is refused, the current version must stay.
         """
         try:
             response = init_once(self.server.address, source(self.version + 1))
         except Lost:
             # The supervisor could not write the answer, and has ended the connection, so that no
-            # other answer can be taken for this one. The next answer says which version is in charge.
+            # other answer can be taken for this one. The next answer says which version is current.
             self.given_up += 1
             self.version += ask(self.server).value("version") != self.version
             return
@@ -240,8 +240,8 @@ class History:
 
 def is_whole(found: control.Status) -> bool:
     """
-    Return whether one worker serves, a desk waits, and both have a process.
+    Return whether one worker serves, a spare waits, and both have a process.
     """
     workers = found["generation"]["workers"]
     states = sorted(each["state"] for each in workers)
-    return states == ["blank", "serving"] and all(each["pid"] for each in workers)
+    return states == ["spare", "serving"] and all(each["pid"] for each in workers)

@@ -79,7 +79,7 @@ def cases(huge: int, bomb: int) -> Iterator[Case]:
 
 def refuse_bad(server: Server, huge: int = 60 << 20, bomb: int = 400) -> Outcome:
     """
-    Each bad version once; the version in charge keeps its process and its connections.
+    Each bad version once; the current version keeps its process and its connections.
     """
     outcome = Outcome("every bad version once")
     server.post(puppet_source(1))
@@ -105,7 +105,7 @@ def refuse_bad(server: Server, huge: int = 60 << 20, bomb: int = 400) -> Outcome
                 tried += 1
     server.post(puppet_source(2))
     outcome.expect_version("a good one afterwards", ask(server), 2)
-    outcome.result = f"{tried} refused, the version in charge answered throughout"
+    outcome.result = f"{tried} refused, the current version answered throughout"
     return outcome
 
 

@@ -15,9 +15,9 @@ import pytest
 import hotwhisk
 from hotwhisk import errors
 from hotwhisk.config import MOST_WORKERS
-from hotwhisk.ledger import WORKERS
+from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.options import CLIENT_VARIABLES, OPTIONS, Option
-from hotwhisk.supervisor.generation import RETRY_MOST
+from hotwhisk.supervisor.generation import RETRY_MAX
 from hotwhisk.system.signals import HANDLED, SUSPENDS
 from tests.structure.source import PACKAGE, ROOT
 
@@ -63,7 +63,7 @@ def test_the_reference_has_no_option_that_does_not_exist() -> None:
 
 def test_the_reference_names_every_variable_that_is_read() -> None:
     read = set(CLIENT_VARIABLES)
-    for name in ("config", "supervisor/listener"):
+    for name in ("config", "server/listener"):
         text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
         read |= set(re.findall(r'environ\.(?:get|pop)\(\s*"(\w+)"', text))
     assert {"NOTIFY_SOCKET", "LISTEN_FDS", "PROXY_ALLOW_REINIT"} <= read
@@ -93,8 +93,8 @@ def test_the_reference_names_every_error_with_its_code(error: type[errors.Hotwhi
 def test_figures_on_the_pages_are_those_of_the_source() -> None:
     operating = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert f"then 2, 4, up to {RETRY_MOST:g}," in operating
-    assert f"up to {RETRY_MOST:g} s;" in architecture
+    assert f"then 2, 4, up to {RETRY_MAX:g}," in operating
+    assert f"up to {RETRY_MAX:g} s;" in architecture
     assert (
         f"| {WORKERS}, of all generations; so `--workers` is at most {MOST_WORKERS} |" in operating
     )

@@ -17,8 +17,8 @@ FILE_LINES = 300
 FUNCTION_LINES = 60
 LONGER = {
     "worker.connection": "one socket, read and written: half of it would not be understood alone",
-    "supervisor.succession": "the decisions about generations: each refers to most of the others",
-    "messages": "all that crosses between two processes, on one page",
+    "supervisor.rollout": "the decisions about generations: each refers to most of the others",
+    "ipc.messages": "all that crosses between two processes, on one page",
 }
 
 EDGES = {"__init__", "build", "cli", "invoker"}

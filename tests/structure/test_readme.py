@@ -22,8 +22,8 @@ from typing import Self
 
 import pytest
 
-from hotwhisk import messages
-from hotwhisk.answers import ANSWERS, Cause, Profile
+from hotwhisk.ipc import messages
+from hotwhisk.openwhisk.answers import ANSWERS, Cause, Profile
 from tests.structure.source import ROOT
 from tests.support.server import HOTWHISK, Server
 from tests.support.transcript import (

@@ -25,7 +25,7 @@ class Plan:
     What the load does; half of ``clients`` keep their connection, half open one per request.
 
     A replacement starts once ``between`` answers have come since the last one. Versions are
-    ``first`` + 1 and so on; version ``first`` must be in charge already. ``command`` is how
+    ``first`` + 1 and so on; version ``first`` must be current already. ``command`` is how
     a foreign server is switched: "{n}" in it becomes the version; without it /init is posted.
     """
 

@@ -56,7 +56,7 @@ class NotReady(ClientError):
 
 class NotReplaced(ClientError):
     """
-    A version that is right was not put in charge.
+    A version that is right was not put current.
     """
 
 
@@ -213,13 +213,13 @@ class Server:
 
     def replace(self, number: int) -> None:
         """
-        Put the versioned echo ``number`` in charge; ``NotReplaced`` when the server refuses.
+        Put the versioned echo ``number`` current; ``NotReplaced`` when the server refuses.
         """
         self.post(version_source(number))
 
     def post(self, source: str | bytes) -> None:
         """
-        Put a source in charge; ``NotReplaced`` when the server refuses.
+        Put a source current; ``NotReplaced`` when the server refuses.
         """
         response = init_once(self.address, source)
         if response.status != 200:

@@ -103,7 +103,7 @@ class StandIn:
 
     def init(self, value: dict[str, Any], end: socket.socket) -> bytes:
         """
-        Put the posted source in charge.
+        Put the posted source current.
         """
         scope: dict[str, Any] = {"__name__": "main__"}
         try:

@@ -4,14 +4,14 @@ The bench: what it sends, and when a bar is met.
 
 from bench.client import Work, requests_of
 from bench.report import Bar, ratio_row
-from hotwhisk.contract import read_run
-from hotwhisk.http1.http1 import whole_request
+from hotwhisk.http1.http1 import parse_complete
+from hotwhisk.openwhisk.bodies import read_run
 
 
 def runs(work):
     found = []
     for sent in requests_of(work):
-        request = whole_request(sent)
+        request = parse_complete(sent)
         assert request.end == len(sent)
         found.append((request.head, read_run(request.body)))
     return found

@@ -3,9 +3,9 @@ Load the action's code and find its handler; call it.
 
 This runs in the worker, in the process that answers requests. Import this module, and all
 else that the worker needs, before `load`: from then on the action's own modules win (see
-`hotwhisk.action.house`). A source is run once, either as ``main__``, where the handler is found
+`hotwhisk.action.isolation`). A source is run once, either as ``main__``, where the handler is found
 by name, or as ``__main__``, where it is given to `hotwhisk.start`, which calls `hand_over`
-here; `hotwhisk.action.entry` decides which.
+here; `hotwhisk.action.entry_point` decides which.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action import children, pinned
 from hotwhisk.action.calling import caller
-from hotwhisk.action.entry import enters_by_start, parse
+from hotwhisk.action.entry_point import enters_by_start, parse
 from hotwhisk.action.finding import find_module, read_module
-from hotwhisk.action.house import apply_context, import_path, move_in, set_environment
-from hotwhisk.action.shape import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.action.isolation import (
+    apply_context,
+    enter_action_folder,
+    import_path,
+    set_environment,
+)
 from hotwhisk.action.signals import enters_action
-from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
+from hotwhisk.action.signature import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.action.tracebacks import MODULE, print_error, print_exit, server_name, text_of
 from hotwhisk.debugger import debugger_hint
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
@@ -36,8 +41,17 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.snapshot import Snapshot
 
 __all__ = [
-    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "place_of",
-    "print_error", "print_exit", "set_environment", "text_of",
+    "Action",
+    "apply_context",
+    "hand_over",
+    "load",
+    "load_file",
+    "load_module",
+    "print_error",
+    "print_exit",
+    "server_name",
+    "set_environment",
+    "text_of",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
@@ -203,7 +217,7 @@ def _compile(
 
 def _enter(folder: str, virtualenv: str = "") -> None:
     try:
-        move_in(folder, virtualenv)
+        enter_action_folder(folder, virtualenv)
     except (OSError, SyntaxError) as error:
         raise BuildFailed(f"{folder} cannot be entered: {error}") from error
 

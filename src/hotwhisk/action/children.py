@@ -18,7 +18,7 @@ import os
 import sys
 from typing import Final
 
-from hotwhisk.action.house import set_environment
+from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.tracebacks import MODULE
 
 _FOLDER: Final = "children"

@@ -11,9 +11,9 @@ from typing import Final
 
 import hotwhisk
 from hotwhisk.action.calling import CALLER
-from hotwhisk.action.house import at_home
+from hotwhisk.action.isolation import server_modules
 from hotwhisk.debugger import debugger_hint
-from hotwhisk.sentinels import bounded
+from hotwhisk.openwhisk.sentinels import bounded
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
@@ -39,7 +39,7 @@ def print_error(error: BaseException) -> None:
     while frame is not None and _is_ours(frame.tb_frame.f_code):
         frame = frame.tb_next
     try:
-        with at_home():  # parts of the standard library are imported when they are needed
+        with server_modules():  # parts of the standard library are imported when they are needed
             text = "".join(traceback.format_exception(type(error), error, frame))
         if hint := debugger_hint(error):
             text += f"{hint}\n"
@@ -53,7 +53,7 @@ def print_error(error: BaseException) -> None:
             pass
 
 
-def place_of(error: BaseException) -> str:
+def server_name(error: BaseException) -> str:
     """
     Return where in the action's own files an exception was raised, as "hello.py:7".
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import hotwhisk
 from hotwhisk.action.tracebacks import MODULE
-from hotwhisk.sentinels import bounded
+from hotwhisk.openwhisk.sentinels import bounded
 
 if TYPE_CHECKING:
     from typing import TextIO

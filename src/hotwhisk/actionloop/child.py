@@ -20,13 +20,13 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.actionloop.relay import Relay, unread
+from hotwhisk.system.children import ExitStatus, end_orphans
 from hotwhisk.system.features import PR_SET_CHILD_SUBREAPER
-from hotwhisk.system.offspring import Ending, end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.worker.loop import Callback, Loop
+    from hotwhisk.worker.event_loop import Callback, Loop
 
 RESULTS: Final = 3
 """The descriptor on which a program answers."""
@@ -59,7 +59,7 @@ class ChildEnded(Exception):
     which means unread, another program may have the request.
     """
 
-    def __init__(self, ending: Ending, reason: str = "", *, untouched: bool = False) -> None:
+    def __init__(self, ending: ExitStatus, reason: str = "", *, untouched: bool = False) -> None:
         super().__init__(reason or str(ending))
         self.ending = ending
         self.reason = reason
@@ -77,7 +77,7 @@ class Child:
             OSError: it cannot be started.
         """
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._ending: Ending | None = None
+        self._ending: ExitStatus | None = None
         self._killed = False
         """Return whether the program ended because we killed it."""
         self._loop: Loop | None = None
@@ -249,7 +249,7 @@ class Child:
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)
 
-    def end(self) -> Ending:
+    def end(self) -> ExitStatus:
         """End the program and all that it started; return how it ended, perhaps by itself."""
         if self._ending is None:
             look = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -257,7 +257,7 @@ class Child:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
             assert result is not None
-            self._ending = Ending.of(result)
+            self._ending = ExitStatus.of(result)
             self._killed = alive and self._ending.signal == signal.SIGKILL
             end_orphans(lambda _: True)
             self._unread = unread(self._requests)

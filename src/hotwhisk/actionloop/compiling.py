@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
 
 ENVIRONMENT: Final = "exec.env"
-MISMATCH: Final = "Execution environment version mismatch. See logs for details."
+MISMATCH: Final = "Executor environment version mismatch. See logs for details."
 
 
 def compiler(config: Config, main: str) -> Compile | None:

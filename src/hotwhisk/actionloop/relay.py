@@ -20,12 +20,12 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Final, cast
 
-from hotwhisk.sentinels import bounded
+from hotwhisk.openwhisk.sentinels import bounded
 
 if TYPE_CHECKING:
     from io import BufferedWriter
 
-    from hotwhisk.worker.loop import Loop
+    from hotwhisk.worker.event_loop import Loop
 
 STREAMS: Final = (1, 2)
 READ_SIZE: Final = 65536

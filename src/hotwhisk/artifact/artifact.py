@@ -13,9 +13,9 @@ from collections.abc import Callable
 from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.artifact import archive, store, zips
+from hotwhisk.artifact import archive, package_cache, zips
 from hotwhisk.artifact.built import extract, read_manifest
-from hotwhisk.artifact.detection import (
+from hotwhisk.artifact.kinds import (
     HEAD_SIZE,
     LAUNCHER,
     PROGRAM,
@@ -28,12 +28,12 @@ from hotwhisk.artifact.detection import (
 )  # fmt: skip
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
-from hotwhisk.record import Record
+from hotwhisk.ipc.record import Record
 from hotwhisk.sizes import show_excess
 from hotwhisk.system.removal import remove
 
 if TYPE_CHECKING:
-    from hotwhisk.contract import InitRequest
+    from hotwhisk.openwhisk.bodies import InitRequest
 
 __all__ = [
     "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "decode", "detect",
@@ -154,12 +154,12 @@ def discard(holder: str, seconds: float = float("inf")) -> bool:
 
     Return False if that takes longer than ``seconds``; see `remove`.
     """
-    return remove(holder, seconds) and store.sweep(libraries_beside(holder), seconds)
+    return remove(holder, seconds) and package_cache.sweep(libraries_beside(holder), seconds)
 
 
 def libraries_beside(holder: str) -> str:
     """Return where the generation with this folder finds libraries that it shares with others."""
-    return f"{os.path.dirname(holder)}/{store.LINK}"
+    return f"{os.path.dirname(holder)}/{package_cache.LINK}"
 
 
 def find_entry(folder: str, source: str = "Zip file") -> str:

@@ -12,8 +12,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.artifact import archive, manifest, store, zips
-from hotwhisk.artifact.detection import MANIFEST, is_artifact
+from hotwhisk.artifact import archive, manifest, package_cache, zips
+from hotwhisk.artifact.kinds import MANIFEST, is_artifact
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
 
@@ -47,7 +47,7 @@ def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> Non
     place = f"{folder}/{PACKAGES_FOLDER}"
     if libraries:
         key = sha256(stated.packages_digest.encode() + listing).hex()[:32]
-        os.symlink(store.take(libraries, key, os.path.dirname(folder), fill), place)
+        os.symlink(package_cache.take(libraries, key, os.path.dirname(folder), fill), place)
     else:
         os.mkdir(place, 0o755)
         fill(place)

@@ -21,8 +21,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from hotwhisk.action.house import at_home, environment
-from hotwhisk.artifact import store
+from hotwhisk.action.isolation import environment, server_modules
+from hotwhisk.artifact import package_cache
 from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
@@ -111,7 +111,7 @@ def install(
             file.write(ACTIVATE)
 
     try:
-        return store.make(libraries, f"venv-{key}", holder, fill)
+        return package_cache.make(libraries, f"venv-{key}", holder, fill)
     except OSError as error:
         raise BuildFailed(f"{REQUIREMENTS} cannot be installed: {error.strerror}") from error
 
@@ -120,7 +120,7 @@ class _Installer:
     """Runs the commands that fill a virtual environment."""
 
     def __init__(self, folder: str, log: str, seconds: float) -> None:
-        with at_home():  # the action may have modules of these names
+        with server_modules():  # the action may have modules of these names
             import subprocess
             import time
         self._subprocess: Any = subprocess

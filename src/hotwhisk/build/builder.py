@@ -24,8 +24,8 @@ import hotwhisk
 from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
-from hotwhisk.artifact.detection import MANIFEST
-from hotwhisk.artifact.files import name_of
+from hotwhisk.artifact.files import process_name
+from hotwhisk.artifact.kinds import MANIFEST
 from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.artifact.requirements import ACTIVATE
 from hotwhisk.build import advice, bytecode, layout, sources
@@ -89,7 +89,7 @@ def build(
     compiled = _compile(order, found, interpreter, notes)
     bound = native or bool(found.rows)
     stated = Manifest(
-        name=name or name_of(source),
+        name=name or process_name(source),
         entry=FOLDER_ENTRY if order.as_zip else entry,
         main=main,
         hotwhisk=hotwhisk.__version__,

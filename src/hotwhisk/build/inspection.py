@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import hotwhisk
 from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.artifact import digest_of
-from hotwhisk.artifact.detection import MANIFEST, is_artifact
+from hotwhisk.artifact.kinds import MANIFEST, is_artifact
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.sizes import show_size
 

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.action.entry import enters_by_start
+from hotwhisk.action.entry_point import enters_by_start
 from hotwhisk.artifact.archive import LEAVING_LINKS, MOST_DEPTH
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.build.layout import Members

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "serve": "serve an action: a .py file, a folder, a zip, a built artifact, or none yet",
-    "replace": "replace the version in charge of a running server",
+    "replace": "replace the current version of a running server",
     "invoke": "call the action and print its answer",
     "status": "show what a running server is doing",
-    "rollback": "put the version before in charge again",
+    "rollback": "put the version before current again",
     "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",

@@ -12,7 +12,7 @@ from hotwhisk.addresses import client_port
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.errors import ServerError
-from hotwhisk.places import control_path, place_of
+from hotwhisk.server.names import control_path, server_name
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
 
 def _place(folder: Path, host: str | None, port: int) -> str:
     """Return the name of the server of that port; without an address, of the only such server."""
-    plain = place_of(host or "", port)
+    plain = server_name(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain
     found = [name for name in places(folder) if port_of(name) == port]

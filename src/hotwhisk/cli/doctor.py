@@ -14,7 +14,7 @@ from hotwhisk.errors import StartError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hotwhisk.supervisor.diagnosis import Check
+    from hotwhisk.server.doctor import Check
 
 VERSION = 1
 
@@ -28,7 +28,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         raise StartError("serve needs Linux, and so does what this would check")
     config = read_config(["--run-dir", given.run_dir] if given.run_dir else [], environ)
-    from hotwhisk.supervisor.diagnosis import FAILS, OK, examine
+    from hotwhisk.server.doctor import FAILS, OK, examine
 
     checks = list(examine(config, environ))
     healthy = all(check.verdict != FAILS for check in checks)

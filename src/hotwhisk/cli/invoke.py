@@ -1,5 +1,5 @@
 """
-``hotwhisk invoke``: call the action in charge.
+``hotwhisk invoke``: call the current action.
 
 The body goes to standard output as it came, so that it can be piped; which generation
 answered, how fast, and what went wrong go to standard error.

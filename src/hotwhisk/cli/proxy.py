@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hotwhisk
-from hotwhisk.actionloop.actionloop import PROXY_VERSION
+from hotwhisk.actionloop.bridge import PROXY_VERSION
 from hotwhisk.errors import BuildFailed, HotwhiskError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 def _compile(main: str, environ: dict[str, str]) -> int:
     """Read code from standard input, and write a zip to standard output."""
-    from hotwhisk.build.official import compile_action
+    from hotwhisk.build.actionloop_compile import compile_action
 
     content = sys.stdin.buffer.read()
     if not content:

@@ -1,4 +1,4 @@
-"""Run ``hotwhisk replace``: post a version to a running server and put it in charge."""
+"""Run ``hotwhisk replace``: post a version to a running server and put it current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.artifact.files import name_of
+from hotwhisk.artifact.files import process_name
 from hotwhisk.cli.client import add_arguments, find_server, refusal
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Post FILE and print which generation is in charge now."""
+    """Post FILE and print which generation is current now."""
     parser = Arguments("replace", "[OPTION]... FILE")
     parser.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
     parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
@@ -33,7 +33,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser.parse(argv)
     code, binary = read_code(given.file)
     value = {
-        "name": name_of(Path(given.file)),
+        "name": process_name(Path(given.file)),
         "main": given.main,
         "code": code,
         "binary": binary,
@@ -43,8 +43,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     answer = server.post("/init", {"value": value})
     if answer.status != 200:
         why = refusal(answer) if binary else _with_name(refusal(answer), given.file)
-        none = "there is no version in charge" if answer.number in (None, "0") else ""
-        raise ServerError(f"not replaced: {why}\n{none or 'the version in charge goes on'}")
+        none = "there is no current version" if answer.number in (None, "0") else ""
+        raise ServerError(f"not replaced: {why}\n{none or 'the current version goes on'}")
     generation = show_generation(answer.number or "?", answer.digest)
     print(f"replaced: {generation} in {show_duration(answer.seconds)}{server.found}")
     return 0

@@ -1,4 +1,4 @@
-"""Run ``hotwhisk rollback``: put the version before in charge again."""
+"""Run ``hotwhisk rollback``: put the version before current again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Ask for the roll-back and print which generation is in charge now."""
+    """Ask for the roll-back and print which generation is current now."""
     parser = Arguments("rollback", "[OPTION]...")
     control.add_arguments(parser)
     answer = control.ask("rollback", parser.parse(argv), environ)
@@ -21,5 +21,5 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         shown = show_generation(generation.get("number"), generation.get("digest"))
     else:
         shown = show_generation(generation, None)
-    print(f"rolled back: {shown} is in charge")
+    print(f"rolled back: {shown} is current")
     return 0

@@ -42,7 +42,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     try:
         found = scan(argv, environ)
     except Exception as error:
-        _leave_word(environ.get("HOTWHISK_TERMINATION_LOG") or TERMINATION_LOG, error)
+        _write_termination_log(environ.get("HOTWHISK_TERMINATION_LOG") or TERMINATION_LOG, error)
         raise
     if found.show:
         return _show(found, argv, environ)
@@ -55,16 +55,16 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     try:
         return _serve(found, argv, environ)
     except Exception as error:
-        _leave_word(str(found.value("termination_log") or ""), error)
+        _write_termination_log(str(found.value("termination_log") or ""), error)
         raise
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
-def _leave_word(path: str, error: Exception) -> None:
-    from hotwhisk.supervisor.last_word import leave_word
+def _write_termination_log(path: str, error: Exception) -> None:
+    from hotwhisk.server.termination_log import write_termination_log
 
-    leave_word(path, f"{type(error).__name__}: {error}")
+    write_termination_log(path, f"{type(error).__name__}: {error}")
 
 
 def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
@@ -77,7 +77,7 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
             changes = start_watcher(found.file)
         gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the time
         config = _configure(argv, environ, listener, inherited=inherited)
-        from hotwhisk.supervisor.service import serve
+        from hotwhisk.server.server import serve
 
         gc.freeze()
         gc.enable()
@@ -87,7 +87,7 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
 
 
 def _listener(found: Found, environ: MutableMapping[str, str]) -> tuple[_socket.socket, bool]:
-    from hotwhisk.supervisor.listener import inherited_listener, open_listener
+    from hotwhisk.server.listener import inherited_listener, open_listener
 
     if "LISTEN_FDS" in environ:
         listener = inherited_listener(environ, os.getpid())
@@ -105,7 +105,7 @@ def _configure(
 ) -> Config:
     from hotwhisk.cli.files import read_token, require_file
     from hotwhisk.config import read_config, with_port, with_token
-    from hotwhisk.supervisor.listener import bound_address
+    from hotwhisk.server.listener import bound_address
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)
@@ -126,7 +126,7 @@ def _show(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) 
 
     if "help" in found.show:
         print(f"{USAGE}\n\n{serve_help()}")
-        print("  --show-config            print the values in effect and where each is from")
+        print("  --show-config            print the values in command and where each is from")
         print("\nevery option is also a variable: --init-timeout is HOTWHISK_INIT_TIMEOUT")
     else:
         print(explain_config(argv, environ))

@@ -47,12 +47,12 @@ def render(answer: Mapping[str, object], now: float) -> str:
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
     lines = [
         f"{place} · {process}",
-        _charge(generation, now),
+        _current(generation, now),
     ]
     previous = answer.get("previous")
     if previous:
         name = _name(previous) if isinstance(previous, dict) else "a version"
-        lines.append(f"{name} before it; hotwhisk rollback puts it in charge again")
+        lines.append(f"{name} before it; hotwhisk rollback puts it current again")
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]
@@ -73,10 +73,10 @@ def _count(answer: Mapping[str, object], key: str) -> str:
     return f"{_cell(answer, key)} {COUNTS[key][answer.get(key) != 1]}"
 
 
-def _charge(generation: Mapping[str, object], now: float) -> str:
+def _current(generation: Mapping[str, object], now: float) -> str:
     if generation.get("number") == 0:
-        return "no version in charge yet"
-    return f"{_name(generation)} in charge{_since(generation.get('since'), now)}"
+        return "no current version yet"
+    return f"{_name(generation)} current{_since(generation.get('since'), now)}"
 
 
 def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:
@@ -108,7 +108,7 @@ def _death(death: Mapping[str, object]) -> str:
 def _init(init: Mapping[str, object]) -> str:
     took = init.get("ms")
     shown = f"{took:.1f} ms" if isinstance(took, int | float) else "-"
-    outcome = "took charge" if init.get("ok") else f"refused: {_cell(init, 'error')}"
+    outcome = "became current" if init.get("ok") else f"refused: {_cell(init, 'error')}"
     return f"generation {_cell(init, 'generation')}  {shown}  {outcome}"
 
 

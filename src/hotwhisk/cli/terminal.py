@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   hotwhisk serve hello.py                  serve a file on http://127.0.0.1:8080
   hotwhisk invoke -p name Ada              call it: {"value":{"name":"Ada"}} to /run
-  hotwhisk replace hello.py                put the new version in charge, losing no request
+  hotwhisk replace hello.py                put the new current version, losing no request
   hotwhisk rollback                        and the one before again
   hotwhisk serve --watch hello.py          replace at every save"""
 

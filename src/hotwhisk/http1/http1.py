@@ -33,8 +33,8 @@ __all__ = [
     "Head",
     "Reader",
     "Request",
+    "parse_complete",
     "response_head",
-    "whole_request",
 ]
 
 MAX_HEAD = 65536
@@ -81,7 +81,7 @@ _REASONS = {
     500: "Internal Server Error",
     501: "Not Implemented",
     502: "Bad Gateway",
-    503: "Service Unavailable",
+    503: "Server Unavailable",
     504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }
@@ -211,7 +211,7 @@ class Reader:
         return Request(head, body, chunks.at)
 
 
-def whole_request(data: bytes) -> Request | None:
+def parse_complete(data: bytes) -> Request | None:
     """
     The request that ``data`` begins with, if it is there whole and of the usual form.
 

@@ -30,7 +30,7 @@ Source = str | os.PathLike[str] | Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An activation to be made again. Without ``init``, the action in charge is called."""
+    """An activation to be made again. Without ``init``, the current action is called."""
 
     action: Action
     names: Names

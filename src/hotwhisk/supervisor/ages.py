@@ -1,7 +1,7 @@
 """
 How long things take, on a clock that a frozen container cannot jump.
 
-Pure. The supervisor looks at the ledger once a tick while anything is in flight. Each look
+Pure. The supervisor looks at the scoreboard once a tick while anything is in flight. Each look
 adds at most two ticks to an age, so that a container which was paused for an hour, by the
 platform or by a laptop's lid, finds nothing expired when it wakes.
 """
@@ -24,7 +24,7 @@ class Ages(Generic[Key]):
         self._ages: dict[Key, tuple[float, float]] = {}
         self._last: float | None = None
 
-    def look(self, now: float, since: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    def update(self, now: float, since: Iterable[tuple[Key, float]]) -> dict[Key, float]:
         """
         The age in seconds of each watched thing, given when it began. What is not given any
         more is forgotten; the same key with another beginning is another thing.
@@ -41,7 +41,7 @@ class Ages(Generic[Key]):
         self._ages = ages
         return {key: age for key, (_, age) in ages.items()}
 
-    def rest(self) -> None:
+    def reset(self) -> None:
         """Forget all ages; nothing is watched until the next look, however long that takes."""
         self._ages.clear()
         self._last = None

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hotwhisk.messages import Load
-from hotwhisk.supervisor.effects import Artifact, Candidate
+from hotwhisk.ipc.messages import Load
+from hotwhisk.supervisor.commands import Artifact, Candidate
 
 if TYPE_CHECKING:
     from hotwhisk.config import Config
@@ -26,11 +26,11 @@ class Source(Artifact):
         raise NotImplementedError
 
     def release(self) -> None:
-        """Release the artifact, because no worker will load it any more."""
+        """ReleaseArtifact the artifact, because no worker will load it any more."""
         raise NotImplementedError
 
 
-class Posted(Source):
+class UploadedArtifact(Source):
     """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
     def __init__(
@@ -55,14 +55,14 @@ class Posted(Source):
         self._close(self.descriptor)
 
 
-class Local(Source):
+class LocalArtifact(Source):
     """A file, a folder or a module on this machine, loaded where it is."""
 
     def __init__(self, path: str, main: str, *, module: bool = False) -> None:
         self.path = path
         self.main = main
         self.module = module
-        self.content: Posted | None = None
+        self.content: UploadedArtifact | None = None
         """What the file held when the generation began; its first worker tells."""
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
@@ -81,7 +81,7 @@ class Local(Source):
 def named_by(config: Config) -> Candidate | None:
     """Return a replacement for the file or module in the configuration; None if there is none."""
     if config.module is not None:
-        return Candidate(Local(config.module, config.main, module=True))
+        return Candidate(LocalArtifact(config.module, config.main, module=True))
     if config.file is not None:
-        return Candidate(Local(os.path.abspath(config.file), config.main))
+        return Candidate(LocalArtifact(os.path.abspath(config.file), config.main))
     return None

@@ -1,5 +1,5 @@
 """
-The generation in charge, and what counts as a crash loop.
+The current generation, and what counts as a crash loop.
 
 Pure. A death inside a handler is that request's fault and is not counted here. Too many deaths
 outside of one, and the version is not worth starting again: it is rolled back, or, where there
@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.answers import Profile
-from hotwhisk.record import Record
+from hotwhisk.ipc.record import Record
+from hotwhisk.openwhisk.answers import Profile
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.effects import Artifact
+    from hotwhisk.supervisor.commands import Artifact
 
-RETRY_FIRST, RETRY_MOST = 1.0, 8.0
+RETRY_FIRST, RETRY_MAX = 1.0, 8.0
 """Seconds between attempts to bring up a generation that crashes and has no predecessor."""
 
 
@@ -38,7 +38,7 @@ class Policy(Record):
 
 
 class Generation:
-    """The generation in charge. ``retry_at`` is set while it pauses between crash loops."""
+    """The current generation. ``retry_at`` is set while it pauses between crash loops."""
 
     def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
         self.number = number
@@ -53,7 +53,7 @@ class Generation:
 
     def crashed(self, now: float, policy: Policy) -> bool:
         """Record a death that no request explains; return True if the deaths make a loop."""
-        if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MOST:
+        if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MAX:
             self.retry_after = RETRY_FIRST  # it has held for a while
         self.last_crash = now
         self.crashes.append(now)
@@ -68,5 +68,5 @@ class Generation:
         """Set the time of the next try; return the seconds until then."""
         pause = self.retry_after
         self.retry_at = now + pause
-        self.retry_after = min(2 * pause, RETRY_MOST)
+        self.retry_after = min(2 * pause, RETRY_MAX)
         return pause

@@ -1,7 +1,7 @@
 """
 The life of one worker: STATE × EVENT → state, as a table.
 
-Pure. What each step sets in motion stands in `succession`; this table says which steps there
+Pure. What each step sets in motion stands in `rollout`; this table says which steps there
 are, and the diagram in docs/lifecycle.md is drawn from it. A pair that is not in the table
 changes nothing: it is a message that crossed with a death or a recall.
 """
@@ -15,17 +15,17 @@ from enum import StrEnum
 class State(StrEnum):
     """The states of a worker."""
 
-    BLANK = "blank"
-    """A desk: no action; answers for the dead and for nobody."""
+    SPARE = "spare"
+    """A spare: no action; answers for the dead and for nobody."""
     LOADING = "loading"
     """Was told to load; has not said ready."""
     SERVING = "serving"
-    """Ready, of the generation in charge, and takes connections."""
-    RELIEVED = "relieved"
+    """Ready, of the current generation, and takes connections."""
+    STUCK = "stuck"
     """Hangs in its handler; its other connections were taken back."""
-    RETIRED = "retired"
+    DRAINING = "draining"
     """Of an earlier generation; finishes what it handles."""
-    DOOMED = "doomed"
+    KILLED = "killed"
     """Killed; its death is awaited."""
 
 
@@ -35,7 +35,7 @@ class Event(StrEnum):
     LOAD = "load"
     READY = "ready"
     FAILED = "failed"
-    OVERDUE = "overdue"
+    LOAD_TIMED_OUT = "load timed out"
     """Neither ready nor failed in time."""
     STUCK = "stuck"
     """
@@ -45,25 +45,25 @@ class Event(StrEnum):
     """
     RELEASED = "released"
     """Followed a recall."""
-    RETIRE = "retire"
-    EXPIRED = "expired"
+    DRAIN = "drain"
+    RUN_TIMED_OUT = "run timed out"
     """A run of it is past its deadline."""
 
 
 TABLE: Mapping[tuple[State, Event], State] = {
-    (State.BLANK, Event.LOAD): State.LOADING,
-    (State.BLANK, Event.STUCK): State.RETIRED,
+    (State.SPARE, Event.LOAD): State.LOADING,
+    (State.SPARE, Event.STUCK): State.DRAINING,
     (State.LOADING, Event.READY): State.SERVING,
-    (State.LOADING, Event.FAILED): State.DOOMED,
-    (State.LOADING, Event.OVERDUE): State.DOOMED,
-    (State.LOADING, Event.STUCK): State.DOOMED,
-    (State.SERVING, Event.STUCK): State.RELIEVED,
-    (State.SERVING, Event.RETIRE): State.RETIRED,
-    (State.SERVING, Event.EXPIRED): State.DOOMED,
-    (State.RELIEVED, Event.RELEASED): State.SERVING,
-    (State.RELIEVED, Event.RETIRE): State.RETIRED,
-    (State.RELIEVED, Event.EXPIRED): State.DOOMED,
-    (State.RETIRED, Event.EXPIRED): State.DOOMED,
+    (State.LOADING, Event.FAILED): State.KILLED,
+    (State.LOADING, Event.LOAD_TIMED_OUT): State.KILLED,
+    (State.LOADING, Event.STUCK): State.KILLED,
+    (State.SERVING, Event.STUCK): State.STUCK,
+    (State.SERVING, Event.DRAIN): State.DRAINING,
+    (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.STUCK, Event.RELEASED): State.SERVING,
+    (State.STUCK, Event.DRAIN): State.DRAINING,
+    (State.STUCK, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
 }
 
 

@@ -9,15 +9,15 @@ SIGSTOP holds the process. Its connections are moved then. A connection that can
 settled when the worker has been silent for as long as a handler may take: the worker is killed. If
 it comes back before that, it serves again.
 
-A silent desk runs no action that must be waited for, so a fresh one takes its place at once.
+A silent spare runs no action that must be waited for, so a fresh one takes its place at once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hotwhisk.answers import Cause
-from hotwhisk.ledger import Phase
+from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.lifecycle import State
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ SOON = 0.125
 """Seconds until the next look, after a look that asked a worker or found one stuck."""
 
 DESK_LIMIT = 1.0
-"""Seconds for which a desk may be silent before it is killed."""
+"""Seconds for which a spare may be silent before it is killed."""
 
 LOAD_LIMIT = 1.0
-"""Seconds within which a desk has to begin an order to load."""
+"""Seconds within which a spare has to begin an order to load."""
 
 SILENT = "silent"
 
@@ -51,7 +51,7 @@ class Liveness:
         """Begin a look; return the workers that are silent, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
-        processes = self._supervisor.crew.processes
+        processes = self._supervisor.processes.by_slot
         for slot, process in processes.items():
             if process.silent and self._has_read(slot):
                 process.silent = False  # it is busy, and reads other messages before the ping
@@ -69,33 +69,33 @@ class Liveness:
         told to close its idle ones.
         """
         supervisor = self._supervisor
-        ledger, custody = supervisor.ledger, supervisor.assignment.custody
-        inputs = supervisor.holdings.inputs
-        inputs.watch(supervisor.holdings.sockets)
+        scoreboard, owners = supervisor.scoreboard, supervisor.dispatcher.owners
+        inputs = supervisor.sockets.inputs
+        inputs.watch(supervisor.sockets.descriptors)
         self._unread = {}
         for number in inputs.find():
-            holder = custody.holder(number)
+            holder = owners.owner(number)
             if holder is not None:
                 self._unread.setdefault(holder, set()).add(number)
-        running = {custody.holder(number) for number in ledger.in_phase(Phase.HANDLING)}
+        running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
         found = set()
-        for slot, worker in supervisor.succession.roster.workers.items():
-            if worker.state in (State.LOADING, State.DOOMED):
+        for slot, worker in supervisor.rollout.workers.by_slot.items():
+            if worker.state in (State.LOADING, State.KILLED):
                 continue
-            owes = slot in self._unread or ledger.claimed(slot) >= 0
-            if worker.state is State.RELIEVED:  # its connections were moved, but it must still
-                owes = owes or supervisor.crew.processes[slot].silent  # come back
-            if worker.generation == 0:  # a desk runs only answers that it was told to give
-                owes = owes or slot in running or supervisor.succession.replies.waits_for(slot)
+            owes = slot in self._unread or scoreboard.claimed(slot) >= 0
+            if worker.state is State.STUCK:  # its connections were moved, but it must still
+                owes = owes or supervisor.processes.by_slot[slot].silent  # come back
+            if worker.generation == 0:  # a spare runs only answers that it was told to give
+                owes = owes or slot in running or supervisor.rollout.replies.waits_for(slot)
             elif slot in running:
                 owes = False
-            if owes or (stopping and custody.load(slot) and slot not in running):
+            if owes or (stopping and owners.count(slot) and slot not in running):
                 found.add(slot)
         return found
 
     def _has_read(self, slot: int) -> bool:
         """Return whether a worker has read from a connection that was unread when it was asked."""
-        holder = self._supervisor.assignment.custody.holder
+        holder = self._supervisor.dispatcher.owners.owner
         read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
         return any(holder(number) == slot for number in read)  # the others were moved or are closed
 
@@ -105,16 +105,16 @@ class Liveness:
 
     def expire(self, slot: int, age: float) -> None:
         """Kill a worker if it has been silent for longer than its limit."""
-        succession, limit = self._supervisor.succession, self._supervisor.config.timeout
-        if succession.roster[slot].generation == 0:
+        rollout, limit = self._supervisor.rollout, self._supervisor.config.timeout
+        if rollout.workers[slot].generation == 0:
             if age > DESK_LIMIT:
-                self._supervisor.crew.kill(slot)
+                self._supervisor.processes.kill(slot)
         elif age > limit:
-            succession.expired(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
+            rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
 
     def is_not_loading(self, slot: int, age: float) -> bool:
-        """Return whether a desk that was told to load ``age`` seconds ago has not begun yet."""
-        process = self._supervisor.crew.processes[slot]
+        """Return whether a spare that was told to load ``age`` seconds ago has not begun yet."""
+        process = self._supervisor.processes.by_slot[slot]
         return process.silent and not process.pending and age > LOAD_LIMIT
 
     def end(self, now: float) -> None:
@@ -123,16 +123,16 @@ class Liveness:
 
         A worker that has been silent since the last look counts as stuck.
         """
-        succession = self._supervisor.succession
-        for slot, process in list(self._supervisor.crew.processes.items()):
-            if process.pending or slot not in succession.roster.workers:
+        rollout = self._supervisor.rollout
+        for slot, process in list(self._supervisor.processes.by_slot.items()):
+            if process.pending or slot not in rollout.workers.by_slot:
                 continue
             if slot not in self._doubted:
-                if succession.roster[slot].state is not State.LOADING:
+                if rollout.workers[slot].state is not State.LOADING:
                     process.silent = False
             elif not process.silent:
                 process.ask(now)
                 self._unread_when_asked[slot] = self._unread.get(slot, set())
                 self.urgent = True
-            elif succession.stuck(slot):
+            elif rollout.stuck(slot):
                 self.urgent = True

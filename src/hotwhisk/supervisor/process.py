@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections import deque
 
-from hotwhisk.channel import Channel
-from hotwhisk.messages import Message, Ping
-from hotwhisk.record import Record
-from hotwhisk.system.offspring import Ending
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import Message, Ping
+from hotwhisk.ipc.record import Record
+from hotwhisk.system.children import ExitStatus
 from hotwhisk.worker.template import Standby
 
 
@@ -24,21 +24,21 @@ class Process:
         self.pid = 0
         self.pidfd = -1
         self.channel = channel
-        self.birth: Birth | None = None
+        self.pending_fork: PendingFork | None = None
         """The data for its fork; None after the fork."""
         self.template: Standby | None = None
         """The template that was told to fork it and has not reported its process id yet."""
-        self.name = name_of(slot)
+        self.name = process_name(slot)
         self.started = started
         self.generation = 0
-        self.ending: Ending | None = None
+        self.ending: ExitStatus | None = None
         self.silent = False
         self.asked = started
         """The time of the last ping."""
         self.inbox: deque[Message] = deque()
-        self.expelled = False
+        self.killed_for_protocol_error = False
         """Whether it is ended for its messages, and further ones are ignored."""
-        self.unwanted = False
+        self.cancelled = False
         """Whether it was killed before its process id was known."""
 
     def ask(self, now: float) -> None:
@@ -49,10 +49,10 @@ class Process:
     @property
     def pending(self) -> bool:
         """Return whether its process id is not known yet."""
-        return self.birth is not None or self.template is not None
+        return self.pending_fork is not None or self.template is not None
 
 
-class Birth(Record):
+class PendingFork(Record):
     """
     The worker's end of a channel, None until the system can make one; and how often its slot had
     been recalled when the channel was made.
@@ -62,6 +62,6 @@ class Birth(Record):
     end: socket.socket | None = None
 
 
-def name_of(slot: int) -> str:
+def process_name(slot: int) -> str:
     """Return the name that ``ps`` shows for the worker in ``slot``."""
     return f"hotwhisk:{slot}"

@@ -1,8 +1,8 @@
 """
 What those who asked for a replacement are told, and when.
 
-Pure, and a part of `succession`. Under OpenWhisk an answer comes after its log. A version that
-ended its process could not end its log, so a desk does, and the answer waits for that.
+Pure, and a part of `rollout`. Under OpenWhisk an answer comes after its log. A version that
+ended its process could not end its log, so a spare does, and the answer waits for that.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.supervisor.effects import Effect, Mark, Reply
+from hotwhisk.supervisor.commands import Command, EndLog, Reply
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.assignment import Assignment
+    from hotwhisk.supervisor.dispatch import Dispatcher
 
 
 class Replies:
-    """Replies that are sent, or that wait until a desk has done its part."""
+    """Replies that are sent, or that wait until a spare has done its part."""
 
-    def __init__(self, assignment: Assignment, effects: deque[Effect]) -> None:
-        self._assignment = assignment
-        self._effects = effects
+    def __init__(self, dispatcher: Dispatcher, commands: deque[Command]) -> None:
+        self._dispatcher = dispatcher
+        self._commands = commands
         self._waiting: list[tuple[int, Reply]] = []
 
-    def send(self, reply: Reply, desk: int) -> None:
+    def send(self, reply: Reply, spare: int) -> None:
         """
         Send the result of a replacement.
 
-        If the replacement's log is not ended yet, ``desk`` ends it first.
+        If the replacement's log is not ended yet, ``spare`` ends it first.
         """
         if reply.candidate.log:
-            self._effects.append(Mark(desk, reply.candidate.log))
-            self._waiting.append((desk, reply))
+            self._commands.append(EndLog(spare, reply.candidate.log))
+            self._waiting.append((spare, reply))
         else:
             self._send(reply)
 
     def marked(self, slot: int) -> None:
-        """Send the oldest reply that waited for the desk in ``slot``, which has ended that log."""
+        """Send the oldest reply that waited for the spare in ``slot``, which has ended that log."""
         for each in self._waiting:
             if each[0] == slot:
                 self._waiting.remove(each)
@@ -45,18 +45,18 @@ class Replies:
                 return
 
     def waits_for(self, slot: int) -> bool:
-        """Return whether a reply waits for the desk in ``slot``."""
-        return any(desk == slot for desk, _ in self._waiting)
+        """Return whether a reply waits for the spare in ``slot``."""
+        return any(spare == slot for spare, _ in self._waiting)
 
     def died(self, slot: int) -> None:
-        """Send all replies that wait for a dead desk, because their logs will not be ended."""
-        for desk, _ in tuple(self._waiting):
-            if desk == slot:
+        """Send all replies that wait for a dead spare, because their logs will not be ended."""
+        for spare, _ in tuple(self._waiting):
+            if spare == slot:
                 self.marked(slot)
 
     def _send(self, reply: Reply) -> None:
         """Send a reply, and return its connection to the others, unless the reply is its last."""
-        self._effects.append(reply)
+        self._commands.append(reply)
         number = reply.candidate.number
         if number is not None and not reply.candidate.last:
-            self._assignment.returned(number)
+            self._dispatcher.init_answered(number)

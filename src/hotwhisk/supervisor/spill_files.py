@@ -22,7 +22,7 @@ from fcntl import (
     fcntl,
 )
 
-from hotwhisk.messages import ProtocolError
+from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.worker.spill import RESERVE, make_file
 
 NO_SLOT = -1

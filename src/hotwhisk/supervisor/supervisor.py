@@ -1,7 +1,7 @@
 """
 The supervisor: waits, accepts, and brings together the parts that decide and act.
 
-`hearing` tells `succession` what happened, `execution` carries out what that decides.
+`receiver` tells `rollout` what happened, `execution` carries out what that decides.
 
 Single-threaded. It accepts, and keeps a duplicate of every connection, but never reads a byte
 of one, never decodes an artifact and never runs user code; so it does not die of any of them,
@@ -15,18 +15,18 @@ import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hotwhisk.answers import Profile
-from hotwhisk.ledger import WORKERS, Ledger
-from hotwhisk.supervisor import premises
-from hotwhisk.supervisor.crew import Crew
-from hotwhisk.supervisor.effects import Reply
-from hotwhisk.supervisor.execution import Execution
+from hotwhisk.ipc.scoreboard import WORKERS, Scoreboard
+from hotwhisk.openwhisk.answers import Profile
+from hotwhisk.server import resources
+from hotwhisk.server.status import Stats
+from hotwhisk.supervisor.commands import Reply
+from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
-from hotwhisk.supervisor.hearing import Hearing
-from hotwhisk.supervisor.holdings import Holdings
 from hotwhisk.supervisor.process import Process
-from hotwhisk.supervisor.report import Report
-from hotwhisk.supervisor.succession import Succession
+from hotwhisk.supervisor.processes import Processes
+from hotwhisk.supervisor.receiver import Receiver
+from hotwhisk.supervisor.rollout import Rollout
+from hotwhisk.supervisor.sockets import Sockets
 from hotwhisk.system.system import EXHAUSTED
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ class Supervisor:
         self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
         self.system = system
         self.folder = folder
-        self.tell: Callable[[str], None] = lambda _: None
+        self.log: Callable[[str], None] = lambda _: None
         self.replied: Callable[[Reply], None] = lambda _: None
-        self.report = Report(system.now())
-        self.ledger = Ledger(capacity)
-        self.crew = Crew(system, config, self.ledger)
-        close = self.crew.descriptors.close
-        self.holdings = Holdings(self.ledger, close, workers=config.workers)
-        self.succession = Succession(
+        self.stats = Stats(system.now())
+        self.scoreboard = Scoreboard(capacity)
+        self.processes = Processes(system, config, self.scoreboard)
+        close = self.processes.descriptors.close
+        self.sockets = Sockets(self.scoreboard, close, workers=config.workers)
+        self.rollout = Rollout(
             Policy(
                 config.workers,
                 config.crash_count,
@@ -67,10 +67,10 @@ class Supervisor:
             ),
             WORKERS,
         )
-        self.succession.has_descriptors = self._has_descriptors
-        self.assignment = self.succession.assignment
-        self.execution = Execution(self)
-        self.hearing = Hearing(self)
+        self.rollout.has_descriptors = self._has_descriptors
+        self.dispatcher = self.rollout.dispatcher
+        self.executor = Executor(self)
+        self.receiver = Receiver(self)
         self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._counted = 0
         """How many processes lived when the room for connections was counted."""
@@ -89,7 +89,7 @@ class Supervisor:
             self._epoll.register(descriptor, select.EPOLLIN)
         except OSError:
             self._resting[descriptor] = callback
-            self.ledger.ticking = True
+            self.scoreboard.timer_on = True
         else:
             self._sources[descriptor] = callback
 
@@ -108,7 +108,7 @@ class Supervisor:
         if callback is not None:
             self.unwatch(descriptor)
             self._resting[descriptor] = callback
-            self.ledger.ticking = True
+            self.scoreboard.timer_on = True
 
     def try_again(self) -> bool:
         """
@@ -119,15 +119,15 @@ class Supervisor:
         resting, self._resting = self._resting, {}
         for descriptor, callback in resting.items():
             self.watch(descriptor, callback)
-        waiting = [each for each in self.crew.processes.values() if each.channel.backlog]
+        waiting = [each for each in self.processes.by_slot.values() if each.channel.backlog]
         for process in waiting:
             process.channel.flush()
             self._listen(process)
-        return self.crew.kill_again() or bool(resting or waiting)
+        return self.processes.kill_again() or bool(resting or waiting)
 
     def wait(self, timeout: float | None) -> None:
         """Wait at most ``timeout`` seconds for events, and act on them."""
-        if self.crew.given_up or any(each.inbox for each in self.crew.processes.values()):
+        if self.processes.given_up or any(each.inbox for each in self.processes.by_slot.values()):
             timeout = 0.0  # something was collected on the way, and is heard below
         for descriptor, events in self._epoll.poll(timeout):
             source = self._sources.get(descriptor)
@@ -136,30 +136,30 @@ class Supervisor:
             if events & select.EPOLLOUT:
                 self._flush(descriptor)
             source()
-            self.carry_out()
-        for process in [each for each in self.crew.processes.values() if each.inbox]:
-            self.hearing.hear(process)
-        while self.crew.given_up:
-            self.hearing.give_up(self.crew.given_up.pop())
-            self.carry_out()
-        self.sweep()
+            self.run_commands()
+        for process in [each for each in self.processes.by_slot.values() if each.inbox]:
+            self.receiver.receive(process)
+        while self.processes.given_up:
+            self.receiver.give_up(self.processes.given_up.pop())
+            self.run_commands()
+        self.remove_closed()
 
-    def carry_out(self) -> None:
+    def run_commands(self) -> None:
         """Carry out every decision."""
-        self.execution.carry_out()
+        self.executor.run()
 
-    def bear(self) -> None:
+    def start_pending(self) -> None:
         """Start the workers that could not be started before."""
-        self.execution.bear()
+        self.executor.start_pending()
 
-    def speak_on(self, process: Process) -> None:
+    def watch_writable(self, process: Process) -> None:
         """
         Send the messages that wait for a worker as soon as its channel takes more.
 
         They may also wait for memory or a limit, which no event reports, so each tick tries them
         too.
         """
-        self.ledger.ticking = True
+        self.scoreboard.timer_on = True
         self._listen(process)
 
     def _listen(self, process: Process) -> None:
@@ -173,24 +173,24 @@ class Supervisor:
                 pass  # the tick sends the waiting messages
 
     def _flush(self, descriptor: int) -> None:
-        for process in self.crew.processes.values():
+        for process in self.processes.by_slot.values():
             if process.channel.fileno() == descriptor:
                 process.channel.flush()
                 self._listen(process)
 
     def sleep(self) -> None:
         """Stop the ticking until a client is not served at once."""
-        self.ledger.ticking = False
-        self.holdings.inputs.watch(self.holdings.sockets)
-        self.watch(self.holdings.inputs.fileno(), self._be_awake)
+        self.scoreboard.timer_on = False
+        self.sockets.inputs.watch(self.sockets.descriptors)
+        self.watch(self.sockets.inputs.fileno(), self._be_awake)
 
     def stay_awake(self) -> None:
         """Stop waiting for clients: each look sees them."""
-        self.unwatch(self.holdings.inputs.fileno())
+        self.unwatch(self.sockets.inputs.fileno())
 
     def _be_awake(self) -> None:
         self.stay_awake()
-        self.ledger.ticking = True
+        self.scoreboard.timer_on = True
 
     # -- connections ------------------------------------------------------------------------
 
@@ -207,58 +207,58 @@ class Supervisor:
             if error.errno in EXHAUSTED:
                 self.rest(self._listener.fileno())  # it stays readable, so the loop would spin
             return False  # none is left, or it was reset while it waited
-        self.assignment.accepted([self.holdings.admit(descriptor)])
-        self.ledger.ticking = True  # because its worker may be stuck
-        if self.holdings.full:
+        self.dispatcher.accepted([self.sockets.add(descriptor)])
+        self.scoreboard.timer_on = True  # because its worker may be stuck
+        if self.sockets.full:
             self.unwatch(self._listener.fileno())
             self.keep_full()
             self.system.barrier()
-            self.sweep()  # a worker that closed one before it could see that sent no word
+            self.remove_closed()  # a worker that closed one before it could see that sent no word
         return True
 
     def keep_full(self) -> bool:
         """
         Ask workers to report each connection that they close, while there is no room for another.
 
-        It asks again at each tick, because otherwise a worker that writes into the ledger could
+        It asks again at each tick, because otherwise a worker that writes into the scoreboard could
         keep the port closed.
         """
-        if self._listener is None or not self.holdings.full:
+        if self._listener is None or not self.sockets.full:
             return False
-        self.ledger.attentive = self.ledger.ticking = True
+        self.scoreboard.notify_close = self.scoreboard.timer_on = True
         return True
 
     def accept_backlog(self) -> None:
         """Accept the connections in the backlog, and close the port."""
         assert self._listener is not None
-        while not self.holdings.full and self._accept():
+        while not self.sockets.full and self._accept():
             pass
         self.unwatch(self._listener.fileno())
         self._listener.close()
         self._listener = None
 
-    def sweep(self) -> None:
+    def remove_closed(self) -> None:
         """Forget the connections that workers closed, and accept again if there was no room."""
-        closed = self.holdings.sweep(self.assignment.custody.is_held)
+        closed = self.sockets.remove_closed(self.dispatcher.owners.is_held)
         for number in closed:
-            self.assignment.closed(number)
-        if closed or len(self.crew.processes) != self._counted:
+            self.dispatcher.closed(number)
+        if closed or len(self.processes.by_slot) != self._counted:
             self._count_room()
 
     def _count_room(self) -> None:
         """Count the descriptors beside those of living processes; accept while there is room."""
-        self._counted = len(self.crew.processes)
-        self.holdings.most = self._room_beside(self._counted)
+        self._counted = len(self.processes.by_slot)
+        self.sockets.most = self._room_beside(self._counted)
         listener = self._listener
-        if listener is None or listener.fileno() in self._sources or self.holdings.full:
+        if listener is None or listener.fileno() in self._sources or self.sockets.full:
             return
-        self.ledger.attentive = False
+        self.scoreboard.notify_close = False
         self._resting.pop(listener.fileno(), None)
         self.watch(listener.fileno(), self._accept)
 
     def _room_beside(self, processes: int) -> int:
-        return premises.room_beside(processes, self.config.workers, self._limit)
+        return resources.room_beside(processes, self.config.workers, self._limit)
 
     def _has_descriptors(self, workers: int) -> bool:
-        room = self._room_beside(len(self.crew.processes) + workers)
-        return room - len(self.holdings.sockets) >= premises.SPARE_CONNECTIONS
+        room = self._room_beside(len(self.processes.by_slot) + workers)
+        return room - len(self.sockets.descriptors) >= resources.SPARE_CONNECTIONS

@@ -1,23 +1,23 @@
 """
 The generations that have a template, so that further workers of them need not be loaded.
 
-Pure; what a template is stands in `worker.template`, the processes are in `crew`.
+Pure; what a template is stands in `worker.template`, the processes are in `processes`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from hotwhisk.supervisor.effects import Effect, EndTemplate
+from hotwhisk.supervisor.commands import Command, KillTemplate
 
 
 class Templates:
     """The generations that have a template, and the one that may get no other."""
 
-    def __init__(self, effects: deque[Effect]) -> None:
-        self._effects = effects
+    def __init__(self, commands: deque[Command]) -> None:
+        self._commands = commands
         self._generations: set[int] = set()
-        self._distrusted = 0
+        self._banned = 0
 
     def __contains__(self, generation: int) -> bool:
         return generation in self._generations
@@ -34,18 +34,18 @@ class Templates:
         """End the template of a generation, if there is one."""
         if generation in self._generations:
             self._generations.discard(generation)
-            self._effects.append(EndTemplate(generation))
+            self._commands.append(KillTemplate(generation))
 
     def end_all(self) -> None:
         """End all templates."""
         for generation in tuple(self._generations):
             self.end(generation)
 
-    def distrust(self, generation: int) -> None:
+    def ban(self, generation: int) -> None:
         """End the template of a generation that proved unfit; its workers leave no other."""
-        self._distrusted = max(self._distrusted, generation)  # of an earlier one none will start
+        self._banned = max(self._banned, generation)  # of an earlier one none will start
         self.end(generation)
 
-    def trusts(self, generation: int) -> bool:
+    def allows(self, generation: int) -> bool:
         """Return whether a worker of that generation may leave a template."""
-        return generation != self._distrusted
+        return generation != self._banned

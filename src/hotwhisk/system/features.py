@@ -23,7 +23,7 @@ from errno import ECHILD, ENOSYS
 from typing import Final
 
 from hotwhisk.errors import StartError
-from hotwhisk.record import Record
+from hotwhisk.ipc.record import Record
 from hotwhisk.system import control_group
 from hotwhisk.system.tcp import bytes_written
 
@@ -144,7 +144,7 @@ def _death_signal() -> None:
     call("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-def offer_to_die_first() -> None:
+def raise_oom_score() -> None:
     """
     Have the kernel take this process before the one it was forked from, when memory runs out.
 
@@ -221,7 +221,7 @@ USEFUL: Final = (
     ),
     Feature(
         "oom_score_adj",
-        offer_to_die_first,
+        raise_oom_score,
         "the kernel may take the supervisor when memory runs out",
         "a /proc that can be written to",
     ),

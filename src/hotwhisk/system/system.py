@@ -22,15 +22,15 @@ from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import NoReturn
 
 from hotwhisk.system import control_group
+from hotwhisk.system.children import ExitStatus, children, kill_orphans
 from hotwhisk.system.features import (
     MEMBARRIER,
     MEMBARRIER_GLOBAL_EXPEDITED,
     PR_SET_PDEATHSIG,
     SUBREAPER,
     Feature,
-    offer_to_die_first,
+    raise_oom_score,
 )
-from hotwhisk.system.offspring import Ending, children, kill_orphans
 from hotwhisk.system.signals import HANDLED, Dispositions
 
 PR_SET_NAME = 15
@@ -73,10 +73,10 @@ class System:
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
             self._libc.malloc_trim(0)
 
-    def offer_to_die_first(self) -> None:
+    def raise_oom_score(self) -> None:
         """Make the kernel kill this worker before the supervisor when memory runs out."""
         try:
-            offer_to_die_first()
+            raise_oom_score()
         except OSError:
             pass  # a sandbox without it
 
@@ -130,7 +130,7 @@ class System:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return os.pidfd_open(pid)
 
-    def ended(self, pidfd: int) -> Ending | None:
+    def ended(self, pidfd: int) -> ExitStatus | None:
         """
         Return how the child behind ``pidfd`` ended; None while it lives.
 
@@ -141,8 +141,8 @@ class System:
             result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except OSError:
             # If it is dead, another call reaped it, and how it ended is not known.
-            return Ending(status=-1) if _is_readable(pidfd) else None
-        return None if result is None else Ending.of(result)
+            return ExitStatus(status=-1) if _is_readable(pidfd) else None
+        return None if result is None else ExitStatus.of(result)
 
     def reap(self, pidfd: int) -> None:
         """
@@ -194,7 +194,7 @@ class System:
         """
         return kill_orphans(lambda pid: pid not in ours and _belongs(pid, worker_pid, name))
 
-    def reap_strangers(self, ours: Iterable[int]) -> None:
+    def reap_orphans(self, ours: Iterable[int]) -> None:
         """Reap children that ended and are not in ``ours`` (process ids of workers)."""
         known = set(ours)
         for pid in children():

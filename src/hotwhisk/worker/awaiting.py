@@ -12,7 +12,7 @@ from __future__ import annotations
 from os import getpid
 from typing import TYPE_CHECKING, Any
 
-from hotwhisk.action.house import at_home
+from hotwhisk.action.isolation import server_modules
 from hotwhisk.action.signals import enters_action
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ async def alone(awaitable: Any) -> object:
             from hotwhisk.worker import invocation  # that module imports this one
 
             invocation.flush()
-            invocation.leave(0)
+            invocation.exit_now(0)
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:
     """Return a new asyncio loop, and make it the current loop."""
-    with at_home():  # the action may have a module of that name
+    with server_modules():  # the action may have a module of that name
         import asyncio
 
         loop = asyncio.new_event_loop()

@@ -1,7 +1,7 @@
 """
 One client connection as its worker sees it: what was read, what is being sent.
 
-Every method that touches the socket is called under a claim (see `ledger`). Between claims a
+Every method that touches the socket is called under a claim (see `scoreboard`). Between claims a
 connection keeps nothing in this process that would be lost with it: bytes that make no whole
 request are in a spill, which the supervisor has too.
 """
@@ -13,10 +13,10 @@ import socket
 from enum import Enum
 
 from hotwhisk.http1 import http1
-from hotwhisk.http1.http1 import Reader, Request, whole_request
-from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.http1.http1 import Reader, Request, parse_complete
+from hotwhisk.ipc.scoreboard import Phase, Scoreboard
 from hotwhisk.system.tcp import bytes_read
-from hotwhisk.worker.socket_errors import Gone, gone, is_kernels, is_nothing
+from hotwhisk.worker.socket_errors import Disconnected, gone, is_kernels, is_nothing
 from hotwhisk.worker.spill import Spill, Spills
 
 DONT_WAIT = int(socket.MSG_DONTWAIT)
@@ -58,12 +58,34 @@ class Connection:
     """
 
     __slots__ = (
-        "_continued", "_data", "_ledger", "_next_at", "_out", "_read", "_reader", "_rest", "_spill_at",
-        "_spilled", "_spills", "after", "duty", "number", "sent", "socket", "spill", "stage", "tenure",
+        "_continued",
+        "_data",
+        "_next_at",
+        "_out",
+        "_read",
+        "_reader",
+        "_rest",
+        "_scoreboard",
+        "_spill_at",
+        "_spilled",
+        "_spills",
+        "after",
+        "epoch",
+        "fallback",
+        "number",
+        "sent",
+        "socket",
+        "spill",
+        "stage",
     )  # fmt: skip
 
     def __init__(
-        self, number: int, descriptor: int, ledger: Ledger, spills: Spills, duty: str = ""
+        self,
+        number: int,
+        descriptor: int,
+        scoreboard: Scoreboard,
+        spills: Spills,
+        fallback: str = "",
     ) -> None:
         # The C class: nothing of what `socket.socket` adds is needed. The family is not looked
         # up either, since nothing below depends on it.
@@ -71,13 +93,13 @@ class Connection:
         if _socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
             self.socket.settimeout(None)
         self.number = number
-        self.tenure = 0
-        self.duty = duty
+        self.epoch = 0
+        self.fallback = fallback
         self.spill: Spill | None = None
-        self.sent = ledger.sent(number)
+        self.sent = scoreboard.sent(number)
         self.stage = Stage.LISTENING
         self.after = After.NEXT
-        self._ledger = ledger
+        self._scoreboard = scoreboard
         self._spills = spills
         self._spilled = 0
         self._spill_at = 0  # bytes that were read before those in the spill
@@ -110,7 +132,7 @@ class Connection:
         ``buffer`` is scratch space. What makes no whole request is kept in a spill.
 
         Raises:
-            Gone: the client is.
+            Disconnected: the client is.
             RequestError: it sent something that cannot be answered as a request.
         """
         if self.spill is not None:
@@ -122,7 +144,7 @@ class Connection:
                 return None
             raise gone(error) from None
         if not length:
-            raise Gone
+            raise Disconnected
         self._data = data = bytes(buffer[:length])
         self._read += length
         return self._examine(data)
@@ -142,7 +164,7 @@ class Connection:
         return self._examine(rest)
 
     def _examine(self, data: bytes) -> Request | None:
-        request = whole_request(data)
+        request = parse_complete(data)
         if request is None:
             request = self._read_on().examine(data, len(data))
         if request is None:
@@ -165,18 +187,18 @@ class Connection:
             fitting = self._spills.fit(spill, wanted, self._spilled)
             if fitting is not spill:
                 self.spill = spill = fitting
-                self._ledger.spilled(self.number, spill.number, self._spilled)
+                self._scoreboard.set_spill(self.number, spill.number, self._spilled)
             room = memoryview(spill.map)[self._spilled :]
             try:
                 length = self._receive_into(room)
             finally:
                 room.release()  # or the file could neither grow nor be closed
             if length < 0:
-                self._ledger.set_phase(self.number, Phase.WAITING)
+                self._scoreboard.set_phase(self.number, Phase.BUFFERED)
                 return None
             self._spilled += length
             self._read = self._spill_at + self._spilled
-            self._ledger.spilled(self.number, spill.number, self._spilled)
+            self._scoreboard.set_spill(self.number, spill.number, self._spilled)
 
     def _found(self, request: Request | None) -> Request | None:
         if request is not None and self.spill is not None and request.end < self._spilled:
@@ -197,7 +219,7 @@ class Connection:
                 return -1
             raise gone(error) from None
         if not length:
-            raise Gone
+            raise Disconnected
         return length
 
     def _continue(self) -> None:
@@ -211,7 +233,7 @@ class Connection:
                 if not is_kernels(error):
                     raise
                 return  # it is an invitation, no answer: the client goes on without it
-            self._ledger.wrote(self.number, self.sent)
+            self._scoreboard.set_sent(self.number, self.sent)
 
     def _keep(self, data: bytes, wanted: int = 0) -> None:
         """Put bytes where they survive this process."""
@@ -220,23 +242,23 @@ class Connection:
         self.spill.map[: len(data)] = data
         self._spilled = len(data)
         self._data = b""
-        self._ledger.spilled(self.number, self.spill.number, len(data))
-        self._ledger.set_phase(self.number, Phase.WAITING)
+        self._scoreboard.set_spill(self.number, self.spill.number, len(data))
+        self._scoreboard.set_phase(self.number, Phase.BUFFERED)
 
-    def put_back(self, phase: Phase = Phase.WAITING) -> None:
+    def save_request(self, phase: Phase = Phase.BUFFERED) -> None:
         """Keep the request just read, and what followed it, for another worker."""
         if self.spill is None:
             self._keep(self._data)
         self._reader = None
         self._rest = b""
-        self._ledger.set_phase(self.number, phase)
+        self._scoreboard.set_phase(self.number, phase)
 
-    def keep_rest(self) -> None:
+    def save_pipelined(self) -> None:
         """Keep what followed the request just answered, for another worker."""
         self._data, self._rest = self._rest, b""
         self._keep(self._data)
 
-    def lend(self, request: Request) -> tuple[Spill, int]:
+    def take_body(self, request: Request) -> tuple[Spill, int]:
         """
         Part with the body of a request: the file that holds it, and where in it. What followed
         the request is kept for whoever gets the connection back.
@@ -250,16 +272,16 @@ class Connection:
         self.spill = None
         if isinstance(body, memoryview):
             body.release()
-        self._ledger.spilled(self.number, 0, 0)
+        self._scoreboard.set_spill(self.number, 0, 0)
         if rest:
             self._keep(rest)
-        self._ledger.set_phase(self.number, Phase.LENT)
+        self._scoreboard.set_phase(self.number, Phase.INIT_PENDING)
         return spill, offset
 
     # -- answering --------------------------------------------------------------------------
 
     @property
-    def has_rest(self) -> bool:
+    def has_pipelined(self) -> bool:
         """Whether bytes beyond the current request were read."""
         return bool(self._rest)
 
@@ -269,9 +291,9 @@ class Connection:
         self._data = b""
         if self.spill is not None:
             self._continued = False
-            self._ledger.spilled(self.number, 0, 0)
+            self._scoreboard.set_spill(self.number, 0, 0)
             spill, self.spill = self.spill, None
-            self._spills.give_back(spill)
+            self._spills.release(spill)
 
     def answer(
         self,
@@ -288,12 +310,12 @@ class Connection:
         the length of the body is told, and the body is left out (RFC 9110 §9.3.2).
 
         Raises:
-            Gone: the client is.
+            Disconnected: the client is.
         """
         head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
         if head_only:
             body = b""
-        self._ledger.answering(self.number, self.sent, len(head) + len(body))
+        self._scoreboard.set_responding(self.number, self.sent, len(head) + len(body))
         if len(body) > COPIED:
             return self._write([head, body])
         data = head + body
@@ -351,10 +373,10 @@ class Connection:
             raise gone(error) from None
 
     def discard(self, buffer: memoryview) -> None:
-        """Throw away the bytes that the client still sends; raise Gone at their end."""
+        """Throw away the bytes that the client still sends; raise Disconnected at their end."""
         self._receive_into(buffer)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Forget the connection here. It lives on with the supervisor."""
         self.socket.close()
         self.spill = None
@@ -367,4 +389,4 @@ class Connection:
             pass
         self.socket.close()
         self.request_done()
-        self._ledger.set_phase(self.number, Phase.CLOSED)
+        self._scoreboard.set_phase(self.number, Phase.CLOSED)

@@ -7,7 +7,7 @@ import sys
 from time import time
 from typing import TYPE_CHECKING
 
-from hotwhisk.action.house import environment
+from hotwhisk.action.isolation import environment
 from hotwhisk.artifact import artifact, requirements
 from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.errors import BuildFailed
@@ -28,10 +28,10 @@ def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None
     content = requirements.wanted(folder)
     if content:
         seconds = _time_left(config)
-        holder = os.path.dirname(folder)
+        connections = os.path.dirname(folder)
         unique = unpacked.digest
         try:
-            place = requirements.install(content, folder, holder, libraries, unique, seconds)
+            place = requirements.install(content, folder, connections, libraries, unique, seconds)
         except BuildFailed as error:
             if not config.openwhisk:  # OpenWhisk logs the text of any version that fails
                 sys.stderr.write(f"{error}\n")
@@ -66,7 +66,7 @@ def install_beside(kept: Snapshot, folder: str, config: Config) -> str:
     content = kept.files.get(REQUIREMENTS, b"")
     if not requirements.are_wanted(kept.root, content):
         return ""
-    holder = os.path.dirname(folder)
-    libraries = artifact.libraries_beside(holder)
+    connections = os.path.dirname(folder)
+    libraries = artifact.libraries_beside(connections)
     seconds = _time_left(config)
-    return requirements.install(content, kept.root, holder, libraries, folder, seconds)
+    return requirements.install(content, kept.root, connections, libraries, folder, seconds)

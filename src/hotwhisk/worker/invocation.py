@@ -16,28 +16,28 @@ from time import time
 from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk.action import action as actions
-from hotwhisk.action.house import variable
-from hotwhisk.action.shape import is_awaitable
+from hotwhisk.action.isolation import variable
 from hotwhisk.action.signals import enters_action
-from hotwhisk.answers import Cause, Profile, answer_for
+from hotwhisk.action.signature import is_awaitable
 from hotwhisk.context import Context
-from hotwhisk.contract import (
+from hotwhisk.debugger import debugger_hint
+from hotwhisk.errors import BadResult
+from hotwhisk.openwhisk.answers import Cause, Profile, failure_response
+from hotwhisk.openwhisk.bodies import (
     RunRequest,
     error_body,
     exception_body,
     result_error,
     write_result,
 )
-from hotwhisk.debugger import debugger_hint
-from hotwhisk.errors import BadResult
-from hotwhisk.sentinels import bounded
+from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from hotwhisk.action.action import Action
-    from hotwhisk.actionloop.actionloop import Program
+    from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config import Config
 
 GRACE = 2.0
@@ -128,10 +128,10 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     else:
         actions.print_error(error)
         if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
-            return 200, exception_body(error, profile, actions.place_of(error))
+            return 200, exception_body(error, profile, actions.server_name(error))
         did = f"raised {type(error).__name__}"
     # The platform's launcher catches neither of the two: its process ends.
-    status, text = answer_for(profile, Cause.EXITED)
+    status, text = failure_response(profile, Cause.EXITED)
     if profile is Profile.PLAIN:
         text = f"the action {did} during this request"
     return status, error_body(text)
@@ -146,7 +146,7 @@ def flush() -> None:
             pass
 
 
-def leave(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """End this process now."""
     _exit(status)
 
@@ -164,7 +164,7 @@ def fail() -> NoReturn:
 
 
 @enters_action
-def leave_in_order() -> NoReturn:
+def exit_gracefully() -> NoReturn:
     """End this process after the action's atexit functions; the supervisor bounds their time."""
     try:
         atexit._run_exitfuncs()

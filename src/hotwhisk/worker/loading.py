@@ -1,5 +1,5 @@
 """
-A desk becomes a worker: from the bytes of an ``/init`` to a handler that can be called.
+A spare becomes a worker: from the bytes of an ``/init`` to a handler that can be called.
 
 Whatever happens here, a zip bomb, a syntax error, an exit or a hang, costs this process only.
 """
@@ -13,23 +13,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
 
-from hotwhisk import contract
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
-from hotwhisk.action.house import environment, set_defaults
-from hotwhisk.action.shape import can_take_event, is_awaitable
+from hotwhisk.action.isolation import environment, set_defaults
 from hotwhisk.action.signals import enters_action
+from hotwhisk.action.signature import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
-from hotwhisk.actionloop.actionloop import Program, python_variables
-from hotwhisk.answers import Profile, answer_for_init
+from hotwhisk.actionloop.bridge import Program, python_variables
 from hotwhisk.artifact import artifact, snapshot
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
-from hotwhisk.messages import Failed, Load
-from hotwhisk.record import Record
-from hotwhisk.sentinels import bounded
+from hotwhisk.ipc.messages import Failed, Load
+from hotwhisk.ipc.record import Record
+from hotwhisk.openwhisk import bodies
+from hotwhisk.openwhisk.answers import Profile, answer_for_init
+from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.worker import invocation
 from hotwhisk.worker.installing import install_beside, install_unpacked
 
@@ -125,7 +125,7 @@ def _alone() -> Iterator[None]:
         if getpid() != pid:
             with bounded():
                 invocation.flush()
-            invocation.leave(0)
+            invocation.exit_now(0)
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
@@ -176,7 +176,7 @@ def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) ->
 
 
 def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
-    request = contract.read_init(body)
+    request = bodies.read_init(body)
     content = artifact.decode(request)
     actions.set_environment(request.env)
     try:
@@ -229,8 +229,8 @@ def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"
     _set_proxy_variables(config)
-    source, holder = kept.files[kept.entry], os.path.dirname(message.folder)
-    action = actions.load_file(entry, message.main, source, holder, packages)
+    source, connections = kept.files[kept.entry], os.path.dirname(message.folder)
+    action = actions.load_file(entry, message.main, source, connections, packages)
     return Loaded(action, kept.digest)
 
 

@@ -5,7 +5,7 @@ A thread can raise an exception in another thread (`PyThreadState_SetAsyncExc`).
 function can raise one in the code that it watches. Memory can run out anywhere. (Signal handlers
 cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit between a system call
 and the store of its result. So this module asks the kernel, which counts the bytes of a connection,
-how much was read or written. The ledger says how far the request had come:
+how much was read or written. The scoreboard says how far the request had come:
 
 - If the request had not yet reached the action, the bytes that were read go into a spill and are
   looked at again.
@@ -30,23 +30,23 @@ from typing import TYPE_CHECKING
 from hotwhisk.action.signals import print_stray
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Reader
-from hotwhisk.ledger import Phase
+from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.system.tcp import bytes_read, bytes_written
 from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Stage
-from hotwhisk.worker.socket_errors import Gone
+from hotwhisk.worker.socket_errors import Disconnected
 
 if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
-    from hotwhisk.ledger import Ledger
+    from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.worker.connection import Connection
-    from hotwhisk.worker.holder import Holder
+    from hotwhisk.worker.connections import Connections
 
 ATTEMPTS = 10
 """How often one request or its repair may be interrupted before the process ends."""
 
 
-def resolve(holder: Holder, connection: Connection, error: BaseException) -> None:
+def resolve(connections: Connections, connection: Connection, error: BaseException) -> None:
     """
     Handle an exception that broke off a touch.
 
@@ -55,12 +55,12 @@ def resolve(holder: Holder, connection: Connection, error: BaseException) -> Non
     """
     for _ in range(ATTEMPTS):
         try:
-            if isinstance(error, Gone):
-                holder.close(connection)
+            if isinstance(error, Disconnected):
+                connections.close(connection)
             elif isinstance(error, RequestError):
-                _refuse_if_sure(holder, connection, error)
+                _refuse_if_sure(connections, connection, error)
             else:
-                _go_on(holder, connection, error)
+                _go_on(connections, connection, error)
             return
         except BaseException as another:  # noqa: BLE001 - the next attempt handles it
             error = another
@@ -70,65 +70,65 @@ def resolve(holder: Holder, connection: Connection, error: BaseException) -> Non
         invocation.fail()
 
 
-def _refuse_if_sure(holder: Holder, connection: Connection, error: RequestError) -> None:
+def _refuse_if_sure(connections: Connections, connection: Connection, error: RequestError) -> None:
     """Refuse a malformed request if it is malformed when it is read a second time."""
     try:
         reread(connection)
     except RequestError as refusal:
-        holder.refuse(connection, refusal.status, str(refusal))
+        connections.send_error(connection, refusal.status, str(refusal))
     else:
-        _go_on(holder, connection, error)
+        _go_on(connections, connection, error)
 
 
-def _go_on(holder: Holder, connection: Connection, error: BaseException) -> None:
+def _go_on(connections: Connections, connection: Connection, error: BaseException) -> None:
     """Take up a connection where an exception from outside left it."""
     if connection.stage is Stage.CLOSING:
-        _finish_close(holder, connection)
+        _finish_close(connections, connection)
         return
-    if not holder.holds(connection) or connection.socket.fileno() < 0:
+    if not connections.has(connection) or connection.socket.fileno() < 0:
         raise error  # while the worker parts with it: the supervisor knows what is owed
-    phase = holder.ledger.phase(connection.number)
+    phase = connections.scoreboard.phase(connection.number)
     if phase is Phase.LINGERING:
-        holder.linger(connection)
+        connections.linger(connection)
         ready = False
-    elif phase is Phase.HANDLING:
-        ready = holder.end_interrupted(connection, error)
-    elif phase is Phase.ANSWERING and not has_next(connection, holder.ledger):
-        ready = _finish_answer(holder, connection, error)
+    elif phase is Phase.RUNNING:
+        ready = connections.end_interrupted(connection, error)
+    elif phase is Phase.RESPONDING and not has_next(connection, connections.scoreboard):
+        ready = _finish_answer(connections, connection, error)
     else:
         print_stray(error, "the action")
-        ready = recover_input(connection, holder.buffer)
+        ready = recover_input(connection, connections.buffer)
     error.__traceback__ = None  # the frames hold views of the memory file
     if ready:
-        holder.touch(connection, holder.resume)
-        holder.watch_idle(connection)
+        connections.with_claim(connection, connections.resume)
+        connections.watch_idle(connection)
 
 
-def _finish_close(holder: Holder, connection: Connection) -> None:
+def _finish_close(connections: Connections, connection: Connection) -> None:
     """
     Close a connection that is not closed yet.
 
     If the supervisor was told of the end, the number may be used again. So the connection is only
     removed here.
     """
-    if holder.ledger.phase(connection.number) in (Phase.CLOSED, Phase.FREE):
-        holder.connections.pop(connection.number, None)
+    if connections.scoreboard.phase(connection.number) in (Phase.CLOSED, Phase.FREE):
+        connections.by_number.pop(connection.number, None)
     else:
-        holder.close(connection)
+        connections.close(connection)
 
 
-def _finish_answer(holder: Holder, connection: Connection, error: BaseException) -> bool:
+def _finish_answer(connections: Connections, connection: Connection, error: BaseException) -> bool:
     """
     Complete an answer that was being sent.
 
     Return True if the connection can be asked for more.
     """
-    out = recover_output(connection, holder.ledger)
+    out = recover_output(connection, connections.scoreboard)
     if out is None:
-        return holder.end_interrupted(connection, error)
+        return connections.end_interrupted(connection, error)
     if out:
-        return holder.answered(connection)
-    holder.wait_to_write(connection)
+        return connections.response_sent(connection)
+    connections.wait_to_write(connection)
     return False
 
 
@@ -148,9 +148,11 @@ def recover_input(connection: Connection, buffer: memoryview) -> bool:
             return False
         connection._keep(data)
     connection._read = total
-    connection.put_back()
+    connection.save_request()
     assert connection.spill is not None
-    connection._ledger.spilled(connection.number, connection.spill.number, connection._spilled)
+    connection._scoreboard.set_spill(
+        connection.number, connection.spill.number, connection._spilled
+    )
     return True
 
 
@@ -166,7 +168,7 @@ def reread(connection: Connection) -> Request | None:
     return Reader().examine(connection._data, len(connection._data))
 
 
-def recover_output(connection: Connection, ledger: Ledger) -> bool | None:
+def recover_output(connection: Connection, scoreboard: Scoreboard) -> bool | None:
     """
     Find how far an answer was sent.
 
@@ -174,9 +176,9 @@ def recover_output(connection: Connection, ledger: Ledger) -> bool | None:
     Return None if the answer is lost and no byte of it was sent.
 
     Raises:
-        Gone: a part of the answer was sent, and the rest is lost.
+        Disconnected: a part of the answer was sent, and the rest is lost.
     """
-    row = ledger.row(connection.number)
+    row = scoreboard.row(connection.number)
     end, written = row.sent + row.answer, bytes_written(connection.socket.fileno())
     if written >= end:
         connection.sent, connection._out = end, []
@@ -189,12 +191,12 @@ def recover_output(connection: Connection, ledger: Ledger) -> bool | None:
         return False
     connection._out = []
     if written > row.sent:
-        raise Gone
+        raise Disconnected
     return None
 
 
-def has_next(connection: Connection, ledger: Ledger) -> bool:
+def has_next(connection: Connection, scoreboard: Scoreboard) -> bool:
     """Return whether the request in hand follows the request whose answer is out."""
-    row = ledger.row(connection.number)
+    row = scoreboard.row(connection.number)
     in_hand = bool(connection._data) or connection.spill is not None
     return in_hand and connection._next_at == row.sent + row.answer

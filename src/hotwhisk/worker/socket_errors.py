@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 
 
-class Gone(Exception):
+class Disconnected(Exception):
     """The client closed or reset the connection."""
 
 
@@ -43,7 +43,7 @@ def gone(error: OSError) -> Exception:
     """
     Return the meaning of an error of a client's socket.
 
-    If the kernel says that the other end is dead, the result is Gone. Otherwise the result is the
+    If the kernel says that the other end is dead, the result is Disconnected. Otherwise the result is the
     error itself, which says nothing about the client.
     """
-    return Gone() if error.errno in DEAD and is_kernels(error) else error
+    return Disconnected() if error.errno in DEAD and is_kernels(error) else error

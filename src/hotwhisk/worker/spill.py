@@ -43,7 +43,7 @@ def make_file(size: int) -> int:
 
 class Spill:
     """
-    One memory file, mapped. ``number`` is what the ledger calls it.
+    One memory file, mapped. ``number`` is what the scoreboard calls it.
 
     It is unmapped when the last reference goes, not by a call: the body of a request that is
     being given back is still a view of it.
@@ -156,7 +156,7 @@ class Spills:
             os.close(descriptor)
         return spill
 
-    def give_back(self, spill: Spill) -> None:
+    def release(self, spill: Spill) -> None:
         """Keep the file of answered bytes for the next request, or drop it."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill

@@ -21,12 +21,12 @@ from os import dup2
 from select import POLLNVAL
 from typing import TYPE_CHECKING
 
-from hotwhisk.output import Output
+from hotwhisk.system.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.output import StreamState
+    from hotwhisk.system.output import StreamState
 
 STANDARD = (0, 1, 2)
 
@@ -50,7 +50,7 @@ class Streams:
         """Return all descriptors of this object."""
         return {*self.kept, *(each.descriptor for each in self.outputs.values())}
 
-    def mend(self) -> None:
+    def reopen_closed(self) -> None:
         """
         Open again what the action has closed; before any descriptor is received or made.
 

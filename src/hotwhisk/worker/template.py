@@ -2,7 +2,7 @@
 The template: a process that has loaded the action, has served nothing, and waits to be forked.
 
 A worker whose action took long to import leaves one behind. Further workers of that generation
-(``--workers``, or after a death) are forked from it and have the import at birth: milliseconds
+(``--workers``, or after a death) are forked from it and have the import at pending_fork: milliseconds
 where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
 it, the worker is loaded in the ordinary way. The supervisor does not wait for the template. A
 worker that it ordered is pending until the template sends the process id.
@@ -14,7 +14,7 @@ Whoever holds such a thing after the import gets no template: a thread
 (ends at a fork, and leaves its locks behind), a child, an open file or socket (one offset, one
 conversation for two), shared memory or a semaphore (a death would leave it locked), a generator
 of random numbers of its own (two would draw the same). A pool of threads that itself ends
-before a fork, as numpy's does, is no obstacle, and that is seen, not known by name: right after
+before a fork, as numpy's does, is no reason, and that is seen, not known by name: right after
 the fork, the parent has one thread.
 
 Options weighed: workers as children of the template (their deaths would be heard at second hand,
@@ -35,14 +35,14 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from hotwhisk.channel import Channel, ChannelClosed, DescriptorsLost
-from hotwhisk.messages import Born, Spawn, Template
-from hotwhisk.record import Record
-from hotwhisk.system.offspring import children
+from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
+from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
+from hotwhisk.ipc.record import Record
+from hotwhisk.system.children import children
+from hotwhisk.system.double_fork import double_fork
 from hotwhisk.worker import invocation
-from hotwhisk.worker.adoption import fork_adopted
 
-WORTHWHILE = 0.03
+MIN_LOAD_TIME = 0.03
 """
 Seconds of CPU time in loading from which on a template is left; less is not worth a process.
 What was waited for, a disk say, is there the next time.
@@ -60,7 +60,7 @@ class Standby:
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
-        self.name = name_of(generation)
+        self.name = process_name(generation)
 
     def close(self) -> None:
         """Let go of a dead template."""
@@ -68,7 +68,7 @@ class Standby:
         os.close(self.pidfd)
 
 
-class Birth(Record):
+class PendingFork(Record):
     """A worker just forked from a template: its place, and the number of its channel."""
 
     channel: int
@@ -76,14 +76,14 @@ class Birth(Record):
     recalls: int
 
 
-def name_of(generation: int) -> str:
+def process_name(generation: int) -> str:
     """Return the name that ``ps`` shows for a template."""
     return f"hotwhisk:t{generation}"
 
 
-def leave_behind(
+def fork_template(
     generation: int, channel: Channel, own: Collection[int], lowest: int
-) -> Birth | None:
+) -> PendingFork | None:
     """
     Leave a template behind, if nothing is in its way, and tell the supervisor through
     ``channel``. Returns None in this process; and once in each worker that is forked from it.
@@ -94,41 +94,41 @@ def leave_behind(
     pid = -1
     ends: list[socket.socket] = []
     try:
-        obstacle = _obstacle(own)
-        if not obstacle:
+        reason = _reason_against(own)
+        if not reason:
             gc.freeze()  # a collection on either side would copy what they share
             ends += Channel.pair()
-            pid = fork_adopted(name_of(generation), supervisor)
+            pid = double_fork(process_name(generation), supervisor)
         if pid > 0:
-            obstacle = _announce(pid, channel, ends[0])
+            reason = _announce(pid, channel, ends[0])
     except OSError as error:
-        obstacle = f"no process: {error.strerror}"
+        reason = f"no process: {error.strerror}"
     except Exception as error:  # noqa: BLE001 - the action may have replaced what is called here
-        obstacle = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
     if not pid:
         ends[0].close()
         return _stand_by(Channel(ends[1]), supervisor, lowest)
-    if obstacle:
-        channel.send(Template(obstacle=obstacle))
+    if reason:
+        channel.send(TemplateReady(reason=reason))
     for end in ends:
         end.close()
     return None
 
 
 def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
-    """Tell of a template; of one with an obstacle nobody will know, and it leaves by itself."""
+    """Tell of a template; of one with an reason nobody will know, and it leaves by itself."""
     threads = _threads_that_stay()
     if threads > 1:
         return f"the action left {threads - 1} threads behind"
     pidfd = os.pidfd_open(pid)
     try:
-        channel.send(Template(pid), (ours.fileno(), pidfd))
+        channel.send(TemplateReady(pid), (ours.fileno(), pidfd))
     finally:
         os.close(pidfd)
     return ""
 
 
-def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
+def _stand_by(channel: Channel, supervisor: int, lowest: int) -> PendingFork:
     """Wait for orders, and return only in the workers."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
@@ -137,22 +137,22 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> Birth:
         try:
             received = channel.receive()
         except (ChannelClosed, DescriptorsLost):
-            invocation.leave(0)
+            invocation.exit_now(0)
         if received is None or not isinstance(received[0], Spawn):
             continue
         order, (end,) = received[0], received[1]
         try:
-            pid = fork_adopted(order.name, supervisor)
+            pid = double_fork(order.name, supervisor)
         except OSError:
-            channel.send(Born(order.slot))
+            channel.send(Spawned(order.slot))
         else:
             if not pid:
                 channel.close()
                 high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, lowest)
                 os.close(end)
                 _seed_again()
-                return Birth(high, order.slot, order.recalls)
-            channel.send(Born(order.slot, pid))
+                return PendingFork(high, order.slot, order.recalls)
+            channel.send(Spawned(order.slot, pid))
         os.close(end)
 
 
@@ -166,7 +166,7 @@ def _seed_again() -> None:
 # -- what is in the way ---------------------------------------------------------------------
 
 
-def _obstacle(own: Collection[int]) -> str:
+def _reason_against(own: Collection[int]) -> str:
     """Return what the action holds that two processes must not share, or an empty text."""
     threads = len(sys._current_frames()) - 1
     if threads:
@@ -178,7 +178,7 @@ def _obstacle(own: Collection[int]) -> str:
         return f"the action keeps {kept} open"
     if _shares_memory():
         return "the action holds shared memory or a semaphore"
-    if _draws():
+    if _has_random_state():
         return "the action holds a generator of random numbers"
     return ""
 
@@ -206,13 +206,13 @@ def _open_files(own: Collection[int]) -> str:
 
 
 def _shares_memory() -> bool:
-    """Return whether there is writable memory, beside our ledger, that a fork does not copy."""
+    """Return whether there is writable memory, beside our scoreboard, that a fork does not copy."""
     with open("/proc/self/maps", "rb") as file:
         shared = [line for line in file if b" rw-s " in line and OWN_FILES.encode() not in line]
     return len(shared) > 1
 
 
-def _draws() -> bool:
+def _has_random_state() -> bool:
     """Return whether a generator of random numbers exists beside those that are seeded again."""
     kinds: list[type] = []
     known: list[Any] = []

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from hotwhisk.artifact import archive, artifact
 from hotwhisk.artifact.artifact import Kind, Unpacked, decode, detect
-from hotwhisk.contract import InitRequest
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+from hotwhisk.openwhisk.bodies import InitRequest
 
 Member = tuple[str, int, bytes]
 MAIN: Member = ("__main__.py", stat.S_IFREG | 0o644, b"def main(args): return args\n")

@@ -18,12 +18,12 @@ import pytest
 
 from hotwhisk.artifact.artifact import Kind, decode, unpack
 from hotwhisk.build import Order, build
+from hotwhisk.build.actionloop_compile import compile_action
 from hotwhisk.build.bootstrap import arguments
-from hotwhisk.build.official import compile_action
 from hotwhisk.build.target import target
 from hotwhisk.cli import main
-from hotwhisk.contract import InitRequest
 from hotwhisk.errors import BuildFailed, UsageError
+from hotwhisk.openwhisk.bodies import InitRequest
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LOAD = """

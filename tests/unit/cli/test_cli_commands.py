@@ -199,7 +199,7 @@ def test_replace_tells_why_not_and_that_nothing_changed(
     server.status, server.body = 502, b'{"error":"line 1: no"}'
     code, out, err = run("replace", str(hello), "--url", server.url)
     assert (code, out) == (1, "")
-    assert err == "hotwhisk: not replaced: line 1: no\nthe version in charge goes on\n"
+    assert err == "hotwhisk: not replaced: line 1: no\nthe current version goes on\n"
 
 
 def test_replace_sends_the_token(run: Run, server: OneAnswer, hello: Path, tmp_path: Path) -> None:

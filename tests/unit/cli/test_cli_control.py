@@ -97,8 +97,8 @@ def test_status_for_people() -> None:
     shown = render(STATUS, 1060.0).splitlines()
     assert shown == [
         "port 8080 · plain profile · pid 4711 · up 3 min",
-        "generation 7 (sha256:ab12ab12ab12…) in charge for 60.0 s",
-        "generation 6 (sha256:cd34cd34cd34…) before it; hotwhisk rollback puts it in charge again",
+        "generation 7 (sha256:ab12ab12ab12…) current for 60.0 s",
+        "generation 6 (sha256:cd34cd34cd34…) before it; hotwhisk rollback puts it current again",
         "",
         "  pid    state     connections  answered",
         "  5      idle      3            1200",
@@ -110,7 +110,7 @@ def test_status_for_people() -> None:
         shown[11],
         "",
         "inits",
-        "  generation 7  3.1 ms  took charge",
+        "  generation 7  3.1 ms  became current",
         "  generation 8  9.0 ms  refused: SyntaxError: line 1",
     ]
     assert shown[11].endswith("pid 9  generation 6  signal 9 during a request")
@@ -118,7 +118,7 @@ def test_status_for_people() -> None:
 
 def test_status_before_the_first_version() -> None:
     shown = render({"generation": {"number": 0, "digest": None, "workers": []}}, 0.0)
-    assert shown.splitlines()[1] == "no version in charge yet"
+    assert shown.splitlines()[1] == "no current version yet"
 
 
 def test_status_of_another_version_is_shown_as_far_as_it_is_known() -> None:
@@ -128,7 +128,7 @@ def test_status_of_another_version_is_shown_as_far_as_it_is_known() -> None:
 
 def test_rollback(run: Run, peer: Peer) -> None:
     peer.reply = {"version": 1, "ok": True, "generation": 9}
-    assert run("rollback") == (0, "rolled back: generation 9 is in charge\n", "")
+    assert run("rollback") == (0, "rolled back: generation 9 is current\n", "")
     assert peer.asked == {"version": 1, "ask": "rollback"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hotwhisk.cli import main
 from hotwhisk.cli import serve as command
-from hotwhisk.supervisor.listener import bound_address, open_listener
+from hotwhisk.server.listener import bound_address, open_listener
 
 if not sys.platform.startswith("linux"):
     pytest.skip("serve needs Linux", allow_module_level=True)
@@ -19,7 +19,7 @@ import sys
 before = set(sys.modules)
 import hotwhisk.__main__
 from hotwhisk.cli import serve
-from hotwhisk.supervisor.listener import bound_address
+from hotwhisk.server.listener import bound_address
 listener, inherited = serve._listener(serve.scan(["--port", "0"], {}), {})
 assert bound_address(listener)[1]
 print(*sorted(set(sys.modules) - before))

@@ -26,7 +26,7 @@ from hotwhisk.invoker import (
 from hotwhisk.invoker.exchange import NoReply, Reply, call
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}'
-GONE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}"
+GONE = b"HTTP/1.1 503 Server Unavailable\r\nContent-Length: 2\r\n\r\n{}"
 HELLO = Action("hello", "def main(args): ...", limits=Limits(timeout=5000))
 
 
@@ -322,7 +322,7 @@ RECORD = {
 }
 
 
-def test_a_record_is_replayed_against_the_action_in_charge() -> None:
+def test_a_record_is_replayed_against_the_action_current() -> None:
     with serving(answer({"b": 2})) as script:
         record = replay(RECORD, script.url, value={"a": 1})
     path, body = script.asked[0]

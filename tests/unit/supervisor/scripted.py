@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, cast
 
-from hotwhisk.channel import Channel
 from hotwhisk.config import Config
-from hotwhisk.messages import Message, Pong
-from hotwhisk.supervisor.artifacts import Posted
-from hotwhisk.supervisor.effects import Candidate
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import Message, Pong
+from hotwhisk.supervisor.artifacts import UploadedArtifact
+from hotwhisk.supervisor.commands import Candidate
 from hotwhisk.supervisor.lifecycle import State
-from hotwhisk.supervisor.rounds import Rounds
 from hotwhisk.supervisor.supervisor import Supervisor
-from hotwhisk.system.offspring import Ending
+from hotwhisk.supervisor.watchdog import Watchdog
+from hotwhisk.system.children import ExitStatus
 from hotwhisk.system.system import System
 
 
@@ -32,7 +32,7 @@ class FakeSystem:
 
     def __init__(self) -> None:
         self.clock = 1000.0
-        self.endings: dict[int, Ending] = {}
+        self.endings: dict[int, ExitStatus] = {}
         self.end_of: Callable[[int], socket.socket]
         self.ends: dict[int, Channel] = {}
 
@@ -57,20 +57,20 @@ class FakeSystem:
             raise ChildProcessError
         return os.eventfd(0)
 
-    def reap_strangers(self, ours: object) -> None:
+    def reap_orphans(self, ours: object) -> None:
         pass
 
     def kill(self, pidfd: int) -> bool:
         if not self.may_kill:
             return False
-        self.end(pidfd, Ending(signal=9))
+        self.end(pidfd, ExitStatus(signal=9))
         return True
 
-    def end(self, pidfd: int, ending: Ending) -> None:
+    def end(self, pidfd: int, ending: ExitStatus) -> None:
         self.endings[pidfd] = ending
         os.eventfd_write(pidfd, 1)
 
-    def ended(self, pidfd: int) -> Ending | None:
+    def ended(self, pidfd: int) -> ExitStatus | None:
         return self.endings.get(pidfd)
 
     def reap(self, pidfd: int) -> None:
@@ -96,30 +96,30 @@ class Scripted:
         self.supervisor = Supervisor(
             config, self._listener, cast("System", self.system), 8, str(folder)
         )
-        self.supervisor.tell = self.told.append
-        self.crew, self.ledger = self.supervisor.crew, self.supervisor.ledger
-        self.roster = self.supervisor.succession.roster
-        self.custody = self.supervisor.assignment.custody
+        self.supervisor.log = self.told.append
+        self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
+        self.workers = self.supervisor.rollout.workers
+        self.owners = self.supervisor.dispatcher.owners
         self.system.end_of = self._end_of
-        self.rounds = Rounds(self.supervisor)
-        self.supervisor.carry_out()
+        self.watchdog = Watchdog(self.supervisor)
+        self.supervisor.run_commands()
 
     def _end_of(self, slot: int) -> socket.socket:
-        birth = self.crew.processes[slot].birth
-        assert birth is not None
-        assert birth.end is not None
-        return birth.end
+        pending_fork = self.processes.by_slot[slot].pending_fork
+        assert pending_fork is not None
+        assert pending_fork.end is not None
+        return pending_fork.end
 
     def serve(self, *, overlap: bool = False) -> int:
         """
-        Put a version in charge; the slot of its worker.
+        Put a current version; the slot of its worker.
         """
-        slot = self.roster.desk
-        self.supervisor.succession.submit(self.candidate())
-        self.supervisor.carry_out()
+        slot = self.workers.spare
+        self.supervisor.rollout.submit(self.candidate())
+        self.supervisor.run_commands()
         self.say(slot, Pong())  # it has begun to load
-        self.supervisor.succession.ready(slot, "sha256:0", overlap=overlap)
-        self.supervisor.carry_out()
+        self.supervisor.rollout.ready(slot, "sha256:0", overlap=overlap)
+        self.supervisor.run_commands()
         return slot
 
     @staticmethod
@@ -127,13 +127,13 @@ class Scripted:
         """
         A version that can be submitted.
         """
-        return Candidate(Posted(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0))
+        return Candidate(UploadedArtifact(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0))
 
     def worker(self, state: State) -> int:
         """
         The slot of the one worker in that state.
         """
-        (slot,) = [each.slot for each in self.roster.workers.values() if each.state is state]
+        (slot,) = [each.slot for each in self.workers.by_slot.values() if each.state is state]
         return slot
 
     def connect(self) -> int:
@@ -141,10 +141,10 @@ class Scripted:
         A client connects, and a worker is given the connection; its number.
         """
         ours, client = socket.socketpair()
-        number = self.supervisor.holdings.admit(ours.detach())
+        number = self.supervisor.sockets.add(ours.detach())
         self.clients[number] = client
-        self.supervisor.assignment.accepted([number])
-        self.supervisor.carry_out()
+        self.supervisor.dispatcher.accepted([number])
+        self.supervisor.run_commands()
         return number
 
     def is_ended(self, number: int) -> bool:
@@ -160,7 +160,7 @@ class Scripted:
         """
         A worker exits, and the supervisor learns of it.
         """
-        self.system.end(self.crew.processes[slot].pidfd, Ending(status=3))
+        self.system.end(self.processes.by_slot[slot].pidfd, ExitStatus(status=3))
         self.supervisor.wait(0.0)
 
     def say(self, slot: int, message: Message, *descriptors: int) -> None:
@@ -184,22 +184,22 @@ class Scripted:
 
     def look(self, seconds: float = 0.25) -> None:
         """
-        So much later the supervisor looks at the ledger.
+        So much later the supervisor looks at the scoreboard.
         """
         self.system.clock += seconds
-        self.rounds.go(self.system.clock)
-        self.supervisor.carry_out()
+        self.watchdog.tick(self.system.clock)
+        self.supervisor.run_commands()
 
     def close(self) -> None:
         """
         Let go of everything.
         """
-        for process in list(self.crew.processes.values()):
-            self.system.endings[process.pidfd] = Ending()
-            self.crew.bury(process)
+        for process in list(self.processes.by_slot.values()):
+            self.system.endings[process.pidfd] = ExitStatus()
+            self.processes.reap(process)
         for end in self.system.ends.values():
             end.close()
         for each in (self._listener, self._nobody, *self.clients.values()):
             each.close()
-        for descriptor in self.supervisor.holdings.sockets.values():
+        for descriptor in self.supervisor.sockets.descriptors.values():
             os.close(descriptor)

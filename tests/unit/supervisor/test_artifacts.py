@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from hotwhisk.messages import Load
-from hotwhisk.supervisor.artifacts import Local, Posted
+from hotwhisk.ipc.messages import Load
+from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def is_open(descriptor: int) -> bool:
 
 
 def test_what_was_posted_is_loaded_from_its_file(file: int) -> None:
-    posted = Posted(file, 10, 200)
+    posted = UploadedArtifact(file, 10, 200)
     order, descriptors = posted.order(3, "/run/3/code", template=True)
     assert order == Load(3, "/run/3/code", 10, 200, template=True)
     assert descriptors == [file]
@@ -34,11 +34,11 @@ def test_what_was_posted_is_loaded_from_its_file(file: int) -> None:
 
 
 def test_what_is_local_is_read_once_by_its_first_worker(file: int) -> None:
-    local = Local("hello.py", "main")
+    local = LocalArtifact("hello.py", "main")
     order, descriptors = local.order(1, "/run/1/code", template=False)
     assert order == Load(1, "/run/1/code", path="hello.py", main="main")
     assert descriptors == []
-    local.content = Posted(file, 0, 200)
+    local.content = UploadedArtifact(file, 0, 200)
     order, descriptors = local.order(1, "/run/1/code", template=False)
     assert order == Load(1, "/run/1/code", length=200, path="hello.py", main="main")
     assert descriptors == [file]
@@ -47,4 +47,4 @@ def test_what_is_local_is_read_once_by_its_first_worker(file: int) -> None:
 
 
 def test_what_is_local_and_was_never_read_is_let_go_of() -> None:
-    Local("greeter", "main", module=True).release()
+    LocalArtifact("greeter", "main", module=True).release()

@@ -22,7 +22,7 @@ def diagram() -> str:
     edges: dict[tuple[State, State], list[Event]] = {}
     for (before, event), after in TABLE.items():
         edges.setdefault((before, after), []).append(event)
-    lines = ["stateDiagram-v2", f"    [*] --> {State.BLANK}: fork"]
+    lines = ["stateDiagram-v2", f"    [*] --> {State.SPARE}: fork"]
     for (before, after), events in edges.items():
         lines.append(f"    {before} --> {after}: {', '.join(events)}")
     final = [state for state in State if not any(before is state for before, _ in TABLE)]
@@ -48,7 +48,7 @@ def test_every_state_is_documented(state: State) -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_every_state_is_reached_from_a_fork(state: State) -> None:
-    reached = {State.BLANK}
+    reached = {State.SPARE}
     for _ in State:
         reached |= {after for (before, _), after in TABLE.items() if before in reached}
     assert state in reached
@@ -56,21 +56,21 @@ def test_every_state_is_reached_from_a_fork(state: State) -> None:
 
 @pytest.mark.parametrize("event", Event)
 def test_nothing_saves_the_doomed(event: Event) -> None:
-    assert step(State.DOOMED, event) is None
+    assert step(State.KILLED, event) is None
 
 
 @pytest.mark.parametrize("event", Event)
 def test_who_is_retired_never_serves_again(event: Event) -> None:
-    assert step(State.RETIRED, event) in (None, State.DOOMED)
+    assert step(State.DRAINING, event) in (None, State.KILLED)
 
 
 def test_only_a_worker_that_loaded_serves() -> None:
     assert {before for (before, event), after in TABLE.items() if after is State.SERVING} == {
         State.LOADING,
-        State.RELIEVED,
+        State.STUCK,
     }
 
 
 def test_a_message_that_crossed_means_nothing() -> None:
-    assert step(State.BLANK, Event.READY) is None
+    assert step(State.SPARE, Event.READY) is None
     assert step(State.SERVING, Event.FAILED) is None

@@ -10,45 +10,46 @@ from errno import EMFILE, EPERM
 
 import pytest
 
-from hotwhisk.channel import Channel
-from hotwhisk.messages import Hand, Mark, Ping
-from hotwhisk.supervisor import effects, premises
-from hotwhisk.supervisor.effects import Candidate
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import Assign, EndLog, Ping
+from hotwhisk.server import resources
+from hotwhisk.supervisor import commands
+from hotwhisk.supervisor.commands import Candidate
 from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.system.children import ExitStatus
 from hotwhisk.system.descriptors import Descriptors
-from hotwhisk.system.offspring import Ending
 from tests.unit.supervisor.scripted import Scripted
 
 
 def test_a_worker_that_cannot_be_killed_counts_as_dead(script: Callable[..., Scripted]) -> None:
     scripted = script()
     slot, number = scripted.serve(), scripted.connect()
-    process = scripted.crew.processes[slot]
+    process = scripted.processes.by_slot[slot]
     scripted.system.may_kill = False
-    scripted.crew.kill(slot)
-    assert scripted.roster[slot].state is State.SERVING
+    scripted.processes.kill(slot)
+    assert scripted.workers[slot].state is State.SERVING
     scripted.look()  # refused again
     scripted.supervisor.wait(0.0)
-    assert slot not in scripted.roster.workers
-    assert scripted.custody.holder(number) != slot
+    assert slot not in scripted.workers.by_slot
+    assert scripted.owners.owner(number) != slot
     assert any("cannot be ended" in line for line in scripted.told)
     scripted.look()
-    assert scripted.ledger.ticking  # it is tried again
+    assert scripted.scoreboard.timer_on  # it is tried again
     scripted.system.may_kill = True
     scripted.look()
-    assert scripted.system.endings.get(process.pidfd) in (None, Ending(signal=9))
-    assert not scripted.crew.kill_again()
+    assert scripted.system.endings.get(process.pidfd) in (None, ExitStatus(signal=9))
+    assert not scripted.processes.kill_again()
 
 
 def test_a_kill_that_is_refused_once_is_done_later(script: Callable[..., Scripted]) -> None:
     scripted = script()
     slot = scripted.serve()
-    pidfd = scripted.crew.processes[slot].pidfd
+    pidfd = scripted.processes.by_slot[slot].pidfd
     scripted.system.may_kill = False
-    scripted.crew.kill(slot)
+    scripted.processes.kill(slot)
     scripted.system.may_kill = True
     scripted.look()
-    assert scripted.system.endings[pidfd] == Ending(signal=9)
+    assert scripted.system.endings[pidfd] == ExitStatus(signal=9)
     assert not any("cannot be ended" in line for line in scripted.told)
 
 
@@ -65,25 +66,25 @@ def test_orders_wait_for_a_worker_that_has_no_channel(
 
     monkeypatch.setattr(Channel, "pair", refuse)
     scripted.die(slot)
-    assert scripted.crew.unborn()
-    desk = scripted.roster.desk
-    scripted.supervisor.succession.effects.append(effects.Mark(desk, "text"))
-    scripted.supervisor.carry_out()
+    assert scripted.processes.pending()
+    spare = scripted.workers.spare
+    scripted.supervisor.rollout.commands.append(commands.EndLog(spare, "text"))
+    scripted.supervisor.run_commands()
     monkeypatch.setattr(Channel, "pair", pairs)
     scripted.look()
     scripted.supervisor.wait(0.0)
-    assert not scripted.crew.unborn()
-    assert any(isinstance(each, Mark) for each in scripted.orders(desk))
-    assert number in scripted.custody
+    assert not scripted.processes.pending()
+    assert any(isinstance(each, EndLog) for each in scripted.orders(spare))
+    assert number in scripted.owners
 
 
 def test_a_worker_to_which_nothing_can_be_sent_ends(script: Callable[..., Scripted]) -> None:
     scripted = script()
     slot = scripted.serve()
-    process = scripted.crew.processes[slot]
+    process = scripted.processes.by_slot[slot]
     assert process.channel.on_failure is not None
     process.channel.on_failure(OSError(EPERM, os.strerror(EPERM)))
-    assert scripted.system.endings[process.pidfd] == Ending(signal=9)
+    assert scripted.system.endings[process.pidfd] == ExitStatus(signal=9)
     assert scripted.told[-1].endswith("is ended: Operation not permitted")
 
 
@@ -95,45 +96,45 @@ def test_what_has_no_other_answer_is_told_and_the_rest_is_done(
     def refuse(_: int) -> None:
         raise OSError(EPERM, os.strerror(EPERM))
 
-    monkeypatch.setattr(scripted.supervisor.holdings, "end", refuse)
+    monkeypatch.setattr(scripted.supervisor.sockets, "end", refuse)
     scripted.connect()
-    queue = scripted.supervisor.succession.effects
-    queue += [effects.Shut(0), effects.Tell("next")]
-    scripted.supervisor.carry_out()
+    queue = scripted.supervisor.rollout.commands
+    queue += [commands.CloseConnection(0), commands.Log("next")]
+    scripted.supervisor.run_commands()
     assert scripted.told[-2:] == [
-        "the system refused what had to be done: Shut: Operation not permitted",
+        "the system refused what had to be done: CloseConnection: Operation not permitted",
         "next",
     ]
 
 
 def test_retired_workers_take_the_room_of_connections() -> None:
-    few, many = (premises.room_beside(processes, 1, 256) for processes in (2, 60))
+    few, many = (resources.room_beside(processes, 1, 256) for processes in (2, 60))
     assert few - many == 59  # three descriptors for each, less one: its request has been read
-    assert premises.room_beside(500, 1, 256) < 0
+    assert resources.room_beside(500, 1, 256) < 0
 
 
 def test_a_replacement_without_descriptors_is_refused(script: Callable[..., Scripted]) -> None:
     scripted = script()
     scripted.serve()
-    refused: list[effects.Reply] = []
+    refused: list[commands.Reply] = []
     scripted.supervisor.replied = refused.append
-    scripted.supervisor._limit = premises.OWN_DESCRIPTORS
-    scripted.supervisor.succession.submit(Candidate(effects.Artifact()))
+    scripted.supervisor._limit = resources.OWN_DESCRIPTORS
+    scripted.supervisor.rollout.submit(Candidate(commands.Artifact()))
     (reply,) = [
-        each for each in scripted.supervisor.succession.effects if isinstance(each, effects.Reply)
+        each for each in scripted.supervisor.rollout.commands if isinstance(each, commands.Reply)
     ]
     assert reply.status == 503
-    scripted.supervisor.succession.effects.clear()
+    scripted.supervisor.rollout.commands.clear()
 
 
 def test_accepting_pauses_while_there_is_no_room(script: Callable[..., Scripted]) -> None:
     scripted = script()
-    holdings = scripted.supervisor.holdings
+    sockets = scripted.supervisor.sockets
     scripted.connect()
-    holdings.most = 1
-    assert holdings.full
-    holdings.most = 2
-    assert not holdings.full
+    sockets.most = 1
+    assert sockets.full
+    sockets.most = 2
+    assert not sockets.full
 
 
 def test_a_queue_of_the_supervisor_needs_no_descriptor_of_its_own() -> None:
@@ -141,7 +142,7 @@ def test_a_queue_of_the_supervisor_needs_no_descriptor_of_its_own() -> None:
     channel = Channel(None, None, used)
     file = os.open(os.devnull, os.O_RDONLY)
     before = len(os.listdir("/proc/self/fd"))
-    channel.send(Hand([[1, 1, 0, 0]]), [file])
+    channel.send(Assign([[1, 1, 0, 0]]), [file])
     channel.send(Ping())
     assert len(os.listdir("/proc/self/fd")) == before
     used.close(file)  # its owner needs it no more
@@ -152,7 +153,7 @@ def test_a_queue_of_the_supervisor_needs_no_descriptor_of_its_own() -> None:
     received = worker.receive()
     assert received is not None
     os.close(received[1][0])
-    assert isinstance(received[0], Hand)
+    assert isinstance(received[0], Assign)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file)
     channel.close()

@@ -11,12 +11,12 @@ from contextlib import suppress
 
 import pytest
 
-from hotwhisk.channel import Channel
-from hotwhisk.messages import FROM_TEMPLATE, Born, Load, Ready, Spawn
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import FROM_TEMPLATE, Load, Ready, Spawn, Spawned
 from hotwhisk.supervisor.lifecycle import State
-from hotwhisk.supervisor.nursery import READ_AT_ONCE
-from hotwhisk.supervisor.rounds import SPAWN_LIMIT
-from hotwhisk.system.offspring import Ending
+from hotwhisk.supervisor.template_registry import READ_AT_ONCE
+from hotwhisk.supervisor.watchdog import SPAWN_LIMIT
+from hotwhisk.system.children import ExitStatus
 from hotwhisk.worker.template import Standby
 from tests.unit.supervisor.scripted import Scripted
 
@@ -34,12 +34,12 @@ class Templated:
         slot = script.serve()
         ours, theirs = Channel.pair()
         self.pidfd = os.eventfd(0)
-        assert script.supervisor.succession.templated(1)
+        assert script.supervisor.rollout.template_ready(1)
         template = Standby(1, PID, os.dup(self.pidfd), Channel(ours, FROM_TEMPLATE))
-        script.supervisor.hearing.nursery.register(template)
+        script.supervisor.receiver.template_registry.register(template)
         self.channel = Channel(theirs)
         self.worker = slot
-        assert 1 in script.crew.templates
+        assert 1 in script.processes.templates
 
     def lose_worker(self) -> int:
         """
@@ -58,7 +58,7 @@ class Templated:
         assert isinstance(message, Spawn)
         return message, socket.socket(fileno=end)
 
-    def say(self, message: Born) -> None:
+    def say(self, message: Spawned) -> None:
         self.channel.send(message)
         self.script.supervisor.wait(0.0)
 
@@ -69,14 +69,14 @@ def templated(script: Callable[..., Scripted]) -> Iterator[Templated]:
     yield made
     made.channel.close()
     os.close(made.pidfd)
-    for template in list(made.script.crew.templates.values()):
+    for template in list(made.script.processes.templates.values()):
         template.close()
 
 
 def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
-    process = script.crew.processes[slot]
+    process = script.processes.by_slot[slot]
     assert process.pending
     assert process.pid == 0
     number = script.connect()  # accepted meanwhile, and waits for nobody
@@ -84,12 +84,12 @@ def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Template
     assert spawn.slot == slot
     worker = Channel(end)
     worker.send(Ready(DIGEST))  # faster than the template's word
-    templated.say(Born(slot, PID + 1))
-    assert script.crew.processes[slot] is process
+    templated.say(Spawned(slot, PID + 1))
+    assert script.processes.by_slot[slot] is process
     assert process.pid == PID + 1
     script.supervisor.wait(0.0)
-    assert script.roster[slot].state is State.SERVING
-    assert script.custody.holder(number) == slot
+    assert script.workers[slot].state is State.SERVING
+    assert script.owners.owner(number) == slot
     worker.close()
 
 
@@ -101,8 +101,8 @@ def test_one_that_has_no_process_is_loaded(templated: Templated, pid: int) -> No
     script = templated.script
     slot = templated.lose_worker()
     _, end = templated.order()
-    templated.say(Born(slot, pid))
-    assert script.crew.processes[slot].pid == 100_000 + slot
+    templated.say(Spawned(slot, pid))
+    assert script.processes.by_slot[slot].pid == 100_000 + slot
     assert any(isinstance(each, Load) for each in script.orders(slot))
     assert end.recv(1) == b""  # what the template forks later finds this, and leaves
     end.close()
@@ -112,15 +112,15 @@ def test_a_silent_template_is_ended_and_its_worker_loaded(templated: Templated) 
     script = templated.script
     slot = templated.lose_worker()
     script.look()
-    assert script.crew.processes[slot].pending
+    assert script.processes.by_slot[slot].pending
     for _ in range(int(SPAWN_LIMIT / 0.25)):
         script.look()
-    assert not script.crew.processes[slot].pending
+    assert not script.processes.by_slot[slot].pending
     assert any(isinstance(each, Load) for each in script.orders(slot))
-    template = script.crew.templates[1]
-    assert script.system.endings[template.pidfd] == Ending(signal=9)
-    assert 1 not in script.supervisor.succession.templates
-    assert script.ledger.ticking
+    template = script.processes.templates[1]
+    assert script.system.endings[template.pidfd] == ExitStatus(signal=9)
+    assert 1 not in script.supervisor.rollout.templates
+    assert script.scoreboard.timer_on
 
 
 def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
@@ -131,30 +131,30 @@ def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
     script.serve()
     for _ in range(3):
         script.look()
-    assert script.roster[slot].state is State.DOOMED
+    assert script.workers[slot].state is State.KILLED
     assert not script.orders(slot)
     script.supervisor.wait(0.0)
-    assert slot not in script.roster.workers or script.roster[slot].generation != 1
-    assert len(script.supervisor.report.deaths) == 1  # of the worker that was lost
+    assert slot not in script.workers.by_slot or script.workers[slot].generation != 1
+    assert len(script.supervisor.stats.deaths) == 1  # of the worker that was lost
 
 
 def test_a_late_word_of_a_slot_that_was_given_up_is_left(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
-    templated.say(Born(slot))
-    process = script.crew.processes[slot]
-    templated.say(Born(slot, PID + 1))
-    assert script.crew.processes[slot] is process
+    templated.say(Spawned(slot))
+    process = script.processes.by_slot[slot]
+    templated.say(Spawned(slot, PID + 1))
+    assert script.processes.by_slot[slot] is process
     assert process.pid == 100_000 + slot
 
 
 def test_one_that_is_killed_while_pending_is_killed_when_it_is_there(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
-    script.supervisor.succession.overdue(slot, "60 s")
-    script.supervisor.carry_out()
-    process = script.crew.processes[slot]
-    templated.say(Born(slot, PID + 1))
+    script.supervisor.rollout.load_timed_out(slot, "60 s")
+    script.supervisor.run_commands()
+    process = script.processes.by_slot[slot]
+    templated.say(Spawned(slot, PID + 1))
     assert process.ending is not None or script.system.endings[process.pidfd].signal == 9
 
 
@@ -162,12 +162,12 @@ def test_one_that_is_killed_while_pending_is_killed_when_it_is_there(templated: 
     "packet",
     [
         b"nothing",
-        b'[1,"ready",{}]',
-        b'[1,"spawn",{}]',
-        b'[1,"born",{"slot":true}]',
-        b'[1,"born",{"pid":"4711"}]',
-        b'[1,"born",{"slot":0,"pid":1}]',
-        b'[1,"born",{"slot":18446744073709551616}]',
+        b'[2,"ready",{}]',
+        b'[2,"spawn",{}]',
+        b'[2,"spawned",{"slot":true}]',
+        b'[2,"spawned",{"pid":"4711"}]',
+        b'[2,"spawned",{"slot":0,"pid":1}]',
+        b'[2,"spawned",{"slot":18446744073709551616}]',
     ],
 )
 def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
@@ -179,20 +179,20 @@ def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
     with end:
         templated.channel._socket.send(packet)
         script.supervisor.wait(0.0)
-        assert Ending(signal=9) in script.system.endings.values()
+        assert ExitStatus(signal=9) in script.system.endings.values()
         assert any(isinstance(each, Load) for each in script.orders(slot))
     script.supervisor.wait(0.0)
-    assert not script.crew.templates
+    assert not script.processes.templates
 
 
 def test_a_flood_of_a_template_keeps_nobody_waiting(templated: Templated) -> None:
     script = templated.script
-    (template,) = script.crew.templates.values()
+    (template,) = script.processes.templates.values()
     flood = templated.channel._socket
     sent = 0
     with suppress(BlockingIOError):
         while True:
-            flood.send(b'[1,"born",{"slot":400}]')
+            flood.send(b'[2,"spawned",{"slot":400}]')
             sent += 1
     script.supervisor.wait(0.0)
     left = 0
@@ -210,8 +210,8 @@ def test_an_exception_while_a_template_is_heard_ends_that_template(
         raise ZeroDivisionError("a bug of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(script.crew, "spawned", fail)
-        templated.say(Born(3, 4711))
+        patch.setattr(script.processes, "spawned", fail)
+        templated.say(Spawned(3, 4711))
     assert any("a bug of ours" in line for line in script.told)
     script.supervisor.wait(0.0)
-    assert not script.crew.templates
+    assert not script.processes.templates

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hotwhisk.messages import ProtocolError
+from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.supervisor.spill_files import LARGEST, NO_SLOT, SPARE, SpillFiles
 
 WORKER, OTHER = 3, 4

@@ -1,9 +1,9 @@
 """
-Any order of events against `Succession`, in a world of fake workers that obey late.
+Any order of events against `Rollout`, in a world of fake workers that obey late.
 
-The world carries effects out as the supervisor does, at once and in order. Its workers are
+The world carries commands out as the supervisor does, at once and in order. Its workers are
 separate: each has a queue of orders that it has not read and one of words that nobody has heard,
-and dies wherever it stands. Where an effect may be refused, the world asserts; what must hold
+and dies wherever it stands. Where an command may be refused, the world asserts; what must hold
 after every step are the invariants at the end. Longer than other files, because neither the
 world nor its rules can be judged alone.
 """
@@ -19,20 +19,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hotwhisk.answers import Cause, Profile
-from hotwhisk.ledger import IN_FLIGHT, MOVABLE, Phase
-from hotwhisk.supervisor import assignment, effects
-from hotwhisk.supervisor.effects import Candidate, Debt
+from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
+from hotwhisk.openwhisk.answers import Cause, Profile
+from hotwhisk.supervisor import commands, dispatch
+from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.lifecycle import State
-from hotwhisk.supervisor.roster import SLOTS_KEPT
-from hotwhisk.supervisor.succession import Succession
+from hotwhisk.supervisor.rollout import Rollout
+from hotwhisk.supervisor.workers import RESERVED_SLOTS
 
-SLOTS = SLOTS_KEPT + 5
+SLOTS = RESERVED_SLOTS + 5
 CONNECTIONS = 5
 
 
-class Art(effects.Artifact):
+class Art(commands.Artifact):
     pass
 
 
@@ -62,8 +62,8 @@ class Process:
     words: deque[tuple[Any, ...]] = field(default_factory=deque)
     recalls: int = 0  # as the supervisor wrote it
     seen: int = 0
-    holds: dict[int, str] = field(default_factory=dict)  # connection → duty
-    tenures: dict[int, int] = field(default_factory=dict)
+    holds: dict[int, str] = field(default_factory=dict)  # connection → fallback
+    epochs: dict[int, int] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
     claim: int | None = None
     loading: bool = False
@@ -81,17 +81,17 @@ class Process:
         """
         held = set(self.holds)
         for order in self.orders:
-            if isinstance(order, effects.TakeBack):
+            if isinstance(order, commands.Recall):
                 held &= self.busy | {self.claim}
             elif isinstance(order, tuple):
                 hand = order[0]
-                held |= set(hand.numbers if isinstance(hand, effects.HandOver) else [hand.number])
+                held |= set(hand.numbers if isinstance(hand, commands.Assign) else [hand.number])
         return held
 
 
 class World:
     """
-    Everything outside `Succession`.
+    Everything outside `Rollout`.
     """
 
     def __init__(self, workers: int, profile: Profile) -> None:
@@ -99,14 +99,14 @@ class World:
         self.floor = 0
         self.clients: dict[int, Client] = {}
         self.numbers = deque(range(CONNECTIONS))
-        self.tenures: dict[int, int] = {}
+        self.epochs: dict[int, int] = {}
         self.last_tenure = 0
         self.processes: dict[int, Process] = {}
         self.templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
-        self.succession = Succession(Policy(workers, 2, profile=profile), SLOTS)
-        self.custody = self.succession.assignment.custody
+        self.rollout = Rollout(Policy(workers, 2, profile=profile), SLOTS)
+        self.owners = self.rollout.dispatcher.owners
         self.carry_out()
 
     def artifact(self) -> Art:
@@ -116,49 +116,49 @@ class World:
     # -- the supervisor
 
     def carry_out(self) -> None:
-        while self.succession.effects:
-            effect = self.succession.effects.popleft()
-            getattr(self, "do_" + type(effect).__name__.lower())(effect)
+        while self.rollout.commands:
+            command = self.rollout.commands.popleft()
+            getattr(self, "do_" + type(command).__name__.lower())(command)
 
-    def do_fork(self, effect: effects.Fork) -> None:
-        assert effect.worker not in self.processes
-        self.processes[effect.worker] = Process(effect.worker)
+    def do_startworker(self, command: commands.StartWorker) -> None:
+        assert command.worker not in self.processes
+        self.processes[command.worker] = Process(command.worker)
 
-    def do_loadinto(self, effect: effects.LoadInto) -> None:
-        assert effect.artifact not in self.released
-        process = self.processes[effect.worker]
-        process.generation = effect.generation
-        process.orders.append(effect)
+    def do_load(self, command: commands.Load) -> None:
+        assert command.artifact not in self.released
+        process = self.processes[command.worker]
+        process.generation = command.generation
+        process.orders.append(command)
 
-    def do_spawnfrom(self, effect: effects.SpawnFrom) -> None:
-        assert effect.generation in self.templates
-        assert effect.worker not in self.processes
-        process = Process(effect.worker, effect.generation, pending=True, loading=True)
-        self.processes[effect.worker] = process
+    def do_spawnfrom(self, command: commands.SpawnFrom) -> None:
+        assert command.generation in self.templates
+        assert command.worker not in self.processes
+        process = Process(command.worker, command.generation, pending=True, loading=True)
+        self.processes[command.worker] = process
 
-    def do_endtemplate(self, effect: effects.EndTemplate) -> None:
-        self.templates.remove(effect.generation)
+    def do_killtemplate(self, command: commands.KillTemplate) -> None:
+        self.templates.remove(command.generation)
 
-    def do_handover(self, effect: effects.HandOver) -> None:
-        for number in effect.numbers:
+    def do_assign(self, command: commands.Assign) -> None:
+        for number in command.numbers:
             assert self.clients[number].phase in MOVABLE
-            assert self.custody.holder(number) == effect.worker
+            assert self.owners.owner(number) == command.worker
         self.last_tenure += 1
-        self.tenures.update(dict.fromkeys(effect.numbers, self.last_tenure))
-        self.processes[effect.worker].orders.append((effect, self.last_tenure))
+        self.epochs.update(dict.fromkeys(command.numbers, self.last_tenure))
+        self.processes[command.worker].orders.append((command, self.last_tenure))
 
-    def do_takeback(self, effect: effects.TakeBack) -> None:
-        process = self.processes[effect.worker]
+    def do_recall(self, command: commands.Recall) -> None:
+        process = self.processes[command.worker]
         process.recalls += 1
-        process.orders.append(effect)
-        held = self.custody.held(effect.worker) - {process.claim}
-        self.succession.assignment.taken(effect.worker, self.movable(held))
+        process.orders.append(command)
+        held = self.owners.owned(command.worker) - {process.claim}
+        self.rollout.dispatcher.reclaimed(command.worker, self.movable(held))
 
-    def do_kill(self, effect: effects.Kill) -> None:
-        self.processes[effect.worker].dead = True
+    def do_kill(self, command: commands.Kill) -> None:
+        self.processes[command.worker].dead = True
 
     def leave_template(self, process: Process) -> None:
-        if self.succession.templated(process.generation):
+        if self.rollout.template_ready(process.generation):
             self.templates.add(process.generation)
 
     def end_template(self, generation: int) -> None:
@@ -166,68 +166,68 @@ class World:
         What it was told to fork and has not forked is loaded.
         """
         self.templates.remove(generation)
-        self.succession.templates.ended(generation)
+        self.rollout.templates.ended(generation)
         for process in list(self.processes.values()):
             if process.pending and process.generation == generation:
                 self.not_spawned(process)
 
     def not_spawned(self, process: Process) -> None:
         del self.processes[process.slot]
-        self.succession.not_spawned(process.slot)
+        self.rollout.not_spawned(process.slot)
         self.carry_out()
 
-    def do_answerfor(self, effect: effects.AnswerFor) -> None:
-        assert self.custody.holder(effect.number) == effect.worker
-        client = self.clients[effect.number]
+    def do_senderror(self, command: commands.SendError) -> None:
+        assert self.owners.owner(command.number) == command.worker
+        client = self.clients[command.number]
         last = client.phase not in IN_FLIGHT  # some of what was sent may be lost
-        client.phase = Phase.HANDLING
+        client.phase = Phase.RUNNING
         self.last_tenure += 1
-        self.tenures[effect.number] = self.last_tenure
-        self.processes[effect.worker].orders.append((effect, self.last_tenure, last))
+        self.epochs[command.number] = self.last_tenure
+        self.processes[command.worker].orders.append((command, self.last_tenure, last))
 
-    def do_shut(self, effect: effects.Shut) -> None:
-        client = self.clients[effect.number]
+    def do_closeconnection(self, command: commands.CloseConnection) -> None:
+        client = self.clients[command.number]
         assert client.half_sent or client.phase is Phase.LINGERING
-        self.close(effect.number)
+        self.close(command.number)
 
-    def do_reply(self, effect: effects.Reply) -> None:
-        if effect.status == 200:
-            self.floor = self.succession.charge.number
+    def do_reply(self, command: commands.Reply) -> None:
+        if command.status == 200:
+            self.floor = self.rollout.current.number
             for process in self.processes.values():
                 if process.generation != self.floor and not process.dead:
                     free = process.will_hold() - process.busy - {process.claim}
                     free = {each for each in free if self.clients[each].phase in MOVABLE}
                     assert not free, f"{process} may still read {free}"
-        number = effect.candidate.number
+        number = command.candidate.number
         if number is not None:
-            assert self.clients[number].phase is Phase.LENT
+            assert self.clients[number].phase is Phase.INIT_PENDING
             assert self.clients[number].asks.popleft().init
-            self.clients[number].phase = Phase.WAITING if self.clients[number].asks else Phase.IDLE
+            self.clients[number].phase = Phase.BUFFERED if self.clients[number].asks else Phase.IDLE
 
-    def do_discard(self, effect: effects.Discard) -> None:
-        alive = [each for each in self.processes.values() if each.generation == effect.generation]
+    def do_removefolder(self, command: commands.RemoveFolder) -> None:
+        alive = [each for each in self.processes.values() if each.generation == command.generation]
         assert not alive
 
-    def do_release(self, effect: effects.Release) -> None:
-        assert effect.artifact not in self.released
-        assert effect.artifact not in self.wanted()
-        self.released.append(effect.artifact)  # type: ignore[arg-type]
+    def do_releaseartifact(self, command: commands.ReleaseArtifact) -> None:
+        assert command.artifact not in self.released
+        assert command.artifact not in self.wanted()
+        self.released.append(command.artifact)  # type: ignore[arg-type]
 
-    def do_drain(self, effect: effects.Drain) -> None:
-        assert effect.worker in self.processes
+    def do_stop(self, command: commands.Stop) -> None:
+        assert command.worker in self.processes
 
-    def do_mark(self, effect: effects.Mark) -> None:
-        self.processes[effect.worker].orders.append(effect)
+    def do_endlog(self, command: commands.EndLog) -> None:
+        self.processes[command.worker].orders.append(command)
 
-    def do_tell(self, effect: effects.Tell) -> None:
-        assert effect.text
+    def do_log(self, command: commands.Log) -> None:
+        assert command.text
 
-    def wanted(self) -> list[effects.Artifact | None]:
-        succession = self.succession
-        queued = [succession.candidate, *succession.candidates]
+    def wanted(self) -> list[commands.Artifact | None]:
+        rollout = self.rollout
+        queued = [rollout.candidate, *rollout.candidates]
         return [
-            succession.charge.artifact,
-            succession.previous,
+            rollout.current.artifact,
+            rollout.previous,
             *(each.artifact for each in queued if each is not None),
         ]
 
@@ -239,69 +239,71 @@ class World:
     def hear(self, process: Process) -> None:
         kind, *words = process.words.popleft()
         if kind == "released":
-            tenures, recalled = words
-            moved = self.movable(each for each, tenure in tenures if self.tenures[each] == tenure)
-            self.succession.released(process.slot, moved, recalled=recalled)
+            epochs, recalled = words
+            moved = self.movable(each for each, epoch in epochs if self.epochs[each] == epoch)
+            self.rollout.released(process.slot, moved, recalled=recalled)
         elif kind == "ready":
             if not process.dead:
-                self.succession.ready(process.slot, "digest", overlap=False)
+                self.rollout.ready(process.slot, "digest", overlap=False)
         else:
-            getattr(self.succession, kind)(process.slot, *words)
+            getattr(self.rollout, kind)(process.slot, *words)
         self.carry_out()
 
     def bury(self, process: Process) -> None:
         process.dead = True
         while process.words:
             self.hear(process)
-        debts = [(each, self.debt(process, each)) for each in self.custody.held(process.slot)]
+        recoveries = [
+            (each, self.recovery_for(process, each)) for each in self.owners.owned(process.slot)
+        ]
         del self.processes[process.slot]
-        self.succession.died(process.slot, Cause.KILLED, "signal 9", debts, self.now)
+        self.rollout.exited(process.slot, Cause.KILLED, "signal 9", recoveries, self.now)
         self.carry_out()
 
-    def debt(self, process: Process, number: int) -> Debt:
+    def recovery_for(self, process: Process, number: int) -> Recovery:
         client = self.clients[number]
         if client.phase is Phase.LINGERING or client.half_sent:
-            return Debt.BROKEN
-        if client.phase in (Phase.HANDLING, Phase.ANSWERING):
-            return Debt.ANSWER
+            return Recovery.CLOSE
+        if client.phase in (Phase.RUNNING, Phase.RESPONDING):
+            return Recovery.FAIL
         if process.claim == number:
-            return Debt.LOST
-        return Debt.PARKED if client.phase is Phase.PARKED else Debt.NOTHING
+            return Recovery.LOST
+        return Recovery.QUEUE if client.phase is Phase.PARKED else Recovery.KEEP
 
     def close(self, number: int) -> None:
         del self.clients[number]
         self.numbers.append(number)
-        self.succession.assignment.closed(number)
+        self.rollout.dispatcher.closed(number)
 
     # -- the workers
 
     def obey(self, process: Process) -> None:
         order = process.orders.popleft()
-        if isinstance(order, effects.LoadInto):
+        if isinstance(order, commands.Load):
             process.loading = True
-        elif isinstance(order, tuple) and isinstance(order[0], effects.HandOver):
-            hand, tenure = order
+        elif isinstance(order, tuple) and isinstance(order[0], commands.Assign):
+            hand, epoch = order
             assert not set(hand.numbers) & set(process.holds), "given twice"
-            process.holds.update(dict.fromkeys(hand.numbers, hand.duty))
-            process.tenures.update(dict.fromkeys(hand.numbers, tenure))
+            process.holds.update(dict.fromkeys(hand.numbers, hand.fallback))
+            process.epochs.update(dict.fromkeys(hand.numbers, epoch))
         elif isinstance(order, tuple):
-            self.answer_for(process, *order)
-        elif isinstance(order, effects.Mark):
+            self.failure_response(process, *order)
+        elif isinstance(order, commands.EndLog):
             process.words.append(("marked",))
         else:
             process.seen += 1
-            process.leaving |= order.leave
+            process.leaving |= order.drain
             self.give_back(process, sorted(set(process.holds) - process.busy), recalled=True)
 
     def obey_all(self, process: Process) -> None:
         while process.orders and process.able:
             self.obey(process)
 
-    def answer_for(
-        self, process: Process, order: effects.AnswerFor, tenure: int, last: bool
+    def failure_response(
+        self, process: Process, order: commands.SendError, epoch: int, last: bool
     ) -> None:
         number = order.number
-        process.holds[number], process.tenures[number] = "", tenure
+        process.holds[number], process.epochs[number] = "", epoch
         self.answer(process, number, "error")
         if last:
             process.busy.add(number)
@@ -313,8 +315,8 @@ class World:
     def give_back(self, process: Process, numbers: list[int], *, recalled: bool) -> None:
         for number in numbers:
             del process.holds[number]
-        tenures = [(number, process.tenures[number]) for number in numbers]
-        process.words.append(("released", tenures, recalled))
+        epochs = [(number, process.epochs[number]) for number in numbers]
+        process.words.append(("released", epochs, recalled))
         self.leave_if_done(process)
 
     def leave_if_done(self, process: Process) -> None:
@@ -328,13 +330,13 @@ class World:
         number = process.claim
         client = self.clients[number]
         if not client.asks[0].whole or process.recalls != process.seen:
-            client.phase = Phase.WAITING
+            client.phase = Phase.BUFFERED
         elif client.asks[0].init:
-            client.phase = Phase.LENT
+            client.phase = Phase.INIT_PENDING
             del process.holds[number]
             process.words.append(("posted", number, self.artifact()))
         elif process.generation:
-            client.phase = Phase.HANDLING
+            client.phase = Phase.RUNNING
             return
         elif process.holds[number]:
             self.answer(process, number, process.holds[number])
@@ -405,10 +407,10 @@ class World:
                 return
 
     def is_quiet(self) -> bool:
-        custody, succession = self.custody, self.succession
-        if custody.waiting or custody.parked or custody.lent:
+        owners, rollout = self.owners, self.rollout
+        if owners.waiting or owners.parked or owners.init_pending:
             return False
-        if succession.candidate or succession.charge.retry_at is not None:
+        if rollout.candidate or rollout.current.retry_at is not None:
             return False
         return not any(
             each.orders or each.words or each.busy or each.loading or each.dead
@@ -438,14 +440,14 @@ class World:
 
     def go_on(self, process: Process) -> None:
         assert process.claim is not None
-        if self.clients[process.claim].phase is not Phase.HANDLING:
+        if self.clients[process.claim].phase is not Phase.RUNNING:
             self.read(process)
         if process.claim is not None:
             self.answered(process, process.claim)
 
     def tick(self) -> None:
-        self.succession.retry(self.now)
-        self.succession.assignment.leave_to_desk()
+        self.rollout.retry(self.now)
+        self.rollout.dispatcher.give_to_spare()
         self.carry_out()
 
 
@@ -462,7 +464,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(assignment, "PARKED_LIMIT", 2)
+        self.patch.setattr(dispatch, "PARKED_LIMIT", 2)
         self.highest = 0
 
     @initialize(
@@ -473,7 +475,7 @@ class Machine(RuleBasedStateMachine):
     )
     def begin(self, workers: int, profile: Profile, generations: int, clients: int) -> None:
         self.world = World(workers, profile)
-        self.succession = self.world.succession
+        self.rollout = self.world.rollout
         for _ in range(generations):
             self.reload()
             self.world.settle()
@@ -488,7 +490,7 @@ class Machine(RuleBasedStateMachine):
         return [each for each in self.world.processes.values() if not each.dead]
 
     def handling(self) -> list[Process]:
-        handling = Phase.HANDLING
+        handling = Phase.RUNNING
         return [
             each
             for each in self.alive()
@@ -499,10 +501,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def accept(self) -> None:
-        if self.world.numbers and not self.succession.stopping:
+        if self.world.numbers and not self.rollout.stopping:
             number = self.world.numbers.popleft()
             self.world.clients[number] = Client()
-            self.succession.assignment.accepted([number])
+            self.rollout.dispatcher.accepted([number])
             self.world.carry_out()
 
     @rule(which=WHICH, init=st.booleans(), whole=st.booleans())
@@ -566,7 +568,7 @@ class Machine(RuleBasedStateMachine):
     def answer_slow_reader(self, which: int, half: bool) -> None:
         if process := self.pick(self.handling(), which):
             client = self.world.clients[process.claim]
-            client.phase, client.half_sent = Phase.ANSWERING, half
+            client.phase, client.half_sent = Phase.RESPONDING, half
             process.busy.add(process.claim)
             self.world.unclaim(process)
 
@@ -614,15 +616,15 @@ class Machine(RuleBasedStateMachine):
     def late(self, which: int, event: str) -> None:
         if process := self.pick(self.handling(), which):
             words = (Cause.TIMED_OUT, "60 s") if event == "expired" else ()
-            getattr(self.succession, event)(process.slot, *words)
+            getattr(self.rollout, event)(process.slot, *words)
             self.world.carry_out()
 
     @rule(which=WHICH)
     def overdue(self, which: int) -> None:
-        workers = self.succession.roster.workers.values()
+        workers = self.rollout.workers.by_slot.values()
         loading = [each.slot for each in workers if each.state is State.LOADING]
         if loading:
-            self.succession.overdue(self.pick(loading, which), "60 s")
+            self.rollout.load_timed_out(self.pick(loading, which), "60 s")
             self.world.carry_out()
 
     @rule(seconds=st.sampled_from([0.25, 12.0]))
@@ -632,64 +634,64 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def reload(self) -> None:
-        self.succession.submit(Candidate(self.world.artifact()))
+        self.rollout.submit(Candidate(self.world.artifact()))
         self.world.carry_out()
 
     @rule()
     def roll_back(self) -> None:
-        queue = [self.succession.candidate, *self.succession.candidates]
+        queue = [self.rollout.candidate, *self.rollout.candidates]
         possible = (
-            self.succession.previous is not None
-            and not self.succession.stopping
+            self.rollout.previous is not None
+            and not self.rollout.stopping
             and not any(each and each.rollback for each in queue)
         )
-        assert self.succession.roll_back() is possible
+        assert self.rollout.roll_back() is possible
         self.world.carry_out()
 
-    @precondition(lambda self: self.succession.charge.number > 1)
+    @precondition(lambda self: self.rollout.current.number > 1)
     @rule()
     def stop(self) -> None:
-        if not self.succession.stopping:
-            self.succession.stop()
+        if not self.rollout.stopping:
+            self.rollout.stop()
             self.world.carry_out()
 
     # -- invariants
 
     @invariant()
     def every_connection_has_one_holder(self) -> None:
-        custody, processes = self.world.custody, self.world.processes
-        held = [number for slot in processes for number in custody.held(slot)]
-        places = [*held, *custody.waiting, *custody.parked, *custody.lent]
+        owners, processes = self.world.owners, self.world.processes
+        held = [number for slot in processes for number in owners.owned(slot)]
+        places = [*held, *owners.waiting, *owners.parked, *owners.init_pending]
         assert sorted(places) == sorted(self.world.clients)
         for process in self.alive():
             for number in process.will_hold():
-                assert custody.holder(number) == process.slot
+                assert owners.owner(number) == process.slot
 
     @invariant()
     def the_roster_is_what_lives(self) -> None:
-        roster = self.succession.roster
-        assert roster.workers.keys() == self.world.processes.keys()
-        assert roster[roster.desk].state is State.BLANK
-        assert [each.slot for each in roster.workers.values() if each.state is State.BLANK] == [
-            roster.desk
+        workers = self.rollout.workers
+        assert workers.by_slot.keys() == self.world.processes.keys()
+        assert workers[workers.spare].state is State.SPARE
+        assert [each.slot for each in workers.by_slot.values() if each.state is State.SPARE] == [
+            workers.spare
         ]
-        assert len(roster._free) + len(roster.workers) == SLOTS
+        assert len(workers._free) + len(workers.by_slot) == SLOTS
 
     @invariant()
     def templates_are_of_generations_that_may_need_workers(self) -> None:
         living = {each.generation for each in self.world.processes.values()}
-        assert self.world.templates <= {self.succession.charge.number, *living}
-        assert all(each in self.succession.templates for each in self.world.templates)
+        assert self.world.templates <= {self.rollout.current.number, *living}
+        assert all(each in self.rollout.templates for each in self.world.templates)
 
     @invariant()
     def the_generation_never_goes_back(self) -> None:
-        number = self.succession.charge.number
+        number = self.rollout.current.number
         assert number >= self.highest
         self.highest = number
         assert all(
             worker.generation == number
-            for worker in self.succession.roster.workers.values()
-            if worker.state in (State.SERVING, State.RELIEVED)
+            for worker in self.rollout.workers.by_slot.values()
+            if worker.state in (State.SERVING, State.STUCK)
         )
 
     @invariant()
@@ -705,16 +707,16 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         self.world.settle()
-        succession = self.succession
+        rollout = self.rollout
         assert not any(client.asks for client in self.world.clients.values()), "not answered"
-        assert succession.candidate is None
-        assert not succession.candidates
-        assert not self.world.custody.lent
-        charge = [each for each in self.alive() if each.generation]
-        assert {each.generation for each in charge} <= {succession.charge.number}
-        if not succession.stopping:
-            wanted = succession.policy.workers if succession.charge.artifact else 0
-            assert len(charge) == wanted
+        assert rollout.candidate is None
+        assert not rollout.candidates
+        assert not self.world.owners.init_pending
+        current = [each for each in self.alive() if each.generation]
+        assert {each.generation for each in current} <= {rollout.current.number}
+        if not rollout.stopping:
+            wanted = rollout.policy.workers if rollout.current.artifact else 0
+            assert len(current) == wanted
             assert len(self.world.processes) == wanted + 1
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import CONTINUE, Request
-from hotwhisk.ledger import Ledger, Phase
+from hotwhisk.ipc.scoreboard import Phase, Scoreboard
 from hotwhisk.system.tcp import bytes_written
-from hotwhisk.worker.connection import Connection, Gone
+from hotwhisk.worker.connection import Connection, Disconnected
 from hotwhisk.worker.spill import Spill, Spills
 
 NUMBER = 2
@@ -34,8 +34,8 @@ class Wire:
     def __init__(self, listener: socket.socket) -> None:
         self.client = socket.create_connection(listener.getsockname(), timeout=5)
         self.server, _ = listener.accept()
-        self.ledger = Ledger(4)
-        self.ledger.open(NUMBER)
+        self.scoreboard = Scoreboard(4)
+        self.scoreboard.open(NUMBER)
         self.files: dict[int, int] = {}
         self.buffer = memoryview(bytearray(65536))
         self.workers = 0
@@ -45,9 +45,9 @@ class Wire:
         The connection as the next worker gets it.
         """
         self.workers += 1
-        row = self.ledger.row(NUMBER)
+        row = self.scoreboard.row(NUMBER)
         spills = Spills(self.workers * 100, self.deposit, self.drop, lambda: None)
-        connection = Connection(NUMBER, os.dup(self.server.fileno()), self.ledger, spills)
+        connection = Connection(NUMBER, os.dup(self.server.fileno()), self.scoreboard, spills)
         if row.spill:
             connection.resume(Spill.adopt(row.spill, os.dup(self.files[row.spill])), row.spilled)
         return connection
@@ -101,15 +101,15 @@ def test_a_small_request_touches_no_file(wire: Wire) -> None:
     assert connection.answer(200, b"[]", b"X: y\r\n", keep_alive=True)
     answer = wire.client.recv(1000)
     assert answer.endswith(b"X: y\r\n\r\n[]")
-    assert connection.sent == len(answer) == wire.ledger.row(NUMBER).answer
-    connection.let_go()
+    assert connection.sent == len(answer) == wire.scoreboard.row(NUMBER).answer
+    connection.release()
 
 
 def test_nothing_to_read_is_nothing(wire: Wire) -> None:
     connection = wire.worker()
     assert wire.receive(connection) is None
-    assert wire.ledger.phase(NUMBER) is Phase.IDLE
-    connection.let_go()
+    assert wire.scoreboard.phase(NUMBER) is Phase.IDLE
+    connection.release()
 
 
 @pytest.mark.parametrize("cut", [1, 10, 50, 59, 60])
@@ -118,16 +118,16 @@ def test_half_a_request_survives_its_worker(wire: Wire, cut: int) -> None:
     first = wire.worker()
     wire.send(data[:cut])
     assert wire.receive(first) is None
-    assert wire.ledger.phase(NUMBER) is Phase.WAITING
-    assert wire.ledger.row(NUMBER).spilled == cut
-    first.let_go()
+    assert wire.scoreboard.phase(NUMBER) is Phase.BUFFERED
+    assert wire.scoreboard.row(NUMBER).spilled == cut
+    first.release()
     second = wire.worker()
     assert second.examine_spill() is None
     wire.send(data[cut:])
     request = wire.receive(second)
     assert request is not None
     assert bytes(request.body) == b"0123456789"
-    second.let_go()
+    second.release()
 
 
 def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
@@ -136,7 +136,7 @@ def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
     connection = wire.worker()
     for at in (0, 100_000, 300_000):
         wire.client.sendall(data[at : at + 1000])
-        while wire.ledger.row(NUMBER).spilled < at + 1000:
+        while wire.scoreboard.row(NUMBER).spilled < at + 1000:
             assert wire.receive(connection) is None
         if at == 0:
             wire.client.sendall(data[1000:100_000])
@@ -144,17 +144,17 @@ def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
         else:
             upto = 300_000 if at == 100_000 else len(data)
             wire.client.sendall(data[at + 1000 : upto])
-        while wire.ledger.row(NUMBER).spilled < upto:
+        while wire.scoreboard.row(NUMBER).spilled < upto:
             request = wire.receive(connection)
         if upto < len(data):
-            connection.let_go()
+            connection.release()
             connection = wire.worker()
     assert request is not None
     assert bytes(request.body) == LARGE
     assert len(wire.files) == 1
     connection.request_done()
-    assert wire.ledger.row(NUMBER).spill == 0
-    connection.let_go()
+    assert wire.scoreboard.row(NUMBER).spill == 0
+    connection.release()
 
 
 def test_chunks_in_pieces(wire: Wire) -> None:
@@ -162,16 +162,16 @@ def test_chunks_in_pieces(wire: Wire) -> None:
     head = b"POST /run HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     wire.send(head + b"5\r\n01234\r\n")
     assert wire.receive(connection) is None
-    connection.let_go()
+    connection.release()
     connection = wire.worker()
     wire.send(b"5\r\n56789\r\n0\r\n\r\nPOST")
     request = wire.wait(connection)
     assert bytes(request.body) == b"0123456789"
-    assert connection.has_rest
+    assert connection.has_pipelined
     connection.request_done()
     assert connection.next_request() is None
-    assert wire.ledger.row(NUMBER).spilled == 4
-    connection.let_go()
+    assert wire.scoreboard.row(NUMBER).spilled == 4
+    connection.release()
 
 
 def test_requests_that_came_at_once_are_taken_in_turn(wire: Wire) -> None:
@@ -184,27 +184,27 @@ def test_requests_that_came_at_once_are_taken_in_turn(wire: Wire) -> None:
         connection.request_done()
         request = connection.next_request()
     assert bodies == [b"1", b"2"]
-    assert wire.ledger.phase(NUMBER) is Phase.WAITING
-    connection.let_go()
+    assert wire.scoreboard.phase(NUMBER) is Phase.BUFFERED
+    connection.release()
     connection = wire.worker()
     wire.send(b"3")
     assert bytes(wire.wait(connection).body) == b"3"
-    connection.let_go()
+    connection.release()
 
 
 @pytest.mark.parametrize("body", [b"1", LARGE])
-@pytest.mark.parametrize("phase", [Phase.WAITING, Phase.PARKED])
+@pytest.mark.parametrize("phase", [Phase.BUFFERED, Phase.PARKED])
 def test_what_is_put_back_is_read_again_with_what_followed(
     wire: Wire, body: bytes, phase: Phase
 ) -> None:
     connection = wire.worker()
     wire.client.setblocking(True)
     request = send_all_and_wait(wire, connection, post(body))
-    connection.put_back(phase)
-    connection.let_go()
+    connection.save_request(phase)
+    connection.release()
     assert bytes(request.body) == body  # the caller may still look at it
     del request
-    assert wire.ledger.phase(NUMBER) is phase
+    assert wire.scoreboard.phase(NUMBER) is phase
     connection = wire.worker()
     again = connection.examine_spill()
     assert again is not None
@@ -212,7 +212,7 @@ def test_what_is_put_back_is_read_again_with_what_followed(
     wire.send(post(b"next"))
     connection.request_done()
     assert wire.wait(connection).body == b"next"
-    connection.let_go()
+    connection.release()
 
 
 def send_all_and_wait(wire: Wire, connection: Connection, data: bytes) -> Request:
@@ -224,7 +224,7 @@ def send_all_and_wait(wire: Wire, connection: Connection, data: bytes) -> Reques
             request = wire.receive(connection)
             if request is not None:
                 return request
-            row = wire.ledger.row(NUMBER)
+            row = wire.scoreboard.row(NUMBER)
             if row.spilled == len(data) - len(view):
                 break
 
@@ -241,18 +241,18 @@ def test_a_client_that_waits_for_it_is_told_to_go_on_once(wire: Wire) -> None:
     assert bytes(wire.wait(connection).body) == b"0123456789"
     assert connection.answer(200, b"{}", b"", keep_alive=True)
     assert wire.client.recv(1000).startswith(b"HTTP/1.1 200")
-    connection.let_go()
+    connection.release()
 
 
 def test_the_count_of_bytes_sent_survives_a_hand_over_after_continue(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"0123456789", "Expect: 100-continue")[:-10])
     assert wire.receive(connection) is None
-    connection.let_go()
+    connection.release()
     connection = wire.worker()
-    # By this count the debts of the dead are told: one too small, and an owed answer is lost.
+    # By this count the recoveries of the dead are told: one too small, and an owed answer is lost.
     sent = connection.sent
-    connection.let_go()
+    connection.release()
     assert sent == bytes_written(wire.server.fileno())
 
 
@@ -261,7 +261,7 @@ def test_a_whole_request_with_expect_is_just_answered(wire: Wire) -> None:
     wire.send(post(b"0", "Expect: 100-continue"))
     assert wire.receive(connection) is not None
     assert connection.sent == 0
-    connection.let_go()
+    connection.release()
 
 
 @pytest.mark.parametrize("followed", [b"", post(b"2"), post(b"2")[:20]])
@@ -278,35 +278,35 @@ def test_a_lent_body_is_in_the_file_and_the_rest_is_kept(
     connection = wire.worker()
     request = send_all_and_wait(wire, connection, data + followed)
     length = len(request.body)
-    spill, offset = connection.lend(request)
-    connection.let_go()
+    spill, offset = connection.take_body(request)
+    connection.release()
     assert os.pread(wire.files[spill.number], length, offset) == body
-    assert wire.ledger.phase(NUMBER) is Phase.LENT
-    row = wire.ledger.row(NUMBER)
+    assert wire.scoreboard.phase(NUMBER) is Phase.INIT_PENDING
+    row = wire.scoreboard.row(NUMBER)
     assert row.spilled in (len(followed), 0)  # 0: it is unread, which keeps it as well
     if row.spilled:
         assert row.spill != spill.number
         after = wire.worker()
         again = after.examine_spill()
         assert (again is not None) is (followed == post(b"2"))
-        after.let_go()
+        after.release()
 
 
 def test_a_slow_reader_gets_all_of_it(wire: Wire) -> None:
     connection = wire.worker()
     body = b"[" + b"0" * 8_000_000 + b"]"
     assert not connection.answer(200, body, b"", keep_alive=True)
-    assert wire.ledger.phase(NUMBER) is Phase.ANSWERING
+    assert wire.scoreboard.phase(NUMBER) is Phase.RESPONDING
     assert connection.sent == bytes_written(wire.server.fileno())
     received = bytearray()
     while not connection.flush():
         received += wire.client.recv(1 << 20)
-    total = wire.ledger.row(NUMBER).answer
+    total = wire.scoreboard.row(NUMBER).answer
     while len(received) < total:
         received += wire.client.recv(1 << 20)
     assert connection.sent == total
     assert received.endswith(body)
-    connection.let_go()
+    connection.release()
 
 
 def test_the_end_of_the_client(wire: Wire) -> None:
@@ -315,10 +315,10 @@ def test_the_end_of_the_client(wire: Wire) -> None:
     wire.client.shutdown(socket.SHUT_WR)
     assert bytes(wire.wait(connection).body) == b"1"  # half-closed: it still reads
     assert connection.answer(200, b"{}", b"", keep_alive=True)
-    with pytest.raises(Gone):
+    with pytest.raises(Disconnected):
         wire.receive(connection)
     connection.close()
-    assert wire.ledger.phase(NUMBER) is Phase.CLOSED
+    assert wire.scoreboard.phase(NUMBER) is Phase.CLOSED
 
 
 def test_an_end_in_mid_request(wire: Wire) -> None:
@@ -326,7 +326,7 @@ def test_an_end_in_mid_request(wire: Wire) -> None:
     wire.send(post(b"1")[:-1])
     assert wire.receive(connection) is None
     wire.client.close()
-    with pytest.raises(Gone):
+    with pytest.raises(Disconnected):
         wire.receive(connection)
     connection.close()
 
@@ -348,13 +348,13 @@ def test_what_is_no_request_is_refused_and_the_refusal_can_be_read(wire: Wire) -
     while not gone:
         try:
             connection.discard(wire.buffer)
-        except Gone:
+        except Disconnected:
             gone = True
     connection.close()
 
 
 def test_letting_go_is_no_end(wire: Wire) -> None:
-    wire.worker().let_go()
+    wire.worker().release()
     connection = wire.worker()
     wire.send(post(b"1"))
     assert wire.receive(connection) is not None

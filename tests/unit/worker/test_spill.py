@@ -78,8 +78,8 @@ def test_a_file_grows_ahead_of_what_is_asked(supervisor: Supervisor) -> None:
 
 def test_one_idle_file_is_kept_for_the_next_request(supervisor: Supervisor) -> None:
     first, second = supervisor.spills.take(10), supervisor.spills.take(10)
-    supervisor.spills.give_back(first)
-    supervisor.spills.give_back(second)
+    supervisor.spills.release(first)
+    supervisor.spills.release(second)
     assert list(supervisor.files) == [first.number]
     assert supervisor.spills.take(2 * SMALLEST) is first
     assert len(first.map) == 2 * SMALLEST
@@ -87,14 +87,14 @@ def test_one_idle_file_is_kept_for_the_next_request(supervisor: Supervisor) -> N
 
 
 def test_a_large_file_is_not_kept(supervisor: Supervisor) -> None:
-    supervisor.spills.give_back(supervisor.spills.take(KEPT + 1))
+    supervisor.spills.release(supervisor.spills.take(KEPT + 1))
     assert not supervisor.files
 
 
 def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for size in range(0, 100 * 1000, 100):
-        supervisor.spills.give_back(supervisor.spills.take(size))
+        supervisor.spills.release(supervisor.spills.take(size))
     assert len(supervisor.files) == 1
     # One more for the supervisor's duplicate and one that mmap keeps.
     assert len(os.listdir("/proc/self/fd")) <= before + 2
@@ -151,7 +151,7 @@ def test_the_reserve_that_is_given_back_is_one_again_and_takes_no_memory(
     with forbidden():
         spill = limited.spills.take(10)
         spill.map[: 1 << 20] = b"x" * (1 << 20)
-        limited.spills.give_back(spill)
+        limited.spills.release(spill)
         assert os.fstat(limited.files[900]).st_blocks == 0
         assert limited.spills.take(10).number == 900
 

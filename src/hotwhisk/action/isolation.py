@@ -1,0 +1,234 @@
+"""
+The process as a house for the action's code: paths, modules, environment.
+
+The server and the action share one interpreter, and the action must not notice. What
+plain ``python main.py`` gives, it gets: its own modules win over those of the standard
+library that the interpreter has not needed to start, and over whatever the server has
+imported. This works because the server's modules keep their own references: taking a
+module out of ``sys.modules`` hides it from the next ``import`` and from nothing else.
+
+Therefore the order matters: everything the server needs is imported, then `enter_action_folder`. What is
+too heavy to be imported for every action, as asyncio, is imported later `server_modules`, where the
+action's modules are not seen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import os
+import site
+import sys
+import types
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import hotwhisk.context
+import hotwhisk.launch
+import hotwhisk.startup  # noqa: F401 - an action gets the names of `hotwhisk` from our house
+from hotwhisk.action import pinned
+from hotwhisk.action.environ import Variables
+from hotwhisk.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+STAYS: Final = frozenset(sys.builtin_module_names) | {
+    "__main__", "_abc", "_codecs", "_collections_abc", "_frozen_importlib",
+    "_frozen_importlib_external", "_imp", "_io", "_signal", "_sitebuiltins", "_stat",
+    "_thread", "_warnings", "_weakref", "abc", "builtins", "codecs", "encodings",
+    "genericpath", "hotwhisk", "importlib", "io", "marshal", "ntpath", "os", "posix",
+    "posixpath", "site", "stat", "sys", "time", "zipimport",
+}  # fmt: skip
+"""
+Modules that no file of an action replaces: those which the interpreter has loaded before
+it runs a first line, so that plain Python would not look for them either, and ours.
+"""
+
+_VIRTUALENV: Final = "virtualenv"
+_ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
+
+
+class _Home:
+    """Holds the server's own settings from before an action moved in. Changes once in a process."""
+
+    path: list[str] | None = None
+    shadowed: frozenset[str] = frozenset()
+    modules: dict[str, types.ModuleType] = {}  # noqa: RUF012 - replaced, never shared
+
+
+_variables: Final = Variables()
+
+
+def set_environment(env: Mapping[str, str]) -> None:
+    """Set the variables that ``/init`` sent, before the action's code is loaded."""
+    os.environ.update(env)
+
+
+def variable(name: str) -> str:
+    """Return a variable that the action finds, or an empty text if it is not set."""
+    return os.environ.get(name, "")
+
+
+def set_defaults(env: Mapping[str, str]) -> None:
+    """Set each of the variables that is not set."""
+    for name, value in env.items():
+        os.environ.setdefault(name, value)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that the action finds."""
+    return dict(os.environ)
+
+
+def apply_context(context: Mapping[str, str]) -> None:
+    """Set the context of one ``/run``: each key, in capitals, after ``__OW_``."""
+    for key, value in context.items():
+        _variables.set("__OW_" + key.upper(), value)
+
+
+def enter_action_folder(folder: str, virtualenv: str = "") -> None:
+    """
+    Make ``folder`` the working directory and the first place to import from.
+
+    The virtual environment of the action is ``virtualenv``. If that is empty, it is the folder
+    ``virtualenv`` in ``folder``.
+    """
+    folder = os.path.realpath(folder)
+    if sys.path and sys.path[0] in ("", _working_directory()):
+        del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
+    _Home.path = list(sys.path)
+    shadowing = pinned.names_in(folder)
+    try:
+        os.chdir(folder)
+        os.environ["PWD"] = folder  # a shell leaves it so
+        shadowing |= _top_level_names(folder)
+    except FileNotFoundError:
+        if not shadowing:  # else the folder was removed since the version was loaded
+            raise
+    for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
+        shadowing |= _top_level_names(packages)
+    sys.path.insert(0, folder)
+    sys.argv[:] = [""]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    _invalidate_caches()
+    _Home.shadowed = frozenset(shadowing - STAYS)
+    _Home.modules = _take_out(_Home.shadowed)
+
+
+def import_path() -> list[str]:
+    """Return the places that `enter_action_folder` put before all other places to import from."""
+    return [each for each in sys.path if each not in (_Home.path or ())]
+
+
+@contextmanager
+def server_modules() -> Iterator[None]:
+    """Import or print as if no action had moved in. Its modules are put aside meanwhile."""
+    if _Home.path is None:
+        yield
+        return
+    theirs, path = _take_out(_Home.shadowed), list(sys.path)
+    sys.modules.update(_Home.modules)
+    sys.path[:] = _Home.path
+    try:
+        yield
+    finally:
+        _Home.modules = _take_out(_Home.shadowed)
+        sys.modules.update(theirs)
+        sys.path[:] = path
+
+
+def _invalidate_caches() -> None:
+    """
+    Do the work of ``importlib.invalidate_caches()`` without an import.
+
+    From Python 3.13 on, that function also empties the cache of `importlib.metadata`. For this it
+    imports that module and some thirty others. The import takes up to 30 ms in each fresh worker,
+    and the cache is empty there. If the module is imported already, its cache is emptied too.
+    """
+    if "importlib.metadata" in sys.modules:
+        importlib.invalidate_caches()
+        return
+    path_finder = importlib.machinery.PathFinder
+    for finder in sys.meta_path:
+        if finder is not path_finder and hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
+    for path, entry_finder in list(sys.path_importer_cache.items()):
+        if entry_finder is None or not os.path.isabs(path):
+            del sys.path_importer_cache[path]  # the folder may be there by now, or be elsewhere
+        elif hasattr(entry_finder, "invalidate_caches"):
+            entry_finder.invalidate_caches()
+
+
+def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
+    """Take these top-level modules, and all below them, out of ``sys.modules``."""
+    if not tops:
+        return {}
+    names = [name for name in sys.modules if name.partition(".")[0] in tops]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+def _working_directory() -> str:
+    """Return the working directory, or an empty text if that folder is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
+def _top_level_names(folder: str) -> set[str]:
+    """
+    Names that an ``import`` finds in a folder. One without ``__init__.py`` is no such
+    name: a namespace package yields to any module of that name further down the path.
+    """
+    suffixes = importlib.machinery.all_suffixes()
+    names = set()
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            if any(os.path.isfile(f"{entry.path}/__init__{suffix}") for suffix in suffixes):
+                names.add(entry.name)
+        else:
+            names.update(
+                entry.name.removesuffix(suffix)
+                for suffix in suffixes
+                if entry.name.endswith(suffix)
+            )
+    return {name for name in names if name.isidentifier()}
+
+
+def _activate(virtualenv: str) -> list[str]:
+    """Put the packages of an artifact's virtual environment before all others."""
+    if not os.path.isdir(virtualenv):
+        return []
+    before = list(sys.path)
+    for name in _ACTIVATE:
+        script = f"{virtualenv}/{name}"
+        if os.path.isfile(script):
+            with open(script, "rb") as file:
+                code = compile(file.read(), script, "exec")
+            exec(code, {"__file__": script, "__name__": "activate_this"})  # noqa: S102 - as its own documentation says
+            return [path for path in sys.path if path not in before and os.path.isdir(path)]
+    folders = _site_packages(virtualenv)
+    if not folders:
+        raise BuildFailed(
+            "Invalid virtualenv. Zip file does not include 'activate_this.py', "
+            "nor virtualenv/lib/python*/site-packages"
+        )
+    for packages in folders:
+        site.addsitedir(packages)
+    added = [path for path in sys.path if path not in before]
+    sys.path[:] = added + before
+    return [path for path in added if os.path.isdir(path)]
+
+
+def _site_packages(virtualenv: str) -> list[str]:
+    """Return the folder of packages for this Python, or else all such folders that exist."""
+    mine = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if os.path.isdir(f"{virtualenv}/lib/{mine}/site-packages"):
+        return [f"{virtualenv}/lib/{mine}/site-packages"]
+    try:
+        names = sorted(os.listdir(f"{virtualenv}/lib"))
+    except OSError:
+        return []
+    found = [f"{virtualenv}/lib/{name}/site-packages" for name in names if "python" in name]
+    return [packages for packages in found if os.path.isdir(packages)]

@@ -1,0 +1,147 @@
+"""
+The shape of a handler: how many arguments it takes, and whether it is a coroutine function.
+
+Told from the code object, which is exact for functions and methods and costs a microsecond.
+`inspect` weighs more than the rest of a worker; it is asked about what is neither: partials
+with keywords, classes, objects with a signature of their own, functions written in C.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeGuard
+
+from hotwhisk.action.isolation import server_modules
+
+VARARGS = 0x04
+COROUTINE = 0x80
+ITERABLE_COROUTINE = 0x100
+ASYNC_GENERATOR = 0x200
+
+Handler = Callable[..., Any]
+
+
+def takes_context(handler: Handler) -> bool:
+    """
+    Whether a second positional parameter is required: an optional one, or ``*rest``, is
+    the action's own business. Both the function and what wraps it are asked.
+    """
+    inner = _innermost(handler)
+    plain = _as_function(inner)
+    if plain is None:
+        return _required_by_signature(handler) >= 2 and accepts(handler, 2)
+    function, bound = plain
+    code = function.__code__
+    required = code.co_argcount - len(function.__defaults__ or ()) - bound
+    return required >= 2 and accepts(handler, 2)
+
+
+def can_take_event(handler: Handler) -> bool:
+    """Return whether a handler can be called with an event, as far as that is known beforehand."""
+    return _as_function(handler) is None or accepts(handler, 2 if takes_context(handler) else 1)
+
+
+def accepts(handler: Handler, count: int) -> bool:
+    """Return whether a handler accepts so many positional arguments, whatever it wraps."""
+    plain = _as_function(handler)
+    if plain is None:
+        return _accepts_by_signature(handler, count)
+    function, bound = plain
+    code = function.__code__
+    named = code.co_argcount - bound
+    required = named - len(function.__defaults__ or ())
+    free = set(code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount])
+    needs_keyword = bool(free - set(function.__kwdefaults__ or ()))
+    most = count if code.co_flags & VARARGS else named
+    return required <= count <= most and not needs_keyword
+
+
+def is_async(handler: Handler) -> bool:
+    """Return whether a call of the handler gives a coroutine."""
+    return _has_flag(handler, COROUTINE) or _is_marked(handler)
+
+
+def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
+    """Return whether a result can be awaited: a coroutine, a future, or a similar object."""
+    if isinstance(result, types.GeneratorType):  # `types.coroutine` makes these of generators
+        return bool(result.gi_code.co_flags & ITERABLE_COROUTINE)
+    return hasattr(type(result), "__await__")
+
+
+def is_async_generator(handler: Handler) -> bool:
+    """Return whether a call of the handler gives an asynchronous generator."""
+    return _has_flag(handler, ASYNC_GENERATOR)
+
+
+def _innermost(handler: Handler) -> Handler:
+    """Return the function that `functools.wraps` says is wrapped, as far as that goes."""
+    for _ in range(64):  # a cycle of wrappers ends as well
+        inner = getattr(handler, "__wrapped__", None)
+        if not callable(inner) or hasattr(handler, "__signature__"):
+            return handler
+        handler = inner
+    return handler
+
+
+def _as_function(handler: Handler) -> tuple[types.FunctionType, int] | None:
+    """
+    The function behind a function, a method, or an object's ``__call__``, and how many
+    arguments are bound already; None if it is none of these.
+    """
+    if hasattr(handler, "__signature__"):
+        return None
+    if isinstance(handler, types.FunctionType):
+        return handler, 0
+    if isinstance(handler, types.MethodType):
+        inner = handler.__func__
+        return (inner, 1) if isinstance(inner, types.FunctionType) else None
+    if isinstance(handler, (type, partial)):
+        return None
+    called = getattr(type(handler), "__call__", None)  # noqa: B004 - the function is wanted
+    return (called, 1) if isinstance(called, types.FunctionType) else None
+
+
+def _behind(handler: Handler) -> Handler:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return handler
+
+
+def _has_flag(handler: Handler, flag: int) -> bool:
+    plain = _as_function(_behind(handler))
+    return plain is not None and bool(plain[0].__code__.co_flags & flag)
+
+
+def _is_marked(handler: Handler) -> bool:
+    """Return whether `inspect.markcoroutinefunction` was used on the handler (Python 3.12)."""
+    return getattr(_behind(handler), "_is_coroutine_marker", None) is not None
+
+
+def _required_by_signature(handler: Handler) -> int:
+    with server_modules():
+        import inspect
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return 0  # built in, without a signature
+    return sum(
+        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is parameter.empty
+        for parameter in parameters
+    )
+
+
+def _accepts_by_signature(handler: Handler, count: int) -> bool:
+    with server_modules():
+        import inspect
+    try:
+        inspect.signature(handler, follow_wrapped=False).bind(*[None] * count)
+    except (TypeError, ValueError):
+        return False
+    return True

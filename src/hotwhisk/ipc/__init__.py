@@ -1,0 +1,1 @@
+"""What two processes share: messages, descriptors, a table in shared memory."""

@@ -1,0 +1,219 @@
+"""
+The control channel between the supervisor and one worker.
+
+A pair of SEQPACKET sockets: messages keep their borders and their order, descriptors travel
+with them, and a worker that is busy blocks nobody, since what does not fit waits in a queue
+on our side. Linux refuses more than 253 descriptors in a message; `messages` keeps batches
+below that.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
+
+from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError, decode, encode
+from hotwhisk.system.descriptors import Descriptors
+
+LONGEST = 65536
+"""Bytes of a message; senders split what could be longer."""
+
+ANCILLARY_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
+SEND_BUFFER = 1 << 20
+# As plain numbers: an enum's operators cost more than the system call saves.
+CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+TRUNCATED = int(socket.MSG_CTRUNC)
+
+TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
+"""Too many descriptors in flight for this user, or no memory for the message: both pass."""
+
+
+class ChannelClosed(Exception):
+    """
+    The other end is gone.
+
+    A worker leaves then. For the supervisor, the worker is not yet dead.
+    """
+
+
+class DescriptorsLost(Exception):
+    """Descriptors arrived for which this process had no room. The kernel has closed them."""
+
+
+class Channel:
+    """
+    One end of a control channel. Messages wait until `open` gives it a socket. If the other end is
+    not trusted, ``expected`` lists the messages that it may send. ``used`` keeps the descriptors of
+    queued messages open; without it they are duplicated.
+    """
+
+    def __init__(
+        self,
+        end: socket.socket | None,
+        expected: Collection[type[Message]] | None = None,
+        used: Descriptors | None = None,
+    ) -> None:
+        self._socket: socket.socket | None = None
+        self._expected = expected
+        self._used = used
+        self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self.on_backlog: Callable[[], None] = lambda: None
+        """Called when a message has to wait, so that somebody flushes when it need not."""
+        self.on_failure: Callable[[OSError], None] | None = None
+        """
+        Is called when the system refuses a message for good. If it is None, the error is raised.
+        """
+        self.full = False
+        """
+        Whether the last message waits for room in the socket; if not, it waits for something else.
+        """
+        self._buffer = bytearray(LONGEST)
+        if end is not None:
+            self.open(end)
+
+    @classmethod
+    def pair(cls) -> tuple[socket.socket, socket.socket]:
+        """
+        Return two connected ends, which are not channels yet.
+
+        Each process wraps its own end and closes the other.
+        """
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in ends:
+            try:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            except OSError:
+                pass  # messages that do not fit wait in the queue
+        return ends
+
+    def open(self, end: socket.socket) -> None:
+        """Use ``end`` as the socket. Earlier messages wait until `flush`."""
+        end.setblocking(False)
+        self._socket = end
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on; -1 while there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def close(self) -> None:
+        """Close this end and the descriptors that are queued on it."""
+        # The callbacks may refer to the owner of this channel: a cycle, which a frozen heap never
+        # frees.
+        self.on_backlog = lambda: None
+        self.on_failure = lambda _: None
+        if self._socket is not None:
+            self._socket.close()
+        while self._queue:
+            self._let_go(self._queue.popleft()[1])
+
+    @property
+    def backlog(self) -> bool:
+        """Return whether messages wait until the socket is writable."""
+        return bool(self._queue)
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a message, or queue it if the other end is slow; descriptors stay the caller's."""
+        data = encode(message)
+        if self._queue or not self._try(data, descriptors):
+            self._queue.append((data, self._keep(descriptors)))
+            self.on_backlog()
+
+    def _keep(self, descriptors: Sequence[int]) -> tuple[int, ...]:
+        if self._used is None:
+            return tuple(os.dup(each) for each in descriptors)
+        self._used.use(descriptors)
+        return tuple(descriptors)
+
+    def _let_go(self, descriptors: Sequence[int]) -> None:
+        if self._used is not None:
+            self._used.release(descriptors)
+        else:
+            for each in descriptors:
+                os.close(each)
+
+    def flush(self) -> None:
+        """Send queued messages, as far as the other end takes them."""
+        while self._queue and self._try(*self._queue[0]):
+            self._let_go(self._queue.popleft()[1])
+
+    def flush_all(self) -> None:
+        """
+        Wait until everything is sent.
+
+        This is for messages that must arrive before a later change becomes visible.
+        """
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLOUT)
+        while self._queue:
+            poll.poll(100)
+            self.flush()
+
+    def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        if self._socket is None:
+            return False
+        self.full = False
+        try:
+            if descriptors:
+                rights = array.array("i", descriptors)
+                self._socket.sendmsg(
+                    [data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_NOSIGNAL
+                )
+            else:
+                self._socket.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            self.full = True
+            return False
+        except OSError as error:
+            if error.errno in TRY_AGAIN:
+                return False
+            gone = isinstance(error, BrokenPipeError | ConnectionResetError)
+            if self.on_failure is None and not gone:
+                raise
+            # A process without its channel is dead or about to end, and its pidfd reports that. But
+            # the descriptors in this message would be lost until then.
+            if self.on_failure is not None and (descriptors or not gone):
+                self.on_failure(error)
+        return True
+
+    def receive(self) -> tuple[Message, list[int]] | None:
+        """
+        Return the next message and its descriptors (close-on-exec); None if no message waits.
+
+        The descriptors are the caller's own.
+
+        Raises:
+            ChannelClosed: the other end is closed.
+            DescriptorsLost: this process is out of descriptors.
+            OSError: this process is out of memory.
+            ProtocolError: the other end sent a packet that it may not send.
+        """
+        if self._socket is None:
+            return None
+        try:
+            length, ancillary, flags, _ = self._socket.recvmsg_into(
+                [self._buffer], ANCILLARY_SIZE, CLOSE_ON_EXEC
+            )
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            raise ChannelClosed from None
+        if not length:
+            raise ChannelClosed
+        descriptors = array.array("i")
+        for level, kind, rights in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
+        try:
+            if flags & TRUNCATED:
+                raise DescriptorsLost
+            packet = bytes(self._buffer[:length])
+            return decode(packet, self._expected, len(descriptors)), descriptors.tolist()
+        except (DescriptorsLost, ProtocolError):
+            for each in descriptors:  # some may have found room
+                os.close(each)
+            raise

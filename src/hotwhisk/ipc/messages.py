@@ -1,0 +1,400 @@
+"""
+What the supervisor and a worker say to each other.
+
+One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its
+descriptors beside it. A reader takes defaults for fields it does not get, leaves fields it
+does not know, and refuses another version; so a worker in another language can be written
+from this file alone. Descriptors are named in each message in the order they travel.
+
+A worker's messages are checked in three steps, because the action can write to its channel.
+`decode` checks the shape: the kinds that this sender may send, the declared type of each field,
+and the number of descriptors. ``check`` of the message's class checks each value by itself.
+`supervisor.receiver` checks the things that the values refer to. Each step raises `ProtocolError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, cast
+
+from hotwhisk import json_codec
+from hotwhisk.ipc.field_checks import HAS_TYPE, is_digest, is_process_id
+from hotwhisk.ipc.record import Record
+
+VERSION = 2
+MAX_DESCRIPTORS = 253
+"""Linux's limit for one message (SCM_MAX_FD)."""
+
+HANDED_AT_ONCE = 120
+"""Connections in one `Assign`; each may bring two descriptors."""
+
+LONGEST_TEXT = 8000
+"""Characters of an error text; the rest of it is in the log."""
+
+RELEASED_AT_ONCE = 1000
+"""Connections in one `Released`: what fits a packet."""
+
+
+class Message(Record):
+    """
+    A message. ``kind`` is its name on the wire. ``width`` is the length of each row of a field
+    that is a list of rows.
+    """
+
+    kind: ClassVar[str] = ""
+    width: ClassVar[int] = 0
+
+    def descriptors(self) -> int:
+        """Return how many descriptors travel with the message."""
+        return 0
+
+    def check(self) -> str:
+        """Say what is wrong with the values of the message; return an empty text if nothing is."""
+        return ""
+
+
+# -- from the supervisor to a worker ---------------------------------------------------------
+
+
+class Load(Message):
+    """
+    Become a worker of ``generation``. Descriptor: the body of its ``/init``.
+
+    The body is ``length`` bytes from ``offset``. With ``path``, a file on this machine or with
+    ``module`` the name of a module, it is what that held when the generation began, and is
+    missing for its first worker. ``folder`` is where an archive is unpacked.
+    """
+
+    kind: ClassVar[str] = "load"
+    generation: int = 0
+    folder: str = ""
+    offset: int = 0
+    length: int = 0
+    path: str = ""
+    module: bool = False
+    main: str = "main"
+    template: bool = False
+
+    def descriptors(self) -> int:
+        """Return 1 for the descriptor; 0 for the first worker of an artifact on this machine."""
+        return 0 if self.path and not self.length else 1
+
+
+class Assign(Message):
+    """
+    Serve these connections, each ``[number, epoch, spill, length]``. Descriptors: for each
+    connection its socket, followed by its memory file if ``spill`` is not 0. ``epoch`` names this
+    holding of the connection; `Released` repeats it. ``fallback`` tells a spare how to treat a ``/run``
+    that comes on these connections. It is an `answers.Cause` with its ``detail``; if it is empty,
+    the spare parks the ``/run``.
+    """
+
+    kind: ClassVar[str] = "assign"
+    width: ClassVar[int] = 4
+    connections: Sequence[Sequence[int]] = ()
+    fallback: str = ""
+    detail: str = ""
+
+    def descriptors(self) -> int:
+        """Return how many sockets and memory files there are."""
+        return sum(1 + bool(spill) for _, _, spill, _ in self.connections)
+
+
+class Recall(Message):
+    """
+    Forget every connection that is not being handled, then say `Released`.
+
+    With ``leave``, give back the others as they are answered, and leave after the last.
+    """
+
+    kind: ClassVar[str] = "recall"
+    drain: bool = False
+
+
+class SendError(Message):
+    """
+    SendError connection ``number`` on behalf of a dead worker, then give it back, or close it if
+    that is its ``last`` answer. Descriptor: its socket.
+
+    ``sentinels`` says on which of the two output streams the end of the activation is still owed
+    (1 stdout, 2 stderr), ``generation`` what the header of that name says.
+    """
+
+    kind: ClassVar[str] = "send_error"
+    number: int = 0
+    epoch: int = 0
+    status: int = 502
+    text: str = ""
+    last: bool = True
+    sentinels: int = 0
+    generation: str = ""
+
+    def descriptors(self) -> int:
+        """Return 1: the socket."""
+        return 1
+
+
+class EndLog(Message):
+    """
+    A version died while it was loading: say ``text`` on stderr, write the sentinels of what would
+    have been its activation, then say `LogEnded`.
+    """
+
+    kind: ClassVar[str] = "end_log"
+    text: str = ""
+
+
+class Stop(Message):
+    """The server leaves: answer what is there, and close each connection after its answer."""
+
+    kind: ClassVar[str] = "stop"
+
+
+class Ping(Message):
+    """SendError with `Pong`; without an answer, the supervisor assumes a blocked event loop."""
+
+    kind: ClassVar[str] = "ping"
+
+
+class RemoveFolder(Message):
+    """Remove the folder of a generation that is not served; 0: what an earlier server left."""
+
+    kind: ClassVar[str] = "remove_folder"
+    generation: int = 0
+    folder: str = ""
+
+
+# -- from the supervisor to a template, and its answer ---------------------------------------
+
+
+class Spawn(Message):
+    """
+    Fork a worker for ``slot``, recalled ``recalls`` times before, which ``ps`` shows as ``name``.
+    Descriptor: its end of its control channel. It says `Ready` or `Failed` as after a `Load`.
+    """
+
+    kind: ClassVar[str] = "spawn"
+    slot: int = 0
+    recalls: int = 0
+    name: str = ""
+
+    def descriptors(self) -> int:
+        """Return 1: the worker's end of its channel."""
+        return 1
+
+
+class Spawned(Message):
+    """The process id of the worker for ``slot``; 0 if the system could not make a process."""
+
+    kind: ClassVar[str] = "spawned"
+    slot: int = 0
+    pid: int = 0
+
+    def check(self) -> str:
+        """Refuse process 1, and the numbers that mean groups of processes."""
+        good = not self.pid or is_process_id(self.pid)
+        return "" if good else f"no process has the id {self.pid}"
+
+
+# -- from a worker to the supervisor ---------------------------------------------------------
+
+
+class TemplateReady(Message):
+    """
+    The worker, which is loading, left template ``pid`` behind. Descriptors: the supervisor's end
+    of its control channel, and its pidfd. With ``reason``: none, for that reason.
+    """
+
+    kind: ClassVar[str] = "template_ready"
+    pid: int = 0
+    reason: str = ""
+
+    def descriptors(self) -> int:
+        """Return 2 for the channel and the pidfd; 0 if there is no template."""
+        return 0 if self.reason else 2
+
+    def check(self) -> str:
+        """Refuse a template without a process id: `os.killpg` would then kill the server."""
+        good = self.reason or is_process_id(self.pid)
+        return "" if good else f"no process has the id {self.pid}"
+
+
+class Ready(Message):
+    """
+    The action is loaded. ``overlap`` says that it takes more than one request at a time. What
+    was read of a local file is in memory file ``spill``, for the workers to come.
+    """
+
+    kind: ClassVar[str] = "ready"
+    digest: str = ""
+    overlap: bool = False
+    spill: int = 0
+    length: int = 0
+
+    def check(self) -> str:
+        """Refuse a text that is not a digest, because it goes into a header of each answer."""
+        if not is_digest(self.digest):
+            return f"the digest {self.digest!r:.80} is not sha256: and 64 hexadecimal digits"
+        return "" if self.spill or not self.length else "there is a length, and no memory file"
+
+
+class Failed(Message):
+    """The action could not be loaded. The fields are the HTTP status and text for its ``/init``."""
+
+    kind: ClassVar[str] = "failed"
+    status: int = 502
+    text: str = ""
+
+    def check(self) -> str:
+        """Refuse a status that would tell the sender of the ``/init`` that it succeeded."""
+        return "" if 400 <= self.status <= 599 else f"{self.status} is no status of a failure"
+
+
+class SpillCreated(Message):
+    """Memory file ``spill`` belongs to the worker that made or gets it. Descriptor: the file."""
+
+    kind: ClassVar[str] = "spill_created"
+    spill: int = 0
+
+    def descriptors(self) -> int:
+        """Return 1: the file."""
+        return 1
+
+
+class SpillClosed(Message):
+    """The worker does not need memory file ``spill`` any more."""
+
+    kind: ClassVar[str] = "spill_closed"
+    spill: int = 0
+
+
+class InitReceived(Message):
+    """
+    Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``.
+
+    The worker has forgotten the connection; its answer is the supervisor's, and the ``last`` one
+    if the client said so.
+    """
+
+    kind: ClassVar[str] = "init_received"
+    number: int = 0
+    spill: int = 0
+    offset: int = 0
+    length: int = 0
+    last: bool = False
+
+
+class Released(Message):
+    """
+    The worker has forgotten these connections, each ``[number, epoch]``; ``recalled`` if because
+    it was told to.
+    """
+
+    kind: ClassVar[str] = "released"
+    width: ClassVar[int] = 2
+    connections: Sequence[Sequence[int]] = ()
+    recalled: bool = False
+
+
+class FolderRemoved(Message):
+    """The folder of ``generation`` is gone. If a ``rest`` is left, another `RemoveFolder` is needed."""
+
+    kind: ClassVar[str] = "folder_removed"
+    generation: int = 0
+    rest: bool = False
+
+
+class LogEnded(Message):
+    """The worker has carried out `EndLog`."""
+
+    kind: ClassVar[str] = "log_ended"
+
+
+class StartTimer(Message):
+    """A run starts, and the scoreboard says that the supervisor does not look at the clock."""
+
+    kind: ClassVar[str] = "start_timer"
+
+
+class Closed(Message):
+    """A connection was closed while the server is full or leaves. Read the scoreboard now."""
+
+    kind: ClassVar[str] = "closed"
+
+
+class Pong(Message):
+    """The answer to `Ping`."""
+
+    kind: ClassVar[str] = "pong"
+
+
+KINDS: dict[str, type[Message]] = {
+    each.kind: each
+    for each in (
+        Load, Assign, Recall, SendError, EndLog, Stop, Ping, RemoveFolder,
+        FolderRemoved, Spawn, Spawned, TemplateReady,
+        Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, LogEnded, StartTimer, Closed, Pong,
+    )
+}  # fmt: skip
+
+
+FROM_WORKER: Collection[type[Message]] = frozenset(
+    {
+        TemplateReady, Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, FolderRemoved, LogEnded, StartTimer,
+        Closed, Pong,
+    }
+)  # fmt: skip
+"""The messages that a worker may send."""
+
+FROM_TEMPLATE: Collection[type[Message]] = frozenset({Spawned})
+"""The messages that a template may send."""
+
+
+class ProtocolError(ValueError):
+    """A packet that its sender may not send. The text says why."""
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as the bytes of its packet."""
+    return json_codec.dumps_short([VERSION, message.kind, vars(message)])
+
+
+def decode(
+    packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
+) -> Message:
+    """
+    Return the message in a packet. If ``expected`` is given, the sender is not trusted: it may send
+    only these kinds, with values of the declared types and meanings, and with as many descriptors
+    as the message has.
+
+    Raises:
+        ProtocolError: the packet holds no message that is allowed.
+    """
+    try:
+        version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
+        known = KINDS[kind].fields
+        values = {name: value for name, value in values.items() if name in known}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ProtocolError(f"not a message of version {VERSION}: {packet[:80]!r}") from error
+    if version != VERSION:
+        raise ProtocolError(f"message version {str(version)[:80]}, expected {VERSION}")
+    message = KINDS[kind].of(values)
+    if expected is not None:
+        wrong = _check(message, expected, descriptors)
+        if wrong:
+            raise ProtocolError(f"{kind}: {wrong}: {packet[:200]!r}")
+    return message
+
+
+def _check(message: Message, expected: Collection[type[Message]], descriptors: int) -> str:
+    """Say what is wrong with a message; return an empty text if nothing is."""
+    if type(message) not in expected:
+        return "not for this sender to send"
+    width = message.width
+    for name, value in vars(message).items():
+        declared = message.__annotations__[name]
+        if not HAS_TYPE[declared](value, width):
+            return f"the field {name} is not of type {declared} with values up to 2^64 - 1"
+    if descriptors != message.descriptors():
+        return f"it came with {descriptors} descriptors, expected {message.descriptors()}"
+    return message.check()

@@ -1,0 +1,301 @@
+"""
+The shared table that says what is owed on each connection.
+
+One anonymous mapping, made before the first fork, so that it outlives every worker. Each
+field has one writer at a time, and a write is one store, so that a reader never sees half of
+it. What is here is all that is known of a worker that was killed.
+
+    header        whether the supervisor's tick runs; the state of stdout and of stderr
+    worker slots  recalls (supervisor): how often its connections were taken back
+                  claim (worker): the connection it touches now, plus one; 0 for none
+    phases        one byte a connection, side by side, so that closed ones are found by memchr
+    rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
+
+The action can write to this table. So a reader allows no value: it brings each one within its
+bounds when it reads it. The supervisor also keeps in its own memory what it alone writes
+(``recalls``, and whether it ticks), and never reads that back from the table.
+
+The claim is what makes taking back safe without asking. A worker claims a connection, looks
+at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
+`System.barrier`), and reads the claim: any connection but the claimed one, if idle, is the
+supervisor's from then on, even if the worker hangs in its handler for a minute.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from array import array
+from enum import IntEnum
+from typing import NamedTuple
+
+from hotwhisk.system.output import STATE_SIZE, STREAMS, StreamState
+
+WORKERS = 512
+"""Worker slots: how many processes can be alive at one time."""
+
+_HEADER = 64
+_STREAMS_AT = 8
+_SLOT_SIZE = 8  # recalls, claim
+_ROW_SIZE = 64
+_ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
+# Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
+_FIELDS = _ROW_SIZE // 8
+_SINCE, _BUDGET, _SENT, _ANSWER, _SPILL, _SPILLED = range(6)
+_LAST_AT, _ENDED_AT = 48, 49
+
+
+class Phase(IntEnum):
+    """The state of a connection; it tells what the death of the connection's worker would mean."""
+
+    FREE = 0
+    """No connection."""
+    IDLE = 1
+    """Nothing owed, and nothing of it read: free to move."""
+    BUFFERED = 2
+    """Half a request is in its spill: free to move with that."""
+    PARKED = 3
+    """A whole ``/run`` is in its spill, for a worker that is not busy: free to move."""
+    RUNNING = 4
+    """Its request is with the action: an answer is owed."""
+    RESPONDING = 5
+    """Its answer is being sent: how much of it was, the kernel knows."""
+    LINGERING = 6
+    """Answered for good; what the client still sends is thrown away."""
+    INIT_PENDING = 7
+    """Its ``/init`` is with the supervisor, which answers."""
+    CLOSED = 8
+    """The worker is done with it; the supervisor may forget it."""
+
+
+class CloseAfter(IntEnum):
+    """Why the current answer would be the last if another process had to give it."""
+
+    NO = 0
+    REQUESTED = 1
+    """The client wants it closed."""
+    READ_AHEAD = 2
+    """Its worker has read bytes of a later request, which would die with it."""
+
+
+# The meaning of each byte of the table. A byte without a meaning gets the most careful one.
+_PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
+_LAST_OF = [
+    CloseAfter(byte) if byte < len(CloseAfter) else CloseAfter.READ_AHEAD for byte in range(256)
+]
+_STREAMS = 3
+
+MOST_BYTES = 1 << 62
+"""The largest count of bytes that a reader accepts. A field can hold the sum of two of them."""
+
+LATEST, FOREVER = float(1 << 62), float("inf")
+"""The latest time, and the longest budget, that a reader accepts."""
+
+MOVABLE = frozenset({Phase.IDLE, Phase.BUFFERED, Phase.PARKED})
+IN_FLIGHT = frozenset({Phase.RUNNING, Phase.RESPONDING})
+
+
+class Row(NamedTuple):
+    """
+    What the scoreboard knows of a connection besides its phase.
+
+    ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
+    ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
+    ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
+    ``spilled`` how many; ``last`` says whether it can go on after the current answer, and
+    ``ended`` on which streams its activation has its sentinel.
+    """
+
+    since: float
+    budget: float
+    sent: int
+    answer: int
+    spill: int
+    spilled: int
+    last: CloseAfter
+    ended: int
+
+
+class Scoreboard:
+    """The table, for ``capacity`` connections."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._phases = _HEADER + WORKERS * _SLOT_SIZE
+        self._rows = (self._phases + capacity + 63) & ~63
+        self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
+        self.words = memoryview(self._map)[: self._phases].cast("I")
+        """The header and the slots as 32-bit words; see `recalls_at` and `claim_at`."""
+        # Written through typed views: an dispatcher is one store, where `Struct.pack_into`
+        # clears the whole span before it fills it.
+        self._recalls = array("I", bytes(4 * WORKERS))
+        self.clock_wanted = False
+        """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
+        rows = memoryview(self._map)[self._rows :]
+        self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
+        at = _STREAMS_AT - STATE_SIZE
+        self.streams = {
+            number: StreamState(memoryview(self._map)[at + number * STATE_SIZE :][:STATE_SIZE])
+            for number in STREAMS
+        }
+        """The state of each output stream, by the stream's number."""
+        for state in self.streams.values():
+            state.begin()
+
+    # -- the tick ---------------------------------------------------------------------------
+
+    @property
+    def timer_on(self) -> bool:
+        """Return whether the supervisor looks at the clock; if not, a worker's run tells it."""
+        return self._map[0] != 0
+
+    @timer_on.setter
+    def timer_on(self, on: bool) -> None:
+        self.clock_wanted = on
+        self._map[0] = on
+
+    @property
+    def notify_close(self) -> bool:
+        """Return whether the supervisor wants to hear at once of each closed connection."""
+        return self._map[1] != 0
+
+    @notify_close.setter
+    def notify_close(self, on: bool) -> None:
+        self._map[1] = on
+
+    # -- worker slots -----------------------------------------------------------------------
+
+    @staticmethod
+    def recall_word(slot: int) -> int:
+        """
+        Where in ``words`` a worker finds how often its connections were taken back.
+
+        A worker looks there three times a request, and writes its claim twice, so it does both
+        without a call.
+        """
+        return _HEADER // 4 + 2 * slot
+
+    @staticmethod
+    def claim_word(slot: int) -> int:
+        """
+        Return the index in ``words`` where a worker writes its claim: a connection's number plus
+        one.
+        """
+        return _HEADER // 4 + 2 * slot + 1
+
+    def recalls(self, slot: int) -> int:
+        """Return how often the connections of the worker in ``slot`` were taken back."""
+        return self._recalls[slot]
+
+    def recall(self, slot: int) -> None:
+        """Take back a worker's connections, except those claimed or handled at the next fence."""
+        self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
+        self.words[self.recall_word(slot)] = self._recalls[slot]
+
+    def restore(self, slot: int) -> None:
+        """Write a worker's recalls again, because another worker may have overwritten them."""
+        self.words[self.recall_word(slot)] = self._recalls[slot]
+
+    def claim(self, slot: int, number: int) -> None:
+        """Say that the worker in ``slot`` is about to touch connection ``number``."""
+        self.words[self.claim_word(slot)] = number + 1
+
+    def unclaim(self, slot: int) -> None:
+        """Say that the worker in ``slot`` touches no connection."""
+        self.words[self.claim_word(slot)] = 0
+
+    def claimed(self, slot: int) -> int:
+        """Return the connection that the worker in ``slot`` touches; -1 for none."""
+        return self.words[self.claim_word(slot)] - 1
+
+    # -- connections ------------------------------------------------------------------------
+
+    def phase(self, number: int) -> Phase:
+        """Return the phase of connection ``number``; FREE if the table holds no valid phase."""
+        return _PHASE_OF[self._map[self._phases + number]]
+
+    def set_phase(self, number: int, phase: int) -> None:
+        """Record the phase of connection ``number``."""
+        self._map[self._phases + number] = phase
+
+    def open(self, number: int) -> None:
+        """Begin connection ``number``: it is idle, with nothing sent and nothing spilled."""
+        at = self._rows + number * _ROW_SIZE
+        self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
+        self._map[self._phases + number] = Phase.IDLE
+
+    def row(self, number: int) -> Row:
+        """Return the details of connection ``number``, each within its bounds."""
+        *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
+        since, budget, sent, answer, spill, spilled = values
+        return Row(
+            since if 0.0 <= since <= LATEST else 0.0,  # this excludes NaN too
+            budget if 0.0 <= budget <= FOREVER else 0.0,
+            min(sent, MOST_BYTES),
+            min(answer, MOST_BYTES),
+            spill,
+            spilled,
+            _LAST_OF[last],
+            ended & _STREAMS,
+        )
+
+    def spill(self, number: int) -> tuple[int, int]:
+        """Return the memory file with a connection's unread bytes, 0 for none; and their count."""
+        at = number * _FIELDS
+        return self._longs[at + _SPILL], self._longs[at + _SPILLED]
+
+    def sent(self, number: int) -> int:
+        """Return how many bytes were written to connection ``number`` in all its answers so far."""
+        at = number * _FIELDS
+        return min(self._longs[at + _SENT], MOST_BYTES) + min(self._longs[at + _ANSWER], MOST_BYTES)
+
+    def set_running(self, number: int, since: float, budget: float, sent: int) -> None:
+        """Record that the request on connection ``number`` goes to the action."""
+        at = number * _FIELDS
+        self._doubles[at] = since
+        self._doubles[at + _BUDGET] = budget
+        self._longs[at + _SENT] = sent
+        self._longs[at + _ANSWER] = 0
+        self._map[self._phases + number] = 4  # Phase.RUNNING, without an attribute look-up
+
+    def set_sent(self, number: int, sent: int) -> None:
+        """
+        Record that ``sent`` bytes in all were written to connection ``number``, none of them
+        of an answer that is not whole.
+        """
+        self._longs[number * _FIELDS + _ANSWER] = 0
+        self._longs[number * _FIELDS + _SENT] = sent
+
+    def set_responding(self, number: int, sent: int, length: int) -> None:
+        """Record that an answer of ``length`` bytes follows ``sent`` bytes of earlier answers."""
+        self._longs[number * _FIELDS + _SENT] = sent
+        self._longs[number * _FIELDS + _ANSWER] = length
+        self._map[self._phases + number] = 5  # Phase.RESPONDING
+
+    def set_lingering(self, number: int, since: float) -> None:
+        """Record that connection ``number`` has its last answer and waits for its end."""
+        self._doubles[number * _FIELDS + _SINCE] = since
+        self._map[self._phases + number] = Phase.LINGERING
+
+    def set_close(self, number: int, last: CloseAfter) -> None:
+        """Record whether the connection can go on after its current answer."""
+        self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
+
+    def set_sentinels(self, number: int, streams: int) -> None:
+        """Record the output streams that have the end of the activation: 1 stdout, 2 stderr."""
+        self._map[self._rows + number * _ROW_SIZE + _ENDED_AT] = streams
+
+    def set_spill(self, number: int, spill: int, length: int) -> None:
+        """Record the memory file and the count of the unread bytes of connection ``number``."""
+        self._longs[number * _FIELDS + _SPILLED] = length
+        self._longs[number * _FIELDS + _SPILL] = spill
+
+    def in_phase(self, phase: Phase) -> list[int]:
+        """Return the connections that are in ``phase``."""
+        found = []
+        at, end = self._phases, self._phases + self.capacity
+        wanted = bytes([phase])
+        while (at := self._map.find(wanted, at, end)) >= 0:
+            found.append(at - self._phases)
+            at += 1
+        return found

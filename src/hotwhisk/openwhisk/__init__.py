@@ -1,0 +1,1 @@
+"""What the OpenWhisk platform demands: bodies, answers, sentinels."""

@@ -1,0 +1,1 @@
+"""A server as the operating system sees it: start, port, signals, status, stop."""

@@ -1,0 +1,189 @@
+"""
+The socket on which ``hotwhisk status`` and ``rollback`` ask a running server.
+
+A unix stream socket in a folder that only its owner can enter, so it works from a shell on
+the same machine and by ``docker exec``. One line of JSON each way:
+``{"version": 1, "ask": "status" | "rollback"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hotwhisk.errors import StartError
+from hotwhisk.supervisor.commands import Reply, Requester
+from hotwhisk.system.removal import remove
+from hotwhisk.system.system import EXHAUSTED
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+VERSION = 1
+LONGEST = 4096
+"""Bytes of a question; a longer one is not ours."""
+
+MOST_OPEN = 16
+"""Limit of connections whose question is incomplete; one more closes the oldest of them."""
+
+BACKLOG = 1024
+"""Limit of connections that wait to be accepted; further ones are refused at once."""
+
+TIME_LIMIT = 5.0
+"""Seconds within which a question must be complete."""
+
+
+class ControlRequest(Requester):
+    """A connection to the control socket, until it is answered."""
+
+    def __init__(self, connection: socket.socket, opened: float) -> None:
+        self.connection = connection
+        self.opened = opened
+        self._read = b""
+
+    def line(self) -> bytes | None:
+        """Read, and return the question if it is complete; None while more is to come."""
+        try:
+            received = self.connection.recv(LONGEST)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+        self._read += received
+        line, whole, _ = self._read.partition(b"\n")
+        if whole or not received:
+            return line
+        return b"" if len(self._read) >= LONGEST else None
+
+    def answer(self, value: dict[str, object]) -> None:
+        """SendError, and close the connection, without waiting for a client that does not read."""
+        try:
+            self.connection.send(json.dumps(value).encode() + b"\n", socket.MSG_NOSIGNAL)
+        except OSError:
+            pass
+        self.connection.close()
+
+    def replied(self, reply: Reply, generation: int) -> None:
+        """SendError with the result of a replacement."""
+        if reply.status == 200:
+            self.answer({"version": VERSION, "ok": True, "generation": generation})
+        else:
+            self.answer({"version": VERSION, "ok": False, "error": reply.text})
+
+
+class Control:
+    """The listening socket. ``answers`` maps each question to the function that answers it."""
+
+    def __init__(
+        self,
+        path: str,
+        answers: dict[str, Callable[[ControlRequest], None]],
+        supervisor: Supervisor,
+    ) -> None:
+        self.path = path
+        self._answers = answers
+        self._supervisor = supervisor
+        self._open: dict[int, ControlRequest] = {}
+        """Questions that are incomplete, by descriptor, the oldest first."""
+        self._listener = _listen(path)
+        supervisor.watch(self._listener.fileno(), self._accept)
+
+    def expire(self, now: float) -> bool:
+        """Close connections whose time is up; return True while any is open."""
+        for question in list(self._open.values()):
+            if now - question.opened > TIME_LIMIT:
+                self._close(question)
+        return bool(self._open)
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket."""
+        for question in list(self._open.values()):
+            self._close(question)
+        self._supervisor.unwatch(self._listener.fileno())
+        self._listener.close()
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._make_room()
+            return
+        connection.setblocking(False)
+        question = ControlRequest(connection, self._supervisor.system.now())
+        if self._read(question):
+            return
+        if len(self._open) >= MOST_OPEN:
+            self._make_room()
+        self._open[connection.fileno()] = question
+        self._supervisor.watch(connection.fileno(), lambda: self._go_on(question))
+        self._supervisor.scoreboard.timer_on = True
+
+    def _make_room(self) -> None:
+        """
+        Close the oldest connection with an incomplete question.
+
+        If there is none, accept no connection until the next tick.
+        """
+        if self._open:
+            self._close(next(iter(self._open.values())))
+        else:
+            self._supervisor.rest(self._listener.fileno())
+
+    def _go_on(self, question: ControlRequest) -> None:
+        descriptor = question.connection.fileno()
+        if self._read(question, descriptor):
+            self._open.pop(descriptor)
+
+    def _read(self, question: ControlRequest, watched: int = -1) -> bool:
+        """SendError a question if it is complete; return False if it is not."""
+        line = question.line()
+        if line is None:
+            return False
+        self._supervisor.unwatch(watched)
+        self._ask(question, line)
+        return True
+
+    def _ask(self, question: ControlRequest, line: bytes) -> None:
+        try:
+            answer = self._answers[json.loads(line)["ask"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            known = ", ".join(sorted(self._answers))
+            question.answer({"version": VERSION, "error": f"ask one of: {known}"})
+        else:
+            answer(question)
+
+    def _close(self, question: ControlRequest) -> None:
+        descriptor = question.connection.fileno()
+        del self._open[descriptor]
+        self._supervisor.unwatch(descriptor)
+        question.connection.close()
+
+
+def _listen(path: str) -> socket.socket:
+    """
+    Return a socket that listens at ``path``.
+
+    Raises:
+        StartError: the socket cannot be made.
+    """
+    try:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        remove(path)  # a killed server left it: the port is ours, so the path is too
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the control socket {path}: {error.strerror}; "
+            "choose a writable folder with --run-dir"
+        ) from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,179 @@
+"""
+``--preload``: import libraries once, in the supervisor, so that every worker has them at pending_fork.
+
+The supervisor never runs user code; a library that was named is the exception, and it is not
+taken on trust. It is imported in a forked child first: what ends that child, hangs, or leaves
+threads there does it to nobody else. Threads do not survive a fork, and neither do the locks
+they held, so a library that starts some is left out by name; but numpy's own pool is known to
+end before a fork and to start again on both sides.
+
+Two workers forked from one memory would draw the same random numbers. Python's ``random`` sees
+to that itself; numpy's old global generator does not, and is seeded again in each worker.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+from hotwhisk.action.action import print_error
+from hotwhisk.ipc.record import Record
+from hotwhisk.system.children import children
+from hotwhisk.system.system import System
+from hotwhisk.worker import invocation
+
+FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
+"""
+Libraries whose threads are those of OpenBLAS: `pthread_atfork` handlers of its own end them
+before a fork.
+"""
+
+GENERATOR = "numpy.random"
+END_LIMIT = 2.0
+"""Seconds that a killed process may take to end."""
+
+TRIAL = "hotwhisk:try"
+"""What ``ps`` shows for the child, and for what it leaves behind."""
+
+
+class Trial(Record):
+    """The result of the import of a library in a child."""
+
+    problem: str = ""
+    threads: int = 1
+    processes: int = 0
+    grown: int = 0
+    """Bytes of memory that it took."""
+
+
+def preload(
+    names: Collection[str], system: System, patience: float, tell: Callable[[str], None]
+) -> None:
+    """
+    Import what stands a trial of at most ``patience`` seconds; tell about each. The status has
+    those that are left out as well: under OpenWhisk nothing is told.
+    """
+    for name in names:
+        trial = _try(name, system, patience)
+        problem = _problem(name, trial) or _import(name)
+        if problem:
+            system.weaknesses.append(f"--preload {name}: left out: {problem}")
+            tell(system.weaknesses[-1])
+        else:
+            tell(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
+    if names:
+        system.settle()
+    supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
+    if generator is not None:
+        # Not in what an action forks: who seeds and then forks wants its children alike.
+        os.register_at_fork(
+            after_in_child=lambda: generator.seed() if os.getppid() == supervisor else None
+        )
+
+
+def _import(name: str) -> str:
+    """Import a library; return the error if it fails here, though it succeeded in the child."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _problem(name: str, trial: Trial) -> str:
+    """Return why a library is left out; empty if it is not."""
+    if trial.problem:
+        return trial.problem
+    if trial.processes:
+        return (
+            f"it starts {trial.processes} processes when it is imported, and the supervisor has "
+            "no others than its workers; let the action import it"
+        )
+    if trial.threads > 1 and name.partition(".")[0] not in FORK_SAFE:
+        return (
+            f"it starts {trial.threads - 1} threads when it is imported, and threads do not "
+            "survive a fork; let the action import it"
+        )
+    return ""
+
+
+def _try(name: str, system: System, patience: float) -> Trial:
+    """Import a library in a child, and return the child's report."""
+    try:
+        ours, theirs = os.pipe()
+    except OSError as error:
+        return Trial(f"it cannot be tried: {error.strerror}")
+    try:
+        pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
+    except OSError as error:
+        os.close(ours)
+        return Trial(f"it cannot be tried: {error.strerror}")
+    finally:
+        os.close(theirs)
+    try:
+        # It may have left the pipe to a child of its own: its death is what ends the wait.
+        ready, _, _ = select.select([ours, pidfd], [], [], patience)
+        if not ready:
+            return Trial(f"it was not imported within {patience:g} s")
+        os.set_blocking(ours, False)
+        try:
+            report = os.read(ours, 65536)
+        except BlockingIOError:
+            report = b""
+        if report:
+            return Trial(**json.loads(report))
+        if not select.select([pidfd], [], [], patience)[0]:
+            return Trial("it closes what is not its own, and stays")
+        return Trial(f"it ends the process that imports it, with {system.ended(pidfd)}")
+    finally:
+        os.close(ours)
+        _end(pid, pidfd, system)
+
+
+def _end(pid: int, pidfd: int, system: System) -> None:
+    """End the child, if it has not ended, and the processes that it started."""
+    system.kill(pidfd)
+    select.select([pidfd], [], [], END_LIMIT)
+    system.kill_group(pid)
+    deadline = system.now() + END_LIMIT
+    while system.kill_orphans(pid, TRIAL, {pid}) and system.now() < deadline:
+        system.reap_orphans({pid})
+        select.select([], [], [], 0.001)  # the killed processes are about to end
+    system.reap(pidfd)
+    os.close(pidfd)
+
+
+def _import_in_child(name: str, report: int) -> NoReturn:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    before = _resident()
+    said: dict[str, object]
+    try:
+        importlib.import_module(name)
+        said = {
+            "threads": len(os.listdir("/proc/self/task")),
+            "processes": len(children()),
+            "grown": _resident() - before,
+        }
+    except SystemExit:
+        invocation.exit_now(1)
+    except ImportError as error:
+        said = {"problem": f"it cannot be imported: {error}"}
+    except BaseException as error:  # the wall: code of others ran
+        print_error(error)
+        said = {"problem": f"it raised {type(error).__name__} when it was imported: {error}"}
+    os.write(report, json.dumps(said).encode())
+    invocation.exit_now(0)
+
+
+def _resident() -> int:
+    """Return how many bytes of memory this process has."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

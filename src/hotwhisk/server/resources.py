@@ -1,0 +1,68 @@
+"""Compute how many descriptors, and so how many connections, the system's limits allow."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+from hotwhisk.errors import StartError
+
+if TYPE_CHECKING:
+    from hotwhisk.config import Config
+
+MOST_DESCRIPTORS = 65536
+MOST_CONNECTIONS = 16384
+FEWEST_CONNECTIONS = 8
+OWN_DESCRIPTORS = 32
+"""What the server needs for itself: its sockets, the spare, templates, artifacts that wait."""
+
+WORKER_DESCRIPTORS = 8
+"""
+Descriptors for each of ``--workers``: channel, pidfd, an idle spill and a reserve.
+
+The same number is needed again while the worker is replaced.
+"""
+
+PROCESS_DESCRIPTORS = 3
+"""Descriptors for each live process of a worker, retired ones too: channel, pidfd, reserve."""
+
+SPARE_CONNECTIONS = 4
+"""Connections for which room is left when a replacement begins."""
+
+
+def capacity(config: Config) -> int:
+    """
+    How many connections: each may need three descriptors, its socket, a spill, and the room
+    that a hand-over takes.
+
+    Raises:
+        StartError: too few descriptors for any.
+    """
+    most, wanted, (soft, hard) = descriptors(config.workers)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if most < FEWEST_CONNECTIONS:
+        raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")
+    return min(most, config.connections or most)
+
+
+def room_beside(processes: int, workers: int, limit: int) -> int:
+    """
+    Return how many connections have room beside the living processes.
+
+    ``limit`` is that of open files. Each connection may need a memory file beside its socket. A
+    retired worker needs none, because it is busy with a request that it has read.
+    """
+    retired = max(0, processes - 2 * workers - 1)
+    return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + retired) // 2
+
+
+def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:
+    """
+    How many connections the limit of open files is good for beside so many workers, the limit
+    that a server sets itself, and the one that it finds.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    left = max(soft, wanted) - OWN_DESCRIPTORS - WORKER_DESCRIPTORS * workers
+    return min(MOST_CONNECTIONS, left // 3), wanted, (soft, hard)

@@ -1,0 +1,293 @@
+"""Run a server from start to end: limits, signals, the control socket, the banner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from hotwhisk import json_codec
+from hotwhisk.action.isolation import server_modules
+from hotwhisk.addresses import accepted_hosts, client_flags
+from hotwhisk.artifact.built import misfit_of
+from hotwhisk.errors import StartError
+from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.server import notify, resources, run_folder
+from hotwhisk.server.control import Control, ControlRequest
+from hotwhisk.server.names import control_path
+from hotwhisk.server.preload import preload
+from hotwhisk.server.shutdown import EXIT_GRACE, end_workers
+from hotwhisk.server.status import status
+from hotwhisk.server.termination_log import write_termination_log
+from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
+from hotwhisk.supervisor.commands import RemoveFolder, Reply
+from hotwhisk.supervisor.liveness import SOON
+from hotwhisk.supervisor.supervisor import Supervisor
+from hotwhisk.supervisor.watchdog import Watchdog
+from hotwhisk.system import features
+from hotwhisk.system.output import Output, line_buffer_c
+from hotwhisk.system.system import System
+
+if TYPE_CHECKING:
+    import _socket
+
+    from hotwhisk.config import Config
+
+OVERTIME = 5.0
+"""Seconds after ``--drain-timeout``; then the rest is ended, whatever the scoreboard says of it."""
+
+REMOVAL = 5.0
+"""Seconds for the removal of the server's folder at its end; the next start finds the rest."""
+
+SIGNALS = {
+    signal.SIGTERM: "stop: answer what is there, then leave",
+    signal.SIGINT: "stop, as SIGTERM; a second one leaves at once",
+    signal.SIGQUIT: "leave at once: what is in flight gets an error",
+    signal.SIGHUP: "load FILE again, and replace",
+    signal.SIGCHLD: "reap what came to us as process 1",
+}
+
+
+def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
+    """
+    Serve until told to stop; return the exit code.
+
+    The descriptor ``changes`` yields a line for each change of what is served, see
+    `hotwhisk.cli.watch`.
+
+    Raises:
+        StartError: the folder for sockets and unpacked versions cannot be used, the system
+            lacks what a server needs, or FILE was built for another Python or platform.
+    """
+    json_codec.use_faster(server_modules)  # before any fork
+    line_buffer_c()
+    try:
+        service = Server(config, listener)
+    except OSError as error:
+        raise StartError(
+            f"the system refuses what a server needs: {error.strerror or error}; "
+            "raise its limits (ulimit -n, memory), and see hotwhisk doctor"
+        ) from error
+    if changes is not None:
+        service.supervisor.watch(changes, lambda: service.changed(changes))
+    return service.run()
+
+
+class Server:
+    """One running server."""
+
+    def __init__(self, config: Config, listener: _socket.socket) -> None:
+        self.config = config
+        features.require()
+        self._folder = run_folder.claim_folder(config, os.environ)
+        self.supervisor = Supervisor(
+            config, listener, System(), resources.capacity(config), self._folder.own
+        )
+        self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
+        self.supervisor.log = self.log
+        self.supervisor.replied = self._replied
+        self._control = Control(
+            control_path(self._folder.path, self._folder.place),
+            {"status": self._status, "rollback": self._roll_back},
+            self.supervisor,
+        )
+        self._watchdog = Watchdog(self.supervisor)
+        self._next_tick = 0.0
+        self._signals = self._catch_signals()
+        self._stops = 0
+        self._why = "it was told to stop"
+        self._banner_printed = False
+        self._unfit = ""  # why FILE, if it was built, can never run here
+
+    def run(self) -> int:
+        """Serve until told to stop and all in flight is answered; return the exit code."""
+        supervisor = self.supervisor
+        preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
+        if self._folder.has_leftovers():
+            supervisor.rollout.commands.append(RemoveFolder(int(run_folder.LEFT)))
+        supervisor.run_commands()
+        candidate = named_by(self.config)
+        if candidate is None:
+            self._print_banner(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
+        else:
+            supervisor.rollout.submit(candidate)
+            supervisor.run_commands()
+        while not self._finished():
+            self._wait()
+        return self._terminate_workers()
+
+    def log(self, text: str) -> None:
+        """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
+        if not self.config.openwhisk:
+            # A closed terminal, a full disk or a log without a reader costs this line only.
+            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), patience=0.0)
+
+    def _wait(self) -> None:
+        supervisor = self.supervisor
+        if not supervisor.scoreboard.clock_wanted:
+            supervisor.wait(None)
+            self._next_tick = supervisor.system.now() + SOON
+            return
+        supervisor.wait(max(0.0, self._next_tick - supervisor.system.now()))
+        now = supervisor.system.now()
+        if now >= self._next_tick:
+            self._watchdog.tick(now)
+            self._next_tick = now + self._watchdog.interval()
+            if self._control.expire(now):
+                supervisor.scoreboard.timer_on = True
+            supervisor.run_commands()
+
+    # -- events from outside ----------------------------------------------------------------
+
+    def _catch_signals(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        self._wakeup = theirs
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, _do_nothing)
+        self.supervisor.system.signals.ignore()
+        # Signals that have waited since the port was opened are delivered now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+        self.supervisor.watch(ours.fileno(), self._signalled)
+        return ours
+
+    def _signalled(self) -> None:
+        try:
+            numbers = set(self._signals.recv(4096))
+        except OSError:
+            return  # no memory for now: the signals stay in the socket
+        for number in numbers:
+            if number == signal.SIGCHLD:
+                self.supervisor.processes.reap_orphans()
+                continue
+            if number == signal.SIGHUP:
+                self._reload()
+                continue
+            self._why = f"told to stop by {signal.Signals(number).name}"
+            if number == signal.SIGQUIT or self._stops:
+                self._stop_now()
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self._stop()
+
+    def changed(self, descriptor: int) -> None:
+        """Load again what is served, because it has changed; at end of file, stop watching."""
+        lines = os.read(descriptor, 65536).decode(errors="replace").splitlines()
+        if lines:
+            self._reload("; ".join(lines))
+            return
+        self.supervisor.unwatch(descriptor)
+        os.close(descriptor)
+        self.log("--watch ended: changes are not seen any more; start the server again for that")
+
+    def _reload(self, because: str = "") -> None:
+        candidate = named_by(self.config)
+        if candidate is None:
+            self.log("SIGHUP loads FILE again, and this server was started without one")
+            return
+        for waiting in self.supervisor.rollout.candidates:
+            if isinstance(waiting.artifact, LocalArtifact) and waiting.requester is None:
+                # This replacement has not been read yet, so a further one would load the same.
+                waiting.because = because
+                return
+        candidate.because = because
+        self._notify(*notify.reloading())
+        self.supervisor.rollout.submit(candidate)
+
+    def _stop(self) -> None:
+        self._stops = 1
+        self._notify(notify.STOPPING)
+        supervisor = self.supervisor
+        supervisor.accept_backlog()
+        supervisor.rollout.stop()
+        supervisor.scoreboard.notify_close = supervisor.scoreboard.timer_on = True
+        self._watchdog.stopping_since = supervisor.system.now()
+        self.log(f"stopping; connections to finish first: {len(supervisor.sockets.descriptors)}")
+
+    def _stop_now(self) -> None:
+        """Stop at once: requests in flight get an error instead of their answers."""
+        if not self._stops:
+            self._stop()
+        self._stops = 2
+        for slot in list(self.supervisor.rollout.workers.by_slot):
+            self.supervisor.rollout.run_timed_out(slot, Cause.STOPPING, "the stop")
+        self.supervisor.rollout.abort_loading()
+        self.supervisor.dispatcher.give_to_spare()
+
+    def _status(self, question: ControlRequest) -> None:
+        question.answer(status(self.supervisor))
+
+    def _roll_back(self, question: ControlRequest) -> None:
+        if not self.supervisor.rollout.roll_back(question):
+            text = "nothing to roll back to: this is the first version, or was rolled back to"
+            question.answer({"version": 1, "error": text})
+
+    def _replied(self, reply: Reply) -> None:
+        number = self.supervisor.rollout.current.number
+        if isinstance(reply.candidate.requester, ControlRequest):
+            reply.candidate.requester.replied(reply, number)
+        if reply.status == 200:
+            name = self.config.file or self.config.module
+            self._print_banner(f"{name} is generation {number}")
+            self._notify(*notify.ready(f"generation {number} current"))
+        elif reply.candidate.requester is None:
+            self._unfit = "" if number else misfit_of(self.config.file or "")
+            if self._unfit:  # it will never run here either
+                self._stop_now()
+                return
+            because = reply.candidate.because and f"{reply.candidate.because}: "
+            self.log(f"{because}{reply.text}")
+            command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
+            self._print_banner(f"no action yet; fix the file, then: {command}")
+            self._notify(*notify.ready(f"generation {number} current: {reply.text}"))
+
+    def _print_banner(self, what: str) -> None:
+        if self._banner_printed:
+            return
+        self._banner_printed = True
+        host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
+        self.log(f"serving on http://{host}:{self.config.port} · {what}")
+        if hosts := accepted_hosts(self.config):
+            self.log(f"called from elsewhere by: {hosts}; other names need --allow-host NAME")
+        self._notify(*notify.ready(what))
+        if problem := notify.write_ready(self.config.ready_fd):
+            self.log(problem)
+
+    def _notify(self, *lines: str) -> None:
+        if problem := notify.notify(self.config.notify_socket, *lines):
+            self.log(problem)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _finished(self) -> bool:
+        since = self._watchdog.stopping_since
+        if since is None:
+            return False
+        limit = EXIT_GRACE if self._stops > 1 else self.config.drain_timeout + OVERTIME
+        if self.supervisor.system.now() > since + limit:
+            return True
+        scoreboard = self.supervisor.scoreboard
+        owed = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
+        in_flight = any(map(scoreboard.in_phase, owed)) or self.supervisor.dispatcher.owners.waiting
+        return not self.supervisor.sockets.descriptors or (self._stops > 1 and not in_flight)
+
+    def _terminate_workers(self) -> int:
+        """Let workers run their atexit functions, within limits, then end what is left."""
+        supervisor = self.supervisor
+        self._control.close()
+        end_workers(supervisor, at_once=self._stops > 1)
+        self._folder.release(REMOVAL)
+        current = supervisor.rollout.current.number
+        why = self._unfit or f"{self._why}; generation {current} was current"
+        write_termination_log(self.config.termination_log, why)
+        if self._unfit:
+            raise StartError(self._unfit)
+        return 0
+
+
+def _do_nothing(_: int, __: FrameType | None) -> None:
+    """Do nothing: the wake-up descriptor has told the loop already."""

@@ -1,0 +1,73 @@
+"""
+End a server: workers run their atexit functions, then every process is killed.
+
+Each wait has a limit. A process that cannot be killed, because it runs as another user, is left.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hotwhisk.ipc.messages import Recall
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.process import Process
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+EXIT_GRACE = 2.0
+"""Seconds that workers get for their atexit functions when the server ends."""
+
+KILLED = 1.0
+"""Seconds that killed processes may take to end."""
+
+
+def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
+    """Tell all workers to leave, or kill them; wait for their ends, then end the rest."""
+    processes = supervisor.processes
+    for process in [each for each in processes.by_slot.values() if each.pending]:
+        processes.reap(process)
+    for process in list(processes.by_slot.values()):
+        if at_once or process.generation == 0 or process.silent:
+            processes.kill(process.slot)
+        else:
+            process.channel.send(Recall(drain=True))
+    _wait_for_ends(supervisor, EXIT_GRACE)
+    for template in list(processes.templates.values()):
+        processes.reap_template(template)
+    for slot in list(processes.by_slot):
+        processes.kill(slot)
+    _wait_for_ends(supervisor, KILLED)
+    for process in list(processes.by_slot.values()):
+        processes.reap(process)
+    _end_orphans(supervisor)
+    if processes.kill_again():
+        supervisor.log("a program that runs as another user could not be ended, and is left")
+
+
+def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
+    processes, system = supervisor.processes, supervisor.system
+    deadline = system.now() + limit
+    living: Iterable[Process] = processes.by_slot.values()
+    while living := [each for each in living if not processes.has_exited(each)]:
+        left = deadline - system.now()
+        if left <= 0:
+            return
+        poll = select.poll()  # select() cannot take descriptors above 1023
+        for each in living:
+            poll.register(each.pidfd, select.POLLIN)
+        try:
+            poll.poll(1000 * left)
+        except OSError:
+            continue  # memory has run out for now
+
+
+def _end_orphans(supervisor: Supervisor) -> None:
+    """Reap orphans until none is left; when one is killed, its children come to this process."""
+    processes, system = supervisor.processes, supervisor.system
+    deadline = system.now() + KILLED
+    processes.reap_orphans()
+    while processes.has_orphans and system.now() < deadline:
+        select.select([], [], [], 0.001)  # they are killed already
+        processes.reap_orphans()

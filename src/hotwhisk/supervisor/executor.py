@@ -1,0 +1,305 @@
+"""
+Carries out the decisions of `rollout`, one command at a time, in order.
+
+The order is part of the decision: a replacement takes the connections back from every old
+worker before its answer is written (promise 3), and hands them on after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from hotwhisk.http1 import http1
+from hotwhisk.ipc import messages
+from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
+from hotwhisk.openwhisk import bodies
+from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Profile, failure_response
+from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
+from hotwhisk.supervisor.commands import (
+    Assign,
+    CloseConnection,
+    Command,
+    EndLog,
+    Kill,
+    KillTemplate,
+    Load,
+    Log,
+    Recall,
+    ReleaseArtifact,
+    RemoveFolder,
+    Reply,
+    SendError,
+    SpawnFrom,
+    StartWorker,
+    Stop,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.artifacts import Source
+    from hotwhisk.supervisor.process import Process
+    from hotwhisk.supervisor.supervisor import Supervisor
+
+
+class Executor:
+    """Carries out the decisions of a supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._sockets = supervisor.sockets
+        self._scoreboard = supervisor.scoreboard
+        self._processes = supervisor.processes
+        self._load_began = 0.0
+        self._logged = ""
+        self._removals: dict[int, int] = {}  # generation → the spare that was told
+
+    def run(self) -> None:
+        """Carry out every decision, including those that follow, in the order of the queue."""
+        commands = self._supervisor.rollout.commands
+        while commands:
+            command = commands.popleft()
+            try:
+                RUNNERS[type(command)](self, command)
+            except OSError as error:
+                self._give_up(command, error)
+
+    def _give_up(self, command: Command, error: OSError) -> None:
+        """
+        Give up an command that the system refused, where no other code handles the error. If it was
+        for a worker, the worker is killed, and its death settles the rest.
+        """
+        what = f"{type(command).__name__}: {error.strerror}"
+        worker = getattr(command, "worker", None)
+        if worker in self._processes.by_slot:
+            self._supervisor.log(f"a worker is ended: {what}")
+            self._processes.kill(worker)
+        else:
+            self._supervisor.log(f"the system refused what had to be done: {what}")
+
+    # -- workers ----------------------------------------------------------------------------
+
+    def _start_worker(self, command: StartWorker) -> None:
+        self._processes.create(command.worker)
+        self.start_pending()
+
+    def start_pending(self) -> None:
+        """
+        Start the processes that are to be. Those that cannot be are tried again at the next
+        tick; until then their orders wait in their channels, and everybody else goes on.
+        """
+        for process in self._processes.pending():
+            try:
+                if not self._processes.backoff:
+                    self._processes.start(process)
+            except OSError as error:
+                self._log_once(f"no process can be started: {error.strerror}; trying again")
+            if process.pending_fork is not None:
+                self._scoreboard.timer_on = True
+                return
+            self._supervisor.receiver.watch(process)
+        self._logged = ""
+
+    def _log_once(self, text: str) -> None:
+        if text != self._logged:
+            self._supervisor.log(text)
+        self._logged = text
+
+    def _load(self, command: Load) -> None:
+        process, now = self._processes.by_slot[command.worker], self._supervisor.system.now()
+        process.generation, process.started = command.generation, now
+        process.ask(now)  # the answer says that the spare has begun
+        self._scoreboard.timer_on = True
+        self._send_load(process, command)
+        if (each := self._supervisor.rollout.candidate) and each.slot == command.worker:
+            self._load_began = now
+
+    def _spawn(self, command: SpawnFrom) -> None:
+        template = self._processes.templates.get(command.generation)
+        try:
+            if template is not None:
+                self._processes.fork_from_template(command.worker, template)
+                self._scoreboard.timer_on = True  # because the template has a time limit
+                return
+        except OSError as error:
+            self._log_once(f"no process can be started: {error.strerror}; trying again")
+        self._supervisor.rollout.not_spawned(command.worker)
+
+    def _send_load(self, process: Process, command: Load) -> None:
+        source, number = cast("Source", command.artifact), command.generation
+        template = self._supervisor.rollout.templates.allows(number)
+        folder = f"{self._folder(number)}/code"
+        process.channel.send(*source.order(number, folder, template=template))
+
+    def _folder(self, generation: int) -> str:
+        return f"{self._supervisor.folder}/{generation}"
+
+    def _kill(self, command: Kill) -> None:
+        self._processes.kill(command.worker)
+
+    def _end_template(self, command: KillTemplate) -> None:
+        self._processes.kill_template(command.generation)
+
+    def _remove_folder(self, command: RemoveFolder) -> None:
+        spare = self._supervisor.rollout.workers.spare
+        self._removals[command.generation] = spare
+        message = messages.RemoveFolder(command.generation, self._folder(command.generation))
+        self._processes.by_slot[spare].channel.send(message)
+
+    def folder_removed(self, slot: int, generation: int, *, rest: bool) -> None:
+        """Record that a spare removed a folder; if a ``rest`` is left, the present spare goes on."""
+        if self._removals.get(generation) == slot:
+            del self._removals[generation]
+            if rest:
+                self._supervisor.rollout.commands.append(RemoveFolder(generation))
+
+    def undone_by(self, slot: int) -> list[int]:
+        """Return the generations whose folders a dead spare may have failed to remove."""
+        undone = [generation for generation, spare in self._removals.items() if spare == slot]
+        self._removals = {each: spare for each, spare in self._removals.items() if spare != slot}
+        return undone
+
+    def _stop(self, command: Stop) -> None:
+        self._processes.by_slot[command.worker].channel.send(messages.Stop())
+
+    def _end_log(self, command: EndLog) -> None:
+        self._processes.by_slot[command.worker].channel.send(messages.EndLog(command.text))
+
+    # -- connections ------------------------------------------------------------------------
+
+    def _assign(self, command: Assign) -> None:
+        process = self._processes.by_slot[command.worker]
+        self._scoreboard.restore(command.worker)
+        detail = command.detail[:LONGEST_DETAIL]
+        for at in range(0, len(command.numbers), messages.HANDED_AT_ONCE):
+            connections: list[list[int]] = []
+            rights: list[int] = []
+            for number in command.numbers[at : at + messages.HANDED_AT_ONCE]:
+                if number not in self._sockets.descriptors:
+                    continue  # its connection has ended meanwhile
+                unread = self._sockets.unread(number)
+                if unread is None:
+                    # No descriptor was free for the file with its unread bytes, or its worker named
+                    # a file that it does not have.
+                    self._supervisor.dispatcher.bytes_lost(number)
+                    continue
+                spill, length = unread
+                epoch = self._sockets.next_epoch(number, command.worker)
+                connections.append([number, epoch, spill, length])
+                rights.append(self._sockets.descriptors[number])
+                if spill:
+                    rights.append(self._sockets.spills.pass_on(spill, number, command.worker))
+            if connections:
+                process.channel.send(messages.Assign(connections, command.fallback, detail), rights)
+
+    def _recall(self, command: Recall) -> None:
+        process = self._processes.by_slot[command.worker]
+        self._scoreboard.recall(process.slot)
+        process.channel.send(messages.Recall(command.drain))
+        self._scoreboard.timer_on = True
+        if not self._supervisor.system.has_barrier:
+            return  # without it the claim proves nothing: wait for Released
+        self._supervisor.system.barrier()
+        dispatcher = self._supervisor.dispatcher
+        claimed = self._scoreboard.claimed(process.slot)
+        held = (each for each in dispatcher.owners.owned(process.slot) if each != claimed)
+        moved = self._sockets.movable(held)
+        self._supervisor.receiver.read_channel(process)
+        dispatcher.reclaimed(process.slot, moved)
+
+    def _send_error(self, command: SendError) -> None:
+        number, supervisor = command.number, self._supervisor
+        if number not in self._sockets.descriptors:
+            return  # the connection has ended meanwhile
+        supervisor.stats.answered_for_the_dead += 1
+        self._sockets.close_spill_of(number)
+        row = self._scoreboard.row(number)
+        begun = self._scoreboard.phase(number) in IN_FLIGHT
+        last = bool(row.last) or not begun
+        # Were the spare to die now, the next one would find that an answer is owed.
+        self._scoreboard.set_running(number, supervisor.system.now(), float("inf"), row.sent)
+        status, text = failure_response(supervisor.profile, command.cause, command.detail)
+        if last:
+            self._scoreboard.set_close(
+                number, CloseAfter.READ_AHEAD
+            )  # also for the spare after this one
+        owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
+        self._scoreboard.set_sentinels(number, BOTH & ~owed)
+        process = self._processes.by_slot[command.worker]
+        self._scoreboard.restore(command.worker)
+        epoch = self._sockets.next_epoch(number, command.worker)
+        current = supervisor.rollout.current
+        generation = f"{current.number} {current.digest}"
+        process.channel.send(
+            messages.SendError(
+                number, epoch, status, text, last=last, sentinels=owed, generation=generation
+            ),
+            (self._sockets.descriptors[number],),
+        )
+
+    def _close_connection(self, command: CloseConnection) -> None:
+        if command.number in self._sockets.descriptors:
+            self._sockets.end(command.number)
+
+    # -- replacements -----------------------------------------------------------------------
+
+    def _reply(self, command: Reply) -> None:
+        supervisor, candidate = self._supervisor, command.candidate
+        current = supervisor.rollout.current
+        seconds = 0.0
+        if candidate.slot is not None:
+            seconds = supervisor.system.now() - self._load_began
+        # The report gives a refused version its own number, not that of the current version.
+        number = current.number if command.status == 200 else candidate.generation or None
+        supervisor.stats.replaced(number, seconds, command.text, rollback=candidate.rollback)
+        if candidate.number is None:
+            supervisor.replied(command)
+        elif candidate.number in self._sockets.descriptors:
+            ok = command.status == 200
+            body = bodies.INIT_DONE if ok else bodies.error_body(command.text)
+            header = b"Hotwhisk-Generation: %d %s\r\n" % (current.number, current.digest.encode())
+            keep = not candidate.last
+            head = http1.response_head(command.status, len(body), header, keep_alive=keep)
+            self._sockets.send_response(candidate.number, head + body)
+            if candidate.last:
+                self._sockets.end(candidate.number)
+
+    def _release(self, command: ReleaseArtifact) -> None:
+        cast("Source", command.artifact).release()
+
+    def set_content(self, generation: int, descriptor: int, length: int) -> None:
+        """Keep the local file that a worker read, for later workers of its generation."""
+        rollout = self._supervisor.rollout
+        current, candidate = rollout.current, rollout.candidate
+        artifact = current.artifact if current.number == generation else None
+        if candidate is not None and candidate.generation == generation:
+            artifact = candidate.artifact
+        if isinstance(artifact, LocalArtifact) and artifact.content is None:
+            artifact.content = UploadedArtifact(
+                descriptor, 0, length, self._processes.descriptors.close
+            )
+        else:
+            os.close(descriptor)
+
+    def _log(self, command: Log) -> None:
+        self._supervisor.log(command.text)
+
+
+RUNNERS: dict[type[Command], Callable[..., None]] = {
+    StartWorker: Executor._start_worker,
+    Load: Executor._load,
+    SpawnFrom: Executor._spawn,
+    Kill: Executor._kill,
+    RemoveFolder: Executor._remove_folder,
+    Stop: Executor._stop,
+    EndLog: Executor._end_log,
+    Assign: Executor._assign,
+    Recall: Executor._recall,
+    SendError: Executor._send_error,
+    CloseConnection: Executor._close_connection,
+    Reply: Executor._reply,
+    ReleaseArtifact: Executor._release,
+    Log: Executor._log,
+    KillTemplate: Executor._end_template,
+}

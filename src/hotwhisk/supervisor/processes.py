@@ -1,0 +1,282 @@
+"""The supervisor's live processes: fork them, notice their ends, and kill what they leave."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import socket
+import sys
+from signal import SIGKILL
+from typing import NoReturn
+
+from hotwhisk.action.signals import guard
+from hotwhisk.config import Config, worker_environment
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import FROM_WORKER, Spawn, Spawned
+from hotwhisk.ipc.scoreboard import Scoreboard
+from hotwhisk.supervisor.process import PendingFork, Process
+from hotwhisk.system.children import ExitStatus, children
+from hotwhisk.system.descriptors import Descriptors
+from hotwhisk.system.system import TAG_VARIABLE, System
+from hotwhisk.worker.template import Standby
+from hotwhisk.worker.worker import Worker
+
+OWN_DESCRIPTORS = 4200
+"""Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
+
+ROOM_FOR_OWN = 16
+HIGHEST = 1 << 20
+
+
+FAST_EXIT = 0.25
+"""Seconds; a spare that dies younger is no reason to fork the next one at once."""
+
+
+class Processes:
+    """The live workers, by slot; and the templates that fork further workers, by generation."""
+
+    def __init__(self, system: System, config: Config, scoreboard: Scoreboard) -> None:
+        self._system = system
+        self._config = config
+        self._scoreboard = scoreboard
+        self.by_slot: dict[int, Process] = {}
+        self.templates: dict[int, Standby] = {}
+        self.descriptors = Descriptors()
+        """Descriptors that queued messages still need."""
+        self.backoff = False
+        """Whether nothing is to be born before the next tick: the last spare died at once."""
+        self.given_up: list[Process] = []
+        """Workers that cannot be killed, and whose requests are still to be settled."""
+        self._unkillable: list[Process] = []
+        """Workers that could not be killed, including the given-up ones, until they end."""
+        self._ended: list[tuple[int, str]] = []
+        """The process ids and names of dead workers that may still leave orphans."""
+
+    def create(self, slot: int) -> None:
+        """
+        Open the channel of a worker whose process will be started later.
+
+        From now on the worker can be given orders. A worker that was pending in this slot is
+        forgotten. If its process is ever started, it ends, because it has no channel.
+        """
+        before = self.by_slot.get(slot)
+        process = Process(slot, Channel(None, FROM_WORKER, self.descriptors), self._system.now())
+        # Counted here: by the time the child looks, it may have been recalled already.
+        process.pending_fork = PendingFork(self._scoreboard.recalls(slot))
+        self.by_slot[slot] = process
+        if before is not None:
+            process.generation, process.cancelled = before.generation, before.cancelled
+            before.channel.close()
+
+    def pending(self) -> list[Process]:
+        """Return the workers whose process is still to be started."""
+        return [each for each in self.by_slot.values() if each.pending_fork is not None]
+
+    def start(self, process: Process) -> None:
+        """
+        Start a process that is to be.
+
+        Raises:
+            OSError: the system has none to give; it can be tried again.
+        """
+        end, recalls = self._open_channel(process)
+        process.pid, process.pidfd = self._system.fork(
+            lambda: self._become_worker(process.slot, end, recalls), process.name
+        )
+        process.pending_fork, process.started = None, self._system.now()
+        end.close()
+        if process.cancelled:
+            self.kill(process.slot)
+
+    def fork_from_template(self, slot: int, template: Standby) -> None:
+        """
+        Log a template to fork a worker.
+
+        `spawned` gets the template's answer. Until then the worker is pending, and its orders wait
+        in its channel.
+
+        Raises:
+            OSError: no descriptors are free for its channel.
+        """
+        self.create(slot)
+        process = self.by_slot[slot]
+        process.generation = template.generation
+        end, recalls = self._open_channel(process)
+        process.pending_fork, process.template = None, template
+        with end:
+            template.channel.send(Spawn(slot, recalls, process.name), (end.fileno(),))
+
+    def _open_channel(self, process: Process) -> tuple[socket.socket, int]:
+        """
+        Return the worker's end of its channel, and how often its slot had been recalled.
+
+        Raises:
+            OSError: no descriptor is free for it.
+        """
+        pending_fork = process.pending_fork
+        assert pending_fork is not None
+        if pending_fork.end is None:
+            ours, theirs = Channel.pair()
+            process.channel.open(ours)
+            process.pending_fork = pending_fork = PendingFork(pending_fork.recalls, theirs)
+        assert pending_fork.end is not None
+        return pending_fork.end, pending_fork.recalls
+
+    def spawned(self, template: Standby, message: Spawned) -> Process | None:
+        """
+        Return the worker whose process id a template reports; None if it has none for that slot.
+
+        Raises:
+            OSError: there is no such child, or no descriptor is free for it.
+        """
+        process = self.by_slot.get(message.slot)
+        if process is None or process.template is not template or not message.pid:
+            return None
+        if message.pid in self._pids():
+            return None
+        process.pidfd = self._system.open_child(message.pid)
+        process.pid, process.template = message.pid, None
+        if process.cancelled:
+            self.kill(process.slot)
+        return process
+
+    def can_adopt(self, pid: int) -> bool:
+        """
+        Return whether a process id that a worker or a template reports can be a new process of
+        ours.
+
+        It has to be a child of ours that is not known yet.
+        """
+        return pid not in self._pids() and pid in children()
+
+    def _pids(self) -> list[int]:
+        pids = [each.pid for each in self.by_slot.values()]
+        return pids + [each.pid for each in self.templates.values()]
+
+    def spawning(self, template: Standby | None = None) -> list[Process]:
+        """
+        Return the pending workers that ``template`` was told to fork; for None, those of all
+        templates.
+        """
+        return [
+            each
+            for each in self.by_slot.values()
+            if each.template is not None and template in (None, each.template)
+        ]
+
+    def kill_template(self, generation: int) -> None:
+        """Kill the template of a generation, if there is one."""
+        template = self.templates.get(generation)
+        if template is not None:
+            self._system.kill(template.pidfd)
+
+    def reap_template(self, template: Standby) -> None:
+        """Kill and forget a template, and kill the processes that it left."""
+        self._system.kill(template.pidfd)
+        self._end_descendants(template.pid, template.name)
+        self._system.reap(template.pidfd)
+        del self.templates[template.generation]
+        template.close()
+
+    def has_exited(self, process: Process) -> bool:
+        """Return whether a worker is dead; if it is, ``process.ending`` says how it ended."""
+        if process.ending is None and not process.pending:
+            process.ending = self._system.ended(process.pidfd)
+        return process.ending is not None
+
+    def reap(self, process: Process) -> None:
+        """Forget a worker that is dead or will not be started, and kill what it left."""
+        del self.by_slot[process.slot]
+        process.channel.close()
+        if process.pending_fork is not None and process.pending_fork.end is not None:
+            process.pending_fork.end.close()
+        if process.pending:
+            return
+        age = self._system.now() - process.started
+        self.backoff = process.generation == 0 and age < FAST_EXIT
+        self._end_descendants(process.pid, process.name)
+        if process not in self._unkillable:
+            self._system.reap(process.pidfd)
+            os.close(process.pidfd)
+
+    def kill(self, slot: int) -> None:
+        """
+        Kill the worker in ``slot``. Its death is noticed like any other death.
+
+        If the system refuses, `kill_again` tries again.
+        """
+        process = self.by_slot.get(slot)
+        if process is None or process.ending is not None:
+            return
+        if process.pending:
+            process.cancelled = True
+        elif not self._system.kill(process.pidfd) and process not in self._unkillable:
+            self._unkillable.append(process)
+            self._scoreboard.timer_on = True
+
+    def kill_again(self) -> bool:
+        """
+        Try again to kill the workers that could not be killed; return False if none is left.
+
+        A worker is given up if the system refuses again: it counts as dead from now on.
+        """
+        for process in list(self._unkillable):
+            dead = self._system.ended(process.pidfd) is not None
+            if process.slot not in self.by_slot or self.by_slot[process.slot] is not process:
+                if dead or (self._system.kill(process.pidfd) and self._system.ended(process.pidfd)):
+                    self._unkillable.remove(process)
+                    self._system.reap(process.pidfd)
+                    os.close(process.pidfd)
+            elif dead or self._system.kill(process.pidfd):
+                self._unkillable.remove(process)
+            elif process.ending is None:
+                process.ending = ExitStatus(signal=SIGKILL)
+                self.given_up.append(process)
+        return bool(self._unkillable)
+
+    def reap_orphans(self) -> None:
+        """
+        Reap adopted processes that are not ours, as process 1 must.
+
+        A worker that a template has forked may end before its process id is known. So nothing is
+        reaped while any such worker is pending.
+        """
+        if self.spawning():
+            return
+        known = self._pids()
+        self._system.reap_orphans(known)
+        kill = self._system.kill_orphans
+        self._ended = [each for each in self._ended if kill(*each, known)]
+
+    def _end_descendants(self, pid: int, name: str) -> None:
+        """Kill what a dead worker left, and remember the worker while orphans may come."""
+        self._system.kill_group(pid)
+        if self._system.kill_orphans(pid, name, [*self._pids(), pid]):
+            self._ended.append((pid, name))
+
+    @property
+    def has_orphans(self) -> bool:
+        """Return whether processes that dead workers left were killed and have not ended yet."""
+        return bool(self._ended)
+
+    def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
+        high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        # Everything the supervisor holds: connections, other workers' channels, the listener.
+        os.closerange(3, high)
+        os.closerange(high + 1, HIGHEST)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        self._system.raise_oom_score()
+        worker_environment(os.environ, TAG_VARIABLE, os.getpid())
+        guard()
+        channel = Channel(socket.socket(fileno=high))
+        worker = Worker(channel, self._scoreboard, (slot, recalls), self._config, lowest)
+        try:
+            worker.run()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        os._exit(70)

@@ -1,0 +1,416 @@
+"""
+Which generation serves, and what follows from each event: the supervisor's decisions.
+
+Pure. Events come in as method calls, decisions leave as `commands`. So a whole replacement,
+with a death at any step of it, is a scripted history in a test.
+
+Options weighed: commands inside the lifecycle table (a step needs details that a table cannot
+hold); decisions beside the system calls (then they can only be tested with real processes,
+where the interesting interleavings are rare). The table says which steps there are,
+`dispatcher` where connections go, and this class what becomes of generations.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from hotwhisk.openwhisk.answers import Cause, Profile, failure_response, not_started
+from hotwhisk.openwhisk.bodies import INIT_TWICE
+from hotwhisk.supervisor.commands import (
+    Artifact,
+    Candidate,
+    Command,
+    Kill,
+    Load,
+    Log,
+    Recovery,
+    ReleaseArtifact,
+    RemoveFolder,
+    Reply,
+    Requester,
+    SpawnFrom,
+    StartWorker,
+    Stop,
+)  # fmt: skip
+from hotwhisk.supervisor.dispatch import Dispatcher, Moved
+from hotwhisk.supervisor.exits import line_of
+from hotwhisk.supervisor.generation import Generation, Policy
+from hotwhisk.supervisor.lifecycle import Event, State
+from hotwhisk.supervisor.replies import Replies
+from hotwhisk.supervisor.templates import Templates
+from hotwhisk.supervisor.workers import Workers
+
+REPLACEMENTS_WAITING = 8
+"""Replacements that may wait for their turn; each holds the body of its ``/init``."""
+
+
+class Rollout:
+    """The state of the whole server."""
+
+    def __init__(self, policy: Policy, slots: int) -> None:
+        self.policy = policy
+        self.commands: deque[Command] = deque()
+        self.workers = Workers(slots, self.commands)
+        self.dispatcher = Dispatcher(self.workers, self.commands)
+        self.current = Generation()
+        self.previous: Artifact | None = None
+        self.previous_digest = ""
+        self.candidate: Candidate | None = None
+        self.candidates: deque[Candidate] = deque()
+        self.stopping = False
+        self.has_descriptors: Callable[[int], bool] = lambda _: True
+        """Says whether the descriptors suffice for so many further workers."""
+        self.templates = Templates(self.commands)
+        self._numbers = itertools.count(1)
+        self.replies = Replies(self.dispatcher, self.commands)
+
+    # -- replacement ------------------------------------------------------------------------
+
+    def init_received(
+        self, slot: int, number: int, artifact: Artifact, *, last: bool = False
+    ) -> None:
+        """Submit an ``/init`` that a worker has read."""
+        if self.dispatcher.owners.owner(number) != slot:
+            self.commands.append(ReleaseArtifact(artifact))
+            return
+        self.dispatcher.owners.set_init_pending(number)
+        candidate = Candidate(artifact, number)
+        candidate.last = last
+        self.submit(candidate)
+
+    def submit(self, candidate: Candidate) -> None:
+        """Put a replacement in the queue, or refuse it if that is full or the server stops."""
+        if self.stopping:
+            self._refuse(candidate, *failure_response(self.policy.profile, Cause.STOPPING))
+        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
+            text = "too many replacements at once: post again when the ones before are done"
+            self._refuse(candidate, 503, text)
+        else:
+            if not self.current.number and candidate.number is None:
+                self._set_fallback("")  # what was named at the start is worth waiting for
+            self.candidates.append(candidate)
+            self._next_candidate()
+
+    def _has_room(self) -> bool:
+        """Return whether one more replacement, after all waiting ones, finds free slots."""
+        before = len(self.candidates) + (self.candidate is not None)
+        workers = self.policy.workers * (before + 1)
+        return self.workers.has_room(workers) and self.has_descriptors(workers)
+
+    def roll_back(self, requester: Requester | None = None) -> bool:
+        """Put the previous artifact current again; return False if there is none."""
+        queue = [self.candidate, *self.candidates]
+        if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
+            return False
+        self.candidates.appendleft(Candidate(self.previous, requester=requester, rollback=True))
+        self._next_candidate()
+        return True
+
+    def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
+        """Record that a worker has loaded its action, and let it serve."""
+        if not self.workers.apply(slot, Event.READY):
+            return
+        worker = self.workers[slot]
+        worker.overlap = overlap
+        if self.candidate and self.candidate.slot == slot:
+            self._promote(self.candidate, worker.generation, digest)
+        elif worker.generation == self.current.number:
+            self._set_fallback("")
+            self.dispatcher.rebalance()
+            self.dispatcher.recall_from_spare()
+        else:  # a recruit of a generation that was replaced while it loaded
+            self._drain(slot)
+        self.dispatcher.assign_waiting()
+
+    def failed(self, slot: int, status: int, text: str) -> None:
+        """Handle the failure of a worker to load its action."""
+        if self.workers.apply(slot, Event.FAILED):
+            self.commands.append(Kill(slot))
+            self._load_failed(slot, status, text)
+
+    def load_timed_out(self, slot: int, limit: str) -> None:
+        """Handle a worker that was neither ready nor failed in time."""
+        if self.workers.apply(slot, Event.LOAD_TIMED_OUT):
+            self.commands.append(Kill(slot))
+            why = f"The action did not initialize within {limit}."
+            self._explain(slot, (Cause.INIT_TIMED_OUT, limit), why)
+
+    def _next_candidate(self) -> None:
+        if self.current.number and not self.policy.reinit:
+            while self.candidates:  # they waited for one that failed, and it did not
+                self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
+        if self.candidate is None and self.candidates:
+            self.candidate = self.candidates.popleft()
+            self.candidate.generation = next(self._numbers)
+            self.candidate.slot = self._start_loading(
+                self.candidate.artifact, self.candidate.generation
+            )
+
+    def _start_loading(self, artifact: Artifact, generation: int) -> int:
+        """
+        The spare becomes a worker of ``generation``; a fresh spare takes its place. Where there is
+        a template, the worker comes from that, and the spare stays.
+        """
+        templated = generation in self.templates
+        slot = self.workers.allocate() if templated else self.workers.spare
+        self.workers.apply(slot, Event.LOAD)
+        self.workers[slot].generation = generation
+        if templated:
+            self.commands.append(SpawnFrom(slot, generation))
+            return slot
+        self.dispatcher.recall(slot)
+        self.commands.append(Load(slot, generation, artifact))
+        self.workers.replace_spare()
+        return slot
+
+    def not_spawned(self, slot: int) -> None:
+        """
+        Start a process and load it, because the template did not fork the worker in ``slot``.
+
+        If another generation is current now, the artifact is gone, and the process only ends.
+        """
+        worker, current = self.workers[slot], self.current
+        self.commands.append(StartWorker(slot))
+        wanted = worker.state is State.LOADING and worker.generation == current.number
+        if wanted and current.artifact is not None:
+            self.commands.append(Load(slot, worker.generation, current.artifact))
+            if self.stopping:
+                self.commands.append(Stop(slot))
+        else:
+            self.workers.apply(slot, Event.FAILED)
+            self.commands.append(Kill(slot))
+
+    def template_ready(self, generation: int) -> bool:
+        """Record a template that a loading worker left; return False if it is not needed."""
+        wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
+        if generation not in wanted or generation in self.templates or self.stopping:
+            return False
+        self.templates.add(generation)
+        return True
+
+    def _promote(self, candidate: Candidate, number: int, digest: str) -> None:
+        old, self.candidate = self.current, None
+        self.current = Generation(number, candidate.artifact, digest)
+        self.dispatcher.generation = number
+        self._set_fallback("")
+        # All of this before the answer to /init goes out, or an old worker, or the spare, could
+        # still answer what is sent after it.
+        for slot in self.workers.in_generation(old.number):
+            self._drain(slot)
+        self.dispatcher.recall_from_spare()
+        for each in [each for each in self.candidates if each.rollback]:
+            self.candidates.remove(each)  # what it would restore is gone with this replacement
+            self._reply(each, 409, "another version became current meanwhile")
+        # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
+        discarded = old.artifact if candidate.rollback else self.previous
+        self.previous = None if candidate.rollback else old.artifact
+        self.previous_digest = "" if candidate.rollback else old.digest
+        if discarded is not None:
+            self.commands.append(ReleaseArtifact(discarded))
+        if old.number or candidate.number is not None:  # of FILE, the banner tells
+            because = candidate.because and f": {candidate.because}"
+            self.commands.append(Log(f"generation {number} is current ({digest[:19]}…){because}"))
+        self._reply(candidate, 200, "")
+        self.templates.end(old.number)
+        self._scale_up()
+        self._next_candidate()
+
+    def _drain(self, slot: int) -> None:
+        if self.workers.apply(slot, Event.DRAIN):
+            self.dispatcher.recall(slot, drain=True)
+
+    def _load_failed(self, slot: int, status: int, text: str) -> None:
+        """Handle a worker that will not be ready: if it was the candidate, its requester hears why."""
+        candidate = self.candidate
+        if candidate is None or candidate.slot != slot:
+            self.commands.append(Log(f"a fresh worker did not come up: {text}"))
+            self.templates.ban(self.workers[slot].generation)
+            return
+        self.candidate = None
+        self._refuse(candidate, status, text)
+        if candidate.rollback and self.previous is not None:
+            self.commands.append(
+                ReleaseArtifact(self.previous)
+            )  # it loads no more: not worth another try
+            self.previous = None
+        if not self.current.number:
+            self._set_fallback(Cause.LOAD_FAILED, text)
+            self.dispatcher.assign_waiting()
+        self._scale_up()
+        self._next_candidate()
+
+    def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
+        """
+        A worker could not say itself that it will not be ready. Under OpenWhisk the log of a failed
+        ``/init`` says ``why``, and ends; or the answer says it.
+        """
+        status, text = failure_response(self.policy.profile, *cause)
+        candidate, openwhisk = self.candidate, self.policy.profile is Profile.OPENWHISK
+        if openwhisk and candidate is not None and candidate.slot == slot:
+            if self.policy.log_init_error:
+                candidate.log = f"{why}\n"
+            else:
+                text = not_started(why)
+        self._load_failed(slot, status, text)
+
+    def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
+        if not candidate.rollback:
+            self.commands.append(ReleaseArtifact(candidate.artifact))
+        self._reply(candidate, status, text)
+
+    def _reply(self, candidate: Candidate, status: int, text: str) -> None:
+        self.replies.send(Reply(candidate, status, text), self.workers.spare)
+
+    def log_ended(self, slot: int) -> None:
+        """Send the reply that waited for a spare, which has ended the log of a dead version."""
+        self.replies.marked(slot)
+        self.dispatcher.assign_waiting()
+
+    # -- workers in trouble -----------------------------------------------------------------
+
+    def released(self, slot: int, moved: Moved, *, recalled: bool) -> None:
+        """Assign again the connections that a worker gave back, by itself or on a recall."""
+        if recalled and self.workers.apply(slot, Event.RELEASED):
+            self.dispatcher.recall_from_spare()
+        self.dispatcher.reclaimed(slot, moved)
+
+    def stuck(self, slot: int) -> bool:
+        """Move a hanging worker's duties to others; return False if that is done already."""
+        if not self.workers.apply(slot, Event.STUCK):
+            return False
+        state = self.workers[slot].state
+        if state is State.KILLED:
+            self._load_again(slot)
+        elif state is State.DRAINING:
+            self.dispatcher.recall(slot, drain=True)
+            self.workers.replace_spare()
+            if self.stopping:
+                self.commands.append(Stop(self.workers.spare))
+        else:
+            self.dispatcher.recall(slot)
+        return True
+
+    def _load_again(self, slot: int) -> None:
+        """Kill a spare that has not begun to load, and have another one load."""
+        self.commands.append(Kill(slot))
+        if self.candidate and self.candidate.slot == slot:
+            self.candidate.slot = self._start_loading(
+                self.candidate.artifact, self.candidate.generation
+            )
+        else:
+            self._scale_up()
+
+    def run_timed_out(self, slot: int, cause: Cause, detail: str) -> None:
+        """Kill a worker whose run is past its deadline, or past the drain time of the server."""
+        if self.workers.apply(slot, Event.RUN_TIMED_OUT):
+            self.workers[slot].kill_reason = (cause, detail)
+            self.commands.append(Kill(slot))
+
+    def exited(
+        self,
+        slot: int,
+        cause: Cause,
+        how: str,
+        recoveries: Iterable[tuple[int, Recovery]],
+        now: float,
+    ) -> None:
+        """Settle a worker's death and its recoveries; ``how`` names a signal or an exit status."""
+        worker = self.workers.remove(slot)
+        if self.stopping and worker.state is State.SPARE:
+            self.commands.append(Stop(self.workers.spare))
+        of_request = self.dispatcher.recover(
+            slot, recoveries, *(worker.kill_reason or (cause, how))
+        )
+        if self.candidate and self.candidate.slot == slot:
+            why = "Command exited abruptly during initialization."
+            if cause is Cause.OUT_OF_MEMORY:
+                how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
+            self._explain(slot, (Cause.INIT_DIED, how), why)
+        elif worker.generation == self.current.number != 0 and worker.state is not State.DRAINING:
+            if text := line_of(worker, how, of_request=of_request):
+                self.commands.append(Log(text))
+            if worker.is_loading_or_failed:
+                self._fell_short(now)
+            elif of_request or worker.kill_reason:
+                self._scale_up()
+            else:
+                self._crashed(now)
+        if worker.generation and not self.workers.in_generation(worker.generation):
+            if worker.generation != self.current.number:
+                self.templates.end(worker.generation)
+            self.commands.append(RemoveFolder(worker.generation))
+        self.replies.died(slot)
+        self.dispatcher.assign_waiting()
+
+    def _fell_short(self, now: float) -> None:
+        """Try a further worker again later; if no others serve, count its failure as a crash."""
+        current = self.current
+        self.templates.ban(current.number)
+        if not self.workers.in_generation(current.number, State.SERVING, State.STUCK):
+            self._crashed(now)
+        elif not self.stopping:
+            after = current.pause(now)
+            self.commands.append(Log(f"the others serve; next attempt to start one in {after:g} s"))
+
+    def _crashed(self, now: float) -> None:
+        """Count a death that no request explains; if there are too many, roll the version back."""
+        current = self.current
+        if not current.crashed(now, self.policy):
+            self._scale_up()
+            return
+        self.templates.ban(current.number)
+        if self.roll_back():
+            text = "rolling back to the version before it"
+        else:
+            text = f"next attempt in {current.pause(now):g} s"
+            current.unstable = True
+            self._set_fallback(Cause.UNSTABLE)
+        self.commands.append(Log(f"generation {current.number} crashes in a loop: {text}"))
+
+    def retry(self, now: float) -> None:
+        """Start workers of a crashing generation again when its pause is over."""
+        if self.current.retry_at is not None and now >= self.current.retry_at:
+            self.current.retry_at, self.current.unstable = None, False
+            self._scale_up()
+
+    def _scale_up(self) -> None:
+        """Start workers until the current generation has as many as it should."""
+        current = self.current
+        there = self.workers.in_generation(
+            current.number, State.LOADING, State.SERVING, State.STUCK
+        )
+        if current.artifact is None or self.stopping:
+            return
+        if current.retry_at is not None and (current.unstable or there):
+            return
+        for _ in range(self.policy.workers - len(there)):
+            self._start_loading(current.artifact, current.number)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop: replace nothing any more, and answer the present requests."""
+        self.stopping = True
+        self.templates.end_all()
+        self._set_fallback(Cause.STOPPING)
+        while self.candidates:
+            status, text = failure_response(self.policy.profile, Cause.STOPPING)
+            self._refuse(self.candidates.popleft(), status, text)
+        for slot in self.workers.by_slot:
+            self.commands.append(Stop(slot))
+        self.dispatcher.assign_waiting()
+
+    def abort_loading(self) -> bool:
+        """Stop waiting for versions that load, because the server leaves; False if none loads."""
+        loading = [
+            each.slot for each in self.workers.by_slot.values() if each.state is State.LOADING
+        ]
+        for slot in loading:
+            self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
+        return bool(loading)
+
+    def _set_fallback(self, fallback: str, detail: str = "") -> None:
+        self.dispatcher.fallback = Cause.STOPPING if self.stopping else fallback
+        self.dispatcher.detail = detail

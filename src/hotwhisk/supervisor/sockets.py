@@ -1,0 +1,241 @@
+"""
+Hold a duplicate of every client socket, and the memory files of workers (see `spill_files`).
+
+It never reads a socket. It writes only the answer to an ``/init``, which no worker could give:
+the old ones are retired and the new one has not got the connection yet.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import termios
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hotwhisk.ipc.messages import ProtocolError, SpillCreated
+from hotwhisk.ipc.scoreboard import MOVABLE, Phase, Scoreboard
+from hotwhisk.supervisor.commands import Recovery
+from hotwhisk.supervisor.recovery import recovery_for
+from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
+from hotwhisk.supervisor.unread import Inputs
+
+if TYPE_CHECKING:
+    from hotwhisk.ipc.channel import Channel
+
+NOT_YET = (0, NO_SLOT)
+"""The epoch of a connection that no worker has had yet."""
+
+
+class Sockets:
+    """
+    The sockets by connection number, the holder of each, and ``spills``, the memory files.
+
+    The scoreboard's entry for a connection is trusted while a worker has that connection. If no worker
+    has it, only the supervisor may change the entry, and what a worker wrote there is corrected.
+    """
+
+    def __init__(
+        self, scoreboard: Scoreboard, close: Callable[[int], None] = os.close, *, workers: int = 1
+    ) -> None:
+        self._close = close
+        self.descriptors: dict[int, int] = {}
+        self.most = scoreboard.capacity
+        """The number of connections for which descriptors remain beside the living processes."""
+        self.inputs = Inputs()
+        self._scoreboard = scoreboard
+        self._free = deque(range(scoreboard.capacity))
+        self._ended: set[int] = set()
+        """Connections that the supervisor itself has ended, and that no sweep has handled yet."""
+        self._epochs: dict[int, tuple[int, int]] = {}
+        """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
+        self._last_epoch = 0
+        # A worker may keep a file for its next request, and there are two generations of workers.
+        self.spills = SpillFiles(scoreboard.capacity + 2 * workers, close)
+
+    # -- sockets ----------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Return whether there is no room for another connection."""
+        return not self._free or len(self.descriptors) >= self.most
+
+    def add(self, descriptor: int) -> int:
+        """Take an accepted connection, and return its number."""
+        # The number that was free for longest, so that a late word about its last holder
+        # finds it unused.
+        number = self._free.popleft()
+        self.descriptors[number] = descriptor
+        self._epochs[number] = NOT_YET
+        self._scoreboard.open(number)
+        return number
+
+    def remove_closed(self, held: Callable[[int], bool]) -> list[int]:
+        """
+        Close the connections that are over, and return their numbers.
+
+        Only a worker that has a connection (``held``) may mark it as over.
+        """
+        closed = []
+        for number in self._scoreboard.in_phase(Phase.CLOSED):
+            if number in self.descriptors and not held(number) and number not in self._ended:
+                self._scoreboard.set_phase(number, Phase.IDLE)
+                continue
+            self._scoreboard.set_phase(number, Phase.FREE)
+            if number in self.descriptors:
+                descriptor = self.descriptors.pop(number)
+                self.inputs.forget(descriptor)
+                self._close(descriptor)
+                self._ended.discard(number)
+                self.spills.forget(number)
+                self._free.append(number)
+                closed.append(number)
+        return closed
+
+    def end(self, number: int) -> None:
+        """End a connection that no worker has and drop its bytes; the next sweep forgets it."""
+        self.shutdown(number)
+        self.close_spill_of(number)
+        self._ended.add(number)
+        self._scoreboard.set_phase(number, Phase.CLOSED)
+
+    def shutdown(self, number: int) -> None:
+        """CloseConnection down a connection, if it exists; every process with a duplicate notices that."""
+        if number not in self.descriptors:
+            return
+        with self._borrowed(number) as connection:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def send_response(self, number: int, answer: bytes) -> None:
+        """
+        SendError on a connection that no worker holds. A client that has not read what came before
+        it may have left no room: then the connection ends, since the next answer would be taken
+        for this one.
+        """
+        with self._borrowed(number) as connection:
+            try:
+                length = connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except OSError:
+                length = 0  # or the client is gone
+        if length < len(answer):
+            self.shutdown(number)  # whoever gets the connection finds out
+        self._scoreboard.set_responding(number, self._scoreboard.sent(number), len(answer))
+        spill, _ = self._scoreboard.spill(number)
+        self._scoreboard.set_phase(number, Phase.BUFFERED if spill else Phase.IDLE)
+
+    @contextmanager
+    def _borrowed(self, number: int) -> Iterator[socket.socket]:
+        # Given the family and type, Python does not ask the system; no code below depends on them.
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.descriptors[number])
+        try:
+            yield connection
+        finally:
+            connection.detach()
+
+    def is_unread(self, number: int) -> bool:
+        """Return whether the kernel holds bytes of a connection that no worker has read."""
+        try:
+            answer = fcntl.ioctl(self.descriptors[number], termios.FIONREAD, bytes(4))
+        except OSError:
+            return True  # the safe answer, since the system does not tell
+        return answer != bytes(4)
+
+    def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
+        """Return the connections that can go to another worker, each with whether it is parked."""
+        return [
+            (number, phase is Phase.PARKED)
+            for number in numbers
+            if (phase := self._scoreboard.phase(number)) in MOVABLE
+        ]
+
+    def recoveries(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Recovery]]:
+        """Return the recoveries on a dead worker's connections; it touched ``claimed`` when it died."""
+        recoveries = []
+        for number in numbers:
+            if number not in self.descriptors:
+                continue
+            try:
+                owed = recovery_for(
+                    self._scoreboard, number, self.descriptors[number], claimed=number == claimed
+                )
+            except OSError:  # the kernel does not tell how much of an answer was sent
+                owed = Recovery.CLOSE
+            if owed is Recovery.KEEP and self._scoreboard.phase(number) is Phase.RESPONDING:
+                self.close_spill_of(number)  # its answer was out
+                self._scoreboard.set_phase(number, Phase.IDLE)
+            recoveries.append((number, owed))
+        return recoveries
+
+    # -- epochs ----------------------------------------------------------------------------
+
+    def next_epoch(self, number: int, slot: int) -> int:
+        """
+        Begin a epoch: the worker in ``slot`` gets connection ``number``.
+
+        Every message of the worker about this connection names the epoch. So if a message crosses
+        a recall, it is not taken for a message about the next epoch.
+        """
+        self._last_epoch += 1
+        self._epochs[number] = (self._last_epoch, slot)
+        return self._last_epoch
+
+    def is_current(self, number: int, epoch: int, slot: int) -> bool:
+        """
+        Return whether a message of the worker in ``slot`` about this epoch still counts.
+
+        Raises:
+            ProtocolError: the epoch belongs to another worker.
+        """
+        latest, holder = self._epochs.get(number, NOT_YET)
+        if latest != epoch:
+            return False
+        if holder != slot:
+            raise ProtocolError(f"tenure {epoch} of connection {number} is not its own")
+        return True
+
+    # -- memory files -----------------------------------------------------------------------
+
+    def unread(self, number: int) -> tuple[int, int] | None:
+        """
+        Return the memory file with the unread bytes of a connection, and their count.
+
+        The file is 0 if there are no such bytes. Returns None if the scoreboard names a file that does
+        not exist, or that does not belong to the connection's worker.
+        """
+        spill, length = self._scoreboard.spill(number)
+        if not spill:
+            return 0, 0
+        _, slot = self._epochs[number]
+        return (spill, length) if self.spills.holds(spill, length, slot, number) else None
+
+    def give_reserve(self, slot: int, channel: Channel) -> None:
+        """Make a memory file for a worker, in case its action forbids the worker to make one."""
+        made = self.spills.make_reserve(slot)
+        if made is not None:
+            number, descriptor = made
+            channel.send(SpillCreated(number), (descriptor,))
+
+    def close_spill_of(self, number: int) -> None:
+        """Close the memory file of a connection that is answered without its unread bytes."""
+        unread = self.unread(number)
+        if unread is not None and unread[0]:
+            self.spills.close(unread[0])
+        self._scoreboard.set_spill(number, 0, 0)
+
+    def close_spills_of_worker(self, slot: int) -> None:
+        """SpillClosed a dead worker's memory files, except those that the next worker continues with."""
+        kept: dict[int, int] = {}
+        for number in self.descriptors:
+            latest, holder = self._epochs[number]
+            if holder == slot:
+                unread = self.unread(number)
+                if unread is not None and unread[0]:
+                    kept.setdefault(unread[0], number)
+                self._epochs[number] = (latest, NO_SLOT)  # another worker may get the slot
+        self.spills.bury(slot, kept)

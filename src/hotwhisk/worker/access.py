@@ -1,0 +1,116 @@
+"""
+Who may ask: what keeps a web page from posting code to a developer's machine.
+
+Posting code is running code. A browser lets any page send a form or a "simple" request to
+127.0.0.1, so the plain profile refuses what a page could have caused: a request with an
+``Origin``, one whose ``Sec-Fetch-Site`` is not ``none``, and one for a host name that is not
+ours (a page can make its own name resolve to 127.0.0.1). Beyond loopback a token is needed.
+The platform's network is its own matter: under OpenWhisk nothing is asked.
+
+Pure. Only the digest of the token is kept, so that the action, which shares the process with
+the reader, does not find the token in its memory.
+"""
+
+from __future__ import annotations
+
+from _operator import _compare_digest
+from typing import TYPE_CHECKING
+
+from hotwhisk.digest import sha256
+from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from hotwhisk.config import Config
+    from hotwhisk.http1.http1 import Head
+
+PATHS = ("/run", "/init")
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def digest(token: str) -> bytes:
+    """Return the form in which a token is kept."""
+    return sha256(token.encode())
+
+
+class AccessCheck:
+    """Checks the head of a request."""
+
+    def __init__(self, config: Config) -> None:
+        self._open = config.openwhisk
+        self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
+        self._token = digest(config.token) if config.token else b""
+
+    def check(self, head: Head) -> None:
+        """
+        Let a request pass that is a POST to a path we serve, from someone who may ask.
+
+        Raises:
+            NotFound, MethodNotAllowed: there is nothing at this path, or not by this method.
+            Forbidden: a web page could have caused the request.
+            Unauthorized: the token is missing or wrong.
+        """
+        if not self._open:
+            self._check_origin(head)
+            self._check_token(head)
+        if head.path not in PATHS:
+            raise NotFound(f"no such path: {head.path[:80]}; there are POST /run and POST /init")
+        if head.method != "POST":
+            raise MethodNotAllowed(f"{head.path} is for POST, not for {head.method[:20]}")
+
+    def _check_origin(self, head: Head) -> None:
+        if head.header("origin") is not None:
+            raise Forbidden(
+                "this request has an Origin, so a web page sent it; "
+                "pages may not talk to this server: put a server of your own between"
+            )
+        if head.header("sec-fetch-site") not in (None, "none"):
+            raise Forbidden("a web page caused this request (Sec-Fetch-Site); it may not")
+        host = head.header("host")
+        if host is not None and not self._is_ours(_name(host)):
+            where = "127.0.0.1 or localhost"
+            if self._token:
+                where = f"its IP address, on its own machine {where}"
+            raise Forbidden(
+                f'the Host "{host[:80]}" is not this server\'s: call it by {where}, '
+                f"or start it with --allow-host {_name(host)[:80] or 'NAME'}"
+            )
+
+    def _is_ours(self, name: str) -> bool:
+        """
+        Return whether a name in a request means this server.
+
+        A page can make a name of its own lead here, but not an IP address. Beyond loopback, the
+        token keeps others out, so any IP address is accepted.
+        """
+        return name in self._hosts or bool(self._token and is_ip_address(name))
+
+    def _check_token(self, head: Head) -> None:
+        if not self._token:
+            return
+        given = head.header("authorization")
+        if given is None:
+            raise Unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("the header Authorization must be of the form: Bearer TOKEN")
+        if not _compare_digest(digest(token.strip()), self._token):
+            raise Unauthorized(
+                "the token is not this server's: send what the file holds that its --token-file names"
+            )
+
+
+def is_ip_address(name: str) -> bool:
+    """Return whether the host of a URL is an address rather than a name."""
+    if name.startswith("["):
+        return True  # only an address of IPv6 may stand in brackets
+    parts = name.split(".")
+    return len(parts) == 4 and all(
+        part.isascii() and part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts
+    )
+
+
+def _name(host: str) -> str:
+    """Return the host of a Host header without its port, in lower case."""
+    if host.startswith("["):
+        return host.partition("]")[0].lower() + "]"
+    return host.partition(":")[0].lower()

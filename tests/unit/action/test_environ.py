@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.action.environ import Variables
+
+NAME = "__OW_UNDER_TEST"
+GETENV = ctypes.CDLL(None).getenv
+GETENV.restype = ctypes.c_char_p
+
+
+def seen() -> tuple[str | None, str | None, str]:
+    """
+    By Python, by the C library, and by a program.
+    """
+    in_c = GETENV(NAME.encode())
+    told = subprocess.run(["printenv", NAME], capture_output=True, text=True, check=False).stdout
+    return os.environ.get(NAME), None if in_c is None else in_c.decode(), told.removesuffix("\n")
+
+
+@pytest.fixture
+def variables() -> Iterator[Variables]:
+    yield Variables()
+    os.environ.pop(NAME, None)
+
+
+def test_everybody_sees_each_value(variables: Variables) -> None:
+    for value in ("1", "22", "", "é=ü", "x" * 10_000, "3", "y" * 30_000, "4"):
+        variables.set(NAME, value)
+        assert seen() == (value, value, value)
+
+
+def test_what_the_action_does_to_it_is_respected(variables: Variables) -> None:
+    variables.set(NAME, "ours")
+    os.environ[NAME] = "theirs"
+    assert seen() == ("theirs", "theirs", "theirs")
+    variables.set(NAME, "ours again")
+    assert seen() == ("ours again", "ours again", "ours again")
+    del os.environ[NAME]
+    assert seen() == (None, None, "")
+    variables.set(NAME, "ours")
+    assert seen() == ("ours", "ours", "ours")
+
+
+def test_an_environment_that_is_not_pythons_own(
+    variables: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    variables.set(NAME, "1")
+    assert os.environ == {NAME: "1"}
+
+
+def anonymous() -> int:
+    text = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^RssAnon:\s+(\d+) kB", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_many_values_leave_nothing_behind(variables: Variables) -> None:
+    for number in range(1000):
+        variables.set(NAME, f"{number:032x}")
+    before = anonymous()
+    for number in range(100_000):  # by setenv(3) this is 9 MB on glibc
+        variables.set(NAME, f"{number:032x}")
+    assert anonymous() - before < 1 << 20

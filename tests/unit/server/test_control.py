@@ -1,0 +1,103 @@
+"""
+The control socket, without a server: what is a question, and who has to go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from errno import EMFILE
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.server.control import LONGEST, MOST_OPEN, TIME_LIMIT, Control, ControlRequest
+from tests.unit.supervisor.scripted import Scripted
+
+
+@pytest.fixture
+def control(script: Callable[..., Scripted], tmp_path: Path) -> Iterator[tuple[Scripted, Control]]:
+    scripted = script()
+    made = Control(
+        str(tmp_path / "a.sock"),
+        {"status": lambda question: question.answer({"pid": 1})},
+        scripted.supervisor,
+    )
+    yield scripted, made
+    made.close()
+    assert not os.path.exists(made.path)
+
+
+def connect(scripted: Scripted, control: Control) -> socket.socket:
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    end.connect(control.path)
+    scripted.supervisor.wait(0.0)
+    return end
+
+
+def answer(scripted: Scripted, control: Control, asked: bytes) -> dict[str, object]:
+    with connect(scripted, control) as end:
+        end.sendall(asked)
+        scripted.supervisor.wait(0.0)
+        found = json.loads(end.recv(4096))
+        assert isinstance(found, dict)
+        return found
+
+
+def test_a_question_is_answered(control: tuple[Scripted, Control]) -> None:
+    assert answer(*control, b'{"ask":"status"}\n') == {"pid": 1}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [b"\n", b"{}\n", b"[1]\n", b'{"ask":[]}\n', b'{"ask":"x"}\n', b"\xff\n", b"[" * LONGEST],
+)
+def test_what_is_no_question_is_told(control: tuple[Scripted, Control], asked: bytes) -> None:
+    assert answer(*control, asked)["error"] == "ask one of: status"
+
+
+def test_the_oldest_of_too_many_is_closed(control: tuple[Scripted, Control]) -> None:
+    ends = [connect(*control) for _ in range(MOST_OPEN + 1)]
+    assert ends[0].recv(1) == b""
+    assert answer(*control, b'{"ask":"status"}\n') == {"pid": 1}
+    for end in ends:
+        end.close()
+
+
+def test_time_limit(control: tuple[Scripted, Control]) -> None:
+    scripted, made = control
+    with connect(*control) as end:
+        assert scripted.scoreboard.timer_on
+        assert made.expire(scripted.system.clock + TIME_LIMIT)
+        assert not made.expire(scripted.system.clock + TIME_LIMIT + 1)
+        assert end.recv(1) == b""
+
+
+class Refusing(socket.socket):
+    def accept(self) -> tuple[socket.socket, object]:  # type: ignore[override]
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+
+def test_without_descriptors_it_rests_until_the_next_tick(
+    control: tuple[Scripted, Control],
+) -> None:
+    scripted, made = control
+    real = made._listener
+    made._listener = Refusing(fileno=real.fileno())
+    with connect(*control) as end:
+        scripted.supervisor.wait(0.0)
+        assert made._listener.fileno() not in scripted.supervisor._sources
+        made._listener.detach()
+        made._listener = real
+        end.sendall(b'{"ask":"status"}\n')
+        scripted.look()
+        scripted.supervisor.wait(0.0)
+        assert end.recv(4096)
+
+
+def test_an_answer_for_who_has_left_is_no_error() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    ControlRequest(ours, 0.0).answer({"pid": 1})

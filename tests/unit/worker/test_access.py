@@ -1,0 +1,142 @@
+"""
+Who may ask, as a table.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from hotwhisk.config import Config, with_token
+from hotwhisk.errors import (
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    Unauthorized,
+)
+from hotwhisk.http1.http1 import Head, Reader
+from hotwhisk.worker.access import AccessCheck, digest
+
+PLAIN = Config(hosts=("action.example",))
+GUARDED = with_token(PLAIN, "s3cret")
+OPENWHISK = Config(openwhisk=True)
+OK = None
+
+
+def head(start: str, *lines: str) -> Head:
+    lines = lines if any(each.startswith("Host:") for each in lines) else ("Host: h", *lines)
+    data = "\r\n".join([f"{start} HTTP/1.1", *lines, "Content-Length: 0", "", ""]).encode()
+    request = Reader().examine(data, len(data))
+    assert request is not None
+    return request.head
+
+
+LOCAL = "Host: 127.0.0.1:8080"
+CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
+    (PLAIN, "POST /run", (LOCAL,), OK),
+    (PLAIN, "POST /init", (LOCAL,), OK),
+    (PLAIN, "POST /run?blocking=true", (LOCAL,), OK),
+    (PLAIN, "POST /run", ("Host: localhost",), OK),
+    (PLAIN, "POST /run", ("Host: LocalHost:1",), OK),
+    (PLAIN, "POST /run", ("Host: [::1]:8080",), OK),
+    (PLAIN, "POST /run", ("Host: [::1]",), OK),
+    (PLAIN, "POST /run", ("Host: Action.Example:80",), OK),
+    # A page can make its own name resolve to 127.0.0.1.
+    (PLAIN, "POST /init", ("Host: evil.example",), Forbidden),
+    (PLAIN, "POST /init", ("Host: 127.0.0.1.evil.example",), Forbidden),
+    (PLAIN, "POST /init", ("Host: localhost.evil.example:8080",), Forbidden),
+    (PLAIN, "POST /init", ("Host: [::2]",), Forbidden),
+    (PLAIN, "POST /init", ("Host:",), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Origin: http://localhost:8080"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Origin: null"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Origin:"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Sec-Fetch-Site: cross-site"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Sec-Fetch-Site: same-origin"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Sec-Fetch-Site: none", "Sec-Fetch-Site: x"), Forbidden),
+    (PLAIN, "POST /init", (LOCAL, "Sec-Fetch-Site: none"), OK),
+    (PLAIN, "POST /", (LOCAL,), NotFound),
+    (PLAIN, "POST /run/", (LOCAL,), NotFound),
+    (PLAIN, "GET /favicon.ico", (LOCAL,), NotFound),
+    (PLAIN, "GET /run", (LOCAL,), MethodNotAllowed),
+    (PLAIN, "OPTIONS /init", (LOCAL,), MethodNotAllowed),
+    (PLAIN, "GET /run", (LOCAL, "Origin: null"), Forbidden),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: Bearer s3cret"), OK),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: bearer  s3cret"), OK),
+    (GUARDED, "POST /run", (LOCAL,), Unauthorized),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: Bearer"), Unauthorized),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: Bearer s3cre"), Unauthorized),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: Bearer S3CRET"), Unauthorized),
+    (GUARDED, "POST /run", (LOCAL, "Authorization: Basic s3cret"), Unauthorized),
+    (GUARDED, "GET /nothing", (LOCAL,), Unauthorized),  # who has no token learns nothing
+    (GUARDED, "POST /run", (LOCAL, "Origin: x", "Authorization: Bearer s3cret"), Forbidden),
+    # No page can make an address its own, so with a token any address of this machine will do.
+    (GUARDED, "POST /run", ("Host: 10.1.2.3:8080", "Authorization: Bearer s3cret"), OK),
+    (GUARDED, "POST /run", ("Host: [fd00::7]:8080", "Authorization: Bearer s3cret"), OK),
+    (GUARDED, "POST /run", ("Host: 10.1.2.3:8080",), Unauthorized),
+    (GUARDED, "POST /run", ("Host: box.lan", "Authorization: Bearer s3cret"), Forbidden),
+    (GUARDED, "POST /run", ("Host: 10.1.2.3.evil.example",), Forbidden),
+    (GUARDED, "POST /run", ("Host: 10.1.2.333",), Forbidden),
+    (PLAIN, "POST /run", ("Host: 10.1.2.3:8080",), Forbidden),
+    # The target's own host counts, if it has one.
+    (PLAIN, "POST http://localhost:8080/run", ("Host: evil.example",), OK),
+    (PLAIN, "POST http://evil.example/run", (LOCAL,), Forbidden),
+    # The platform's network is its own matter.
+    (OPENWHISK, "POST /run", ("Host: 10.1.2.3:8080",), OK),
+    (OPENWHISK, "POST /init", ("Host: any", "Origin: http://x"), OK),
+    (OPENWHISK, "GET /run", ("Host: any",), MethodNotAllowed),
+    (OPENWHISK, "POST /start", ("Host: any",), NotFound),
+]
+
+
+@pytest.mark.parametrize(("config", "start", "lines", "error"), CASES)
+def test_who_may_ask(
+    config: Config, start: str, lines: tuple[str, ...], error: type[RequestError] | None
+) -> None:
+    gate = AccessCheck(config)
+    if error is None:
+        gate.check(head(start, *lines))
+    else:
+        with pytest.raises(error) as caught:
+            gate.check(head(start, *lines))
+        assert type(caught.value) is error
+
+
+def test_http_1_0_needs_no_host() -> None:
+    data = b"POST /run HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
+    request = Reader().examine(data, len(data))
+    assert request is not None
+    AccessCheck(PLAIN).check(request.head)
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    with pytest.raises(Forbidden, match=r'Host "evil\.example" .* --allow-host'):
+        AccessCheck(PLAIN).check(head("POST /run", "Host: evil.example"))
+    with pytest.raises(Unauthorized, match="Authorization: Bearer TOKEN"):
+        AccessCheck(GUARDED).check(head("POST /run", LOCAL))
+
+
+def test_a_wrong_token_is_told_from_a_missing_one() -> None:
+    told = {
+        None: "a token is needed",
+        "Basic abc": "must be of the form: Bearer TOKEN",
+        "Bearer wrong": "the token is not this server's",
+    }
+    for given, text in told.items():
+        lines = [LOCAL] if given is None else [LOCAL, f"Authorization: {given}"]
+        with pytest.raises(Unauthorized, match=text) as caught:
+            AccessCheck(GUARDED).check(head("POST /run", *lines))
+        assert "wrong" not in str(caught.value)  # what was sent is not repeated
+
+
+def test_the_token_is_not_kept() -> None:
+    kept = vars(AccessCheck(GUARDED))
+    assert "s3cret" not in repr(kept)
+    assert digest("s3cret") in kept.values()
+
+
+def test_a_host_that_is_refused_is_told_what_to_call_it_from_where_it_is() -> None:
+    request = head("POST /run", "Host: box.lan:8080")
+    with pytest.raises(Forbidden, match=r"by its IP address.*--allow-host box.lan$"):
+        AccessCheck(GUARDED).check(request)
+    with pytest.raises(Forbidden, match=r"by 127.0.0.1 or localhost.*--allow-host box.lan$"):
+        AccessCheck(PLAIN).check(request)
