@@ -1,5 +1,5 @@
 """
-Receiver of what appears in a folder, from the kernel (inotify(7)).
+Reports what appears in a folder, from the kernel (inotify(7)).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from errno import (
     EACCES,
     EAGAIN,
@@ -148,13 +149,14 @@ class History:
         Run the whole round, and return the current version after it.
         """
         with self.outcome.trying(self.what), connect(self.server) as kept:
-            pid = self._run(kept, drain=True)
+            pid = self._run(kept, leave=True)
             with connect(self.server) as slow:
                 request = run_request({"token": "x" * 5000})
                 slow.send(request[:-2000])
                 self._ask()  # then the half that came is read
                 if pid:
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # the call that failed may have ended it
+                        os.kill(pid, signal.SIGKILL)
                 self._run(kept)
                 self._refuse()
                 self._replace()

@@ -1,1 +1,1 @@
-"""Load, call and house the user's code."""
+"""Load, call and isolate the user's code."""

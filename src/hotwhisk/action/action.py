@@ -28,10 +28,10 @@ from hotwhisk.action.isolation import (
     enter_action_folder,
     import_path,
     set_environment,
-)
+)  # fmt: skip
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.signature import accepts, is_async, is_async_generator, takes_context
-from hotwhisk.action.tracebacks import MODULE, print_error, print_exit, server_name, text_of
+from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.debugger import debugger_hint
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.startup import registered
@@ -41,17 +41,8 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.snapshot import Snapshot
 
 __all__ = [
-    "Action",
-    "apply_context",
-    "hand_over",
-    "load",
-    "load_file",
-    "load_module",
-    "print_error",
-    "print_exit",
-    "server_name",
-    "set_environment",
-    "text_of",
+    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "place_of",
+    "print_error", "print_exit", "set_environment", "text_of",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
@@ -239,10 +230,7 @@ def _new_module(name: str, entry: str) -> types.ModuleType:
 
 @contextmanager
 def _wall() -> Iterator[None]:
-    """
-    Between the server and the user's code: whatever it raises is told as ``LoadFailed``, its
-    traceback printed for its author.
-    """
+    """Turn whatever the user's code raises into ``LoadFailed``, and print its traceback."""
     _Capture.open, _Capture.handler = True, None
     try:
         yield

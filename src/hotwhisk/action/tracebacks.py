@@ -53,7 +53,7 @@ def print_error(error: BaseException) -> None:
             pass
 
 
-def server_name(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """
     Return where in the action's own files an exception was raised, as "hello.py:7".
 

@@ -12,7 +12,7 @@ REQUIREMENTS: Final = "requirements.txt"
 """A file in the folder of an action. It lists libraries that the action needs but lacks."""
 
 
-def process_name(path: Path) -> str:
+def action_name(path: Path) -> str:
     """Return the name of the action in a file or folder. Only files have an ending after a dot."""
     whole = path.resolve()
     return whole.name if whole.is_dir() else whole.stem

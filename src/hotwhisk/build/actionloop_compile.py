@@ -41,7 +41,7 @@ EXEC: Final = """\
 cd "${0%/*}" || exit 1
 expected=$(cat exec.env)
 if [ -n "$__OW_EXECUTION_ENV" ] && [ "$expected" != "$__OW_EXECUTION_ENV" ]; then
-  echo "Executor Environment Mismatch"
+  echo "Execution Environment Mismatch"
   echo "Expected: $expected"
   echo "Actual: $__OW_EXECUTION_ENV"
   exit 1

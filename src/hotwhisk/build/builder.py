@@ -24,7 +24,7 @@ import hotwhisk
 from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
-from hotwhisk.artifact.files import process_name
+from hotwhisk.artifact.files import action_name
 from hotwhisk.artifact.kinds import MANIFEST
 from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.artifact.requirements import ACTIVATE
@@ -89,7 +89,7 @@ def build(
     compiled = _compile(order, found, interpreter, notes)
     bound = native or bool(found.rows)
     stated = Manifest(
-        name=name or process_name(source),
+        name=name or action_name(source),
         entry=FOLDER_ENTRY if order.as_zip else entry,
         main=main,
         hotwhisk=hotwhisk.__version__,

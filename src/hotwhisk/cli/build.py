@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
-from hotwhisk.artifact.files import process_name
+from hotwhisk.artifact.files import action_name
 from hotwhisk.cli.files import reason, require_file
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import BuildFailed, UsageError
@@ -51,7 +51,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def default_output(source: Path, form: str) -> str:
     """Return the file to write, in the working directory, if no output is named."""
-    name = process_name(source)
+    name = action_name(source)
     if form == "zip":
         return f"{name}.zip"
     # As a rule, a folder of that name is the source itself.

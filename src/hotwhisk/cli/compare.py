@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hotwhisk.artifact.files import process_name
+from hotwhisk.artifact.files import action_name
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.differences import Difference, Record, differences, shared_failures, slower
 from hotwhisk.cli.terminal import Arguments
@@ -85,7 +85,7 @@ def names_apart(paths: Sequence[str]) -> list[str]:
     others. If an action is given twice, its name has a number.
     """
     wholes = [Path(path).resolve() for path in paths]
-    parts = [(*whole.parent.parts[1:], process_name(whole)) for whole in wholes]
+    parts = [(*whole.parent.parts[1:], action_name(whole)) for whole in wholes]
     names: list[str] = []
     for own in parts:
         others = [each for each in parts if each != own]
@@ -155,7 +155,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 def _read_action(name: str, given: argparse.Namespace) -> Action:
     code, _ = read_code(name)  # whether it is binary the platform finds out by itself
     limits = Limits(timeout=int(given.timeout * 1000), memory=given.memory)
-    return Action(process_name(Path(name)), code, main=given.main, limits=limits)
+    return Action(action_name(Path(name)), code, main=given.main, limits=limits)
 
 
 def _read_events(name: str | None, known: set[str]) -> Events:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.artifact.files import process_name
+from hotwhisk.artifact.files import action_name
 from hotwhisk.cli.client import add_arguments, find_server, refusal
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
@@ -33,7 +33,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser.parse(argv)
     code, binary = read_code(given.file)
     value = {
-        "name": process_name(Path(given.file)),
+        "name": action_name(Path(given.file)),
         "main": given.main,
         "code": code,
         "binary": binary,

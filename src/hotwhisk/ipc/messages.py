@@ -113,7 +113,7 @@ class Recall(Message):
 
 class SendError(Message):
     """
-    SendError connection ``number`` on behalf of a dead worker, then give it back, or close it if
+    Answer connection ``number`` on behalf of a dead worker, then give it back, or close it if
     that is its ``last`` answer. Descriptor: its socket.
 
     ``sentinels`` says on which of the two output streams the end of the activation is still owed
@@ -151,7 +151,7 @@ class Stop(Message):
 
 
 class Ping(Message):
-    """SendError with `Pong`; without an answer, the supervisor assumes a blocked event loop."""
+    """Answer with `Pong`; without an answer, the supervisor assumes a blocked event loop."""
 
     kind: ClassVar[str] = "ping"
 

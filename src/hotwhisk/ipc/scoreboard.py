@@ -1,5 +1,5 @@
 """
-The shared table that says what is owed on each connection.
+The shared table that says, for each connection, how far its request has come.
 
 One anonymous mapping, made before the first fork, so that it outlives every worker. Each
 field has one writer at a time, and a write is one store, so that a reader never sees half of
@@ -11,7 +11,7 @@ it. What is here is all that is known of a worker that was killed.
     phases        one byte a connection, side by side, so that closed ones are found by memchr
     rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
 
-The action can write to this table. So a reader allows no value: it brings each one within its
+The action can write to this table. So a reader trusts no value: it brings each one within its
 bounds when it reads it. The supervisor also keeps in its own memory what it alone writes
 (``recalls``, and whether it ticks), and never reads that back from the table.
 
@@ -46,30 +46,30 @@ _LAST_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
-    """The state of a connection; it tells what the death of the connection's worker would mean."""
+    """The state of a connection; it tells what the exit of the connection's worker would mean."""
 
     FREE = 0
     """No connection."""
     IDLE = 1
-    """Nothing owed, and nothing of it read: free to move."""
+    """No request, and nothing read: free to move."""
     BUFFERED = 2
-    """Half a request is in its spill: free to move with that."""
+    """Half a request is in its spill file: free to move with it."""
     PARKED = 3
-    """A whole ``/run`` is in its spill, for a worker that is not busy: free to move."""
+    """A whole ``/run`` is in its spill file and waits for a worker: free to move."""
     RUNNING = 4
-    """Its request is with the action: an answer is owed."""
+    """The action has its request, and has not answered."""
     RESPONDING = 5
-    """Its answer is being sent: how much of it was, the kernel knows."""
+    """Its answer is being sent; the kernel knows how much of it was sent."""
     LINGERING = 6
-    """Answered for good; what the client still sends is thrown away."""
+    """The last answer was sent; what the client still sends is discarded."""
     INIT_PENDING = 7
-    """Its ``/init`` is with the supervisor, which answers."""
+    """The supervisor has its ``/init``, and answers."""
     CLOSED = 8
-    """The worker is done with it; the supervisor may forget it."""
+    """The worker has closed it; the supervisor may forget it."""
 
 
 class CloseAfter(IntEnum):
-    """Why the current answer would be the last if another process had to give it."""
+    """Why a connection is closed after the current answer if another process sends that."""
 
     NO = 0
     REQUESTED = 1
@@ -80,9 +80,7 @@ class CloseAfter(IntEnum):
 
 # The meaning of each byte of the table. A byte without a meaning gets the most careful one.
 _PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
-_LAST_OF = [
-    CloseAfter(byte) if byte < len(CloseAfter) else CloseAfter.READ_AHEAD for byte in range(256)
-]
+_CLOSE_OF = [CloseAfter(min(byte, CloseAfter.READ_AHEAD)) for byte in range(256)]
 _STREAMS = 3
 
 MOST_BYTES = 1 << 62
@@ -235,7 +233,7 @@ class Scoreboard:
             min(answer, MOST_BYTES),
             spill,
             spilled,
-            _LAST_OF[last],
+            _CLOSE_OF[last],
             ended & _STREAMS,
         )
 

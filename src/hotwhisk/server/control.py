@@ -59,7 +59,7 @@ class ControlRequest(Requester):
         return b"" if len(self._read) >= LONGEST else None
 
     def answer(self, value: dict[str, object]) -> None:
-        """SendError, and close the connection, without waiting for a client that does not read."""
+        """Answer, and close the connection, without waiting for a client that does not read."""
         try:
             self.connection.send(json.dumps(value).encode() + b"\n", socket.MSG_NOSIGNAL)
         except OSError:
@@ -67,7 +67,7 @@ class ControlRequest(Requester):
         self.connection.close()
 
     def replied(self, reply: Reply, generation: int) -> None:
-        """SendError with the result of a replacement."""
+        """Answer with the result of a replacement."""
         if reply.status == 200:
             self.answer({"version": VERSION, "ok": True, "generation": generation})
         else:
@@ -143,7 +143,7 @@ class Control:
             self._open.pop(descriptor)
 
     def _read(self, question: ControlRequest, watched: int = -1) -> bool:
-        """SendError a question if it is complete; return False if it is not."""
+        """Answer a question if it is complete; return False if it is not."""
         line = question.line()
         if line is None:
             return False

@@ -26,7 +26,7 @@ class Source(Artifact):
         raise NotImplementedError
 
     def release(self) -> None:
-        """ReleaseArtifact the artifact, because no worker will load it any more."""
+        """Release the artifact, because no worker will load it any more."""
         raise NotImplementedError
 
 

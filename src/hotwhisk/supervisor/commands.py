@@ -1,5 +1,5 @@
 """
-What `rollout` decides, for the supervisor to carry out.
+The decisions of `rollout`, which `executor` carries out. They bear the names of messages.
 
 Pure values. Workers are named by their slot in the scoreboard, connections by their number.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from hotwhisk.ipc.messages import Message
 from hotwhisk.ipc.record import Record
 from hotwhisk.openwhisk.answers import Cause
 
@@ -41,36 +42,36 @@ class Candidate:
         self.slot: int | None = None
         self.generation = 0
         self.last = False
-        """Whether its connection ends with the answer."""
+        """Whether its connection is closed after the answer."""
         self.because = ""
         """The change that the server found by itself; empty if the replacement was requested."""
         self.log = ""
-        """What a spare has to write before it is told of its failure."""
+        """What a spare has to write to the log before the requester gets the result."""
 
 
 class Recovery(Enum):
-    """The kinds of what a dead worker owed on a connection."""
+    """What is done with a connection of a dead worker."""
 
     KEEP = "keep"
-    """Idle, or half a request that is kept: the next worker goes on."""
+    """Idle, or half a request that is kept: the next worker reads on."""
     QUEUE = "queue"
-    """A whole ``/run`` that was read and not begun."""
+    """A whole ``/run`` was read and not begun: it waits for another worker."""
     FAIL = "fail"
-    """A request that the action had."""
+    """The action had the request: a spare sends an error."""
     LOST = "lost"
-    """Bytes that died with the worker's memory."""
+    """Bytes that were read are lost with the worker's memory: a spare sends an error."""
     CLOSE = "close"
-    """An answer that is half sent, or a connection that was being closed."""
+    """An answer is half sent, or the connection was being closed: it is closed."""
 
 
 class StartWorker(Record):
-    """Start a blank worker."""
+    """Start a spare."""
 
     worker: int
 
 
 class Load(Record):
-    """Make a blank worker one of ``generation``."""
+    """Have a spare load the artifact of ``generation``."""
 
     worker: int
     generation: int
@@ -100,7 +101,7 @@ class Assign(Record):
 
 
 class Recall(Record):
-    """Take back every connection that a worker does not touch, and report these as taken."""
+    """Take back every connection that a worker has not claimed, and report these as reclaimed."""
 
     worker: int
     drain: bool = False
@@ -128,7 +129,7 @@ class CloseConnection(Record):
 
 
 class Reply(Record):
-    """Log the requester the result of a replacement: ``status`` 200, or an error and its text."""
+    """Tell the requester the result of a replacement: ``status`` 200, or an error and its text."""
 
     candidate: Candidate
     status: int
@@ -142,22 +143,16 @@ class RemoveFolder(Record):
 
 
 class ReleaseArtifact(Record):
-    """ReleaseArtifact an artifact that no roll-back will need."""
+    """Release an artifact that no roll-back will need."""
 
     artifact: Artifact
 
 
-class Stop(Record):
-    """Log a worker that the server leaves."""
+class Send(Record):
+    """Send a message to a worker."""
 
     worker: int
-
-
-class EndLog(Record):
-    """Have ``worker``, a spare, end the log of a version that died while it was loading."""
-
-    worker: int
-    text: str
+    message: Message
 
 
 class Log(Record):
@@ -168,5 +163,5 @@ class Log(Record):
 
 Command = (
     StartWorker | Load | SpawnFrom | Assign | Recall | Kill | SendError | CloseConnection
-    | Reply | RemoveFolder | ReleaseArtifact | Stop | EndLog | Log | KillTemplate
+    | Reply | RemoveFolder | ReleaseArtifact | Send | Log | KillTemplate
 )  # fmt: skip

@@ -70,12 +70,12 @@ class Dispatcher:
         self.assign_waiting()
 
     def bytes_lost(self, number: int) -> None:
-        """SendError for a connection whose bytes, already read, are lost."""
+        """Have the spare send an error, because the bytes that were read of a request are lost."""
         self._send_error(number, Cause.LOST, "")
 
     def contradicted(self, slot: int, number: int) -> None:
         """
-        CloseConnection a connection whose worker gave it back in the middle of a request.
+        Close a connection whose worker gave it back in the middle of a request.
 
         The worker contradicts the scoreboard, which says that the request is not finished.
         """

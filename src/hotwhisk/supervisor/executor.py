@@ -8,8 +8,7 @@ worker before its answer is written (promise 3), and hands them on after it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from hotwhisk.http1 import http1
 from hotwhisk.ipc import messages
@@ -17,25 +16,9 @@ from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
 from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Profile, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
-from hotwhisk.supervisor.commands import (
-    Assign,
-    CloseConnection,
-    Command,
-    EndLog,
-    Kill,
-    KillTemplate,
-    Load,
-    Log,
-    Recall,
-    ReleaseArtifact,
-    RemoveFolder,
-    Reply,
-    SendError,
-    SpawnFrom,
-    StartWorker,
-    Stop,
-)  # fmt: skip
+from hotwhisk.supervisor.commands import Command
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.artifacts import Source
@@ -44,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Executor:
-    """Carries out the decisions of a supervisor."""
+    """Carries out the decisions of one server."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -57,18 +40,52 @@ class Executor:
 
     def run(self) -> None:
         """Carry out every decision, including those that follow, in the order of the queue."""
-        commands = self._supervisor.rollout.commands
-        while commands:
-            command = commands.popleft()
+        waiting = self._supervisor.rollout.commands
+        while waiting:
+            command = waiting.popleft()
             try:
-                RUNNERS[type(command)](self, command)
+                self._carry_out(command)
             except OSError as error:
                 self._give_up(command, error)
 
+    def _carry_out(self, command: Command) -> None:  # noqa: C901, PLR0912 - a case for each command
+        match command:
+            case commands.StartWorker():
+                self._processes.create(command.worker)
+                self.start_pending()
+            case commands.Load():
+                self._load(command)
+            case commands.SpawnFrom():
+                self._spawn(command)
+            case commands.Kill():
+                self._processes.kill(command.worker)
+            case commands.KillTemplate():
+                self._processes.kill_template(command.generation)
+            case commands.RemoveFolder():
+                self._remove_folder(command)
+            case commands.Send():
+                self._processes.by_slot[command.worker].channel.send(command.message)
+            case commands.Assign():
+                self._assign(command)
+            case commands.Recall():
+                self._recall(command)
+            case commands.SendError():
+                self._send_error(command)
+            case commands.CloseConnection():
+                self._sockets.end(command.number)
+            case commands.Reply():
+                self._reply(command)
+            case commands.ReleaseArtifact():
+                cast("Source", command.artifact).release()
+            case commands.Log():
+                self._supervisor.log(command.text)
+            case _:
+                assert_never(command)
+
     def _give_up(self, command: Command, error: OSError) -> None:
         """
-        Give up an command that the system refused, where no other code handles the error. If it was
-        for a worker, the worker is killed, and its death settles the rest.
+        Give up a command that the system refused, where no other code handles the error. If it was
+        for a worker, the worker is killed, and its exit settles the rest.
         """
         what = f"{type(command).__name__}: {error.strerror}"
         worker = getattr(command, "worker", None)
@@ -79,10 +96,6 @@ class Executor:
             self._supervisor.log(f"the system refused what had to be done: {what}")
 
     # -- workers ----------------------------------------------------------------------------
-
-    def _start_worker(self, command: StartWorker) -> None:
-        self._processes.create(command.worker)
-        self.start_pending()
 
     def start_pending(self) -> None:
         """
@@ -106,7 +119,7 @@ class Executor:
             self._supervisor.log(text)
         self._logged = text
 
-    def _load(self, command: Load) -> None:
+    def _load(self, command: commands.Load) -> None:
         process, now = self._processes.by_slot[command.worker], self._supervisor.system.now()
         process.generation, process.started = command.generation, now
         process.ask(now)  # the answer says that the spare has begun
@@ -115,7 +128,7 @@ class Executor:
         if (each := self._supervisor.rollout.candidate) and each.slot == command.worker:
             self._load_began = now
 
-    def _spawn(self, command: SpawnFrom) -> None:
+    def _spawn(self, command: commands.SpawnFrom) -> None:
         template = self._processes.templates.get(command.generation)
         try:
             if template is not None:
@@ -126,7 +139,7 @@ class Executor:
             self._log_once(f"no process can be started: {error.strerror}; trying again")
         self._supervisor.rollout.not_spawned(command.worker)
 
-    def _send_load(self, process: Process, command: Load) -> None:
+    def _send_load(self, process: Process, command: commands.Load) -> None:
         source, number = cast("Source", command.artifact), command.generation
         template = self._supervisor.rollout.templates.allows(number)
         folder = f"{self._folder(number)}/code"
@@ -135,13 +148,7 @@ class Executor:
     def _folder(self, generation: int) -> str:
         return f"{self._supervisor.folder}/{generation}"
 
-    def _kill(self, command: Kill) -> None:
-        self._processes.kill(command.worker)
-
-    def _end_template(self, command: KillTemplate) -> None:
-        self._processes.kill_template(command.generation)
-
-    def _remove_folder(self, command: RemoveFolder) -> None:
+    def _remove_folder(self, command: commands.RemoveFolder) -> None:
         spare = self._supervisor.rollout.workers.spare
         self._removals[command.generation] = spare
         message = messages.RemoveFolder(command.generation, self._folder(command.generation))
@@ -152,7 +159,7 @@ class Executor:
         if self._removals.get(generation) == slot:
             del self._removals[generation]
             if rest:
-                self._supervisor.rollout.commands.append(RemoveFolder(generation))
+                self._supervisor.rollout.commands.append(commands.RemoveFolder(generation))
 
     def undone_by(self, slot: int) -> list[int]:
         """Return the generations whose folders a dead spare may have failed to remove."""
@@ -160,15 +167,9 @@ class Executor:
         self._removals = {each: spare for each, spare in self._removals.items() if spare != slot}
         return undone
 
-    def _stop(self, command: Stop) -> None:
-        self._processes.by_slot[command.worker].channel.send(messages.Stop())
-
-    def _end_log(self, command: EndLog) -> None:
-        self._processes.by_slot[command.worker].channel.send(messages.EndLog(command.text))
-
     # -- connections ------------------------------------------------------------------------
 
-    def _assign(self, command: Assign) -> None:
+    def _assign(self, command: commands.Assign) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
         detail = command.detail[:LONGEST_DETAIL]
@@ -193,7 +194,7 @@ class Executor:
             if connections:
                 process.channel.send(messages.Assign(connections, command.fallback, detail), rights)
 
-    def _recall(self, command: Recall) -> None:
+    def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.recall(process.slot)
         process.channel.send(messages.Recall(command.drain))
@@ -208,7 +209,7 @@ class Executor:
         self._supervisor.receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
 
-    def _send_error(self, command: SendError) -> None:
+    def _send_error(self, command: commands.SendError) -> None:
         number, supervisor = command.number, self._supervisor
         if number not in self._sockets.descriptors:
             return  # the connection has ended meanwhile
@@ -238,13 +239,9 @@ class Executor:
             (self._sockets.descriptors[number],),
         )
 
-    def _close_connection(self, command: CloseConnection) -> None:
-        if command.number in self._sockets.descriptors:
-            self._sockets.end(command.number)
-
     # -- replacements -----------------------------------------------------------------------
 
-    def _reply(self, command: Reply) -> None:
+    def _reply(self, command: commands.Reply) -> None:
         supervisor, candidate = self._supervisor, command.candidate
         current = supervisor.rollout.current
         seconds = 0.0
@@ -265,9 +262,6 @@ class Executor:
             if candidate.last:
                 self._sockets.end(candidate.number)
 
-    def _release(self, command: ReleaseArtifact) -> None:
-        cast("Source", command.artifact).release()
-
     def set_content(self, generation: int, descriptor: int, length: int) -> None:
         """Keep the local file that a worker read, for later workers of its generation."""
         rollout = self._supervisor.rollout
@@ -281,25 +275,3 @@ class Executor:
             )
         else:
             os.close(descriptor)
-
-    def _log(self, command: Log) -> None:
-        self._supervisor.log(command.text)
-
-
-RUNNERS: dict[type[Command], Callable[..., None]] = {
-    StartWorker: Executor._start_worker,
-    Load: Executor._load,
-    SpawnFrom: Executor._spawn,
-    Kill: Executor._kill,
-    RemoveFolder: Executor._remove_folder,
-    Stop: Executor._stop,
-    EndLog: Executor._end_log,
-    Assign: Executor._assign,
-    Recall: Executor._recall,
-    SendError: Executor._send_error,
-    CloseConnection: Executor._close_connection,
-    Reply: Executor._reply,
-    ReleaseArtifact: Executor._release,
-    Log: Executor._log,
-    KillTemplate: Executor._end_template,
-}

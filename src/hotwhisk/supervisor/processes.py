@@ -91,7 +91,7 @@ class Processes:
 
     def fork_from_template(self, slot: int, template: Standby) -> None:
         """
-        Log a template to fork a worker.
+        Tell a template to fork a worker.
 
         `spawned` gets the template's answer. Until then the worker is pending, and its orders wait
         in its channel.

@@ -1,11 +1,11 @@
 """
-Hears the workers: what each says, and that it died; and tells `rollout`.
+Reads workers' messages and exits, and passes them to `rollout`.
 
-This is the counterpart of `execution`, with one method for each message. A message may be late, so
-each message about a connection bears its epoch. The action can write to the channel. So
-`messages.decode` checks the types, and this module and the code that it calls check that a worker
-names only its own things. A worker that breaks these rules is ended. A worker whose message raises
-any other error is ended too: that error is a bug of ours, and costs this worker, not the server.
+The counterpart of `executor`. A message may be late, so each message about a connection bears its
+epoch. The action can write to the channel. So `messages.decode` checks the types, and this module
+and the code that it calls check that a worker names only its own things. A worker that breaks these
+rules is killed. A worker whose message raises any other error is killed too: that error is a bug of
+ours, and costs this worker, not the server.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ READ_ALL = 4096
 
 
 class Receiver:
-    """Reads workers' messages and deaths, and passes them to `rollout`."""
+    """Reads the messages and exits of all workers of one server."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -59,7 +59,7 @@ class Receiver:
         process.channel.on_backlog = lambda: supervisor.watch_writable(process)
         process.channel.on_failure = lambda error: self._cut_off(process, error)
         process.channel.flush()
-        if process.channel.backlog:  # orders that came before it was born
+        if process.channel.backlog:  # messages that were sent before the process was forked
             supervisor.watch_writable(process)
 
     def receive(self, process: Process) -> None:
@@ -71,7 +71,7 @@ class Receiver:
         """
         Read all messages of a worker; act only on those about memory files and templates.
 
-        A worker deposits a file before the scoreboard names it, so every file named by now is known.
+        A worker sends a file before the scoreboard names it, so every file named by now is known.
         """
         self._read(process, READ_ALL)
 
@@ -124,9 +124,33 @@ class Receiver:
 
     def _act(self, process: Process) -> None:
         while process.inbox:
-            message = process.inbox.popleft()
-            HANDLERS[type(message)](self, process, message)
+            self._handle(process, process.inbox.popleft())
             self._supervisor.run_commands()
+
+    def _handle(self, process: Process, message: Message) -> None:  # noqa: C901 - a case for each message
+        match message:
+            case messages.InitReceived():
+                self._init_received(process, message)
+            case messages.Released():
+                self._released(process, message)
+            case messages.Ready():
+                self._ready(process, message)
+            case messages.Failed():
+                if self._is_loading(process):
+                    self._rollout.failed(process.slot, message.status, message.text)
+            case messages.LogEnded():
+                self._rollout.log_ended(process.slot)
+            case messages.FolderRemoved():
+                executor = self._supervisor.executor
+                executor.folder_removed(process.slot, message.generation, rest=message.rest)
+            case messages.StartTimer():
+                self._scoreboard.timer_on = True
+            case messages.Pong():
+                process.silent = False
+            case messages.Closed():
+                pass  # the sweep after every wait does what this message asks for
+            case _:
+                raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
         """End the worker with most memory files, if there are more files than requests can need."""
@@ -166,8 +190,8 @@ class Receiver:
 
     def give_up(self, process: Process) -> None:
         """
-        Count a worker that cannot be killed as dead, and settle its recoveries. If it still ran our
-        code, it would find its connections taken back, and a connection with an answer closed.
+        Count a worker that cannot be killed as dead, and decide about its connections. If it still ran
+        our code, it would find its connections reclaimed, and a connection with an answer closed.
         """
         slot, scoreboard = process.slot, self._scoreboard
         self._supervisor.log(
@@ -182,7 +206,7 @@ class Receiver:
         self._on_exit(process)
 
     def _on_exit(self, process: Process) -> None:
-        """Read the last messages of a dead worker, then settle its recoveries."""
+        """Read the last messages of a dead worker, then decide about its connections."""
         if not self._processes.has_exited(process):
             return
         self._supervisor.unwatch(process.pidfd)
@@ -200,7 +224,7 @@ class Receiver:
         self._report(process, ending, recoveries)
         cause, now = self._cause(ending), self._supervisor.system.now()
         self._rollout.exited(process.slot, cause, str(ending), recoveries, now)
-        self._scoreboard.timer_on = True  # it may begin a pause, and only a look ends one
+        self._scoreboard.timer_on = True  # a pause may begin, and only a tick ends one
         for generation in self._supervisor.executor.undone_by(process.slot):
             # A generation with workers has come back meanwhile; 0 stands for an old folder.
             if not generation or not self._rollout.workers.in_generation(generation):
@@ -209,7 +233,7 @@ class Receiver:
     def _report(
         self, process: Process, ending: ExitStatus, recoveries: list[tuple[int, Recovery]]
     ) -> None:
-        """Put a death into the report, unless the worker was told to leave."""
+        """Count an exit in the status, unless the worker was told to exit."""
         worker = self._rollout.workers[process.slot]
         dismissed = worker.state is State.KILLED and worker.kill_reason is None
         if not dismissed and worker.state is not State.DRAINING:
@@ -223,7 +247,7 @@ class Receiver:
             return Cause.OUT_OF_MEMORY
         return Cause.KILLED if ending.signal else Cause.EXITED
 
-    # -- what a worker says, one method a message ----------------------------------------------
+    # -- messages ---------------------------------------------------------------------------
 
     def _init_received(self, process: Process, message: messages.InitReceived) -> None:
         # Never stale: the worker claimed the connection, so it was not taken from it.
@@ -255,30 +279,10 @@ class Receiver:
             length = message.length
             descriptor = self._sockets.spills.take(message.spill, process.slot, length)
             self._supervisor.executor.set_content(process.generation, descriptor, length)
-        # Dead already? Then it was never current, and its /init hears why.
+        # Dead already? Then it was never current, and its /init is answered with the reason.
         if not self._processes.has_exited(process):
             self._sockets.give_reserve(process.slot, process.channel)
             self._rollout.ready(process.slot, message.digest, overlap=message.overlap)
-
-    def _failed(self, process: Process, message: messages.Failed) -> None:
-        if self._is_loading(process):
-            self._rollout.failed(process.slot, message.status, message.text)
-
-    def _marked(self, process: Process, _: messages.LogEnded) -> None:
-        self._rollout.log_ended(process.slot)
-
-    def _busy(self, _: Process, __: messages.StartTimer) -> None:
-        self._scoreboard.timer_on = True
-
-    def _closed(self, _: Process, __: messages.Closed) -> None:
-        """Do nothing: the sweep after every wait does what this message asks for."""
-
-    def _discarded(self, process: Process, message: messages.FolderRemoved) -> None:
-        executor = self._supervisor.executor
-        executor.folder_removed(process.slot, message.generation, rest=message.rest)
-
-    def _pong(self, process: Process, _: messages.Pong) -> None:
-        process.silent = False
 
 
 def _trace() -> str:
@@ -286,16 +290,3 @@ def _trace() -> str:
     import traceback  # seldom needed, and it imports ten other modules
 
     return traceback.format_exc()
-
-
-HANDLERS: dict[type[messages.Message], Callable[..., None]] = {
-    messages.InitReceived: Receiver._init_received,
-    messages.Released: Receiver._released,
-    messages.Ready: Receiver._ready,
-    messages.Failed: Receiver._failed,
-    messages.LogEnded: Receiver._marked,
-    messages.StartTimer: Receiver._busy,
-    messages.FolderRemoved: Receiver._discarded,
-    messages.Closed: Receiver._closed,
-    messages.Pong: Receiver._pong,
-}

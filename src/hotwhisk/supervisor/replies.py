@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.supervisor.commands import Command, EndLog, Reply
+from hotwhisk.ipc.messages import EndLog
+from hotwhisk.supervisor.commands import Command, Reply, Send
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.dispatch import Dispatcher
@@ -31,12 +32,12 @@ class Replies:
         If the replacement's log is not ended yet, ``spare`` ends it first.
         """
         if reply.candidate.log:
-            self._commands.append(EndLog(spare, reply.candidate.log))
+            self._commands.append(Send(spare, EndLog(reply.candidate.log)))
             self._waiting.append((spare, reply))
         else:
             self._send(reply)
 
-    def marked(self, slot: int) -> None:
+    def log_ended(self, slot: int) -> None:
         """Send the oldest reply that waited for the spare in ``slot``, which has ended that log."""
         for each in self._waiting:
             if each[0] == slot:
@@ -48,11 +49,11 @@ class Replies:
         """Return whether a reply waits for the spare in ``slot``."""
         return any(spare == slot for spare, _ in self._waiting)
 
-    def died(self, slot: int) -> None:
+    def exited(self, slot: int) -> None:
         """Send all replies that wait for a dead spare, because their logs will not be ended."""
         for spare, _ in tuple(self._waiting):
             if spare == slot:
-                self.marked(slot)
+                self.log_ended(slot)
 
     def _send(self, reply: Reply) -> None:
         """Send a reply, and return its connection to the others, unless the reply is its last."""

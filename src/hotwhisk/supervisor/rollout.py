@@ -1,13 +1,9 @@
 """
-Which generation serves, and what follows from each event: the supervisor's decisions.
+The supervisor's decisions: which generation is current, and what follows from each event.
 
-Pure. Events come in as method calls, decisions leave as `commands`. So a whole replacement,
-with a death at any step of it, is a scripted history in a test.
-
-Options weighed: commands inside the lifecycle table (a step needs details that a table cannot
-hold); decisions beside the system calls (then they can only be tested with real processes,
-where the interesting interleavings are rare). The table says which steps there are,
-`dispatcher` where connections go, and this class what becomes of generations.
+Pure. Events come in as method calls, decisions leave as `commands`. So a test can script a whole
+replacement, with a worker's exit at any step of it. `lifecycle` says which steps a worker can take,
+`dispatch` where connections go, and this class what becomes of generations.
 """
 
 from __future__ import annotations
@@ -16,24 +12,10 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause, Profile, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
-from hotwhisk.supervisor.commands import (
-    Artifact,
-    Candidate,
-    Command,
-    Kill,
-    Load,
-    Log,
-    Recovery,
-    ReleaseArtifact,
-    RemoveFolder,
-    Reply,
-    Requester,
-    SpawnFrom,
-    StartWorker,
-    Stop,
-)  # fmt: skip
+from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatch import Dispatcher, Moved
 from hotwhisk.supervisor.exits import line_of
 from hotwhisk.supervisor.generation import Generation, Policy
@@ -47,18 +29,18 @@ REPLACEMENTS_WAITING = 8
 
 
 class Rollout:
-    """The state of the whole server."""
+    """Decides which generation of one server is current, and which workers it has."""
 
     def __init__(self, policy: Policy, slots: int) -> None:
         self.policy = policy
-        self.commands: deque[Command] = deque()
+        self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
         self.dispatcher = Dispatcher(self.workers, self.commands)
         self.current = Generation()
-        self.previous: Artifact | None = None
+        self.previous: commands.Artifact | None = None
         self.previous_digest = ""
-        self.candidate: Candidate | None = None
-        self.candidates: deque[Candidate] = deque()
+        self.candidate: commands.Candidate | None = None
+        self.candidates: deque[commands.Candidate] = deque()
         self.stopping = False
         self.has_descriptors: Callable[[int], bool] = lambda _: True
         """Says whether the descriptors suffice for so many further workers."""
@@ -69,18 +51,18 @@ class Rollout:
     # -- replacement ------------------------------------------------------------------------
 
     def init_received(
-        self, slot: int, number: int, artifact: Artifact, *, last: bool = False
+        self, slot: int, number: int, artifact: commands.Artifact, *, last: bool = False
     ) -> None:
         """Submit an ``/init`` that a worker has read."""
         if self.dispatcher.owners.owner(number) != slot:
-            self.commands.append(ReleaseArtifact(artifact))
+            self.commands.append(commands.ReleaseArtifact(artifact))
             return
         self.dispatcher.owners.set_init_pending(number)
-        candidate = Candidate(artifact, number)
+        candidate = commands.Candidate(artifact, number)
         candidate.last = last
         self.submit(candidate)
 
-    def submit(self, candidate: Candidate) -> None:
+    def submit(self, candidate: commands.Candidate) -> None:
         """Put a replacement in the queue, or refuse it if that is full or the server stops."""
         if self.stopping:
             self._refuse(candidate, *failure_response(self.policy.profile, Cause.STOPPING))
@@ -89,7 +71,7 @@ class Rollout:
             self._refuse(candidate, 503, text)
         else:
             if not self.current.number and candidate.number is None:
-                self._set_fallback("")  # what was named at the start is worth waiting for
+                self._set_fallback("")  # requests wait for the FILE that was named at the start
             self.candidates.append(candidate)
             self._next_candidate()
 
@@ -99,12 +81,14 @@ class Rollout:
         workers = self.policy.workers * (before + 1)
         return self.workers.has_room(workers) and self.has_descriptors(workers)
 
-    def roll_back(self, requester: Requester | None = None) -> bool:
-        """Put the previous artifact current again; return False if there is none."""
+    def roll_back(self, requester: commands.Requester | None = None) -> bool:
+        """Make the previous artifact current again; return False if there is none."""
         queue = [self.candidate, *self.candidates]
         if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
-        self.candidates.appendleft(Candidate(self.previous, requester=requester, rollback=True))
+        self.candidates.appendleft(
+            commands.Candidate(self.previous, requester=requester, rollback=True)
+        )
         self._next_candidate()
         return True
 
@@ -120,26 +104,26 @@ class Rollout:
             self._set_fallback("")
             self.dispatcher.rebalance()
             self.dispatcher.recall_from_spare()
-        else:  # a recruit of a generation that was replaced while it loaded
+        else:  # its generation was replaced while it loaded
             self._drain(slot)
         self.dispatcher.assign_waiting()
 
     def failed(self, slot: int, status: int, text: str) -> None:
         """Handle the failure of a worker to load its action."""
         if self.workers.apply(slot, Event.FAILED):
-            self.commands.append(Kill(slot))
+            self.commands.append(commands.Kill(slot))
             self._load_failed(slot, status, text)
 
     def load_timed_out(self, slot: int, limit: str) -> None:
         """Handle a worker that was neither ready nor failed in time."""
         if self.workers.apply(slot, Event.LOAD_TIMED_OUT):
-            self.commands.append(Kill(slot))
+            self.commands.append(commands.Kill(slot))
             why = f"The action did not initialize within {limit}."
             self._explain(slot, (Cause.INIT_TIMED_OUT, limit), why)
 
     def _next_candidate(self) -> None:
         if self.current.number and not self.policy.reinit:
-            while self.candidates:  # they waited for one that failed, and it did not
+            while self.candidates:  # they waited in case the first one failed, and it did not
                 self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
         if self.candidate is None and self.candidates:
             self.candidate = self.candidates.popleft()
@@ -148,39 +132,39 @@ class Rollout:
                 self.candidate.artifact, self.candidate.generation
             )
 
-    def _start_loading(self, artifact: Artifact, generation: int) -> int:
+    def _start_loading(self, artifact: commands.Artifact, generation: int) -> int:
         """
-        The spare becomes a worker of ``generation``; a fresh spare takes its place. Where there is
-        a template, the worker comes from that, and the spare stays.
+        Start a worker of ``generation``, and return its slot. If there is a template, it forks the
+        worker. If there is none, the spare loads the artifact, and a new spare is started.
         """
         templated = generation in self.templates
         slot = self.workers.allocate() if templated else self.workers.spare
         self.workers.apply(slot, Event.LOAD)
         self.workers[slot].generation = generation
         if templated:
-            self.commands.append(SpawnFrom(slot, generation))
+            self.commands.append(commands.SpawnFrom(slot, generation))
             return slot
         self.dispatcher.recall(slot)
-        self.commands.append(Load(slot, generation, artifact))
+        self.commands.append(commands.Load(slot, generation, artifact))
         self.workers.replace_spare()
         return slot
 
     def not_spawned(self, slot: int) -> None:
         """
-        Start a process and load it, because the template did not fork the worker in ``slot``.
+        Fork and load the worker in ``slot``, because the template did not fork it.
 
         If another generation is current now, the artifact is gone, and the process only ends.
         """
         worker, current = self.workers[slot], self.current
-        self.commands.append(StartWorker(slot))
+        self.commands.append(commands.StartWorker(slot))
         wanted = worker.state is State.LOADING and worker.generation == current.number
         if wanted and current.artifact is not None:
-            self.commands.append(Load(slot, worker.generation, current.artifact))
+            self.commands.append(commands.Load(slot, worker.generation, current.artifact))
             if self.stopping:
-                self.commands.append(Stop(slot))
+                self.commands.append(commands.Send(slot, Stop()))
         else:
             self.workers.apply(slot, Event.FAILED)
-            self.commands.append(Kill(slot))
+            self.commands.append(commands.Kill(slot))
 
     def template_ready(self, generation: int) -> bool:
         """Record a template that a loading worker left; return False if it is not needed."""
@@ -190,13 +174,13 @@ class Rollout:
         self.templates.add(generation)
         return True
 
-    def _promote(self, candidate: Candidate, number: int, digest: str) -> None:
+    def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
         self.current = Generation(number, candidate.artifact, digest)
         self.dispatcher.generation = number
         self._set_fallback("")
-        # All of this before the answer to /init goes out, or an old worker, or the spare, could
-        # still answer what is sent after it.
+        # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
+        # still answer what the client sends after that.
         for slot in self.workers.in_generation(old.number):
             self._drain(slot)
         self.dispatcher.recall_from_spare()
@@ -208,10 +192,12 @@ class Rollout:
         self.previous = None if candidate.rollback else old.artifact
         self.previous_digest = "" if candidate.rollback else old.digest
         if discarded is not None:
-            self.commands.append(ReleaseArtifact(discarded))
-        if old.number or candidate.number is not None:  # of FILE, the banner tells
+            self.commands.append(commands.ReleaseArtifact(discarded))
+        if old.number or candidate.number is not None:  # the banner already names FILE
             because = candidate.because and f": {candidate.because}"
-            self.commands.append(Log(f"generation {number} is current ({digest[:19]}…){because}"))
+            self.commands.append(
+                commands.Log(f"generation {number} is current ({digest[:19]}…){because}")
+            )
         self._reply(candidate, 200, "")
         self.templates.end(old.number)
         self._scale_up()
@@ -222,18 +208,17 @@ class Rollout:
             self.dispatcher.recall(slot, drain=True)
 
     def _load_failed(self, slot: int, status: int, text: str) -> None:
-        """Handle a worker that will not be ready: if it was the candidate, its requester hears why."""
+        """Handle a failed load: if it was the candidate's, its requester gets the reason."""
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
-            self.commands.append(Log(f"a fresh worker did not come up: {text}"))
+            self.commands.append(commands.Log(f"a fresh worker did not come up: {text}"))
             self.templates.ban(self.workers[slot].generation)
             return
         self.candidate = None
         self._refuse(candidate, status, text)
         if candidate.rollback and self.previous is not None:
-            self.commands.append(
-                ReleaseArtifact(self.previous)
-            )  # it loads no more: not worth another try
+            # It loads no more, so no roll-back to it is tried again.
+            self.commands.append(commands.ReleaseArtifact(self.previous))
             self.previous = None
         if not self.current.number:
             self._set_fallback(Cause.LOAD_FAILED, text)
@@ -243,7 +228,7 @@ class Rollout:
 
     def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
         """
-        A worker could not say itself that it will not be ready. Under OpenWhisk the log of a failed
+        Handle a load that ended without a word from its worker. Under OpenWhisk the log of the failed
         ``/init`` says ``why``, and ends; or the answer says it.
         """
         status, text = failure_response(self.policy.profile, *cause)
@@ -255,17 +240,17 @@ class Rollout:
                 text = not_started(why)
         self._load_failed(slot, status, text)
 
-    def _refuse(self, candidate: Candidate, status: int, text: str) -> None:
+    def _refuse(self, candidate: commands.Candidate, status: int, text: str) -> None:
         if not candidate.rollback:
-            self.commands.append(ReleaseArtifact(candidate.artifact))
+            self.commands.append(commands.ReleaseArtifact(candidate.artifact))
         self._reply(candidate, status, text)
 
-    def _reply(self, candidate: Candidate, status: int, text: str) -> None:
-        self.replies.send(Reply(candidate, status, text), self.workers.spare)
+    def _reply(self, candidate: commands.Candidate, status: int, text: str) -> None:
+        self.replies.send(commands.Reply(candidate, status, text), self.workers.spare)
 
     def log_ended(self, slot: int) -> None:
         """Send the reply that waited for a spare, which has ended the log of a dead version."""
-        self.replies.marked(slot)
+        self.replies.log_ended(slot)
         self.dispatcher.assign_waiting()
 
     # -- workers in trouble -----------------------------------------------------------------
@@ -277,7 +262,7 @@ class Rollout:
         self.dispatcher.reclaimed(slot, moved)
 
     def stuck(self, slot: int) -> bool:
-        """Move a hanging worker's duties to others; return False if that is done already."""
+        """Give the connections of a stuck worker to others; return False if that is done already."""
         if not self.workers.apply(slot, Event.STUCK):
             return False
         state = self.workers[slot].state
@@ -287,14 +272,14 @@ class Rollout:
             self.dispatcher.recall(slot, drain=True)
             self.workers.replace_spare()
             if self.stopping:
-                self.commands.append(Stop(self.workers.spare))
+                self.commands.append(commands.Send(self.workers.spare, Stop()))
         else:
             self.dispatcher.recall(slot)
         return True
 
     def _load_again(self, slot: int) -> None:
         """Kill a spare that has not begun to load, and have another one load."""
-        self.commands.append(Kill(slot))
+        self.commands.append(commands.Kill(slot))
         if self.candidate and self.candidate.slot == slot:
             self.candidate.slot = self._start_loading(
                 self.candidate.artifact, self.candidate.generation
@@ -306,20 +291,20 @@ class Rollout:
         """Kill a worker whose run is past its deadline, or past the drain time of the server."""
         if self.workers.apply(slot, Event.RUN_TIMED_OUT):
             self.workers[slot].kill_reason = (cause, detail)
-            self.commands.append(Kill(slot))
+            self.commands.append(commands.Kill(slot))
 
     def exited(
         self,
         slot: int,
         cause: Cause,
         how: str,
-        recoveries: Iterable[tuple[int, Recovery]],
+        recoveries: Iterable[tuple[int, commands.Recovery]],
         now: float,
     ) -> None:
-        """Settle a worker's death and its recoveries; ``how`` names a signal or an exit status."""
+        """Handle a worker's exit and its connections; ``how`` names a signal or an exit status."""
         worker = self.workers.remove(slot)
         if self.stopping and worker.state is State.SPARE:
-            self.commands.append(Stop(self.workers.spare))
+            self.commands.append(commands.Send(self.workers.spare, Stop()))
         of_request = self.dispatcher.recover(
             slot, recoveries, *(worker.kill_reason or (cause, how))
         )
@@ -330,7 +315,7 @@ class Rollout:
             self._explain(slot, (Cause.INIT_DIED, how), why)
         elif worker.generation == self.current.number != 0 and worker.state is not State.DRAINING:
             if text := line_of(worker, how, of_request=of_request):
-                self.commands.append(Log(text))
+                self.commands.append(commands.Log(text))
             if worker.is_loading_or_failed:
                 self._fell_short(now)
             elif of_request or worker.kill_reason:
@@ -340,8 +325,8 @@ class Rollout:
         if worker.generation and not self.workers.in_generation(worker.generation):
             if worker.generation != self.current.number:
                 self.templates.end(worker.generation)
-            self.commands.append(RemoveFolder(worker.generation))
-        self.replies.died(slot)
+            self.commands.append(commands.RemoveFolder(worker.generation))
+        self.replies.exited(slot)
         self.dispatcher.assign_waiting()
 
     def _fell_short(self, now: float) -> None:
@@ -352,7 +337,9 @@ class Rollout:
             self._crashed(now)
         elif not self.stopping:
             after = current.pause(now)
-            self.commands.append(Log(f"the others serve; next attempt to start one in {after:g} s"))
+            self.commands.append(
+                commands.Log(f"the others serve; next attempt to start one in {after:g} s")
+            )
 
     def _crashed(self, now: float) -> None:
         """Count a death that no request explains; if there are too many, roll the version back."""
@@ -367,7 +354,7 @@ class Rollout:
             text = f"next attempt in {current.pause(now):g} s"
             current.unstable = True
             self._set_fallback(Cause.UNSTABLE)
-        self.commands.append(Log(f"generation {current.number} crashes in a loop: {text}"))
+        self.commands.append(commands.Log(f"generation {current.number} crashes in a loop: {text}"))
 
     def retry(self, now: float) -> None:
         """Start workers of a crashing generation again when its pause is over."""
@@ -399,7 +386,7 @@ class Rollout:
             status, text = failure_response(self.policy.profile, Cause.STOPPING)
             self._refuse(self.candidates.popleft(), status, text)
         for slot in self.workers.by_slot:
-            self.commands.append(Stop(slot))
+            self.commands.append(commands.Send(slot, Stop()))
         self.dispatcher.assign_waiting()
 
     def abort_loading(self) -> bool:

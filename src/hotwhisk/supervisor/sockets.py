@@ -97,13 +97,15 @@ class Sockets:
 
     def end(self, number: int) -> None:
         """End a connection that no worker has and drop its bytes; the next sweep forgets it."""
+        if number not in self.descriptors:
+            return  # it has ended meanwhile
         self.shutdown(number)
         self.close_spill_of(number)
         self._ended.add(number)
         self._scoreboard.set_phase(number, Phase.CLOSED)
 
     def shutdown(self, number: int) -> None:
-        """CloseConnection down a connection, if it exists; every process with a duplicate notices that."""
+        """Shut a connection down, if it exists; every process with a duplicate notices that."""
         if number not in self.descriptors:
             return
         with self._borrowed(number) as connection:
@@ -114,7 +116,7 @@ class Sockets:
 
     def send_response(self, number: int, answer: bytes) -> None:
         """
-        SendError on a connection that no worker holds. A client that has not read what came before
+        Answer on a connection that no worker holds. A client that has not read what came before
         it may have left no room: then the connection ends, since the next answer would be taken
         for this one.
         """

@@ -1,5 +1,5 @@
 """
-Processes that are born as children of the supervisor's, whoever forks them.
+Fork twice, so that the new process becomes a child of the supervisor, a child subreaper.
 
 The one who forks is not their parent: a process between the two leaves at once, and the kernel
 gives the orphan to the nearest child subreaper above, which hears its death like any other.

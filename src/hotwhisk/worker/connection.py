@@ -132,7 +132,7 @@ class Connection:
         ``buffer`` is scratch space. What makes no whole request is kept in a spill.
 
         Raises:
-            Disconnected: the client is.
+            Disconnected: the client has closed the connection.
             RequestError: it sent something that cannot be answered as a request.
         """
         if self.spill is not None:
@@ -310,7 +310,7 @@ class Connection:
         the length of the body is told, and the body is left out (RFC 9110 §9.3.2).
 
         Raises:
-            Disconnected: the client is.
+            Disconnected: the client has closed the connection.
         """
         head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
         if head_only:

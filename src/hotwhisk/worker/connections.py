@@ -180,7 +180,7 @@ class Connections:
         return True
 
     def send_error(self, connection: Connection, status: int, text: str) -> None:
-        """SendError without having read everything, and end the connection."""
+        """Send an error before the whole request was read, and close the connection."""
         connection.after = After.LINGER
         try:
             if connection.answer(status, error_body(text), self.headers, keep_alive=False):

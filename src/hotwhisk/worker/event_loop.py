@@ -123,7 +123,7 @@ class EpollLoop:
         while not self._epoll.closed:
             try:
                 for descriptor, _ in poll():
-                    # Disconnected if an earlier callback of this batch unwatched it.
+                    # Missing if an earlier callback of this batch unwatched it.
                     callback = callbacks.get(descriptor)
                     if callback is not None:
                         callback()

@@ -128,7 +128,7 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     else:
         actions.print_error(error)
         if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
-            return 200, exception_body(error, profile, actions.server_name(error))
+            return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
     # The platform's launcher catches neither of the two: its process ends.
     status, text = failure_response(profile, Cause.EXITED)

@@ -69,7 +69,7 @@ class Requests:
         return Released(released, recalled=not self._release_pending)
 
     def _answer(self, connection: Connection, request: Request) -> bool:
-        """SendError one request; return True if the connection can be asked for the next."""
+        """Answer one request; return True if the connection can be asked for the next."""
         head = request.head
         try:
             if head is not self._admitted:
@@ -134,7 +134,7 @@ class Requests:
 
     def _end_interrupted(self, connection: Connection, error: BaseException) -> bool:
         """
-        SendError a request whose run or answer was broken off in our own code.
+        Answer a request whose run or answer was broken off in our own code.
 
         The answer is the same as if the handler had raised the exception. Return True if the
         connection can be asked for more.

@@ -204,7 +204,7 @@ def test_the_place_of_an_error_is_the_innermost_line_of_the_actions_own_files(
         f"loaded = action.load_file({str(tmp_path / 'hello.py')!r}, 'main')\n"
         "for event in ({'a': 1}, {}):\n"
         "    try:\n        loaded.call(event, None)\n"
-        "    except Exception as error:\n        print(action.server_name(error))\n"
+        "    except Exception as error:\n        print(action.place_of(error))\n"
     )
     done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["helper.py:4", "hello.py:5"]

@@ -19,7 +19,7 @@ CASES: list[Case] = tomllib.loads(
 )["case"]
 
 
-def process_name(case: Case) -> str:
+def case_name(case: Case) -> str:
     return str(case["name"])
 
 
@@ -32,15 +32,15 @@ def that_we(what: str) -> list[Case]:
 
 
 def test_there_are_enough_cases_and_each_has_its_own_name() -> None:
-    assert len({process_name(case) for case in CASES}) == len(CASES) >= 60
+    assert len({case_name(case) for case in CASES}) == len(CASES) >= 60
 
 
-@pytest.mark.parametrize("case", CASES, ids=process_name)
+@pytest.mark.parametrize("case", CASES, ids=case_name)
 def test_a_difference_from_llhttp_has_a_reason(case: Case) -> None:
     assert (case["llhttp"] == case["ours"]) == ("why" not in case)
 
 
-@pytest.mark.parametrize("case", that_we("accept"), ids=process_name)
+@pytest.mark.parametrize("case", that_we("accept"), ids=case_name)
 def test_accepted(case: Case) -> None:
     send = bytes_of(case, "send")
     request = Reader().examine(send, len(send))
@@ -54,7 +54,7 @@ def test_accepted(case: Case) -> None:
         assert request.head.header(header[0]) == header[1]
 
 
-@pytest.mark.parametrize("case", that_we("reject"), ids=process_name)
+@pytest.mark.parametrize("case", that_we("reject"), ids=case_name)
 def test_rejected(case: Case) -> None:
     send = bytes_of(case, "send")
     with pytest.raises(errors.RequestError) as caught:
@@ -62,7 +62,7 @@ def test_rejected(case: Case) -> None:
     assert type(caught.value).__name__ == case["error"]
 
 
-@pytest.mark.parametrize("case", that_we("more"), ids=process_name)
+@pytest.mark.parametrize("case", that_we("more"), ids=case_name)
 def test_incomplete(case: Case) -> None:
     send = bytes_of(case, "send")
     assert Reader().examine(send, len(send)) is None

@@ -68,7 +68,7 @@ def test_orders_wait_for_a_worker_that_has_no_channel(
     scripted.die(slot)
     assert scripted.processes.pending()
     spare = scripted.workers.spare
-    scripted.supervisor.rollout.commands.append(commands.EndLog(spare, "text"))
+    scripted.supervisor.rollout.commands.append(commands.Send(spare, EndLog("text")))
     scripted.supervisor.run_commands()
     monkeypatch.setattr(Channel, "pair", pairs)
     scripted.look()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hotwhisk.ipc.messages import EndLog
 from hotwhisk.openwhisk.answers import Cause, Profile
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Artifact, Candidate, Recovery
@@ -29,7 +30,7 @@ class Named(Artifact):
 
 def shown(command: commands.Command) -> str:
     """
-    An command as a history writes it: "Assign 0 (1, 2)".
+    A command as a history writes it: "Assign 0 (1, 2)".
     """
     match command:
         case commands.Reply():
@@ -38,13 +39,17 @@ def shown(command: commands.Command) -> str:
             return f"SendError {command.worker} {command.number} {command.cause}"
         case commands.Recall():
             return f"Recall {command.worker}" + (" leave" if command.drain else "")
+        case commands.Send():
+            message = command.message
+            words = [str(getattr(message, name)) for name in message.fields]
+            return " ".join([type(message).__name__, str(command.worker), *words])
     words = [str(getattr(command, name)) for name in type(command).fields]
     return " ".join([type(command).__name__, *words]).rstrip()
 
 
 def in_one_hand(history: list[str]) -> list[str]:
     """
-    Assign-overs that follow each other as one: whether in one or in several is no matter.
+    `Assign`s that follow each other as one: whether in one or in several is no matter.
     """
     joined: list[str] = []
     for each in history:
@@ -240,7 +245,8 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
     slot = server.spare
     server.post("A", 1)
     FAILURES[how][0](server, slot)
-    marks = [each.text for each in server.rollout.commands if isinstance(each, commands.EndLog)]
+    sent = [each for each in server.rollout.commands if isinstance(each, commands.Send)]
+    marks = [each.message.text for each in sent if isinstance(each.message, EndLog)]
     why = {
         "overdue": "not initialize within 60 s",
         "died": "Command exited abruptly during initialization.",
@@ -278,7 +284,7 @@ def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:
     server.serve("A")
     server.die(0)
     FAILURES["overdue"][0](server, 1)
-    assert not [each for each in server.rollout.commands if isinstance(each, commands.EndLog)]
+    assert not [each for each in server.rollout.commands if isinstance(each, commands.Send)]
 
 
 @pytest.mark.parametrize("then", ["ready", "failed", "overdue"])

@@ -19,6 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hotwhisk.ipc.messages import EndLog
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.openwhisk.answers import Cause, Profile
 from hotwhisk.supervisor import commands, dispatch
@@ -213,11 +214,10 @@ class World:
         assert command.artifact not in self.wanted()
         self.released.append(command.artifact)  # type: ignore[arg-type]
 
-    def do_stop(self, command: commands.Stop) -> None:
-        assert command.worker in self.processes
-
-    def do_endlog(self, command: commands.EndLog) -> None:
-        self.processes[command.worker].orders.append(command)
+    def do_send(self, command: commands.Send) -> None:
+        process = self.processes[command.worker]
+        if isinstance(command.message, EndLog):
+            process.orders.append(command)
 
     def do_log(self, command: commands.Log) -> None:
         assert command.text
@@ -288,8 +288,8 @@ class World:
             process.epochs.update(dict.fromkeys(hand.numbers, epoch))
         elif isinstance(order, tuple):
             self.failure_response(process, *order)
-        elif isinstance(order, commands.EndLog):
-            process.words.append(("marked",))
+        elif isinstance(order, commands.Send):
+            process.words.append(("log_ended",))
         else:
             process.seen += 1
             process.leaving |= order.drain
@@ -334,7 +334,7 @@ class World:
         elif client.asks[0].init:
             client.phase = Phase.INIT_PENDING
             del process.holds[number]
-            process.words.append(("posted", number, self.artifact()))
+            process.words.append(("init_received", number, self.artifact()))
         elif process.generation:
             client.phase = Phase.RUNNING
             return
@@ -612,10 +612,10 @@ class Machine(RuleBasedStateMachine):
 
     # -- the clock and the operator
 
-    @rule(which=WHICH, event=st.sampled_from(["stuck", "expired"]))
+    @rule(which=WHICH, event=st.sampled_from(["stuck", "run_timed_out"]))
     def late(self, which: int, event: str) -> None:
         if process := self.pick(self.handling(), which):
-            words = (Cause.TIMED_OUT, "60 s") if event == "expired" else ()
+            words = (Cause.TIMED_OUT, "60 s") if event == "run_timed_out" else ()
             getattr(self.rollout, event)(process.slot, *words)
             self.world.carry_out()
 
@@ -697,7 +697,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def every_artifact_is_wanted_or_released(self) -> None:
         unheard = [word[2] for each in self.world.processes.values() for word in each.words
-                   if word[0] == "posted"]  # fmt: skip
+                   if word[0] == "init_received"]  # fmt: skip
         kept = {id(each) for each in [*self.world.wanted(), *unheard]}
         for artifact in self.world.made:
             assert (id(artifact) in kept) is (artifact not in self.world.released)
