@@ -305,14 +305,13 @@ class Rollout:
         worker = self.workers.remove(slot)
         if self.stopping and worker.state is State.SPARE:
             self.commands.append(commands.Send(self.workers.spare, Stop()))
-        of_request = self.dispatcher.recover(
-            slot, recoveries, *(worker.kill_reason or (cause, how))
-        )
+        why = worker.kill_reason or (cause, how)
+        of_request = self.dispatcher.recover(slot, recoveries, *why)
         if self.candidate and self.candidate.slot == slot:
-            why = "Command exited abruptly during initialization."
+            text = "Command exited abruptly during initialization."
             if cause is Cause.OUT_OF_MEMORY:
-                how, why = f"{how}, as memory ran out,", f"{why} The memory was exhausted."
-            self._explain(slot, (Cause.INIT_DIED, how), why)
+                how, text = f"{how}, as memory ran out,", f"{text} The memory was exhausted."
+            self._explain(slot, (Cause.INIT_DIED, how), text)
         elif worker.generation == self.current.number != 0 and worker.state is not State.DRAINING:
             if text := line_of(worker, how, of_request=of_request):
                 self.commands.append(commands.Log(text))
@@ -365,9 +364,8 @@ class Rollout:
     def _scale_up(self) -> None:
         """Start workers until the current generation has as many as it should."""
         current = self.current
-        there = self.workers.in_generation(
-            current.number, State.LOADING, State.SERVING, State.STUCK
-        )
+        alive = (State.LOADING, State.SERVING, State.STUCK)
+        there = self.workers.in_generation(current.number, *alive)
         if current.artifact is None or self.stopping:
             return
         if current.retry_at is not None and (current.unstable or there):
@@ -391,9 +389,8 @@ class Rollout:
 
     def abort_loading(self) -> bool:
         """Stop waiting for versions that load, because the server leaves; False if none loads."""
-        loading = [
-            each.slot for each in self.workers.by_slot.values() if each.state is State.LOADING
-        ]
+        workers = self.workers.by_slot.values()
+        loading = [each.slot for each in workers if each.state is State.LOADING]
         for slot in loading:
             self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
         return bool(loading)
