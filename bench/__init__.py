@@ -1,3 +1,1 @@
-"""
-How fast hotwhisk is, measured side by side with a bare server of the same language.
-"""
+"""How fast hotwhisk is, measured side by side with a bare server of the same language."""

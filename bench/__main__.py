@@ -1,6 +1,4 @@
-"""
-``python -m bench``: measure hotwhisk beside the reference and print bars, ratios and verdicts.
-"""
+"""``python -m bench``: measure hotwhisk beside the reference and print bars, ratios and verdicts."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ FAILURES = (RuntimeError, AssertionError, ClientError, OSError, subprocess.Subpr
 
 
 def main(argv: list[str]) -> int:
-    """
-    Measure what was asked for; 1 when something could not be, and with ``--strict`` when a bar is missed.
-    """
+    """Measure what was asked for; 1 when something could not be, and with ``--strict`` when a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     parser.add_argument("--only", action="append", choices=GROUPS | ON_DEMAND, default=[])

@@ -47,9 +47,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Taken:
-    """
-    Median seconds per request, requests per second, and the client's own share of a core.
-    """
+    """Median seconds per request, requests per second, and the client's own share of a core."""
 
     p50: float
     rate: float
@@ -57,9 +55,7 @@ class Taken:
 
 
 def measure(work: Work) -> Taken:
-    """
-    Do the work in a new process.
-    """
+    """Do the work in a new process."""
     finished = subprocess.run(
         [sys.executable, "-m", "bench.client"],
         input=json.dumps(asdict(work)),
@@ -73,9 +69,7 @@ def measure(work: Work) -> Taken:
 
 
 def open_connection(work: Work) -> socket.socket:
-    """
-    A connection that sends at once.
-    """
+    """A connection that sends at once."""
     end = socket.socket()
     end.settimeout(30)
     end.connect(work.address)
@@ -84,9 +78,7 @@ def open_connection(work: Work) -> socket.socket:
 
 
 def requests_of(work: Work) -> list[bytes]:
-    """
-    What is sent, in turns. Each bears the same event, so that all answers are of one length.
-    """
+    """What is sent, in turns. Each bears the same event, so that all answers are of one length."""
     close = ("Connection: close",) if work.mode.endswith("fresh") else ()
     event = {"text": "x" * work.size}
     if not work.platform:
@@ -98,9 +90,7 @@ def requests_of(work: Work) -> list[bytes]:
 
 
 def answer_length(work: Work, request: bytes) -> int:
-    """
-    How long every answer is: asked once, checked, then only counted.
-    """
+    """How long every answer is: asked once, checked, then only counted."""
     reader = ResponseReader()
     total = 0
     with open_connection(work) as end:
@@ -117,9 +107,7 @@ def answer_length(work: Work, request: bytes) -> int:
 
 
 def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
-    """
-    One request after the other on one connection, or each on its own.
-    """
+    """One request after the other on one connection, or each on its own."""
     taken = []
     buffer = bytearray(1 << 20)
     clock = time.perf_counter
@@ -141,9 +129,7 @@ def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
 
 
 class Flood:
-    """
-    ``clients`` requests under way at any time until ``count`` are answered.
-    """
+    """``clients`` requests under way at any time until ``count`` are answered."""
 
     def __init__(self, work: Work, request: bytes, length: int) -> None:
         self.work = work
@@ -192,9 +178,7 @@ class Flood:
 
 
 def main() -> None:
-    """
-    Read the work, do it, write what it took.
-    """
+    """Read the work, do it, write what it took."""
     given = json.load(sys.stdin)
     given["address"] = tuple(given["address"])
     work = Work(**given)

@@ -55,18 +55,14 @@ def pass_once() -> float:
 
 
 def init_answered() -> float:
-    """
-    Milliseconds from the command until /init is answered.
-    """
+    """Milliseconds from the command until /init is answered."""
     with starting() as (begun, address):
         wait_initialised(address)
         return (time.perf_counter() - begun) * 1000
 
 
 def first_answer() -> float:
-    """
-    Milliseconds from the command until the first answer.
-    """
+    """Milliseconds from the command until the first answer."""
     with starting() as (begun, address):
         wait_initialised(address)
         run_once(address, {})
@@ -75,9 +71,7 @@ def first_answer() -> float:
 
 @contextmanager
 def starting(*options: str) -> Iterator[tuple[float, Address]]:
-    """
-    A container: when its command was given, and where it will listen.
-    """
+    """A container: when its command was given, and where it will listen."""
     port = quiet_port()
     publish = f"--publish=127.0.0.1:{port}:8080"
     begun = time.perf_counter()
@@ -108,9 +102,7 @@ def wait_initialised(address: Address) -> None:
 
 
 def large_inits(times: int) -> Iterator[Row]:
-    """
-    The artifact comes for the first time, and again with another action and the same libraries.
-    """
+    """The artifact comes for the first time, and again with another action and the same libraries."""
     with tempfile.TemporaryDirectory() as folder:
         contents = [
             build(
@@ -131,9 +123,7 @@ def large_inits(times: int) -> Iterator[Row]:
 
 
 def posted(address: Address, content: bytes) -> float:
-    """
-    Milliseconds of one /init.
-    """
+    """Milliseconds of one /init."""
     with Connection(address, timeout=60.0) as connection:
         begun = time.perf_counter()
         answer = connection.init(content)

@@ -1,6 +1,4 @@
-"""
-Rows about the life of a server: start, replacement, death.
-"""
+"""Rows about the life of a server: start, replacement, death."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ COMMAND = "import sys; from hotwhisk.__main__ import main; sys.exit(main())"
 
 
 def replacements(scale: float) -> Iterator[Row]:
-    """
-    /init of a small source until its 200, on a kept and on a new connection.
-    """
+    """/init of a small source until its 200, on a kept and on a new connection."""
     count = max(20, int(200 * scale))
     with hotwhisk() as server, Connection(server.address) as kept:
         ours: list[float] = []
@@ -47,9 +43,7 @@ def replacements(scale: float) -> Iterator[Row]:
 
 
 def deaths(scale: float) -> Iterator[Row]:
-    """
-    A handler kills its process; until a request that waits on the same worker is answered.
-    """
+    """A handler kills its process; until a request that waits on the same worker is answered."""
     count = max(5, int(40 * scale))
     cases = [("death until the next answer, p50", DYING, (), Bar(10, "ms"))]
     if importlib.util.find_spec("pandas"):
@@ -60,9 +54,7 @@ def deaths(scale: float) -> Iterator[Row]:
 
 
 def die_once(server: Server) -> float:
-    """
-    Milliseconds from the deadly request to the answer of the one behind it.
-    """
+    """Milliseconds from the deadly request to the answer of the one behind it."""
     with Connection(server.address) as deadly, Connection(server.address) as other:
         deadly.run({})
         other.run({})
@@ -76,9 +68,7 @@ def die_once(server: Server) -> float:
 
 
 def starts(scale: float) -> Iterator[Row]:
-    """
-    From the command until the port accepts, and until the first answer after /init.
-    """
+    """From the command until the port accepts, and until the first answer after /init."""
     count = max(5, int(30 * scale))
     accepted, blank = interleave(count, start_once, pass_once)
     shown = "{:.1f} ms against {:.1f}"
@@ -91,26 +81,20 @@ def starts(scale: float) -> Iterator[Row]:
 
 
 def pass_once() -> float:
-    """
-    Milliseconds of ``python -c pass``.
-    """
+    """Milliseconds of ``python -c pass``."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return (time.perf_counter() - begun) * 1000
 
 
 def start_once() -> float:
-    """
-    Milliseconds from the command until a connection is accepted.
-    """
+    """Milliseconds from the command until a connection is accepted."""
     with starting() as (begun, _):
         return (time.perf_counter() - begun) * 1000
 
 
 def first_answer_once() -> float:
-    """
-    Milliseconds from the command until the first answer of a posted version.
-    """
+    """Milliseconds from the command until the first answer of a posted version."""
     with starting() as (begun, address):
         init_once(address, version_source(1))
         run_once(address, {})
@@ -158,9 +142,7 @@ def wait_accepted(address: Address, process: subprocess.Popen[bytes], end: float
 
 
 def quiet_port() -> int:
-    """
-    A free port outside the range from which the kernel gives ports to clients.
-    """
+    """A free port outside the range from which the kernel gives ports to clients."""
     for _ in range(100):
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe:

@@ -29,9 +29,7 @@ MODES = (("kept", "kept", 4000), ("fresh", "new", 2000))
 
 
 def profile(scale: float) -> Iterator[Row]:
-    """
-    ``serve --openwhisk`` against ``serve``, the same bodies.
-    """
+    """``serve --openwhisk`` against ``serve``, the same bodies."""
     for piped, sink, bar in ((False, "", Bar(1.15)), (True, ", pipes", None)):
         with (
             hotwhisk(ECHO, "--openwhisk", piped=piped) as ours,
@@ -43,9 +41,7 @@ def profile(scale: float) -> Iterator[Row]:
 
 
 def bridge(scale: float) -> Iterator[Row]:
-    """
-    The echo as a program in Go, and as one in Python, against the handler in the worker.
-    """
+    """The echo as a program in Go, and as one in Python, against the handler in the worker."""
     programs = (
         ("Go", go_program(), Bar(2.0)),
         ("Python", zipped({"exec": (HERE / "echo_program.py").read_text()}), None),
@@ -62,9 +58,7 @@ def bridge(scale: float) -> Iterator[Row]:
 def compare(
     name: str, bar: Bar | None, pair: tuple[Server, Server], mode: str, count: int, scale: float
 ) -> Row:
-    """
-    The median latencies of two servers, in turns.
-    """
+    """The median latencies of two servers, in turns."""
     ones, others = (
         Work(mode, server.address, max(200, int(count * scale)), platform=True) for server in pair
     )
@@ -75,9 +69,7 @@ def compare(
 
 
 def go_program() -> bytes:
-    """
-    The echo in Go, compiled now; where there is no compiler, one is installed if that may be.
-    """
+    """The echo in Go, compiled now; where there is no compiler, one is installed if that may be."""
     try:
         compiler = tools.require("go")
     except Unbuildable as error:

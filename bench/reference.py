@@ -23,16 +23,12 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def main(event: object) -> object:
-    """
-    The action: an echo.
-    """
+    """The action: an echo."""
     return event
 
 
 class Protocol(asyncio.Protocol):
-    """
-    One connection.
-    """
+    """One connection."""
 
     def __init__(self) -> None:
         self.body: list[bytes] = []
@@ -62,9 +58,7 @@ class Protocol(asyncio.Protocol):
 
 
 async def serve(listener: socket.socket) -> None:
-    """
-    Serve until killed.
-    """
+    """Serve until killed."""
     loop = asyncio.get_running_loop()
     await loop.create_server(Protocol, sock=listener, backlog=1024)
     if address := os.environ.get("NOTIFY_SOCKET"):
@@ -74,9 +68,7 @@ async def serve(listener: socket.socket) -> None:
 
 
 def listen() -> socket.socket:
-    """
-    The inherited listener, or one on ``--port``.
-    """
+    """The inherited listener, or one on ``--port``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8081)
     port = parser.parse_args().port

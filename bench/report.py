@@ -1,6 +1,4 @@
-"""
-Rows of the table: what was measured, its bar, and whether it is met.
-"""
+"""Rows of the table: what was measured, its bar, and whether it is met."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bar:
-    """
-    A bound: ``most`` or at least; ``unit`` follows the number.
-    """
+    """A bound: ``most`` or at least; ``unit`` follows the number."""
 
     limit: float
     unit: str = "×"
@@ -28,9 +24,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """
-    One line of the table. ``values`` are per round; the median counts.
-    """
+    """One line of the table. ``values`` are per round; the median counts."""
 
     name: str
     values: Sequence[float]
@@ -74,9 +68,7 @@ HEADER = f"{'':44} {'bar':>10} {'measured':>11}  {'spread':16} verdict"
 def interleave(
     rounds: int, one: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """
-    Measure A B, B A, A B …: what drifts on the machine falls on both.
-    """
+    """Measure A B, B A, A B …: what drifts on the machine falls on both."""
     ones: list[float] = []
     others: list[float] = []
     for turn in range(rounds):
@@ -89,9 +81,7 @@ def interleave(
 def ratio_row(
     name: str, bar: Bar | None, ours: Sequence[float], theirs: Sequence[float], shown: str
 ) -> Row:
-    """
-    The median of the ratios of each round; ``shown`` is a template for both medians.
-    """
+    """The median of the ratios of each round; ``shown`` is a template for both medians."""
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
     detail = shown.format(statistics.median(ours), statistics.median(theirs))
     return Row(name, ratios, bar, "×", detail)

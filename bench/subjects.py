@@ -1,6 +1,4 @@
-"""
-The servers that are measured, and the actions they run.
-"""
+"""The servers that are measured, and the actions they run."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ PIPED = ("bash", "-c", 'exec "$@" > >(exec cat) 2> >(exec cat >&2)', "bash")
 
 @contextmanager
 def reference() -> Iterator[Server]:
-    """
-    The bare server.
-    """
+    """The bare server."""
     with Server(command=REFERENCE) as server:
         yield server
 

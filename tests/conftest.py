@@ -1,6 +1,4 @@
-"""
-What all tests share: an environment without anybody's configuration, and calm hypothesis.
-"""
+"""What all tests share: an environment without anybody's configuration, and calm hypothesis."""
 
 from __future__ import annotations
 

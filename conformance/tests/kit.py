@@ -1,6 +1,4 @@
-"""
-Running the kit as people do, as a command, and reading what it wrote.
-"""
+"""Running the kit as people do, as a command, and reading what it wrote."""
 
 from __future__ import annotations
 
@@ -19,17 +17,13 @@ SOURCE = HERE.parent / "src"
 
 
 def server(name: str, *words: str) -> str:
-    """
-    The command line of one of our servers.
-    """
+    """The command line of one of our servers."""
     return shlex.join([sys.executable, "-E", "-S", str(SERVERS / f"{name}.py"), *words])
 
 
 @dataclass(frozen=True)
 class Result:
-    """
-    What the kit said: its exit code, its table, and the outcome of each case from the JUnit.
-    """
+    """What the kit said: its exit code, its table, and the outcome of each case from the JUnit."""
 
     code: int
     output: str
@@ -40,9 +34,7 @@ class Result:
 
 
 def run_kit(*arguments: str) -> Result:
-    """
-    Run it; servers unpack into a folder that goes with it.
-    """
+    """Run it; servers unpack into a folder that goes with it."""
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder, "junit.xml")
         done = subprocess.run(

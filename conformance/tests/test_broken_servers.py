@@ -128,9 +128,7 @@ def test_an_actionloop_runtime(fault: str, expected: set[str]) -> None:
 
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """
-    Go is compiled once without a deadline: the first time takes ten seconds, all others one third.
-    """
+    """Go is compiled once without a deadline: the first time takes ten seconds, all others one third."""
     folder = tmp_path_factory.mktemp("go")
     source, target = folder / "source", folder / "target"
     source.mkdir()

@@ -1,6 +1,4 @@
-"""
-Artifacts for the image, by ``hotwhisk build``.
-"""
+"""Artifacts for the image, by ``hotwhisk build``."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from .container import SLIM, python_of
 
 
 def build(folder: Path, source: str, *requirements: str, image: str = SLIM) -> Path:
-    """
-    Build an action in a folder of its own, for the Python of the image.
-    """
+    """Build an action in a folder of its own, for the Python of the image."""
     action = folder / "action"
     action.mkdir(parents=True)
     (action / "__main__.py").write_text(source, encoding="utf-8")

@@ -1,6 +1,4 @@
-"""
-The image that the tests take where any would do, and what is said where there is none.
-"""
+"""The image that the tests take where any would do, and what is said where there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +20,5 @@ def built() -> None:
 
 @pytest.fixture(scope="session")
 def image(built: None) -> str:
-    """
-    ``slim``; what it compiles may install packages.
-    """
+    """``slim``; what it compiles may install packages."""
     return with_index(SLIM)

@@ -1,6 +1,4 @@
-"""
-``hotwhisk compare``, and the model of the invoker, with real containers of the image.
-"""
+"""``hotwhisk compare``, and the model of the invoker, with real containers of the image."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def main(args):
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    """
-    Of a name and a digest of its own: other tests have containers of theirs at the same time.
-    """
+    """Of a name and a digest of its own: other tests have containers of theirs at the same time."""
     return derived(SLIM, "compare", "LABEL of=test_compare")
 
 

@@ -1,6 +1,4 @@
-"""
-What is in the image and what is not: paths, rights, names, libraries.
-"""
+"""What is in the image and what is not: paths, rights, names, libraries."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ CACHES = "( -path */.cache/* -o -path /wheel* -o -path /source* -o -path /librar
 
 
 def found(image: str, condition: str) -> list[str]:
-    """
-    What `find` finds as root, who may look everywhere.
-    """
+    """What `find` finds as root, who may look everywhere."""
     words = f"{OURS} {condition} -print".split()
     return in_image(image, "find", *words, options=("--user=0",)).splitlines()
 

@@ -1,6 +1,4 @@
-"""
-The conformance kit against the image, in containers, as anybody would run it.
-"""
+"""The conformance kit against the image, in containers, as anybody would run it."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ INSTALLING = "v1 or v2 or v3"
 
 
 def passed(image: str, folder: Path, *options: str) -> int:
-    """
-    How many cases passed, of which none failed.
-    """
+    """How many cases passed, of which none failed."""
     report = folder / "junit.xml"
     command = [sys.executable, "-m", "hotwhisk_conformance", "--image", image]
     done = subprocess.run(
@@ -57,7 +53,5 @@ def test_compat_passes_the_cases_for_python(tmp_path: Path) -> None:
 
 
 def test_what_the_image_compiled_is_served_by_it(image: str, tmp_path: Path) -> None:
-    """
-    A small package is installed in a container: it needs a network and an index.
-    """
+    """A small package is installed in a container: it needs a network and an index."""
     assert passed(image, tmp_path, "--cases", INSTALLING) == 3

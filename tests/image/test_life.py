@@ -1,6 +1,4 @@
-"""
-The container as the platform treats it: hardened, stopped, frozen, out of memory.
-"""
+"""The container as the platform treats it: hardened, stopped, frozen, out of memory."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ def versioned(source: str, number: int) -> str:
 
 
 def wait_log(container: Container, text: str) -> None:
-    """
-    Follow the log until an action has said so.
-    """
+    """Follow the log until an action has said so."""
     command = ["docker", "logs", "--follow", container.identity]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
@@ -181,9 +177,7 @@ def test_a_version_that_does_not_fit_into_memory_is_told_so_in_the_log() -> None
 def test_workers_die_before_process_1_whatever_score_the_container_was_given(
     given: int, workers: int
 ) -> None:
-    """
-    A kubelet gives up to 999, by how little memory a container asks for.
-    """
+    """A kubelet gives up to 999, by how little memory a container asks for."""
     with Container(SLIM, *SMALL, f"--oom-score-adj={given}") as container:
         address = container.address
         assert init_once(address, "def main(event):\n    return {}\n").status == 200
@@ -206,9 +200,7 @@ def test_requests_that_do_not_fit_into_memory_are_told_so_and_are_no_crash_loop(
 
 
 def test_where_the_kernel_kills_the_whole_group_the_container_ends_at_once() -> None:
-    """
-    Nobody is left to answer: the connection ends, and the engine knows why, as the platform reads it.
-    """
+    """Nobody is left to answer: the connection ends, and the engine knows why, as the platform reads it."""
     with Container(SLIM, *SMALL) as container:
         address = container.address
         assert init_once(address, EATS).status == 200

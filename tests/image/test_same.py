@@ -48,9 +48,7 @@ RUNS = [
 
 @pytest.fixture(scope="session")
 def corpus_image() -> str:
-    """
-    `slim` with what actions of the corpus find in their image.
-    """
+    """`slim` with what actions of the corpus find in their image."""
     ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(SLIM)
     assert ours == theirs, f"this Python builds the corpus: PYTHON_VERSION={ours} ./run image-test"
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
@@ -67,9 +65,7 @@ def corpus_image() -> str:
 
 @pytest.fixture(scope="session")
 def said(corpus_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """
-    What compare says of each action, by its name and the variables of its runtime.
-    """
+    """What compare says of each action, by its name and the variables of its runtime."""
     folder = tmp_path_factory.mktemp("corpus")
     gateway = str(ipaddress.ip_network(docker(*SUBNET))[1])  # both sides reach it
     told: dict[str, str] = {}

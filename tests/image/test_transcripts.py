@@ -1,6 +1,4 @@
-"""
-What the pages show with Docker is typed into a shell, with the image that was built.
-"""
+"""What the pages show with Docker is typed into a shell, with the image that was built."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ PORT = "8080"
 
 
 class Terminal:
-    """
-    A shell in the clone; its container has a name and a port of its own.
-    """
+    """A shell in the clone; its container has a name and a port of its own."""
 
     def __init__(self, folder: Path) -> None:
         (folder / ".curlrc").write_text("silent\nshow-error\n", encoding="utf-8")
@@ -35,9 +31,7 @@ class Terminal:
         self.port = ""
 
     def type(self, command: str) -> str:
-        """
-        What a command prints, on both streams.
-        """
+        """What a command prints, on both streams."""
         command = re.sub(rf"\b{NAME}\b(?! hotwhisk:)", self.name, command)
         command = command.replace(f"127.0.0.1:{PORT}:", "127.0.0.1::")
         if self.port:
@@ -56,9 +50,7 @@ class Terminal:
         return done.stdout
 
     def start(self, command: str) -> None:
-        """
-        Type the command that starts the container. Who types by hand gives it time to listen.
-        """
+        """Type the command that starts the container. Who types by hand gives it time to listen."""
         printed = self.type(command).strip()
         assert re.fullmatch(r"[0-9a-f]{64}", printed), printed
         self.port = str(wait_serving(self.name)[1])

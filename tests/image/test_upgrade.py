@@ -1,6 +1,4 @@
-"""
-The FROM line is the upgrade path: what was written for the official image works on this one.
-"""
+"""The FROM line is the upgrade path: what was written for the official image works on this one."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ sys.path[:] = [path for path in sys.path if path not in before] + before
 
 
 def installed(image: str, folder: Path, *requirements: str) -> Path:
-    """
-    Wheels for the image's Python, by this machine's pip.
-    """
+    """Wheels for the image's Python, by this machine's pip."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run(
         [
@@ -140,9 +136,7 @@ def test_an_action_brings_an_older_library_than_the_image_has(tmp_path: Path) ->
 
 
 def test_a_folder_that_forbids_to_execute_is_told() -> None:
-    """
-    ``--tmpfs /tmp`` without ``exec``: a program that was posted cannot be started.
-    """
+    """``--tmpfs /tmp`` without ``exec``: a program that was posted cannot be started."""
     options = ("--read-only", "--tmpfs=/tmp:mode=1777", "--user=12345")
     with Container(SLIM, *options, hard=False) as container:
         answer = init_once(container.address, zipped({"exec": "#!/bin/sh\nread x\n"}))

@@ -1,3 +1,1 @@
-"""
-Tests with real processes: a server is started, loaded, broken and stopped.
-"""
+"""Tests with real processes: a server is started, loaded, broken and stopped."""

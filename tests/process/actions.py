@@ -1,6 +1,4 @@
-"""
-Sources that stop, or end, at a step that the test chooses.
-"""
+"""Sources that stop, or end, at a step that the test chooses."""
 
 from __future__ import annotations
 
@@ -65,51 +63,37 @@ def main(event):
 
 
 def plain(version: int) -> str:
-    """
-    Answers its version, pid and token; waits at a rendezvous if the event names one.
-    """
+    """Answers its version, pid and token; waits at a rendezvous if the event names one."""
     return _HOLD + _ANSWER % version
 
 
 def held_at_import(version: int, at: str) -> str:
-    """
-    Waits at a rendezvous while it is imported, as long as there is one.
-    """
+    """Waits at a rendezvous while it is imported, as long as there is one."""
     return f"{_HOLD}\nif os.path.exists({at!r}):\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_in_ready(version: int, at: str) -> str:
-    """
-    Waits at a rendezvous when it starts, before its first request.
-    """
+    """Waits at a rendezvous when it starts, before its first request."""
     return f"{_HOLD}\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_after_ready(version: int, at: str) -> str:
-    """
-    Waits at a rendezvous as soon as its process has sent READY.
-    """
+    """Waits at a rendezvous as soon as its process has sent READY."""
     return _HOLD + _SENT % at + _ANSWER % version
 
 
 def stepping(version: int) -> str:
-    """
-    Its process is killed so many steps after the handler as the event says.
-    """
+    """Its process is killed so many steps after the handler as the event says."""
     return f"VERSION = {version}\n" + _HOLD + _COUNT + _STEPS
 
 
 def stepping_async(version: int) -> str:
-    """
-    The same with a coroutine.
-    """
+    """The same with a coroutine."""
     return stepping(version).replace("def main(", "async def main(")
 
 
 def stepping_in_ready(version: int, steps: int, token: str) -> str:
-    """
-    Its first process is killed so many steps after what it does at its start.
-    """
+    """Its first process is killed so many steps after what it does at its start."""
     ready = f"\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not spent({token!r}):\n        arm({steps})\n"
     return _HOLD + _COUNT + ready + _ANSWER % version
 
@@ -174,23 +158,17 @@ def main(event):
 
 
 def interrupting(version: int) -> str:
-    """
-    Has a handler for a signal that raises, in the handler if the event says within how long.
-    """
+    """Has a handler for a signal that raises, in the handler if the event says within how long."""
     return _INTERRUPTING.format(version=version, raised=RAISED)
 
 
 def raising(version: int) -> str:
-    """
-    Something raises in its process so many calls and returns after the handler's as the event says.
-    """
+    """Something raises in its process so many calls and returns after the handler's as the event says."""
     return _RAISING.format(version=version, raised=RAISED)
 
 
 def thrown_by_thread(version: int) -> str:
-    """
-    A thread of it raises an exception in the main thread, again and again.
-    """
+    """A thread of it raises an exception in the main thread, again and again."""
     return _THROWN.format(version=version)
 
 
@@ -255,8 +233,6 @@ def spin():
 
 
 def blocking(version: int, prefix: str = "") -> str:
-    """
-    Blocks its process after it has answered, in the way that the event says.
-    """
+    """Blocks its process after it has answered, in the way that the event says."""
     source = _BLOCKING.format(version=version, prefix="")
     return source.replace("def main(", f"{prefix}def main(")

@@ -24,16 +24,12 @@ Status = dict[str, Any]
 
 
 def path(server: Server) -> Path:
-    """
-    The control socket of a server.
-    """
+    """The control socket of a server."""
     return server.run_dir / f"{server.port}.sock"
 
 
 def ask(server: Server, question: str, timeout: float = 10.0) -> Status:
-    """
-    One question and its answer.
-    """
+    """One question and its answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         end.settimeout(timeout)
         end.connect(str(path(server)))
@@ -47,24 +43,18 @@ def ask(server: Server, question: str, timeout: float = 10.0) -> Status:
 
 
 def status(server: Server) -> Status:
-    """
-    What the server says of itself.
-    """
+    """What the server says of itself."""
     return ask(server, "status")
 
 
 def pids(server: Server, state: str) -> list[int]:
-    """
-    The processes that are in a state of the lifecycle.
-    """
+    """The processes that are in a state of the lifecycle."""
     workers = status(server)["generation"]["workers"]
     return [worker["pid"] for worker in workers if worker["state"] == state]
 
 
 def pid(server: Server, state: str) -> int:
-    """
-    The one process that is in this state.
-    """
+    """The one process that is in this state."""
     (found,) = pids(server, state)
     return found
 
@@ -72,9 +62,7 @@ def pid(server: Server, state: str) -> int:
 def wait_until(
     server: Server, truth: Callable[[Status], object], what: str, timeout: float = 10.0
 ) -> Status:
-    """
-    Ask until ``truth`` holds of the answer; each turn is one turn of the supervisor's loop.
-    """
+    """Ask until ``truth`` holds of the answer; each turn is one turn of the supervisor's loop."""
     deadline = time.monotonic() + timeout
     while not truth(found := status(server)):
         assert time.monotonic() < deadline, f"{what}: not within {timeout} s: {found}"
@@ -82,17 +70,13 @@ def wait_until(
 
 
 def connections(found: Status, process: int) -> int:
-    """
-    How many connections a process holds, by a status.
-    """
+    """How many connections a process holds, by a status."""
     workers = found["generation"]["workers"]
     return sum(worker["connections"] for worker in workers if worker["pid"] == process)
 
 
 def command(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    """
-    Run a command of hotwhisk that asks this server.
-    """
+    """Run a command of hotwhisk that asks this server."""
     where = ("--port", str(server.port), "--run-dir", str(server.run_dir))
     return subprocess.run(
         [sys.executable, "-m", "hotwhisk", *words, *where],
@@ -104,7 +88,5 @@ def command(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def mode(place: Path) -> int:
-    """
-    The permissions of a file or folder.
-    """
+    """The permissions of a file or folder."""
     return stat.S_IMODE(os.stat(place).st_mode)

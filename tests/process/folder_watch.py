@@ -1,6 +1,4 @@
-"""
-Reports what appears in a folder, from the kernel (inotify(7)).
-"""
+"""Reports what appears in a folder, from the kernel (inotify(7))."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ _EVENT = struct.Struct("iIII")
 
 
 class FolderWatch:
-    """
-    A context manager; ``wait_created`` is called for a folder that exists.
-    """
+    """A context manager; ``wait_created`` is called for a folder that exists."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -39,16 +35,12 @@ class FolderWatch:
         os.close(self._end)
 
     def add(self, folder: Path) -> None:
-        """
-        Watch this folder too.
-        """
+        """Watch this folder too."""
         if self._libc.inotify_add_watch(self._end, str(folder).encode(), IN_CREATE) < 0:
             raise OSError(ctypes.get_errno(), "inotify_add_watch", str(folder))
 
     def wait_created(self, timeout: float = 10.0) -> list[str]:
-        """
-        The names of what was created next; ``TimeoutError`` when nothing is.
-        """
+        """The names of what was created next; ``TimeoutError`` when nothing is."""
         if not select.select([self._end], [], [], timeout)[0]:
             raise TimeoutError("nothing was created")
         data, names, at = os.read(self._end, 65536), [], 0

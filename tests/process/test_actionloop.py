@@ -77,9 +77,7 @@ serve(main)
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Server]:
-    """
-    One server for tests that leave it as good as new; each posts a program of its own.
-    """
+    """One server for tests that leave it as good as new; each posts a program of its own."""
     with Server() as started:
         yield started
         started.terminate()
@@ -110,9 +108,7 @@ def pid_of(server: Server) -> int:
 
 
 def wait_unread(pid: int) -> None:
-    """
-    Wait until there is something for a stopped process to read.
-    """
+    """Wait until there is something for a stopped process to read."""
     with open(f"/proc/{pid}/fd/0", "rb") as requests:
         assert select.select([requests], [], [], 10.0)[0]
 
@@ -242,9 +238,7 @@ def test_text_that_looks_like_nan_is_a_result(plain: Server) -> None:
 
 
 def test_a_death_between_runs_leaves_nothing_behind(plain: Server) -> None:
-    """
-    Without another request: neither a zombie nor what the program started.
-    """
+    """Without another request: neither a zombie nor what the program started."""
     plain.post(python(STARTS))
     left, pid = run(plain), run(plain, {"pid": True})
     os.kill(pid[0], signal.SIGKILL)

@@ -74,9 +74,7 @@ LIBRARIES = {
 
 
 def make(folder: Path, source: str, *needs: str, order: Order | None = None) -> bytes:
-    """
-    An artifact of one source and what it needs.
-    """
+    """An artifact of one source and what it needs."""
     folder.mkdir(parents=True)
     (folder / "__main__.py").write_text(source)
     (folder / "requirements.txt").write_text("".join(f"{need}\n" for need in needs))
@@ -97,9 +95,7 @@ def asked(server: Server) -> dict[str, object]:
 
 @contextmanager
 def under_load(server: Server) -> Iterator[list[dict[str, object]]]:
-    """
-    Four callers, each on a connection that it keeps; their answers.
-    """
+    """Four callers, each on a connection that it keeps; their answers."""
     answers: list[dict[str, object]] = []
     lost: list[str] = []
     enough = threading.Event()

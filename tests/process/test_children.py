@@ -97,9 +97,7 @@ STARTS: list[dict[str, object]] = [
 
 
 def built(folder: Path, source: str, *flags: str) -> Path:
-    """
-    An artifact, of a folder whose entry is this source.
-    """
+    """An artifact, of a folder whose entry is this source."""
     work = folder / "to-build"
     work.mkdir()
     for name, text in {**BESIDE, "__main__.py": source}.items():
@@ -111,9 +109,7 @@ def built(folder: Path, source: str, *flags: str) -> Path:
 
 
 def written(folder: Path, name: str, source: str) -> Path:
-    """
-    A folder of a user with an action in it.
-    """
+    """A folder of a user with an action in it."""
     for each, text in {**BESIDE, name: source}.items():
         (folder / each).parent.mkdir(exist_ok=True)
         (folder / each).write_text(text)
@@ -217,9 +213,7 @@ def test_a_child_runs_the_source_that_its_version_began_with(tmp_path: Path) -> 
 
 
 def test_other_programs_of_an_action_find_nothing_of_it(tmp_path: Path) -> None:
-    """
-    What a child needs does not hide a module from any other program.
-    """
+    """What a child needs does not hide a module from any other program."""
     looking = """\
 import json, subprocess, sys
 ASK = "import json, sys; print(json.dumps([json.__file__, sys.path]))"

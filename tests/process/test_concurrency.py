@@ -1,6 +1,4 @@
-"""
-More than one at a time: worker processes for all handlers, coroutines within one of them.
-"""
+"""More than one at a time: worker processes for all handlers, coroutines within one of them."""
 
 from __future__ import annotations
 
@@ -312,9 +310,7 @@ def test_event_may_be_a_list(server: Server) -> None:
 
 
 def test_garbage_collection_spares_runs_in_flight(server: Server) -> None:
-    """
-    asyncio holds its tasks by weak references only: somebody else must hold a run.
-    """
+    """The worker keeps a reference to each run: asyncio holds its tasks by weak references only."""
     source = "import gc\nasync def main(event):\n    gc.collect()\n    return await main_(event)\n"
     server.post((ASYNC % 1).replace("async def main(", "async def main_(") + source)
     with Rendezvous() as meet, Connection(server.address) as running:

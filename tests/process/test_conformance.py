@@ -37,9 +37,7 @@ def test_the_profile_passes_whole(profile: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_actionloop_profile_passes_whole_with_a_compiler_of_go(tmp_path: Path) -> None:
-    """
-    As the platform's images for Go are: a compiler, and programs that acknowledge.
-    """
+    """As the platform's images for Go are: a compiler, and programs that acknowledge."""
     variables = {"OW_COMPILER": str(GO_COMPILER), "OW_WAIT_FOR_ACK": "1"}
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
@@ -59,9 +57,7 @@ def test_the_actionloop_profile_passes_whole_with_a_compiler_of_go(tmp_path: Pat
 
 
 def passed(folder: Path, *options: str, variables: dict[str, str] | None = None) -> int:
-    """
-    How many cases passed, of which none failed.
-    """
+    """How many cases passed, of which none failed."""
     report = folder / "junit.xml"
     command = [sys.executable, "-m", "hotwhisk_conformance", "--command", SERVER]
     done = subprocess.run(

@@ -1,6 +1,4 @@
-"""
-Looking into an action, and what is told where that cannot be.
-"""
+"""Looking into an action, and what is told where that cannot be."""
 
 from __future__ import annotations
 

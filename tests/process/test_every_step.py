@@ -38,9 +38,7 @@ def server() -> Iterator[Server]:
 
 
 def sweep(dies: Callable[[int], bool]) -> int:
-    """
-    Find by halving how many steps there are, then die at each; how many were tried.
-    """
+    """Find by halving how many steps there are, then die at each; how many were tried."""
     few, many = 1, MOST_STEPS
     assert dies(few), "nobody dies at the first step"
     while many - few > 8:
@@ -53,9 +51,7 @@ def sweep(dies: Callable[[int], bool]) -> int:
 
 
 def judge(response: Response, version: int, token: object) -> str:
-    """
-    The version's own answer, or an error; which of them.
-    """
+    """The version's own answer, or an error; which of them."""
     if response.status == 200 and response.error is None:
         assert response.value("version") == version, response
         assert response.value("token") == token, response
@@ -66,9 +62,7 @@ def judge(response: Response, version: int, token: object) -> str:
 
 
 def ask(connection: Connection, address: tuple[str, int], version: int, token: str) -> Connection:
-    """
-    One request; gives back the connection for the next one.
-    """
+    """One request; gives back the connection for the next one."""
     response = connection.run({"token": token})
     judge(response, version, token)
     return follow(connection, address, response)
@@ -132,9 +126,7 @@ def test_worker_dies_at_every_step_of_a_request(
 
 
 def put_current(server: Server, source: str) -> None:
-    """
-    Post until it is taken: the worker that reads it may be one that is armed still.
-    """
+    """Post until it is taken: the worker that reads it may be one that is armed still."""
     response = init_once(server.address, source)
     while response.status != 200:
         assert "send it again" in str(response.error), response
@@ -169,9 +161,7 @@ def test_candidate_dies_at_every_step_from_its_ready_on(server: Server) -> None:
 
 
 def ask_until_answered(server: Server) -> Response:
-    """
-    An armed worker dies once; a request or two later a fresh one is there.
-    """
+    """An armed worker dies once; a request or two later a fresh one is there."""
     response = run_once(server.address, {})
     for _ in range(3):
         if response.status == 200:

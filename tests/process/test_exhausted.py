@@ -46,9 +46,7 @@ sys.exit(main())
 
 
 class Exhaustible(Server):
-    """
-    A server whose machine can be told to refuse processes.
-    """
+    """A server whose machine can be told to refuse processes."""
 
     def __init__(self, *arguments: str) -> None:
         super().__init__(*arguments, command=(sys.executable, "-c", PROGRAM))

@@ -1,6 +1,4 @@
-"""
-Nobody waits for ever behind others, and nothing that is said to nobody stops the server.
-"""
+"""Nobody waits for ever behind others, and nothing that is said to nobody stops the server."""
 
 from __future__ import annotations
 
@@ -98,9 +96,7 @@ def test_a_log_that_nobody_reads_costs_its_lines_only(tmp_path: Path) -> None:
 
 
 def fill(pipe: Path) -> None:
-    """
-    Write into a pipe until there is no room, not even for a byte.
-    """
+    """Write into a pipe until there is no room, not even for a byte."""
     end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     try:
         for size in (4096, 1):

@@ -53,9 +53,7 @@ def main(event):
 
 
 def action(kind: str, version: int = 1) -> str | bytes:
-    """
-    The action as a Python source, or in a program.
-    """
+    """The action as a Python source, or in a program."""
     source = f"VERSION = {version}\n{BODY}"
     if kind == "python":
         return source + "\nNO_JSON = {'x': {1, 2}}\n"
@@ -70,9 +68,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(kind: str) -> Iterator[Server]:
-    """
-    It has the action, and takes a second ``/init`` as the proxy does with ``-debug``.
-    """
+    """It has the action, and takes a second ``/init`` as the proxy does with ``-debug``."""
     with Server("--openwhisk", env={"OW_DEBUG": "1", "__OW_API_HOST": "a=b=c"}) as started:
         started.post(action(kind))
         yield started
@@ -91,16 +87,12 @@ def run(server: Server, event: object = None) -> Any:
 
 
 def expect_unharmed(server: Server, pid: int) -> None:
-    """
-    The same process goes on, again and again.
-    """
+    """The same process goes on, again and again."""
     assert [run(server)["pid"] for _ in range(3)] == [pid] * 3
 
 
 def expect_served(server: Server) -> None:
-    """
-    Whichever process it is, now and later: the proxy hung at the second call.
-    """
+    """Whichever process it is, now and later: the proxy hung at the second call."""
     for number in range(3):
         assert run(server, {"n": number})["event"] == {"n": number}
 
@@ -228,9 +220,7 @@ sed -i '1i #!/bin/bash' "$3/exec"
 
 
 def test_a_warning_of_the_compiler_is_no_failure(kind: str, tmp_path: Path) -> None:
-    """
-    Of Python's own, which warns of the escape, and of one that an image brings.
-    """
+    """Of Python's own, which warns of the escape, and of one that an image brings."""
     compiler = tmp_path / "compile"
     compiler.write_text(COMPILER)
     compiler.chmod(0o755)
@@ -245,9 +235,7 @@ def test_a_warning_of_the_compiler_is_no_failure(kind: str, tmp_path: Path) -> N
 
 
 def test_a_megabyte_comes_back_to_the_byte(server: Server) -> None:
-    """
-    How fast is measured by ./run bench.
-    """
+    """How fast is measured by ./run bench."""
     text = "x" * ((1 << 20) - 10) + 'é\\"\n☃'
     assert run(server, {"text": text})["event"] == {"text": text}
 
@@ -256,9 +244,7 @@ def test_a_megabyte_comes_back_to_the_byte(server: Server) -> None:
 
 
 def test_head_and_body_of_an_answer_are_one_write(server: Server) -> None:
-    """
-    Two of them cost 44 ms each time on a kept connection, waiting for an acknowledgement.
-    """
+    """Two of them cost 44 ms each time on a kept connection, waiting for an acknowledgement."""
     with Connection(server.address) as connection:
         for number in range(20):
             connection.send_run({"n": number})
@@ -269,9 +255,7 @@ def test_head_and_body_of_an_answer_are_one_write(server: Server) -> None:
 
 
 def test_a_late_answer_is_never_read_as_the_next_one(server: Server) -> None:
-    """
-    The proxy gave the caller after the one that had given up that one's answer, or none: 10 of 10.
-    """
+    """The proxy gave the caller after the one that had given up that one's answer, or none: 10 of 10."""
     with Rendezvous() as meet:
         for turn in range(10):
             with Connection(server.address) as quitter:

@@ -1,6 +1,4 @@
-"""
-Folders that actions leave behind, and what lies at the place of a server's own.
-"""
+"""Folders that actions leave behind, and what lies at the place of a server's own."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ OTHER = 65534
 
 
 def remove_as_other(path: Path) -> None:
-    """
-    In a process that is not root, by the same code.
-    """
+    """In a process that is not root, by the same code."""
     code = (
         "import os, sys\n"
         "from hotwhisk.system.removal import remove\n"
@@ -92,9 +88,7 @@ def test_what_cannot_be_removed_stays_and_all_else_goes(tmp_path: Path) -> None:
 
 
 def test_a_mount_point_is_not_entered(tmp_path: Path) -> None:
-    """
-    A folder that is mounted inside, from the same file system: only its name says that it is.
-    """
+    """A folder that is mounted inside, from the same file system: only its name says that it is."""
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     nest(outside, 1)
     nest(inside / "deep", 2)
@@ -118,9 +112,7 @@ TAKING = TAKE_RIGHTS + "def main(event):\n    take_rights()\n    return {}\n"
 
 
 def replace_and_stop(server: Server, event: dict[str, object], source: str) -> None:
-    """
-    One version leaves something behind; the ones after it are served, and the stop is clean.
-    """
+    """One version leaves something behind; the ones after it are served, and the stop is clean."""
     server.post(source)
     assert run_once(server.address, event).status == 200
     for number in (2, 3, 4):

@@ -1,6 +1,4 @@
-"""
-Handlers of every shape, what they return, and what runs before the first request.
-"""
+"""Handlers of every shape, what they return, and what runs before the first request."""
 
 from __future__ import annotations
 

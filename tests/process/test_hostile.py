@@ -57,18 +57,14 @@ LIES = {
 
 
 def attack(server: Server, *packets: bytes, plain: bool = True, seed: int = 1) -> None:
-    """
-    Have the current version send these packets from its handler.
-    """
+    """Have the current version send these packets from its handler."""
     texts = [each.decode("latin-1") for each in packets]
     with Connection(server.address) as connection, suppress(ClientError, TimeoutError):
         connection.run({"attack": {"packets": texts, "words": 0, "seed": seed, "plain": plain}})
 
 
 def expect_next(server: Server, number: int) -> None:
-    """
-    The next version is loaded, and answers.
-    """
+    """The next version is loaded, and answers."""
     server.replace(number)
     assert json.loads(run_once(server.address, {}).body)["version"] == number
 
@@ -90,9 +86,7 @@ def alive(found: control.Status, process: int) -> bool:
 
 
 def loading(message: Message) -> str:
-    """
-    A version that says something to the supervisor while it is loaded.
-    """
+    """A version that says something to the supervisor while it is loaded."""
     packet = encode(message).decode("latin-1")
     return hostile_source({"packets": [packet], "words": 0, "seed": 1, "plain": True})
 

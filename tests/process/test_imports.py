@@ -46,9 +46,7 @@ _WITH_A_HELPER = _PLAIN.replace("import colorsys", "import helper")
 
 
 class Notes:
-    """
-    The modules that each process of a server looked for.
-    """
+    """The modules that each process of a server looked for."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "imports"
@@ -56,9 +54,7 @@ class Notes:
         self.env = {"PYTHONPATH": str(folder)}
 
     def of_worker(self, address: Address) -> list[str]:
-        """
-        Have the action answer twice; then what its worker looked for since it was forked.
-        """
+        """Have the action answer twice; then what its worker looked for since it was forked."""
         for _ in range(2):
             answered = run_once(address, {})
             assert answered.status == 200, answered
@@ -66,9 +62,7 @@ class Notes:
         return self._of_process(pid)
 
     def of(self, code: str) -> set[str]:
-        """
-        What a fresh Python looks for that runs this code.
-        """
+        """What a fresh Python looks for that runs this code."""
         with subprocess.Popen([sys.executable, "-c", code], env=os.environ | self.env) as process:
             assert not process.wait(10.0)
         return set(self._of_process(process.pid))

@@ -31,9 +31,7 @@ DOCTOR = (sys.executable, "-m", "hotwhisk", "doctor")
 
 
 class Filtered(Server):
-    """
-    A server that may not make certain system calls, nor may anything that it starts.
-    """
+    """A server that may not make certain system calls, nor may anything that it starts."""
 
     def __init__(self, names: str, *arguments: str, nofile: int = 0) -> None:
         command = (*FILTER, "deny", "EPERM", names, *HOTWHISK, *arguments)
@@ -44,9 +42,7 @@ class Filtered(Server):
 
 
 def doctor(folder: Path, *before: str) -> tuple[int, dict[str, Any]]:
-    """
-    Its exit code, and its findings by name.
-    """
+    """Its exit code, and its findings by name."""
     done = subprocess.run(
         [*before, *DOCTOR, "--json", "--run-dir", str(folder)],
         capture_output=True,
@@ -196,9 +192,7 @@ def test_the_promises_hold_without_membarrier(proof: Proof) -> None:
 
 
 def test_the_cost_of_no_membarrier_is_as_told() -> None:
-    """
-    What waits for a worker that hangs waits until that answers, and is answered then.
-    """
+    """What waits for a worker that hangs waits until that answers, and is answered then."""
     with Filtered("membarrier") as server, Rendezvous() as meet:
         server.post(actions.plain(1))
         with Connection(server.address) as waiting, Connection(server.address) as running:
@@ -217,9 +211,7 @@ def test_the_cost_of_no_membarrier_is_as_told() -> None:
 
 
 def test_deaths_for_memory_are_counted_somewhere() -> None:
-    """
-    A container or machine without either version of the file would be told by the doctor.
-    """
+    """A container or machine without either version of the file would be told by the doctor."""
     path = control_group.find("deaths")
     assert path.endswith(("memory.events", "memory.oom_control"))
     assert "oom_kill" in Path(path).read_text()

@@ -37,9 +37,7 @@ def kill(pid: int) -> None:
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """
-    SIGSTOP for the block: what the others send waits in its queues.
-    """
+    """SIGSTOP for the block: what the others send waits in its queues."""
     stop(pid)
     try:
         yield
@@ -55,9 +53,7 @@ def meet() -> Iterator[Rendezvous]:
 
 @pytest.fixture
 def first(server: Server) -> Server:
-    """
-    A server with version 1 current.
-    """
+    """A server with version 1 current."""
     server.post(actions.plain(1))
     return server
 
@@ -75,9 +71,7 @@ def expect_error(response: Response, *words: str) -> Response:
 
 
 def expect_calm(server: Server, version: int, processes: int = PROCESSES) -> None:
-    """
-    The version answers on a new connection; no process and no file is left over.
-    """
+    """The version answers on a new connection; no process and no file is left over."""
     expect_version(run_once(server.address, {}), version)
 
     def without_template() -> set[int]:
@@ -500,9 +494,7 @@ def test_supervisor_dies_and_takes_everybody_along(meet: Rendezvous) -> None:
 
 
 def test_spare_and_worker_die_again_and_again(first: Server) -> None:
-    """
-    By turns, without a pause, and all on one connection.
-    """
+    """By turns, without a pause, and all on one connection."""
     version = 1
     with Connection(first.address) as kept:
         for turn in range(12):

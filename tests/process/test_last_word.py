@@ -1,6 +1,4 @@
-"""
-Why a server ended, in the file that Kubernetes shows.
-"""
+"""Why a server ended, in the file that Kubernetes shows."""
 
 from __future__ import annotations
 

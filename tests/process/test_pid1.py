@@ -57,9 +57,7 @@ def main(event):
 
 
 class InNamespace(Server):
-    """
-    A server behind another command, with its own folder nevertheless.
-    """
+    """A server behind another command, with its own folder nevertheless."""
 
     def _environment(self) -> dict[str, str]:
         return super()._environment() | {"HOTWHISK_RUN_DIR": str(self.run_dir)}
@@ -75,9 +73,7 @@ def permitted() -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """
-    ``server.pid`` is unshare's; the server is its only child.
-    """
+    """``server.pid`` is unshare's; the server is its only child."""
     permitted()
     # The shim of `Server` becomes unshare; a second one learns its own pid inside.
     inner = (sys.executable, "-I", "-S", "-c", _SHIM, "3", "0", *HOTWHISK)
@@ -95,9 +91,7 @@ def children(pid: int) -> list[int]:
 
 
 def first(server: Server) -> int:
-    """
-    The pid, seen from outside, of the namespace's process 1.
-    """
+    """The pid, seen from outside, of the namespace's process 1."""
     (pid,) = children(server.pid)
     return pid
 
@@ -107,9 +101,7 @@ def zombies(pid: int) -> list[int]:
 
 
 def settle(server: Server) -> None:
-    """
-    Two turns of the supervisor's loop: the first may be under way when the signal comes.
-    """
+    """Two turns of the supervisor's loop: the first may be under way when the signal comes."""
     for _ in range(2):
         control.status(server)
 
@@ -130,9 +122,7 @@ def test_serves_replaces_and_survives(server: Server) -> None:
 
 
 def outside(server: Server, inside: int) -> int:
-    """
-    The pid that a process of the namespace has outside of it.
-    """
+    """The pid that a process of the namespace has outside of it."""
     for pid in children(first(server)):
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             (names,) = (line.split()[1:] for line in file if line.startswith("NSpid:"))
@@ -158,9 +148,7 @@ def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
 
 
 def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
-    """
-    As by docker exec: it is not the workers', so it outlives them; when it ends it is reaped.
-    """
+    """As by docker exec: it is not the workers', so it outlives them; when it ends it is reaped."""
     server.post(actions.plain(1))
     one = first(server)
     before = set(children(one))

@@ -1,6 +1,4 @@
-"""
-``--preload``: what stands its trial is there at pending_fork, what does not is left out by name.
-"""
+"""``--preload``: what stands its trial is there at pending_fork, what does not is left out by name."""
 
 from __future__ import annotations
 

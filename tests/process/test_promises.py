@@ -1,6 +1,4 @@
-"""
-The four promises of the README, each on a real server under load and faults.
-"""
+"""The four promises of the README, each on a real server under load and faults."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ NO_ROLL_BACK = ("--crash-count", "100000")
 
 
 class Visitor(threading.Thread):
-    """
-    Opens one connection after the other, and asks on each, until told to stop.
-    """
+    """Opens one connection after the other, and asks on each, until told to stop."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(name="visitor", daemon=True)
@@ -60,9 +56,7 @@ class Visitor(threading.Thread):
 
 @contextmanager
 def visited(server: Server) -> Iterator[Visitor]:
-    """
-    A visitor comes and goes as long as the block runs.
-    """
+    """A visitor comes and goes as long as the block runs."""
     visitor = Visitor(server)
     visitor.start()
     try:

@@ -52,9 +52,7 @@ def names(content: bytes) -> list[str]:
 
 
 def by_exec(content: bytes, folder: Path, *requests: object, **env: str) -> list[object]:
-    """
-    What the official proxy gets: ``exec`` is run, with the variables that it passes.
-    """
+    """What the official proxy gets: ``exec`` is run, with the variables that it passes."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
     (folder / "exec").chmod(0o755)

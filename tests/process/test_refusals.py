@@ -1,6 +1,4 @@
-"""
-What is refused is refused in words that say what is wrong, to whoever can mend it.
-"""
+"""What is refused is refused in words that say what is wrong, to whoever can mend it."""
 
 from __future__ import annotations
 
@@ -83,9 +81,7 @@ def test_a_result_that_is_none_is_told_in_the_words_of_the_profile(want: str, pl
 
 
 def big_folder() -> bytes:
-    """
-    An archive of a few hundred bytes that unpacks to 8 MB.
-    """
+    """An archive of a few hundred bytes that unpacks to 8 MB."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w:gz") as archive:
         for name, content in {
@@ -103,9 +99,7 @@ ON_TMPFS = 'mount -t tmpfs -o size=1m,mode=700 tmpfs "$1" && shift && exec "$@"'
 
 
 class OnTmpfs(Server):
-    """
-    A server whose run folder is a file system of its own, of one megabyte, that nobody else sees.
-    """
+    """A server whose run folder is a file system of its own, of one megabyte, that nobody else sees."""
 
     def __init__(self) -> None:
         tried = subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, text=True, check=False)
@@ -116,9 +110,7 @@ class OnTmpfs(Server):
         self.command = [*mounting, *self.command]
 
     def remount(self, options: str) -> None:
-        """
-        Change the file system under the running server.
-        """
+        """Change the file system under the running server."""
         enter = ("nsenter", "--target", str(self.pid), "--mount", "--wd=/")
         enter += () if os.getuid() == 0 else ("--user", "--preserve-credentials")
         subprocess.run([*enter, "mount", "-o", f"remount,{options}", str(self.run_dir)], check=True)
@@ -169,9 +161,7 @@ def test_two_servers_with_one_port_on_two_addresses() -> None:
 
 
 def inherited(server: Server, first: socket.socket, second: socket.socket, port: int) -> None:
-    """
-    Two servers in one run folder, each on one of the sockets; both are asked by the command.
-    """
+    """Two servers in one run folder, each on one of the sockets; both are asked by the command."""
     running = []
     shim = (
         "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "

@@ -58,9 +58,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def overdue(connection: Connection, event: dict[str, object]) -> float:
-    """
-    Send a request with a deadline, and wait for the error; seconds after the deadline.
-    """
+    """Send a request with a deadline, and wait for the error; seconds after the deadline."""
     due = time.time() + DEADLINE
     connection.send(run_request(event, deadline=int(1000 * due)))
     answer = connection.read_response()

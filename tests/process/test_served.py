@@ -1,6 +1,4 @@
-"""
-What is served from where it lies is a version like one that is posted: kept whole, with a digest.
-"""
+"""What is served from where it lies is a version like one that is posted: kept whole, with a digest."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ WAYS = ("file", "folder", "module", "python -m", "start", "workers")
 
 @contextmanager
 def served(way: str, folder: Path, text: str = "") -> Iterator[Server]:
-    """
-    A server of the sources in a folder, ``part.py`` among them, given in one of the `WAYS`.
-    """
+    """A server of the sources in a folder, ``part.py`` among them, given in one of the `WAYS`."""
     paths = {"PYTHONPATH": f"{folder}:{ROOT / 'src'}"}
     (folder / "part.py").write_text("PART = 1\n")
     name = "__main__.py" if way == "folder" else "hello.py"
@@ -64,18 +60,14 @@ def ask(server: Server) -> Any:
 
 
 def digest(server: Server) -> str:
-    """
-    In the status, in each answer, and in the line of a replacement it is the same one.
-    """
+    """In the status, in each answer, and in the line of a replacement it is the same one."""
     found = str(control.status(server)["generation"]["digest"])
     assert found in run_once(server.address, {}).headers["hotwhisk-generation"]
     return found
 
 
 def kill_workers(server: Server) -> None:
-    """
-    Kill every worker that serves, so that fresh ones load the version.
-    """
+    """Kill every worker that serves, so that fresh ones load the version."""
     for pid in control.pids(server, "serving"):
         os.kill(pid, signal.SIGKILL)
         assert wait_gone(pid, 10.0)

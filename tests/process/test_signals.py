@@ -1,6 +1,4 @@
-"""
-Signals, service managers, and the control socket: what an operator touches.
-"""
+"""Signals, service managers, and the control socket: what an operator touches."""
 
 from __future__ import annotations
 
@@ -33,17 +31,13 @@ BROKEN = "def main(event:\n"
 
 
 def next_note(server: Server, timeout: float = 10.0) -> list[str]:
-    """
-    The lines of the next datagram that the server sends to its service manager.
-    """
+    """The lines of the next datagram that the server sends to its service manager."""
     server._notify.settimeout(timeout)
     return server._notify.recv(4096).decode().splitlines()
 
 
 def note_of(server: Server, first: str) -> list[str]:
-    """
-    The next datagram that begins with this line; READY=1 may be said more often than needed.
-    """
+    """The next datagram that begins with this line; READY=1 may be said more often than needed."""
     while (lines := next_note(server))[0] != first:
         assert lines[0] == "READY=1", lines
     return lines
@@ -108,9 +102,7 @@ def test_stop_waits_for_what_runs(server: Server, number: signal.Signals) -> Non
 
 
 def leave_at_once(server: Server, *signals: signal.Signals) -> None:
-    """
-    With a handler running that nobody releases: the server leaves, its caller gets an error.
-    """
+    """With a handler running that nobody releases: the server leaves, its caller gets an error."""
     server.post(actions.plain(1))
     with Rendezvous() as meet, Connection(server.address) as runner:
         runner.send_run({"hold": meet.path})
@@ -184,9 +176,7 @@ def test_port_is_closed_by_a_stop(server: Server) -> None:
 
 
 def test_stop_after_many_connections() -> None:
-    """
-    Descriptors beyond 1023, which select(2) cannot hold.
-    """
+    """Descriptors beyond 1023, which select(2) cannot hold."""
     with Server(nofile=8192) as server:
         server.post(actions.plain(1))
         opened = [Connection(server.address) for _ in range(1100)]
@@ -283,9 +273,7 @@ def started(
 
 
 def failure(*arguments: str) -> tuple[int, str]:
-    """
-    Exit code and text of a server that cannot start.
-    """
+    """Exit code and text of a server that cannot start."""
     finished = subprocess.run(
         [*HOTWHISK, *arguments], capture_output=True, text=True, timeout=10, check=False
     )
@@ -435,9 +423,7 @@ def begin_rollback(server: Server) -> socket.socket:
 
 
 def expect_recovery(server: Server, version: int) -> None:
-    """
-    The artifact current is still there: a fresh worker can be made of it.
-    """
+    """The artifact current is still there: a fresh worker can be made of it."""
     with Connection(server.address) as kept:
         pid = kept.run({}).value("pid")
         os.kill(pid, signal.SIGKILL)

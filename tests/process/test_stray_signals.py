@@ -124,9 +124,7 @@ def test_a_signal_for_the_c_library_is_ignored_and_left_to_workers(server: Serve
 
 
 def test_a_server_in_a_terminal_is_suspended_by_ctrl_z(server: Server) -> None:
-    """
-    And one without a terminal is not: that is among the signals above.
-    """
+    """And one without a terminal is not: that is among the signals above."""
     ours, theirs = pty.openpty()
     program = (
         "import os, sys\n"

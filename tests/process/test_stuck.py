@@ -44,9 +44,7 @@ def alone() -> Iterator[Server]:
 
 
 def block(server: Server, connection: Connection, how: str) -> int:
-    """
-    Have the worker of a connection block once it has answered; its pid, when it does.
-    """
+    """Have the worker of a connection block once it has answered; its pid, when it does."""
     with Rendezvous() as meet:
         process = int(connection.run({"block": how, "at": meet.path}).value("pid"))
         if how == "stop":

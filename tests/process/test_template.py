@@ -1,6 +1,4 @@
-"""
-The template: further workers of a generation have its import at pending_fork, and nothing else of it.
-"""
+"""The template: further workers of a generation have its import at pending_fork, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -88,9 +86,7 @@ def end(pid: int) -> None:
 
 
 def everyone(server: Server, workers: int) -> list[Any]:
-    """
-    One answer of each of so many workers; asking waits for them.
-    """
+    """One answer of each of so many workers; asking waits for them."""
     found: dict[int, Any] = {}
     while len(found) < workers:
         connections = [Connection(server.address) for _ in range(2 * workers)]
@@ -254,9 +250,7 @@ def test_a_template_that_dies_as_it_forks_leaves_its_worker_to_a_load(
 
 
 def wait_until_loading(server: Server) -> None:
-    """
-    The death is heard, and the worker that follows is there without a process.
-    """
+    """The death is heard, and the worker that follows is there without a process."""
     deadline = time.monotonic() + 10.0
     while not any(each["pid"] == 0 for each in status(server)["generation"]["workers"]):
         assert time.monotonic() < deadline

@@ -1,6 +1,4 @@
-"""
-What Python warns of while an action runs, and whose file it names.
-"""
+"""What Python warns of while an action runs, and whose file it names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-``serve FILE --watch``: a save replaces, however it is made; a broken one does not.
-"""
+"""``serve FILE --watch``: a save replaces, however it is made; a broken one does not."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ SOURCE = "from part import PART\ndef main(event): return {{'version': {0}, 'part
 
 
 def wait_note(server: Server, text: str) -> None:
-    """
-    Until the server says that to its service manager.
-    """
+    """Until the server says that to its service manager."""
     server._notify.settimeout(10.0)
     while text not in server._notify.recv(4096).decode():
         pass
@@ -142,9 +138,7 @@ def test_the_server_outlives_its_watcher(file: Path) -> None:
 
 
 def make(folder: Path, number: int) -> None:
-    """
-    A project with a module and a package beside its file, all of one number.
-    """
+    """A project with a module and a package beside its file, all of one number."""
     (folder / "package" / "deep").mkdir(parents=True)
     (folder / "hello.py").write_text(
         "from part import PART\nfrom package.deep import DEEP\n"
@@ -187,9 +181,7 @@ def remove_what_is_above(project: Path) -> None:
 
 
 def check_out(project: Path) -> None:
-    """
-    Write new files and rename them over the old ones, as git does.
-    """
+    """Write new files and rename them over the old ones, as git does."""
     make(project / ".fresh", 2)
     for name in ("hello.py", "part.py", "package/deep/__init__.py"):
         (project / ".fresh" / name).replace(project / name)
@@ -219,9 +211,7 @@ def test_it_serves_what_a_fresh_start_would(
 
 
 def wait_answer(server: Server, expected: object) -> None:
-    """
-    Ask again after each replacement, whether it went well or not, until that is answered.
-    """
+    """Ask again after each replacement, whether it went well or not, until that is answered."""
     while ask(server) != expected:
         wait_note(server, "current")
 

@@ -1,6 +1,4 @@
-"""
-What a web page could have sent is refused, and where a token is set, nobody gets by without.
-"""
+"""What a web page could have sent is refused, and where a token is set, nobody gets by without."""
 
 from __future__ import annotations
 

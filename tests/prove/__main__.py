@@ -1,6 +1,4 @@
-"""
-``python -m tests.prove``: run the proofs in their long form and print a table.
-"""
+"""``python -m tests.prove``: run the proofs in their long form and print a table."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from .registry import BY_NAME, PROOFS
 
 
 def main(argv: list[str]) -> int:
-    """
-    Run what was asked for; 1 when anything does not hold.
-    """
+    """Run what was asked for; 1 when anything does not hold."""
     arguments = parse(argv)
     if arguments.list:
         for proof in PROOFS:
@@ -44,9 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """
-    Read the command line.
-    """
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--url", help="prove a running server instead, such as http://host:8080")
     parser.add_argument(
@@ -61,9 +55,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def run(proof: Proof, arguments: argparse.Namespace, foreign: Foreign | None) -> Outcome:
-    """
-    One proof; what keeps it from being carried out is a problem as well.
-    """
+    """One proof; what keeps it from being carried out is a problem as well."""
     changes: dict[str, object] = {}
     known = inspect.signature(proof.function).parameters
     if arguments.rounds:
@@ -82,9 +74,7 @@ def run(proof: Proof, arguments: argparse.Namespace, foreign: Foreign | None) ->
 
 
 def show(proof: Proof, outcome: Outcome, seconds: float) -> None:
-    """
-    Print one row of the table, and every problem below it.
-    """
+    """Print one row of the table, and every problem below it."""
     verdict = "holds" if outcome.holds else "FAILS"
     print(f"{proof.name:20} {verdict:8} {seconds:7.1f}  {outcome.done}")
     if outcome.result:

@@ -1,6 +1,4 @@
-"""
-One container of the host: a server of its own, the invoker that calls it, and its accounts.
-"""
+"""One container of the host: a server of its own, the invoker that calls it, and its accounts."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ class Plan:
 
 
 class Container:
-    """
-    A context manager; every process of it is gone afterwards.
-    """
+    """A context manager; every process of it is gone afterwards."""
 
     def __init__(self, plan: Plan, seed: int) -> None:
         self.plan = plan
@@ -101,30 +97,22 @@ class Container:
 
     @property
     def port(self) -> int:
-        """
-        Where it listens.
-        """
+        """Where it listens."""
         return int(self.runtime.url.rpartition(":")[2])
 
     @property
     def logs(self) -> LogStream:
-        """
-        Its log as it is read.
-        """
+        """Its log as it is read."""
         assert self.runtime.logs is not None
         return self.runtime.logs
 
     @property
     def merged(self) -> bool:
-        """
-        Whether its log has one stream for both.
-        """
+        """Whether its log has one stream for both."""
         return self.plan.rule is LogRule.KUBERNETES
 
     def environment(self, names: Names) -> dict[str, str]:
-        """
-        What the runs of an activation must find in theirs.
-        """
+        """What the runs of an activation must find in theirs."""
         values = {
             "namespace": names.namespace,
             "action_name": f"/{self.action.path}",
@@ -173,9 +161,7 @@ class Container:
         self.note(problems, event)
 
     def wait_sentinels(self, before: Counter[str], sentinels: int) -> list[tuple[str, str]]:
-        """
-        Wait until each stream has had so many sentinels; the lines that came with them.
-        """
+        """Wait until each stream has had so many sentinels; the lines that came with them."""
         end = time.monotonic() + FORK_TIMEOUT
         lines = []
         while any(self.logs.sentinels_read[name] - before[name] < sentinels for name in STREAMS):
@@ -187,16 +173,12 @@ class Container:
         return [each for each in lines if each[1] != SENTINEL]
 
     def note(self, problems: Sequence[str], event: object) -> None:
-        """
-        Keep what is wrong, with the event that brought it out.
-        """
+        """Keep what is wrong, with the event that brought it out."""
         shown = repr(event)
         self.problems += [f"{self.plan.name}: {each}; {shown[:300]}" for each in problems]
 
     def settle(self) -> control.Status:
-        """
-        Wait until the supervisor has dealt with whatever has happened; what it says then.
-        """
+        """Wait until the supervisor has dealt with whatever has happened; what it says then."""
         return control.wait_until(
             self,
             lambda found: found["connections"] == 0 and not _moving(found),
@@ -205,15 +187,11 @@ class Container:
         )
 
     def left(self) -> set[int]:
-        """
-        Every process that comes from this container.
-        """
+        """Every process that comes from this container."""
         return tree.marked(self.mark)
 
     def files(self) -> int:
-        """
-        Files and folders that it keeps, in its run folder and where temporary files go.
-        """
+        """Files and folders that it keeps, in its run folder and where temporary files go."""
         return sum(1 for kept in (self.run_dir, self.folder / "tmp") for _ in kept.rglob("*"))
 
 

@@ -42,17 +42,13 @@ RESET = struct.pack("ii", 1, 0)
 
 
 def invoke(host: Container, event: Event) -> int:
-    """
-    By the invoker, as the platform does it.
-    """
+    """By the invoker, as the platform does it."""
     host.invoke(event)
     return 1
 
 
 def plain(host: Container, say: list[tuple[str, str]] | None = None) -> Event:
-    """
-    An ordinary event, to see that all is well.
-    """
+    """An ordinary event, to see that all is well."""
     pieces = lines(host.random) if say is None else say
     return {"do": "give", "id": word(host.random), "say": pieces, "names": ["__OW_ACTIVATION_ID"]}
 
@@ -61,9 +57,7 @@ def plain(host: Container, say: list[tuple[str, str]] | None = None) -> Event:
 
 
 def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
-    """
-    A ``/run`` as bytes, and the environment that its run must find.
-    """
+    """A ``/run`` as bytes, and the environment that its run must find."""
     names = host.invoker.new_names()
     deadline = int(time.time() * 1000) + host.plan.timeout
     body = run_body(host.action, names, deadline, event)
@@ -71,26 +65,20 @@ def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
 
 
 def open_to(host: Container) -> socket.socket:
-    """
-    A connection of its own.
-    """
+    """A connection of its own."""
     parts = urlsplit(host.runtime.url)
     return socket.create_connection((parts.hostname, parts.port), FORK_TIMEOUT)
 
 
 def hang_up(host: Container, end: socket.socket) -> None:
-    """
-    Close a connection, or reset it.
-    """
+    """Close a connection, or reset it."""
     if host.random.random() < 0.5:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     end.close()
 
 
 def give_up(host: Container, event: Event) -> int:
-    """
-    The caller leaves in mid-run; the run goes on, and its log is ended as any other's.
-    """
+    """The caller leaves in mid-run; the run goes on, and its log is ended as any other's."""
     before = Counter(host.logs.sentinels_read)
     asked = {**event, "at": host.meet.path}
     data, environment = request(host, asked)
@@ -106,9 +94,7 @@ def give_up(host: Container, event: Event) -> int:
 
 
 def half_body(host: Container, event: Event) -> int:
-    """
-    The caller leaves before its request is whole: nothing runs, nothing is logged.
-    """
+    """The caller leaves before its request is whole: nothing runs, nothing is logged."""
     before = Counter(host.logs.sentinels_read)
     data, _ = request(host, event)
     end = open_to(host)
@@ -123,9 +109,7 @@ def half_body(host: Container, event: Event) -> int:
 
 
 def kill_between(host: Container, event: Event) -> int:
-    """
-    The process dies when it has answered: the next activation does not notice.
-    """
+    """The process dies when it has answered: the next activation does not notice."""
     host.invoke({**event, "do": "report", "at": host.meet.path})
     held = host.meet.wait_arrival(FORK_TIMEOUT)
     held.close()
@@ -204,18 +188,14 @@ def hang(host: Container, event: Event) -> int:
 
 
 def _unended(pieces: object, stream: str) -> str:
-    """
-    What follows the last newline of a stream.
-    """
+    """What follows the last newline of a stream."""
     assert isinstance(pieces, list)
     text = "".join(text for name, text in pieces if name == stream)
     return text.rpartition("\n")[2].strip()
 
 
 def dawdle(host: Container, event: Event) -> int:
-    """
-    A run that ends late, but within the grace: its process is left alone.
-    """
+    """A run that ends late, but within the grace: its process is left alone."""
     before = Counter(host.logs.sentinels_read)
     out, err = said(event["say"])
     _time_out(host, event, out, err)  # each line is in the log when it is printed

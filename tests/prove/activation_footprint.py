@@ -1,6 +1,4 @@
-"""
-What a container holds, measured at rest and in the same state each time.
-"""
+"""What a container holds, measured at rest and in the same state each time."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ class Footprint:
 
 
 def measure(host: Container, kinds: list[Kind]) -> Footprint:
-    """
-    One of each kind, the same ones each time, those that kill first; then count, at rest.
-    """
+    """One of each kind, the same ones each time, those that kill first; then count, at rest."""
     usual, host.random = host.random, Random(0)
     order = sorted(kinds, key=lambda kind: kind.fatal, reverse=True)
     if host.plan.threads > 1:
@@ -101,9 +97,7 @@ def _resident(pid: int) -> int:
 
 
 def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list[str]:
-    """
-    In words, what has grown; ``growth`` bytes are allowed to the workers.
-    """
+    """In words, what has grown; ``growth`` bytes are allowed to the workers."""
     problems = [
         f"{name}: {what}: {was} before, {now} after"
         for what in ("processes", "threads", "descriptors", "files")
@@ -119,9 +113,7 @@ def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list
 
 
 def leave(host: Container) -> None:
-    """
-    Told to stop it leaves with 0, and nothing stays behind.
-    """
+    """Told to stop it leaves with 0, and nothing stays behind."""
     host.runtime.terminate()
     status = host.runtime.wait(FORK_TIMEOUT)
     host.note([] if status == 0 else [f"it left with {status}"], "SIGTERM")

@@ -27,9 +27,7 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Kind:
-    """
-    ``weight`` is its share; ``deed`` how it is driven, see `activation_deeds`.
-    """
+    """``weight`` is its share; ``deed`` how it is driven, see `activation_deeds`."""
 
     name: str
     weight: float
@@ -39,9 +37,7 @@ class Kind:
 
 
 def draw(random: Random, kinds: list[Kind], count: int) -> Iterator[Kind]:
-    """
-    ``count`` kinds by their weights, each at least once if there is room, in random order.
-    """
+    """``count`` kinds by their weights, each at least once if there is room, in random order."""
     drawn = random.choices(kinds, [kind.weight for kind in kinds], k=max(0, count - len(kinds)))
     drawn += kinds[: count - len(drawn)]
     random.shuffle(drawn)
@@ -49,9 +45,7 @@ def draw(random: Random, kinds: list[Kind], count: int) -> Iterator[Kind]:
 
 
 def value(random: Random, depth: int = 2) -> object:
-    """
-    Some JSON: numbers of all lengths, every kind of character, nested a little.
-    """
+    """Some JSON: numbers of all lengths, every kind of character, nested a little."""
     pick = random.randrange(9 if depth else 6)
     if pick == 0:
         return random.choice([None, True, False, "", [], {}])
@@ -72,23 +66,17 @@ LETTERS = "abc xyz 0189 .,-_ \"\\/'{}[] äß é ∑ 日本 🎉 \t\n\r\x00\x7f\u
 
 
 def text(random: Random, length: int) -> str:
-    """
-    A text of awkward characters.
-    """
+    """A text of awkward characters."""
     return "".join(random.choices(LETTERS, k=length))
 
 
 def word(random: Random) -> str:
-    """
-    A text without spaces or line breaks, the way a log shows it.
-    """
+    """A text without spaces or line breaks, the way a log shows it."""
     return f"{random.getrandbits(48):012x}"
 
 
 def lines(random: Random, most: int = 3, *, ended: bool = True) -> list[tuple[str, str]]:
-    """
-    Output on both streams, mixed; with ``ended`` each stream's ends with a newline.
-    """
+    """Output on both streams, mixed; with ``ended`` each stream's ends with a newline."""
     pieces = [
         (random.choice(["stdout", "stderr"]), f"{word(random)} says\n")
         for _ in range(random.randrange(most + 1))
@@ -100,9 +88,7 @@ def lines(random: Random, most: int = 3, *, ended: bool = True) -> list[tuple[st
 
 
 def event(doing: str, **more: Callable[[Random], object]) -> Callable[[Random], Event]:
-    """
-    An event that does this, with what ``more`` draws, and a little output.
-    """
+    """An event that does this, with what ``more`` draws, and a little output."""
 
     def make(random: Random) -> Event:
         drawn = {name: draw_one(random) for name, draw_one in more.items()}
@@ -112,55 +98,41 @@ def event(doing: str, **more: Callable[[Random], object]) -> Callable[[Random], 
 
 
 def one_of(*given: object) -> Callable[[Random], object]:
-    """
-    Any of these.
-    """
+    """Any of these."""
     return lambda random: random.choice(given)
 
 
 def near_limit(random: Random) -> Event:
-    """
-    An answer that just fits, just does not, or is much too long; of letters of one or two bytes.
-    """
+    """An answer that just fits, just does not, or is much too long; of letters of one or two bytes."""
     size = LIMIT + random.choice([-2, -1, 0, 0, 1, 2, 1000, 1 << 19])
     letter, width = random.choice([("x", 1), ('"', 2), ("é", 2)])
     return {"do": "big", "id": word(random), "letter": letter, "count": (size - BIG) // width}
 
 
 def bare(random: Random) -> object:
-    """
-    What is no result.
-    """
+    """What is no result."""
     return random.choice([None, True, False, 0, 17, -1.5, "", "text", '{"looks": "like one"}'])
 
 
 def turns(random: Random) -> object:
-    """
-    How often a coroutine lets others run before it answers.
-    """
+    """How often a coroutine lets others run before it answers."""
     return random.choice([0, 0, 1, 3, 20])
 
 
 def flood(random: Random) -> object:
-    """
-    More than a megabyte of log.
-    """
+    """More than a megabyte of log."""
     stream = random.choice(["stdout", "stderr"])
     return [(stream, f"{number:06} {'x' * 992}\n") for number in range(1100)]
 
 
 def long_line(random: Random) -> object:
-    """
-    A line that an engine cuts, or just not.
-    """
+    """A line that an engine cuts, or just not."""
     length = random.choice([16383, 16384, 16385, 32768, 40000, 100_000])
     return [(random.choice(["stdout", "stderr"]), "y" * length + random.choice(["\n", ""]))]
 
 
 def deaths(way: str) -> Callable[[Random], Event]:
-    """
-    The process ends within the run, after some output.
-    """
+    """The process ends within the run, after some output."""
     ways = one_of(way)
     return event("die", by=ways, say=lambda random: lines(random, ended=random.random() < 0.5))
 

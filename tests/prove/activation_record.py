@@ -30,9 +30,7 @@ class Call:
     collected: bool = True
 
     def wanted(self, expected: Expected) -> dict[str, object]:
-        """
-        The record, without what is a matter of time, and without its log.
-        """
+        """The record, without what is a matter of time, and without its log."""
         return {
             "namespace": self.names.namespace,
             "name": self.action.name,
@@ -45,9 +43,7 @@ class Call:
         }
 
     def notes(self, expected: Expected) -> dict[str, object]:
-        """
-        The annotations, without the times.
-        """
+        """The annotations, without the times."""
         limits = self.action.limits
         return {
             "path": f"{self.action.namespace}/{self.action.name}",
@@ -63,9 +59,7 @@ class Call:
 
 
 def differences(record: Mapping[str, object], call: Call, expected: Expected) -> list[str]:
-    """
-    In words, all in which a record is not what was expected of a call.
-    """
+    """In words, all in which a record is not what was expected of a call."""
     found = dict(record)
     logs, annotations = found.pop("logs"), found.pop("annotations")
     assert isinstance(logs, list)
@@ -95,9 +89,7 @@ def differences(record: Mapping[str, object], call: Call, expected: Expected) ->
 def log_differences(
     logs: Sequence[str], expected: Expected, tail: tuple[str, ...], *, merged: bool
 ) -> list[str]:
-    """
-    In words, how a log is not what was expected. ``merged`` is a log of one stream for both.
-    """
+    """In words, how a log is not what was expected. ``merged`` is a log of one stream for both."""
     lines = []
     for line in logs:
         match = _STAMP.fullmatch(line)
@@ -122,9 +114,7 @@ def _streams(lines: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 
 def _divided(lines: list[tuple[str, str]], wanted: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """
-    Two streams that became one: what stdout must have said, in its order, and the others.
-    """
+    """Two streams that became one: what stdout must have said, in its order, and the others."""
     out: list[str] = []
     err: list[str] = []
     for _, text in lines:
@@ -153,8 +143,6 @@ def _matches(lines: list[str], wanted: Sequence[str | Trace]) -> bool:
 
 
 def brief(value: object) -> str:
-    """
-    A value as a problem shows it.
-    """
+    """A value as a problem shows it."""
     text = repr(value)
     return text if len(text) < 400 else f"{text[:200]}…{text[-100:]} ({len(text)})"

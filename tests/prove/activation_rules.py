@@ -46,9 +46,7 @@ class Trace:
     frames: bool = True
 
     def ends(self, line: str) -> bool:
-        """
-        Return whether ``line`` is the last line of this traceback.
-        """
+        """Return whether ``line`` is the last line of this traceback."""
         return line == self.last if isinstance(self.last, str) else bool(self.last.fullmatch(line))
 
 
@@ -70,9 +68,7 @@ class Expected:
 
     @property
     def response(self) -> dict[str, object]:
-        """
-        As the record shows it.
-        """
+        """As the record shows it."""
         shown: dict[str, object] = {
             "status": STATUS[self.code],
             "statusCode": self.code,
@@ -83,24 +79,18 @@ class Expected:
 
 
 def answer(result: object) -> bytes:
-    """
-    The body of an answer.
-    """
+    """The body of an answer."""
     text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def refusal(text: str) -> tuple[int, object, int]:
-    """
-    Code, result and size of an answer with an error's status.
-    """
+    """Code, result and size of an answer with an error's status."""
     return 2, {"error": text}, len(answer({"error": text}))
 
 
 def expect(event: Event, environment: Mapping[str, str]) -> Expected:
-    """
-    What must come of an event; ``environment`` is what its run must find.
-    """
+    """What must come of an event; ``environment`` is what its run must find."""
     doing = event["do"]
     code, result, size = _result(event, environment)
     out, err = said(event.get("say", ()))
@@ -116,9 +106,7 @@ def expect(event: Event, environment: Mapping[str, str]) -> Expected:
 
 
 def _limited(whole: Expected) -> Expected:
-    """
-    What is left of a log that is too long, and says so; all of it is on one stream.
-    """
+    """What is left of a log that is too long, and says so; all of it is on one stream."""
     lines = whole.out or whole.err
     taken = size = 0
     for line in lines:
@@ -169,9 +157,7 @@ def _result(event: Event, environment: Mapping[str, str]) -> tuple[int, object, 
 
 
 def _value(event: Event, environment: Mapping[str, str]) -> object:
-    """
-    What the handler returns.
-    """
+    """What the handler returns."""
     doing, given = event["do"], event.get("given")
     if doing in ("list", "tuple"):
         return [event["id"], given]

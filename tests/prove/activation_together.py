@@ -23,9 +23,7 @@ GIVEN_UP_AFTER = 20
 
 
 def run_together(host: Container, kinds: list[Kind], count: int) -> None:
-    """
-    ``count`` activations in batches; with a gathering after some, where it is one of the kinds.
-    """
+    """``count`` activations in batches; with a gathering after some, where it is one of the kinds."""
     single = [kind for kind in kinds if kind is not GATHERING]
     drawn = draw(host.random, single, count)
     with ThreadPoolExecutor(host.plan.threads) as pool:
@@ -39,9 +37,7 @@ def run_together(host: Container, kinds: list[Kind], count: int) -> None:
 
 
 def gather(host: Container, pool: ThreadPoolExecutor) -> int:
-    """
-    Some runs wait for one another in one process, then it dies: each of them is answered.
-    """
+    """Some runs wait for one another in one process, then it dies: each of them is answered."""
     size = host.random.randrange(2, host.plan.threads + 1)
     event = GATHERING.event(host.random)
     run_batch(host, pool, [{**event, "of": size, "id": word(host.random)} for _ in range(size)])
@@ -49,9 +45,7 @@ def gather(host: Container, pool: ThreadPoolExecutor) -> int:
 
 
 def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) -> None:
-    """
-    All at once, as far as the pool goes; then the sums.
-    """
+    """All at once, as far as the pool goes; then the sums."""
     host.logs.settle()
     before = host.logs.lines_read["stdout"], Counter(host.logs.sentinels_read)
     expected = list(pool.map(lambda event: invoke(host, event), events, timeout=2 * FORK_TIMEOUT))
@@ -66,9 +60,7 @@ def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) ->
 
 
 def invoke(host: Container, event: Event) -> Expected:
-    """
-    One activation; its log is nobody's.
-    """
+    """One activation; its log is nobody's."""
     names = host.invoker.new_names()
     cold = host.runtime.pinned is None
     record = host.invoker.invoke(host.runtime, host.action, event, names=names)

@@ -42,9 +42,7 @@ CONCURRENT = {"__OW_ALLOW_CONCURRENT": "true"}
 
 @dataclass(frozen=True)
 class Part:
-    """
-    A container's plan, its kinds of activations, and how they are carried out.
-    """
+    """A container's plan, its kinds of activations, and how they are carried out."""
 
     plan: Plan
     kinds: list[Kind]
@@ -53,9 +51,7 @@ class Part:
 
 
 def one_by_one(host: Container, kinds: list[Kind], count: int) -> None:
-    """
-    ``count`` draws, each carried out before the next.
-    """
+    """``count`` draws, each carried out before the next."""
     for kind in draw(host.random, kinds, count):
         if len(host.problems) > GIVEN_UP_AFTER:
             return
@@ -105,9 +101,7 @@ SHAPING = 16 << 20
 
 
 class Progress:
-    """
-    One container's work: warm up, measure, go on, measure again, stop.
-    """
+    """One container's work: warm up, measure, go on, measure again, stop."""
 
     def __init__(self, part: Part, total: int, seed: int) -> None:
         self.part = part
@@ -117,9 +111,7 @@ class Progress:
         self.after: Footprint | None = None
 
     def run(self) -> None:
-        """
-        All of it; what keeps it from being carried out is a problem as well.
-        """
+        """All of it; what keeps it from being carried out is a problem as well."""
         try:
             with self.host:
                 self._work()
@@ -144,9 +136,7 @@ class Progress:
 
 
 def activate(activations: int = 100_000, seed: int | None = None) -> Outcome:
-    """
-    So many activations over all containers; ``seed`` repeats a run.
-    """
+    """So many activations over all containers; ``seed`` repeats a run."""
     seed = secrets.randbelow(1 << 32) if seed is None else seed
     outcome = Outcome(f"{activations} activations in {len(PARTS)} containers, seed {seed}")
     began = time.monotonic()
@@ -168,9 +158,7 @@ def activate(activations: int = 100_000, seed: int | None = None) -> Outcome:
 
 
 def report(works: list[Progress], counts: Counter[str], took: float) -> str:
-    """
-    How many of each kind, how fast, and what each container held before and after.
-    """
+    """How many of each kind, how fast, and what each container held before and after."""
     done = counts.total()
     kinds = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     held = [

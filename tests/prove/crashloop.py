@@ -1,6 +1,4 @@
-"""
-What crashes in a loop is rolled back, what is poisoned is not, and never to nothing.
-"""
+"""What crashes in a loop is rolled back, what is poisoned is not, and never to nothing."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ threading.Timer(0.2, os._exit, (9,)).start()
 
 
 class Caller:
-    """
-    Asks again and again on one connection; on a new one if an answer said that it was the last.
-    """
+    """Asks again and again on one connection; on a new one if an answer said that it was the last."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -43,9 +39,7 @@ class Caller:
         self._connection.close()
 
     def run(self) -> Response:
-        """
-        One request and its answer.
-        """
+        """One request and its answer."""
         response = self._connection.run({})
         if response.headers.get("connection") == "close":
             self._connection.close()
@@ -54,9 +48,7 @@ class Caller:
 
 
 def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> Outcome:
-    """
-    A version that keeps dying after it took over: the one before answers again.
-    """
+    """A version that keeps dying after it took over: the one before answers again."""
     outcome = Outcome(f"{rounds} versions that crash in a loop")
     server.post(puppet_source(1))
     asked = 0
@@ -78,9 +70,7 @@ def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> O
 
 
 def keep_poisoned(server: Server, deaths: int = 20) -> Outcome:
-    """
-    One input kills the worker every time: that is the input's fault, nothing is rolled back.
-    """
+    """One input kills the worker every time: that is the input's fault, nothing is rolled back."""
     outcome = Outcome(f"one poisonous input, {deaths} times")
     server.post(puppet_source(1))
     server.post(puppet_source(2))
@@ -94,9 +84,7 @@ def keep_poisoned(server: Server, deaths: int = 20) -> Outcome:
 
 
 def keep_first(server: Server, deaths: int = 6, patience: float = 30.0) -> Outcome:
-    """
-    Generation 1 crashes in a loop: there is nothing to go back to, so it is started again.
-    """
+    """Generation 1 crashes in a loop: there is nothing to go back to, so it is started again."""
     outcome = Outcome(f"generation 1 crashes {deaths} times")
     response = init_once(server.address, LOOPING % 1)
     outcome.expect(response.status == 200, f"/init: {response.body[:120]!r}")

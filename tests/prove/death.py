@@ -1,6 +1,4 @@
-"""
-A worker dies with requests waiting, or with half an answer sent.
-"""
+"""A worker dies with requests waiting, or with half an answer sent."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from .outcome import Outcome, ask, connect, run_after
 
 
 def die_with_waiting(server: Server, waiting: int = 63, rounds: int = 20) -> Outcome:
-    """
-    One handler runs, ``waiting`` kept connections of its worker have sent a request; kill -9.
-    """
+    """One handler runs, ``waiting`` kept connections of its worker have sent a request; kill -9."""
     outcome = Outcome(f"kill -9 with 1 running and {waiting} waiting, {rounds} times")
     server.post(puppet_source(1))
     answered = 0

@@ -1,6 +1,4 @@
-"""
-Everything an action can do to its own process in mid-request.
-"""
+"""Everything an action can do to its own process in mid-request."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ def survive_faults(
     only: tuple[str, ...] = FAULTS,
     spin_seconds: float = 1.0,
 ) -> Outcome:
-    """
-    Each fault ``rounds`` times, the endless loop ``spins`` times.
-    """
+    """Each fault ``rounds`` times, the endless loop ``spins`` times."""
     outcome = Outcome(f"{len(only)} faults, {rounds} rounds each ({spins} endless loops)")
     server.post(puppet_source(1))
     with connect(server) as warm:
@@ -56,9 +52,7 @@ def survive_faults(
 
 
 def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) -> None:
-    """
-    One fault on one connection, then the next request on it and on a new one.
-    """
+    """One fault on one connection, then the next request on it and on a new one."""
     with ExitStack() as stack:
         meet = stack.enter_context(Rendezvous())
         connection = stack.enter_context(connect(server))
@@ -84,9 +78,7 @@ def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) ->
 
 
 def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> None:
-    """
-    The next answer is of the current version, and this caller's own.
-    """
+    """The next answer is of the current version, and this caller's own."""
     outcome.expect_version(f"{fault}, next of the {token}", response, 1)
     outcome.expect(
         response.json().get("token") == token, f"{fault}: the {token} got another's answer"
@@ -94,9 +86,7 @@ def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> 
 
 
 def judge(outcome: Outcome, fault: str, response: Response) -> None:
-    """
-    The caller's answer: an error of one key, or for what a handler survives any JSON.
-    """
+    """The caller's answer: an error of one key, or for what a handler survives any JSON."""
     if fault in ANSWERING:
         outcome.expect(isinstance(response.json(), dict), f"{fault}: {response.body[:120]!r}")
     elif fault in RAISING:

@@ -88,9 +88,7 @@ def outlive_folders(rounds: int = 5, levels: int = 2000, files: int = 20_000) ->
 
 
 def put(left: Path) -> Callable[[Path, str], None]:
-    """
-    Return a function that puts what a killed server left at the place of the next one.
-    """
+    """Return a function that puts what a killed server left at the place of the next one."""
 
     def prepare(run_dir: Path, place: str) -> None:
         left.rename(run_dir / place)
@@ -99,9 +97,7 @@ def put(left: Path) -> Callable[[Path, str], None]:
 
 
 def find_things(rounds: int = 20) -> Outcome:
-    """
-    Start servers while a file, link or folder lies in the place of their folder, socket or lock.
-    """
+    """Start servers while a file, link or folder lies in the place of their folder, socket or lock."""
     outcome = Outcome(f"{rounds} starts with each of {len(THINGS)} things at each of 3 places")
     starts = 0
     slowest = 0.0
@@ -133,38 +129,28 @@ Make = Callable[[Path, Path], object]
 
 
 def link(place: Path, outside: Path) -> None:
-    """
-    Make a link to a folder that is not the server's.
-    """
+    """Make a link to a folder that is not the server's."""
     place.symlink_to(outside)
 
 
 def dangling_link(place: Path, _: Path) -> None:
-    """
-    Make a link whose target does not exist.
-    """
+    """Make a link whose target does not exist."""
     place.symlink_to("nothing")
 
 
 def file(place: Path, _: Path) -> None:
-    """
-    Make a file without rights.
-    """
+    """Make a file without rights."""
     place.touch(mode=0)
 
 
 def folder(place: Path, outside: Path) -> None:
-    """
-    Make a folder with a link in it.
-    """
+    """Make a folder with a link in it."""
     nest(place, 3)
     (place / "d" / "link").symlink_to(outside)
 
 
 def closed_folder(place: Path, outside: Path) -> None:
-    """
-    Make a folder with a link in it, and take away the rights of all levels.
-    """
+    """Make a folder with a link in it, and take away the rights of all levels."""
     folder(place, outside)
     for each in (place / "d" / "d" / "d", place / "d" / "d", place / "d", place):
         each.chmod(0)

@@ -1,6 +1,4 @@
-"""
-A server that is already running, of any make, reached by its URL.
-"""
+"""A server that is already running, of any make, reached by its URL."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ class Foreign:
         self.replace_command = replace_command
 
     def replace(self, number: int) -> None:
-        """
-        Switch to version ``number``.
-        """
+        """Switch to version ``number``."""
         if not self.replace_command:
             response = init_once(self.address, version_source(number))
             if response.status != 200:

@@ -1,6 +1,4 @@
-"""
-Connections that were open before a replacement: idle, half a request sent, or unread bytes.
-"""
+"""Connections that were open before a replacement: idle, half a request sent, or unread bytes."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ KINDS = ("idle", "half a head", "half a body", "a head and no body")
 
 
 def begin(kind: str, connection: Connection, token: str, size: int) -> Finish:
-    """
-    Send the first part of a request of this kind; the function returned sends the rest.
-    """
+    """Send the first part of a request of this kind; the function returned sends the rest."""
     event = {"token": token, "text": "x" * (size if "body" in kind else 1)}
     request = run_request(event, path=connection.run_path)
     head = request.index(b"\r\n\r\n") + 4
@@ -40,9 +36,7 @@ def begin(kind: str, connection: Connection, token: str, size: int) -> Finish:
 def carry_over(
     server: Replaceable, rounds: int = 10, each: int = 4, size: int = 1 << 20
 ) -> Outcome:
-    """
-    ``each`` connections of every kind, once fresh and once used, over each replacement.
-    """
+    """``each`` connections of every kind, once fresh and once used, over each replacement."""
     outcome = Outcome(f"{rounds} replacements over {each * 2 * len(KINDS)} open connections")
     server.replace(1)
     answered = 0
@@ -70,9 +64,7 @@ def carry_over(
 
 
 def carry_from_stuck(server: Server, rounds: int = 10, size: int = 1 << 20) -> Outcome:
-    """
-    The same while their worker is stuck in a handler, and with whole requests it has not read.
-    """
+    """The same while their worker is stuck in a handler, and with whole requests it has not read."""
     outcome = Outcome(f"{rounds} replacements with the worker stuck in a handler")
     server.post(puppet_source(1))
     for version in range(2, rounds + 2):
@@ -109,9 +101,7 @@ def carry_from_stuck(server: Server, rounds: int = 10, size: int = 1 << 20) -> O
 
 
 def carry_many(server: Replaceable, connections: int = 1000, rounds: int = 3) -> Outcome:
-    """
-    Many kept connections move at once, and stay the same ones.
-    """
+    """Many kept connections move at once, and stay the same ones."""
     outcome = Outcome(f"{connections} connections moved at once, {rounds} times")
     server.replace(1)
     with ExitStack() as stack:
@@ -130,9 +120,7 @@ def carry_many(server: Replaceable, connections: int = 1000, rounds: int = 3) ->
 
 
 def serve_beyond_cap(server: Replaceable, connections: int = 600) -> Outcome:
-    """
-    More connections than the limit of open files allows: they wait, and none is refused.
-    """
+    """More connections than the limit of open files allows: they wait, and none is refused."""
     outcome = Outcome(f"{connections} connections, replaced while at the cap")
     server.replace(1)
     at_once = 0
@@ -161,9 +149,7 @@ def serve_beyond_cap(server: Replaceable, connections: int = 600) -> Outcome:
 
 
 def replace_on(outcome: Outcome, connection: Connection, server: Replaceable) -> None:
-    """
-    Replace on a connection that is open already, since no new one is accepted.
-    """
+    """Replace on a connection that is open already, since no new one is accepted."""
     if server.replace_command:
         return server.replace(2)
     with outcome.trying("/init at the cap"):

@@ -35,9 +35,7 @@ CONNECTIONS = 6
 
 
 class Attacked:
-    """
-    A supervisor with fake processes, some of which are hostile.
-    """
+    """A supervisor with fake processes, some of which are hostile."""
 
     def __init__(self, seed: int, folder: str, outcome: Outcome) -> None:
         self.draw = random.Random(seed)
@@ -50,9 +48,7 @@ class Attacked:
         self.scripted.serve()
 
     def close(self) -> None:
-        """
-        Close the supervisor and the listening socket.
-        """
+        """Close the supervisor and the listening socket."""
         self._listener.close()
         self.scripted.close()
 
@@ -66,9 +62,7 @@ class Attacked:
         ]
 
     def born(self) -> list[Process]:
-        """
-        Return the workers that have a process; if there are none, tick until there are.
-        """
+        """Return the workers that have a process; if there are none, tick until there are."""
         while not any(
             each.pending_fork is None for each in self.scripted.processes.by_slot.values()
         ):
@@ -78,9 +72,7 @@ class Attacked:
         ]
 
     def connect(self) -> None:
-        """
-        Connect clients until there are `CONNECTIONS`, and hand each to a worker.
-        """
+        """Connect clients until there are `CONNECTIONS`, and hand each to a worker."""
         sockets, clients = self.scripted.supervisor.sockets, self.scripted.clients
         for number in [number for number in clients if number not in sockets.descriptors]:
             clients.pop(number).close()
@@ -92,9 +84,7 @@ class Attacked:
             self.turn()
 
     def turn(self) -> None:
-        """
-        Let the supervisor handle all events; record an exception as a problem.
-        """
+        """Let the supervisor handle all events; record an exception as a problem."""
         try:
             self.scripted.supervisor.wait(0.0)
             self.scripted.supervisor.run_commands()
@@ -102,18 +92,14 @@ class Attacked:
             self.outcome.problems.append(traceback.format_exc()[-900:])
 
     def tick(self) -> None:
-        """
-        Let the supervisor look at the table and the clock; record an exception as a problem.
-        """
+        """Let the supervisor look at the table and the clock; record an exception as a problem."""
         try:
             self.scripted.look()
         except Exception:  # noqa: BLE001 - any of them would end the server
             self.outcome.problems.append(traceback.format_exc()[-900:])
 
     def send(self) -> None:
-        """
-        Send one hostile packet as a random worker, which at times is killed right after.
-        """
+        """Send one hostile packet as a random worker, which at times is killed right after."""
         scripted = self.scripted
         process = self.draw.choice(self.born())
         slot = process.slot
@@ -131,9 +117,7 @@ class Attacked:
         self.turn()
 
     def scribble(self) -> None:
-        """
-        Write one hostile value into the table: a phase of one byte, or a word of eight.
-        """
+        """Write one hostile value into the table: a phase of one byte, or a word of eight."""
         scoreboard, draw = self.scripted.scoreboard, self.draw
         table = scoreboard._map
         where = draw.random()
@@ -165,9 +149,7 @@ class Attacked:
         return struct.pack("Q", number)
 
     def replace(self) -> None:
-        """
-        Put the next current version; its worker is honest, so the supervisor must obey it.
-        """
+        """Put the next current version; its worker is honest, so the supervisor must obey it."""
         scripted = self.scripted
         self.turn()
         self.tick()
@@ -198,9 +180,7 @@ class Attacked:
         self.serve(candidate.slot)
 
     def serve(self, slot: int) -> None:
-        """
-        Expect that a new connection goes to the worker ``slot`` of the current version.
-        """
+        """Expect that a new connection goes to the worker ``slot`` of the current version."""
         scripted = self.scripted
         while len(scripted.supervisor.sockets.descriptors) >= scripted.scoreboard.capacity:
             number = next(iter(scripted.supervisor.sockets.descriptors))
@@ -217,16 +197,12 @@ class Attacked:
 
 
 def names(message: Message, number: int) -> bool:
-    """
-    Return whether a message hands over the connection ``number``.
-    """
+    """Return whether a message hands over the connection ``number``."""
     return isinstance(message, Assign) and number in [row[0] for row in message.connections]
 
 
 def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
-    """
-    Send packets one by one, from workers in every state; replace a version after each 500.
-    """
+    """Send packets one by one, from workers in every state; replace a version after each 500."""
     kinds = len(FROM_WORKER | FROM_TEMPLATE)
     outcome = Outcome(f"{packets} packets, seed {seed}")
     before = len(os.listdir("/proc/self/fd"))
@@ -257,9 +233,7 @@ def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
 
 
 def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
-    """
-    Write words one by one anywhere in the table, with deaths; replace a version after each 500.
-    """
+    """Write words one by one anywhere in the table, with deaths; replace a version after each 500."""
     outcome = Outcome(f"{words} words in the table, seed {seed}")
     with tempfile.TemporaryDirectory() as folder:
         attacked = Attacked(seed, folder, outcome)
@@ -280,9 +254,7 @@ def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
 
 
 def drain(scripted: Scripted) -> None:
-    """
-    Read the orders of every worker, and obey none.
-    """
+    """Read the orders of every worker, and obey none."""
     for slot, process in scripted.processes.by_slot.items():
         if process.pending_fork is None:
             scripted.orders(slot)

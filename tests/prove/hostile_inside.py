@@ -1,6 +1,4 @@
-"""
-Prove that a server survives an action that attacks it while it loads, serves and dies.
-"""
+"""Prove that a server survives an action that attacks it while it loads, serves and dies."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ def attack_from_inside(
 def attack_each_round(
     server: Server, outcome: Outcome, rounds: int, packets: int, words: int, seed: int
 ) -> None:
-    """
-    Run all rounds on one server.
-    """
+    """Run all rounds on one server."""
     source = Packets(seed, FIELDS, lambda: list(range(12)))
     server.replace(1)
     usual = len(server.left())
@@ -98,9 +94,7 @@ def ask_until_answered(server: Server, until: float) -> Response:
 
 
 def suffer(server: Server, moment: str, attack: dict[str, object]) -> None:
-    """
-    Let a version attack at ``moment``. The answers to its own callers are not checked.
-    """
+    """Let a version attack at ``moment``. The answers to its own callers are not checked."""
     try:
         if moment == "load":
             server.post(hostile_source(attack))
@@ -118,9 +112,7 @@ def suffer(server: Server, moment: str, attack: dict[str, object]) -> None:
 
 
 def rest(server: Server, outcome: Outcome, usual: int) -> None:
-    """
-    Expect that the supervisor sleeps, that no process is left, and that it stops on SIGTERM.
-    """
+    """Expect that the supervisor sleeps, that no process is left, and that it stops on SIGTERM."""
     living = wait_few(server.left, usual, 10.0)
     outcome.expect(len(living) <= usual, f"{len(living)} processes, {usual} before")
     before = tree.cpu_seconds([server.pid])

@@ -35,9 +35,7 @@ def main(event):
 
 
 def alarmed_source(version: int) -> str:
-    """
-    Return an action that arms a timer; its handler raises the exception that the event names.
-    """
+    """Return an action that arms a timer; its handler raises the exception that the event names."""
     return _SOURCE % version
 
 

@@ -1,6 +1,4 @@
-"""
-What a proof found, and the server it is found on.
-"""
+"""What a proof found, and the server it is found on."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from tests.support.wire import ClientError, Malformed, Response
 
 @dataclass
 class Outcome:
-    """
-    What was done, what came out, and every problem in words.
-    """
+    """What was done, what came out, and every problem in words."""
 
     done: str
     result: str = ""
@@ -26,29 +22,21 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """
-        Whether nothing speaks against the promise.
-        """
+        """Whether nothing speaks against the promise."""
         return not self.problems
 
     def expect(self, truth: object, problem: str) -> bool:
-        """
-        Note ``problem`` unless ``truth`` holds; give back which.
-        """
+        """Note ``problem`` unless ``truth`` holds; give back which."""
         if not truth:
             self.problems.append(problem)
         return bool(truth)
 
     def trying(self, what: str) -> Trying:
-        """
-        A request without an answer in the ``with`` block is a problem named ``what``, no crash.
-        """
+        """A request without an answer in the ``with`` block is a problem named ``what``, no crash."""
         return Trying(self, what)
 
     def expect_version(self, what: str, response: Response, version: int) -> None:
-        """
-        The answer is 200 and of this version.
-        """
+        """The answer is 200 and of this version."""
         answer = response.json()
         found = answer.get("version") if isinstance(answer, dict) else None
         self.expect(
@@ -57,9 +45,7 @@ class Outcome:
         )
 
     def expect_error(self, what: str, response: Response) -> None:
-        """
-        The answer is an error of the server's own: 4xx or 5xx, one key ``error``.
-        """
+        """The answer is an error of the server's own: 4xx or 5xx, one key ``error``."""
         self.expect(
             response.status >= 400 and response.error,
             f"{what}: an error expected: {response.status} {response.body[:120]!r}",
@@ -67,9 +53,7 @@ class Outcome:
 
 
 class Trying:
-    """
-    Turns what a client may meet into a problem of the outcome.
-    """
+    """Turns what a client may meet into a problem of the outcome."""
 
     def __init__(self, outcome: Outcome, what: str) -> None:
         self._outcome = outcome
@@ -91,39 +75,29 @@ class Trying:
 
 
 class Replaceable(Protocol):
-    """
-    A server of any make of which versions can be put current.
-    """
+    """A server of any make of which versions can be put current."""
 
     address: Address
     run_path: str
     replace_command: str
 
     def replace(self, number: int) -> None:
-        """
-        Put version ``number`` current and return once that is acknowledged.
-        """
+        """Put version ``number`` current and return once that is acknowledged."""
 
 
 def connect(server: Replaceable, timeout: float = 10.0) -> Connection:
-    """
-    A new connection to the server.
-    """
+    """A new connection to the server."""
     return Connection(server.address, timeout=timeout, run_path=server.run_path)
 
 
 def ask(server: Replaceable, timeout: float = 10.0, **event: object) -> Response:
-    """
-    One /run on a connection of its own.
-    """
+    """One /run on a connection of its own."""
     with connect(server, timeout) as connection:
         return connection.run(event)
 
 
 def run_after(server: Replaceable, connection: Connection, last: Response, token: str) -> Response:
-    """
-    The next /run of a caller: on its connection, or on a new one if the last answer said close.
-    """
+    """The next /run of a caller: on its connection, or on a new one if the last answer said close."""
     if not last.closes:
         return connection.run({"token": token})
     if connection.read_to_end():
@@ -133,9 +107,7 @@ def run_after(server: Replaceable, connection: Connection, last: Response, token
 
 @dataclass(frozen=True)
 class Proof:
-    """
-    One promise with the function that proves it, in its two sizes.
-    """
+    """One promise with the function that proves it, in its two sizes."""
 
     name: str
     promise: str
@@ -149,9 +121,7 @@ class Proof:
     """Whether the function starts its own servers, and gets none."""
 
     def run(self, *, short: bool = False, **changes: object) -> Outcome:
-        """
-        Start a server made for this proof and run it in the wanted size.
-        """
+        """Start a server made for this proof and run it in the wanted size."""
         size = {**(self.short if short else self.long), **changes}
         if self.alone:
             return self.function(**size)

@@ -1,6 +1,4 @@
-"""
-Prove that unread output delays nothing, and that each printed line is in the log.
-"""
+"""Prove that unread output delays nothing, and that each printed line is in the log."""
 
 from __future__ import annotations
 
@@ -61,16 +59,12 @@ ENDS = ("return", "hang", "SIGKILL", "os._exit", "crash", "abort")
 
 
 def source(version: int) -> str:
-    """
-    Return an action that prints, and then ends, in the ways that the event names.
-    """
+    """Return an action that prints, and then ends, in the ways that the event names."""
     return DEEDS.replace("VERSION", str(version))
 
 
 def ignore_unread(rounds: int = 10) -> Outcome:
-    """
-    Call, exceed deadlines, replace and stop while stdout and stderr are full.
-    """
+    """Call, exceed deadlines, replace and stop while stdout and stderr are full."""
     outcome = Outcome(f"{rounds} rounds each on a full pipe and a full socket")
     worst: dict[str, float] = {}
     for name, kind in sinks.UNREAD.items():
@@ -132,9 +126,7 @@ def _replace(server: Server, version: int, outcome: Outcome) -> None:
 
 
 def _is_whole(text: bytes) -> bool:
-    """
-    Return whether each sentinel in a log is a line of its own.
-    """
+    """Return whether each sentinel in a log is a line of its own."""
     return all(line == SENTINEL for line in text.split(b"\n") if b"XXX_" in line)
 
 

@@ -1,6 +1,4 @@
-"""
-HTTP as callers really send it, and as they should not: a correct answer or a clean close.
-"""
+"""HTTP as callers really send it, and as they should not: a correct answer or a clean close."""
 
 from __future__ import annotations
 
@@ -14,18 +12,14 @@ HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/jso
 
 
 def head(server: Replaceable, *lines: str) -> bytes:
-    """
-    The head of a /run with these further lines.
-    """
+    """The head of a /run with these further lines."""
     return (
         HEAD.format(path=server.run_path) + "".join(f"{x}\r\n" for x in lines) + "\r\n"
     ).encode()
 
 
 def pipeline(server: Replaceable, outcome: Outcome) -> None:
-    """
-    Many requests in one write: as many answers, in order.
-    """
+    """Many requests in one write: as many answers, in order."""
     with connect(server) as connection:
         connection.send(
             b"".join(run_request({"token": n}, path=server.run_path) for n in range(50))
@@ -36,9 +30,7 @@ def pipeline(server: Replaceable, outcome: Outcome) -> None:
 
 
 def expect_continue(server: Replaceable, outcome: Outcome) -> None:
-    """
-    The body is sent only after 100.
-    """
+    """The body is sent only after 100."""
     body = run_body({"token": "continued"})
     with connect(server) as connection:
         connection.send(head(server, f"Content-Length: {len(body)}", "Expect: 100-continue"))
@@ -48,9 +40,7 @@ def expect_continue(server: Replaceable, outcome: Outcome) -> None:
 
 
 def chunked(server: Replaceable, outcome: Outcome) -> None:
-    """
-    A body in chunks, with an extension, cut at awkward places; then one more request.
-    """
+    """A body in chunks, with an extension, cut at awkward places; then one more request."""
     body = run_body({"token": "chunked"})
     request = head(server, "Transfer-Encoding: chunked")
     for at in range(0, len(body), 7):
@@ -65,9 +55,7 @@ def chunked(server: Replaceable, outcome: Outcome) -> None:
 
 
 def half_close(server: Replaceable, outcome: Outcome) -> None:
-    """
-    The end of the stream after a whole request: answered. In mid-request: closed.
-    """
+    """The end of the stream after a whole request: answered. In mid-request: closed."""
     with connect(server) as connection:
         connection.send(run_request({"token": "whole"}, path=server.run_path))
         connection.half_close()
@@ -80,18 +68,14 @@ def half_close(server: Replaceable, outcome: Outcome) -> None:
 
 
 def bare(server: Replaceable, outcome: Outcome) -> None:
-    """
-    Connections that close without a word, some by a reset.
-    """
+    """Connections that close without a word, some by a reset."""
     for _ in range(50):
         connect(server).close()
     outcome.expect(ask(server).status == 200, "not served after bare connections")
 
 
 def garbage(server: Replaceable, outcome: Outcome) -> None:
-    """
-    What cannot be framed gets one refusal and a close; nothing behind it is taken as a request.
-    """
+    """What cannot be framed gets one refusal and a close; nothing behind it is taken as a request."""
     hidden = run_request({"token": "hidden"}, path=server.run_path)
     body = run_body({"token": "first"})
     size = f"Content-Length: {len(body)}"
@@ -116,9 +100,7 @@ def garbage(server: Replaceable, outcome: Outcome) -> None:
 
 
 def old_version(server: Replaceable, outcome: Outcome) -> None:
-    """
-    HTTP/1.0: answered and closed.
-    """
+    """HTTP/1.0: answered and closed."""
     body = run_body({"token": "old"})
     with connect(server) as connection:
         request = f"POST {server.run_path} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -139,9 +121,7 @@ CASES: dict[str, Callable[[Replaceable, Outcome], None]] = {
 
 
 def speak_http(server: Replaceable, rounds: int = 10) -> Outcome:
-    """
-    Every case, and after each an ordinary request.
-    """
+    """Every case, and after each an ordinary request."""
     outcome = Outcome(f"{', '.join(CASES)}; {rounds} times")
     server.replace(1)
     for turn in range(rounds):

@@ -89,16 +89,12 @@ WORK = 0.04
 
 
 def source(version: int) -> str:
-    """
-    Return the source of a version that answers with its number.
-    """
+    """Return the source of a version that answers with its number."""
     return SOURCE.format(version=version, work=WORK * (version % 2))
 
 
 def fail_each_call(most: int = 100) -> Outcome:
-    """
-    Run rounds in which one call fails, at most ``most`` for each call and error.
-    """
+    """Run rounds in which one call fails, at most ``most`` for each call and error."""
     outcome = Outcome(f"{sum(map(len, ERRORS.values()))} errors of {len(ERRORS)} system calls")
     failed, given_up, version = 0, 0, 1
     with Failing(*NO_ROLL_BACK) as server:
@@ -145,9 +141,7 @@ class History:
         self.given_up = 0
 
     def run(self) -> int:
-        """
-        Run the whole round, and return the current version after it.
-        """
+        """Run the whole round, and return the current version after it."""
         with self.outcome.trying(self.what), connect(self.server) as kept:
             pid = self._run(kept, leave=True)
             with connect(self.server) as slow:
@@ -168,9 +162,7 @@ class History:
         return self.version
 
     def settle(self) -> bool:
-        """
-        Return whether the same supervisor serves without failures, with one worker and a spare.
-        """
+        """Return whether the same supervisor serves without failures, with one worker and a spare."""
         problems = len(self.outcome.problems)
         with self.outcome.trying(f"after {self.what}"):
             self.outcome.expect_version(f"after {self.what}", ask(self.server), self.version)
@@ -183,17 +175,13 @@ class History:
         return len(self.outcome.problems) == problems
 
     def _run(self, connection: Connection, **event: object) -> int:
-        """
-        Send one request, and return the process id of the worker that answered it, or 0.
-        """
+        """Send one request, and return the process id of the worker that answered it, or 0."""
         response = connection.run(event)
         self._judge(response)
         return int(response.json().get("pid", 0))
 
     def _judge(self, response: Response) -> None:
-        """
-        Expect an answer of the current version, or an error that says what happened.
-        """
+        """Expect an answer of the current version, or an error that says what happened."""
         if response.status == 200:
             self.outcome.expect_version(self.what, response, self.version)
         else:
@@ -201,9 +189,7 @@ class History:
             self.given_up += 1
 
     def _replace(self) -> None:
-        """
-        Post the next version. If it is refused, the current version must stay.
-        """
+        """Post the next version. If it is refused, the current version must stay."""
         try:
             response = init_once(self.server.address, source(self.version + 1))
         except Lost:
@@ -219,18 +205,14 @@ class History:
             self.given_up += 1
 
     def _refuse(self) -> None:
-        """
-        Post a version that cannot be loaded, so that its process is killed.
-        """
+        """Post a version that cannot be loaded, so that its process is killed."""
         try:
             self.outcome.expect_error(self.what, init_once(self.server.address, BROKEN))
         except Lost:  # as in `_replace`
             self.given_up += 1
 
     def _ask(self) -> None:
-        """
-        Ask for the status. If the question cannot be read or answered, the next one must be.
-        """
+        """Ask for the status. If the question cannot be read or answered, the next one must be."""
         for _ in range(2):
             try:
                 if "pid" in control.status(self.server):
@@ -241,9 +223,7 @@ class History:
 
 
 def is_whole(found: control.Status) -> bool:
-    """
-    Return whether one worker serves, a spare waits, and both have a process.
-    """
+    """Return whether one worker serves, a spare waits, and both have a process."""
     workers = found["generation"]["workers"]
     states = sorted(each["state"] for each in workers)
     return states == ["spare", "serving"] and all(each["pid"] for each in workers)

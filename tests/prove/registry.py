@@ -1,6 +1,4 @@
-"""
-Every proof with its two sizes: short for the tests, long for ``python -m tests.prove``.
-"""
+"""Every proof with its two sizes: short for the tests, long for ``python -m tests.prove``."""
 
 from __future__ import annotations
 

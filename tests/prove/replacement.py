@@ -1,6 +1,4 @@
-"""
-Versions are replaced under load: nothing refused, lost or stale, and no connection closed.
-"""
+"""Versions are replaced under load: nothing refused, lost or stale, and no connection closed."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from .outcome import Outcome, Replaceable
 def replace_under_load(
     server: Replaceable, clients: int = 64, replacements: int = 200, between: int = 128
 ) -> Outcome:
-    """
-    Half the clients with a new connection per request, half keeping theirs.
-    """
+    """Half the clients with a new connection per request, half keeping theirs."""
     server.replace(1)
     plan = Plan(
         server.address,

@@ -1,6 +1,4 @@
-"""
-What time leaves behind: nothing grows with replacements, nothing wakes up when idle.
-"""
+"""What time leaves behind: nothing grows with replacements, nothing wakes up when idle."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ SETTLED_AFTER = 2.0
 
 @dataclass(frozen=True)
 class Footprint:
-    """
-    What a server holds, retired workers gone.
-    """
+    """What a server holds, retired workers gone."""
 
     processes: int
     threads: int
@@ -32,9 +28,7 @@ class Footprint:
 
 
 def measure(server: Server, most: int) -> Footprint:
-    """
-    Wait until at most ``most`` processes live, then count.
-    """
+    """Wait until at most ``most`` processes live, then count."""
     living = wait_few(server.left, most, 10.0)
     return Footprint(
         len(living), server.threads(), server.descriptors(), server.files(), server.pss()
@@ -42,9 +36,7 @@ def measure(server: Server, most: int) -> Footprint:
 
 
 def leak_nothing(server: Server, replacements: int = 1000, warm: int = 50) -> Outcome:
-    """
-    Replace ``warm`` times, measure, replace ``replacements`` times, measure again.
-    """
+    """Replace ``warm`` times, measure, replace ``replacements`` times, measure again."""
     outcome = Outcome(f"{replacements} replacements")
     usual = 0
     before = after = None
@@ -73,9 +65,7 @@ def leak_nothing(server: Server, replacements: int = 1000, warm: int = 50) -> Ou
 
 
 def replace(kept: Connection, number: int) -> None:
-    """
-    One replacement and one answer of the new version.
-    """
+    """One replacement and one answer of the new version."""
     response = kept.init(version_source(number))
     answer = kept.run({}).json()
     if response.status != 200 or answer.get("version") != number:
@@ -83,9 +73,7 @@ def replace(kept: Connection, number: int) -> None:
 
 
 def sleep_idle(server: Server, seconds: float = 30.0) -> Outcome:
-    """
-    After work, with kept connections open: no thread of any process wakes up.
-    """
+    """After work, with kept connections open: no thread of any process wakes up."""
     outcome = Outcome(f"idle for {seconds:.0f} s with two connections open")
     with connect(server) as one, connect(server) as other:
         replace(one, 1)

@@ -1,6 +1,4 @@
-"""
-Prove that a stopped template delays no client, no replacement and no stop.
-"""
+"""Prove that a stopped template delays no client, no replacement and no stop."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ REPLACED_WITHIN = 0.8
 
 
 def stop_templates(server: Server, rounds: int = 20) -> Outcome:
-    """
-    Stop the template, kill a worker that it would replace, and go on with requests.
-    """
+    """Stop the template, kill a worker that it would replace, and go on with requests."""
     outcome = Outcome(f"{rounds} templates stopped as a worker died, by turns with a replacement")
     longest = replaced = 0.0
     answered, version = 0, 1
@@ -72,9 +68,7 @@ def stop_templates(server: Server, rounds: int = 20) -> Outcome:
 
 
 def is_ready(found: control.Status) -> bool:
-    """
-    Return whether both workers serve, and there is a template.
-    """
+    """Return whether both workers serve, and there is a template."""
     template = found["template"]
     states = [each["state"] for each in found["generation"]["workers"]]
     return bool(template and "pid" in template) and states.count("serving") == 2

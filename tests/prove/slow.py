@@ -1,6 +1,4 @@
-"""
-Clients that are slow or say nothing cost nobody else anything.
-"""
+"""Clients that are slow or say nothing cost nobody else anything."""
 
 from __future__ import annotations
 
@@ -12,9 +10,7 @@ from .outcome import Outcome, Replaceable, ask, connect
 
 
 def serve_slow_senders(server: Replaceable, senders: int = 20, rounds: int = 2) -> Outcome:
-    """
-    Requests that come one byte at a time, with a replacement half way; others go on.
-    """
+    """Requests that come one byte at a time, with a replacement half way; others go on."""
     outcome = Outcome(f"{senders} senders of single bytes, replaced half way, {rounds} times")
     server.replace(1)
     others = 0
@@ -37,9 +33,7 @@ def serve_slow_senders(server: Replaceable, senders: int = 20, rounds: int = 2) 
 
 
 def serve_beside_silent(server: Replaceable, silent: int = 200, requests: int = 200) -> Outcome:
-    """
-    Connections that say nothing: others are served, and each may still speak after a change.
-    """
+    """Connections that say nothing: others are served, and each may still speak after a change."""
     outcome = Outcome(f"{silent} silent connections, {requests} requests beside them")
     server.replace(1)
     with ExitStack() as stack, outcome.trying("beside the silent"):

@@ -1,6 +1,4 @@
-"""
-SIGTERM: what runs and what waits, even in the backlog, is answered first.
-"""
+"""SIGTERM: what runs and what waits, even in the backlog, is answered first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The source tree as data, for the tests of its structure.
-"""
+"""The source tree as data, for the tests of its structure."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """
-        The module's name without ``hotwhisk.``, such as ``cli.serve``; the package is ``cli``.
-        """
+        """The module's name without ``hotwhisk.``, such as ``cli.serve``; the package is ``cli``."""
         parts = self.path.relative_to(PACKAGE).with_suffix("").parts
         return ".".join(part for part in parts if part != "__init__") or "__init__"
 
@@ -35,9 +31,7 @@ class Source:
         return ast.parse(self.text)
 
     def imports(self) -> set[str]:
-        """
-        Modules that running this one may import, by full name; for annotations alone is no import.
-        """
+        """Modules that running this one may import, by full name; for annotations alone is no import."""
         found: set[str] = set()
         for node in _running(self.tree):
             if isinstance(node, ast.Import):
@@ -48,16 +42,12 @@ class Source:
         return found
 
     def own_imports(self) -> set[str]:
-        """
-        Those of this package that exist, by their `name`; in a branch too.
-        """
+        """Those of this package that exist, by their `name`; in a branch too."""
         found = {name.partition(".")[2] for name in self.imports() if name.startswith("hotwhisk.")}
         return found & {each.name for each in sources()}
 
     def uses(self, owner: str, attribute: str) -> bool:
-        """
-        Whether ``owner.attribute`` occurs.
-        """
+        """Whether ``owner.attribute`` occurs."""
         return any(
             isinstance(node, ast.Attribute)
             and node.attr == attribute
@@ -67,9 +57,7 @@ class Source:
         )
 
     def calls(self, function: str) -> bool:
-        """
-        Whether a bare name is called.
-        """
+        """Whether a bare name is called."""
         return any(
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -79,9 +67,7 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """
-    Every module of the package.
-    """
+    """Every module of the package."""
     return [Source(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 

@@ -1,6 +1,4 @@
-"""
-What is not documented fails.
-"""
+"""What is not documented fails."""
 
 from __future__ import annotations
 

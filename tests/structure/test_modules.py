@@ -1,6 +1,4 @@
-"""
-Sizes, docstrings, public names; and every module can be imported alone, without a warning.
-"""
+"""Sizes, docstrings, public names; and every module can be imported alone, without a warning."""
 
 from __future__ import annotations
 

@@ -47,9 +47,7 @@ COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 
 
 def duration(text: str) -> float:
-    """
-    What Scala's ``Duration`` makes of a text, in seconds, for the units that are of use here.
-    """
+    """What Scala's ``Duration`` makes of a text, in seconds, for the units that are of use here."""
     number, unit = re.fullmatch(r"(\d+) ?(\w+)", text).groups()  # type: ignore[union-attr]
     units = {"millis": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400}
     return int(number) * units[unit if unit == "millis" else unit.removesuffix("s")]
@@ -70,9 +68,7 @@ def check_stem_cell(cell: dict[str, Any]) -> None:
 
 
 def check_manifest(manifest: dict[str, Any]) -> None:
-    """
-    What the platform refuses to start with, and what it would read as something else.
-    """
+    """What the platform refuses to start with, and what it would read as something else."""
     names = []
     for family, kinds in manifest["runtimes"].items():
         assert re.fullmatch(r"[a-z0-9]+", family)  # or FAMILY:default finds nothing
@@ -156,9 +152,7 @@ MOST_EXPOSURE = 25
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """
-    systemd's own tool; Debian has it in the package systemd.
-    """
+    """Run systemd-analyze, which Debian has in the package systemd."""
     found = shutil.which("systemd-analyze")
     if found is None:
         pytest.fail("systemd-analyze is needed to check the units: apt-get install systemd")
@@ -167,9 +161,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def instances(tmp_path: Path) -> list[Path]:
-    """
-    The units as those of one port, with a program that is there.
-    """
+    """The units as those of one port, with a program that is there."""
     made = []
     program = shutil.which("hotwhisk", path=str(Path(sys.executable).parent))
     assert program is not None
@@ -212,9 +204,7 @@ def test_the_units_fit_the_server() -> None:
 
 
 def system_calls(expression: str) -> set[str]:
-    """
-    What a group of system calls of systemd holds, groups within it opened.
-    """
+    """What a group of system calls of systemd holds, groups within it opened."""
     names: set[str] = set()
     done = analyze("syscall-filter", "--no-pager", expression)
     assert done.returncode == 0, done.stderr
@@ -229,9 +219,7 @@ def system_calls(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def permitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """
-    The system calls that the unit leaves, one a line.
-    """
+    """The system calls that the unit leaves, one a line."""
     names: set[str] = system_calls("@default")
     text = UNITS[0].read_text(encoding="utf-8")
     for given in re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE):
@@ -246,9 +234,7 @@ def permitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Confined(Server):
-    """
-    A server that may make those system calls only, and all that it starts.
-    """
+    """A server that may make those system calls only, and all that it starts."""
 
     def __init__(self, permitted: Path, *arguments: str, nofile: int = 0) -> None:
         shim = (sys.executable, str(ROOT / "tests" / "support" / "seccomp.py"))

@@ -53,9 +53,7 @@ def page_id(page: Path) -> str:
 
 
 class Terminal:
-    """
-    A shell in a folder of its own that holds the examples; at most one server.
-    """
+    """A shell in a folder of its own that holds the examples; at most one server."""
 
     def __init__(self) -> None:
         self.server = Server()
@@ -86,9 +84,7 @@ class Terminal:
         return str(self.server.run_dir)
 
     def type(self, command: str) -> str:
-        """
-        What a command prints, on both streams.
-        """
+        """What a command prints, on both streams."""
         if re.search(r"&\s*(#.*)?$", command):
             return self.start(command.rpartition("&")[0])
         if self.running:
@@ -107,9 +103,7 @@ class Terminal:
         return done.stdout
 
     def start(self, command: str) -> str:
-        """
-        Start the server; what it had printed when it said that it serves.
-        """
+        """Start the server; what it had printed when it said that it serves."""
         assert not self.running, "one server in a transcript"
         program, *arguments = shlex.split(command)
         first = HOTWHISK[:-1] if program == "hotwhisk" else (program,)
@@ -120,9 +114,7 @@ class Terminal:
         return self.server.stderr()
 
     def shown(self, text: str) -> list[str]:
-        """
-        The lines of an output without what varies.
-        """
+        """The lines of an output without what varies."""
         if self.running:
             text = re.sub(rf"\b{self.server.port}\b", "8080", text)
             text = text.replace(" --port 8080", "")  # a hint leaves the usual port out
@@ -162,17 +154,13 @@ def test_what_looks_like_a_transcript_is_one(page: Path) -> None:
 
 
 def prose(page: Path) -> str:
-    """
-    A page without its blocks of code.
-    """
+    """A page without its blocks of code."""
     text = page.read_text(encoding="utf-8")
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
-    """
-    The anchors of a page's headings, by GitHub's rule.
-    """
+    """The anchors of a page's headings, by GitHub's rule."""
     heads = re.findall(r"^#+ +(.+?)\s*$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 

@@ -1,6 +1,4 @@
-"""
-Sources that the tests post: a bare versioned echo, and a puppet that does as its event says.
-"""
+"""Sources that the tests post: a bare versioned echo, and a puppet that does as its event says."""
 
 from __future__ import annotations
 
@@ -111,14 +109,10 @@ def main(event):
 
 
 def version_source(number: int) -> str:
-    """
-    An action that answers its version and the token it was sent.
-    """
+    """An action that answers its version and the token it was sent."""
     return _VERSION % number
 
 
 def puppet_source(number: int) -> str:
-    """
-    An action that also answers its pid, and does what ``event["do"]`` names.
-    """
+    """An action that also answers its pid, and does what ``event["do"]`` names."""
     return _PUPPET % number

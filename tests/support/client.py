@@ -16,21 +16,15 @@ Address = tuple[str, int]
 
 
 class Refused(ClientError):
-    """
-    The connection could not be opened.
-    """
+    """The connection could not be opened."""
 
 
 class Lost(ClientError):
-    """
-    The connection ended (EOF or reset) while an answer was due.
-    """
+    """The connection ended (EOF or reset) while an answer was due."""
 
 
 class Late(ClientError):
-    """
-    No whole answer came before the client's own deadline.
-    """
+    """No whole answer came before the client's own deadline."""
 
 
 class Connection:
@@ -79,21 +73,15 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """
-        Close; harmless when repeated.
-        """
+        """Close; harmless when repeated."""
         self.socket.close()
 
     def half_close(self) -> None:
-        """
-        Say that nothing more will be sent, and go on reading.
-        """
+        """Say that nothing more will be sent, and go on reading."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def send(self, data: bytes) -> None:
-        """
-        Send these bytes, whole.
-        """
+        """Send these bytes, whole."""
         self.socket.settimeout(self.timeout)
         try:
             self.socket.sendall(data)
@@ -103,15 +91,11 @@ class Connection:
             raise Lost(str(error)) from error
 
     def send_run(self, value: object, **keys: object) -> None:
-        """
-        Send one POST /run and do not wait.
-        """
+        """Send one POST /run and do not wait."""
         self.send(run_request(value, path=self.run_path, **keys))
 
     def receive(self, deadline: float, most: int = 65536) -> bytes:
-        """
-        What the socket has next; b"" at its end; ``Late`` past the monotonic ``deadline``.
-        """
+        """What the socket has next; b"" at its end; ``Late`` past the monotonic ``deadline``."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise Late("no answer in time")
@@ -124,9 +108,7 @@ class Connection:
             raise Lost(str(error)) from error
 
     def read_response(self, timeout: float | None = None) -> Response:
-        """
-        Wait for the next whole answer.
-        """
+        """Wait for the next whole answer."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while (response := self.reader.next()) is None:
             data = self.receive(deadline)
@@ -136,9 +118,7 @@ class Connection:
         return response
 
     def read_interim(self, timeout: float | None = None) -> int:
-        """
-        Wait for an interim answer (such as 100) and return its status.
-        """
+        """Wait for an interim answer (such as 100) and return its status."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while not self.reader.interim:
             if (response := self.reader.next()) is not None:
@@ -152,9 +132,7 @@ class Connection:
         return self.reader.interim.pop(0)
 
     def read_to_end(self, timeout: float | None = None) -> bytes:
-        """
-        Every byte until the server closes; a reset counts as a close here.
-        """
+        """Every byte until the server closes; a reset counts as a close here."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         taken = bytearray()
         try:
@@ -165,31 +143,23 @@ class Connection:
         return bytes(taken)
 
     def run(self, value: object, **keys: object) -> Response:
-        """
-        One POST /run and its answer.
-        """
+        """One POST /run and its answer."""
         self.send_run(value, **keys)
         return self.read_response()
 
     def init(self, code: str | bytes, main: str = "main") -> Response:
-        """
-        One POST /init and its answer.
-        """
+        """One POST /init and its answer."""
         self.send(init_request(code, main=main))
         return self.read_response()
 
 
 def run_once(address: Address, value: object, timeout: float = 10.0) -> Response:
-    """
-    POST /run on a connection of its own.
-    """
+    """POST /run on a connection of its own."""
     with Connection(address, timeout=timeout) as connection:
         return connection.run(value)
 
 
 def init_once(address: Address, code: str | bytes, timeout: float = 30.0) -> Response:
-    """
-    POST /init on a connection of its own.
-    """
+    """POST /init on a connection of its own."""
     with Connection(address, timeout=timeout) as connection:
         return connection.init(code)

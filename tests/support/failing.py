@@ -61,9 +61,7 @@ class Failing(Server):
 
     @property
     def has_failed(self) -> bool:
-        """
-        Return whether the call that was ordered to fail was made, and withdraw the order.
-        """
+        """Return whether the call that was ordered to fail was made, and withdraw the order."""
         order, self._order = self._order, None
         return order is None
 
@@ -78,9 +76,7 @@ class Failing(Server):
         self._answering.join(10.0)
 
     def _answer_all(self, read: int) -> None:
-        """
-        Answer until every process of the server has ended.
-        """
+        """Answer until every process of the server has ended."""
         select.select([read], [], [])
         listener = take(self.pid, int(os.read(read, 16)))
         os.close(read)
@@ -100,9 +96,7 @@ class Failing(Server):
         os.close(listener)
 
     def _judge(self, pid: int, number: int) -> int:
-        """
-        Return the error with which a call must fail, or 0 if it must not.
-        """
+        """Return the error with which a call must fail, or 0 if it must not."""
         if pid != self.pid:
             return 0
         call = self._names[number]
@@ -116,9 +110,7 @@ class Failing(Server):
 
 
 def numbers() -> dict[int, str]:
-    """
-    Return the names of the calls by their numbers; calls that this machine lacks are left out.
-    """
+    """Return the names of the calls by their numbers; calls that this machine lacks are left out."""
     resolve = seccomp.library().seccomp_syscall_resolve_name
     found = {resolve(name.encode()): name for name in CALLS}
     return {number: name for number, name in found.items() if number >= 0}

@@ -36,9 +36,7 @@ class Packets:
         self._known = known
 
     def packet(self) -> bytes:
-        """
-        Return one packet.
-        """
+        """Return one packet."""
         draw = self._random
         if draw.random() < 0.1:
             return draw.choice((*RAW[1:], draw.randbytes(draw.randrange(1, 80))))
@@ -51,9 +49,7 @@ class Packets:
         return json.dumps([version, kind, values]).encode("utf-8", "surrogatepass")
 
     def descriptors(self) -> list[int]:
-        """
-        Return up to three new descriptors of all sorts, which the caller must close.
-        """
+        """Return up to three new descriptors of all sorts, which the caller must close."""
         draw = self._random
         count = draw.choice((0, 0, 0, 1, 1, 2, 3))
         return [draw.choice(MAKERS)() for _ in range(count)]

@@ -1,6 +1,4 @@
-"""
-A server that finds files or folders in its run folder when it starts.
-"""
+"""A server that finds files or folders in its run folder when it starts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The test's own limits.
-"""
+"""The test's own limits."""
 
 from __future__ import annotations
 
@@ -8,9 +6,7 @@ import resource
 
 
 def raise_files(wanted: int) -> None:
-    """
-    Allow this process ``wanted`` open files, or as many as it may have.
-    """
+    """Allow this process ``wanted`` open files, or as many as it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

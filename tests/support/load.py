@@ -67,16 +67,12 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """
-        Keep the first few examples of what went wrong.
-        """
+        """Keep the first few examples of what went wrong."""
         if len(self.notes) < 12:
             self.notes.append(text)
 
     def problems(self, plan: Plan) -> list[str]:
-        """
-        What keeps this result from being clean, in words; empty when nothing does.
-        """
+        """What keeps this result from being clean, in words; empty when nothing does."""
         found = [
             f"{count} {what}"
             for what, count in (
@@ -99,9 +95,7 @@ class Result:
 
 
 def run_load(plan: Plan) -> Result:
-    """
-    Run the load and wait for its result.
-    """
+    """Run the load and wait for its result."""
     finished = subprocess.run(
         [sys.executable, "-m", "tests.support.load_loop"],
         input=json.dumps(asdict(plan)),

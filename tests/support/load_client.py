@@ -1,6 +1,4 @@
-"""
-One client of the load: its connection, and the request that is under way on it.
-"""
+"""One client of the load: its connection, and the request that is under way on it."""
 
 from __future__ import annotations
 
@@ -10,9 +8,7 @@ from .wire import ResponseReader
 
 
 class Client:
-    """
-    One client with one request under way.
-    """
+    """One client with one request under way."""
 
     def __init__(self, number: int, kept: bool) -> None:
         self.number = number
@@ -29,16 +25,12 @@ class Client:
 
     @property
     def token(self) -> str:
-        """
-        What the answer to the request under way must bear.
-        """
+        """What the answer to the request under way must bear."""
         return f"{self.number}-{self.count}"
 
 
 def ended(end: socket.socket | None) -> bool:
-    """
-    Whether an idle connection was closed, or bytes came that nobody asked for.
-    """
+    """Whether an idle connection was closed, or bytes came that nobody asked for."""
     if end is None or end.fileno() < 0:
         return True
     try:

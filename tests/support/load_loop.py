@@ -23,33 +23,23 @@ from .wire import Malformed, Response, ResponseReader, post, run_body
 
 
 class Replacer(Protocol):
-    """
-    What the loop asks of one who switches versions.
-    """
+    """What the loop asks of one who switches versions."""
 
     acknowledged: int
 
     def begin(self) -> None:
-        """
-        Start the next replacement.
-        """
+        """Start the next replacement."""
 
     def advance(self, fd: int) -> bool:
-        """
-        Go on with what ``fd`` reported; False when the descriptor is not its own.
-        """
+        """Go on with what ``fd`` reported; False when the descriptor is not its own."""
 
     @property
     def busy(self) -> bool:
-        """
-        Whether a replacement is under way.
-        """
+        """Whether a replacement is under way."""
 
 
 class Loop:
-    """
-    The whole load; ``run`` returns the result.
-    """
+    """The whole load; ``run`` returns the result."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -65,9 +55,7 @@ class Loop:
         )
 
     def run(self) -> Result:
-        """
-        Open the clients, serve events until all are done or time is up, and sum up.
-        """
+        """Open the clients, serve events until all are done or time is up, and sum up."""
         begun = time.monotonic()
         everyone = [Client(n, n % 2 == 0) for n in range(self.plan.clients)]
         for client in everyone:
@@ -90,9 +78,7 @@ class Loop:
         return self.sum_up(everyone, time.monotonic() - begun)
 
     def may_replace(self) -> bool:
-        """
-        Whether the next replacement is due.
-        """
+        """Whether the next replacement is due."""
         tried = self.result.replacements + self.result.failed_replacements
         return (
             not self.replacer.busy
@@ -102,16 +88,12 @@ class Loop:
 
     @property
     def over(self) -> bool:
-        """
-        Whether every replacement is done, so that each client has one last request to send.
-        """
+        """Whether every replacement is done, so that each client has one last request to send."""
         tried = self.result.replacements + self.result.failed_replacements
         return not self.replacer.busy and tried >= self.plan.replacements
 
     def open(self, client: Client) -> None:
-        """
-        Start to connect; the socket is writable when it is done.
-        """
+        """Start to connect; the socket is writable when it is done."""
         client.reader = ResponseReader()
         client.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -122,9 +104,7 @@ class Loop:
         self.epoll.register(client.socket.fileno(), select.EPOLLOUT)
 
     def serve(self, client: Client) -> None:
-        """
-        The socket of ``client`` reported something.
-        """
+        """The socket of ``client`` reported something."""
         assert client.socket is not None
         if not client.waiting:
             error = client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -148,9 +128,7 @@ class Loop:
         return None
 
     def send(self, client: Client) -> None:
-        """
-        Send the next request of ``client`` on its open connection.
-        """
+        """Send the next request of ``client`` on its open connection."""
         assert client.socket is not None
         client.count += 1
         client.last = self.over
@@ -167,9 +145,7 @@ class Loop:
         return None
 
     def take(self, client: Client, response: Response) -> None:
-        """
-        Judge a whole answer, then go on: same connection, a new one, or done.
-        """
+        """Judge a whole answer, then go on: same connection, a new one, or done."""
         self.latencies.append(time.monotonic() - client.started)
         self.result.answered += 1
         self.since += 1
@@ -187,9 +163,7 @@ class Loop:
             self.open(client)
 
     def judge(self, client: Client, response: Response) -> None:
-        """
-        Count what is wrong with an answer.
-        """
+        """Count what is wrong with an answer."""
         try:
             answer = response.json()
         except Malformed as error:
@@ -209,9 +183,7 @@ class Loop:
             self.result.note(f"wrong: {client.reader.pending} bytes after the answer")
 
     def fail(self, client: Client, what: str, why: str) -> None:
-        """
-        Count a request without an answer and start over, unless this was the last.
-        """
+        """Count a request without an answer and start over, unless this was the last."""
         setattr(self.result, what, getattr(self.result, what) + 1)
         self.result.note(f"{what}: client {client.number}: {why}")
         self.since += 1
@@ -223,33 +195,25 @@ class Loop:
         self.open(client)
 
     def expire(self, now: float) -> None:
-        """
-        Give up on answers that take longer than the plan allows.
-        """
+        """Give up on answers that take longer than the plan allows."""
         for client in list(self.clients.values()):
             if now - client.started > self.plan.answer_timeout:
                 self.fail(client, "lost", "no answer in time")
 
     def drop(self, client: Client) -> None:
-        """
-        Close the connection of ``client``.
-        """
+        """Close the connection of ``client``."""
         self.retire(client)
         assert client.socket is not None
         client.socket.close()
 
     def retire(self, client: Client) -> None:
-        """
-        Stop listening to ``client``; its connection stays open.
-        """
+        """Stop listening to ``client``; its connection stays open."""
         assert client.socket is not None
         self.epoll.unregister(client.socket.fileno())
         del self.clients[client.socket.fileno()]
 
     def sum_up(self, everyone: list[Client], duration: float) -> Result:
-        """
-        Fill in what is known only at the end.
-        """
+        """Fill in what is known only at the end."""
         kept = [client for client in everyone if client.kept]
         self.result.kept = len(kept)
         self.result.kept_same = sum(
@@ -263,9 +227,7 @@ class Loop:
 
 
 def main() -> None:
-    """
-    Read the plan, run it, write the result.
-    """
+    """Read the plan, run it, write the result."""
     given = json.load(sys.stdin)
     given["address"] = tuple(given["address"])
     result = Loop(Plan(**given)).run()

@@ -1,6 +1,4 @@
-"""
-Who switches versions while the load runs: by POST /init, or by a command for foreign servers.
-"""
+"""Who switches versions while the load runs: by POST /init, or by a command for foreign servers."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from .wire import Malformed, Response, ResponseReader, init_request
 
 
 class InitReplacer:
-    """
-    Posts the next version; by turns on one kept connection and on a new one.
-    """
+    """Posts the next version; by turns on one kept connection and on a new one."""
 
     def __init__(self, plan: Plan, epoll: select.epoll, result: Result) -> None:
         self.acknowledged = plan.first
@@ -34,15 +30,11 @@ class InitReplacer:
 
     @property
     def busy(self) -> bool:
-        """
-        Whether an /init is under way.
-        """
+        """Whether an /init is under way."""
         return self._used is not None
 
     def begin(self) -> None:
-        """
-        Post the next version.
-        """
+        """Post the next version."""
         self._next += 1
         self._begun = time.monotonic()
         self._reader = ResponseReader()
@@ -62,9 +54,7 @@ class InitReplacer:
         return None
 
     def advance(self, fd: int) -> bool:
-        """
-        Read what came for the /init under way.
-        """
+        """Read what came for the /init under way."""
         if self._used is None or fd != self._used.fileno():
             return False
         try:
@@ -101,9 +91,7 @@ class InitReplacer:
 
 
 class CommandReplacer:
-    """
-    Runs the user's command for the next version; its exit status 0 is the acknowledgement.
-    """
+    """Runs the user's command for the next version; its exit status 0 is the acknowledgement."""
 
     def __init__(self, plan: Plan, epoll: select.epoll, result: Result) -> None:
         self.acknowledged = plan.first
@@ -117,15 +105,11 @@ class CommandReplacer:
 
     @property
     def busy(self) -> bool:
-        """
-        Whether the command runs.
-        """
+        """Whether the command runs."""
         return self._process is not None
 
     def begin(self) -> None:
-        """
-        Start the command.
-        """
+        """Start the command."""
         self._next += 1
         self._begun = time.monotonic()
         words = shlex.split(self._plan.command.replace("{n}", str(self._next)))
@@ -135,9 +119,7 @@ class CommandReplacer:
         self._epoll.register(self._pidfd, select.EPOLLIN)
 
     def advance(self, fd: int) -> bool:
-        """
-        The command has ended.
-        """
+        """The command has ended."""
         if self._process is None or fd != self._pidfd:
             return False
         self._epoll.unregister(fd)

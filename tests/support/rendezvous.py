@@ -17,9 +17,7 @@ from typing import Self
 
 
 class Held:
-    """
-    One process that has reported and now waits.
-    """
+    """One process that has reported and now waits."""
 
     def __init__(self, end: socket.socket, timeout: float) -> None:
         self._end = end
@@ -27,16 +25,12 @@ class Held:
         self.pid = int(end.recv(32))
 
     def release(self) -> None:
-        """
-        Let it go on; no error if it is gone meanwhile.
-        """
+        """Let it go on; no error if it is gone meanwhile."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._end.sendall(b".")
 
     def wait_gone(self, timeout: float) -> bool:
-        """
-        Whether every copy of the process's end is closed within ``timeout`` seconds.
-        """
+        """Whether every copy of the process's end is closed within ``timeout`` seconds."""
         self._end.settimeout(timeout)
         try:
             return self._end.recv(1) == b""
@@ -46,16 +40,12 @@ class Held:
             return False
 
     def close(self) -> None:
-        """
-        Drop the connection; who waits on it goes on.
-        """
+        """Drop the connection; who waits on it goes on."""
         self._end.close()
 
 
 class Rendezvous:
-    """
-    The meeting place; a context manager. ``path`` goes to the action in its event.
-    """
+    """The meeting place; a context manager. ``path`` goes to the action in its event."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="meet-")
@@ -80,9 +70,7 @@ class Rendezvous:
         self._folder.cleanup()
 
     def wait_arrival(self, timeout: float = 10.0) -> Held:
-        """
-        Wait until a process has reported; ``TimeoutError`` when none does.
-        """
+        """Wait until a process has reported; ``TimeoutError`` when none does."""
         self._listener.settimeout(timeout)
         end, _ = self._listener.accept()
         held = Held(end, timeout)

@@ -27,9 +27,7 @@ UNKNOWN = -1
 
 
 def library() -> ctypes.CDLL:
-    """
-    libseccomp; a package of that name has it on every distribution, and apt itself needs it.
-    """
+    """libseccomp; a package of that name has it on every distribution, and apt itself needs it."""
     try:
         loaded = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError as error:
@@ -63,9 +61,7 @@ def install(default: int, action: int, names: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """
-    Install the filter and become the command.
-    """
+    """Install the filter and become the command."""
     what, *rest = arguments
     failing = 0
     if what == "ask":

@@ -49,15 +49,11 @@ os.execvp(sys.argv[3], sys.argv[3:])
 
 
 class NotReady(ClientError):
-    """
-    The server left, or did not say READY=1 in time.
-    """
+    """The server left, or did not say READY=1 in time."""
 
 
 class NotReplaced(ClientError):
-    """
-    A version that is right was not put current.
-    """
+    """A version that is right was not put current."""
 
 
 class Server:
@@ -187,48 +183,34 @@ class Server:
 
     @property
     def port(self) -> int:
-        """
-        The port of the listener.
-        """
+        """The port of the listener."""
         return self.address[1]
 
     @property
     def url(self) -> str:
-        """
-        The server's address as a URL.
-        """
+        """The server's address as a URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def stdout(self) -> str:
-        """
-        What the server and its actions wrote to stdout so far.
-        """
+        """What the server and its actions wrote to stdout so far."""
         return (self.folder / "stdout").read_text(errors="replace")
 
     def stderr(self) -> str:
-        """
-        What the server and its actions wrote to stderr so far.
-        """
+        """What the server and its actions wrote to stderr so far."""
         return (self.folder / "stderr").read_text(errors="replace")
 
     def replace(self, number: int) -> None:
-        """
-        Put the versioned echo ``number`` current; ``NotReplaced`` when the server refuses.
-        """
+        """Put the versioned echo ``number`` current; ``NotReplaced`` when the server refuses."""
         self.post(version_source(number))
 
     def post(self, source: str | bytes) -> None:
-        """
-        Put a source current; ``NotReplaced`` when the server refuses.
-        """
+        """Put a source current; ``NotReplaced`` when the server refuses."""
         response = init_once(self.address, source)
         if response.status != 200:
             raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
 
     def end_well(self) -> None:
-        """
-        Stop the server, if it still runs; it must exit with status 0 and leave nothing behind.
-        """
+        """Stop the server, if it still runs; it must exit with status 0 and leave nothing behind."""
         if self.process.poll() is None:
             self.terminate()
         assert self.wait(10.0) == 0, self.stderr()
@@ -236,51 +218,35 @@ class Server:
         assert "Traceback" not in self.stderr()
 
     def terminate(self) -> None:
-        """
-        Ask it to stop (SIGTERM).
-        """
+        """Ask it to stop (SIGTERM)."""
         os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, timeout: float) -> int | None:
-        """
-        Its exit status, or None when it has not left within ``timeout`` seconds.
-        """
+        """Its exit status, or None when it has not left within ``timeout`` seconds."""
         if not wait_exit(self._pidfd, timeout):
             return None
         return self.process.wait()
 
     def tree(self) -> set[int]:
-        """
-        Pids of the server and everything below it.
-        """
+        """Pids of the server and everything below it."""
         return tree.below(self.pid)
 
     def left(self) -> set[int]:
-        """
-        Every process that comes from this server, adopted elsewhere or not.
-        """
+        """Every process that comes from this server, adopted elsewhere or not."""
         return self.tree() | tree.marked(self.mark)
 
     def pss(self) -> int:
-        """
-        Memory of the whole tree in bytes.
-        """
+        """Memory of the whole tree in bytes."""
         return tree.pss(self.tree())
 
     def threads(self) -> int:
-        """
-        Threads of the whole tree.
-        """
+        """Threads of the whole tree."""
         return sum(tree.threads(pid) for pid in self.tree())
 
     def descriptors(self) -> int:
-        """
-        Open descriptors of the whole tree.
-        """
+        """Open descriptors of the whole tree."""
         return sum(len(tree.descriptors(pid)) for pid in self.tree())
 
     def files(self) -> int:
-        """
-        Files and folders that it keeps, in its run folder and where temporary files go.
-        """
+        """Files and folders that it keeps, in its run folder and where temporary files go."""
         return sum(1 for kept in (self.run_dir, self.folder / "tmp") for _ in kept.rglob("*"))

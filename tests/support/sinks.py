@@ -1,6 +1,4 @@
-"""
-A pipe, a socket or a file for a server's output, which a test reads or leaves unread.
-"""
+"""A pipe, a socket or a file for a server's output, which a test reads or leaves unread."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ DEADLINE = 10.0
 
 
 class Sink:
-    """
-    A stream for output: the server gets ``writing``, a log collector would have ``reading``.
-    """
+    """A stream for output: the server gets ``writing``, a log collector would have ``reading``."""
 
     def __init__(self, reading: int, writing: int) -> None:
         self.writing = writing
@@ -28,9 +24,7 @@ class Sink:
         os.set_blocking(reading, False)
 
     def fill(self) -> None:
-        """
-        Write whole lines until no more fits, as if a reader had stopped long ago.
-        """
+        """Write whole lines until no more fits, as if a reader had stopped long ago."""
         again = os.dup(self.writing)
         try:
             os.set_blocking(again, False)  # for the server's end too, until it is full
@@ -43,9 +37,7 @@ class Sink:
             os.close(again)
 
     def read(self, most: int = 1 << 26) -> bytes:
-        """
-        Read what is there now, up to ``most`` bytes, add it to ``taken``, and return ``taken``.
-        """
+        """Read what is there now, up to ``most`` bytes, add it to ``taken``, and return ``taken``."""
         with suppress(BlockingIOError):
             while most > 0 and (data := os.read(self._reading, min(most, 1 << 20))):
                 self.taken += data
@@ -53,9 +45,7 @@ class Sink:
         return self.taken
 
     def read_until(self, enough: Callable[[bytes], object]) -> bytes:
-        """
-        Read until ``enough`` accepts what came, or until the deadline, and return what came.
-        """
+        """Read until ``enough`` accepts what came, or until the deadline, and return what came."""
         until = time.monotonic() + DEADLINE
         while not enough(self.read()) and time.monotonic() < until:
             select.select([self._reading], [], [], 0.05)
@@ -64,9 +54,7 @@ class Sink:
 
 @contextmanager
 def pipe() -> Iterator[Sink]:
-    """
-    Make a pipe, which docker and most programs give a server.
-    """
+    """Make a pipe, which docker and most programs give a server."""
     reading, writing = os.pipe()
     try:
         yield Sink(reading, writing)
@@ -77,9 +65,7 @@ def pipe() -> Iterator[Sink]:
 
 @contextmanager
 def unix_socket() -> Iterator[Sink]:
-    """
-    Make a socket, which systemd gives a server.
-    """
+    """Make a socket, which systemd gives a server."""
     reading, writing = socket.socketpair()
     with reading, writing:
         yield Sink(reading.fileno(), writing.fileno())
@@ -87,9 +73,7 @@ def unix_socket() -> Iterator[Sink]:
 
 @contextmanager
 def file() -> Iterator[Sink]:
-    """
-    Make a file, which a shell gives a server by ``> log``.
-    """
+    """Make a file, which a shell gives a server by ``> log``."""
     with tempfile.NamedTemporaryFile() as log:
         reading = os.open(log.name, os.O_RDONLY)
         try:

@@ -21,9 +21,7 @@ Main = Callable[[dict[str, Any]], Any]
 
 
 class StandIn:
-    """
-    The server: the current action, the open connections, the fault.
-    """
+    """The server: the current action, the open connections, the fault."""
 
     def __init__(self, listener: socket.socket, fault: str) -> None:
         self.listener = listener
@@ -37,9 +35,7 @@ class StandIn:
         self.lock = threading.Lock()
 
     def serve(self) -> None:
-        """
-        Accept for ever.
-        """
+        """Accept for ever."""
         while True:
             listener = self.listener
             try:
@@ -50,9 +46,7 @@ class StandIn:
             threading.Thread(target=self.converse, args=(end,), daemon=True).start()
 
     def converse(self, end: socket.socket) -> None:
-        """
-        Serve one connection until it ends.
-        """
+        """Serve one connection until it ends."""
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         first = self.main
         with end, end.makefile("rb") as stream:
@@ -70,18 +64,14 @@ class StandIn:
         self.open.discard(end)
 
     def rare(self) -> bool:
-        """
-        True once in every fifty calls.
-        """
+        """True once in every fifty calls."""
         self.count += 1
         return self.count % 50 == 0
 
     def answer(
         self, path: str, body: bytes, first: Main | None, end: socket.socket
     ) -> bytes | None:
-        """
-        The bytes of the answer, or None to close without one.
-        """
+        """The bytes of the answer, or None to close without one."""
         try:
             value = json.loads(body)["value"]
         except (ValueError, KeyError, TypeError):
@@ -102,9 +92,7 @@ class StandIn:
             return self.render(502, {"error": repr(error)})
 
     def init(self, value: dict[str, Any], end: socket.socket) -> bytes:
-        """
-        Put the posted source current.
-        """
+        """Put the posted source current."""
         scope: dict[str, Any] = {"__name__": "main__"}
         try:
             exec(compile(value["code"], "main__", "exec"), scope)
@@ -126,9 +114,7 @@ class StandIn:
         return self.render(200, {"ok": True})
 
     def reopen(self) -> None:
-        """
-        Close the port for a moment, as servers do that stop before they start.
-        """
+        """Close the port for a moment, as servers do that stop before they start."""
         address = self.listener.getsockname()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -140,9 +126,7 @@ class StandIn:
         self.listener = listener
 
     def render(self, status: int, answer: object) -> bytes:
-        """
-        One whole answer.
-        """
+        """One whole answer."""
         body = json.dumps(answer).encode()
         head = (
             f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
@@ -153,9 +137,7 @@ class StandIn:
 
 
 def read_request(stream: Any, end: socket.socket) -> tuple[str, bytes, bool] | None:
-    """
-    Path, body and whether to close; None at the end of the stream.
-    """
+    """Path, body and whether to close; None at the end of the stream."""
     line = stream.readline()
     if not line:
         return None
@@ -184,9 +166,7 @@ def read_request(stream: Any, end: socket.socket) -> tuple[str, bytes, bool] | N
 
 
 def main() -> None:
-    """
-    Take the inherited listener, say READY=1, serve.
-    """
+    """Take the inherited listener, say READY=1, serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fault", choices=FAULTS, default="none")
     fault = parser.parse_args().fault

@@ -30,9 +30,7 @@ VARIES = (  # what differs from run to run, and what takes its place
 
 @dataclass
 class Transcript:
-    """
-    Commands, each with the lines that it prints.
-    """
+    """Commands, each with the lines that it prints."""
 
     page: Path
     line: int
@@ -40,9 +38,7 @@ class Transcript:
 
 
 def transcripts(marker: str) -> Iterator[Transcript]:
-    """
-    All that bear this line.
-    """
+    """All that bear this line."""
     block = rf"^{re.escape(marker)}\n```console\n(.*?)^```"
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -57,18 +53,14 @@ def transcripts(marker: str) -> Iterator[Transcript]:
 
 
 def shown(text: str) -> list[str]:
-    """
-    The lines of an output without what varies.
-    """
+    """The lines of an output without what varies."""
     for pattern, name in VARIES:
         text = re.sub(pattern, name, text)
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
 def expect(printed: list[str], expected: list[str]) -> None:
-    """
-    Compare; a line ``…`` stands for any further lines.
-    """
+    """Compare; a line ``…`` stands for any further lines."""
     if expected and expected[-1] == "…":
         expected = expected[:-1]
         printed = printed[: len(expected)]

@@ -16,9 +16,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processes() -> dict[int, int]:
-    """
-    Every living process with its parent; zombies are left out.
-    """
+    """Every living process with its parent; zombies are left out."""
     found: dict[int, int] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (fields := stat(int(entry.name))) and fields[0] not in "ZX":
@@ -27,9 +25,7 @@ def processes() -> dict[int, int]:
 
 
 def stat(pid: int) -> list[str] | None:
-    """
-    The fields of /proc/PID/stat from the state on, or None when it is gone.
-    """
+    """The fields of /proc/PID/stat from the state on, or None when it is gone."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -37,9 +33,7 @@ def stat(pid: int) -> list[str] | None:
 
 
 def below(root: int) -> set[int]:
-    """
-    ``root`` and all its living descendants.
-    """
+    """``root`` and all its living descendants."""
     parents = processes()
     found = {root} & parents.keys()
     grown = True
@@ -51,9 +45,7 @@ def below(root: int) -> set[int]:
 
 
 def marked(mark: str) -> set[int]:
-    """
-    Living processes whose first environment holds ``mark``, whoever their parent is now.
-    """
+    """Living processes whose first environment holds ``mark``, whoever their parent is now."""
     needle = mark.encode()
     found = set()
     for pid in processes():
@@ -66,9 +58,7 @@ def marked(mark: str) -> set[int]:
 
 
 def pss(pids: Iterable[int]) -> int:
-    """
-    Proportional memory of these processes together, in bytes.
-    """
+    """Proportional memory of these processes together, in bytes."""
     return sum(_rollup(pid, "Pss") for pid in pids)
 
 
@@ -82,9 +72,7 @@ def _rollup(pid: int, name: str) -> int:
 
 
 def descriptors(pid: int) -> list[str]:
-    """
-    What each open descriptor of a process points to.
-    """
+    """What each open descriptor of a process points to."""
     found = []
     try:
         entries = list((PROC / str(pid) / "fd").iterdir())
@@ -99,17 +87,13 @@ def descriptors(pid: int) -> list[str]:
 
 
 def threads(pid: int) -> int:
-    """
-    How many threads a process has; 0 when it is gone.
-    """
+    """How many threads a process has; 0 when it is gone."""
     fields = stat(pid)
     return int(fields[17]) if fields else 0
 
 
 def switches(pids: Iterable[int]) -> dict[str, int]:
-    """
-    Voluntary context switches by "pid/thread": a thread that never wakes up adds none.
-    """
+    """Voluntary context switches by "pid/thread": a thread that never wakes up adds none."""
     found = {}
     for pid in pids:
         for status in (PROC / str(pid) / "task").glob("*/status"):
@@ -120,9 +104,7 @@ def switches(pids: Iterable[int]) -> dict[str, int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """
-    User and system time of these processes and of the children they have reaped.
-    """
+    """User and system time of these processes and of the children they have reaped."""
     ticks = 0
     for pid in pids:
         if fields := stat(pid):
@@ -131,9 +113,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def peak(pid: int) -> int:
-    """
-    The highest resident size a process ever had, in bytes.
-    """
+    """The highest resident size a process ever had, in bytes."""
     try:
         text = (PROC / str(pid) / "status").read_text()
     except OSError:

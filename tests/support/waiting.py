@@ -1,6 +1,4 @@
-"""
-Waiting until processes are gone, stopped or idle, with a deadline.
-"""
+"""Waiting until processes are gone, stopped or idle, with a deadline."""
 
 from __future__ import annotations
 
@@ -16,16 +14,12 @@ from collections.abc import Callable
 
 
 def wait_exit(pidfd: int, timeout: float) -> bool:
-    """
-    Whether the process behind ``pidfd`` ended within ``timeout`` seconds.
-    """
+    """Whether the process behind ``pidfd`` ended within ``timeout`` seconds."""
     return bool(select.select([pidfd], [], [], max(0.0, timeout))[0])
 
 
 def wait_gone(pid: int, timeout: float) -> bool:
-    """
-    Whether the process ``pid`` ended within ``timeout`` seconds.
-    """
+    """Whether the process ``pid`` ended within ``timeout`` seconds."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -37,9 +31,7 @@ def wait_gone(pid: int, timeout: float) -> bool:
 
 
 def stop(pid: int, timeout: float = 10.0) -> None:
-    """
-    SIGSTOP, and wait until the process stands still: sent is not yet obeyed.
-    """
+    """SIGSTOP, and wait until the process stands still: sent is not yet obeyed."""
     os.kill(pid, signal.SIGSTOP)
     deadline = time.monotonic() + timeout
     while _state(pid) not in "TZ":
@@ -57,18 +49,14 @@ def stop_idle(pid: int, timeout: float = 10.0) -> None:
 
 
 def wait_idle(pid: int, timeout: float = 10.0) -> None:
-    """
-    Wait until the process sleeps: a worker that has nothing left to do.
-    """
+    """Wait until the process sleeps: a worker that has nothing left to do."""
     deadline = time.monotonic() + timeout
     while _state(pid) != "S":
         assert time.monotonic() < deadline, f"{pid} does not come to rest"
 
 
 def wait_read(connection: socket.socket, pid: int, timeout: float = 10.0) -> None:
-    """
-    Wait until the process has read all that was sent on the connection, and sleeps.
-    """
+    """Wait until the process has read all that was sent on the connection, and sleeps."""
     deadline = time.monotonic() + timeout
     while struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]:
         assert time.monotonic() < deadline, f"{pid} does not read what was sent"

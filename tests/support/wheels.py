@@ -1,6 +1,4 @@
-"""
-Wheels made by hand, so that a test knows what is in one and needs no index.
-"""
+"""Wheels made by hand, so that a test knows what is in one and needs no index."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ def make_wheel(
     files: dict[str, str] | None = None,
     stated: str = "",
 ) -> Path:
-    """
-    A wheel in ``folder``; ``stated`` is the tag that it bears inside, that of its name otherwise.
-    """
+    """A wheel in ``folder``; ``stated`` is the tag that it bears inside, that of its name otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-{tag}.whl"
     info = f"{name}-{version}.dist-info"

@@ -1,6 +1,4 @@
-"""
-What the tests of the supervisor have in common.
-"""
+"""What the tests of the supervisor have in common."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from tests.unit.supervisor.scripted import Scripted
 
 @pytest.fixture
 def script(tmp_path: Path) -> Iterator[Callable[..., Scripted]]:
-    """
-    Make a scripted supervisor, with what is set of its configuration.
-    """
+    """Make a scripted supervisor, with what is set of its configuration."""
     made = []
 
     def make(**settings: object) -> Scripted:

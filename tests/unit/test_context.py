@@ -1,6 +1,4 @@
-"""
-The context of an activation.
-"""
+"""The context of an activation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-JSON is the standard library's, with orjson and without.
-"""
+"""JSON is the standard library's, with orjson and without."""
 
 from __future__ import annotations
 

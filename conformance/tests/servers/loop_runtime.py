@@ -1,6 +1,4 @@
-"""
-A proxy for executables that speak the ActionLoop protocol; right, unless it is told otherwise.
-"""
+"""A proxy for executables that speak the ActionLoop protocol; right, unless it is told otherwise."""
 
 import base64
 import json
@@ -73,9 +71,7 @@ def is_go(content: bytes) -> bool:
 
 
 def compiled(fault: str, content: bytes, main: str, folder: str) -> bytes:
-    """
-    The executable that the compiler makes of Go.
-    """
+    """The executable that the compiler makes of Go."""
     from pathlib import Path
 
     import go_compile
@@ -100,9 +96,7 @@ def compiled(fault: str, content: bytes, main: str, folder: str) -> bytes:
 
 
 def compile_archive(fault: str, main: str) -> None:
-    """
-    What ``-compile`` gives.
-    """
+    """What ``-compile`` gives."""
     import io
     import zipfile
 

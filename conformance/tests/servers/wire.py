@@ -20,9 +20,7 @@ NO_BINARY = "The action failed to generate or locate a binary. See logs for deta
 
 
 class Refused(Exception):
-    """
-    An answer other than 200; ``logged`` if sentinels belong to it.
-    """
+    """An answer other than 200; ``logged`` if sentinels belong to it."""
 
     def __init__(self, status: int, text: object, *, logged: bool = False) -> None:
         super().__init__(text)
@@ -32,9 +30,7 @@ class Refused(Exception):
 
 
 class Server:
-    """
-    Serves until it is killed; subclasses say what `init` and `run` do.
-    """
+    """Serves until it is killed; subclasses say what `init` and `run` do."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -134,17 +130,13 @@ def write(end: int, text: str | bytes) -> None:
 
 
 def content_of(value: dict) -> bytes:
-    """
-    The posted code as bytes, base64 undone.
-    """
+    """The posted code as bytes, base64 undone."""
     code = value.get("code") or ""
     return base64.b64decode(code) if value.get("binary") else code.encode()
 
 
 def unpack(content: bytes, folder: str, *, keep_modes: bool = True) -> None:
-    """
-    A zip into a folder.
-    """
+    """A zip into a folder."""
     import io
     import zipfile
 

@@ -20,17 +20,13 @@ WHOLE = ".whole"
 
 
 class Unbuildable(Exception):
-    """
-    An action cannot be built, or run, on this machine; the text says what is missing.
-    """
+    """An action cannot be built, or run, on this machine; the text says what is missing."""
 
 
 def kept(
     name: str, inputs: Iterable[bytes], make: Callable[[Path], None], place: Path = CACHE
 ) -> Path:
-    """
-    The folder that ``make`` fills from ``inputs`` and this Python; made if it is not there.
-    """
+    """The folder that ``make`` fills from ``inputs`` and this Python; made if it is not there."""
     digest = hashlib.sha256(f"{sys.executable}\0{sys.version}".encode())
     for content in inputs:
         digest.update(hashlib.sha256(content).digest())
@@ -49,9 +45,7 @@ def kept(
 def call(
     what: str, command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None
 ) -> None:
-    """
-    Run a step of a recipe; ``what`` it is for is told with what it printed, if it fails.
-    """
+    """Run a step of a recipe; ``what`` it is for is told with what it printed, if it fails."""
     done = subprocess.run(
         command,
         cwd=folder,

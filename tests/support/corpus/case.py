@@ -1,6 +1,4 @@
-"""
-What a folder of the corpus says: its action, how it is built, its events, what is expected.
-"""
+"""What a folder of the corpus says: its action, how it is built, its events, what is expected."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ KEYS = {"about", "note", "main", "init", "build", "needs", "runtimes", "activati
 
 @dataclass(frozen=True)
 class Case:
-    """
-    One action of the corpus.
-    """
+    """One action of the corpus."""
 
     folder: Path
     about: str
@@ -38,15 +34,11 @@ class Case:
 
     @property
     def name(self) -> str:
-        """
-        Its own and its folder's.
-        """
+        """Its own and its folder's."""
         return self.folder.name
 
     def action(self, code: str, timeout: int = 30_000) -> Action:
-        """
-        As it is stored on the platform; ``code`` is what `read_code` made of the built file.
-        """
+        """As it is stored on the platform; ``code`` is what `read_code` made of the built file."""
         return Action(
             self.name,
             code,
@@ -57,16 +49,12 @@ class Case:
 
 
 def cases(server: str = "{server}") -> list[Case]:
-    """
-    All of them; ``server`` is the address of the one that some of them call.
-    """
+    """All of them; ``server`` is the address of the one that some of them call."""
     return [read_case(path.parent, server) for path in sorted(CORPUS.glob(f"*/{EVENTS}"))]
 
 
 def read_case(folder: Path, server: str) -> Case:
-    """
-    One of them.
-    """
+    """One of them."""
     text = (folder / EVENTS).read_text(encoding="utf-8")
     said = json.loads(text.replace("{server}", server))
     assert set(said) <= KEYS, f"{folder.name}: {set(said) - KEYS}"

@@ -1,6 +1,4 @@
-"""
-The whole corpus in a folder, as ``hotwhisk compare`` takes it.
-"""
+"""The whole corpus in a folder, as ``hotwhisk compare`` takes it."""
 
 from __future__ import annotations
 
@@ -31,17 +29,13 @@ class Exported:
     """By the file that is posted."""
 
     def arguments(self) -> list[str]:
-        """
-        All but the two runtimes, which have ``variables``.
-        """
+        """All but the two runtimes, which have ``variables``."""
         options = ["--main", self.main, "--ignore", ADDRESS, "--events", str(self.file)]
         return [*options, *map(str, self.events)]
 
 
 def export(target: Path, server: str) -> list[Exported]:
-    """
-    Build every action below ``target``. ``server`` is where they will find their `Neighbour`.
-    """
+    """Build every action below ``target``. ``server`` is where they will find their `Neighbour`."""
     groups: dict[tuple[str, ...], Exported] = {}
     for case in cases(server):
         needs = tuple(sorted(case.needs))

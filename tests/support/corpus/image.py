@@ -24,9 +24,7 @@ SOURCE = Path(__file__).parents[3] / "src"
 
 
 def python() -> Path:
-    """
-    The interpreter of that environment; ``-m hotwhisk`` works in it.
-    """
+    """The interpreter of that environment; ``-m hotwhisk`` works in it."""
     folder = kept("image", [REQUIREMENTS.read_bytes(), str(SOURCE).encode()], _make)
     return folder / "bin" / "python"
 
@@ -45,14 +43,10 @@ PIP = ("--disable-pip-version-check", "--no-input", "install", "--quiet", "--onl
 
 
 def environment() -> dict[str, str]:
-    """
-    For pip and compilers: without what would send their work elsewhere.
-    """
+    """For pip and compilers: without what would send their work elsewhere."""
     return {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def include() -> Path:
-    """
-    The headers of this Python.
-    """
+    """The headers of this Python."""
     return Path(sysconfig.get_paths()["include"])

@@ -27,9 +27,7 @@ TOKEN = "Bearer corpus-token"
 
 
 class Neighbour(ThreadingHTTPServer):
-    """
-    Listens on ``host``, at a free port unless one is given.
-    """
+    """Listens on ``host``, at a free port unless one is given."""
 
     daemon_threads = True
 
@@ -40,24 +38,18 @@ class Neighbour(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """
-        Its address for who is on this machine.
-        """
+        """Its address for who is on this machine."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def count(self, path: str, round_length: int) -> int:
-        """
-        From 1 to ``round_length``, and again.
-        """
+        """From 1 to ``round_length``, and again."""
         with self.lock:
             self.calls[path] += 1
             return (self.calls[path] - 1) % round_length + 1
 
     @contextmanager
     def serving(self) -> Iterator[Neighbour]:
-        """
-        Serve, in a thread, for so long.
-        """
+        """Serve, in a thread, for so long."""
         with self:
             thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
@@ -69,9 +61,7 @@ class Neighbour(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """
-    One answer; a path that no row below begins is 404.
-    """
+    """One answer; a path that no row below begins is 404."""
 
     server: Neighbour
 

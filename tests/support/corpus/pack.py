@@ -15,9 +15,7 @@ DATE = (2024, 1, 1, 0, 0, 0)  # the same files, the same archive
 
 
 def zip_recursively(folder: Path, target: Path) -> None:
-    """
-    All below ``folder``, with modes; folders are members too, as that command writes them.
-    """
+    """All below ``folder``, with modes; folders are members too, as that command writes them."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for place, folders, files in os.walk(folder, followlinks=True):
             folders.sort()

@@ -1,6 +1,4 @@
-"""
-Programs that actions are compiled or run with, installed where they are missing.
-"""
+"""Programs that actions are compiled or run with, installed where they are missing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Loading an action: each load in a process of its own, since it changes the process.
-"""
+"""Loading an action: each load in a process of its own, since it changes the process."""
 
 from __future__ import annotations
 

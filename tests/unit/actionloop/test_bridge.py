@@ -1,6 +1,4 @@
-"""
-Lines between the server and a program; and what is told of programs by their content.
-"""
+"""Lines between the server and a program; and what is told of programs by their content."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What was posted, told by content, and unpacked inside one folder or not at all.
-"""
+"""What was posted, told by content, and unpacked inside one folder or not at all."""
 
 from __future__ import annotations
 

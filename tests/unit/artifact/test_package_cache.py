@@ -1,6 +1,4 @@
-"""
-Libraries that generations share: unpacked once, kept while they are used, and one longer.
-"""
+"""Libraries that generations share: unpacked once, kept while they are used, and one longer."""
 
 from __future__ import annotations
 
@@ -16,16 +14,12 @@ from hotwhisk.artifact import package_cache
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """
-    A server's folder.
-    """
+    """A server's folder."""
     return tmp_path / "8080"
 
 
 def take(home: Path, generation: int, key: str, text: str = "") -> str:
-    """
-    What a generation finds; ``text`` is what it would have unpacked.
-    """
+    """What a generation finds; ``text`` is what it would have unpacked."""
     holder = home / str(generation)
     holder.mkdir(parents=True)
 

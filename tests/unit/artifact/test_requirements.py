@@ -1,6 +1,4 @@
-"""
-What a ``requirements.txt`` asks for, and whether versions can share what is installed.
-"""
+"""What a ``requirements.txt`` asks for, and whether versions can share what is installed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Which sources belong to a version that is served from where it lies, and its digest.
-"""
+"""Which sources belong to a version that is served from where it lies, and its digest."""
 
 from __future__ import annotations
 

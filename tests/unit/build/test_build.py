@@ -1,6 +1,4 @@
-"""
-Built artifacts: the same bytes for the same inputs, and they post and run.
-"""
+"""Built artifacts: the same bytes for the same inputs, and they post and run."""
 
 from __future__ import annotations
 
@@ -124,9 +122,7 @@ MAIN = "def main(event): return event\n"
 
 @pytest.fixture
 def action(tmp_path: Path) -> Path:
-    """
-    A folder with an entry and nothing else.
-    """
+    """A folder with an entry and nothing else."""
     folder = tmp_path / "action"
     folder.mkdir()
     (folder / "__main__.py").write_text(MAIN)

@@ -1,6 +1,4 @@
-"""
-Libraries in artifacts, from wheels made here: what is read, refused, checked and written.
-"""
+"""Libraries in artifacts, from wheels made here: what is read, refused, checked and written."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ OTHER = "3.12" if HERE == "3.11" else "3.11"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    An action that needs ``tiny``, which only a folder of wheels has.
-    """
+    """An action that needs ``tiny``, which only a folder of wheels has."""
     make_wheel(tmp_path / "wheels", "tiny", files={"tiny.py": "VERSION = '1.0'\n", "t.json": "1"})
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     (tmp_path / "offline.toml").write_text("no-index = true\n")
@@ -127,9 +123,7 @@ def test_a_zip_for_other_servers(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_elsewhere(folder: Path, tmp_path: Path) -> None:
-    """
-    In another folder, with another umask, time zone and temporary folder, and files of another day.
-    """
+    """In another folder, with another umask, time zone and temporary folder, and files of another day."""
     make(folder, tmp_path / "one")
     other = tmp_path / "else where" / "action"
     other.parent.mkdir()

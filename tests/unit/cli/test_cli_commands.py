@@ -1,6 +1,4 @@
-"""
-The commands against a server of a few lines, which answers one request as it is told.
-"""
+"""The commands against a server of a few lines, which answers one request as it is told."""
 
 from __future__ import annotations
 

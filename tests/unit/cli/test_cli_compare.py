@@ -1,6 +1,4 @@
-"""
-``compare`` and ``invoke --activation``, against runtimes of a few lines.
-"""
+"""``compare`` and ``invoke --activation``, against runtimes of a few lines."""
 
 from __future__ import annotations
 

@@ -159,9 +159,7 @@ def test_without_any_server(run: Run) -> None:
 
 @pytest.fixture
 def listen(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """
-    Sockets of that name, behind which somebody listens and says nothing.
-    """
+    """Sockets of that name, behind which somebody listens and says nothing."""
     open_: list[socket.socket] = []
 
     def listen(name: str) -> None:

@@ -1,6 +1,4 @@
-"""
-The reader's rules one by one, and the response head.
-"""
+"""The reader's rules one by one, and the response head."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ def head(*lines: str, start: str = "POST /run HTTP/1.1", host: str = "h") -> Hea
 
 
 def refusal(data: bytes) -> errors.RequestError:
-    """
-    The error for ``data``; it must be readable, whatever was sent.
-    """
+    """The error for ``data``; it must be readable, whatever was sent."""
     with pytest.raises(errors.RequestError) as caught:
         read(data)
     text = str(caught.value)
@@ -486,9 +482,7 @@ def test_chunk_framing_is_bounded() -> None:
 
 
 class CountingBuffer(bytearray):
-    """
-    A buffer that counts how often it is searched for the end of the head, and how far.
-    """
+    """A buffer that counts how often it is searched for the end of the head, and how far."""
 
     searched = 0
 

@@ -1,6 +1,4 @@
-"""
-llhttp's published request cases, retold in data/llhttp_cases.toml, against our reader.
-"""
+"""llhttp's published request cases, retold in data/llhttp_cases.toml, against our reader."""
 
 from __future__ import annotations
 

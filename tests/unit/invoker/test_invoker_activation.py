@@ -37,9 +37,7 @@ def answer(body: object, status: int = 200) -> bytes:
 
 @dataclass
 class Script:
-    """
-    A server that gives these answers, one to a connection, and keeps what it was asked.
-    """
+    """A server that gives these answers, one to a connection, and keeps what it was asked."""
 
     answers: list[bytes]
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -75,9 +73,7 @@ def serving(*answers: bytes) -> Iterator[Script]:
 
 
 class Scripted(Runtime):
-    """
-    A container whose server is a script; each start takes the next one.
-    """
+    """A container whose server is a script; each start takes the next one."""
 
     def __init__(self, *scripts: Script) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""
-Messages and descriptors through a real pair of sockets.
-"""
+"""Messages and descriptors through a real pair of sockets."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ def receive_all(channel: Channel) -> list[Message]:
 
 
 def fill(channel: Channel) -> int:
-    """
-    Send until the queue holds three; how many were sent.
-    """
+    """Send until the queue holds three; how many were sent."""
     count = 0
     while len(channel._queue) < 3:
         channel.send(SpillCreated(count))

@@ -1,6 +1,4 @@
-"""
-What crosses between processes: there and back, and what is refused.
-"""
+"""What crosses between processes: there and back, and what is refused."""
 
 from __future__ import annotations
 

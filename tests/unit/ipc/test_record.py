@@ -1,6 +1,4 @@
-"""
-Records: their fields, their defaults, and what is refused.
-"""
+"""Records: their fields, their defaults, and what is refused."""
 
 from __future__ import annotations
 

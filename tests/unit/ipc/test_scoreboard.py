@@ -1,6 +1,4 @@
-"""
-The shared table: each value is where it was put, and nowhere else.
-"""
+"""The shared table: each value is where it was put, and nowhere else."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ EMPTY: dict[str, Any] = {
 
 
 class Writers(RuleBasedStateMachine):
-    """
-    Every writer, in any order, beside a plain model.
-    """
+    """Every writer, in any order, beside a plain model."""
 
     def __init__(self) -> None:
         super().__init__()

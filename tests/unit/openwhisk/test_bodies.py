@@ -1,6 +1,4 @@
-"""
-The bodies of ``/init`` and ``/run``.
-"""
+"""The bodies of ``/init`` and ``/run``."""
 
 from __future__ import annotations
 

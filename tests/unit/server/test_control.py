@@ -1,6 +1,4 @@
-"""
-The control socket, without a server: what is a question, and who has to go.
-"""
+"""The control socket, without a server: what is a question, and who has to go."""
 
 from __future__ import annotations
 

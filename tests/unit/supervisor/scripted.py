@@ -1,6 +1,4 @@
-"""
-A whole supervisor with a fake clock and fake processes, which live and die as the test says.
-"""
+"""A whole supervisor with a fake clock and fake processes, which live and die as the test says."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ from hotwhisk.system.system import System
 
 
 class FakeSystem:
-    """
-    Processes that are a pidfd, readable once dead, and the worker's end of the channel.
-    """
+    """Processes that are a pidfd, readable once dead, and the worker's end of the channel."""
 
     has_barrier = True
     may_kill = True
@@ -84,9 +80,7 @@ class FakeSystem:
 
 
 class Scripted:
-    """
-    A supervisor; the test says what workers say, and reads what they are told.
-    """
+    """A supervisor; the test says what workers say, and reads what they are told."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self.system = FakeSystem()
@@ -111,9 +105,7 @@ class Scripted:
         return pending_fork.end
 
     def serve(self, *, overlap: bool = False) -> int:
-        """
-        Put a current version; the slot of its worker.
-        """
+        """Put a current version; the slot of its worker."""
         slot = self.workers.spare
         self.supervisor.rollout.submit(self.candidate())
         self.supervisor.run_commands()
@@ -124,22 +116,16 @@ class Scripted:
 
     @staticmethod
     def candidate() -> Candidate:
-        """
-        A version that can be submitted.
-        """
+        """A version that can be submitted."""
         return Candidate(UploadedArtifact(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0))
 
     def worker(self, state: State) -> int:
-        """
-        The slot of the one worker in that state.
-        """
+        """The slot of the one worker in that state."""
         (slot,) = [each.slot for each in self.workers.by_slot.values() if each.state is state]
         return slot
 
     def connect(self) -> int:
-        """
-        A client connects, and a worker is given the connection; its number.
-        """
+        """A client connects, and a worker is given the connection; its number."""
         ours, client = socket.socketpair()
         number = self.supervisor.sockets.add(ours.detach())
         self.clients[number] = client
@@ -148,32 +134,24 @@ class Scripted:
         return number
 
     def is_ended(self, number: int) -> bool:
-        """
-        Whether a client sees the end of its connection.
-        """
+        """Whether a client sees the end of its connection."""
         try:
             return not self.clients[number].recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
         except BlockingIOError:
             return False
 
     def die(self, slot: int) -> None:
-        """
-        A worker exits, and the supervisor learns of it.
-        """
+        """A worker exits, and the supervisor learns of it."""
         self.system.end(self.processes.by_slot[slot].pidfd, ExitStatus(status=3))
         self.supervisor.wait(0.0)
 
     def say(self, slot: int, message: Message, *descriptors: int) -> None:
-        """
-        A worker says something, and is heard.
-        """
+        """A worker says something, and is heard."""
         self.system.ends[slot].send(message, descriptors)
         self.supervisor.wait(0.0)
 
     def orders(self, slot: int) -> list[Message]:
-        """
-        What a worker was told since the last look.
-        """
+        """What a worker was told since the last look."""
         orders = []
         while (received := self.system.ends[slot].receive()) is not None:
             message, descriptors = received
@@ -183,17 +161,13 @@ class Scripted:
         return orders
 
     def look(self, seconds: float = 0.25) -> None:
-        """
-        So much later the supervisor looks at the scoreboard.
-        """
+        """So much later the supervisor looks at the scoreboard."""
         self.system.clock += seconds
         self.watchdog.tick(self.system.clock)
         self.supervisor.run_commands()
 
     def close(self) -> None:
-        """
-        Let go of everything.
-        """
+        """Let go of everything."""
         for process in list(self.processes.by_slot.values()):
             self.system.endings[process.pidfd] = ExitStatus()
             self.processes.reap(process)

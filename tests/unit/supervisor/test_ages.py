@@ -1,6 +1,4 @@
-"""
-Ages on a clock that a frozen container cannot jump.
-"""
+"""Ages on a clock that a frozen container cannot jump."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The orders that load what the supervisor keeps, and the end of it.
-"""
+"""The orders that load what the supervisor keeps, and the end of it."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 
 @pytest.fixture
 def file() -> int:
-    """
-    A descriptor that the artifact under test is to close.
-    """
+    """A descriptor that the artifact under test is to close."""
     return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 

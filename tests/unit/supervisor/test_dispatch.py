@@ -1,6 +1,4 @@
-"""
-Which worker gets which connection.
-"""
+"""Which worker gets which connection."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ def same_hand(one: Command, other: Assign) -> bool:
 
 
 class Server:
-    """
-    Generation 1 with as many workers as asked for; their slots are 0, 1, …
-    """
+    """Generation 1 with as many workers as asked for, in the slots 0, 1 and so on."""
 
     def __init__(self, workers: int) -> None:
         self.commands: deque[Command] = deque()
@@ -53,9 +49,7 @@ class Server:
         return slot
 
     def new(self) -> list[Command]:
-        """
-        What was decided since; whether in one hand-over or in several is no matter.
-        """
+        """What was decided since; whether in one hand-over or in several is no matter."""
         found: list[Command] = []
         for each in self.commands:
             if isinstance(each, Assign):

@@ -1,6 +1,4 @@
-"""
-What decisions come to where the world is not as they suppose, with fake processes.
-"""
+"""What decisions come to where the world is not as they suppose, with fake processes."""
 
 from __future__ import annotations
 

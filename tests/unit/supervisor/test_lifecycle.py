@@ -1,6 +1,4 @@
-"""
-The table of a worker's life, and its picture in docs/lifecycle.md.
-"""
+"""The table of a worker's life, and its picture in docs/lifecycle.md."""
 
 from __future__ import annotations
 

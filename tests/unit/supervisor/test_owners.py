@@ -1,6 +1,4 @@
-"""
-One holder for each connection.
-"""
+"""One holder for each connection."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What the supervisor makes of what it hears, deaths among it, with fake processes.
-"""
+"""What the supervisor makes of what it hears, deaths among it, with fake processes."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ DIGEST = "sha256:" + 64 * "0"
 
 
 def send(scripted: Scripted, slot: int, packet: bytes, *descriptors: int) -> None:
-    """
-    A worker sends any bytes with any descriptors, which it then closes, and is heard.
-    """
+    """A worker sends any bytes with any descriptors, which it then closes, and is heard."""
     socket.send_fds(scripted.system.ends[slot]._socket, [packet], descriptors)
     for each in descriptors:
         os.close(each)
@@ -64,9 +60,7 @@ def send(scripted: Scripted, slot: int, packet: bytes, *descriptors: int) -> Non
 
 
 def is_ended(scripted: Scripted, slot: int) -> bool:
-    """
-    Whether a worker was killed, or is dead and forgotten.
-    """
+    """Whether a worker was killed, or is dead and forgotten."""
     process = scripted.processes.by_slot.get(slot)
     return process is None or process.pidfd in scripted.system.endings
 
@@ -78,17 +72,13 @@ def memory_file(size: int = 4096, flags: int = os.MFD_ALLOW_SEALING) -> int:
 
 
 def open_descriptors() -> int:
-    """
-    How many there are, those of earlier tests that wait for the collector not counted.
-    """
+    """How many there are, those of earlier tests that wait for the collector not counted."""
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
 
 
 def expect_ended(scripted: Scripted, slot: int, why: str) -> None:
-    """
-    A worker was ended with a line, and a fresh one serves in its place.
-    """
+    """A worker was ended with a line, and a fresh one serves in its place."""
     assert is_ended(scripted, slot)
     (line,) = [line for line in scripted.told if " is ended: " in line]
     assert why in line

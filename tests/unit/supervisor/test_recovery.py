@@ -1,6 +1,4 @@
-"""
-What a dead worker owed: the scoreboard beside real TCP connections, whose bytes the kernel counts.
-"""
+"""What a dead worker owed: the scoreboard beside real TCP connections, whose bytes the kernel counts."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ ANSWER = b"a" * 100
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """
-    The server's end and the client's.
-    """
+    """The server's end and the client's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=5)
         server, _ = listener.accept()
@@ -46,9 +42,7 @@ def owed(scoreboard: Scoreboard, server: socket.socket, *, claimed: bool = True)
 
 
 def fill(server: socket.socket) -> int:
-    """
-    Write until the kernel takes no more; how much it took.
-    """
+    """Write until the kernel takes no more; how much it took."""
     server.setblocking(False)
     length = 0
     while True:

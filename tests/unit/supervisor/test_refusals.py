@@ -1,6 +1,4 @@
-"""
-What the system refuses a supervisor: done, later, or given up with a line.
-"""
+"""What the system refuses a supervisor: done, later, or given up with a line."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ class Named(Artifact):
 
 
 def shown(command: commands.Command) -> str:
-    """
-    A command as a history writes it: "Assign 0 (1, 2)".
-    """
+    """A command as a history writes it: "Assign 0 (1, 2)"."""
     match command:
         case commands.Reply():
             return f"Reply {command.candidate.artifact} {command.status}"
@@ -48,9 +46,7 @@ def shown(command: commands.Command) -> str:
 
 
 def in_one_hand(history: list[str]) -> list[str]:
-    """
-    `Assign`s that follow each other as one: whether in one or in several is no matter.
-    """
+    """`Assign`s that follow each other as one: whether in one or in several is no matter."""
     joined: list[str] = []
     for each in history:
         match = re.fullmatch(r"(Assign \d+) \((.*?),?\)(.*)", each)
@@ -85,9 +81,7 @@ class Server:
         return self.rollout.workers[slot].state
 
     def did(self) -> list[str]:
-        """
-        What was decided since the last question, carried out.
-        """
+        """What was decided since the last question, carried out."""
         done = []
         while self.rollout.commands:
             command = self.rollout.commands.popleft()
@@ -103,9 +97,7 @@ class Server:
         return self.did()
 
     def post(self, name: str, number: int | None = None) -> list[str]:
-        """
-        An /init on connection ``number``; from the operator where that is None.
-        """
+        """An /init on connection ``number``; from the operator where that is None."""
         if number is None:
             self.rollout.submit(Candidate(Named(name)))
         else:
@@ -119,9 +111,7 @@ class Server:
         return self.did()
 
     def serve(self, name: str) -> int:
-        """
-        Bring a version into current; the slot of its first worker.
-        """
+        """Bring a version into current; the slot of its first worker."""
         slot = self.spare
         self.post(name)
         self.ready(slot)
@@ -473,9 +463,7 @@ def test_a_run_past_its_deadline_costs_its_worker_and_is_told_why() -> None:
 
 
 def crash(server: Server, times: int, after: float = 0.0) -> list[str]:
-    """
-    Let the current worker come up and die, outside a handler.
-    """
+    """Let the current worker come up and die, outside a handler."""
     done: list[str] = []
     for _ in range(times):
         (slot,) = server.rollout.workers.in_generation(server.rollout.current.number)

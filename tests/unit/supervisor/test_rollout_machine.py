@@ -39,9 +39,7 @@ class Art(commands.Artifact):
 
 @dataclass
 class Ask:
-    """
-    A request: the oldest generation that may answer it, and whether all of it was sent.
-    """
+    """A request: the oldest generation that may answer it, and whether all of it was sent."""
 
     init: bool
     floor: int
@@ -77,9 +75,7 @@ class Process:
         return not self.dead and not self.loading and not self.pending
 
     def will_hold(self) -> set[int]:
-        """
-        What it holds when it has read its orders.
-        """
+        """What it holds when it has read its orders."""
         held = set(self.holds)
         for order in self.orders:
             if isinstance(order, commands.Recall):
@@ -91,9 +87,7 @@ class Process:
 
 
 class World:
-    """
-    Everything outside `Rollout`.
-    """
+    """Everything outside `Rollout`."""
 
     def __init__(self, workers: int, profile: Profile) -> None:
         self.now = 0.0
@@ -163,9 +157,7 @@ class World:
             self.templates.add(process.generation)
 
     def end_template(self, generation: int) -> None:
-        """
-        What it was told to fork and has not forked is loaded.
-        """
+        """What it was told to fork and has not forked is loaded."""
         self.templates.remove(generation)
         self.rollout.templates.ended(generation)
         for process in list(self.processes.values()):
@@ -323,9 +315,7 @@ class World:
         process.dead |= process.leaving and not process.holds
 
     def read(self, process: Process) -> None:
-        """
-        Read what was claimed: between the claim and this, anything may have happened.
-        """
+        """Read what was claimed: between the claim and this, anything may have happened."""
         assert process.claim is not None
         number = process.claim
         client = self.clients[number]
@@ -392,9 +382,7 @@ class World:
     # -- until nothing happens any more
 
     def settle(self) -> None:
-        """
-        Every client says all it has to say, every worker does all it can.
-        """
+        """Every client says all it has to say, every worker does all it can."""
         for client in self.clients.values():
             for ask in client.asks:
                 ask.whole = True
@@ -455,9 +443,7 @@ WHICH = st.integers(0, 7)
 
 
 class Machine(RuleBasedStateMachine):
-    """
-    The events; each picks among what can happen, or does nothing where nothing can.
-    """
+    """The events; each picks among what can happen, or does nothing where nothing can."""
 
     world: World
 

@@ -1,6 +1,4 @@
-"""
-What the supervisor itself writes to a client, on a real connection.
-"""
+"""What the supervisor itself writes to a client, on a real connection."""
 
 from __future__ import annotations
 

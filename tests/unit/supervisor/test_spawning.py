@@ -1,6 +1,4 @@
-"""
-Workers that a template is told to fork: pending until it answers, and loaded if it does not.
-"""
+"""Workers that a template is told to fork: pending until it answers, and loaded if it does not."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ PID = 200_000
 
 
 class Templated:
-    """
-    A supervisor with one worker that has left a template, and the template's end of its channel.
-    """
+    """A supervisor with one worker that has left a template, and the template's end of its channel."""
 
     def __init__(self, script: Scripted) -> None:
         self.script = script
@@ -42,16 +38,12 @@ class Templated:
         assert 1 in script.processes.templates
 
     def lose_worker(self) -> int:
-        """
-        The worker dies; the slot of the one that the template is told to fork.
-        """
+        """The worker dies; the slot of the one that the template is told to fork."""
         self.script.die(self.worker)
         return self.script.worker(State.LOADING)
 
     def order(self) -> tuple[Spawn, socket.socket]:
-        """
-        What the template was told.
-        """
+        """What the template was told."""
         received = self.channel.receive()
         assert received is not None
         message, (end,) = received
@@ -95,9 +87,7 @@ def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Template
 
 @pytest.mark.parametrize("pid", [0, 4, 100_001])
 def test_one_that_has_no_process_is_loaded(templated: Templated, pid: int) -> None:
-    """
-    None could be had, it is no child of ours, or it is another worker.
-    """
+    """None could be had, it is no child of ours, or it is another worker."""
     script = templated.script
     slot = templated.lose_worker()
     _, end = templated.order()

@@ -1,6 +1,4 @@
-"""
-The memory files of workers: whose each is, and what of a dead worker is kept.
-"""
+"""The memory files of workers: whose each is, and what of a dead worker is kept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Which generations have a template, and which are to have none.
-"""
+"""Which generations have a template, and which are to have none."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What a look at the scoreboard finds, with a supervisor whose clock and processes are the test's.
-"""
+"""What a look at the scoreboard finds, with a supervisor whose clock and processes are the test's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Who lives, and the spare among them.
-"""
+"""Who lives, and the spare among them."""
 
 from __future__ import annotations
 

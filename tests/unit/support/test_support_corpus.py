@@ -1,6 +1,4 @@
-"""
-What builds the corpus: made once, whole or not at all, and told why where it cannot be.
-"""
+"""What builds the corpus: made once, whole or not at all, and told why where it cannot be."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The load itself is tested: a right server comes out clean, and every fault is seen.
-"""
+"""The load itself is tested: a right server comes out clean, and every fault is seen."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The proofs are tested: on a right server they hold, and each sees what it is there to see.
-"""
+"""The proofs are tested: on a right server they hold, and each sees what it is there to see."""
 
 from __future__ import annotations
 

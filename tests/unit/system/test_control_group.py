@@ -1,6 +1,4 @@
-"""
-What the control group says, in both versions of its files.
-"""
+"""What the control group says, in both versions of its files."""
 
 from __future__ import annotations
 

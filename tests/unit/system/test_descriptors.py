@@ -1,6 +1,4 @@
-"""
-Descriptors that a queue uses are closed by their last user.
-"""
+"""Descriptors that a queue uses are closed by their last user."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Processes that are born as children of somebody else.
-"""
+"""Processes that are born as children of somebody else."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Removing a folder that an action could write to: all of it, and nothing else.
-"""
+"""Removing a folder that an action could write to: all of it, and nothing else."""
 
 from __future__ import annotations
 

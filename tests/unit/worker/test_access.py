@@ -1,6 +1,4 @@
-"""
-Who may ask, as a table.
-"""
+"""Who may ask, as a table."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-A connection over real sockets: what is kept for another worker, and what is sent.
-"""
+"""A connection over real sockets: what is kept for another worker, and what is sent."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ def post(body: bytes, *lines: str, path: str = "/run") -> bytes:
 
 
 class Wire:
-    """
-    A client, and the workers that hold its connection one after the other.
-    """
+    """A client, and the workers that hold its connection one after the other."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.client = socket.create_connection(listener.getsockname(), timeout=5)
@@ -41,9 +37,7 @@ class Wire:
         self.workers = 0
 
     def worker(self) -> Connection:
-        """
-        The connection as the next worker gets it.
-        """
+        """The connection as the next worker gets it."""
         self.workers += 1
         row = self.scoreboard.row(NUMBER)
         spills = Spills(self.workers * 100, self.deposit, self.drop, lambda: None)
@@ -62,18 +56,14 @@ class Wire:
         return connection.receive(self.buffer)
 
     def wait(self, connection: Connection) -> Request:
-        """
-        Receive until a request is whole; the test's timeout is the deadline.
-        """
+        """Receive until a request is whole; the test's timeout is the deadline."""
         while True:
             request = self.receive(connection)
             if request is not None:
                 return request
 
     def send(self, data: bytes) -> None:
-        """
-        Send, and return when it can be read.
-        """
+        """Send, and return when it can be read."""
         self.client.sendall(data)
         self.server.settimeout(5)
         while len(self.server.recv(len(data), socket.MSG_PEEK)) < min(len(data), 1000):

@@ -1,6 +1,4 @@
-"""
-Waiting for descriptors, with the callbacks that change what is waited for.
-"""
+"""Waiting for descriptors, with the callbacks that change what is waited for."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ def ends() -> Iterator[Ends]:
 
 @pytest.fixture(params=["epoll", "asyncio"])
 def stoppable(request: pytest.FixtureRequest) -> Iterator[tuple[Loop, Callable[[], None]]]:
-    """
-    Either loop, and what ends its ``run``.
-    """
+    """Either loop, and what ends its ``run``."""
     if request.param == "epoll":
         epoll = EpollLoop(LOWEST)
         yield epoll, epoll.close

@@ -1,6 +1,4 @@
-"""
-Memory files: made, shared, grown, kept, dropped.
-"""
+"""Memory files: made, shared, grown, kept, dropped."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from hotwhisk.worker.spill import KEPT, RESERVE, SMALLEST, Spill, Spills, make_f
 
 
 class Supervisor:
-    """
-    Holds a duplicate of each file, as the real one does.
-    """
+    """Holds a duplicate of each file, as the real one does."""
 
     def __init__(self) -> None:
         self.files: dict[int, int] = {}
@@ -105,9 +101,7 @@ def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
 
 @contextmanager
 def forbidden() -> Iterator[None]:
-    """
-    Let no file grow, but only for so long: the report of the tests may be written to a file.
-    """
+    """Let no file grow, but only for so long: the report of the tests may be written to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
@@ -118,9 +112,7 @@ def forbidden() -> Iterator[None]:
 
 @pytest.fixture
 def limited(supervisor: Supervisor) -> Supervisor:
-    """
-    A worker that has a reserve.
-    """
+    """A worker that has a reserve."""
     descriptor = make_file(RESERVE)
     supervisor.deposit(900, descriptor)
     supervisor.spills.set_reserve(900, descriptor)
