@@ -70,8 +70,9 @@ def test_a_transcript_with_docker_is_what_happens(transcript: Transcript, tmp_pa
         docker("rm", "--force", terminal.name, check=False)
 
 
-def test_the_readme_gets_from_docker_run_to_a_replaced_action_in_four_commands() -> None:
-    (found,) = [each for each in transcripts(IN_CONTAINER) if each.page == ROOT / "README.md"]
+def test_a_page_gets_from_docker_run_to_a_replaced_action_in_four_commands() -> None:
+    page = ROOT / "docs" / "image.md"
+    (found,) = [each for each in transcripts(IN_CONTAINER) if each.page == page]
     commands = [command for command, _ in found.steps]
     assert len(commands) == 4
     assert commands[0].startswith("docker run ")

@@ -19,7 +19,7 @@ COMMANDS = {
     "replace": "replace the current version of a running server",
     "invoke": "call the action and print its answer",
     "status": "show what a running server is doing",
-    "rollback": "put the version before current again",
+    "rollback": "make the previous version current again",
     "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",

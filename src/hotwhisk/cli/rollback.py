@@ -1,4 +1,4 @@
-"""Run ``hotwhisk rollback``: put the version before current again."""
+"""Run ``hotwhisk rollback``: make the previous version current again."""
 
 from __future__ import annotations
 

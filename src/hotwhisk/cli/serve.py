@@ -126,7 +126,7 @@ def _show(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) 
 
     if "help" in found.show:
         print(f"{USAGE}\n\n{serve_help()}")
-        print("  --show-config            print the values in command and where each is from")
+        print("  --show-config            print the values in effect and where each is from")
         print("\nevery option is also a variable: --init-timeout is HOTWHISK_INIT_TIMEOUT")
     else:
         print(explain_config(argv, environ))

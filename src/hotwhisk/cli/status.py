@@ -52,7 +52,7 @@ def render(answer: Mapping[str, object], now: float) -> str:
     previous = answer.get("previous")
     if previous:
         name = _name(previous) if isinstance(previous, dict) else "a version"
-        lines.append(f"{name} before it; hotwhisk rollback puts it current again")
+        lines.append(f"{name} before it; hotwhisk rollback makes it current again")
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]

@@ -98,7 +98,7 @@ def test_status_for_people() -> None:
     assert shown == [
         "port 8080 · plain profile · pid 4711 · up 3 min",
         "generation 7 (sha256:ab12ab12ab12…) current for 60.0 s",
-        "generation 6 (sha256:cd34cd34cd34…) before it; hotwhisk rollback puts it current again",
+        "generation 6 (sha256:cd34cd34cd34…) before it; hotwhisk rollback makes it current again",
         "",
         "  pid    state     connections  answered",
         "  5      idle      3            1200",
