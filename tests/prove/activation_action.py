@@ -189,9 +189,7 @@ def main(event):
     say(event.get("say", ()))
     return DOINGS[event["do"]](event)
 '''
-"""
-A synchronous handler.
-"""
+"""A synchronous handler."""
 
 OVERLAPPING = '''\
 import asyncio
@@ -242,6 +240,4 @@ async def main(event: dict, context: Context):
         "big": lambda: {"text": event["letter"] * event["count"]},
     }[event["do"]]()
 '''
-"""
-A handler of which many run at a time.
-"""
+"""A handler of which many run at a time."""

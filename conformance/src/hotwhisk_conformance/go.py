@@ -128,6 +128,4 @@ GO: Final = Flavour(
         "os",
     ),
 )
-"""
-The actions of the basic cases once more, for a runtime that compiles Go.
-"""
+"""The actions of the basic cases once more, for a runtime that compiles Go."""

@@ -1,9 +1,9 @@
 """
 The chunked transfer coding, RFC 9112 §7.1, decoded as it arrives.
 
-The decoder remembers offsets, never the buffer. A chunk is copied once, when all of it is
-there, so a large body in small pieces costs one pass. What a sender can make us keep beside
-the body is bounded three ways: a chunk's line, all framing together, and the trailers.
+The decoder keeps offsets, never the buffer. A chunk is copied once, when all of it has arrived, so
+a large body in small pieces costs one pass. A sender can make us keep only so much beside the body:
+the line of a chunk, all framing together, and the trailers each have a limit.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ if TYPE_CHECKING:
 
 MAX_CHUNK_LINE = 256
 """
-Bytes of a chunk's size, extensions and CRLF: nobody sends extensions, 16 digits are a size.
+Most bytes of a chunk's size, extensions and CRLF.
+
+16 digits hold any size, and extensions are rare.
 """
 
 MAX_FRAMING = 4 * 1024 * 1024
 """
-Bytes of all that is not body: chunks of 100 bytes still fill the largest body, and chunks of
-one byte cost about a second of work at worst.
+Most bytes of all that is not body.
+
+With it chunks of 100 bytes still fill the largest body, and chunks of one byte cost about a second
+of work at worst.
 """
 
 MAX_TRAILER = 8192
-"""
-Bytes of the trailer section, which is read, checked and dropped.
-"""
+"""Most bytes of the trailer section, which is read, checked and dropped."""
 
 LAST_CHUNK = len(b"0\r\n\r\n")
 
-# No blanks and no empty extensions, as in llhttp: RFC 9112 §7.1.1 calls them bad whitespace.
+# No spaces and no empty extensions, as in llhttp: RFC 9112 §7.1.1 calls them bad whitespace.
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _LINE = re.compile(
@@ -51,8 +53,10 @@ _FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding", "host"})
 
 class Chunks:
     """
-    The chunked body that starts at offset ``start``. ``body`` is what was decoded so far and
-    ``at`` the offset up to which the buffer is dealt with: the end, once ``examine`` said so.
+    The chunked body that starts at offset ``start``.
+
+    ``body`` is what was decoded so far. ``at`` is the offset up to which the buffer was read; once
+    ``examine`` has returned True it is the end of the body.
     """
 
     __slots__ = ("_chunk_end", "_framing", "_max_body", "_trailer", "at", "body")
@@ -67,15 +71,16 @@ class Chunks:
 
     @property
     def wanted(self) -> int:
-        """Return the least number of bytes of buffer that the request takes."""
+        """Return the least number of bytes that the whole request has."""
         if self._chunk_end:
             return self._chunk_end + len(b"\r\n") + LAST_CHUNK
         return self.at + (len(b"\r\n") if self._trailer else LAST_CHUNK)
 
     def examine(self, buffer: Buffer, length: int) -> bool:
         """
-        Go on with the first ``length`` bytes of ``buffer``; True when the body is complete.
-        Not to be called again after that.
+        Decode the first ``length`` bytes of ``buffer``; return True when the body is complete.
+
+        Do not call it again after that.
         """
         with memoryview(buffer) as view:  # released even if this raises: a held view pins
             while not self._trailer:
@@ -130,7 +135,11 @@ class Chunks:
         return True
 
     def _take_trailer(self, view: memoryview, length: int) -> bool:
-        """RFC 9112 §7.1.2. A trailer that would change the framing is refused (RFC 9110 §6.5.1)."""
+        """
+        Read the trailer section (RFC 9112 §7.1.2); return True when it is complete.
+
+        A trailer that would change the framing is refused (RFC 9110 §6.5.1).
+        """
         window = bytes(view[self.at : min(length, self.at + MAX_TRAILER)])
         if window.startswith(b"\r\n"):
             self.at += 2

@@ -1,11 +1,11 @@
 """
-The head of an HTTP/1.1 request: request line and headers, strictly.
+Read the head of an HTTP/1.1 request strictly: request line and headers.
 
-Whole or nothing: ``parse_head`` is given the bytes before the empty line. It refuses what two
-readers of one connection could understand differently (request smuggling), so every rule is
-the narrow reading of RFC 9112 and names its section. The order of the checks is part of the
-behaviour: the bytes first, then the request line, then the headers, so that a request is
-refused with the same error whether it came in one piece or byte by byte.
+``parse_head`` is given all bytes before the empty line. It refuses what two readers of one
+connection could understand differently (request smuggling). So every rule is the narrow reading of
+RFC 9112 and names its section. The order of the checks is part of the behaviour: first the bytes,
+then the request line, then the headers. So a request is refused with the same error whether it came
+in one piece or byte by byte.
 """
 
 from __future__ import annotations
@@ -23,29 +23,26 @@ from hotwhisk.errors import (
 )
 
 MAX_METHOD = 32
-"""
-Longest method; the longest registered one has 17 letters.
-"""
+"""Most bytes of a method; the longest registered one has 17 letters."""
 
 MAX_LENGTH_DIGITS = 16
-"""
-Digits of a Content-Length: more than any disk holds, and cheap to convert.
-"""
+"""Most digits of a Content-Length: more than any disk holds, and quick to convert."""
 
 MAX_SHOWN = 60
 """
-How much of the input an error repeats: enough to find it, too little to be a payload.
+Most characters of the input that an error repeats: enough to find it, too few to be a
+payload.
 """
 
 CACHED_HEAD = 1024
 """
-Longest head that is remembered; with ``CACHED_HEADS`` it bounds the cache to about 1 MB.
+Most bytes of a head that is cached.
+
+With ``CACHED_HEADS`` this limits the cache to about 1 MB.
 """
 
 CACHED_HEADS = 256
-"""
-How many heads are remembered: more than the callers of one worker that keep a connection.
-"""
+"""Most heads in the cache: more than the callers of one worker that keep a connection."""
 
 TLS_HANDSHAKE = 0x16
 
@@ -64,9 +61,11 @@ _HOST = re.compile(
 
 class Head(NamedTuple):
     """
-    What a request line and its headers say. ``path`` is the target without its query,
-    undecoded; header names are lower-case, values latin-1 without outer blanks; ``minor`` is
-    the x of HTTP/1.x. ``expects_continue`` only where a body is to follow.
+    The content of a request line and its headers.
+
+    ``path`` is the target without its query, undecoded. Header names are lower-case, values latin-1
+    without outer spaces. ``minor`` is the x of HTTP/1.x. ``expects_continue`` is true only if a
+    body follows.
     """
 
     method: str
@@ -80,15 +79,16 @@ class Head(NamedTuple):
 
     def header(self, name: str) -> str | None:
         """
-        The value of the header ``name`` (lower-case), or None. Repeated headers are joined by
-        ", " (RFC 9110 §5.3), so that a check of one value cannot be passed by a second.
+        Return the value of the header ``name`` (lower-case), or None.
+
+        Repeated headers are joined by ", " (RFC 9110 §5.3), so a check sees all of their values.
         """
         values = [value for found, value in self.headers if found == name]
         return ", ".join(values) if values else None
 
 
 def shown(data: bytes | str) -> str:
-    """Return input as an error may repeat it: printable ASCII, quoted, cut short."""
+    """Return input for an error text: printable ASCII, quoted, cut short."""
     text = data if isinstance(data, str) else data[:MAX_SHOWN].decode("latin-1")
     quoted = ascii(text[:MAX_SHOWN])
     return quoted if len(quoted) <= MAX_SHOWN + 2 else quoted[:MAX_SHOWN] + "...'"
@@ -96,8 +96,10 @@ def shown(data: bytes | str) -> str:
 
 def check_start(data: bytes) -> None:
     """
-    Refuse what cannot become a request line (RFC 9112 §3): its first bytes are a method and a
-    space. Told from the first bytes on, since other protocols never send an empty line.
+    Refuse bytes that cannot begin a request line (RFC 9112 §3): a method and a space.
+
+    This is checked from the first bytes on, because clients of other protocols never send an empty
+    line.
     """
     if data[0] == TLS_HANDSHAKE:
         raise RequestError("this port speaks plain HTTP, not TLS; use http:// in place of https://")
@@ -115,8 +117,9 @@ def parse_head(data: bytes) -> Head:
 
 def parse_field(line: bytes) -> tuple[str, str]:
     """
-    One header line as (lower-case name, value), RFC 9112 §5. The caller has made sure that it
-    holds no control characters.
+    Return one header line as (lower-case name, value), RFC 9112 §5.
+
+    The caller has checked that the line holds no control characters.
     """
     name, colon, value = line.partition(b":")
     if _TOKEN.fullmatch(name) and colon:
@@ -172,7 +175,7 @@ _parse_cached = lru_cache(maxsize=CACHED_HEADS)(_parse)
 
 
 def _request_line(line: bytes) -> tuple[str, str, int]:
-    """RFC 9112 §3: three parts, one space between each. RFC 9112 §2.3: the version."""
+    """Split a request line into its parts (RFC 9112 §3) and check the version (RFC 9112 §2.3)."""
     parts = line.split(b" ")
     if len(parts) != 3 or not _TARGET.fullmatch(parts[1]):
         raise RequestError(
@@ -190,7 +193,7 @@ def _request_line(line: bytes) -> tuple[str, str, int]:
 
 
 def _check_host(values: list[str], minor: int) -> None:
-    """RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0."""
+    """Require exactly one valid Host in HTTP/1.1 and at most one in HTTP/1.0 (RFC 9112 §3.2)."""
     if len(values) > 1:
         raise RequestError(f"{len(values)} Host headers; expected one")
     if not values and minor:
@@ -221,7 +224,11 @@ def _path(target: str) -> tuple[str, str | None]:
 
 
 def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool]:
-    """Content-Length and whether the body is chunked, RFC 9112 §6. Any doubt is an error (§11.2)."""
+    """
+    Return the Content-Length, and whether the body is chunked (RFC 9112 §6).
+
+    Anything ambiguous is an error (§11.2).
+    """
     lengths = fields.get("content-length", [])
     codings = fields.get("transfer-encoding", [])
     if codings:
@@ -249,13 +256,16 @@ def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool
 
 
 def _keep_alive(values: list[str], minor: int) -> bool:
-    """RFC 9112 §9.3: "close" wins; HTTP/1.0 closes unless it says keep-alive."""
+    """
+    Return whether the connection stays open (RFC 9112 §9.3): "close" wins, HTTP/1.0 needs
+    keep-alive.
+    """
     options = {option.strip(" \t").lower() for value in values for option in value.split(",")}
     return "close" not in options and (bool(minor) or "keep-alive" in options)
 
 
 def _expects(values: list[str], minor: int) -> bool:
-    """RFC 9110 §10.1.1: 100-continue is the only expectation; HTTP/1.0 has none."""
+    """Return whether 100-continue is expected (RFC 9110 §10.1.1); HTTP/1.0 has no expectations."""
     if not values or not minor:
         return False
     for value in values:

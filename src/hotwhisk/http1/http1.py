@@ -1,15 +1,14 @@
 """
-HTTP/1.1 between bytes and requests: a strict reader and a writer of response heads. No I/O.
+Turn bytes into HTTP/1.1 requests by a strict reader, and write response heads. No I/O.
 
-The bytes stay with the caller. A ``Reader`` is shown one growing buffer and keeps offsets into
-it, so that the bytes may live in a memory file which travels to another process, where a fresh
-``Reader`` starts again at byte 0. Weighed against it: a reader that is fed pieces and owns
-them, as h11 is. It would copy a large body once more, and a hand-over would have to ask it
-what it still holds.
+The caller keeps the bytes. A ``Reader`` is shown one growing buffer and keeps offsets into it. So
+the bytes may be in a memory file that moves to another process, where a new ``Reader`` starts again
+at byte 0. Alternatives considered: a reader that is fed pieces and keeps them, as h11 is. It would
+copy a large body once more, and before a connection moves it would have to return its bytes.
 
-Strictness costs nothing where it matters: a caller repeats its head byte for byte, so the
-parsed head is found by the bytes (`head`), and a small request that arrives whole is
-one search, one look-up and one slice. The chunked coding is in `chunked`.
+Strict rules cost no time on the usual path. A caller repeats its head byte for byte, so the parsed
+head is found in a cache by its bytes (`head`). A small request that arrives complete takes one
+search, one look-up and one slice. The chunked coding is in `chunked`.
 """
 
 from __future__ import annotations
@@ -39,25 +38,24 @@ __all__ = [
 
 MAX_HEAD = 65536
 """
-Bytes of request line and headers with the empty line: eight times what common servers take,
-so a proxy's long cookies and tokens pass, and little enough to hold for every connection.
+Most bytes of request line and headers with the empty line.
+
+It is eight times what common servers take, so long cookies and tokens of a proxy pass. It is little
+enough to keep for every connection.
 """
 
 MAX_BODY = 56 * 1024 * 1024
-"""
-Bytes of a body: above the platform's 48 MB of code in the JSON that wraps it.
-"""
+"""Most bytes of a body: above the platform's 48 MB of code in the JSON that wraps it."""
 
 MAX_BLANK_LINES = 2
 """
-Empty lines before a request line that are skipped: some clients add one after a body
-(RFC 9112 §2.2), and one that does so twice is still understood.
+Most empty lines before a request line that are skipped (RFC 9112 §2.2).
+
+Some clients send one after a body. The second is allowed for clients that do so twice.
 """
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-"""
-What to send to a client that waits with its body (RFC 9110 §15.2.1).
-"""
+"""The interim response to a client that waits before it sends its body (RFC 9110 §15.2.1)."""
 
 _END_OF_HEAD = b"\r\n\r\n"
 _CR, _LF = b"\r\n"
@@ -89,9 +87,11 @@ _REASONS = {
 
 class Request(NamedTuple):
     """
-    A complete request. ``body`` is decoded: bytes if the buffer was bytes, else a memoryview,
-    which pins the buffer (a bytearray cannot be resized, an mmap not closed) until it is
-    released. ``end`` is the offset in the buffer of the first byte after the request.
+    A complete request.
+
+    ``body`` is decoded: bytes if the buffer was bytes, else a memoryview. A memoryview pins the
+    buffer (a bytearray cannot be resized, an mmap not closed) until it is released. ``end`` is the
+    offset in the buffer of the first byte after the request.
     """
 
     head: Head
@@ -101,9 +101,11 @@ class Request(NamedTuple):
 
 class Reader:
     """
-    Finds the one request at the start of a growing buffer. ``head`` is set as soon as it is
-    complete; ``wanted`` is how many bytes of buffer the request takes at least, 0 while unknown:
-    exact with a Content-Length, growing from chunk to chunk without.
+    Finds the one request at the start of a growing buffer.
+
+    ``head`` is set as soon as it is complete. ``wanted`` is the least number of bytes that the
+    request has, 0 while unknown. It is exact with a Content-Length; without one it grows with each
+    chunk.
     """
 
     __slots__ = ("_body_at", "_chunks", "_max_body", "_scanned", "_start", "head", "wanted")
@@ -113,15 +115,20 @@ class Reader:
         self.wanted = 0
         self._max_body = max_body
         self._start = 0  # of the request line, after blank lines
-        self._scanned = 0  # no end of the head begins before this offset
+        self._scanned = 0  # the end of the head is not before this offset
         self._body_at = 0
         self._chunks: Chunks | None = None
 
     def examine(self, buffer: Buffer, length: int) -> Request | None:
         """
-        The request in the first ``length`` bytes of ``buffer``, or None if it is not complete.
-        Each call shows the same bytes and more. Raises a RequestError, after which, as after a
-        Request, the reader is spent.
+        Return the request in the first ``length`` bytes of ``buffer``, or None if it is not
+        complete.
+
+        Each call shows the same bytes and more. After a request or an error, do not use the reader
+        again.
+
+        Raises:
+            RequestError: the bytes are not a valid request.
         """
         head = self.head
         if head is None:
@@ -169,7 +176,7 @@ class Reader:
         return head
 
     def _skip_blank_lines(self, buffer: Buffer, length: int) -> bool:
-        """RFC 9112 §2.2. False while it is open whether another blank line comes."""
+        """Skip empty lines (RFC 9112 §2.2); return False while another one may follow."""
         while buffer[self._start] in (_CR, _LF):
             if self._start == 2 * MAX_BLANK_LINES:
                 raise RequestError(
@@ -188,8 +195,10 @@ class Reader:
 
     def _refuse_early(self, buffer: Buffer, limit: int) -> None:
         """
-        Refuse an incomplete head that cannot become a valid one: not HTTP at all, lines that
-        end with LF alone (no empty line would ever be seen), too large.
+        Refuse an incomplete head that cannot become a valid one.
+
+        That is: it is not HTTP, it is too large, or its lines end with LF alone, so that no empty
+        line would ever be found.
         """
         check_start(bytes(buffer[self._start : min(limit, self._start + MAX_METHOD + 1)]))
         if BARE_LF.search(bytes(buffer[self._scanned : limit])):
@@ -213,10 +222,10 @@ class Reader:
 
 def parse_complete(data: bytes) -> Request | None:
     """
-    The request that ``data`` begins with, if it is there whole and of the usual form.
+    Parse a request that arrived complete and unchunked; return None for any other input.
 
-    The way of nearly every request: one search, one look-up, one slice. None is no judgement;
-    a `Reader` finds out what else it is.
+    This is the fast path for nearly every request: one search, one look-up, one slice. After None,
+    use `Reader`; the request may still be valid.
     """
     at = data.find(_END_OF_HEAD, 0, MAX_HEAD)
     if at < 0 or data[0] < _FIRST_PRINTABLE:
@@ -233,9 +242,10 @@ def response_head(
     status: int, length: int, headers: bytes = b"", *, keep_alive: bool = True, minor: int = 1
 ) -> bytes:
     """
-    Status line and headers of a JSON response of ``length`` bytes. ``headers`` are more lines,
-    each with its CRLF. Pass the request's ``minor``: an HTTP/1.0 client that may keep the
-    connection has to be told so, an HTTP/1.1 client only if it may not (RFC 9112 §9.3).
+    Return the status line and headers of a JSON response of ``length`` bytes.
+
+    ``headers`` are more lines, each with its CRLF. Pass the request's ``minor``: an HTTP/1.0 client
+    is told if the connection stays open, an HTTP/1.1 client if it does not (RFC 9112 §9.3).
     """
     if not keep_alive:
         headers += b"Connection: close\r\n"
@@ -246,6 +256,10 @@ def response_head(
 
 @cache
 def _start(status: int) -> bytes:
-    """Status line and the header that every response has; there are a few dozen of them."""
+    """
+    Return the status line and the header that every response has.
+
+    The cache has a few dozen entries.
+    """
     line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
     return f"{line}Content-Type: application/json\r\n".encode()

@@ -1,10 +1,10 @@
 """
 The control channel between the supervisor and one worker.
 
-A pair of SEQPACKET sockets: messages keep their borders and their order, descriptors travel
-with them, and a worker that is busy blocks nobody, since what does not fit waits in a queue
-on our side. Linux refuses more than 253 descriptors in a message; `messages` keeps batches
-below that.
+A channel is a pair of SEQPACKET sockets. Messages keep their borders and their order, and
+descriptors travel with them. A sender never waits for a busy receiver: if a message does not fit,
+it waits in a queue of the sender. Linux refuses more than 253 descriptors in a message; `messages`
+keeps batches below that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError, decod
 from hotwhisk.system.descriptors import Descriptors
 
 LONGEST = 65536
-"""Bytes of a message; senders split what could be longer."""
+"""Most bytes of a message. Senders split what could be longer."""
 
 ANCILLARY_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
 SEND_BUFFER = 1 << 20
-# As plain numbers: an enum's operators cost more than the system call saves.
+# Plain numbers, because the operators of an enum cost more time than they save.
 CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 TRUNCATED = int(socket.MSG_CTRUNC)
 
@@ -35,9 +35,9 @@ TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 
 class ChannelClosed(Exception):
     """
-    The other end is gone.
+    The other end is closed.
 
-    A worker leaves then. For the supervisor, the worker is not yet dead.
+    A worker exits then. For the supervisor, the worker's process may still run.
     """
 
 
@@ -47,9 +47,11 @@ class DescriptorsLost(Exception):
 
 class Channel:
     """
-    One end of a control channel. Messages wait until `open` gives it a socket. If the other end is
-    not trusted, ``expected`` lists the messages that it may send. ``used`` keeps the descriptors of
-    queued messages open; without it they are duplicated.
+    One end of a control channel.
+
+    Messages wait until `open` gives it a socket. If the other end is not trusted, ``expected``
+    lists the messages that it may send. ``used`` keeps the descriptors of queued messages open;
+    without it they are duplicated.
     """
 
     def __init__(
@@ -63,14 +65,17 @@ class Channel:
         self._used = used
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self.on_backlog: Callable[[], None] = lambda: None
-        """Called when a message has to wait, so that somebody flushes when it need not."""
+        """
+        Called when a message has to wait.
+
+        The owner then calls `flush` when the socket is writable.
+        """
         self.on_failure: Callable[[OSError], None] | None = None
-        """
-        Is called when the system refuses a message for good. If it is None, the error is raised.
-        """
+        """Called when the system refuses a message for good. If it is None, the error is raised."""
         self.full = False
         """
-        Whether the last message waits for room in the socket; if not, it waits for something else.
+        Whether messages wait for room in the socket; if not, they wait for what
+        `TRY_AGAIN` names.
         """
         self._buffer = bytearray(LONGEST)
         if end is not None:
@@ -117,7 +122,11 @@ class Channel:
         return bool(self._queue)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send a message, or queue it if the other end is slow; descriptors stay the caller's."""
+        """
+        Send a message, or queue it if the other end is slow.
+
+        The caller keeps its descriptors.
+        """
         data = encode(message)
         if self._queue or not self._try(data, descriptors):
             self._queue.append((data, self._keep(descriptors)))
@@ -137,7 +146,7 @@ class Channel:
                 os.close(each)
 
     def flush(self) -> None:
-        """Send queued messages, as far as the other end takes them."""
+        """Send queued messages until the socket is full."""
         while self._queue and self._try(*self._queue[0]):
             self._let_go(self._queue.popleft()[1])
 

@@ -1,14 +1,14 @@
 """
-What the supervisor and a worker say to each other.
+The messages between the supervisor and a worker.
 
-One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its
-descriptors beside it. A reader takes defaults for fields it does not get, leaves fields it
-does not know, and refuses another version; so a worker in another language can be written
-from this file alone. Descriptors are named in each message in the order they travel.
+One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its descriptors
+beside it. A reader uses defaults for fields that are missing, ignores fields that it does not know,
+and refuses another version. So a worker in another language can be written from this file alone.
+Each message names its descriptors in the order in which they travel.
 
 A worker's messages are checked in three steps, because the action can write to its channel.
-`decode` checks the shape: the kinds that this sender may send, the declared type of each field,
-and the number of descriptors. ``check`` of the message's class checks each value by itself.
+`decode` checks the shape: the kinds that this sender may send, the declared type of each field, and
+the number of descriptors. ``check`` of the message's class checks each value by itself.
 `supervisor.receiver` checks the things that the values refer to. Each step raises `ProtocolError`.
 """
 
@@ -26,19 +26,19 @@ MAX_DESCRIPTORS = 253
 """Linux's limit for one message (SCM_MAX_FD)."""
 
 HANDED_AT_ONCE = 120
-"""Connections in one `Assign`; each may bring two descriptors."""
+"""Most connections in one `Assign`; each may bring two descriptors."""
 
 LONGEST_TEXT = 8000
-"""Characters of an error text; the rest of it is in the log."""
+"""Most characters of an error text. The log has the rest."""
 
 RELEASED_AT_ONCE = 1000
-"""Connections in one `Released`: what fits a packet."""
+"""Most connections in one `Released`, so that it fits a packet."""
 
 
 class Message(Record):
     """
-    A message. ``kind`` is its name on the wire. ``width`` is the length of each row of a field
-    that is a list of rows.
+    A message. ``kind`` is its name on the wire. ``width`` is the length of each row of a field that
+    is a list of rows.
     """
 
     kind: ClassVar[str] = ""
@@ -58,11 +58,10 @@ class Message(Record):
 
 class Load(Message):
     """
-    Become a worker of ``generation``. Descriptor: the body of its ``/init``.
-
-    The body is ``length`` bytes from ``offset``. With ``path``, a file on this machine or with
-    ``module`` the name of a module, it is what that held when the generation began, and is
-    missing for its first worker. ``folder`` is where an archive is unpacked.
+    Become a worker of ``generation``. Descriptor: the body of its ``/init``. The body is ``length``
+    bytes from ``offset``. If ``path`` is a file on this machine, or ``module`` the name of a
+    module, the descriptor has the sources as they were when the generation began; the first worker
+    gets no descriptor and reads them. ``folder`` is where an archive is unpacked.
     """
 
     kind: ClassVar[str] = "load"
@@ -82,11 +81,12 @@ class Load(Message):
 
 class Assign(Message):
     """
-    Serve these connections, each ``[number, epoch, spill, length]``. Descriptors: for each
-    connection its socket, followed by its memory file if ``spill`` is not 0. ``epoch`` names this
-    holding of the connection; `Released` repeats it. ``fallback`` tells a spare how to treat a ``/run``
-    that comes on these connections. It is an `answers.Cause` with its ``detail``; if it is empty,
-    the spare parks the ``/run``.
+    Serve these connections, each ``[number, epoch, spill, length]``.
+
+    Descriptors: for each connection its socket, followed by its memory file if ``spill`` is not 0.
+    ``epoch`` names this assignment of the connection; `Released` repeats it. ``fallback`` tells a
+    spare how to treat a ``/run`` that comes on these connections. It is an `answers.Cause` with its
+    ``detail``; if it is empty, the spare parks the ``/run``.
     """
 
     kind: ClassVar[str] = "assign"
@@ -102,9 +102,8 @@ class Assign(Message):
 
 class Recall(Message):
     """
-    Forget every connection that is not being handled, then say `Released`.
-
-    With ``leave``, give back the others as they are answered, and leave after the last.
+    Release every connection without a running request, then send `Released`. With ``leave``,
+    release the others as they are answered, and exit after the last.
     """
 
     kind: ClassVar[str] = "recall"
@@ -113,11 +112,10 @@ class Recall(Message):
 
 class SendError(Message):
     """
-    Answer connection ``number`` on behalf of a dead worker, then give it back, or close it if
-    that is its ``last`` answer. Descriptor: its socket.
-
-    ``sentinels`` says on which of the two output streams the end of the activation is still owed
-    (1 stdout, 2 stderr), ``generation`` what the header of that name says.
+    Answer connection ``number`` for a worker that exited, then release it. Descriptor: its socket.
+    If this is the ``last`` answer, close the connection instead. ``sentinels`` says on which of the
+    two output streams the end of the activation is still missing (1 stdout, 2 stderr).
+    ``generation`` is the value of the header of that name.
     """
 
     kind: ClassVar[str] = "send_error"
@@ -136,8 +134,8 @@ class SendError(Message):
 
 class EndLog(Message):
     """
-    A version died while it was loading: say ``text`` on stderr, write the sentinels of what would
-    have been its activation, then say `LogEnded`.
+    End the log of a version whose worker exited while it was loading. Write ``text`` to stderr and
+    the sentinels of the activation to both streams, then send `LogEnded`.
     """
 
     kind: ClassVar[str] = "end_log"
@@ -145,19 +143,19 @@ class EndLog(Message):
 
 
 class Stop(Message):
-    """The server leaves: answer what is there, and close each connection after its answer."""
+    """Answer the requests that have arrived, and close each connection after its answer."""
 
     kind: ClassVar[str] = "stop"
 
 
 class Ping(Message):
-    """Answer with `Pong`; without an answer, the supervisor assumes a blocked event loop."""
+    """Answer with `Pong`. If no answer comes, the supervisor assumes a blocked event loop."""
 
     kind: ClassVar[str] = "ping"
 
 
 class RemoveFolder(Message):
-    """Remove the folder of a generation that is not served; 0: what an earlier server left."""
+    """Remove the folder of a generation that is not served; 0: the files of an earlier server."""
 
     kind: ClassVar[str] = "remove_folder"
     generation: int = 0
@@ -169,8 +167,9 @@ class RemoveFolder(Message):
 
 class Spawn(Message):
     """
-    Fork a worker for ``slot``, recalled ``recalls`` times before, which ``ps`` shows as ``name``.
-    Descriptor: its end of its control channel. It says `Ready` or `Failed` as after a `Load`.
+    Fork a worker for ``slot``, whose name in ``ps`` is ``name``. Descriptor: its end of its control
+    channel. ``recalls`` is the value of that field of the scoreboard. The worker sends `Ready` or
+    `Failed`, as after a `Load`.
     """
 
     kind: ClassVar[str] = "spawn"
@@ -201,8 +200,9 @@ class Spawned(Message):
 
 class TemplateReady(Message):
     """
-    The worker, which is loading, left template ``pid`` behind. Descriptors: the supervisor's end
-    of its control channel, and its pidfd. With ``reason``: none, for that reason.
+    The worker, which is loading, has forked template ``pid``. Descriptors: the supervisor's end of
+    its control channel, and its pidfd. If ``reason`` is set, no template was forked and no
+    descriptors follow.
     """
 
     kind: ClassVar[str] = "template_ready"
@@ -221,8 +221,8 @@ class TemplateReady(Message):
 
 class Ready(Message):
     """
-    The action is loaded. ``overlap`` says that it takes more than one request at a time. What
-    was read of a local file is in memory file ``spill``, for the workers to come.
+    The action is loaded. ``overlap`` says that it takes more than one request at a time. Memory
+    file ``spill`` has the sources that were read on this machine, for later workers.
     """
 
     kind: ClassVar[str] = "ready"
@@ -251,7 +251,7 @@ class Failed(Message):
 
 
 class SpillCreated(Message):
-    """Memory file ``spill`` belongs to the worker that made or gets it. Descriptor: the file."""
+    """Memory file ``spill`` belongs to the worker that made it or got it. Descriptor: the file."""
 
     kind: ClassVar[str] = "spill_created"
     spill: int = 0
@@ -270,10 +270,9 @@ class SpillClosed(Message):
 
 class InitReceived(Message):
     """
-    Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``.
-
-    The worker has forgotten the connection; its answer is the supervisor's, and the ``last`` one
-    if the client said so.
+    Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``. The worker has
+    released the connection, and the supervisor answers. If the client wants the connection closed,
+    this is the ``last`` answer.
     """
 
     kind: ClassVar[str] = "init_received"
@@ -286,8 +285,8 @@ class InitReceived(Message):
 
 class Released(Message):
     """
-    The worker has forgotten these connections, each ``[number, epoch]``; ``recalled`` if because
-    it was told to.
+    The worker has released these connections, each ``[number, epoch]``. ``recalled`` says that this
+    is the answer to a `Recall`.
     """
 
     kind: ClassVar[str] = "released"
@@ -297,7 +296,7 @@ class Released(Message):
 
 
 class FolderRemoved(Message):
-    """The folder of ``generation`` is gone. If a ``rest`` is left, another `RemoveFolder` is needed."""
+    """The folder of ``generation`` is gone. If a ``rest`` is left, send `RemoveFolder` again."""
 
     kind: ClassVar[str] = "folder_removed"
     generation: int = 0
@@ -311,13 +310,13 @@ class LogEnded(Message):
 
 
 class StartTimer(Message):
-    """A run starts, and the scoreboard says that the supervisor does not look at the clock."""
+    """A run starts, and the scoreboard says that the supervisor's timer is off."""
 
     kind: ClassVar[str] = "start_timer"
 
 
 class Closed(Message):
-    """A connection was closed while the server is full or leaves. Read the scoreboard now."""
+    """A connection was closed while the server is full or stops. Read the scoreboard now."""
 
     kind: ClassVar[str] = "closed"
 
@@ -363,9 +362,10 @@ def decode(
     packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
 ) -> Message:
     """
-    Return the message in a packet. If ``expected`` is given, the sender is not trusted: it may send
-    only these kinds, with values of the declared types and meanings, and with as many descriptors
-    as the message has.
+    Return the message in a packet.
+
+    If ``expected`` is given, the sender is not trusted. It may send only these kinds, with values
+    of the declared types and meanings, and with as many descriptors as the message has.
 
     Raises:
         ProtocolError: the packet holds no message that is allowed.

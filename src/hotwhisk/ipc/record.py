@@ -1,9 +1,10 @@
 """
-A frozen value with named fields, that costs next to nothing to define.
+A frozen value with named fields, whose class is defined in almost no time.
 
-Messages and commands are thirty small classes. `dataclasses` compiles six methods for each
-when it is imported: 18 ms, as much as the interpreter itself, before the first request can be
-served. Here one set of methods serves them all; type checkers see a frozen dataclass.
+Messages and commands are thirty small classes. `dataclasses` compiles six methods for each when it
+is imported. That takes 18 ms, as long as the interpreter itself takes to start, and all of it
+before the first request can be served. Here all classes share one set of methods. Type checkers see
+a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 @dataclass_transform(frozen_default=True)
 class Record:
-    """The base of such values. A class attribute is a field's default, and is never changed."""
+    """
+    The base of such values.
+
+    A class attribute is the default of a field, and is never changed.
+    """
 
     fields: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[int] = 0
-    """How many of them have no default; they come first."""
+    """How many fields have no default; they come first."""
 
     def __init_subclass__(cls) -> None:
         own = [
@@ -41,7 +46,11 @@ class Record:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """A record with these values, known to be its fields, and defaults for the others."""
+        """
+        Return a record with these values and defaults for the other fields.
+
+        Names are not checked.
+        """
         record = cls.__new__(cls)
         record.__dict__.update(values)
         return record

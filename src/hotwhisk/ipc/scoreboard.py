@@ -1,24 +1,25 @@
 """
-The shared table that says, for each connection, how far its request has come.
+The table in shared memory that says, for each connection, how far its request has come.
 
-One anonymous mapping, made before the first fork, so that it outlives every worker. Each
-field has one writer at a time, and a write is one store, so that a reader never sees half of
-it. What is here is all that is known of a worker that was killed.
+It is one anonymous mapping, made before the first fork, so it outlives every worker. Each field has
+one writer at a time, and a write is one store, so a reader never sees half of it. When a worker was
+killed, this table is all that is known of its requests.
 
-    header        whether the supervisor's tick runs; the state of stdout and of stderr
-    worker slots  recalls (supervisor): how often its connections were taken back
-                  claim (worker): the connection it touches now, plus one; 0 for none
-    phases        one byte a connection, side by side, so that closed ones are found by memchr
+    header        whether the supervisor's timer runs; the state of stdout and of stderr
+    worker slots  recalls (supervisor): how often its connections were recalled
+                  claim (worker): the connection that it uses now, plus one; 0 for none
+    phases        one byte a connection, side by side, so that memchr finds the closed ones
     rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
 
 The action can write to this table. So a reader trusts no value: it brings each one within its
 bounds when it reads it. The supervisor also keeps in its own memory what it alone writes
-(``recalls``, and whether it ticks), and never reads that back from the table.
+(``recalls``, and whether its timer runs), and never reads that back from the table.
 
-The claim is what makes taking back safe without asking. A worker claims a connection, looks
-at ``recalls``, and only then touches it. The supervisor raises ``recalls``, fences (see
-`System.barrier`), and reads the claim: any connection but the claimed one, if idle, is the
-supervisor's from then on, even if the worker hangs in its handler for a minute.
+The claim (a hazard pointer) lets the supervisor recall connections without a wait. A worker claims
+a connection, reads ``recalls``, and only then uses the connection. The supervisor raises
+``recalls``, makes a memory barrier (see `System.barrier`), and reads the claim. From then on every
+idle connection but the claimed one is the supervisor's, even if the worker hangs in its handler for
+a minute.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import NamedTuple
 from hotwhisk.system.output import STATE_SIZE, STREAMS, StreamState
 
 WORKERS = 512
-"""Worker slots: how many processes can be alive at one time."""
+"""Worker slots: how many processes can run at one time."""
 
 _HEADER = 64
 _STREAMS_AT = 8
@@ -46,26 +47,26 @@ _LAST_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
-    """The state of a connection; it tells what the exit of the connection's worker would mean."""
+    """The state of a connection. It decides what is done when the connection's worker exits."""
 
     FREE = 0
     """No connection."""
     IDLE = 1
-    """No request, and nothing read: free to move."""
+    """No request, and no byte read. The connection can move to another worker."""
     BUFFERED = 2
-    """Half a request is in its spill file: free to move with it."""
+    """Half a request is in its spill file. The connection can move with it."""
     PARKED = 3
-    """A whole ``/run`` is in its spill file and waits for a worker: free to move."""
+    """A whole ``/run`` is in its spill file. The connection can move with it to a worker."""
     RUNNING = 4
-    """The action has its request, and has not answered."""
+    """The action has the request, and has not answered."""
     RESPONDING = 5
-    """Its answer is being sent; the kernel knows how much of it was sent."""
+    """The answer is being sent. The kernel knows how much of it was sent."""
     LINGERING = 6
-    """The last answer was sent; what the client still sends is discarded."""
+    """The last answer was sent. What the client still sends is discarded."""
     INIT_PENDING = 7
-    """The supervisor has its ``/init``, and answers."""
+    """The supervisor has the ``/init`` of the connection, and will answer it."""
     CLOSED = 8
-    """The worker has closed it; the supervisor may forget it."""
+    """The worker has closed the connection. The supervisor may forget it."""
 
 
 class CloseAfter(IntEnum):
@@ -75,10 +76,10 @@ class CloseAfter(IntEnum):
     REQUESTED = 1
     """The client wants it closed."""
     READ_AHEAD = 2
-    """Its worker has read bytes of a later request, which would die with it."""
+    """Its worker has read bytes of a later request, which are lost if the worker exits."""
 
 
-# The meaning of each byte of the table. A byte without a meaning gets the most careful one.
+# The phase of each byte of the table. FREE is the most careful reading of an unknown byte.
 _PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
 _CLOSE_OF = [CloseAfter(min(byte, CloseAfter.READ_AHEAD)) for byte in range(256)]
 _STREAMS = 3
@@ -97,11 +98,11 @@ class Row(NamedTuple):
     """
     What the scoreboard knows of a connection besides its phase.
 
-    ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none),
-    ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes;
+    ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none).
+    ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes.
     ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
-    ``spilled`` how many; ``last`` says whether it can go on after the current answer, and
-    ``ended`` on which streams its activation has its sentinel.
+    ``spilled`` how many. ``last`` says whether the connection can go on after the current answer.
+    ``ended`` says on which streams its activation has its sentinel.
     """
 
     since: float
@@ -123,12 +124,12 @@ class Scoreboard:
         self._rows = (self._phases + capacity + 63) & ~63
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
         self.words = memoryview(self._map)[: self._phases].cast("I")
-        """The header and the slots as 32-bit words; see `recalls_at` and `claim_at`."""
-        # Written through typed views: an dispatcher is one store, where `Struct.pack_into`
-        # clears the whole span before it fills it.
+        """The header and the slots as 32-bit words; see `recall_word` and `claim_word`."""
+        # Written through typed views: an assignment is one store, where `Struct.pack_into` clears
+        # the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
         self.clock_wanted = False
-        """Whether the supervisor looks at the clock: ``ticking``, as it has set that itself."""
+        """Whether the supervisor's timer runs, in the supervisor's own memory."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
         at = _STREAMS_AT - STATE_SIZE
@@ -144,7 +145,7 @@ class Scoreboard:
 
     @property
     def timer_on(self) -> bool:
-        """Return whether the supervisor looks at the clock; if not, a worker's run tells it."""
+        """Return whether the supervisor's timer runs. If not, a run starts with `StartTimer`."""
         return self._map[0] != 0
 
     @timer_on.setter
@@ -154,7 +155,7 @@ class Scoreboard:
 
     @property
     def notify_close(self) -> bool:
-        """Return whether the supervisor wants to hear at once of each closed connection."""
+        """Return whether the supervisor wants a message at once for each closed connection."""
         return self._map[1] != 0
 
     @notify_close.setter
@@ -166,9 +167,8 @@ class Scoreboard:
     @staticmethod
     def recall_word(slot: int) -> int:
         """
-        Where in ``words`` a worker finds how often its connections were taken back.
-
-        A worker looks there three times a request, and writes its claim twice, so it does both
+        Return the index in ``words`` where a worker reads how often its connections were recalled.
+        A worker reads there three times a request, and writes its claim twice, so it does both
         without a call.
         """
         return _HEADER // 4 + 2 * slot
@@ -182,11 +182,11 @@ class Scoreboard:
         return _HEADER // 4 + 2 * slot + 1
 
     def recalls(self, slot: int) -> int:
-        """Return how often the connections of the worker in ``slot`` were taken back."""
+        """Return how often the connections of the worker in ``slot`` were recalled."""
         return self._recalls[slot]
 
     def recall(self, slot: int) -> None:
-        """Take back a worker's connections, except those claimed or handled at the next fence."""
+        """Recall a worker's connections, except those claimed or running at the next barrier."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
         self.words[self.recall_word(slot)] = self._recalls[slot]
 
@@ -195,15 +195,15 @@ class Scoreboard:
         self.words[self.recall_word(slot)] = self._recalls[slot]
 
     def claim(self, slot: int, number: int) -> None:
-        """Say that the worker in ``slot`` is about to touch connection ``number``."""
+        """Record that the worker in ``slot`` is about to use connection ``number``."""
         self.words[self.claim_word(slot)] = number + 1
 
     def unclaim(self, slot: int) -> None:
-        """Say that the worker in ``slot`` touches no connection."""
+        """Record that the worker in ``slot`` uses no connection."""
         self.words[self.claim_word(slot)] = 0
 
     def claimed(self, slot: int) -> int:
-        """Return the connection that the worker in ``slot`` touches; -1 for none."""
+        """Return the connection that the worker in ``slot`` uses; -1 for none."""
         return self.words[self.claim_word(slot)] - 1
 
     # -- connections ------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class Scoreboard:
         self._map[self._phases + number] = phase
 
     def open(self, number: int) -> None:
-        """Begin connection ``number``: it is idle, with nothing sent and nothing spilled."""
+        """Begin connection ``number``: idle, with nothing sent and no spill file."""
         at = self._rows + number * _ROW_SIZE
         self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
         self._map[self._phases + number] = Phase.IDLE
@@ -257,10 +257,7 @@ class Scoreboard:
         self._map[self._phases + number] = 4  # Phase.RUNNING, without an attribute look-up
 
     def set_sent(self, number: int, sent: int) -> None:
-        """
-        Record that ``sent`` bytes in all were written to connection ``number``, none of them
-        of an answer that is not whole.
-        """
+        """Record that ``sent`` bytes of complete answers were written to connection ``number``."""
         self._longs[number * _FIELDS + _ANSWER] = 0
         self._longs[number * _FIELDS + _SENT] = sent
 
@@ -271,7 +268,7 @@ class Scoreboard:
         self._map[self._phases + number] = 5  # Phase.RESPONDING
 
     def set_lingering(self, number: int, since: float) -> None:
-        """Record that connection ``number`` has its last answer and waits for its end."""
+        """Record that connection ``number`` has its last answer; the client shall close it."""
         self._doubles[number * _FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
@@ -280,7 +277,7 @@ class Scoreboard:
         self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
 
     def set_sentinels(self, number: int, streams: int) -> None:
-        """Record the output streams that have the end of the activation: 1 stdout, 2 stderr."""
+        """Record on which output streams the activation has ended: 1 stdout, 2 stderr."""
         self._map[self._rows + number * _ROW_SIZE + _ENDED_AT] = streams
 
     def set_spill(self, number: int, spill: int, length: int) -> None:

@@ -1,9 +1,9 @@
 """
-What is answered on behalf of an action that cannot answer itself.
+The answers to requests that the action cannot answer itself.
 
-Texts come in two profiles. ``PLAIN`` speaks to the person who runs the server;
-``OPENWHISK`` repeats the platform's texts and statuses to the letter, because the
-platform and its tests compare them. Both stand in one table, `ANSWERS`.
+Texts come in two profiles. ``PLAIN`` is for the person who runs the server. ``OPENWHISK`` repeats
+the platform's texts and statuses to the letter, because the platform and its tests compare them.
+Both are in one table, `ANSWERS`.
 """
 
 from __future__ import annotations
@@ -27,31 +27,34 @@ class Cause(StrEnum):
     KILLED = "killed"
     """A signal ended the worker that handled the request."""
     EXITED = "exited"
-    """The action left its process while it handled the request."""
+    """The action ended its process while it handled the request."""
     TIMED_OUT = "timed-out"
     """The action gave no answer in time and was ended."""
     NO_ACTION = "no-action"
-    """Nothing was posted yet."""
+    """No action was posted yet."""
     LOAD_FAILED = "load-failed"
-    """What was posted or named at the start could not be loaded, and there is nothing before it."""
+    """The first version could not be loaded, and there is no earlier one."""
     BUSY = "busy"
-    """More requests wait than may."""
+    """The limit of waiting requests is reached."""
     LOST = "lost"
-    """The worker died that had read half of the request."""
+    """The worker exited after it had read half of the request."""
     STOPPING = "stopping"
-    """The server is leaving."""
+    """The server is stopping."""
     OUT_OF_MEMORY = "out-of-memory"
-    """The kernel ended the worker for want of memory."""
+    """The kernel killed the worker because memory was exhausted."""
     INIT_TIMED_OUT = "init-timed-out"
     """A posted version was not ready in time."""
     INIT_DIED = "init-died"
     """A posted version ended its process while it was loaded."""
     UNSTABLE = "unstable"
-    """The action dies in a loop, and there is no earlier version to go back to."""
+    """The action's workers exit in a loop, and there is no earlier version to roll back to."""
 
 
 LONGEST_DETAIL: Final = 2000
-"""Characters of a detail that is sent to a worker, beside as many connections as it may be given."""
+"""
+Most characters of a detail that is sent to a worker in the same packet as a batch of
+connections.
+"""
 
 _NOT_LOCATED: Final = "The action failed to generate or locate a binary. See logs for details."
 _NOT_STARTED: Final = "Cannot start action. Check logs for details."
@@ -119,7 +122,7 @@ status 3", "60 s". OpenWhisk reads 503 as "run it elsewhere", so it is for stopp
 
 
 def failure_response(profile: Profile, cause: Cause, detail: str = "") -> tuple[int, str]:
-    """Status and text of an answer that the action cannot give itself."""
+    """Return the status and the text of an answer that the action cannot give itself."""
     status, text = ANSWERS[cause][profile]
     return status, text.replace("{detail}", detail or "an unknown cause")
 
@@ -128,11 +131,11 @@ def answer_for_init(
     profile: Profile, error: HotwhiskError, *, logged: bool = True
 ) -> tuple[int, str]:
     """
-    Status and text of an ``/init`` that failed.
+    Return the status and the text for an ``/init`` that failed.
 
-    Under OpenWhisk a version that cannot be built or loaded has a fixed text each, and
-    the caller writes ``str(error)`` to stderr, unless such errors are not ``logged``;
-    everything else is told as it is.
+    Under OpenWhisk the texts for a version that cannot be built or loaded are fixed. The caller
+    writes ``str(error)`` to stderr, unless such errors are not ``logged``. All other errors are
+    told in full.
     """
     text = str(error)
     if profile is Profile.OPENWHISK and isinstance(error, BuildFailed):
@@ -144,7 +147,7 @@ def answer_for_init(
 
 def not_started(reason: str) -> str:
     """
-    What the platform's proxy says of a version that could not be loaded, where it says more than
-    that its log has the details.
+    Return the text of the platform's proxy for a version that could not be loaded, with the
+    reason.
     """
     return reason if reason.startswith(_WHY_NOT_STARTED) else _WHY_NOT_STARTED + reason

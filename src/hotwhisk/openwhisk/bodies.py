@@ -1,10 +1,10 @@
 """
 The bodies of ``/init`` and ``/run``.
 
-Bytes in, values out; values in, bytes out. Nothing here reads a file, the environment or
-the clock. The rules are those of the OpenWhisk action interface, and where its own
-runtimes disagree, the more lenient one: a caller that was served before is served here.
-What is answered when there is no action to answer stands in `hotwhisk.openwhisk.answers`.
+Functions turn bytes into values and values into bytes. Nothing here reads a file, the environment
+or the clock. The rules are those of the OpenWhisk action interface. Where its own runtimes
+disagree, the more lenient rule is used: a caller that another runtime serves is served here. The
+answers without an action are in `hotwhisk.openwhisk.answers`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
 NOT_A_RESULT: Final = "The action did not return a dictionary or array."
 MOST_SHOWN: Final = 60
-"""Characters of a value that an error repeats."""
+"""Most characters of a value that an error repeats."""
 
 CONTEXT_KEYS: Final = frozenset(
     (
@@ -47,7 +47,7 @@ _KINDS: Final = {
 
 
 class InitRequest(Record):
-    """The order of an ``/init``: this code, entered at ``main``, with this environment."""
+    """The content of an ``/init``: this code, entered at ``main``, with this environment."""
 
     name: str
     main: str
@@ -57,7 +57,7 @@ class InitRequest(Record):
 
 
 class RunRequest(NamedTuple):
-    """The order of a ``/run``: the argument of the handler, and the activation's context."""
+    """The content of a ``/run``: the argument of the handler, and the activation's context."""
 
     value: object
     context: dict[str, str]
@@ -67,9 +67,11 @@ def read_init(body: bytes | memoryview) -> InitRequest:
     """
     Read the body of an ``/init``.
 
-    Everything but ``code`` may be absent or null. Code that is absent, null or empty is
-    ``NoCode``; a body that is no JSON object, or a member of another type, is
-    ``RequestError``.
+    Every member but ``code`` may be absent or null.
+
+    Raises:
+        NoCode: the code is absent, null or empty.
+        RequestError: the body is not a JSON object, or a member has another type.
     """
     document = _read_object(body, "/init")
     value = document.get("value")
@@ -129,13 +131,15 @@ def read_run(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) -> 
 
 def write_result(result: object) -> bytes:
     """
-    The body of a ``/run`` that succeeded: the handler's result on one line.
+    Return the body of a ``/run`` that succeeded: the handler's result on one line.
 
-    Raises ``BadResult`` for anything but a dict, list or tuple, and for one that holds
-    what JSON cannot say; see `result_error` for what the caller is told. If its cause is
-    set, something unexpected happened while it was written (a set, a coroutine, endless
-    nesting), and the caller prints it for the author of the action; a plain wrong type or
-    a NaN has no cause and prints nothing.
+    If the error has a cause, something unexpected happened while the result was written (a set, a
+    coroutine, endless nesting), and the caller prints it for the author of the action. A wrong type
+    or a NaN has no cause, and nothing is printed.
+
+    Raises:
+        BadResult: the result is not a dict, list or tuple, or holds a value without a JSON form.
+            `result_error` makes the text for the caller.
     """
     if not isinstance(result, (dict, list, tuple)):
         raise BadResult(
@@ -169,8 +173,10 @@ def error_body(text: str) -> bytes:
 
 def exception_body(error: BaseException, profile: Profile, place: str = "") -> bytes:
     """
-    Return the body of a ``/run`` whose handler raised: its text under OpenWhisk. In the plain
-    profile it has the exception's kind, its text and the ``place``, such as "hello.py:7".
+    Return the body of a ``/run`` whose handler raised an exception.
+
+    Under OpenWhisk it has the exception's text. In the plain profile it has the exception's kind,
+    its text and the ``place``, such as "hello.py:7".
     """
     name = type(error).__name__
     try:
@@ -196,7 +202,7 @@ def _read_object(body: bytes | memoryview, route: str) -> dict[str, object]:
 
 
 def _refuse_bare(document: dict[str, object]) -> NoReturn:
-    """Refuse an event that was sent as it is, without ``value`` around it."""
+    """Refuse an event that was sent without ``value`` around it."""
     keys = ", ".join(f"`{_short_text(key)}`" for key in list(document)[:3])
     more = ", …" if len(document) > 3 else ""
     raise RequestError(
@@ -206,7 +212,7 @@ def _refuse_bare(document: dict[str, object]) -> NoReturn:
 
 
 def _example(value: object) -> str:
-    """Return a value as JSON, if it is short enough to be repeated."""
+    """Return a value as JSON if it is short enough for an error text, else a placeholder."""
     try:
         text = json_codec.dumps(value).decode()
     except (ValueError, RecursionError):
@@ -219,7 +225,7 @@ def _short_text(text: str) -> str:
 
 
 def _text(value: dict[str, object], key: str) -> str:
-    """Return a member that must be a string if it is there."""
+    """Return a member as text; refuse any other type."""
     member = value.get(key)
     if member is None:
         return ""

@@ -28,10 +28,10 @@ from typing import Any, Final
 from hotwhisk.system.output import FORK_TIMEOUT, NEWLINE, STREAMS, Output
 
 BOTH: Final = 0b11
-"""Both streams, as the scoreboard and `messages.Answer` count them: bit 0 stdout, bit 1 stderr."""
+"""Both streams, as a bit mask in the scoreboard and in `messages.SendError`: 1 stdout, 2 stderr."""
 
 LOST: Final = frozenset({EPIPE, ECONNRESET, ENOSPC, EDQUOT, EFBIG, EIO})
-"""Errors of a log that cannot be written. They cost the line, not the run that printed it."""
+"""Errors of a log that cannot be written. The line is lost; the run that printed it goes on."""
 
 NAMES: Final = {1: "<stdout>", 2: "<stderr>"}
 
@@ -101,7 +101,7 @@ class LineTracker(io.FileIO):
 
     def end(self, patience: float = FORK_TIMEOUT) -> bool:
         """
-        End an activation; False if its last line could not be written, which is counted.
+        End an activation; return False if its last line could not be written, which is counted.
 
         Raises:
             OSError: the duplicate was closed; another process has to write that line.
@@ -158,7 +158,7 @@ class Sentinels:
 
 
 def write_missing(outputs: Mapping[int, Output], owed: int) -> None:
-    """End the activation of a worker that died, on the streams in ``owed``."""
+    """End the activation of a worker that exited, on the streams in ``owed``."""
     patience = FORK_TIMEOUT
     for number in STREAMS:
         if owed & number and not outputs[number].end_for_the_dead(patience):

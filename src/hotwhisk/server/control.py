@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LONGEST = 4096
-"""Bytes of a question; a longer one is not ours."""
+"""Most bytes of a question. A connection that sends more is closed."""
 
 MOST_OPEN = 16
-"""Limit of connections whose question is incomplete; one more closes the oldest of them."""
+"""Most connections with an incomplete question. One more closes the oldest of them."""
 
 BACKLOG = 1024
-"""Limit of connections that wait to be accepted; further ones are refused at once."""
+"""Most connections that wait to be accepted. The kernel refuses further ones at once."""
 
 TIME_LIMIT = 5.0
-"""Seconds within which a question must be complete."""
+"""Seconds from the connection until the question must be complete."""
 
 
 class ControlRequest(Requester):
@@ -45,7 +45,10 @@ class ControlRequest(Requester):
         self._read = b""
 
     def line(self) -> bytes | None:
-        """Read, and return the question if it is complete; None while more is to come."""
+        """
+        Read from the socket; return the question if it is complete, or None if more
+        must come.
+        """
         try:
             received = self.connection.recv(LONGEST)
         except BlockingIOError:
@@ -92,7 +95,7 @@ class Control:
         supervisor.watch(self._listener.fileno(), self._accept)
 
     def expire(self, now: float) -> bool:
-        """Close connections whose time is up; return True while any is open."""
+        """Close connections whose time is up; return whether any question is still incomplete."""
         for question in list(self._open.values()):
             if now - question.opened > TIME_LIMIT:
                 self._close(question)
@@ -172,11 +175,11 @@ def _listen(path: str) -> socket.socket:
     Return a socket that listens at ``path``.
 
     Raises:
-        StartError: the socket cannot be made.
+        StartError: the system refuses the socket, its name or its rights.
     """
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        remove(path)  # a killed server left it: the port is ours, so the path is too
+        remove(path)  # only a killed server can have left it, because this server has the port
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(BACKLOG)

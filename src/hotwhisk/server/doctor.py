@@ -1,8 +1,9 @@
 """
-What ``hotwhisk doctor`` finds: each feature tried for real, each limit as the server reads it.
+Find out whether this machine can run a server: ``hotwhisk doctor``.
 
-A feature is tried in a child: a filter of system calls may end whoever makes one, and what is
-set up for trying (a subreaper, an offer to die first) must not stay.
+Each feature is tried for real, and each limit is read as the server reads it. A feature is tried in
+a child process, for two reasons. A filter of system calls may kill the process that makes a call.
+And a trial changes the process (child subreaper, OOM score); the change ends with the child.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from hotwhisk.system.features import Feature
 OK, WARNS, FAILS = "ok", "warns", "fails"
 OLDEST_KERNEL = (5, 4)
 FEW_CONNECTIONS = 300
-"""Connections below which the limit of open files deserves a word."""
+"""Connections below which the check of the limit of open files prints a warning."""
 
 FEW_PROCESSES = 64
 SECCOMP = {"0": "no filter", "1": "strict", "2": "a filter"}
@@ -46,7 +47,7 @@ class Check(NamedTuple):
 
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Make every check, those of needed features first."""
+    """Make every check, and yield the results; required features come first."""
     for feature in features.NEEDED:
         yield _try(feature, FAILS)
     yield _folder(config, environ)

@@ -1,9 +1,9 @@
 """
-The port: opened before anything of weight is imported, or inherited from systemd.
+Open the port before large modules are imported, or inherit it from systemd.
 
-Only `_socket` is used, the C half of the standard module: the Python half with its
-enumerations costs more than all the rest of the way to an open port. Options that accepted
-connections inherit on Linux, such as TCP_NODELAY, are set once here on the listener.
+Only `_socket` is used, the C half of the standard module. The Python half with its enumerations
+takes longer to import than everything else on the way to an open port. Some options, such as
+TCP_NODELAY, are inherited by accepted connections on Linux. They are set here on the listener.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from typing import NoReturn
 
-BACKLOG = 4096  # clipped by the kernel to net.core.somaxconn
+BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
 FIRST_INHERITED = 3  # sd_listen_fds(3)
 LISTEN = "0A"  # the state in /proc/net/tcp
 
 
 def open_listener(host: str, port: int) -> _socket.socket:
-    """Bind and listen; an address that is not available is a StartError."""
+    """
+    Bind and listen.
+
+    Raises:
+        StartError: the address is not available.
+    """
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
         listener = _socket.socket(family, _socket.SOCK_STREAM)  # PEP 446: close-on-exec
@@ -41,9 +46,9 @@ def open_listener(host: str, port: int) -> _socket.socket:
 
 def inherited_listener(environ: MutableMapping[str, str], pid: int) -> _socket.socket | None:
     """
-    The listener that systemd opened for this process, or None; as sd_listen_fds(3) says.
+    Return the listener that systemd opened for this process, or None, as in sd_listen_fds(3).
 
-    The variables are taken out of the environment, so that no child believes them.
+    The variables are removed from the environment, so that no child process uses them.
     """
     count = environ.pop("LISTEN_FDS", "")
     meant_for = environ.pop("LISTEN_PID", "")
@@ -68,7 +73,7 @@ def inherited_listener(environ: MutableMapping[str, str], pid: int) -> _socket.s
 
 
 def bound_address(listener: _socket.socket) -> tuple[str, int]:
-    """Return the host and the port that a listener has in fact."""
+    """Return the host and the port to which a listener is really bound."""
     host, port = listener.getsockname()[:2]
     return str(host), int(port)
 

@@ -1,9 +1,9 @@
 """
-Telling a service manager how the server is: sd_notify(3), and s6's line on a descriptor.
+Tell a service manager the state of the server: sd_notify(3), and s6's line on a descriptor.
 
-A manager that is not there is silence; one that is there and does not hear is reported to
-the caller, because a wrong socket would else look like success. The variables are read in
-`hotwhisk.config`; children do not inherit them.
+If no manager is configured, nothing is sent. If a message cannot be sent, the caller gets the
+error: without it a wrong socket would look like success. `hotwhisk.config` reads the variables.
+Child processes do not inherit them.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def ready(status: str) -> tuple[str, ...]:
 
 
 def reloading() -> tuple[str, ...]:
-    """Return the lines for the begin of a replacement; `ready` must follow (notify-reload)."""
+    """Return the lines for the start of a replacement; `ready` must follow (notify-reload)."""
     return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
 def status_line(text: str) -> str:
-    """Return the status line that systemctl shows; it cannot hold a line break."""
+    """Return the line of text that systemctl shows. Line breaks are replaced."""
     return "STATUS=" + " ".join(text.split())
 
 

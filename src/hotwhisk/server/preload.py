@@ -1,14 +1,14 @@
 """
-``--preload``: import libraries once, in the supervisor, so that every worker has them at pending_fork.
+Import libraries once, in the supervisor (``--preload``), so that a forked worker has them.
 
-The supervisor never runs user code; a library that was named is the exception, and it is not
-taken on trust. It is imported in a forked child first: what ends that child, hangs, or leaves
-threads there does it to nobody else. Threads do not survive a fork, and neither do the locks
-they held, so a library that starts some is left out by name; but numpy's own pool is known to
-end before a fork and to start again on both sides.
+The supervisor never runs user code. A library that the user names is the one exception, and it is
+tested first: it is imported in a forked child. If the import ends that child, hangs, or leaves
+threads, only the child is affected. Threads do not survive a fork, and the locks that they hold
+stay locked. So a library that starts threads is left out, and its name is logged. numpy's own
+thread pool is an exception: it ends before a fork and starts again on both sides.
 
-Two workers forked from one memory would draw the same random numbers. Python's ``random`` sees
-to that itself; numpy's old global generator does not, and is seeded again in each worker.
+Two workers forked from the same memory would draw the same random numbers. Python's ``random``
+reseeds itself after a fork. numpy's old global generator does not, so each worker seeds it again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from hotwhisk.worker import invocation
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """
-Libraries whose threads are those of OpenBLAS: `pthread_atfork` handlers of its own end them
-before a fork.
+Libraries whose only threads are those of OpenBLAS.
+
+OpenBLAS ends them before a fork by `pthread_atfork` handlers of its own.
 """
 
 GENERATOR = "numpy.random"
@@ -39,25 +40,27 @@ END_LIMIT = 2.0
 """Seconds that a killed process may take to end."""
 
 TRIAL = "hotwhisk:try"
-"""What ``ps`` shows for the child, and for what it leaves behind."""
+"""The name in ``ps`` of the child, and of processes that it leaves behind."""
 
 
 class Trial(Record):
-    """The result of the import of a library in a child."""
+    """The result of the import of a library in a child process."""
 
     problem: str = ""
     threads: int = 1
     processes: int = 0
     grown: int = 0
-    """Bytes of memory that it took."""
+    """Bytes by which the memory of the child grew."""
 
 
 def preload(
     names: Collection[str], system: System, patience: float, tell: Callable[[str], None]
 ) -> None:
     """
-    Import what stands a trial of at most ``patience`` seconds; tell about each. The status has
-    those that are left out as well: under OpenWhisk nothing is told.
+    Import the libraries that can be imported in a child within ``patience`` seconds.
+
+    Log each result. Under OpenWhisk nothing is logged, so `status` lists the libraries that were
+    left out as well.
     """
     for name in names:
         trial = _try(name, system, patience)
@@ -71,7 +74,8 @@ def preload(
         system.settle()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
     if generator is not None:
-        # Not in what an action forks: who seeds and then forks wants its children alike.
+        # Only in our own forks. If an action seeds numpy and then forks, it wants the same numbers
+        # in each child.
         os.register_at_fork(
             after_in_child=lambda: generator.seed() if os.getppid() == supervisor else None
         )
@@ -117,7 +121,8 @@ def _try(name: str, system: System, patience: float) -> Trial:
     finally:
         os.close(theirs)
     try:
-        # It may have left the pipe to a child of its own: its death is what ends the wait.
+        # The library may have given the pipe to a child process of its own. So wait for the exit
+        # too.
         ready, _, _ = select.select([ours, pidfd], [], [], patience)
         if not ready:
             return Trial(f"it was not imported within {patience:g} s")
@@ -144,7 +149,7 @@ def _end(pid: int, pidfd: int, system: System) -> None:
     deadline = system.now() + END_LIMIT
     while system.kill_orphans(pid, TRIAL, {pid}) and system.now() < deadline:
         system.reap_orphans({pid})
-        select.select([], [], [], 0.001)  # the killed processes are about to end
+        select.select([], [], [], 0.001)  # the processes are killed and end within moments
     system.reap(pidfd)
     os.close(pidfd)
 
@@ -166,7 +171,7 @@ def _import_in_child(name: str, report: int) -> NoReturn:
         invocation.exit_now(1)
     except ImportError as error:
         said = {"problem": f"it cannot be imported: {error}"}
-    except BaseException as error:  # the wall: code of others ran
+    except BaseException as error:  # boundary: code of others ran
         print_error(error)
         said = {"problem": f"it raised {type(error).__name__} when it was imported: {error}"}
     os.write(report, json.dumps(said).encode())

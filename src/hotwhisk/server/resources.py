@@ -14,7 +14,7 @@ MOST_DESCRIPTORS = 65536
 MOST_CONNECTIONS = 16384
 FEWEST_CONNECTIONS = 8
 OWN_DESCRIPTORS = 32
-"""What the server needs for itself: its sockets, the spare, templates, artifacts that wait."""
+"""Descriptors for the server itself: its sockets, the spare, templates, artifacts that wait."""
 
 WORKER_DESCRIPTORS = 8
 """
@@ -24,19 +24,21 @@ The same number is needed again while the worker is replaced.
 """
 
 PROCESS_DESCRIPTORS = 3
-"""Descriptors for each live process of a worker, retired ones too: channel, pidfd, reserve."""
+"""Descriptors for each worker process, draining ones too: channel, pidfd, reserve."""
 
 SPARE_CONNECTIONS = 4
-"""Connections for which room is left when a replacement begins."""
+"""Connections for which descriptors are left when a replacement begins."""
 
 
 def capacity(config: Config) -> int:
     """
-    How many connections: each may need three descriptors, its socket, a spill, and the room
-    that a hand-over takes.
+    Return how many connections the server can have.
+
+    Each may need three descriptors: its socket, a spill file, and one while it moves to another
+    worker.
 
     Raises:
-        StartError: too few descriptors for any.
+        StartError: there are too few descriptors for a single connection.
     """
     most, wanted, (soft, hard) = descriptors(config.workers)
     if soft < wanted:
@@ -48,10 +50,10 @@ def capacity(config: Config) -> int:
 
 def room_beside(processes: int, workers: int, limit: int) -> int:
     """
-    Return how many connections have room beside the living processes.
+    Return how many connections have room beside the worker processes.
 
-    ``limit`` is that of open files. Each connection may need a memory file beside its socket. A
-    retired worker needs none, because it is busy with a request that it has read.
+    ``limit`` is the limit of open files. Each connection may need a memory file beside its socket.
+    A draining worker needs none, because it is busy with a request that it has read.
     """
     retired = max(0, processes - 2 * workers - 1)
     return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + retired) // 2
@@ -59,8 +61,9 @@ def room_beside(processes: int, workers: int, limit: int) -> int:
 
 def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:
     """
-    How many connections the limit of open files is good for beside so many workers, the limit
-    that a server sets itself, and the one that it finds.
+    Return the number of connections that the limit of open files allows beside so many workers.
+
+    Return also the limit that the server sets itself, and the limits that it found.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)

@@ -2,9 +2,9 @@
 Manage the run folder, which holds control sockets and unpacked versions and belongs to one user.
 
 A server has three entries in it: its own folder, its control socket and a lock. The lock (flock)
-says whether another server uses the place. A process id could not say that: two containers that
+says whether another server uses the same name. A process id could not say that: two containers that
 share the folder do not see each other's processes. The files of an earlier server are moved aside,
-which takes no time however many they are. They are removed while the new server serves.
+which takes no time, no matter how many they are. They are removed while the new server serves.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
 
 LONGEST_SOCKET = 107
-"""The most bytes that the path of a unix socket can have."""
+"""Most bytes of the path of a unix socket."""
 
 LEFT = "0"
 """In a server's folder, beside its generations: the folder for files of an earlier server."""
 
 MOST_NAMES = 100
-"""How many names are tried for a server's folder, if some can neither be used nor moved."""
+"""Most names that are tried for a server's folder, if some can neither be used nor moved."""
 
 
 class RunFolder(Record):
@@ -45,7 +45,7 @@ class RunFolder(Record):
     lock: int
 
     def has_leftovers(self) -> bool:
-        """Return whether an earlier server left files, which are in `LEFT` now."""
+        """Return whether `LEFT` has files of an earlier server."""
         return os.path.lexists(f"{self.own}/{LEFT}")
 
     def release(self, seconds: float) -> None:
@@ -112,7 +112,8 @@ def _lock_path(folder: str, place: str) -> str:
 def _lock(folder: str, place: str) -> int:
     """Return a descriptor that holds the lock of a place until it is closed."""
     path = _lock_path(folder, place)
-    # It is not opened for writing, since a file system with such a file cannot be made read-only.
+    # Not opened for writing, because a file system with a file open for writing cannot be made
+    # read-only.
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     tries = 0
     while True:
@@ -137,7 +138,7 @@ def _lock(folder: str, place: str) -> int:
         try:
             if os.fstat(lock).st_ino == os.lstat(path).st_ino:
                 return lock
-        except FileNotFoundError:  # the last holder has just removed the file
+        except FileNotFoundError:  # another server has just removed the file
             pass
         os.close(lock)
 
@@ -161,7 +162,7 @@ def _make_own(folder: str, place: str) -> str:
 
 
 def _move_aside(above: int, name: str, aside: str) -> None:
-    """Remove a file or a link, or rename a folder, as far as that can be done."""
+    """Remove a file or a link, or rename a folder, if the system allows it."""
     try:
         os.unlink(name, dir_fd=above)
     except OSError:
@@ -172,7 +173,7 @@ def _move_aside(above: int, name: str, aside: str) -> None:
 
 
 def _gather(above: int, prefix: str, left: str) -> None:
-    """Move every entry that was put aside into the folder ``left``, as far as that can be done."""
+    """Move every entry that was put aside into the folder ``left``, if the system allows it."""
     for name in os.listdir(above):
         if not name.startswith(prefix):
             continue
@@ -180,7 +181,7 @@ def _gather(above: int, prefix: str, left: str) -> None:
             make_accessible(name, above)
             os.makedirs(left, mode=0o700, exist_ok=True)
             os.rename(name, f"{left}/{name}", src_dir_fd=above)
-        except OSError:  # another user owns it, or it cannot be moved: it disturbs no server
+        except OSError:  # another user owns it, or it cannot be moved: it does not disturb a server
             pass
 
 

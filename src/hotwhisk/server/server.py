@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from hotwhisk.config import Config
 
 OVERTIME = 5.0
-"""Seconds after ``--drain-timeout``; then the rest is ended, whatever the scoreboard says of it."""
+"""
+Seconds after ``--drain-timeout`` until the rest is killed, whatever the scoreboard
+says of it.
+"""
 
 REMOVAL = 5.0
-"""Seconds for the removal of the server's folder at its end; the next start finds the rest."""
+"""Seconds to remove the server's folder at its end. The next start removes the rest."""
 
 SIGNALS = {
     signal.SIGTERM: "stop: answer what is there, then leave",
@@ -53,7 +56,7 @@ SIGNALS = {
 
 def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
     """
-    Serve until told to stop; return the exit code.
+    Serve until a signal or a command stops the server; return the exit code.
 
     The descriptor ``changes`` yields a line for each change of what is served, see
     `hotwhisk.cli.watch`.
@@ -103,7 +106,7 @@ class Server:
         self._unfit = ""  # why FILE, if it was built, can never run here
 
     def run(self) -> int:
-        """Serve until told to stop and all in flight is answered; return the exit code."""
+        """Serve until stopped, and until requests in flight have answers; return the exit code."""
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
         if self._folder.has_leftovers():
@@ -191,7 +194,8 @@ class Server:
             return
         for waiting in self.supervisor.rollout.candidates:
             if isinstance(waiting.artifact, LocalArtifact) and waiting.requester is None:
-                # This replacement has not been read yet, so a further one would load the same.
+                # The sources of this replacement are not read yet, so a further one would load the
+                # same.
                 waiting.because = because
                 return
         candidate.because = because
@@ -236,7 +240,7 @@ class Server:
             self._notify(*notify.ready(f"generation {number} current"))
         elif reply.candidate.requester is None:
             self._unfit = "" if number else misfit_of(self.config.file or "")
-            if self._unfit:  # it will never run here either
+            if self._unfit:  # it will never run here
                 self._stop_now()
                 return
             because = reply.candidate.because and f"{reply.candidate.because}: "
@@ -290,4 +294,4 @@ class Server:
 
 
 def _do_nothing(_: int, __: FrameType | None) -> None:
-    """Do nothing: the wake-up descriptor has told the loop already."""
+    """Do nothing: the wake-up descriptor wakes the loop."""

@@ -24,7 +24,7 @@ KILLED = 1.0
 
 
 def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
-    """Tell all workers to leave, or kill them; wait for their ends, then end the rest."""
+    """Stop all workers, or kill them; wait for their exits, then kill the rest."""
     processes = supervisor.processes
     for process in [each for each in processes.by_slot.values() if each.pending]:
         processes.reap(process)
@@ -64,7 +64,7 @@ def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
 
 
 def _end_orphans(supervisor: Supervisor) -> None:
-    """Reap orphans until none is left; when one is killed, its children come to this process."""
+    """Reap orphans until none is left. When one is killed, this process inherits its children."""
     processes, system = supervisor.processes, supervisor.system
     deadline = system.now() + KILLED
     processes.reap_orphans()

@@ -1,4 +1,4 @@
-"""Collect what ``hotwhisk status`` shows: counters, and the latest deaths and replacements."""
+"""Collect what ``hotwhisk status`` shows: counters, and the latest exits and replacements."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LONGEST_ERROR = 300
-"""Characters of an error that are kept: the whole report has to fit one answer."""
+"""Most characters of an error that are kept, because the whole report must fit one answer."""
 
 KEPT = 20
-"""Deaths and replacements that are remembered one by one."""
+"""Exits and replacements that are kept one by one."""
 
 
 class Stats:
@@ -27,12 +27,12 @@ class Stats:
         self.rollbacks = 0
         self.answered_for_the_dead = 0
         self.no_template = (0, "")
-        """The latest generation that could have no template, and why."""
+        """The latest generation for which no template could be made, and why."""
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
     def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
-        """Record a worker's unexpected death, while it was handling ``owed`` requests."""
+        """Record a worker's unexpected exit, while it was handling ``owed`` requests."""
         self.deaths.append(
             {
                 "pid": pid,
@@ -47,10 +47,10 @@ class Stats:
         self, generation: int | None, seconds: float, error: str, *, rollback: bool
     ) -> None:
         """
-        Record the end of a replacement: ``generation`` is current, or ``error`` says why it is
-        not.
+        Record the end of a replacement.
 
-        A replacement that was refused before its turn has no number.
+        If it succeeded, ``generation`` is current; otherwise ``error`` says why not. A replacement
+        that was refused before its turn has no number.
         """
         if not error and rollback:
             self.rollbacks += 1
@@ -74,8 +74,9 @@ def _during(owed: int) -> str:
 
 def _template(supervisor: Supervisor) -> dict[str, object] | None:
     """
-    The process that further workers of the current generation are forked from, or why there is
-    none; None where it was not worth one.
+    Describe the template of the current generation, or say why there is none.
+
+    Return None if the generation needs no template, because its load is short.
     """
     number = supervisor.rollout.current.number
     template = supervisor.processes.templates.get(number)
@@ -86,7 +87,7 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
 
 
 def _dropped(supervisor: Supervisor) -> dict[str, int]:
-    """Return the counts of what could not be written to stdout and stderr for want of a reader."""
+    """Return how much output was dropped because no process read stdout or stderr."""
     dropped = [state.dropped for state in supervisor.scoreboard.streams.values()]
     sentinels, length = (sum(each) for each in zip(*dropped, strict=True))
     return {"sentinels": sentinels, "bytes": length}

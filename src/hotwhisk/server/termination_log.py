@@ -1,8 +1,8 @@
 """
-Why the server ended, in one line, where Kubernetes looks for it.
+Write one line for Kubernetes that says why the server ended.
 
-The kubelet shows what a container wrote to its termination message file; by default that is
-``/dev/termination-log``, which it makes. Where there is none nobody asks, and none is made.
+The kubelet shows what a container wrote to its termination message file. By default that is
+``/dev/termination-log``, which the kubelet makes. If the file does not exist, nothing is written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import stat
 
 LONGEST = 4096
-"""Bytes that the kubelet keeps."""
+"""Most bytes that the kubelet keeps."""
 
 
 def write_termination_log(path: str | None, text: str) -> None:
