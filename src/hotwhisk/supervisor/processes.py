@@ -19,6 +19,7 @@ from hotwhisk.supervisor.process import PendingFork, Process
 from hotwhisk.system.children import ExitStatus, children
 from hotwhisk.system.descriptors import Descriptors
 from hotwhisk.system.system import TAG_VARIABLE, System
+from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import Standby
 from hotwhisk.worker.worker import Worker
 
@@ -274,7 +275,8 @@ class Processes:
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         guard()
         channel = Channel(socket.socket(fileno=high))
-        worker = Worker(channel, self._scoreboard, (slot, recalls), self._config, lowest)
+        place = Place(slot, recalls, lowest)
+        worker = Worker(channel, self._scoreboard, place, self._config)
         try:
             worker.run()
         except BaseException:

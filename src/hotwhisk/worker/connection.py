@@ -1,9 +1,9 @@
 """
-One client connection as its worker sees it: what was read, what is being sent.
+Read requests from one client connection and write responses to it.
 
-Every method that touches the socket is called under a claim (see `scoreboard`). Between claims a
-connection keeps nothing in this process that would be lost with it: bytes that make no whole
-request are in a spill, which the supervisor has too.
+Every method that uses the socket is called under a claim (see `hotwhisk.ipc.scoreboard`). Between
+two claims, nothing of a connection would be lost if this process died. Bytes that make no whole
+request yet are in a spill file, which the supervisor has too.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from hotwhisk.worker.spill import Spill, Spills
 DONT_WAIT = int(socket.MSG_DONTWAIT)
 SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 SEND_LAST = int(SEND | socket.MSG_MORE)
-"""For an answer that the end of the connection follows at once: both leave in one packet."""
+"""For a response that is followed by the end of the connection: both are sent in one packet."""
 
 COPIED = 65536
-"""Bodies up to this many bytes are joined with their head; for larger ones a copy costs more."""
+"""Bodies up to this many bytes are joined with their head; larger ones cost more to copy."""
 
 
 class Stage(Enum):
-    """What a connection waits for, as its worker sees it."""
+    """Says what a connection waits for in its worker."""
 
-    LISTENING = "its client"
-    QUEUED = "its turn: the handler runs one request at a time"
-    RUNNING = "the end of a run that others may overlap"
-    WRITING = "its client, who is slow to take an answer"
-    LINGERING = "its end: what the client still sends is thrown away"
+    LISTENING = "a request of its client"
+    QUEUED = "the end of another run: the handler runs one request at a time"
+    RUNNING = "the end of its own run, which other runs may overlap"
+    WRITING = "room to write: its client reads the response slowly"
+    LINGERING = "the end: what the client still sends is discarded"
     CLOSING = "nothing: it is being closed"
 
 
 FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
-"""Stages in which nothing of a connection is in this process alone, so that it may be moved."""
+"""Stages in which a connection can move: nothing of it is in this process alone."""
 
 
 class After(Enum):
-    """The step that follows the current answer."""
+    """Says what follows the current response."""
 
     NEXT = "the next request"
-    CLOSE = "the end, as the client wishes"
-    LINGER = "the end, while the client may still be sending"
+    CLOSE = "the end, because the client wants it"
+    LINGER = "the end, but the client may still be sending"
 
 
 class Connection:
     """
-    A connection that this worker holds. Closing this duplicate does not close the connection:
-    the supervisor has one as well.
+    Holds this worker's duplicate of a client connection.
+
+    The supervisor has a duplicate too, so the connection stays open if this one is closed.
     """
 
     __slots__ = (
@@ -64,7 +65,6 @@ class Connection:
         "_out",
         "_read",
         "_reader",
-        "_rest",
         "_scoreboard",
         "_spill_at",
         "_spilled",
@@ -73,6 +73,7 @@ class Connection:
         "epoch",
         "fallback",
         "number",
+        "pipelined",
         "sent",
         "socket",
         "spill",
@@ -87,8 +88,8 @@ class Connection:
         spills: Spills,
         fallback: str = "",
     ) -> None:
-        # The C class: nothing of what `socket.socket` adds is needed. The family is not looked
-        # up either, since nothing below depends on it.
+        # The C class, because nothing is needed that `socket.socket` adds. The family is not
+        # looked up, because nothing below depends on it.
         self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, descriptor)
         if _socket.getdefaulttimeout() is not None:  # an action set one for its own sockets
             self.socket.settimeout(None)
@@ -102,11 +103,12 @@ class Connection:
         self._scoreboard = scoreboard
         self._spills = spills
         self._spilled = 0
-        self._spill_at = 0  # bytes that were read before those in the spill
-        # The bytes that were read in all, as far as this process knows; see `recover_input`.
+        self._spill_at = 0  # how many bytes were read before those in the spill file
+        # How many bytes were read in all, as far as this process knows; see `recover_input`.
         self._read = bytes_read(self.socket) if self.sent else 0
         self._data = b""
-        self._rest = b""
+        self.pipelined = b""
+        """Bytes that were read behind the current request."""
         self._next_at = -1  # `sent` when a request was found behind the last answered one
         self._reader: Reader | None = None
         self._continued = False
@@ -114,11 +116,11 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether the connection stays here when the others are taken back."""
+        """Return whether the connection stays in this worker at a recall."""
         return self.stage not in FREE
 
     def resume(self, spill: Spill, length: int) -> None:
-        """Go on with bytes that another worker read."""
+        """Continue with the bytes in a spill file, which another worker read."""
         self.spill, self._spilled = spill, length
         self._read = bytes_read(self.socket)
         self._spill_at = self._read - length
@@ -127,17 +129,17 @@ class Connection:
 
     def receive(self, buffer: memoryview) -> Request | None:
         """
-        Read what is there; the request, if that completes one.
+        Read what has arrived; return the request if it is whole, otherwise None.
 
-        ``buffer`` is scratch space. What makes no whole request is kept in a spill.
+        ``buffer`` is scratch space. Bytes that make no whole request are saved in a spill file.
 
         Raises:
             Disconnected: the client has closed the connection.
-            RequestError: it sent something that cannot be answered as a request.
+            RequestError: the bytes are not a valid request.
         """
         if self.spill is not None:
             return self._receive_more()
-        try:  # `_receive_into`, without the call: this is the way of nearly every request
+        try:  # as `_receive_into`, without the call: nearly every request takes this path
             length = self.socket.recv_into(buffer, 0, DONT_WAIT)
         except OSError as error:
             if is_nothing(error):
@@ -150,39 +152,38 @@ class Connection:
         return self._examine(data)
 
     def examine_spill(self) -> Request | None:
-        """Return the request in the bytes that came with the connection, if it is whole."""
+        """Return the request in the spill file that came with the connection, if it is whole."""
         assert self.spill is not None
         return self._found(self._read_on().examine(self.spill.map, self._spilled))
 
     def next_request(self) -> Request | None:
-        """Return the request behind the one just answered in the same bytes, if it is whole."""
-        rest = self._rest
-        if not rest:
+        """Return the pipelined request behind the one just answered, if it is whole."""
+        data = self.pipelined
+        if not data:
             return None
-        self._next_at, self._data = self.sent, rest
-        self._rest = b""
-        return self._examine(rest)
+        self._next_at, self._data, self.pipelined = self.sent, data, b""
+        return self._examine(data)
 
     def _examine(self, data: bytes) -> Request | None:
         request = parse_complete(data)
         if request is None:
             request = self._read_on().examine(data, len(data))
         if request is None:
-            self._keep(data, self._read_on().wanted)
+            self._save(data, self._read_on().wanted)
             return self._receive_more()
         if request.end < len(data):
-            self._rest = data[request.end :]
+            self.pipelined = data[request.end :]
         return request
 
     def _receive_more(self) -> Request | None:
-        """Read into the spill until the request is whole or nothing more is there."""
+        """Read into the spill file until the request is whole or nothing more has arrived."""
         spill = self.spill
         assert spill is not None
         while True:
             request = self._found(self._read_on().examine(spill.map, self._spilled))
             if request is not None:
                 return request
-            self._continue()
+            self._send_continue()
             wanted = max(self._read_on().wanted, self._spilled + 4096)
             fitting = self._spills.fit(spill, wanted, self._spilled)
             if fitting is not spill:
@@ -192,7 +193,7 @@ class Connection:
             try:
                 length = self._receive_into(room)
             finally:
-                room.release()  # or the file could neither grow nor be closed
+                room.release()  # a file with a view of it can neither grow nor be closed
             if length < 0:
                 self._scoreboard.set_phase(self.number, Phase.BUFFERED)
                 return None
@@ -202,7 +203,7 @@ class Connection:
 
     def _found(self, request: Request | None) -> Request | None:
         if request is not None and self.spill is not None and request.end < self._spilled:
-            self._rest = self.spill.map[request.end : self._spilled]
+            self.pipelined = self.spill.map[request.end : self._spilled]
         return request
 
     def _read_on(self) -> Reader:
@@ -211,7 +212,7 @@ class Connection:
         return self._reader
 
     def _receive_into(self, room: memoryview) -> int:
-        """Return how many bytes were read, or -1 if there are none."""
+        """Read; return how many bytes were read, or -1 if none have arrived."""
         try:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
         except OSError as error:
@@ -222,8 +223,8 @@ class Connection:
             raise Disconnected
         return length
 
-    def _continue(self) -> None:
-        """Tell a client that waits for it to send its body (RFC 9110 §10.1.1)."""
+    def _send_continue(self) -> None:
+        """Send 100 Continue once if the client asks for it before its body (RFC 9110 §10.1.1)."""
         head = self._read_on().head
         if head is not None and head.expects_continue and not self._continued:
             self._continued = True
@@ -232,11 +233,11 @@ class Connection:
             except OSError as error:
                 if not is_kernels(error):
                     raise
-                return  # it is an invitation, no answer: the client goes on without it
+                return  # 100 Continue is optional: the client sends the body anyway
             self._scoreboard.set_sent(self.number, self.sent)
 
-    def _keep(self, data: bytes, wanted: int = 0) -> None:
-        """Put bytes where they survive this process."""
+    def _save(self, data: bytes, wanted: int = 0) -> None:
+        """Copy bytes into a spill file, so that they outlive this process."""
         self._spill_at = self._read - len(data)
         self.spill = self._spills.take(max(wanted, len(data) + 4096))
         self.spill.map[: len(data)] = data
@@ -246,24 +247,26 @@ class Connection:
         self._scoreboard.set_phase(self.number, Phase.BUFFERED)
 
     def save_request(self, phase: Phase = Phase.BUFFERED) -> None:
-        """Keep the request just read, and what followed it, for another worker."""
+        """Save the request just read, and the bytes behind it, for another worker."""
         if self.spill is None:
-            self._keep(self._data)
+            self._save(self._data)
         self._reader = None
-        self._rest = b""
+        self.pipelined = b""
         self._scoreboard.set_phase(self.number, phase)
 
     def save_pipelined(self) -> None:
-        """Keep what followed the request just answered, for another worker."""
-        self._data, self._rest = self._rest, b""
-        self._keep(self._data)
+        """Save the bytes behind the request just answered, for another worker."""
+        self._data, self.pipelined = self.pipelined, b""
+        self._save(self._data)
 
     def take_body(self, request: Request) -> tuple[Spill, int]:
         """
-        Part with the body of a request: the file that holds it, and where in it. What followed
-        the request is kept for whoever gets the connection back.
+        Return the file that holds the body of a request, and the body's offset in it.
+
+        The file leaves this connection. The bytes behind the request are saved for the worker that
+        gets the connection next.
         """
-        body, rest = request.body, self._rest
+        body, rest = request.body, self.pipelined
         spill, offset = self.spill, request.end - len(body)
         if spill is None or request.head.chunked:
             spill, offset = self._spills.take(len(body)), 0
@@ -274,19 +277,14 @@ class Connection:
             body.release()
         self._scoreboard.set_spill(self.number, 0, 0)
         if rest:
-            self._keep(rest)
+            self._save(rest)
         self._scoreboard.set_phase(self.number, Phase.INIT_PENDING)
         return spill, offset
 
     # -- answering --------------------------------------------------------------------------
 
-    @property
-    def has_pipelined(self) -> bool:
-        """Whether bytes beyond the current request were read."""
-        return bool(self._rest)
-
     def request_done(self) -> None:
-        """Release the bytes of the current request, which are not needed any more."""
+        """Free the bytes of the current request; they are not needed any more."""
         self._reader = None
         self._data = b""
         if self.spill is not None:
@@ -306,8 +304,10 @@ class Connection:
         head_only: bool = False,
     ) -> bool:
         """
-        Send an answer in one write; False if the client is slow and some of it remains. To a HEAD
-        the length of the body is told, and the body is left out (RFC 9110 §9.3.2).
+        Send a response in one write; return False if some of it remains to be sent.
+
+        Some of it remains if the client reads slowly; see `flush`. The response to a HEAD request
+        has the length of the body, but not the body (RFC 9110 §9.3.2).
 
         Raises:
             Disconnected: the client has closed the connection.
@@ -363,9 +363,10 @@ class Connection:
 
     def linger(self) -> None:
         """
-        No more answers: let the client read the last one while what it sends is thrown away.
+        Close the sending half of the connection; the client can still read the last response.
 
-        Closing at once would reset a client that is still sending, and it would lose the answer.
+        A full close would reset the connection while the client is still sending, and the client
+        would lose the response.
         """
         try:
             self.socket.shutdown(socket.SHUT_WR)
@@ -373,16 +374,16 @@ class Connection:
             raise gone(error) from None
 
     def discard(self, buffer: memoryview) -> None:
-        """Throw away the bytes that the client still sends; raise Disconnected at their end."""
+        """Read and discard bytes; raise Disconnected if the client has closed the connection."""
         self._receive_into(buffer)
 
     def release(self) -> None:
-        """Forget the connection here. It lives on with the supervisor."""
+        """Close this worker's duplicate. The connection stays open in the supervisor."""
         self.socket.close()
         self.spill = None
 
     def close(self) -> None:
-        """End the connection for all processes."""
+        """Close the connection for all processes."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:

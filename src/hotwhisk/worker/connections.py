@@ -1,13 +1,14 @@
 """
-The connections that one worker holds, and the only way to touch them.
+The connections of one worker: read, answer and release them, each step under a claim.
 
-What it may touch a worker learns from the supervisor, and the order of its hands is what keeps
-the promises (see `scoreboard` for the claim):
+The supervisor decides which connections a worker may touch. The worker keeps the promises by the
+order of its steps (the claim is a hazard pointer; see `hotwhisk.ipc.scoreboard`):
 
-    claim a connection → look for a recall → read → look for a recall → call → write → unclaim
+    claim a connection → check for a recall → read → check for a recall → call → write → unclaim
 
-The second look is for promise 3: bytes that were read after a replacement was answered belong
-to the new generation, so they go back unanswered. Looking is one load from shared memory.
+The second check is for promise 3, "no stale answer". If a replacement was answered before the bytes
+were read, the bytes belong to the new generation, so this worker releases them unanswered. A check
+is one load from shared memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from os import getpid
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
@@ -36,51 +37,66 @@ if TYPE_CHECKING:
 READ_SIZE = 65536
 
 
+class Place(NamedTuple):
+    """Names the scoreboard slot of a worker, and how often that was recalled before it began."""
+
+    slot: int
+    recalls: int
+    lowest: int
+    """The lowest number of a descriptor that the server opens in the worker."""
+
+
+class Answerer(Protocol):
+    """Answers requests. Both methods return whether the connection can be read for the next one."""
+
+    def answer(self, connection: Connection, request: Request) -> bool:
+        """Answer a request."""
+
+    def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
+        """Answer a request after an exception from outside broke off its run."""
+
+
 class Connections:
     """
-    The connections of one worker process. ``place`` is the worker's slot in the scoreboard, and how
-    often that was recalled before; ``lowest`` is the least number of its own descriptors;
-    ``obey`` carries out the orders that wait in the channel.
+    Holds the connections of one worker process.
 
-    The code that answers requests sets two functions. ``answer`` answers a request.
-    ``end_interrupted`` answers a request if an exception from outside broke off its run. Both
-    return whether the connection can be asked for the next request.
+    ``answerer`` answers the requests that come on them. ``handle_messages`` acts on the messages
+    that wait in the channel.
     """
 
     def __init__(
         self,
         channel: Channel,
         scoreboard: Scoreboard,
-        place: tuple[int, int],
-        lowest: int,
-        obey: Callable[[], None],
+        place: Place,
+        answerer: Answerer,
+        handle_messages: Callable[[], None],
     ) -> None:
-        self.answer: Callable[[Connection, Request], bool]
-        self.end_interrupted: Callable[[Connection, BaseException], bool]
         self.scoreboard = scoreboard
         self.headers = b""
-        """Lines of every answer's head: which generation gave it."""
+        """Header lines of every response: they say which generation gave it."""
         self.draining = False
-        self.streams = Streams(lowest, scoreboard.streams)
+        self.streams = Streams(place.lowest, scoreboard.streams)
+        self.answerer = answerer
+        self._handle_messages = handle_messages
         self._words = scoreboard.words
-        self._lowest = lowest
-        self._handle_messages = obey
         self.buffer = memoryview(bytearray(READ_SIZE))
         self.reset(channel, place)
         os.register_at_fork(after_in_child=self._after_fork)
 
-    def reset(self, channel: Channel, place: tuple[int, int]) -> None:
-        """Begin, without connections: at pending_fork, and in a worker that is forked from a template."""
+    def reset(self, channel: Channel, place: Place) -> None:
+        """Begin without connections: in a new worker, and in one that a template has forked."""
         self.channel = channel
-        self.loop: Loop = EpollLoop(self._lowest)
+        self.place = place
+        self.loop: Loop = EpollLoop(place.lowest)
         self.by_number: dict[int, Connection] = {}
         self.pid = getpid()
         self.forked = False
-        """Whether this process is a child of the action that runs on in our loop."""
-        slot, self._recalls = place
-        self._recalls_at = self.scoreboard.recall_word(slot)
-        self._claim_at = self.scoreboard.claim_word(slot)
-        first = (slot << 48) + (self.pid << 24) + 1
+        """Whether this process is a fork that the action made, and that still runs our loop."""
+        self._recalls = place.recalls
+        self._recalls_at = self.scoreboard.recall_word(place.slot)
+        self._claim_at = self.scoreboard.claim_word(place.slot)
+        first = (place.slot << 48) + (self.pid << 24) + 1
         self.spills = Spills(
             first, self._spill_created, self._spill_closed, self.streams.reopen_closed
         )
@@ -88,18 +104,18 @@ class Connections:
         channel.on_backlog = self._await_channel
 
     def add(self, number: int, descriptor: int, epoch: int, fallback: str = "") -> Connection:
-        """Take a connection that the supervisor hands over."""
+        """Add a connection that the supervisor has assigned; take over its descriptor."""
         connection = Connection(number, descriptor, self.scoreboard, self.spills, fallback)
         connection.epoch = epoch
         self.by_number[number] = connection
         return connection
 
     def has(self, connection: Connection) -> bool:
-        """Return whether the connection is still here. It may have ended or moved elsewhere."""
+        """Return whether this worker still has the connection: it may be closed or released."""
         return self.by_number.get(connection.number) is connection
 
     def recall(self) -> list[Connection]:
-        """Let go of every connection that is not busy, and return those connections."""
+        """Remove every connection that is not busy, and return the removed ones."""
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
         free = [each for each in self.by_number.values() if not each.busy]
         for connection in free:
@@ -109,22 +125,22 @@ class Connections:
     # -- touching ---------------------------------------------------------------------------
 
     def watch(self, connection: Connection) -> None:
-        """Read the connection whenever its client says something."""
+        """Read the connection whenever its client sends something or closes it."""
         self.loop.watch(
             connection.socket.fileno(), partial(self.with_claim, connection, self.receive)
         )
 
     def watch_idle(self, connection: Connection) -> None:
-        """Watch a connection that was just served, if it is still here and waits for its client."""
+        """Watch a connection again after a response, unless it was closed, released or is busy."""
         if self.has(connection) and connection.stage is Stage.LISTENING:
             self.watch(connection)
 
     def receive(self, connection: Connection) -> Request | None:
-        """Read, as the first step of a touch."""
+        """Read what has arrived. This is a first step for `with_claim`."""
         return connection.receive(self.buffer)
 
     def resume(self, connection: Connection) -> Request | None:
-        """Examine the bytes that came with the connection, then read: the first step of a touch."""
+        """Parse bytes that were read before, then read: a first step for `with_claim`."""
         request = connection.examine_spill() if connection.spill else connection.next_request()
         return request or connection.receive(self.buffer)
 
@@ -132,11 +148,12 @@ class Connections:
         self, connection: Connection, first: Callable[[Connection], Request | None]
     ) -> None:
         """
-        Claim a connection, take the first step, then answer every request that is whole.
+        Claim a connection, call ``first``, then answer every whole request.
 
-        A connection that is busy is ours whatever was recalled; any other may be somebody
-        else's by now, and the claim finds out. The recall itself waits in the channel: the loop
-        comes to it before anything can be read that was not read here.
+        If the connection is busy, no recall takes it from this worker. Any other connection may
+        belong to another worker by now, so the claim comes first and then the check for a recall.
+        The message about the recall waits in the channel. The loop handles it before it reads
+        anything that was not read here.
         """
         if self.forked:
             invocation.exit_now(0)
@@ -149,7 +166,7 @@ class Connections:
                     if words[recalls_at] != self._recalls:
                         connection.save_request()
                         break
-                    if not self.answer(connection, request):
+                    if not self.answerer.answer(connection, request):
                         break
                     request = connection.next_request()
             except BaseException as error:  # noqa: BLE001 - any exception gets an answer
@@ -157,21 +174,22 @@ class Connections:
         words[self._claim_at] = 0
 
     def response_sent(self, connection: Connection) -> bool:
-        """Note that an answer is out; return True if the connection can be asked for more."""
+        """Free the bytes of an answered request; return whether the next one can be read."""
         connection.request_done()
+        pipelined = connection.pipelined
         if connection.after is not After.NEXT:
-            if connection.after is After.LINGER or connection.has_pipelined:
+            if connection.after is After.LINGER or pipelined:
                 self.linger(connection)
             else:
                 self.close(connection)
             return False
-        if connection.has_pipelined and self.draining:
-            connection.save_pipelined()  # it may be of the time after the replacement
+        if pipelined and self.draining:
+            connection.save_pipelined()  # it may have been sent after the replacement
             self.release(connection)
             return False
-        if connection.has_pipelined:
-            return True  # until that is begun, or kept, the scoreboard says that it was read
-        # In this order: idle under a claim would mean that something was read and not answered.
+        if pipelined:
+            return True  # the phase stays: it says that bytes were read and are not saved yet
+        # In this order: IDLE under a claim would mean that bytes were read and not answered.
         self._words[self._claim_at] = 0
         self.scoreboard.set_phase(connection.number, 1)  # Phase.IDLE, without a look-up
         if self.draining:
@@ -180,7 +198,7 @@ class Connections:
         return True
 
     def send_error(self, connection: Connection, status: int, text: str) -> None:
-        """Send an error before the whole request was read, and close the connection."""
+        """Send an error response before the whole request was read, then close the connection."""
         connection.after = After.LINGER
         try:
             if connection.answer(status, error_body(text), self.headers, keep_alive=False):
@@ -191,7 +209,7 @@ class Connections:
             self.close(connection)
 
     def wait_to_write(self, connection: Connection) -> None:
-        """Send the rest of an answer when there is room, because the client takes it slowly."""
+        """Send the rest of a response when the client has made room for it."""
         connection.stage = Stage.WRITING
         rest = partial(self.with_claim, connection, self._flush)
         self.loop.watch_writable(connection.socket.fileno(), rest)
@@ -204,11 +222,15 @@ class Connections:
         return connection.next_request() if self.response_sent(connection) else None
 
     def linger(self, connection: Connection) -> None:
-        """End a connection, but let its client read the last answer first."""
+        """
+        Stop sending, and discard what the client still sends until it closes the connection.
+
+        A close at once could reset the connection before the client has read the last response.
+        """
         connection.stage = Stage.LINGERING
         connection.request_done()
-        thrown_away = partial(self.with_claim, connection, self._discard)
-        self.loop.watch(connection.socket.fileno(), thrown_away)
+        discard = partial(self.with_claim, connection, self._discard)
+        self.loop.watch(connection.socket.fileno(), discard)
         connection.linger()
         self.scoreboard.set_lingering(connection.number, monotonic())
         if not self.scoreboard.timer_on:
@@ -217,27 +239,27 @@ class Connections:
     def _discard(self, connection: Connection) -> None:
         connection.discard(self.buffer)
 
-    # -- parting ----------------------------------------------------------------------------
+    # -- removing ---------------------------------------------------------------------------
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that another process holds by its duplicate."""
+        """Close this worker's duplicate of a connection; the supervisor keeps the connection."""
         del self.by_number[connection.number]
         self.loop.unwatch(connection.socket.fileno())
         connection.release()
 
     def release(self, connection: Connection) -> None:
-        """Let the supervisor hand the connection to another process."""
+        """Remove a connection, and tell the supervisor that it can assign it to another worker."""
         self.remove(connection)
         self.channel.send(Released([[connection.number, connection.epoch]]))
         self.exit_if_drained()
 
     def exit_if_drained(self) -> None:
-        """End this process if it was retired and holds nothing any more."""
+        """End this process if it is draining and has no connection left."""
         if self.draining and not self.by_number:
             invocation.exit_gracefully()
 
     def close(self, connection: Connection) -> None:
-        """End a connection."""
+        """Close a connection for all processes."""
         connection.stage = Stage.CLOSING
         self.loop.unwatch(connection.socket.fileno())
         connection.close()
@@ -248,7 +270,7 @@ class Connections:
 
     def _spill_created(self, number: int, descriptor: int) -> None:
         self.channel.send(SpillCreated(number), (descriptor,))
-        self.channel.flush_all()  # the scoreboard names it next, and is believed
+        self.channel.flush_all()  # the scoreboard names the file next: the supervisor must know it
 
     def _spill_closed(self, number: int) -> None:
         self.channel.send(SpillClosed(number))
@@ -262,7 +284,7 @@ class Connections:
             self.loop.watch(self.channel.fileno(), self._handle_messages)
 
     def _after_fork(self) -> None:
-        """Close our descriptors in a child that the action forked."""
+        """Close our descriptors in a process that the action forked."""
         self.forked = True
         for connection in self.by_number.values():
             connection.socket.close()

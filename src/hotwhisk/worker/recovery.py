@@ -92,7 +92,7 @@ def _go_on(connections: Connections, connection: Connection, error: BaseExceptio
         connections.linger(connection)
         ready = False
     elif phase is Phase.RUNNING:
-        ready = connections.end_interrupted(connection, error)
+        ready = connections.answerer.end_interrupted(connection, error)
     elif phase is Phase.RESPONDING and not has_next(connection, connections.scoreboard):
         ready = _finish_answer(connections, connection, error)
     else:
@@ -125,7 +125,7 @@ def _finish_answer(connections: Connections, connection: Connection, error: Base
     """
     out = recover_output(connection, connections.scoreboard)
     if out is None:
-        return connections.end_interrupted(connection, error)
+        return connections.answerer.end_interrupted(connection, error)
     if out:
         return connections.response_sent(connection)
     connections.wait_to_write(connection)
@@ -142,11 +142,11 @@ def recover_input(connection: Connection, buffer: memoryview) -> bool:
     if connection.spill is not None and not connection._data:
         connection._spilled = total - connection._spill_at
     else:
-        data = bytes(buffer[: total - connection._read]) or connection._data or connection._rest
+        data = bytes(buffer[: total - connection._read]) or connection._data or connection.pipelined
         connection._data, connection._read = data, total
         if not data:
             return False
-        connection._keep(data)
+        connection._save(data)
     connection._read = total
     connection.save_request()
     assert connection.spill is not None

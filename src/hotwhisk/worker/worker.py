@@ -1,14 +1,14 @@
 """
-A worker: the process that answers, and how it obeys the supervisor.
+Run one worker process: act on the supervisor's messages.
 
-It begins as a spare, without an action; `Load` makes it a worker of a generation. Which of its
-connections it may touch is in `connections`, how it answers what comes on them in `request_path`.
+A worker begins as a spare, without an action. The message `Load` makes it a worker of a generation.
+`hotwhisk.worker.requests` answers requests, `hotwhisk.worker.connections` has its connections.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from os import getpid
 from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -19,34 +19,16 @@ from hotwhisk.action.warn import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.errors import VersionError
+from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
-from hotwhisk.ipc.messages import (
-    LONGEST_TEXT,
-    RELEASED_AT_ONCE,
-    Assign,
-    EndLog,
-    Failed,
-    FolderRemoved,
-    Load,
-    LogEnded,
-    Message,
-    Ping,
-    Pong,
-    Ready,
-    Recall,
-    Released,
-    RemoveFolder,
-    SendError,
-    SpillCreated,
-    Stop,
-)  # fmt: skip
+from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
 from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
 from hotwhisk.worker.awaiting import alone, run_to_end
 from hotwhisk.worker.connection import Stage
-from hotwhisk.worker.connections import Connections
+from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, move_into_asyncio
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
@@ -60,51 +42,70 @@ if TYPE_CHECKING:
 
 
 REMOVE_FOR = 0.02
-"""Seconds in one go to remove an unused folder. A version to load may come meanwhile."""
+"""Seconds that one step of removing a folder takes. A version to load may come meanwhile."""
 
 
 class Worker:
-    """One worker process: ``connections`` has its connections, ``path`` answers what comes on them."""
+    """Acts on the messages of the supervisor, in one worker process."""
 
     def __init__(
-        self,
-        channel: Channel,
-        scoreboard: Scoreboard,
-        place: tuple[int, int],
-        config: Config,
-        lowest: int,
+        self, channel: Channel, scoreboard: Scoreboard, place: Place, config: Config
     ) -> None:
         self.config = config
-        self.connections = Connections(channel, scoreboard, place, lowest, self.handle_messages)
-        self.requests = Requests(self.connections, config)
-        self._lowest = lowest
+        self.requests = Requests(channel, scoreboard, place, config, self.handle_messages)
+        self.connections = self.requests.connections
         self._kept = (0, 0)
-        """The memory file with the content of files that were read, and its length; see `Ready`."""
+        """The spill file with the content of files that were read, and its length; see `Ready`."""
         place_warnings()
 
     def run(self) -> NoReturn:
-        """Serve until told to leave."""
+        """Serve until a message or the end of the channel ends this process."""
         while True:  # a loop ends when an action with coroutines moves into asyncio's
             self.connections.loop.run()
 
     def handle_messages(self) -> None:
-        """Carry out the orders that wait, up to the first that brings connections."""
+        """Act on the messages that wait in the channel, up to the first `Assign`."""
         if self.connections.forked:
             invocation.exit_now(0)
         self.connections.streams.reopen_closed()
         try:
             while (received := self.connections.channel.receive()) is not None:
                 message, descriptors = received
-                HANDLERS[type(message)](self, message, descriptors)
-                if isinstance(message, Assign):
-                    return  # those who are here already have their turn between two arrivals
+                self._handle(message, descriptors)
+                if isinstance(message, messages.Assign):
+                    return  # serve the other connections before the next message
         except (ChannelClosed, DescriptorsLost):
-            # Without a supervisor, or without room for what it hands over: no use staying.
+            # The supervisor is gone, or this process cannot take the connections it sends.
             invocation.exit_now(71)
+
+    def _handle(self, message: Message, descriptors: list[int]) -> None:
+        match message:
+            case messages.Load():
+                self._load(message, descriptors)
+            case messages.Assign():
+                self._assign(message, descriptors)
+            case messages.SpillCreated():
+                self.connections.spills.set_reserve(message.spill, descriptors[0])
+            case messages.Recall():
+                self._recall(message)
+            case messages.SendError():
+                self._send_error(message, descriptors[0])
+            case messages.EndLog():
+                self._end_log(message)
+            case messages.Stop():
+                self._stop()
+            case messages.Ping():
+                self.connections.channel.send(messages.Pong())
+            case messages.RemoveFolder():
+                finished = artifact.discard(message.folder, REMOVE_FOR)
+                rest = messages.FolderRemoved(message.generation, rest=not finished)
+                self.connections.channel.send(rest)
+            case _:
+                raise ProtocolError(f"the supervisor sends no {message.kind}")
 
     # -- becoming a worker of a generation --------------------------------------------------
 
-    def _load(self, message: Load, descriptors: list[int]) -> None:
+    def _load(self, message: messages.Load, descriptors: list[int]) -> None:
         began = process_time()
         outcome = loading.load(message, descriptors, self.config, self._keep)
         self.connections.streams.reopen_closed()
@@ -116,48 +117,53 @@ class Worker:
                 self.connections.loop = move_into_asyncio(cast("EpollLoop", self.connections.loop))
             failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
             outcome = failed or outcome
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, messages.Failed):
             self._fail(outcome)
         else:
             self._start_serving(message.generation, outcome)
 
     def _keep(self, content: bytes) -> None:
-        """Put content that further workers of this generation are to load into a memory file."""
+        """Copy content that the further workers of this generation will load into a spill file."""
         spill = self.connections.spills.take(len(content))
         spill.map[: len(content)] = content
         self._kept = (spill.number, len(content))
 
     def _fork_template(self, generation: int) -> None:
-        """Leave a template behind; in each worker that is forked from it, go on in that one's place."""
+        """
+        Fork a template. Return in this worker, and once in each worker that the template forks.
+
+        A worker that the template forked takes its own channel and slot.
+        """
         loop = cast("EpollLoop", self.connections.loop)
         channel = self.connections.channel
         own = {channel.fileno(), *loop.descriptors(), *self.connections.streams.descriptors()}
-        pending_fork = template.fork_template(generation, channel, own, self._lowest)
-        if pending_fork is not None:
-            self._kept = (0, 0)  # the worker that left the template reported it
-            loop.callbacks.clear()  # it is closed, and what it has just found was not for us
+        lowest = self.connections.place.lowest
+        spawned = template.fork_template(generation, channel, own, lowest)
+        if spawned is not None:
+            self._kept = (0, 0)  # the worker that forked the template reported it
+            loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()
-            channel = Channel(socket.socket(fileno=pending_fork.channel))
-            self.connections.reset(channel, (pending_fork.slot, pending_fork.recalls))
+            channel = Channel(socket.socket(fileno=spawned.channel))
+            self.connections.reset(channel, Place(spawned.slot, spawned.recalls, lowest))
 
     def _run_to_end(self, awaitable: Awaitable[object]) -> object:
         """
-        Run an awaitable that a function for the start returned.
+        Run an awaitable that a function with ``@on_startup`` returned, and return its result.
 
-        If the handler is asynchronous, the awaitable is run in the handler's loop. Otherwise it is
-        run so that a plain handler finds no loop running.
+        If the handler is asynchronous, the awaitable runs in the handler's loop. Otherwise it runs
+        in a loop of its own, because a plain handler must find no loop running.
         """
         loop = self.connections.loop
         if isinstance(loop, AsyncioLoop):
             return loop.asyncio.run_until_complete(alone(awaitable))
         return run_to_end(awaitable)
 
-    def _fail(self, failed: Failed) -> None:
+    def _fail(self, failed: messages.Failed) -> None:
         logged = self.config.log_init_error and failed.status == VersionError.status
         if self.requests.sentinels is not None and logged:
             self.requests.sentinels.write(lambda _: None)
-        self.connections.channel.send(Failed(failed.status, failed.text[:LONGEST_TEXT]))
+        self.connections.channel.send(messages.Failed(failed.status, failed.text[:LONGEST_TEXT]))
 
     def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests
@@ -169,11 +175,11 @@ class Worker:
         )
         if isinstance(action, Program):
             action.attend(connections.loop)
-        connections.channel.send(Ready(loaded.digest, requests.overlap, *self._kept))
+        connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._kept))
 
     # -- connections ------------------------------------------------------------------------
 
-    def _assign(self, message: Assign, descriptors: list[int]) -> None:
+    def _assign(self, message: messages.Assign, descriptors: list[int]) -> None:
         connections, given = self.connections, iter(descriptors)
         self.requests.detail = message.detail
         fresh = []
@@ -183,25 +189,25 @@ class Worker:
                 connection.resume(Spill.adopt(spill, next(given)), length)
             fresh.append(connection)
         for connection in fresh:
-            # What it asks is there already, more often than not: answer first, watch later.
+            # As a rule its request has arrived already: answer first, watch later.
             connections.with_claim(connection, connections.resume)
             connections.watch_idle(connection)
 
-    def _recall(self, message: Recall, _: list[int]) -> None:
+    def _recall(self, message: messages.Recall) -> None:
         released = [[each.number, each.epoch] for each in self.connections.recall()]
         channel = self.connections.channel
         while len(released) > RELEASED_AT_ONCE:
-            channel.send(Released(released[:RELEASED_AT_ONCE]))
+            channel.send(messages.Released(released[:RELEASED_AT_ONCE]))
             del released[:RELEASED_AT_ONCE]
         channel.send(self.requests.release_message(released))
         self.connections.draining = self.connections.draining or message.drain
         self.connections.exit_if_drained()
 
-    def _send_error(self, message: SendError, descriptors: list[int]) -> None:
+    def _send_error(self, message: messages.SendError, descriptor: int) -> None:
         connections = self.connections
         write_missing(connections.streams.outputs, message.sentinels)
         connections.scoreboard.set_sentinels(message.number, BOTH)
-        connection = connections.add(message.number, descriptors[0], message.epoch)
+        connection = connections.add(message.number, descriptor, message.epoch)
         connections.headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
         if message.last:
             connections.send_error(connection, message.status, message.text)
@@ -214,10 +220,10 @@ class Worker:
             elif connections.response_sent(connection):
                 connections.release(connection)
 
-        connection.stage = Stage.WRITING  # it was given to us for that, whatever is recalled
+        connection.stage = Stage.WRITING  # busy, so that a recall does not take it
         connections.with_claim(connection, answer)
 
-    def _stop(self, _: Stop, __: list[int]) -> None:
+    def _stop(self) -> None:
         self.requests.stopping = True
         for connection in list(self.connections.by_number.values()):
             if connection.stage is Stage.LISTENING:
@@ -225,42 +231,18 @@ class Worker:
 
     def _receive_last(self, connection: Connection) -> Request | None:
         """
-        What is there, if anything is. A connection that was answered before is between requests
-        and ends here; a fresh one may be about to send its first, so it is the supervisor that
-        waits for it, or does not.
+        Read what has arrived; return the request if it is whole.
+
+        A connection that has had a response and sends nothing now is closed. A new one may be about
+        to send its first request, so the supervisor decides how long to wait for it.
         """
         request = self.connections.receive(connection)
         if request is None and connection.sent and connection.spill is None:
             raise Disconnected
         return request
 
-    def _deposit(self, message: SpillCreated, descriptors: list[int]) -> None:
-        self.connections.spills.set_reserve(message.spill, descriptors[0])
-
-    # -- the rest ---------------------------------------------------------------------------
-
-    def _end_log(self, message: EndLog, _: list[int]) -> None:
+    def _end_log(self, message: messages.EndLog) -> None:
         outputs = self.connections.streams.outputs
         outputs[2].write(message.text.encode(errors="replace"))
         write_missing(outputs, BOTH)
-        self.connections.channel.send(LogEnded())
-
-    def _pong(self, _: Ping, __: list[int]) -> None:
-        self.connections.channel.send(Pong())
-
-    def _remove_folder(self, message: RemoveFolder, _: list[int]) -> None:
-        finished = artifact.discard(message.folder, REMOVE_FOR)
-        self.connections.channel.send(FolderRemoved(message.generation, rest=not finished))
-
-
-HANDLERS: dict[type[Message], Callable[..., None]] = {
-    Load: Worker._load,
-    Assign: Worker._assign,
-    SpillCreated: Worker._deposit,
-    Recall: Worker._recall,
-    SendError: Worker._send_error,
-    EndLog: Worker._end_log,
-    Stop: Worker._stop,
-    Ping: Worker._pong,
-    RemoveFolder: Worker._remove_folder,
-}
+        self.connections.channel.send(messages.LogEnded())

@@ -157,7 +157,7 @@ def test_chunks_in_pieces(wire: Wire) -> None:
     wire.send(b"5\r\n56789\r\n0\r\n\r\nPOST")
     request = wire.wait(connection)
     assert bytes(request.body) == b"0123456789"
-    assert connection.has_pipelined
+    assert connection.pipelined
     connection.request_done()
     assert connection.next_request() is None
     assert wire.scoreboard.row(NUMBER).spilled == 4
