@@ -20,8 +20,8 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hotwhisk.invoker import Action, Names
-from hotwhisk.invoker.action import run_body
+from hotwhisk.platform import Action, Names
+from hotwhisk.platform.action import run_body
 from tests.support.wire import ResponseReader, post, run_request
 
 ROOT = Path(__file__).resolve().parents[1]

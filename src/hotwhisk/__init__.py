@@ -14,9 +14,9 @@ __all__ = ["Context", "__version__", "on_startup", "start"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hotwhisk.context import Context
     from hotwhisk.launch import start
-    from hotwhisk.startup import on_startup
+    from hotwhisk.openwhisk.context import Context
+    from hotwhisk.registration import on_startup
 
 
 def __getattr__(name: str) -> object:
@@ -25,11 +25,11 @@ def __getattr__(name: str) -> object:
 
         return start
     if name == "on_startup":
-        from hotwhisk.startup import on_startup
+        from hotwhisk.registration import on_startup
 
         return on_startup
     if name == "Context":
-        from hotwhisk.context import Context
+        from hotwhisk.openwhisk.context import Context
 
         return Context
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 
 Run directly, the process is replaced by a fresh interpreter, started the same way, that runs
 ``hotwhisk serve`` on the file; in a worker of that server the file runs a second time, and
-there ``start`` hands over the handler. A fresh interpreter, because the supervisor forks: it
+there ``start`` registers the handler. A fresh interpreter, because the supervisor forks: it
 must not carry the threads, locks and imports that the file made above ``start``. Code above
 ``start`` so runs twice, once in each.
 """
@@ -15,16 +15,16 @@ import sys
 from posix import execv
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.errors import UsageError
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
+from hotwhisk.registration import HandlerSlot, register_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 WITH_VALUE = "WX"
 ENDS = "mc"
-_TAG = "HOTWHISK_WORKER"
-"""The variable that marks processes of an action."""
 
 NO_FILE = (
     "start() needs a file that can be run again, and there is none here (a REPL, -c, standard "
@@ -49,15 +49,11 @@ def start(handler: Callable[..., Any]) -> None:
             f"start() expected a function, got {type(handler).__name__}: "
             "pass the handler itself, start(main), not what it returns"
         )
-    # Only a worker has it, and has it before any user code.
-    if "hotwhisk.action.action" in sys.modules:
-        from hotwhisk.action.action import hand_over
-
-        hand_over(handler)
-        return
+    if HandlerSlot.in_server:
+        register_handler(handler)
     caller = sys._getframe(1).f_globals
     name = caller.get("__name__")
-    if name != "__main__" and (name == "__mp_main__" or _TAG in os.environ):
+    if name != "__main__" and (name == "__mp_main__" or TAG_VARIABLE in os.environ):
         return  # a child process of an action imports the file for its definitions
     _become_server(caller)
 

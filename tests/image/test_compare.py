@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.invoker import SENTINEL, Action, ContainerRuntime, Invoker, Limits
+from hotwhisk.platform import SENTINEL, Action, ContainerRuntime, Invoker, Limits
 
 from .container import SLIM, derived
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hotwhisk.cli.code import read_code
-from hotwhisk.invoker import Invoker, ProcessRuntime
-from hotwhisk.invoker.texts import LOGS_AFTER_ERROR
+from hotwhisk.platform import Invoker, ProcessRuntime
+from hotwhisk.platform.texts import LOGS_AFTER_ERROR
 from tests.support.corpus import CORPUS, Case, Neighbour, build, cases, export, python
 
 # joblib's own processes do not know the resource tracker of Python 3.15, and print tracebacks there.

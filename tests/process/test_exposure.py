@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk import option
-from hotwhisk.option import Option
-from hotwhisk.options import OPTIONS
+from hotwhisk.config import option
+from hotwhisk.config.option import Option
+from hotwhisk.config.options import OPTIONS
 from tests.support.listening import listening_addresses
 from tests.support.server import ROOT
 from tests.support.waiting import wait_exit

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hotwhisk.invoker import SENTINEL
+from hotwhisk.platform import SENTINEL
 from tests.support.client import Connection, init_once, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server

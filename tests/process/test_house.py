@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.invoker import SENTINEL
+from hotwhisk.platform import SENTINEL
 from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
 
@@ -81,7 +81,7 @@ def test_what_the_action_brings_wins(server: Server, define: str) -> None:
     server.post(zipped(**SHADOWS, **{"__main__.py": source}))
     expected = {name: f"own {name}" for name in NAMES}
     answer = ask(server)
-    assert answer == expected | {"deep": "deep", "context": "hotwhisk.context"}
+    assert answer == expected | {"deep": "deep", "context": "hotwhisk.openwhisk.context"}
     # What the server itself needs later is not taken from there: long JSON, and an error's text.
     assert ask(server, {"long": "x" * 100_000}) == {"long": "x" * 100_000}
     assert ask(server) == answer

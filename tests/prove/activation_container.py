@@ -14,8 +14,8 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from hotwhisk.invoker import Action, Invoker, Limits, LogRule, LogStream, Names, ProcessRuntime
-from hotwhisk.invoker.exchange import call
+from hotwhisk.platform import Action, Invoker, Limits, LogRule, LogStream, Names, ProcessRuntime
+from hotwhisk.platform.exchange import call
 from tests.process import control
 from tests.support import tree
 from tests.support.rendezvous import Rendezvous

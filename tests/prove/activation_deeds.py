@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from hotwhisk.invoker.action import run_body
+from hotwhisk.platform.action import run_body
 from tests.support.waiting import wait_gone
 from tests.support.wire import post
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hotwhisk.invoker import Action, Names
+from hotwhisk.platform import Action, Names
 
 from .activation_rules import AFTER_ERROR, Expected, Trace
 

@@ -6,9 +6,9 @@ import json
 import time
 from collections import Counter
 
-from hotwhisk.invoker.action import init_body
-from hotwhisk.invoker.exchange import Outcome, Reply, call
-from hotwhisk.invoker.verdict import Status, judge_run
+from hotwhisk.platform.action import init_body
+from hotwhisk.platform.exchange import Outcome, Reply, call
+from hotwhisk.platform.verdict import Status, judge_run
 
 from .activation_container import FORK_TIMEOUT, Container
 from .activation_record import brief

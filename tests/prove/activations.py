@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hotwhisk.invoker import LogRule
+from hotwhisk.platform import LogRule
 
 from .activation_action import OVERLAPPING, SOURCE
 from .activation_container import Container, Plan

@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Assign, Message, Ready
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.lifecycle import State

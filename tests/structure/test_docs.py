@@ -12,9 +12,9 @@ import pytest
 
 import hotwhisk
 from hotwhisk import errors
-from hotwhisk.config import MOST_WORKERS
+from hotwhisk.config.config import MOST_WORKERS
+from hotwhisk.config.options import CLIENT_VARIABLES, OPTIONS, Option
 from hotwhisk.ipc.scoreboard import WORKERS
-from hotwhisk.options import CLIENT_VARIABLES, OPTIONS, Option
 from hotwhisk.supervisor.generation import RETRY_MAX
 from hotwhisk.system.signals import HANDLED, SUSPENDS
 from tests.structure.source import PACKAGE, ROOT
@@ -61,7 +61,7 @@ def test_the_reference_has_no_option_that_does_not_exist() -> None:
 
 def test_the_reference_names_every_variable_that_is_read() -> None:
     read = set(CLIENT_VARIABLES)
-    for name in ("config", "server/listener"):
+    for name in ("config/config", "config/platform", "server/listener"):
         text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
         read |= set(re.findall(r'environ\.(?:get|pop)\(\s*"(\w+)"', text))
     assert {"NOTIFY_SOCKET", "LISTEN_FDS", "PROXY_ALLOW_REINIT"} <= read

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from tests.unit.supervisor.scripted import Scripted
 
 

@@ -4,8 +4,8 @@ Load the action's code and find its handler; call it.
 This runs in the worker, in the process that answers requests. Import this module, and all
 else that the worker needs, before `load`: from then on the action's own modules win (see
 `hotwhisk.action.isolation`). A source is run once, either as ``main__``, where the handler is found
-by name, or as ``__main__``, where it is given to `hotwhisk.start`, which calls `hand_over`
-here; `hotwhisk.action.entry_point` decides which.
+by name, or as ``__main__``, where it is given to `hotwhisk.start`, which registers it in
+`hotwhisk.registration`; `hotwhisk.action.entry_point` decides which.
 """
 
 from __future__ import annotations
@@ -32,17 +32,21 @@ from hotwhisk.action.isolation import (
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.signature import accepts, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
-from hotwhisk.debugger import debugger_hint
-from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
-from hotwhisk.startup import registered
+from hotwhisk.errors import BuildFailed, LoadFailed, debugger_hint
+from hotwhisk.registration import (
+    HandlerRegistered,
+    HandlerSlot,
+    register_handler,
+    startup_functions,
+)
 
 if TYPE_CHECKING:
     from hotwhisk.artifact.artifact import Unpacked
     from hotwhisk.artifact.snapshot import Snapshot
 
 __all__ = [
-    "Action", "apply_context", "hand_over", "load", "load_file", "load_module", "place_of",
-    "print_error", "print_exit", "set_environment", "text_of",
+    "Action", "apply_context", "load", "load_file", "load_module", "place_of",
+    "print_error", "print_exit", "register_handler", "set_environment", "text_of",
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
@@ -51,19 +55,7 @@ MAIN: Final = "main"
 """The name that a handler has where none is given."""
 
 
-class _HandedOver(BaseException):
-    """
-    Ends a source at its ``start(handler)``, as serving would have kept it there.
-
-    A BaseException, so that an ``except Exception`` around the call does not swallow it.
-    """
-
-
-class _Capture:
-    """Where ``start(handler)`` puts its handler while a source is loaded."""
-
-    open = False
-    handler: Handler | None = None
+HandlerSlot.in_server = True  # this module is imported by servers only
 
 
 class Action:
@@ -149,17 +141,6 @@ def load_module(
     return _run(module, code, main, by_start=by_start), kept.digest
 
 
-def hand_over(handler: Handler) -> None:
-    """Take the handler that a source gave to `hotwhisk.start`, and end the source there."""
-    if not _Capture.open:
-        raise UsageError(
-            "start() was called by code that is being served already; "
-            "call it once, at the end of the action's file"
-        )
-    _Capture.handler = handler
-    raise _HandedOver
-
-
 def _load(
     folder: str,
     entry: str,
@@ -231,11 +212,11 @@ def _new_module(name: str, entry: str) -> types.ModuleType:
 @contextmanager
 def _wall() -> Iterator[None]:
     """Turn whatever the user's code raises into ``LoadFailed``, and print its traceback."""
-    _Capture.open, _Capture.handler = True, None
+    HandlerSlot.open, HandlerSlot.handler = True, None
     try:
         yield
-    except (_HandedOver, BuildFailed):
-        if _Capture.handler is None:
+    except (HandlerRegistered, BuildFailed):
+        if HandlerSlot.handler is None:
             raise
     except BaseException as error:  # noqa: BLE001 - the wall
         if isinstance(error, SystemExit) and not debugger_hint(error):
@@ -248,14 +229,14 @@ def _wall() -> Iterator[None]:
             f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"
         ) from None
     finally:
-        _Capture.open = False
+        HandlerSlot.open = False
 
 
 def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
     """Run the source; return the handler given to ``start``, or else the handler of that name."""
     with _wall():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
-    handler = _Capture.handler
+    handler = HandlerSlot.handler
     if handler is not None and main != MAIN:
         raise LoadFailed(
             f"`main` is {main!r}, but {os.path.basename(str(module.__file__))} names its handler "
@@ -287,7 +268,7 @@ def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
 
 def _startup_functions() -> tuple[Handler, ...]:
     """Return the functions that the source and its modules registered by `hotwhisk.on_startup`."""
-    functions = registered()
+    functions = startup_functions()
     for function in functions:
         if not accepts(function, 0):
             name = getattr(function, "__qualname__", repr(function))

@@ -23,9 +23,6 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import hotwhisk.context
-import hotwhisk.launch
-import hotwhisk.startup  # noqa: F401 - an action gets the names of `hotwhisk` from our house
 from hotwhisk.action import pinned
 from hotwhisk.action.environ import Variables
 from hotwhisk.errors import BuildFailed

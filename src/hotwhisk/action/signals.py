@@ -27,7 +27,7 @@ from os.path import dirname
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from hotwhisk.action.tracebacks import print_error
+from hotwhisk.action.tracebacks import SERVER_FOLDER, print_error
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -36,7 +36,6 @@ QUIET: Final = 1.0
 """Seconds after a printed exception in which further exceptions are only counted."""
 
 _ENTRIES: Final[set[CodeType]] = set()
-_OURS: Final = dirname(dirname(__file__))
 _CALLBACK: Final = "Handle._run"
 """The function of asyncio that calls every callback and every step of a task."""
 
@@ -131,7 +130,7 @@ def _in_action(frame: FrameType | None) -> bool:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(_OURS)
+    return file.startswith(SERVER_FOLDER)
 
 
 def print_stray(error: BaseException, origin: str) -> None:

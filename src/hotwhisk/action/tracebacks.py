@@ -9,10 +9,9 @@ import types
 from errno import EADDRINUSE
 from typing import Final
 
-import hotwhisk
 from hotwhisk.action.calling import CALLER
 from hotwhisk.action.isolation import server_modules
-from hotwhisk.debugger import debugger_hint
+from hotwhisk.errors import debugger_hint
 from hotwhisk.openwhisk.sentinels import bounded
 
 MODULE: Final = "main__"
@@ -23,8 +22,11 @@ PORT_HINT: Final = (
     "is taken: bind port 0, or set SO_REUSEPORT, or bind it outside the action"
 )
 _MOST_CAUSES: Final = 16
+SERVER_FOLDER: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+"""The folder of this package, or the path of it in an artifact."""
+
 _OURS: Final = (
-    os.path.dirname(hotwhisk.__file__) + os.sep,
+    SERVER_FOLDER,
     "<frozen importlib",
     "<frozen runpy",
     f"{os.path.dirname(os.__file__)}/asyncio/base_events.py",  # the server calls it for awaitables

@@ -12,19 +12,16 @@ Alternatives considered: a filter. The author would not hear of a forgotten `awa
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
-import hotwhisk
-from hotwhisk.action.tracebacks import MODULE
+from hotwhisk.action.tracebacks import MODULE, SERVER_FOLDER
 from hotwhisk.openwhisk.sentinels import bounded
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-_OURS: Final = os.path.dirname(hotwhisk.__file__) + os.sep
 _OF_OUR_CODE: Final = (DeprecationWarning, PendingDeprecationWarning)
 
 
@@ -40,7 +37,7 @@ def place_warnings() -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if not filename.startswith(_OURS):
+        if not filename.startswith(SERVER_FOLDER):
             shown(message, category, filename, lineno, file, line)
         elif not issubclass(category, _OF_OUR_CODE):
             module = sys.modules.get(MODULE)

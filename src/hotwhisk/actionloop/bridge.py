@@ -36,7 +36,7 @@ from hotwhisk.openwhisk.bodies import error_body, result_error
 from hotwhisk.system.control_group import oom_kills
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.worker.event_loop import Loop
 
 PROXY_VERSION: Final = "1.17.1"

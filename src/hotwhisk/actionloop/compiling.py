@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hotwhisk.artifact.artifact import Compile, Unpacked
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 ENVIRONMENT: Final = "exec.env"
 MISMATCH: Final = "Executor environment version mismatch. See logs for details."

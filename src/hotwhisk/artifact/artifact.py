@@ -28,7 +28,7 @@ from hotwhisk.artifact.kinds import (
 )  # fmt: skip
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.sizes import show_excess
 from hotwhisk.system.removal import remove
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 
 FORMAT: Final = 2
 ANY: Final = "any"

@@ -25,7 +25,7 @@ from typing import Final
 
 from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.digest import sha256
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 
 MOST_FOLDERS: Final = 5000
 MOST_BYTES: Final = 48 << 20

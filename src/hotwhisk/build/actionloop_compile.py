@@ -19,14 +19,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hotwhisk.action.requirements import ACTIVATE, VIRTUALENV
 from hotwhisk.actionloop import compiling
-from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
 from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.artifact.kinds import LAUNCHER
-from hotwhisk.artifact.requirements import ACTIVATE, VIRTUALENV
 from hotwhisk.build.layout import Members, zip_members
+from hotwhisk.config.platform import image_compiler, image_jar
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Final
 
 import hotwhisk
+from hotwhisk.action.requirements import ACTIVATE
 from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
 from hotwhisk.artifact.files import action_name
 from hotwhisk.artifact.kinds import MANIFEST
 from hotwhisk.artifact.manifest import Manifest
-from hotwhisk.artifact.requirements import ACTIVATE
 from hotwhisk.build import advice, bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
 from hotwhisk.build.packages import Packages, check_extensions, collect
@@ -183,7 +183,10 @@ def _pack(members: Members, packages: Members, stated: Manifest, entry: str, ord
             members[f"{PACKAGES_FOLDER}/{MANIFEST}"] = manifest
         return layout.zip_members({**members, **packages})
     whole = {**below(CODE_FOLDER, members), **packages, **_own_package(), MANIFEST: manifest}
-    whole["__main__.py"] = (_FILE, Path(__file__).with_name("bootstrap.py").read_bytes())
+    whole["__main__.py"] = (
+        _FILE,
+        Path(hotwhisk.__file__).with_name("cli").joinpath("bootstrap.py").read_bytes(),
+    )
     python = "3" if stated.python == manifests.LEAST_PYTHON else stated.python
     return f"#!/usr/bin/env python{python}\n".encode() + layout.zip_members(whole)
 

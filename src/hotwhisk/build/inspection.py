@@ -35,8 +35,9 @@ _HEAVIEST: Final = 5
 _LOAD: Final = f"""
 import sys, traceback
 sys.path.insert(0, sys.argv[1])
+import hotwhisk.openwhisk.context
 import hotwhisk, hotwhisk.action.action as action, hotwhisk.artifact.artifact as artifact
-hotwhisk.start = action.hand_over
+hotwhisk.start = action.register_handler
 with open(sys.argv[2], "rb") as file:
     unpacked = artifact.unpack(file.read(), sys.argv[3])
 sys.stderr.write({_MARK + chr(10)!r})

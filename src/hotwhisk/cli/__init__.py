@@ -14,21 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
 
-COMMANDS = {
-    "serve": "serve an action: a .py file, a folder, a zip, a built artifact, or none yet",
-    "replace": "replace the current version of a running server",
-    "invoke": "call the action and print its answer",
-    "status": "show what a running server is doing",
-    "rollback": "make the previous version current again",
-    "doctor": "check that this machine or container has what a server needs",
-    "build": "make one file of an action and its dependencies",
-    "inspect": "show what is in a built artifact, and what its imports cost",
-    "compare": "run actions on two runtimes and print what differs",
-    "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
-}
-WITHOUT_PORT = ("-version", "-compile", "-env")
-"""The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` also takes, since they open no port."""
-
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 BROKEN_PIPE = 141
 
@@ -58,12 +43,14 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
 
 def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
     command = argv[0] if argv else "--help"
-    if command.partition("=")[0] in WITHOUT_PORT:
-        command, argv = "proxy", ["proxy", *argv]
     if command == "serve":
         from hotwhisk.cli import serve
 
         return serve.run(argv[1:], environ)
+    from hotwhisk.cli.commands import COMMANDS, WITHOUT_PORT
+
+    if command.partition("=")[0] in WITHOUT_PORT:
+        command, argv = "proxy", ["proxy", *argv]
     if command in COMMANDS:
         from importlib import import_module
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from hotwhisk.addresses import client_setting, client_url
 from hotwhisk.cli.files import read_token
 from hotwhisk.cli.locate import meant_place, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
-from hotwhisk.config import Config, with_token
+from hotwhisk.config.addresses import client_setting, client_url
+from hotwhisk.config.config import Config, with_token
+from hotwhisk.config.options import CLIENT_VARIABLES
 from hotwhisk.errors import ServerError, UsageError
-from hotwhisk.options import CLIENT_VARIABLES
 
 if TYPE_CHECKING:
     import argparse

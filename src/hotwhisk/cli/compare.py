@@ -24,10 +24,10 @@ from urllib.parse import urlsplit
 
 from hotwhisk.artifact.files import action_name
 from hotwhisk.cli.code import read_code
-from hotwhisk.cli.differences import Difference, Record, differences, shared_failures, slower
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import StartError, UsageError
-from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime
+from hotwhisk.platform import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime
+from hotwhisk.platform.differences import Difference, Record, differences, shared_failures, slower
 
 if TYPE_CHECKING:
     import argparse

@@ -8,9 +8,9 @@ import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from hotwhisk.addresses import client_port
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
 from hotwhisk.cli.terminal import port_number
+from hotwhisk.config.addresses import client_port
 from hotwhisk.errors import ServerError
 from hotwhisk.server.names import control_path, server_name
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.terminal import Arguments
-from hotwhisk.config import read_config
+from hotwhisk.config.config import read_config
 from hotwhisk.errors import StartError
 
 if TYPE_CHECKING:

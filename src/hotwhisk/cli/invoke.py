@@ -76,7 +76,7 @@ def _replay(name: str, server: Server, given: Mapping[str, object] | list[object
     """Make the activation of a file again. Given parameters replace those in the file."""
     if server.token is not None:
         raise UsageError("--activation calls as the platform does, which has no token to send")
-    from hotwhisk.invoker import activation_from, replay
+    from hotwhisk.platform import activation_from, replay
 
     value = activation_from(name).value
     if isinstance(given, list):

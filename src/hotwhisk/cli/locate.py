@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.addresses import client_setting, named_port
-from hotwhisk.config import Config, default_run_dir
+from hotwhisk.config.addresses import client_setting, named_port
+from hotwhisk.config.config import Config, default_run_dir
 from hotwhisk.errors import ServerError
 
 if TYPE_CHECKING:

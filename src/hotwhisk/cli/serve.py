@@ -12,14 +12,14 @@ import gc
 import os
 import sys
 
-from hotwhisk.options import TERMINATION_LOG, Found, address, require_loopback, scan
+from hotwhisk.config.options import TERMINATION_LOG, Found, address, require_loopback, scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import MutableMapping, Sequence
 
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 USAGE = "usage: hotwhisk serve [OPTION]... [FILE]"
 CONTAINER = """\
@@ -104,7 +104,7 @@ def _configure(
     inherited: bool,
 ) -> Config:
     from hotwhisk.cli.files import read_token, require_file
-    from hotwhisk.config import read_config, with_port, with_token
+    from hotwhisk.config.config import read_config, with_port, with_token
     from hotwhisk.server.listener import bound_address
 
     bound = bound_address(listener)
@@ -122,7 +122,7 @@ def _configure(
 
 
 def _show(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    from hotwhisk.config import explain_config, serve_help
+    from hotwhisk.config.config import explain_config, serve_help
 
     if "help" in found.show:
         print(f"{USAGE}\n\n{serve_help()}")

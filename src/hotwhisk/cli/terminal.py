@@ -8,11 +8,11 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk import __version__
-from hotwhisk.cli import COMMANDS
+from hotwhisk.cli.commands import COMMANDS
+from hotwhisk.config.option import port as read_port
+from hotwhisk.config.options import OPTIONS
+from hotwhisk.config.suggestions import for_command, for_option
 from hotwhisk.errors import UsageError
-from hotwhisk.option import port as read_port
-from hotwhisk.options import OPTIONS
-from hotwhisk.suggestions import for_command, for_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

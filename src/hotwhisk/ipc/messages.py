@@ -19,7 +19,7 @@ from typing import Any, ClassVar, cast
 
 from hotwhisk import json_codec
 from hotwhisk.ipc.field_checks import HAS_TYPE, is_digest, is_process_id
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 
 VERSION = 2
 MAX_DESCRIPTORS = 253

@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple, NoReturn
 
 from hotwhisk import json_codec
-from hotwhisk.debugger import debugger_hint
-from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
-from hotwhisk.ipc.record import Record
+from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError, debugger_hint
 from hotwhisk.openwhisk.answers import Profile
+from hotwhisk.record import Record
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."

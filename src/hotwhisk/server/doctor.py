@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hotwhisk import __version__
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from hotwhisk.errors import StartError
 from hotwhisk.server import resources, run_folder
 from hotwhisk.system import control_group, features

@@ -2,7 +2,7 @@
 Tell a service manager the state of the server: sd_notify(3), and s6's line on a descriptor.
 
 If no manager is configured, nothing is sent. If a message cannot be sent, the caller gets the
-error: without it a wrong socket would look like success. `hotwhisk.config` reads the variables.
+error: without it a wrong socket would look like success. `hotwhisk.config.platform` reads the variables.
 Child processes do not inherit them.
 """
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from hotwhisk.action.action import print_error
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.system import System
 from hotwhisk.worker import invocation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hotwhisk.errors import StartError
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 MOST_DESCRIPTORS = 65536
 MOST_CONNECTIONS = 16384

@@ -15,16 +15,16 @@ import stat
 from errno import EEXIST
 from typing import TYPE_CHECKING
 
-from hotwhisk.config import default_run_dir
+from hotwhisk.config.config import default_run_dir
 from hotwhisk.errors import StartError
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.server.names import control_path, server_name
 from hotwhisk.system.removal import make_accessible, remove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 LONGEST_SOCKET = 107
 """Most bytes of the path of a unix socket."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import server_modules
-from hotwhisk.addresses import accepted_hosts, client_flags
 from hotwhisk.artifact.built import misfit_of
+from hotwhisk.config.addresses import accepted_hosts, client_flags
 from hotwhisk.errors import StartError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
@@ -34,7 +34,7 @@ from hotwhisk.system.system import System
 if TYPE_CHECKING:
     import _socket
 
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 OVERTIME = 5.0
 """

@@ -15,7 +15,7 @@ from hotwhisk.ipc.messages import Load
 from hotwhisk.supervisor.commands import Artifact, Candidate
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 
 class Source(Artifact):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import Enum
 
 from hotwhisk.ipc.messages import Message
-from hotwhisk.ipc.record import Record
 from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.record import Record
 
 
 class Artifact:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.ipc.record import Record
 from hotwhisk.openwhisk.answers import Profile
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.commands import Artifact

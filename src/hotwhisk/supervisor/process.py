@@ -7,7 +7,7 @@ from collections import deque
 
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, Ping
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.system.children import ExitStatus
 from hotwhisk.worker.template import Standby
 

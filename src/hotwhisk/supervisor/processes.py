@@ -11,14 +11,15 @@ from signal import SIGKILL
 from typing import NoReturn
 
 from hotwhisk.action.signals import guard
-from hotwhisk.config import Config, worker_environment
+from hotwhisk.config.config import Config
+from hotwhisk.config.platform import TAG_VARIABLE, worker_environment
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import FROM_WORKER, Spawn, Spawned
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.supervisor.process import PendingFork, Process
 from hotwhisk.system.children import ExitStatus, children
 from hotwhisk.system.descriptors import Descriptors
-from hotwhisk.system.system import TAG_VARIABLE, System
+from hotwhisk.system.system import System
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import Standby
 from hotwhisk.worker.worker import Worker

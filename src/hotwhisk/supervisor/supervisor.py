@@ -32,7 +32,7 @@ from hotwhisk.system.system import EXHAUSTED
 if TYPE_CHECKING:
     import _socket
 
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.system.system import System
 
 

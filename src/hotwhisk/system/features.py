@@ -23,7 +23,7 @@ from errno import ECHILD, ENOSYS
 from typing import Final
 
 from hotwhisk.errors import StartError
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.system import control_group
 from hotwhisk.system.tcp import bytes_written
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import NoReturn
 
+from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.system import control_group
 from hotwhisk.system.children import ExitStatus, children, kill_orphans
 from hotwhisk.system.features import (
@@ -37,9 +38,6 @@ PR_SET_NAME = 15
 
 EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
 """Errors of a call that may succeed later: descriptors or memory have run out for now."""
-
-TAG_VARIABLE = "HOTWHISK_WORKER"
-"""Environment variable by which programs started by an action are told from strangers."""
 
 
 class System:

@@ -20,7 +20,7 @@ from hotwhisk.digest import sha256
 from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Head
 
 PATHS = ("/run", "/init")

@@ -7,15 +7,16 @@ import sys
 from time import time
 from typing import TYPE_CHECKING
 
+from hotwhisk.action import requirements
 from hotwhisk.action.isolation import environment
-from hotwhisk.artifact import artifact, requirements
+from hotwhisk.artifact import artifact
 from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
     from hotwhisk.artifact.artifact import Unpacked
     from hotwhisk.artifact.snapshot import Snapshot
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 
 def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None:

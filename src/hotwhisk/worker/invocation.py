@@ -19,9 +19,7 @@ from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.signature import is_awaitable
-from hotwhisk.context import Context
-from hotwhisk.debugger import debugger_hint
-from hotwhisk.errors import BadResult
+from hotwhisk.errors import BadResult, debugger_hint
 from hotwhisk.openwhisk.answers import Cause, Profile, failure_response
 from hotwhisk.openwhisk.bodies import (
     RunRequest,
@@ -30,6 +28,7 @@ from hotwhisk.openwhisk.bodies import (
     result_error,
     write_result,
 )
+from hotwhisk.openwhisk.context import Context
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
 
 GRACE = 2.0
 """Seconds after the platform's deadline before a run is killed: its own text goes first."""

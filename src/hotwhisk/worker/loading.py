@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
 
+import hotwhisk.launch  # noqa: F401 - an action imports `start` after its own modules win
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
 from hotwhisk.action.isolation import environment, set_defaults
@@ -23,13 +24,13 @@ from hotwhisk.actionloop.bridge import Program, python_variables
 from hotwhisk.artifact import artifact, snapshot
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.artifact.snapshot import Snapshot
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.ipc.messages import Failed, Load
-from hotwhisk.ipc.record import Record
 from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import Profile, answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
+from hotwhisk.record import Record
 from hotwhisk.worker import invocation
 from hotwhisk.worker.installing import install_beside, install_unpacked
 

@@ -29,7 +29,7 @@ from hotwhisk.worker.event_loop import AsyncioLoop, fatal
 if TYPE_CHECKING:
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Head, Request
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard

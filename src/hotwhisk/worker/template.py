@@ -37,7 +37,7 @@ from typing import Any
 
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.double_fork import double_fork
 from hotwhisk.worker import invocation

@@ -18,13 +18,13 @@ from hotwhisk.action.signals import guard
 from hotwhisk.action.warn import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
+from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.errors import VersionError
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
-from hotwhisk.system.system import TAG_VARIABLE
 from hotwhisk.worker import invocation, loading, template
 from hotwhisk.worker.awaiting import alone, run_to_end
 from hotwhisk.worker.connection import Stage
@@ -35,7 +35,7 @@ from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.worker.connection import Connection

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hotwhisk.invoker import Action, Limits
+from hotwhisk.platform import Action, Limits
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 EVENTS = "events.json"

@@ -15,9 +15,9 @@ from hotwhisk.errors import LoadFailed
 
 LOAD = """
 import json, sys
-import hotwhisk.context, hotwhisk.artifact.artifact, hotwhisk.action.action as action
+import hotwhisk.openwhisk.context, hotwhisk.artifact.artifact, hotwhisk.action.action as action
 from hotwhisk.errors import HotwhiskError
-hotwhisk.start = action.hand_over
+hotwhisk.start = action.register_handler
 try:
     loaded = action.load_file(sys.argv[1], sys.argv[2])
     print(json.dumps(loaded.call({"name": "Mike"}, None)))

@@ -20,10 +20,10 @@ from hotwhisk.actionloop.bridge import (
     request_line,
 )
 from hotwhisk.actionloop.child import ChildEnded
-from hotwhisk.actionloop.image import image_compiler, image_jar
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import Kind, detect
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
+from hotwhisk.config.platform import image_compiler, image_jar
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
 from hotwhisk.openwhisk.answers import Profile
 from hotwhisk.system.children import ExitStatus

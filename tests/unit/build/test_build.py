@@ -17,9 +17,9 @@ import pytest
 from hotwhisk.artifact.artifact import Kind, decode, unpack
 from hotwhisk.build import Order, build
 from hotwhisk.build.actionloop_compile import compile_action
-from hotwhisk.build.bootstrap import arguments
 from hotwhisk.build.target import target
 from hotwhisk.cli import main
+from hotwhisk.cli.bootstrap import arguments
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.openwhisk.bodies import InitRequest
 
@@ -28,7 +28,7 @@ LOAD = """
 import sys
 from pathlib import Path
 import hotwhisk, hotwhisk.action.action as action, hotwhisk.artifact.artifact as artifact
-hotwhisk.start = action.hand_over
+hotwhisk.start = action.register_handler
 unpacked = artifact.unpack(Path(sys.argv[1]).read_bytes(), sys.argv[2])
 print(action.load(unpacked, "main").call({"name": "Mike"}, None))
 """

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from hotwhisk.artifact import artifact, manifest
 from hotwhisk.artifact.manifest import Here, Manifest, misfit
 from hotwhisk.build import Order, build, inspection, requirements
-from hotwhisk.build.bootstrap import about
 from hotwhisk.build.packages import collect
 from hotwhisk.build.target import Target, target
 from hotwhisk.cli import main
+from hotwhisk.cli.bootstrap import about
 from hotwhisk.errors import BuildFailed, UsageError
 from tests.support.wheels import make_wheel
 

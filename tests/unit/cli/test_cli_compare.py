@@ -14,9 +14,16 @@ import pytest
 
 from hotwhisk.cli import compare, main
 from hotwhisk.cli.compare import runtime_of
-from hotwhisk.cli.differences import LEAST_MS, LONGEST, Record, differences, shared_failures, slower
 from hotwhisk.errors import UsageError
-from hotwhisk.invoker import Action, ContainerRuntime, Invoker, ProcessRuntime
+from hotwhisk.platform import Action, ContainerRuntime, Invoker, ProcessRuntime
+from hotwhisk.platform.differences import (
+    LEAST_MS,
+    LONGEST,
+    Record,
+    differences,
+    shared_failures,
+    slower,
+)
 
 # Runs the code as the body of a function of `value` and `side`; what it returns is the answer.
 SERVER = """

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, cast
 
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, Pong
 from hotwhisk.supervisor.artifacts import UploadedArtifact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from hotwhisk.config import MOST_WORKERS
+from hotwhisk.config.config import MOST_WORKERS
 from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.supervisor.commands import Command, StartWorker
 from hotwhisk.supervisor.lifecycle import Event, State

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from hotwhisk.invoker import Action, Limits, Names
-from hotwhisk.invoker.record import Timing, activation_record
-from hotwhisk.invoker.verdict import Status, Verdict
+from hotwhisk.platform import Action, Limits, Names
+from hotwhisk.platform.record import Timing, activation_record
+from hotwhisk.platform.verdict import Status, Verdict
 from tests.prove.activation_action import SOURCE
 from tests.prove.activation_container import Container, Plan
 from tests.prove.activation_deeds import DEEDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotwhisk.config import Config, with_token
+from hotwhisk.config.config import Config, with_token
 from hotwhisk.errors import (
     Forbidden,
     MethodNotAllowed,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.errors import StartError
-from hotwhisk.invoker import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime
-from hotwhisk.invoker.process import freeze, tree
+from hotwhisk.platform import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime
+from hotwhisk.platform.process import freeze, tree
 
 # A server and a child of it that does nothing; the handler is the source's `main`.
 SERVER = """

@@ -15,14 +15,14 @@ that decides which container is used, and the limits of memory and processors.
 
 from __future__ import annotations
 
-from hotwhisk.invoker.action import Action, Limits, Names, is_base64
-from hotwhisk.invoker.activation import Invoker
-from hotwhisk.invoker.container import ContainerRuntime
-from hotwhisk.invoker.logs import LogRule, LogStream
-from hotwhisk.invoker.process import ProcessRuntime
-from hotwhisk.invoker.replay import Replay, activation_from, replay
-from hotwhisk.invoker.runtime import Runtime, UrlRuntime
-from hotwhisk.invoker.texts import SENTINEL
+from hotwhisk.platform.action import Action, Limits, Names, is_base64
+from hotwhisk.platform.activation import Invoker
+from hotwhisk.platform.container import ContainerRuntime
+from hotwhisk.platform.logs import LogRule, LogStream
+from hotwhisk.platform.process import ProcessRuntime
+from hotwhisk.platform.replay import Replay, activation_from, replay
+from hotwhisk.platform.runtime import Runtime, UrlRuntime
+from hotwhisk.platform.texts import SENTINEL
 
 __all__ = [
     "SENTINEL", "Action", "ContainerRuntime", "Invoker", "Limits", "LogRule", "LogStream",

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from hotwhisk.errors import StartError
-from hotwhisk.invoker.action import Action
-from hotwhisk.invoker.logs import LogStream
+from hotwhisk.platform.action import Action
+from hotwhisk.platform.logs import LogStream
 
 
 class Runtime(ABC):

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from hotwhisk.invoker import SENTINEL, LogRule, LogStream, logs
-from hotwhisk.invoker.logs import Collected, LogLine, collect, count_sentinels
+from hotwhisk.platform import SENTINEL, LogRule, LogStream, logs
+from hotwhisk.platform.logs import Collected, LogLine, collect, count_sentinels
 
 LONGEST = 16 * 1024
 END = f"{SENTINEL}\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotwhisk.invoker.action import Action, Names
-from hotwhisk.invoker.verdict import Verdict
+from hotwhisk.platform.action import Action, Names
+from hotwhisk.platform.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk.config import WILDCARDS, Config
-from hotwhisk.options import BY_NAME, CLIENT_VARIABLES, is_loopback, scan
+from hotwhisk.config.config import WILDCARDS, Config
+from hotwhisk.config.options import BY_NAME, CLIENT_VARIABLES, is_loopback, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from hotwhisk.invoker import texts
-from hotwhisk.invoker.action import Limits
-from hotwhisk.invoker.exchange import NoReply, Outcome, Reply
+from hotwhisk.platform import texts
+from hotwhisk.platform.action import Limits
+from hotwhisk.platform.exchange import NoReply, Outcome, Reply
 
 UNHEALTHY_STATUS = 503
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hotwhisk.errors import StartError
-from hotwhisk.invoker.runtime import Runtime, spawn
+from hotwhisk.platform.runtime import Runtime, spawn
 
 PORT: Final = 8080
 LOG_LAG: Final = 0.5

@@ -5,7 +5,7 @@ Strategy. The port must be open before anything of weight is imported, so the ho
 the port must be known before ``argparse`` could be. Two readers of one command line, a
 quick one for the port and a full one for the rest, can disagree about what
 ``--port --host`` means. So there is one reader, small enough for the quick path: this
-module imports next to nothing, and `hotwhisk.config` builds the frozen Config from what it finds.
+module imports next to nothing, and `hotwhisk.config.config` builds the frozen Config from what it finds.
 The flags, the variables, ``--help``, ``--show-config`` and the test that the reference page
 names everything are all drawn from `OPTIONS`.
 
@@ -16,7 +16,7 @@ over a variable, a variable over the default; a list is given by commas or by re
 
 from __future__ import annotations
 
-from hotwhisk.option import (
+from hotwhisk.config.option import (
     PREFIX,
     Option,
     count,
@@ -211,7 +211,7 @@ def _take_flag(found: Found, word: str, rest: list[str]) -> None:
     denied = name.startswith("no_") and name[3:] in BY_NAME and BY_NAME[name[3:]].is_switch
     option = BY_NAME.get(name[3:] if denied else name)
     if option is None:
-        from hotwhisk.suggestions import for_serve_option
+        from hotwhisk.config.suggestions import for_serve_option
 
         flags = [known.flag for known in OPTIONS] + ["--" + show for show in SHOW]
         _refuse(f"unknown option {flag}{for_serve_option(flag, flags)}")

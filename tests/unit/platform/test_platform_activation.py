@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.errors import UsageError
-from hotwhisk.invoker import (
+from hotwhisk.platform import (
     SENTINEL,
     Action,
     Invoker,
@@ -23,7 +23,7 @@ from hotwhisk.invoker import (
     activation_from,
     replay,
 )
-from hotwhisk.invoker.exchange import NoReply, Reply, call
+from hotwhisk.platform.exchange import NoReply, Reply, call
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 GONE = b"HTTP/1.1 503 Server Unavailable\r\nContent-Length: 2\r\n\r\n{}"

@@ -2,19 +2,16 @@
 The configuration of a server: a pure function of the command line and the environment.
 
 `read_config` is given both and returns a frozen value, which is passed whole to everything
-that needs a part of it. This module, `hotwhisk.options`, which holds the table of flags, and
-`hotwhisk.actionloop.image` are the only places that know the names of variables.
+that needs a part of it. This module, `hotwhisk.config.options`, which holds the table of flags, and
+`hotwhisk.config.platform` are the only places that know the names of variables.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk.actionloop.image import image_compiler, image_jar
-from hotwhisk.errors import UsageError
-from hotwhisk.ipc.record import Record
-from hotwhisk.option import PREFIX, Option
-from hotwhisk.options import (
+from hotwhisk.config.option import PREFIX, Option
+from hotwhisk.config.options import (
     CLIENT_VARIABLES,
     OPTIONS,
     TERMINATION_LOG,
@@ -22,26 +19,19 @@ from hotwhisk.options import (
     require_loopback,
     scan,
 )
-from hotwhisk.suggestions import nearest
+from hotwhisk.config.platform import TAG_VARIABLE, platform_settings
+from hotwhisk.config.suggestions import nearest
+from hotwhisk.errors import UsageError
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 NO_LIMIT = float("inf")
 MOST_WORKERS = 239
 """A version and the one that takes its place fit into the scoreboard together, beside the slots that
 are kept free; tested."""
 _FIELD_OF = {"allow_host": "hosts"}
-_PRIVATE = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "HOTWHISK_TOKEN_FILE",
-)
-_TAG = "HOTWHISK_WORKER"
 _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
     "save_jar",
@@ -138,7 +128,7 @@ def read_config(
     values["host"] = values["host"] or "127.0.0.1"
     values["main"] = values["main"] or "main"
     values["hosts"] = _host_names(str(values["host"]), cast("tuple[str, ...]", values["hosts"]))
-    values |= _platform(environ, openwhisk=bool(values["openwhisk"]))
+    values |= platform_settings(environ, openwhisk=bool(values["openwhisk"]))
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
     _check(config)
@@ -164,13 +154,6 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     """Return the default folder for sockets and unpacked versions."""
     own = environ.get("XDG_RUNTIME_DIR", "")
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
-
-
-def worker_environment(environ: MutableMapping[str, str], tag: str, pid: int) -> None:
-    """Prepare the environment for user code: add the worker's tag and remove our own variables."""
-    for name in _PRIVATE:
-        environ.pop(name, None)
-    environ[tag] = str(pid)
 
 
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -224,25 +207,9 @@ def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _platform(environ: Mapping[str, str], *, openwhisk: bool) -> dict[str, object]:
-    """Return the settings without a flag: those from variables of the platform and of systemd."""
-    values: dict[str, object] = {"notify_socket": environ.get("NOTIFY_SOCKET") or None}
-    if openwhisk:
-        again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
-        values["reinit"] = again
-        values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() != "false"
-        # The platform's tests of Python ask for it, so only who sets it to nothing goes without.
-        values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
-        values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
-        values["wait_for_ack"] = bool(environ.get("OW_WAIT_FOR_ACK"))
-        values["compiler"] = image_compiler(environ)
-        values["save_jar"] = image_jar(environ)
-    return values
-
-
 def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
-    unknown = sorted({name for name in environ if name.startswith(PREFIX)} - {*known, _TAG})
+    unknown = sorted({name for name in environ if name.startswith(PREFIX)} - {*known, TAG_VARIABLE})
     return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
 
 

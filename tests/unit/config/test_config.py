@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk import config, option
-from hotwhisk.config import Config, read_config
+from hotwhisk.config import config, option
+from hotwhisk.config.config import Config, read_config
+from hotwhisk.config.option import Option
+from hotwhisk.config.options import BY_NAME, OPTIONS, address, scan
+from hotwhisk.config.platform import worker_environment
 from hotwhisk.errors import HotwhiskError, UsageError
-from hotwhisk.option import Option
-from hotwhisk.options import BY_NAME, OPTIONS, address, scan
 
 FIELDS = set(Config.fields)
 TEXTS = {
@@ -54,12 +55,12 @@ def test_config_declares_the_type_of_every_option() -> None:
 def test_one_row_of_the_table_makes_an_option() -> None:
     row = 'Option("extra_time", "SECONDS", seconds, "more of it", default="3")'
     program = f"""
-import hotwhisk.options as options
-from hotwhisk.option import Option, seconds
+import hotwhisk.config.options as options
+from hotwhisk.config.option import Option, seconds
 row = {row}
 options.OPTIONS = (*options.OPTIONS, row)
 options.BY_NAME[row.name] = row
-from hotwhisk.config import Config, explain_config, read_config, serve_help
+from hotwhisk.config.config import Config, explain_config, read_config, serve_help
 print(Config().extra_time, read_config([], {{}}).extra_time)
 print(read_config(["--extra-time", "500ms"], {{}}).extra_time)
 print(read_config([], {{"HOTWHISK_EXTRA_TIME": "9"}}).extra_time)
@@ -299,7 +300,7 @@ def test_where_the_sockets_are() -> None:
 
 def test_user_code_does_not_see_what_is_ours() -> None:
     environ = {"NOTIFY_SOCKET": "x", "LISTEN_FDS": "1", "HOTWHISK_TOKEN_FILE": "t", "HOME": "/"}
-    config.worker_environment(environ, "TAG", 9)
+    worker_environment(environ, "TAG", 9)
     assert environ == {"HOME": "/", "TAG": "9"}
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from hotwhisk.invoker import Action, Names, is_base64
-from hotwhisk.invoker.action import environment_text, init_body, run_body
+from hotwhisk.platform import Action, Names, is_base64
+from hotwhisk.platform.action import environment_text, init_body, run_body
 
 NAMES = Names("a" * 32, "t" * 32, "caller")
 

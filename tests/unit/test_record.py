@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotwhisk.ipc.record import Record
+from hotwhisk.record import Record
 
 
 class Parcel(Record):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hotwhisk.addresses import accepted_hosts, client_flags, client_url, named_port
-from hotwhisk.config import Config, read_config
+from hotwhisk.config.addresses import accepted_hosts, client_flags, client_url, named_port
+from hotwhisk.config.config import Config, read_config
 
 
 def test_commands_call_the_server_that_flags_or_variables_name() -> None:

@@ -4,7 +4,7 @@ from bdb import BdbQuit
 
 import pytest
 
-from hotwhisk.debugger import NO_TERMINAL, debugger_hint
+from hotwhisk.errors import NO_TERMINAL, debugger_hint
 
 
 def exit_in(module: str) -> SystemExit:

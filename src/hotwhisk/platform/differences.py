@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from hotwhisk.invoker.verdict import Status
+from hotwhisk.platform.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from hotwhisk.errors import UsageError
-from hotwhisk.invoker.action import Action, Limits, Names
-from hotwhisk.invoker.activation import Invoker
-from hotwhisk.invoker.runtime import UrlRuntime
+from hotwhisk.platform.action import Action, Limits, Names
+from hotwhisk.platform.activation import Invoker
+from hotwhisk.platform.runtime import UrlRuntime
 
 Source = str | os.PathLike[str] | Mapping[str, object]
 

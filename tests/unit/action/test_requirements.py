@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.artifact import requirements
+from hotwhisk.action import requirements
 
 
 @pytest.mark.parametrize(

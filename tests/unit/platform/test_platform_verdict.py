@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from hotwhisk.invoker import Limits
-from hotwhisk.invoker.exchange import NoReply, Outcome, Reply
-from hotwhisk.invoker.verdict import Status, is_unhealthy, judge_init, judge_run
+from hotwhisk.platform import Limits
+from hotwhisk.platform.exchange import NoReply, Outcome, Reply
+from hotwhisk.platform.verdict import Status, is_unhealthy, judge_init, judge_run
 
 LIMITS = Limits(timeout=1000, response=20)
 DEVELOPER, APPLICATION = Status.DEVELOPER_ERROR, Status.APPLICATION_ERROR

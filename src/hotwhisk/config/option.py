@@ -2,7 +2,7 @@
 What an option is, and the readers that turn its text into a value.
 
 A reader raises ValueError with what was expected; its caller says of which flag or variable.
-Like `hotwhisk.options`, on the way to the open port: this module imports nothing.
+Like `hotwhisk.config.options`, on the way to the open port: this module imports nothing.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from hotwhisk.invoker import texts
+from hotwhisk.platform import texts
 
 IDLE_SECONDS: Final = 2.0
 _SECONDS_PER_MB: Final = 2.0

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hotwhisk.context import Context
+from hotwhisk.openwhisk.context import Context
 
 
 def test_reads_what_the_request_carried() -> None:

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-from hotwhisk.invoker import texts
-from hotwhisk.invoker.action import Action, Names, init_body, run_body
-from hotwhisk.invoker.exchange import NoReply, Outcome, call
-from hotwhisk.invoker.logs import Collected, LogRule, collect
-from hotwhisk.invoker.record import Timing, activation_record
-from hotwhisk.invoker.runtime import Runtime
-from hotwhisk.invoker.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
+from hotwhisk.platform import texts
+from hotwhisk.platform.action import Action, Names, init_body, run_body
+from hotwhisk.platform.exchange import NoReply, Outcome, call
+from hotwhisk.platform.logs import Collected, LogRule, collect
+from hotwhisk.platform.record import Timing, activation_record
+from hotwhisk.platform.runtime import Runtime
+from hotwhisk.platform.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hotwhisk.invoker.runtime import Runtime, spawn
+from hotwhisk.platform.runtime import Runtime, spawn
 
 _LOG_SECONDS = 2.0
 _ENV = "/usr/bin/env"

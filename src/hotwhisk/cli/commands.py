@@ -1,0 +1,18 @@
+"""The names of all commands, with a line of help for each. Pure."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "serve": "serve an action: a .py file, a folder, a zip, a built artifact, or none yet",
+    "replace": "replace the current version of a running server",
+    "invoke": "call the action and print its answer",
+    "status": "show what a running server is doing",
+    "rollback": "make the previous version current again",
+    "doctor": "check that this machine or container has what a server needs",
+    "build": "make one file of an action and its dependencies",
+    "inspect": "show what is in a built artifact, and what its imports cost",
+    "compare": "run actions on two runtimes and print what differs",
+    "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
+}
+WITHOUT_PORT = ("-version", "-compile", "-env")
+"""The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` also takes, since they open no port."""

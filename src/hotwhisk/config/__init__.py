@@ -1,0 +1,1 @@
+"""The options of a server, and the frozen configuration that is made of them."""
