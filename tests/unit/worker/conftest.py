@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from tests.unit.worker.supervised import Supervised, streams_kept
 
 

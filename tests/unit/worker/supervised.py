@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotwhisk.action.action import Action
-from hotwhisk.config import Config
+from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import FROM_WORKER, Assign, Message, SpillCreated
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
