@@ -34,7 +34,7 @@ from typing import ClassVar, Final
 
 
 class HotwhiskError(Exception):
-    """Root of the tree: anything hotwhisk raises on purpose."""
+    """Root of the tree: every error that hotwhisk raises on purpose."""
 
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
@@ -52,17 +52,19 @@ class ServerError(HotwhiskError):
 
 class StartError(HotwhiskError):
     """
-    The server cannot start: the port is taken, a folder is not writable, a limit is too low, the
-    kernel refuses what cannot be done without.
+    The server cannot start.
+
+    The port is taken, a folder is not writable, a limit is too low, or the kernel refuses something
+    that the server needs.
     """
 
 
 class RequestError(HotwhiskError):
-    """An HTTP request that cannot be answered as it was sent; costs its sender only."""
+    """An HTTP request that cannot be answered as it was sent. Only its sender is affected."""
 
     status = 400
     headers: ClassVar[bytes] = b""
-    """Lines that the answer must bear besides, each with its CRLF."""
+    """Further header lines of the answer, each with its CRLF."""
 
 
 class HeadTooLarge(RequestError):
@@ -128,7 +130,7 @@ class Forbidden(RequestError):
 
 
 class VersionError(HotwhiskError):
-    """A posted version that cannot be put current; the current version goes on."""
+    """A posted version that cannot become current; the current version goes on."""
 
     status = 502
 
@@ -144,11 +146,11 @@ class BuildFailed(VersionError):
 
 
 class LoadFailed(VersionError):
-    """The code raised or left while it was imported, or it has no handler of the wanted name."""
+    """The code raised or ended its process while it was imported, or it has no such handler."""
 
 
 class ActionError(HotwhiskError):
-    """The action current did something that has no answer of its own."""
+    """The current action did something for which it has no answer of its own."""
 
     status = 502
 

@@ -1,24 +1,24 @@
 """
-JSON with the standard library's semantics, faster where that changes nothing.
+Read and write JSON with the standard library's results, faster where the result is the same.
 
-A small body is what `/run` mostly carries, and there the standard library's C scanner
-is as fast as anything; only the layers of Python above it are cut here. What it is slow
-at is one long string (a file in base64): it looks at each character, where orjson looks
-at sixteen. So orjson, if installed, is taken for long strings and nothing else, and only
-where its result is provably the same:
+A small body is what `/run` mostly carries. For it the standard library's C scanner is as fast as
+anything; only the layers of Python above it are left out here. The standard library is slow at one
+long string (a file in base64): it looks at each character, where orjson looks at sixteen. So
+orjson, if installed, is used for long strings and nothing else, and only if its result is provably
+the same:
 
 * Input: orjson reads an integer beyond 64 bits as a float and refuses some documents
   that the standard library accepts. A result without a float therefore had no such
-  integer, so it is the same; any float in it, or any refusal, and the standard library
+  integer, so it is the same. After a float in it, or a refusal, the standard library
   reads the document again.
 * Output: orjson writes other types than the standard library does (dataclasses, UUIDs,
   dates), floats differently, and follows no subclass. So it is given exact built-in
-  types without floats only; any refusal, and the standard library writes it.
+  types without floats only. After a refusal, the standard library writes it.
 
-Both checks walk the value and give up after a few dozen nodes, so they cost nothing
-that can be measured beside a string worth the trouble. Weighed against it: orjson for
-everything, with the differences documented. It is twice as fast for large documents of
-many small nodes, but an action would see other numbers on a machine that has it.
+Both checks walk the value and give up after a few dozen nodes, so beside a long string their time
+cannot be measured. Alternatives considered: orjson for everything, with the differences documented.
+It is twice as fast for large documents of many small nodes, but an action would see other numbers
+on a machine that has it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 
 WORTH_WHILE: Final = 8 * 1024
-"""Below so many bytes of text the standard library is as fast; measured."""
+"""Bytes of text below which the standard library is as fast; measured."""
 
 MOST_NODES: Final = 64
-"""A value with more nodes than this is left to the standard library."""
+"""Most nodes of a value that orjson is given."""
 
 MOST_NOTES: Final = 3
-"""Notes that are kept of where in a value that is too deep it could not be written."""
+"""Most notes that an error keeps about the place in a value that is too deep to be written."""
 
 _STRINGS: Final = frozenset({str})
 _CONSTANTS: Final = frozenset({bool, type(None)})
@@ -52,8 +52,10 @@ _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 
 def _make_encode() -> Callable[[object], str]:
     """
-    What ``_encoder.encode`` does, without making the C encoder anew for each value; that alone
-    takes longer than writing a small result. An interpreter without it gets the method.
+    Return a function that does what ``_encoder.encode`` does, with one C encoder for all values.
+
+    To make the C encoder anew takes longer than to write a small result. On an interpreter without
+    a C encoder, return the method itself.
     """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
@@ -69,7 +71,7 @@ _encode: Final = _make_encode()
 
 
 class _Library(Protocol):
-    """The two functions that are wanted of a faster library."""
+    """The two functions of a faster library that are used here."""
 
     def loads(self, data: bytes | memoryview, /) -> Any: ...
 
@@ -78,12 +80,14 @@ class _Library(Protocol):
 
 class _Faster:
     """
-    The faster library; ``wanted`` until it is needed. It brings two megabytes of the standard
-    library along, so a process that sees no long string never has it.
+    The faster library; ``wanted`` until it is imported.
+
+    It brings two megabytes of the standard library along, so a process without a long string never
+    imports it.
     """
 
-    # The one mutable global: set once at start by `use_faster`, before any fork, so that the
-    # hot path needs no codec object handed through every call.
+    # The one mutable global: `use_faster` sets it once at start, before any fork, so the hot path
+    # needs no codec object as an argument.
     wanted = False
     home: Callable[[], AbstractContextManager[None]] = nullcontext
     library: _Library | None = None
@@ -91,11 +95,11 @@ class _Faster:
 
 def use_faster(home: Callable[[], AbstractContextManager[None]] = nullcontext) -> bool:
     """
-    Take orjson for long strings if it is installed; say whether it is.
+    Use orjson for long strings if it is installed; return whether it is.
 
-    It is imported within ``home()`` when it is first needed, and then taken out of
-    ``sys.modules``: an action that imports orjson gets its own version of it, or none if it
-    has none, not the one of the server.
+    It is imported within ``home()`` when it is first needed, and then removed from ``sys.modules``:
+    an action that imports orjson gets its own version of it, or none if it has none, not the one of
+    the server.
     """
     _Faster.library, _Faster.home = None, home
     _Faster.wanted = importlib.util.find_spec("orjson") is not None
@@ -103,7 +107,7 @@ def use_faster(home: Callable[[], AbstractContextManager[None]] = nullcontext) -
 
 
 def _faster() -> _Library | None:
-    """The faster library, if there is one."""
+    """Return the faster library, or None."""
     if _Faster.wanted:
         _Faster.wanted = False
         with _Faster.home():
@@ -113,7 +117,7 @@ def _faster() -> _Library | None:
 
                 _Faster.library = orjson
             except ImportError:
-                pass  # found, and of no use here
+                pass  # installed, but it cannot be used here
             for name in [name for name in sys.modules if _is_its(name)]:
                 del sys.modules[name]
             sys.modules.update(theirs)
@@ -128,13 +132,15 @@ def loads(data: bytes | memoryview) -> object:
     """
     Read a JSON document as ``json.loads`` does.
 
-    Raises ``ValueError`` if it is none, and ``RecursionError`` if it is nested too deeply.
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deeply.
     """
     if len(data) >= WORTH_WHILE and (library := _faster()) is not None:
         try:
             value = library.loads(data)
         except ValueError:
-            pass  # the standard library decides what is wrong with it, if anything is
+            pass  # the standard library decides whether something is wrong with it
         else:
             if _text_and_integers(value) is not None:
                 return value
@@ -147,7 +153,7 @@ def loads(data: bytes | memoryview) -> object:
         return json.loads(text)
     if end == len(text) or not text[end:].strip(_SPACES):
         return value
-    return json.loads(text)  # which says what is wrong
+    return json.loads(text)  # it raises the error
 
 
 def dumps(value: object) -> bytes:
@@ -169,7 +175,7 @@ def dumps(value: object) -> bytes:
 
 
 def dumps_short(value: object) -> bytes:
-    """The same for a value that is known to be small, without a look at its strings."""
+    """Write a value that is known to be small, without a look at its strings."""
     try:
         return _encode(value).encode("utf-8", "backslashreplace")
     except RecursionError as error:
@@ -181,8 +187,10 @@ def dumps_short(value: object) -> bytes:
 
 def close_coroutines(value: object) -> None:
     """
-    Close coroutines inside a value that has no JSON form. Their author is told that they are there; that they were
-    never awaited need not be told as well, by a warning that would name a line of the server.
+    Close coroutines inside a value that has no JSON form.
+
+    The author of the action gets an error about them. Python's warning that they were never awaited
+    is not needed as well; it would name a line of the server.
     """
     waiting: list[object] = [value]
     most = 10_000
@@ -199,8 +207,9 @@ def close_coroutines(value: object) -> None:
 
 def _text_and_integers(value: object) -> int | None:
     """
-    Characters of text in a value of few nodes, all of types that both libraries agree on;
-    None if it has others, or too many nodes.
+    Return the number of characters of text in a value of few nodes.
+
+    Return None if the value has too many nodes, or types that the two libraries write differently.
     """
     length = 0
     waiting: list[Any] = [value]

@@ -1,11 +1,11 @@
 """
-``start(handler)``: a user's file becomes a server.
+Make a server of a user's file: ``start(handler)``.
 
-Run directly, the process is replaced by a fresh interpreter, started the same way, that runs
-``hotwhisk serve`` on the file; in a worker of that server the file runs a second time, and
-there ``start`` registers the handler. A fresh interpreter, because the supervisor forks: it
-must not carry the threads, locks and imports that the file made above ``start``. Code above
-``start`` so runs twice, once in each.
+If the file is run directly, the process is replaced by a fresh interpreter, started the same way,
+that runs ``hotwhisk serve`` on the file. In a worker of that server the file runs a second time,
+and there ``start`` registers the handler. A fresh interpreter is needed because the supervisor
+forks: it must not have the threads, locks and imports that the file made above ``start``. So code
+above ``start`` runs twice, once in each.
 """
 
 from __future__ import annotations
@@ -39,18 +39,22 @@ UNDER = (
 
 def start(handler: Callable[..., Any]) -> None:
     """
-    Serve this handler: put it at the end of a file and run the file.
+    Serve this handler: call it at the end of a file, and run the file.
 
-    Options of ``hotwhisk serve`` may follow the file, ``python hello.py --port 9000``; variables
-    such as PORT and HOTWHISK_WORKERS are honoured.
+    Options of ``hotwhisk serve`` may follow the file, ``python hello.py --port 9000``. Variables
+    such as PORT and HOTWHISK_WORKERS are used too.
     """
     if not callable(handler):
         raise UsageError(
             f"start() expected a function, got {type(handler).__name__}: "
             "pass the handler itself, start(main), not what it returns"
         )
-    if HandlerSlot.in_server:
-        register_handler(handler)
+    # Only a worker has imported it, before any user code.
+    if "hotwhisk.action.action" in sys.modules:
+        from hotwhisk.action.action import hand_over
+
+        hand_over(handler)
+        return
     caller = sys._getframe(1).f_globals
     name = caller.get("__name__")
     if name != "__main__" and (name == "__mp_main__" or TAG_VARIABLE in os.environ):
@@ -62,8 +66,8 @@ def interpreter_flags(orig_argv: Sequence[str]) -> tuple[list[str], str, list[st
     """
     Take an interpreter's command line apart by CPython's grammar.
 
-    Returns its flags; how the program was given: ``m``, ``c``, or an empty text for a file; and
-    the rest, whose first item is the module, the command or the file.
+    Return its flags; how the program was given: ``m``, ``c``, or an empty text for a file; and the
+    rest, whose first item is the module, the command or the file.
     """
     flags: list[str] = []
     rest = list(orig_argv[1:])
@@ -113,7 +117,9 @@ def server_command(started: Started) -> tuple[list[str], str]:
     flags, how, rest = interpreter_flags(started.orig_argv)
     if not started.file or not rest or rest[0] == "-":
         raise UsageError(NO_FILE)
-    safe = [] if "-P" in flags else ["-P"]  # or a json.py beside the file would be the server's
+    safe = (
+        [] if "-P" in flags else ["-P"]
+    )  # else a json.py beside the file would replace the server's
     command = [*flags, *safe, "-m", "hotwhisk", "serve"]
     module = started.spec.removesuffix(".__main__")
     direct = rest[0] == module if how else _is_run(rest[0], started)
@@ -156,5 +162,5 @@ def _become_server(caller: Mapping[str, Any]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    # A debugger replaces `os.execv` by a function that waits for its other half.
+    # A debugger replaces `os.execv` by a function that waits for its other process.
     execv(sys.executable, [sys.executable, *command])  # a list needs no shell

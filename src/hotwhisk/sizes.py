@@ -1,4 +1,4 @@
-"""Sizes as people read them. Pure."""
+"""Format sizes for people. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MEGABYTE = 1 << 20
 
 
 def show_size(size: float) -> str:
-    """Bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``, ``56 MB``."""
+    """Return bytes for people: ``80 B``, ``154 KB``, ``28.4 MB``, ``56 MB``."""
     if size < 1024:
         return f"{size:.0f} B"
     if size < MEGABYTE:
@@ -15,6 +15,6 @@ def show_size(size: float) -> str:
 
 
 def show_excess(size: int, limit: int) -> tuple[str, str]:
-    """A size and the limit that it exceeds; in bytes where they would read the same."""
+    """Return a size and the limit that it exceeds; in bytes if they would look the same."""
     pair = show_size(size), show_size(limit)
     return pair if pair[0] != pair[1] else (f"{size} bytes", f"{limit} bytes")

@@ -1,16 +1,16 @@
 """
 Install the ``requirements.txt`` of an action that came without its libraries, when it is loaded.
 
-The official images do so too: They make a virtual environment in ``virtualenv/`` beside the action.
+The official images do so too: they make a virtual environment in ``virtualenv/`` beside the action.
 They fill it with uv if uv is there, or else with pip. An environment takes seconds and megabytes,
 and most versions of an action have the same requirements. So one environment is made for all
 versions with the same requirements. It is kept where built artifacts have their libraries; see
-`store`.
+`package_cache`.
 
 A virtual environment holds the path at which it was made, so it is made in its final place. The
-output of the installer is kept in a file and told only if the installer fails, because it is no
-output of the action. The installer starts further processes, and all of them must end when the
-time is over. So the installer has a process group of its own.
+output of the installer is kept in a file and shown only if the installer fails, because it is not
+output of the action. The installer starts further processes, and all of them must end when the time
+is over. So the installer has a process group of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ sys.path[:] = [path for path in sys.path if path not in before] + before
 
 _SAID: Final = "requirements.log"
 _LONGEST: Final = 16384
-"""The most bytes of the installer's last words that are told."""
+"""Most bytes of the end of the installer's output that an error shows."""
 _LOCAL: Final = (
     "-r", "-c", "-e", "-f", "--requirement", "--constraint", "--editable", "--find-links", ".",
 )  # fmt: skip

@@ -1,19 +1,18 @@
 """
-Members of an archive, guarded, written below one folder; and tar.gz. Zips are read in `zips`.
+Write the members of an archive below one folder, with checks; and read tar.gz. See `zips` for zips.
 
-An archive is input from outside. What its reader promises (name, size, kind) is checked
-member by member before anything of it is written, and the whole is written into a folder
-that is thrown away if a check fails. Two rules keep every write inside the folder: no
-member may lie below one that is not a folder, and links are made after all files are
-written. Where the links lead is asked of the file system at the end, since links through
-links cannot be judged by their text.
+An archive is input from outside. The name, size and kind of each member are checked before any of
+it is written. All is written into a folder that is removed if a check fails. Two rules keep every
+write inside the folder: a member may not be below one that is not a folder, and links are made
+after all files are written. The file system says at the end where links lead, because the text of a
+link does not show that it leads through other links.
 
-Not ``extractall``: for zip it loses modes and symbolic links, which actions with a
+``extractall`` is not used: for zip it loses modes and symbolic links, which actions with a
 ``virtualenv/`` need.
 
-The readers of the standard library are imported when an archive has come: they weigh more than
-all the rest of a worker, and most actions are one source. That is before the action's folder
-can be imported from, so they are never the action's own.
+The readers of the standard library are imported when an archive has arrived: they take more memory
+and time than all the rest of a worker, and most actions are one source. The import is done before
+modules can be imported from the action's folder, so the action cannot replace them.
 """
 
 from __future__ import annotations
@@ -31,21 +30,27 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS: Final = 50_000
 MOST_DEPTH: Final = 100
-"""The most names in the path of a member. Deeper paths are slow and end many programs."""
+"""
+Most names in the path of a member.
+
+Deeper paths are slow, and many programs cannot handle them.
+"""
 MOST_NAME: Final = 255
-"""The most bytes of one of these names. File systems have the same limit."""
+"""Most bytes of one of these names. File systems have the same limit."""
 MOST_PATH: Final = 2048
-"""The most bytes of a whole path. Linux takes 4096, including the folder to unpack into."""
+"""Most bytes of a whole path. Linux takes 4096, including the folder to unpack into."""
 MOST_BYTES: Final = 1 << 30
-"""Of all files together, unpacked."""
+"""Most bytes of all files together, unpacked."""
 MOST_RATIO: Final = 200
-"""Unpacked to packed, for what unpacks to more than `FREE_BYTES`."""
+"""Highest ratio of unpacked to packed bytes, for archives that unpack to more than `FREE_BYTES`."""
 FREE_BYTES: Final = 16 << 20
 
 LEAVING_LINKS: Final = "virtualenv"
 """
-Links below this folder may lead outside: a virtual environment has one to the Python it
-was made for, and nothing is ever written through a link.
+The folder below which links may lead outside.
+
+A virtual environment has a link to the Python it was made for, and no file is written through a
+link.
 """
 
 PIECE: Final = 1 << 20
@@ -53,10 +58,7 @@ PIECE: Final = 1 << 20
 
 
 def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """
-    What the readers of the standard library raise for a damaged or encrypted archive; and
-    ``others``.
-    """
+    """Return the exceptions for a damaged or encrypted archive, and ``others``."""
     import tarfile
     import zipfile
     import zlib
@@ -64,7 +66,7 @@ def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
     own = [zipfile.BadZipFile, tarfile.TarError, zlib.error]
     try:
         from lzma import LZMAError
-    except ImportError:  # Python was built without, so zipfile does not raise it either
+    except ImportError:  # zipfile does not raise it if Python was built without the compression
         pass
     else:
         own.append(LZMAError)
@@ -82,7 +84,7 @@ def _most_bytes(packed: int) -> int:
 
 
 class Writer:
-    """Admits members one by one, and writes the admitted members below ``folder``."""
+    """Checks members one by one, and writes them below ``folder``."""
 
     def __init__(self, folder: str, packed: int, below: str = "", without: str = "") -> None:
         self.folder = folder
@@ -144,8 +146,9 @@ class Writer:
 
     def _admit(self, name: str, kind: str) -> str | None:
         """
-        The path for a member, its parents made; None for one outside ``below`` or in the
-        top-level folder ``without``.
+        Check a member, make its parent folders, and return its path.
+
+        Return None for a member outside ``below`` or in the top-level folder ``without``.
         """
         if len(self.kinds) >= MOST_MEMBERS:
             raise BuildFailed(f"the archive has more than {MOST_MEMBERS} members")
@@ -246,8 +249,9 @@ def _bounded(stream: gzip.GzipFile, packed: int) -> Any:
 
 class _Bounded(io.RawIOBase):
     """
-    A stream that ends with an error at a limit: tar headers are read into memory, and a
-    small gzip can hold a huge one.
+    A stream that raises an error at a limit.
+
+    tar headers are read into memory, and a small gzip can hold a huge one.
     """
 
     def __init__(self, stream: gzip.GzipFile, limit: int) -> None:

@@ -1,8 +1,8 @@
 """
-From the ``code`` of an ``/init`` to a folder with the action in it.
+Turn the ``code`` of an ``/init`` into a folder with the action in it.
 
-A source posted as base64 and one posted as text are the same artifact, with the same digest:
-what was posted is told by its content, see `detection`.
+A source posted as base64 and one posted as text are the same artifact, with the same digest. The
+kind of the code is found by its content, see `kinds`.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_CODE: Final = 48 << 20
-"""Bytes of code after decoding; the platform's own limit for an action is 48 MB."""
+"""Most bytes of code after decoding; the platform's own limit for an action is 48 MB."""
 
 FOLDER_ENTRY: Final = "__main__.py"
 
 FOLDER_TO_BLAME: Final = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
-"""Errors that say nothing of an artifact: it is where it was to be put that cannot take it."""
+"""Errors whose cause is the folder to unpack into, and not the artifact."""
 
 Compile = Callable[[str, str], None]
-"""Makes a folder with ``exec`` (the second argument) of one with sources (the first)."""
+"""A function that makes a folder with ``exec`` (the second argument) from sources (the first)."""
 
 
 class Unpacked(Record):
@@ -107,11 +107,11 @@ def unpack(
     """
     Put an artifact into ``folder``, whole or not at all.
 
-    It is unpacked beside the folder and renamed into place. A folder that holds the same
-    artifact already is taken as it is; the file ``<folder>.digest`` says which it holds.
-    With a ``compiler``, what is not ready to be run goes through that; a Java archive goes
-    there whole, as a file called ``jar``, if that is given. Below ``libraries`` are those that
-    versions share, see `store`; without it, each folder gets its own.
+    It is unpacked beside the folder and renamed into place. If a folder holds the same artifact
+    already, it is used; the file ``<folder>.digest`` says which artifact it holds. If there is a
+    ``compiler``, it gets code that cannot be run as it is. It gets a Java archive whole, as a file
+    called ``jar``, if that is given. Below ``libraries`` are the libraries that versions share, see
+    `package_cache`; without it, each folder gets its own.
     """
     kind = detect(content)
     if kind not in (Kind.SOURCE, Kind.FOLDER):
@@ -164,10 +164,11 @@ def libraries_beside(holder: str) -> str:
 
 def find_entry(folder: str, source: str = "Zip file") -> str:
     """
-    The file of a folder that is to be run; ``source`` is what the folder is called if it has none.
+    Return the file of a folder that is to be run.
 
-    ``main__.py`` is what the official compiler makes of ``__main__.py``. A program goes before
-    both, unless it is that compiler's.
+    ``main__.py`` is what the official compiler makes of ``__main__.py``. A program is used before
+    both, unless it is that compiler's. ``source`` names the folder in the error if there is no such
+    file.
     """
     program = f"{folder}/{PROGRAM}"
     if os.path.isfile(program) and not os.path.isfile(f"{folder}/{LAUNCHER}"):
@@ -226,8 +227,10 @@ def _unpack_anew(
     single: str = PROGRAM,
 ) -> None:
     """
-    Unpack beside ``folder``, then rename; or compile into it, since what a compiler makes may
-    hold the path of where it was made. To a compiler a single file is called ``single``.
+    Unpack beside ``folder``, then rename; or compile into ``folder``.
+
+    A compiled program may hold the path of the folder where it was made. A compiler gets a single
+    file under the name ``single``.
     """
     parent, name = os.path.split(folder)
     fresh = f"{parent}/.{name}.{os.getpid()}"
@@ -245,7 +248,9 @@ def _unpack_anew(
         if kind is Kind.EXECUTABLE:
             _make_executable(fresh)
         elif kind is Kind.FOLDER:
-            if os.path.isfile(f"{fresh}/{PROGRAM}"):  # no program, so the official name of a source
+            if os.path.isfile(
+                f"{fresh}/{PROGRAM}"
+            ):  # not a program, so it is named like the official source
                 os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
             find_entry(fresh)
         os.rename(fresh, folder)

@@ -1,9 +1,9 @@
 """
-What ``hotwhisk build`` made: its manifest, and how it is unpacked.
+Read what ``hotwhisk build`` made: its manifest and its files.
 
-Two layouts, with one manifest in each. An artifact has the action below ``action/`` and hotwhisk
-itself beside it; a zip has the action at its top, as other servers take it. The libraries are in
-``virtualenv/`` in both, and in the folder of the action that is unpacked.
+There are two layouts, with one manifest in each. An artifact has the action below ``action/`` and
+hotwhisk itself beside it. A zip has the action at its top, as other servers take it. The libraries
+are in ``virtualenv/`` in both, and in the folder of the action that is unpacked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 CODE_FOLDER: Final = "action"
 PACKAGES_FOLDER: Final = "virtualenv"
-"""Libraries, in an artifact and in the folder of an action; the official images know it."""
+"""
+The folder of libraries, in an artifact and in an unpacked action; the official images
+know it.
+"""
 
 
 def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:
@@ -55,10 +58,10 @@ def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> Non
 
 def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None:
     """
-    The manifest of what ``hotwhisk build`` made; None for another zip, if ``optional``.
+    Return the manifest of what ``hotwhisk build`` made; None for another zip, if ``optional``.
 
     Raises:
-        BuildFailed: it is missing or cannot be read.
+        BuildFailed: the manifest is missing or cannot be read.
     """
     names = [MANIFEST, f"{PACKAGES_FOLDER}/{MANIFEST}"]
     found = [name for name in names if name in opened.NameToInfo]
@@ -89,7 +92,7 @@ def misfit_of(path: str) -> str:
 
 
 def here() -> manifest.Here:
-    """Return the platform that an artifact finds on this machine."""
+    """Return the platform of this machine."""
     system = os.uname()
     names = {name: other for other, name in manifest.MACHINES.items()}
     platform = f"{system.sysname.lower()}/{names.get(system.machine, system.machine)}"

@@ -1,7 +1,7 @@
 """
-What was posted, told by its content.
+Find the kind of posted code by its content.
 
-Never by the ``binary`` flag: the flag only says whether the text is base64.
+The ``binary`` flag is not used: it only says whether the text is base64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LAUNCHER: Final = "exec__.py"
 """The official compiler's launcher of Python, beside ``exec`` and ``main__.py``."""
 
 HEAD_SIZE: Final = 53
-"""Bytes of a file by which a program is told."""
+"""How many bytes at the start of a file show whether it is a program."""
 
 
 class Kind(StrEnum):
@@ -39,7 +39,7 @@ class Kind(StrEnum):
     BUILT = "built"
     """The output of ``hotwhisk build``."""
     COMPILED = "compiled"
-    """What the official compiler made of Python: a program, and the Python in it, which is run."""
+    """Python that the official compiler packed: a program, and the Python in it, which is run."""
     EXECUTABLE = "executable"
     """A program that speaks ActionLoop, alone or as ``exec`` in an archive."""
 
@@ -78,9 +78,11 @@ def is_jar(content: bytes) -> bool:
 
 def _detect_archive(content: bytes) -> Kind:
     """
-    An archive with a program as ``exec`` is one, unless the official compiler made it from
+    Return the kind of an archive by its members.
+
+    An archive with a program as ``exec`` is executable, unless the official compiler made it from
     Python: then ``exec`` is a shell script that starts ``exec__.py``, and the action is in
-    ``main__.py``. An ``exec`` that is no program is a Python source.
+    ``main__.py``. An ``exec`` that is not a program is a Python source.
     """
     if content.startswith(TAR_GZ):
         heads = archive.tar_heads(content, HEAD_SIZE)
@@ -92,7 +94,7 @@ def _detect_archive(content: bytes) -> Kind:
                 with zips.open_zip(content) as opened:
                     head = zips.read_member(opened, PROGRAM, HEAD_SIZE)
             except archive.damage():
-                return Kind.FOLDER  # unpacking it will tell
+                return Kind.FOLDER  # if it cannot be read, the error comes when it is unpacked
     if PROGRAM in names and {LAUNCHER, SOURCE_ENTRY} <= names:
         return Kind.COMPILED
     return Kind.EXECUTABLE if is_program(head) else Kind.FOLDER
@@ -100,7 +102,9 @@ def _detect_archive(content: bytes) -> Kind:
 
 def _is_python_script(content: bytes) -> bool:
     """
-    Text whose first line names Python. One with a syntax error counts: its author is
-    better served by the error than by being told that it is no Python.
+    Return whether this is a text whose first line names Python.
+
+    A text with a syntax error counts too, because the syntax error helps its author more than an
+    error that says it is not Python.
     """
     return b"python" in content.partition(b"\n")[0] and b"\0" not in content

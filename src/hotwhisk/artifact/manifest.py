@@ -1,5 +1,5 @@
 """
-What an artifact says of itself, and whether it can run here.
+Read and write the manifest of an artifact, and check whether the artifact can run here.
 
 The manifest is a JSON object in a file of its own: ``hotwhisk.json`` at the top of an artifact,
 ``virtualenv/hotwhisk.json`` in a zip that other servers take as well.
@@ -21,11 +21,13 @@ LEAST_PYTHON: Final = ">=3.11"
 
 class Manifest(Record):
     """
+    The content of a manifest.
+
     ``entry`` is the file to run and ``main`` the handler in it. ``python`` is one version as
-    ``3.12``, or `LEAST_PYTHON`; ``platform`` is as ``linux/amd64``, or `ANY`; ``glibc`` the least
-    version of it that the native code needs, or empty. ``digest`` names the action's own files,
-    ``packages_digest`` those of its libraries, of which ``packages`` has a row each: name,
-    version, tag of the wheel, digest, bytes. ``bytecode`` is the Python that compiled it.
+    ``3.12``, or `LEAST_PYTHON`. ``platform`` is as ``linux/amd64``, or `ANY`. ``glibc`` is the
+    least version of it that the native code needs, or empty. ``digest`` names the action's own
+    files, ``packages_digest`` those of its libraries. ``packages`` has a row for each library:
+    name, version, tag of the wheel, digest, bytes. ``bytecode`` is the Python that compiled it.
     """
 
     name: str
@@ -58,11 +60,11 @@ def write(manifest: Manifest) -> bytes:
 
 def read(content: bytes) -> Manifest:
     """
-    The manifest from its file; fields that this version does not know are left.
+    Return the manifest in a file; ignore fields that this version does not know.
 
     Raises:
-        ValueError: it is none, or of a format that this version does not read; the text says
-            what to do.
+        ValueError: it is not a manifest, or of a format that this version does not read; the text
+            says what to do.
     """
     stated = json.loads(content)
     form = stated.get("format") if isinstance(stated, dict) else None

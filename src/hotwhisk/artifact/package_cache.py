@@ -1,14 +1,14 @@
 """
-The libraries of artifacts, unpacked once for all versions that came with them.
+Keep the libraries of artifacts, unpacked once for all versions that came with them.
 
 A hundred megabytes of libraries seldom change when the action does. They are unpacked into
 ``packages/KEY`` in the server's folder, and each generation that uses them has a link there.
-What no generation uses any more is removed, but for the last: a version that is posted again,
-or the next one with the same libraries, finds it.
+Libraries that no generation uses any more are removed, except the last ones: if a version is posted
+again, or the next one has the same libraries, they are still there.
 
-Workers do this, several at a time: one loads a version while another removes the folder of an
-old one. So the link is made, and links are looked for, under a lock on a file. The libraries are
-unpacked without it, inside the generation's own folder, and renamed into place.
+Several workers do this at the same time: one loads a version while another removes the folder of an
+old one. So links are made and counted under a lock on a file. The libraries are unpacked without
+the lock, inside the generation's own folder, and renamed into place.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from typing import Final
 from hotwhisk.system.removal import remove
 
 LINK: Final = "packages"
-"""In the folder of a generation: which libraries it uses."""
+"""The link in the folder of a generation that says which libraries it uses."""
 
 _KEPT: Final = 1
 
 
 def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
-    The folder with what ``key`` names, for the generation whose folder is ``holder``; ``fill``
-    is called with an empty folder if that is not there yet.
+    Return the folder of the libraries ``key`` for the generation whose folder is ``holder``.
+
+    If there is none yet, ``fill`` is called with an empty folder.
 
     Raises:
-        OSError: it cannot be written; and what ``fill`` raises.
+        OSError: the folder cannot be written; also what ``fill`` raises.
     """
     place = f"{root}/{key}"
     os.makedirs(root, exist_ok=True)
@@ -50,7 +51,7 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
         os.rename(fresh, place)
     except OSError:
         remove(fresh)
-        if not os.path.isdir(place):  # else another generation was quicker
+        if not os.path.isdir(place):  # else another generation was faster
             raise
     except BaseException:
         remove(fresh)
@@ -60,10 +61,10 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
-    Make a place that holds its own path and therefore cannot be renamed; return the place.
+    Fill a folder in its final place, because it holds its own path; return the folder.
 
-    ``fill`` is called with the place itself, by one process at a time. A process that wants the
-    same place waits for it. An unfinished place is filled anew.
+    ``fill`` is called with that folder, by one process at a time. A process that wants the same
+    folder waits for it. An unfinished folder is filled anew.
     """
     place, note = f"{root}/{key}", _note(root, key)
     os.makedirs(root, exist_ok=True)
@@ -91,7 +92,7 @@ def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
 
 def sweep(root: str, seconds: float = float("inf")) -> bool:
     """
-    Remove what no generation uses, but for the last that was used, as far as that can be done.
+    Remove the libraries that no generation uses, except the last ones that were used.
 
     Return False if this took longer than ``seconds``. A further call goes on.
     """
@@ -108,7 +109,7 @@ def sweep(root: str, seconds: float = float("inf")) -> bool:
         outdated = [name for name in os.listdir(root) if name.startswith(".")]
         folders = [name for name in outdated if os.path.isdir(f"{root}/{name}")]
         return all(remove(f"{root}/{name}", seconds) for name in folders)
-    except OSError:  # a full disk, or another sweep: the next one finds what is left
+    except OSError:  # a full disk, or another process does the same: the next call removes the rest
         return True
 
 
@@ -153,7 +154,7 @@ def _used(root: str) -> Iterator[str]:
 
 @contextmanager
 def _locked(root: str, flags: int = 0) -> Iterator[None]:
-    """Let one process in at a time. The lock of a process that dies is free."""
+    """Let one process in at a time. If a process ends, the kernel releases its lock."""
     mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(f"{root}/.lock", mode, 0o600)
     try:

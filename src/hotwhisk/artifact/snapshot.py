@@ -29,11 +29,11 @@ from hotwhisk.record import Record
 
 MOST_FOLDERS: Final = 5000
 MOST_BYTES: Final = 48 << 20
-"""The most bytes of all sources together, as for posted code. Others are read where they lie."""
+"""Most bytes of all sources together, as for posted code. Others are read where they lie."""
 
 MOST_DATA: Final = 1 << 20
 """
-The most bytes of a file, other than a source, whose content the digest covers.
+Most bytes of a file, other than a source, whose content the digest covers.
 
 For a larger file, the digest covers the date and the size.
 """

@@ -1,12 +1,11 @@
 """
-Zips: what is in one, and its files written below a folder.
+Read zips, and write their files below a folder.
 
 An artifact with libraries holds thousands of files and unpacks to a hundred megabytes or more,
-while somebody waits for ``/init``. So its directory is read once, each file is inflated in one
-piece from where it lies, and two threads share the work: inflating and writing both let go of
-the interpreter. They have ended before anything else happens in the process, which may be
-forked later. What is encrypted, or packed by another method than the usual two, is left to the
-standard library.
+while a client waits for ``/init``. So the directory is read once, each file is inflated in one
+piece without a copy of its packed bytes, and two threads share the work: inflating and writing both
+release the interpreter's lock. The threads end before the function returns, because the process may
+be forked later. The standard library reads what is encrypted, or packed by an unusual method.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ _HEAD: Final = 30
 """Bytes of a member's own header before its name."""
 
 _LARGE: Final = 1 << 15
-"""Bytes from which a file is worth a thread."""
+"""Bytes from which a file is written by the second thread."""
 
 _LONGEST_LINK: Final = 4096
-"""Bytes of a path that Linux takes; a few packed ones can stand for a gigabyte."""
+"""Most bytes of a link's target, as in Linux. A few packed bytes can stand for a gigabyte."""
 
 _Job = tuple[str, "ZipInfo"]
 
 
 def open_zip(content: bytes) -> ZipFile:
     """
-    A zip in memory, its directory read.
+    Return a zip in memory, with its directory read.
 
     Raises:
         One of `hotwhisk.artifact.archive.damage`: it cannot be read.
@@ -63,10 +62,10 @@ def zip_names(content: bytes) -> set[str]:
 
 def read_member(archive: ZipFile, name: str, length: int = -1) -> bytes:
     """
-    One member of a zip, or its beginning.
+    Return one member of a zip, or its first ``length`` bytes.
 
     Raises:
-        One of `hotwhisk.artifact.archive.damage`: there is none, or it cannot be read.
+        One of `hotwhisk.artifact.archive.damage`: it is missing, or it cannot be read.
     """
     infos = archive.infolist()
     found = next((each for each in infos if plain(each.filename) == name), None)
@@ -78,8 +77,9 @@ def read_member(archive: ZipFile, name: str, length: int = -1) -> bytes:
 
 def listing(archive: ZipFile, below: str) -> bytes:
     """
-    Names, sizes, checksums and modes of all below a folder: equal for equal content, however it
-    was packed. It costs no look at the content.
+    Return names, sizes, checksums and modes of all members below a folder.
+
+    The result is the same for the same content, no matter how it was packed. Contents are not read.
     """
     lines = sorted(
         f"{info.filename}\0{info.file_size}\0{info.CRC:08x}\0{info.external_attr >> 16:o}\n"
@@ -93,8 +93,10 @@ def unpack_zip(
     archive: ZipFile, content: bytes, folder: str, below: str = "", without: str = ""
 ) -> None:
     """
-    Unpack a zip, or the part of it ``below`` one of its folders, or all but the top-level folder
-    ``without``.
+    Unpack a zip.
+
+    If ``below`` names a folder of the zip, only its members are unpacked. If ``without`` names a
+    top-level folder, its members are left out.
     """
     writer = Writer(folder, len(content), below, without)
     jobs: list[_Job] = []
@@ -139,14 +141,14 @@ def _write_all(archive: ZipFile, content: memoryview, jobs: list[_Job]) -> None:
     try:
         _write_each(archive, content, chain(small, _taken(shared)))
     finally:
-        shared.clear()  # after an error here, the helper has nothing more to do
+        shared.clear()  # after an error here, the other thread has nothing more to do
         helper.join()
     if failed:
         raise failed[0]
 
 
 def _taken(jobs: deque[_Job]) -> Iterator[_Job]:
-    """Return the remaining jobs, each to one thread only."""
+    """Yield the remaining jobs, each to one thread only."""
     while True:
         try:
             yield jobs.popleft()

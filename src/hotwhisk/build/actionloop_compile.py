@@ -1,9 +1,9 @@
 """
-What ``-compile`` writes: an action in the layout of OpenWhisk's official Python images.
+Write what ``-compile`` writes: an action in the layout of OpenWhisk's official Python images.
 
-A flat zip. ``exec`` is a shell script that starts the launcher ``exec__.py``, which imports the
-action from ``main__.py`` and speaks ActionLoop; ``exec.env`` names the image it is for;
-``virtualenv/`` holds what ``requirements.txt`` asks for. The official images run it by ``exec``.
+It is a flat zip. ``exec`` is a shell script that starts the launcher ``exec__.py``, which imports
+the action from ``main__.py`` and speaks ActionLoop. ``exec.env`` names the image it is for.
+``virtualenv/`` holds the libraries of ``requirements.txt``. The official images run ``exec``.
 hotwhisk runs the Python in it and needs neither script.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PYTHON: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 DEFAULT_ENVIRONMENT: Final = f"openwhisk/action-python-v{PYTHON}"
-"""What the official image of this Python calls itself."""
+"""The name of the official image of this Python, which `exec.env` holds."""
 
 EXEC: Final = """\
 #!/bin/sh
@@ -99,8 +99,10 @@ for line in iter(sys.stdin.buffer.readline, b""):
 
 def compile_action(content: bytes, main: str, environ: Mapping[str, str]) -> bytes:
     """
-    The zip for what was read: a source, or an archive. What is compiled already, or is a program
-    of another language, is taken as it is; ``OW_COMPILER`` in ``environ`` compiles the rest.
+    Return the zip for a source or an archive.
+
+    Code that is compiled already, or is a program of another language, is taken as it is.
+    ``OW_COMPILER`` in ``environ`` compiles all other code.
 
     Raises:
         BuildFailed: it cannot be compiled, and why.
@@ -129,7 +131,7 @@ def _prepare(folder: Path, entry: Path, main: str, environ: Mapping[str, str]) -
     source = entry.read_bytes()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape is no failure
+            warnings.simplefilter("ignore")  # an invalid escape is a warning, not an error
             ast.parse(source, entry.name)
     except (SyntaxError, ValueError) as error:
         raise BuildFailed(f"{entry.name} does not compile: {error}") from None
@@ -172,7 +174,7 @@ def _zip(folder: Path) -> bytes:
         name = path.relative_to(folder).as_posix()
         if stat.S_ISLNK(mode):
             members[name] = (stat.S_IFLNK | 0o777, os.fsencode(path.readlink()))
-        elif stat.S_ISREG(mode):  # its other rights are the umask's
+        elif stat.S_ISREG(mode):  # the other permission bits depend on the umask
             own = 0o755 if mode & 0o111 else 0o644
             members[name] = (stat.S_IFREG | own, path.read_bytes())
     return zip_members(members)

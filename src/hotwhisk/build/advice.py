@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 6
 UNTOLD: Final = ("__pycache__", ".pyc", ".DS_Store")
-"""The names that are left out of every artifact and are not worth a note."""
+"""The names that are left out of every artifact without a note."""
 
 PRIVATE: Final = re.compile(
     r"\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)|\.aws|\.ssh"
     r"|.*\.(pem|key|p12|pfx|jks|kdbx)|(credentials|secrets?)(\.(json|ya?ml|toml|ini|env))?"
 )
-"""Names of files and folders that hold passwords and keys, as a rule."""
+"""Names of files and folders that usually hold passwords and keys."""
 
 UNUSED: Final = frozenset({"node_modules", "bower_components", ".terraform", ".nox", ".eggs"})
 """Folders of other tools, which are large and of no use to a Python action."""

@@ -1,14 +1,14 @@
 """
-The artifact builder.
+Build an action into an artifact.
 
 An artifact is a ``#!`` line and a zip: the action below ``action/``, its libraries below
-``virtualenv/``, the hotwhisk package itself, a bootstrap as ``__main__.py``, and a manifest.
-Python runs such a file as it is, importing from the zip without unpacking it. In the form of a
-zip, the action lies at the top and hotwhisk is left out: that is what OpenWhisk's own images take.
+``virtualenv/``, the hotwhisk package itself, a bootstrap as ``__main__.py``, and a manifest. Python
+runs such a file as it is, importing from the zip without unpacking it. In the form of a zip, the
+action lies at the top and hotwhisk is left out: that is what OpenWhisk's own images take.
 
-The same inputs give the same bytes: members are sorted, dates fixed, modes reduced to
-"executable or not", and nothing of the machine is recorded. The package is stored as source.
-It is written beside the output and renamed, so that an artifact in use is never half new.
+The same inputs give the same bytes: members are sorted, dates fixed, modes reduced to "executable
+or not", and nothing of the machine is recorded. The package is stored as source. It is written
+beside the output and renamed, so an artifact in use is never half new.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ _TESTS: Final = frozenset({"tests", "test"})
 @dataclass(frozen=True, slots=True)
 class Order:
     """
-    How it is to be built: for what, with which requirements, as an artifact or ``as_zip``.
-    ``sdists`` lets what has no wheel be built from source; without ``bytecode`` the file is
+    How to build: for which target, with which requirements, as an artifact or ``as_zip``.
+
+    ``sdists`` lets libraries without a wheel be built from source. Without ``bytecode`` the file is
     smaller and the first import slower.
     """
 
@@ -111,8 +112,10 @@ def _check(
     source: Path, members: Members, entry: str, main: str, interpreter: str
 ) -> tuple[Members, list[str]]:
     """
-    Refuse sources that cannot work. Without a Python of the target, this one's word counts only
-    as far as it goes.
+    Refuse sources that cannot work; return the members and notes about them.
+
+    If there is no Python of the target, this Python compiles the sources, and its errors are only
+    notes.
     """
     import sys
 
@@ -193,8 +196,10 @@ def _pack(members: Members, packages: Members, stated: Manifest, entry: str, ord
 
 def _own_package() -> Members:
     """
-    The sources of the hotwhisk package; read through its loader where it lies in a zip
-    itself, so that an artifact can build artifacts.
+    Return the sources of the hotwhisk package.
+
+    They are read through the package's loader, because the package may lie in a zip: an artifact
+    can build artifacts.
     """
     root = Path(hotwhisk.__file__).parent
     if root.is_dir():

@@ -1,9 +1,9 @@
 """
-Bytecode for a target, made by a Python of that version.
+Compile bytecode for a target, by a Python of that version.
 
-It is made in processes of its own, with a fixed seed for hashes, in a fixed order and split in a
-fixed way: what the compiler writes depends on which texts the process has met before. The pycs
-hold a hash of their source that nobody checks (PEP 552), since times mean nothing in an archive.
+It is compiled in separate processes, with a fixed seed for hashes, in a fixed order and split in a
+fixed way: the compiler's output depends on the texts that the process has met before. The pycs hold
+a hash of their source that is not checked (PEP 552), because dates in an archive mean nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ print(json.dumps([sys.implementation.cache_tag, broken]))
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Tells why a source does not compile; ``line`` is 0 if it is not known."""
+    """Says why a source does not compile; ``line`` is 0 if it is not known."""
 
     line: int
     reason: str
@@ -57,8 +57,7 @@ class Broken:
 
 def compile_members(members: Members, interpreter: str) -> tuple[Members, dict[str, Broken]]:
     """
-    The bytecode of all sources among the members, where Python looks for it; and which of them
-    do not compile.
+    Return the bytecode of all sources among the members, and the sources that do not compile.
 
     Raises:
         BuildFailed: the interpreter ended before it was done.
@@ -99,7 +98,7 @@ def _run(names: list[str], interpreter: str, folder: str, broken: dict[str, Brok
             )
             running.append(process)
             assert process.stdin is not None
-            with suppress(BrokenPipeError), process.stdin:  # how it ended tells more
+            with suppress(BrokenPipeError), process.stdin:  # the error is in how the process ended
                 process.stdin.write(json.dumps(part))
         for process in running:
             assert process.stdout is not None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.manifest import Manifest
 
 MOST_POSTED: Final = 48 << 20
-"""What OpenWhisk takes as the code of an action, base64 included."""
+"""Most bytes that OpenWhisk takes as the code of an action, base64 included."""
 
 _SITE: Final = re.compile(rf"^{built.PACKAGES_FOLDER}/lib/python[^/]+/site-packages/")
 _LINE: Final = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|( +)(\S+)$")
@@ -67,8 +67,10 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """
-    An artifact: its manifest, its parts, the heaviest first, its size in bytes, and the digest
-    by which a server names it.
+    The content of an artifact.
+
+    It has the manifest, the parts with the heaviest first, the size in bytes, and the digest by
+    which a server names it.
     """
 
     manifest: Manifest
@@ -79,10 +81,10 @@ class Contents:
 
 def read(path: Path) -> Contents:
     """
-    What is in a file that ``hotwhisk build`` made.
+    Return the content of a file that ``hotwhisk build`` made.
 
     Raises:
-        UsageError: it is something else, or cannot be read.
+        UsageError: it is another file, or cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -136,8 +138,9 @@ def too_large(content: bytes) -> str:
 
 def measure_imports(path: Path) -> tuple[float, list[Cost]]:
     """
-    Run the action's imports in a process of their own: milliseconds for all of it, and the
-    imports that cost most.
+    Run the action's imports in a separate process, and measure them.
+
+    Return the milliseconds for all of it, and the imports that take most time.
 
     Raises:
         BuildFailed: they fail, and how.
@@ -180,8 +183,9 @@ def _owners(opened: ZipFile) -> dict[str, str]:
 
 def _part_of(name: str, owners: dict[str, str], *, as_zip: bool) -> str:
     """
-    A library, ``the action`` or ``hotwhisk``; in a zip, what is not below ``virtualenv/`` is the
-    action's.
+    Return the part to which a member belongs: a library, ``the action`` or ``hotwhisk``.
+
+    In a zip, every member outside ``virtualenv/`` is the action's.
     """
     folder, _, file = name.rpartition("/__pycache__/")
     source = f"{folder}/{file.partition('.')[0]}.py" if folder else name

@@ -13,10 +13,10 @@ from typing import Final
 from hotwhisk.errors import UsageError
 
 DATE: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a zip can hold."""
+"""The earliest date that a zip can hold."""
 
 Members = dict[str, tuple[int, bytes]]
-"""By name in the archive: Unix mode with file type, and content (of a link, its target)."""
+"""Members by name in the archive: Unix mode with file type, and content (of a link, its target)."""
 
 
 def below(folder: str, members: Members) -> Members:
@@ -35,7 +35,7 @@ def digest_of_members(members: Members) -> str:
 
 def zip_members(members: Members) -> bytes:
     """
-    A zip that depends on nothing but its members.
+    Return a zip that depends on nothing but its members.
 
     Raises:
         UsageError: a name cannot be written in a zip.
@@ -44,7 +44,7 @@ def zip_members(members: Members) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, (mode, content) in sorted(members.items()):
             info = zipfile.ZipInfo(name, DATE)
-            info.create_system = 3  # Unix, wherever it is built: modes count
+            info.create_system = 3  # Unix, on whatever system it is built, so that modes count
             info.external_attr = mode << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             try:
@@ -56,10 +56,10 @@ def zip_members(members: Members) -> bytes:
 
 def check_output(output: Path) -> None:
     """
-    Refuse a place where nothing can be written, before the work of a build.
+    Refuse an output that cannot be written, before the work of a build.
 
     Raises:
-        UsageError: it is a folder, or there is no folder for it, or not one to write in.
+        UsageError: it is a folder, or its folder is missing or not writable.
     """
     folder = output.absolute().parent
     if output.is_dir():
@@ -77,7 +77,7 @@ def write(output: Path, content: bytes, mode: int) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    # Of a name that another build, of the folder in which it lies, leaves out.
+    # This name is left out by another build of the folder in which it lies.
     fresh = output.with_name(f".hotwhisk-{secrets.token_hex(4)}~")
     try:
         fresh.write_bytes(content)
@@ -88,5 +88,5 @@ def write(output: Path, content: bytes, mode: int) -> None:
     finally:
         try:
             fresh.unlink(missing_ok=True)
-        except OSError:  # there never was one
+        except OSError:  # it was not created
             pass

@@ -1,10 +1,10 @@
 """
-Installed libraries as members of an artifact.
+Take installed libraries as members of an artifact.
 
-What an installer leaves that depends on the machine is taken out: scripts with the path of an
-interpreter, bytecode, notes about the installer. ``RECORD`` is written anew for what is left.
-Each library's tags are compared with the target once more: an index can be wrong, and what was
-built from source is for the machine it was built on.
+What depends on the machine is left out: scripts with the path of an interpreter, bytecode, notes of
+the installer. ``RECORD`` is written anew for the rest. Each library's tags are compared with the
+target once more: an index can be wrong, and a library built from source is for the machine on which
+it was built.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ _EXTENSION: Final = re.compile(r"\.cpython-(\d)(\d+)[a-z]*-([a-z0-9_]+)-linux-(g
 @dataclass(slots=True)
 class Packages:
     """
-    ``members`` are relative to site-packages. ``glibc`` is the least that their native code
-    needs, empty if there is none; ``rows`` are those of the manifest.
+    The libraries of an artifact.
+
+    ``members`` are relative to site-packages. ``glibc`` is the least that their native code needs,
+    empty if there is none. ``rows`` are those of the manifest.
     """
 
     members: Members = field(default_factory=dict)
@@ -51,10 +53,10 @@ class Packages:
 
 def collect(folder: Path, target: Target) -> Packages:
     """
-    What was installed into ``folder``.
+    Return the libraries that were installed into ``folder``.
 
     Raises:
-        BuildFailed: one of the libraries is for something else than the target.
+        BuildFailed: one of the libraries is for another target.
     """
     found = Packages(_read_tree(folder))
     supported = _supported(target)
@@ -88,10 +90,11 @@ def collect(folder: Path, target: Target) -> Packages:
 
 def check_extensions(names: Iterable[str], target: Target, whose: str = "") -> bool:
     """
-    Whether there are extension modules that name their Python; all must be for the target.
+    Return whether there are extension modules that name their Python; check that they fit the
+    target.
 
     Raises:
-        BuildFailed: one is for something else, by its name.
+        BuildFailed: one is for another target, by its name.
     """
     found = False
     for name in names:

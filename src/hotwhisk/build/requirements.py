@@ -1,9 +1,9 @@
 """
-Where an action says what it depends on.
+Find the dependencies that an action declares.
 
-Looked for in this order, and the first that is found is taken alone: a header in the source
-itself (PEP 723), ``pylock.toml`` (PEP 751), ``uv.lock``, ``requirements.txt``,
-``pyproject.toml``. A lock goes before what it was made from.
+They are looked for in this order, and only the first that is found is used: a header in the source
+itself (PEP 723), ``pylock.toml`` (PEP 751), ``uv.lock``, ``requirements.txt``, ``pyproject.toml``.
+A lock comes before the file it was made from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.errors import UsageError
 
 _HEADER: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""As PEP 723 defines it."""
+"""Matches the header that PEP 723 defines."""
 
 
 class Form(StrEnum):
@@ -34,7 +34,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """A file with dependencies; ``python`` is its demand on the Python version, or empty."""
+    """A file with dependencies; ``python`` is the Python version that it requires, or empty."""
 
     form: Form
     path: Path
@@ -57,10 +57,10 @@ def find(source: Path) -> Requirements | None:
 
 def named(path: Path) -> Requirements:
     """
-    A file that was given on the command line: told by its name.
+    Return a file that was given on the command line; its name says the form.
 
     Raises:
-        UsageError: it is of no known form.
+        UsageError: the form is unknown.
     """
     if not path.is_file():
         raise UsageError(f"--requirements {path}: there is no such file")
@@ -97,7 +97,7 @@ def _read(form: Form, path: Path) -> Requirements:
 def _of_script(path: Path) -> Requirements | None:
     try:
         content = path.read_bytes()
-    except OSError:  # the check of the source will tell
+    except OSError:  # the check of the source reports it
         return None
     try:
         text = content.decode("utf-8-sig")

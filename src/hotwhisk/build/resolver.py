@@ -34,10 +34,10 @@ def install(
     wanted: Requirements, target: Target, folder: Path, work: Path, *, sdists: bool = False
 ) -> None:
     """
-    Install what is required for the target into ``folder``; ``work`` is for what lies between.
+    Install what is required for the target into ``folder``; ``work`` is for temporary files.
 
     Raises:
-        UsageError: there is no uv, or the Python is one that the requirements exclude.
+        UsageError: there is no uv, or the requirements exclude the Python.
         BuildFailed: it cannot be resolved or fetched, and uv's reason.
     """
     uv = find_uv()
@@ -59,7 +59,10 @@ def install(
 
 
 def _export(uv: str, lock: Path, work: Path) -> Path:
-    """Return a lock of uv as requirements, each with its hashes and its condition."""
+    """
+    Turn a lock of uv into requirements, each with its hashes and its condition; return
+    the file.
+    """
     if not lock.with_name("pyproject.toml").is_file():
         raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
     path = work / "requirements.txt"
@@ -112,7 +115,7 @@ def _check_python(wanted: Requirements, target: Target) -> None:
 
 
 def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) -> str:
-    """Return a short form of the output of uv."""
+    """Return uv's output in a short form, as the reason of a failure."""
     text = _plain(said)
     if any(sign in text for sign in _UNREACHED):
         last = text.splitlines()[-1].strip().removeprefix("cause: ")
@@ -127,7 +130,7 @@ def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) ->
 
 
 def _plain(said: str) -> str:
-    """Return the words of uv from its error on, without empty lines."""
+    """Return uv's output from its error on, without empty lines."""
     lines = [line for line in said.splitlines() if line.strip()]
     at = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
     return "\n".join(lines[at:]).removeprefix("error: ").strip()

@@ -34,10 +34,10 @@ _DYNAMIC: Final = frozenset({"exec", "globals", "locals", "vars", "setattr", "__
 
 def read_source(source: Path, output: Path) -> tuple[Members, str]:
     """
-    The action's files, and the one to run.
+    Return the action's files, and the name of the one to run.
 
     Raises:
-        UsageError: it is neither a Python source nor a folder with an entry.
+        UsageError: the source is neither a Python source nor a folder with an entry.
     """
     entry = source if source.is_file() else source / FOLDER_ENTRY
     if output.exists() and entry.exists() and output.samefile(entry):
@@ -66,7 +66,7 @@ def refuse_broken(source: Path, entry: str, broken: dict[str, Broken]) -> None:
     Refuse a source that does not compile, if it can be imported.
 
     Raises:
-        BuildFailed: which one, the line, and why.
+        BuildFailed: which source, the line, and why.
     """
     for name, why in sorted(broken.items()):
         parts = PurePosixPath(name).with_suffix("").parts
@@ -78,7 +78,7 @@ def refuse_broken(source: Path, entry: str, broken: dict[str, Broken]) -> None:
 
 def check_handler(source: Path, content: bytes, main: str) -> None:
     """
-    Refuse a source that has no such handler, as far as its text tells.
+    Refuse a source that has no such handler, as far as its text shows.
 
     Raises:
         BuildFailed: what it has instead.
@@ -87,7 +87,7 @@ def check_handler(source: Path, content: bytes, main: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # for a newer Python: its own compiler has judged it
+    except (SyntaxError, ValueError):  # for a newer Python, whose own compiler has checked it
         return
     if enters_by_start(tree, main):
         return
@@ -115,11 +115,13 @@ def check_handler(source: Path, content: bytes, main: str) -> None:
 
 def read_folder(folder: Path, output: Path | None = None, *, follow: bool = False) -> Members:
     """
-    All files and links below a folder, without caches, editors' files and the output. A link
-    that leads out is refused; to ``follow`` it is to take the file there instead.
+    Return all files and links below a folder, without caches, editors' files and the output.
+
+    A link that leads outside the folder is refused. With ``follow``, the file there is taken
+    instead.
 
     Raises:
-        UsageError: a link leads out, or something cannot be read.
+        UsageError: a link leads outside, or something cannot be read.
     """
     members: Members = {}
     root = folder.resolve()
@@ -150,8 +152,9 @@ def read_folder(folder: Path, output: Path | None = None, *, follow: bool = Fals
 
 def _stays(link: Path, root: Path) -> bool:
     """
-    Whether a link leads to something in the same folder wherever that lies: on its way it must
-    not leave the folder, nor pass what is left out.
+    Return whether a link leads to something in the same folder, wherever the folder lies.
+
+    On its way the link must not leave the folder, nor pass files that are left out.
     """
     place = str(link.parent)
     for part in link.readlink().parts:

@@ -17,7 +17,10 @@ from hotwhisk.errors import UsageError
 
 LEAST: Final = (3, 11)
 GLIBC: Final = (2, 28)
-"""Of every distribution that Python's own images and OpenWhisk's are made of, or older."""
+"""
+The glibc of every distribution on which Python's own images and OpenWhisk's are based,
+or older.
+"""
 
 _NAMES: Final = {**MACHINES, "x86_64": "x86_64", "x64": "x86_64", "aarch64": "aarch64"}
 _WHEEL_TAG: Final = re.compile(
@@ -25,7 +28,7 @@ _WHEEL_TAG: Final = re.compile(
     r"|(x86_64|aarch64)-manylinux_(\d+)_(\d+)"
 )
 _KNOWN_GLIBC: Final = (17, 28, *range(31, 41))
-"""Minor versions that uv knows a platform of."""
+"""Minor versions of glibc for which uv knows a platform."""
 
 _ASK: Final = (
     "import json, sys; print(json.dumps([sys.implementation.name, *sys.version_info[:3]]))"
@@ -35,8 +38,10 @@ _ASK: Final = (
 @dataclass(frozen=True, slots=True)
 class Target:
     """
+    A Python on a platform.
+
     ``python`` is as ``3.12``, ``machine`` the architecture as wheels name it. ``interpreter`` is
-    one that was named; else one is looked for when it is needed.
+    one that was named; if it is empty, one is searched when it is needed.
     """
 
     python: str
@@ -62,11 +67,12 @@ class Target:
 
 def target(python: str = "", platform_name: str = "") -> Target:
     """
-    The target of what was given on the command line; without, Linux on the architecture of this
-    machine, and the Python that runs this.
+    Return the target for options of the command line.
+
+    If they are empty, it is Linux on this machine's architecture with the Python that runs this.
 
     Raises:
-        UsageError: one of the two is no such thing.
+        UsageError: the Python or the platform is unknown.
     """
     version, interpreter = _read_python(python)
     machine, glibc = _read_platform(platform_name)
@@ -75,8 +81,9 @@ def target(python: str = "", platform_name: str = "") -> Target:
 
 def find_interpreter(wanted: Target, uv: str = "") -> tuple[str, str]:
     """
-    A Python of the target's version on this machine, and its full version; empty if there is
-    none. ``uv``, where it is given, knows those that it installed.
+    Return a Python of the target's version on this machine, and its full version.
+
+    Both are empty if there is none. ``uv``, if it is given, knows the Pythons that it installed.
     """
     if wanted.interpreter:
         return wanted.interpreter, ".".join(map(str, ask(wanted.interpreter)))
@@ -95,10 +102,10 @@ def find_interpreter(wanted: Target, uv: str = "") -> tuple[str, str]:
 
 def ask(interpreter: str) -> tuple[int, ...]:
     """
-    The version of an interpreter.
+    Return the version of an interpreter.
 
     Raises:
-        UsageError: it cannot be run, or is no CPython.
+        UsageError: it cannot be run, or is not CPython.
     """
     try:
         done = subprocess.run(

@@ -1,8 +1,8 @@
 """
 The command line.
 
-A command is one module with ``run(argv, environ) -> int``, imported when it is asked for, so
-that ``serve`` opens its port before anything of weight is imported.
+A command is one module with ``run(argv, environ) -> int``. It is imported when the command is
+given, so that ``serve`` opens its port before large modules are imported.
 """
 
 from __future__ import annotations

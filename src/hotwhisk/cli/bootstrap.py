@@ -1,8 +1,8 @@
 """
-The ``__main__`` of a built artifact: serve the artifact this file lies in.
+The ``__main__`` of a built artifact: serve the artifact in which this file lies.
 
-It is copied to the top of the artifact and run from there, by whatever Python is found;
-so it says in words which one is needed before anything newer is imported.
+It is copied to the top of the artifact and run from there, by any Python. So it checks the version
+and says which one is needed, before it imports anything newer.
 """
 
 import json
@@ -23,8 +23,10 @@ Serves the action {name} until it is told to stop. The options are those of hotw
 
 def arguments(given: "list[str]", artifact: str) -> "list[str]":
     """
-    The command line for hotwhisk. Without a command, or with ``serve``, the artifact
-    serves itself; ``inspect`` alone looks at it; any other command goes through as it is.
+    Return the command line for hotwhisk.
+
+    Without a command, or with ``serve``, the artifact serves itself. ``inspect`` alone shows the
+    artifact. Any other command is passed on as it is.
     """
     if given == ["--help-serve"]:
         return ["serve", "--help"]
@@ -58,7 +60,7 @@ def about(given: "list[str]", artifact: str) -> str:
 
 
 def main() -> int:
-    """Hand over to the hotwhisk in the artifact."""
+    """Run the hotwhisk in the artifact."""
     if sys.version_info < (3, 11):
         sys.exit("this artifact needs Python 3.11 or newer, and was started by " + sys.version)
     artifact = os.path.abspath(sys.argv[0])

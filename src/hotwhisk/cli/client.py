@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-CONNECT_TIMEOUT = 10.0  # for the connection only: how long an answer may take is the server's say
+CONNECT_TIMEOUT = 10.0  # for the connection only: the server limits the time of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,11 @@ class Server:
     """Where the server was found, if no option or variable named it."""
 
     def post(self, path: str, payload: object) -> Answer:
-        """Send one JSON body. If the reply is not an HTTP answer, ServerError says what to do."""
+        """
+        Send one JSON body.
+
+        If the reply is not an HTTP answer, the ServerError says what to do.
+        """
         parts = split_url(self.url)
         route = parts.path.rstrip("/") + path
         headers = {"Content-Type": "application/json"}
@@ -118,10 +122,10 @@ def error_text(body: bytes) -> str | None:
 
 def refusal(answer: Answer) -> str:
     """
-    Why a server said no, for people.
+    Return why a server refused a request, as a text for people.
 
     Raises:
-        ServerError: it is no server of ours that said it.
+        ServerError: the answer is not from a server of ours.
     """
     text = error_text(answer.body)
     if text is None:
@@ -142,10 +146,10 @@ def _first_words(body: bytes) -> str:
 
 def split_url(url: str) -> SplitResult:
     """
-    The parts of the address of a server.
+    Return the parts of the address of a server.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not such an address.
     """
     try:
         return _split(url)
@@ -155,8 +159,10 @@ def split_url(url: str) -> SplitResult:
 
 def _split(url: str) -> SplitResult:
     """
-    As `split_url`; a ValueError is that of its port, of a name or path that cannot be sent, or
-    our own.
+    Return the parts of a URL.
+
+    Raises:
+        ValueError: the port is wrong, the name or the path cannot be sent, or a part is missing.
     """
     parts = urlsplit(url)
     name = parts.hostname or ""
@@ -194,7 +200,7 @@ def _exchange(
         connection.request("POST", route, body, headers)
     try:
         return connection.getresponse()
-    except ConnectionResetError:  # with what was sent unread or read: it is gone without a word
+    except ConnectionResetError:  # it closed the connection without an answer
         raise ServerError(f"{url} closed the connection without an answer") from None
 
 

@@ -1,10 +1,10 @@
 """
-``hotwhisk compare``: the same actions and events on two runtimes, and what came out differently.
+``hotwhisk compare``: run the same actions and events on two runtimes, and show the differences.
 
-Both are called through the model of the invoker, one after the other, so that neither
-slows the other down. An event has the same identifiers on both: an action that prints its
-activation prints the same. Times are told, and judged only on demand: a machine that does
-other things must not make a release fail.
+Both are called through the model of the invoker, one after the other, so that neither slows the
+other down. An event has the same identifiers on both, so an action that prints its activation
+prints the same. Times are shown, and are a difference only if that is asked for: a busy machine
+must not make a release fail.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PAUSE = 0.05
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Compare two runtimes; return 0 if nothing differs, else 1."""
-    del environ  # what a command needs of it, it inherits
+    del environ  # the commands inherit it
     given = _arguments(argv)
     names = names_apart(given.actions)
     actions = dict(zip(names, [_read_action(name, given) for name in given.actions], strict=True))
@@ -99,7 +99,10 @@ def names_apart(paths: Sequence[str]) -> list[str]:
 
 
 def runtime_of(text: str, memory: int = 256) -> Runtime:
-    """The runtime that an argument means: a command if it holds a space or is a program, else an image."""
+    """
+    Return the runtime for an argument: a command if it has a space or is a program, else
+    an image.
+    """
     if " " in text:
         try:
             words = shlex.split(text)
@@ -153,7 +156,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _read_action(name: str, given: argparse.Namespace) -> Action:
-    code, _ = read_code(name)  # whether it is binary the platform finds out by itself
+    code, _ = read_code(name)  # the platform finds out itself whether it is binary
     limits = Limits(timeout=int(given.timeout * 1000), memory=given.memory)
     return Action(action_name(Path(name)), code, main=given.main, limits=limits)
 
@@ -191,7 +194,10 @@ def _patterns(given: Sequence[str]) -> list[re.Pattern[str]]:
 
 
 def _require_listener(flag: str, text: str) -> None:
-    """Start it once and see it listen: two runtimes that both do not start are not the same."""
+    """
+    Start it once and wait until it listens: two runtimes that both do not start would
+    be equal.
+    """
     runtime = runtime_of(text)
     try:
         with runtime:
@@ -203,7 +209,7 @@ def _require_listener(flag: str, text: str) -> None:
 
 
 def _wait_listening(runtime: Runtime, doubt: str) -> None:
-    """Wait until it listens; of a ``doubt`` about that the user hears before the time is up."""
+    """Wait until it listens. If that takes long, print ``doubt`` before the time is up."""
     parts = urlsplit(runtime.url)
     start = time.monotonic()
     while (waited := time.monotonic() - start) < LISTEN_SECONDS:
@@ -219,7 +225,9 @@ def _wait_listening(runtime: Runtime, doubt: str) -> None:
         if how := runtime.ended():
             said = ""
             if runtime.logs is not None:
-                runtime.logs.wait_end(LAST_WORDS_SECONDS)  # its reader may not have got there yet
+                runtime.logs.wait_end(
+                    LAST_WORDS_SECONDS
+                )  # the reader of its output may still be behind
                 said = runtime.logs.last_line(runtime.log_lag)
             raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
         time.sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""Ask a running server on its control socket: one JSON line there, one back."""
+"""Send a question to a running server's control socket: one line of JSON there, one line back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
-    """Ask the server that the arguments name. No server, or its refusal, is a ServerError."""
+    """
+    Send a question to the server that the arguments name; a ServerError if it is missing or
+    refuses.
+    """
     uid = os.getuid()
     folder = run_folder(given.run_dir, environ)
     place = meant_place(folder, given.port, environ) if given.host is None else None
@@ -55,7 +58,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def _place(folder: Path, host: str | None, port: int) -> str:
-    """Return the name of the server of that port; without an address, of the only such server."""
+    """Return the name of the server with that port; without an address, the only such server."""
     plain = server_name(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain

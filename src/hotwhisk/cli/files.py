@@ -1,7 +1,7 @@
 """
-Files that commands are given by name.
+Read and check files that commands are given by name.
 
-`serve` looks at them while callers wait for its first answer: nothing of weight is imported.
+`serve` uses them while callers wait for its first answer, so no large module is imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def read_token(path: str) -> str:
 
 
 def require_file(name: str) -> None:
-    """Insist that a file or folder exists. The error proposes a similar name."""
+    """Check that a file or folder exists. The error proposes a similar name."""
     if os.path.exists(name):
         return
     from difflib import get_close_matches

@@ -1,11 +1,11 @@
 """
 ``hotwhisk invoke``: call the current action.
 
-The body goes to standard output as it came, so that it can be piped; which generation
-answered, how fast, and what went wrong go to standard error.
+The body goes to standard output as it came, so that it can be piped. The generation, the time and
+errors go to standard error.
 
-With ``--activation`` the call is made as the platform's invoker would make it, and what is
-printed is the activation record.
+With ``--activation`` the call is made as the platform's invoker would make it, and the activation
+record is printed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
-    Post the parameters to /run; 0 if the answer was 200, else 1.
+    Post the parameters to /run; return 0 if the answer was 200, else 1.
 
-    With ``--activation``, 0 if the activation is a success.
+    With ``--activation``, return 0 if the activation is a success.
     """
     given = _arguments(argv)
     value = _parameters(given.given)
@@ -92,7 +92,11 @@ def _replay(name: str, server: Server, given: Mapping[str, object] | list[object
 
 
 def _require_listener(url: str) -> None:
-    """The platform tries again for as long as an action may run; a person wants to know at once."""
+    """
+    Raise ServerError if no process listens at a URL.
+
+    The platform tries again for as long as an action may run; a person wants to know at once.
+    """
     parts = split_url(url)
     if parts.scheme != "http":
         raise UsageError("--activation calls as the platform does, over http only")

@@ -41,7 +41,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
     """
     Carry out the flags, or serve.
 
-    A failure of a flag is told on standard error, with exit code 1.
+    A failure of a flag is printed on standard error, with exit code 1.
     """
     if argv and argv[0] in ("-h", "--help"):
         print(HELP)

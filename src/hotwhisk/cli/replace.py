@@ -1,4 +1,4 @@
-"""Run ``hotwhisk replace``: post a version to a running server and put it current."""
+"""Run ``hotwhisk replace``: post a version to a running server, so that it becomes current."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _with_name(text: str, file: str) -> str:
     """
-    Return a text with the own name of a single file.
+    Return a text with the real name of a single file.
 
     The server knows such a file as ``main__.py``.
     """

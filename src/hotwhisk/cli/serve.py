@@ -1,7 +1,7 @@
 """
-``hotwhisk serve``: open the port, then everything else.
+``hotwhisk serve``: open the port first, then do everything else.
 
-Until the port is open this imports the table of options and `_socket`, no more; from then on
+Until the port is open, this module imports only the table of options and `_socket`. From then on
 callers wait instead of being refused.
 """
 
@@ -34,7 +34,7 @@ hotwhisk replace --token-file .hotwhisk-token FILE, invoke and build work from h
 
 
 def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    """Serve until told to stop; returns the exit code."""
+    """Serve until a signal or a command stops the server; return the exit code."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         from hotwhisk.cli.terminal import open_streams
 
@@ -75,7 +75,7 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
             from hotwhisk.cli.watch import start_watcher
 
             changes = start_watcher(found.file)
-        gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the time
+        gc.disable()  # imports stay in memory: collection would take a tenth of the time
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.server.server import serve
 
@@ -112,7 +112,9 @@ def _configure(
     if not config.openwhisk and config.token_file is None:
         require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
-    for warning in () if config.openwhisk else config.warnings:  # there, own output is nothing
+    for warning in (
+        () if config.openwhisk else config.warnings
+    ):  # there, the server prints nothing of its own
         print(f"hotwhisk: {warning}", file=sys.stderr)
     if config.token_file is not None:
         config = with_token(config, read_token(config.token_file))

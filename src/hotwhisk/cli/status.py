@@ -1,8 +1,8 @@
 """
-``hotwhisk status``: what a running server is doing.
+``hotwhisk status``: show what a running server is doing.
 
-The reply is a JSON object of a later server too: keys that are not known are passed over
-here, keys that are missing are shown as a dash, and ``--json`` shows all of it.
+The reply may be a JSON object of a later server: unknown keys are ignored here, missing keys are
+shown as a dash, and ``--json`` shows everything.
 """
 
 from __future__ import annotations

@@ -27,8 +27,10 @@ EXAMPLES = """\
 
 def open_streams() -> None:
     """
-    Stand in for standard streams that were closed: or the next file to be opened would be taken
-    for one of them, in this process and in every program of an action.
+    Open standard streams that were closed.
+
+    Otherwise the next file to be opened would get the number of one of them, in this process and in
+    every program of an action.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -96,7 +98,10 @@ hotwhisk COMMAND --help shows the options of a command; hotwhisk --version the v
 
 
 def other(argv: Sequence[str]) -> int:
-    """What is no command: the first screen, the version, or a word that was mistyped."""
+    """
+    Handle a line without a command: print the first screen or the version, or refuse a mistyped
+    word.
+    """
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h", "help"):
         print(first_screen())
@@ -111,7 +116,7 @@ def other(argv: Sequence[str]) -> int:
 
 
 def abandon_output() -> None:
-    """Send the rest of standard output to no file, because its reader has gone."""
+    """Send the rest of standard output to /dev/null, because its reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

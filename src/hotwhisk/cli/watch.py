@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     State = dict[str, bytes]
-    """Holds the sources by name, and the place of the sources under the empty name."""
+    """The sources by name, and their location under the empty name."""
 
 MOST_FOLDERS = 1000
 MOST_LINKS = 40
 NAMED = 3
-"""The most files that a line names. The line only counts the others."""
+"""Most files that a line names. For more, it gives their number."""
 
 ARCHIVES = (b"PK", b"\x1f\x8b", b"\x7fELF")
 PR_SET_PDEATHSIG = 1
@@ -73,7 +73,7 @@ def look(path: str) -> State:
             state = {name: content} if alone else snapshot.of_file(path, content).files
         found = os.stat(root)
     except OSError:
-        return {}  # between two halves of a save
+        return {}  # a file is missing in the middle of a save
     return {"": f"{root} {found.st_dev} {found.st_ino}".encode(errors="replace"), **state}
 
 
@@ -158,7 +158,10 @@ def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
     try:
         os.dup2(end, 3)
         os.closerange(4, 65536)  # closes the port, above all
-        for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal: they are the supervisor's
+        for number in (
+            signal.SIGINT,
+            signal.SIGHUP,
+        ):  # from a terminal: only the supervisor handles them
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         libc = _die_with(supervisor)
@@ -190,7 +193,7 @@ def _watch(path: str, end: int, libc: object) -> None:
     known = look(path)
     while True:
         events.wait()
-        events.follow(folders(path))  # before the look, so a later change is an event
+        events.follow(folders(path))  # before the sources are read, so a later change is an event
         now = look(path)
         line = changes(known, now, path) if now else ""
         if line:

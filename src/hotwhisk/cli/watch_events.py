@@ -33,11 +33,11 @@ SETTLED: Final = 0.05
 """Seconds without an event after which a save is taken to be complete."""
 
 LOOK_AT_LEAST: Final = 1000
-"""Milliseconds after which watchfiles hands back. It may have missed events as it began."""
+"""Milliseconds after which watchfiles returns. It may have missed events when it began."""
 
 
 class Events:
-    """Waits until something happens. This class only lets time pass."""
+    """Waits until something happens. This class only waits for some time."""
 
     def follow(self, folders: Folders) -> None:
         """Wait for these folders from now on."""
@@ -115,7 +115,7 @@ class Watchfiles(Events):
 
 
 def open_events(libc: Any) -> Events:
-    """Return the best source of events on this machine."""
+    """Return the best source of events that this machine has."""
     try:
         from watchfiles import watch  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

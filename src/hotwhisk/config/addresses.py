@@ -1,8 +1,8 @@
 """
 Find the addresses of a server, for its commands and for requests from this machine and others.
 
-Pure. Commands read the variables of a server too. So if they run in the same environment, they
-find the server.
+Commands read the variables of a server too, so in the same environment they find the server. This
+module is pure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def base_url(config: Config) -> str:
 
 
 def client_flags(config: Config) -> str:
-    """Return the flags that ``replace`` and ``invoke`` need here, each after a blank."""
+    """Return the flags that ``replace`` and ``invoke`` need here, each after a space."""
     flags = ""
     if config.host not in (*WILDCARDS, "127.0.0.1", "localhost"):
         flags = f" --url {base_url(config)}"

@@ -1,9 +1,10 @@
 """
-The configuration of a server: a pure function of the command line and the environment.
+Make the configuration of a server from the command line and the environment.
 
-`read_config` is given both and returns a frozen value, which is passed whole to everything
-that needs a part of it. This module, `hotwhisk.config.options`, which holds the table of flags, and
-`hotwhisk.config.platform` are the only places that know the names of variables.
+`read_config` is a pure function: it is given both and returns a frozen value, which is passed whole
+to everything that needs a part of it. This module, `hotwhisk.config.options`,
+which holds the table of flags, and `hotwhisk.config.platform` are the only places that know the
+names of variables.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 NO_LIMIT = float("inf")
 MOST_WORKERS = 239
-"""A version and the one that takes its place fit into the scoreboard together, beside the slots that
-are kept free; tested."""
+"""
+Most workers of one version.
+
+The workers of two versions fit into the scoreboard, beside the slots that are kept free; tested.
+"""
 _FIELD_OF = {"allow_host": "hosts"}
 _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
@@ -54,14 +58,18 @@ class Config(Record):
     preload: tuple[str, ...] = ()
     watch: bool = False
     timeout: float = 60.0
-    """Seconds for a run that bears no deadline; `NO_LIMIT` for none."""
+    """Seconds for a run without a deadline; `NO_LIMIT` for none."""
     init_timeout: float = 60.0
     drain_timeout: float = 25.0
     token_file: str | None = None
     token: str | None = None
-    """What the token file holds; put in by `with_token`, since reading it is not pure."""
+    """
+    The content of the token file.
+
+    `with_token` sets it, because a pure function cannot read a file.
+    """
     hosts: tuple[str, ...] = ()
-    """Names that a Host header may bear besides loopback, in lower case."""
+    """Names that a Host header may have besides loopback, in lower case."""
     connections: int | None = None
     crash_count: int = 3
     crash_window: float = 10.0
@@ -69,23 +77,26 @@ class Config(Record):
     termination_log: str | None = TERMINATION_LOG
     ready_fd: int | None = None
     reinit: bool = True
-    """Whether a second /init replaces; under OpenWhisk only if the platform's variable says so."""
+    """
+    Whether a second /init replaces; under OpenWhisk only if the platform's variable
+    allows it.
+    """
     concurrency: bool = True
     """Whether async handlers may overlap in one worker; OpenWhisk can forbid it."""
     log_init_error: bool = True
     """Under OpenWhisk: details of a failed /init go to the log, a general text to the caller."""
     execution_env: str | None = None
-    """Under OpenWhisk: what ``exec.env`` of a precompiled action must say."""
+    """Under OpenWhisk: what ``exec.env`` of a precompiled action must contain."""
     wait_for_ack: bool = False
-    """Under OpenWhisk: whether a program says itself that it is ready."""
+    """Under OpenWhisk: whether a program reports itself that it is ready."""
     compiler: str | None = None
-    """Under OpenWhisk: what makes programs of code that is not Python."""
+    """Under OpenWhisk: the command that makes programs of code that is not Python."""
     save_jar: str | None = None
-    """Under OpenWhisk: the name under which that compiler is given a Java archive, unopened."""
+    """Under OpenWhisk: the name under which that compiler gets a Java archive, unopened."""
     notify_socket: str | None = None
-    """Where systemd wants to be told of readiness."""
+    """The socket on which systemd waits for readiness."""
     warnings: tuple[str, ...] = ()
-    """What looks like a mistake but does not stop the server."""
+    """Texts about settings that look like a mistake but do not stop the server."""
 
 
 def field_of(option: Option) -> str:
@@ -117,9 +128,12 @@ def read_config(
     bound: tuple[str, int] | None = None,
 ) -> Config:
     """
-    Read the arguments after ``serve`` and the environment; a mistake is a UsageError.
+    Read the arguments after ``serve`` and the environment.
 
-    ``bound`` is the address of a listener that was inherited; it wins over host and port.
+    ``bound`` is the address of an inherited listener; it is used instead of host and port.
+
+    Raises:
+        UsageError: an argument or a variable is wrong.
     """
     found = scan(argv, environ)
     values = {field_of(option): found.value(option.name) for option in OPTIONS}
@@ -146,7 +160,7 @@ def with_token(config: Config, content: str) -> Config:
 
 
 def with_port(config: Config, port: int) -> Config:
-    """Return the configuration with the port that was in fact opened."""
+    """Return the configuration with the port that was really opened."""
     return _changed(config, port=port)
 
 

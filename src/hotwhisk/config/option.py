@@ -1,8 +1,8 @@
 """
-What an option is, and the readers that turn its text into a value.
+Describe an option, and turn its text into a value by a reader.
 
-A reader raises ValueError with what was expected; its caller says of which flag or variable.
-Like `hotwhisk.config.options`, on the way to the open port: this module imports nothing.
+A reader raises ValueError with the expected form; its caller adds the flag or variable. This module
+imports nothing, because it is needed before the port is open.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ class Option:
 
 
 def text(raw: str) -> str | None:
-    """Any text; an empty one means that there is none."""
+    """Return any text; None for an empty one."""
     return raw or None
 
 
 def words(raw: str) -> tuple[str, ...]:
-    """Words parted by commas."""
+    """Return the words of a text with commas between them."""
     return tuple(word for part in raw.split(",") if (word := part.strip()))
 
 
 def switch(raw: str) -> bool:
-    """A yes or a no."""
+    """Return the value of a yes or a no."""
     if raw.lower() in ("1", "true", "yes", "on"):
         return True
     if raw.lower() in ("", "0", "false", "no", "off"):
@@ -79,26 +79,26 @@ def switch(raw: str) -> bool:
 
 
 def port(raw: str) -> int:
-    """A TCP port; 0 lets the kernel choose."""
+    """Return a TCP port; with 0 the kernel chooses one."""
     if raw.isascii() and raw.isdigit() and int(raw[:9]) <= 65535 and len(raw) < 9:
         return int(raw)
     raise ValueError("a port from 0 to 65535")
 
 
 def count(raw: str) -> int:
-    """A whole number of at least one."""
+    """Return a whole number of at least one."""
     if raw.isascii() and raw.isdigit() and len(raw) < 10 and int(raw) > 0:
         return int(raw)
     raise ValueError("a whole number of at least 1")
 
 
 def maybe_count(raw: str) -> int | None:
-    """A whole number of at least one, or nothing."""
+    """Return a whole number of at least one, or None for an empty text."""
     return count(raw) if raw else None
 
 
 def maybe_descriptor(raw: str) -> int | None:
-    """The number of a descriptor that was inherited, beyond the standard streams."""
+    """Return the number of an inherited descriptor above the standard streams."""
     if not raw:
         return None
     if raw.isascii() and raw.isdigit() and len(raw) < 7 and int(raw) > 2:
@@ -107,7 +107,7 @@ def maybe_descriptor(raw: str) -> int | None:
 
 
 def seconds(raw: str) -> float:
-    """A time above zero in seconds, or with one of the units ms, s, m."""
+    """Return a time above zero in seconds; the text may have one of the units ms, s, m."""
     number, factor = raw, 1.0
     for unit, worth in (("ms", 0.001), ("s", 1.0), ("m", 60.0)):
         if raw.endswith(unit):
@@ -121,7 +121,7 @@ def seconds(raw: str) -> float:
 
 
 def seconds_or_none(raw: str) -> float:
-    """A time as in `seconds`, or ``none`` for no limit, which is infinity."""
+    """Return a time as `seconds` does, or infinity for ``none``: no limit."""
     if raw.lower() == "none":
         return float("inf")
     try:

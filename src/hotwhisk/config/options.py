@@ -1,17 +1,17 @@
 """
-Every option of ``hotwhisk serve``, declared once, and the reading of them.
+Declare every option of ``hotwhisk serve`` once, and read them.
 
-Strategy. The port must be open before anything of weight is imported, so the host and
-the port must be known before ``argparse`` could be. Two readers of one command line, a
-quick one for the port and a full one for the rest, can disagree about what
-``--port --host`` means. So there is one reader, small enough for the quick path: this
-module imports next to nothing, and `hotwhisk.config.config` builds the frozen Config from what it finds.
-The flags, the variables, ``--help``, ``--show-config`` and the test that the reference page
-names everything are all drawn from `OPTIONS`.
+Strategy. The port must be open before large modules are imported, so the host and the port must be
+known before ``argparse`` could be imported. Two readers of one command line, a quick one for the
+port and a full one for the rest, can disagree about what ``--port --host`` means. So there is one
+reader, small enough for the quick path: this module imports almost nothing, and `hotwhisk.config.config`
+builds the frozen Config from what it finds. The flags, the variables, ``--help``, ``--show-config``
+and the test that the reference page names everything all use `OPTIONS`.
 
 Grammar: ``--name VALUE``, ``--name=VALUE``, a switch ``--name`` or ``--no-name``, ``--`` before a
-file whose name begins with a dash, and at most one FILE. The last one given wins, a flag wins
-over a variable, a variable over the default; a list is given by commas or by repeating the flag.
+file whose name begins with a dash, and at most one FILE. The last one given is used. A flag is used
+before a variable, a variable before the default. A list is given by commas or by repeating the
+flag.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Found:
         self.show: set[str] = set()
 
     def value(self, name: str) -> object:
-        """Return the value of an option, in its own type; an unfit text is a UsageError."""
+        """Return the value of an option in its own type; an invalid text is a UsageError."""
         raw, source = self.raw[name]
         try:
             return BY_NAME[name].read(raw)
@@ -175,7 +175,7 @@ def address(found: Found) -> tuple[str, int]:
 
 
 def require_loopback(host: str) -> None:
-    """Refuse an address that other machines reach; for the plain profile without a token."""
+    """Refuse an address that other machines reach, in the plain profile without a token."""
     if not is_loopback(host):
         _refuse(
             f"--host {host} lets other machines post code, and posted code is run; "

@@ -30,7 +30,7 @@ def platform_settings(environ: Mapping[str, str], *, openwhisk: bool) -> dict[st
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again
         values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() != "false"
-        # The platform's tests of Python ask for it, so only who sets it to nothing goes without.
+        # The platform's tests of Python expect it, so only an empty variable turns it off.
         values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
         values["wait_for_ack"] = bool(environ.get("OW_WAIT_FOR_ACK"))

@@ -1,5 +1,5 @@
 """
-Suggest what was meant by an unknown word. It is called only after a mistake.
+Suggest a known word for an unknown one. It is called only after a mistake.
 
 There are three sources, in this order:
 - words of other servers (Flask, uvicorn, gunicorn, functions-framework, ActionLoop), each with its

@@ -1,8 +1,8 @@
 """
-The context of an activation, for a handler that asks for it.
+The context of an activation, for a handler with a second parameter.
 
-Purely a view of what a ``/run`` carried beside its value; a handler gets one only if its
-second positional parameter is required.
+It only shows what a ``/run`` carried beside its value. A handler gets it only if its second
+positional parameter is required.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Who calls, in whose name, and until when."""
+    """The caller of an activation, its identifiers, and its deadline."""
 
     __slots__ = ("_clock", "_host", "_values")
 
@@ -69,14 +69,14 @@ class Context:
 
     @property
     def deadline(self) -> int | None:
-        """When the activation ends, in milliseconds since the epoch; None if not known."""
+        """The end of the activation, in milliseconds since the epoch; None if not known."""
         try:
             return int(self._values["deadline"])
         except (KeyError, ValueError):
             return None
 
     def remaining_time(self) -> float:
-        """Seconds left, never less than 0; infinite without a deadline."""
+        """Return the seconds left, never less than 0; infinite without a deadline."""
         deadline = self.deadline
         if deadline is None:
             return math.inf

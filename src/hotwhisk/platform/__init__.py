@@ -1,16 +1,15 @@
 """
 A model of the invoker: the part of Apache OpenWhisk that calls a runtime.
 
-It is for tests, and for people without a cluster. It calls as the real one calls (a new
-connection each time, ``/init`` retried while the port is closed, ``/run`` never), judges
-as it judges, collects the log as it collects it, and returns what ``wsk activation get``
-would show::
+It is for tests, and for people without a cluster. Like the real one it opens a new connection for
+each call, retries ``/init`` while the port is closed, and never retries ``/run``. It judges answers
+and collects the log by the same rules, and returns what ``wsk activation get`` would show::
 
     with ProcessRuntime(["hotwhisk", "serve", "--openwhisk", "--port", "{port}"]) as runtime:
         record = Invoker().invoke(runtime, Action("hello", source), {"name": "you"})
 
-What is not modelled: the controller (authentication, web actions, sequences), the pool
-that decides which container is used, and the limits of memory and processors.
+What is not modelled: the controller (authentication, web actions, sequences), the pool that decides
+which container is used, and the limits of memory and processors.
 """
 
 from __future__ import annotations

@@ -19,10 +19,14 @@ class Limits:
     """Milliseconds, for ``/init`` and for ``/run`` each."""
     memory: int = 256
     logs: int = 10
-    """MB of log kept of one activation; 0 collects none."""
+    """MB of log kept of one activation; with 0 no log is collected."""
     concurrency: int = 1
     response: int = _MIB
-    """Bytes of an answer; more is cut. It belongs to the deployment, not to the action."""
+    """
+    Most bytes of an answer; a longer one is cut.
+
+    The limit belongs to the deployment, not the action.
+    """
 
     def shown(self) -> dict[str, int]:
         """Return the limits as the activation record has them."""
@@ -37,11 +41,11 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Action:
     """
-    An action as it is stored.
+    An action as the platform stores it.
 
-    ``code`` is text or base64, and None for an image with its action baked in; whether it
-    is binary the platform finds out by itself. ``init_parameters`` are those that the
-    user flagged as environment.
+    ``code`` is text or base64, and None for an image with its action baked in. The platform finds
+    out itself whether it is binary. ``init_parameters`` are those that the user marked as
+    environment.
     """
 
     name: str
@@ -54,9 +58,9 @@ class Action:
     init_parameters: Mapping[str, object] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     api_key: str | None = None
-    """Sent along only if there is one, as with the annotation ``provide-api-key``."""
+    """Sent only if it is set, as with the annotation ``provide-api-key``."""
     sentinelled: bool = True
-    """Whether the kind is known to end its logs with sentinels; a blackbox image is not."""
+    """Whether the kind ends its logs with sentinels; a blackbox image does not."""
 
     @property
     def path(self) -> str:
@@ -75,7 +79,7 @@ class Names:
     activation: str
     transaction: str
     namespace: str = "guest"
-    """The one that invokes, which need not own the action."""
+    """The namespace of the caller, which need not own the action."""
 
 
 def is_base64(code: str) -> bool:
@@ -98,7 +102,7 @@ def init_body(action: Action, names: Names, deadline: int) -> bytes:
 
 
 def run_body(action: Action, names: Names, deadline: int, argument: object) -> bytes:
-    """Return the body of a ``/run``. The deadline is a string, whatever documents say."""
+    """Return the body of a ``/run``. The deadline is a string, though documents say a number."""
     return _compact({"value": argument, **_context(action, names, deadline)})
 
 

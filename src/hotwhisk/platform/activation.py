@@ -1,11 +1,10 @@
 """
-One activation from its arrival to its record.
+Run one activation from its arrival to its record.
 
-What the pool of the real invoker decides is decided here in the simplest way that keeps
-its rules: one runtime, which is thrown away after an error that is not the
-application's, and after a log that could not be read; the next activation then starts it
-afresh. A runtime that was idle and cannot be reached, or answers 503, is thrown away too,
-and the same activation goes to the fresh one.
+The pool of the real invoker is reduced to its simplest form. There is one runtime. It is thrown
+away after an error that is not the application's, and after a log that could not be read; the next
+activation starts it again. An idle runtime that cannot be reached, or answers 503, is thrown away
+too, and the same activation goes to the new one.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ class Invoker:
     """
     Calls runtimes as the platform does.
 
-    With ``keep_after_error`` a runtime outlives its errors, to show what it does next;
-    the platform would not let it.
+    With ``keep_after_error`` a runtime is kept after an error, so that a test can see what it does
+    next. The platform would remove it.
     """
 
     def __init__(
@@ -63,10 +62,10 @@ class Invoker:
         names: Names | None = None,
     ) -> dict[str, object]:
         """
-        Invoke the action, initialising the runtime if it is not yet, and return the record.
+        Invoke the action, after an ``/init`` if the runtime needs one, and return the record.
 
-        May be called from many threads; they wait for one another unless the action
-        allows more than one activation at a time.
+        Many threads may call this. They wait for one another unless the action allows more than one
+        activation at a time.
         """
         if names is None:
             names = self.new_names()
@@ -154,7 +153,7 @@ class Invoker:
 
 @contextmanager
 def _turn(runtime: Runtime, action: Action) -> Iterator[None]:
-    """One activation at a time, until its log is read; or many, where the action allows it."""
+    """Let one activation in at a time, until its log is read; or many, if the action allows it."""
     with runtime.lock if action.limits.concurrency == 1 else nullcontext():
         yield
 

@@ -1,11 +1,11 @@
 """
 A runtime that is a container of an image, driven by an engine's command line.
 
-It is called at the container's own address, as the platform calls it. Where that cannot be
-reached (an engine in a virtual machine, or one without root), a port of this machine leads
-there; but then a proxy of the engine's takes connections for a runtime that does not listen yet,
-and drops them, where the platform would be refused and try again. So there the start waits until
-a connection is kept.
+It is called at the container's own address, as the platform calls it. If that address cannot be
+reached (an engine in a virtual machine, or one without root), a port of this machine leads there.
+Then a proxy of the engine accepts connections for a runtime that does not listen yet, and drops
+them, where the platform would be refused and try again. So in that case the start waits until a
+connection is kept.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ContainerRuntime(Runtime):
         self._follower: subprocess.Popen[bytes] | None = None
 
     def out_of_memory(self) -> bool:
-        """Return whether the engine reports exhausted memory. It takes a moment to notice."""
+        """Return whether the engine reports exhausted memory, which it notices after a moment."""
         end = time.monotonic() + _OOM_SECONDS
         while time.monotonic() < end:
             if self._engine("inspect", "-f", "{{.State.OOMKilled}}", self.identity) == "true":
@@ -149,7 +149,7 @@ def _is_reachable(text: str) -> bool:
         except ConnectionRefusedError:
             return True
         except OSError:
-            time.sleep(_PAUSE)  # its network may come up in this moment
+            time.sleep(_PAUSE)  # its network may be ready in a moment
         else:
             return True
     return False

@@ -1,8 +1,8 @@
 """
-What differs between two activation records: of the same action and event, on two runtimes.
+Compare two activation records of the same action and event on two runtimes.
 
-The two streams of the log are compared apart, because in which order lines of different
-streams are read is chance.
+The two streams of the log are compared separately, because the order of lines of different streams
+is random.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 LONGEST = 200
-"""Characters of a value that are shown."""
+"""Most characters of a value that are shown."""
 
 LEAST_MS = 20
-"""A difference in time below this is noise, whatever the factor."""
+"""A difference in time of fewer milliseconds is noise, whatever the factor."""
 
 _FAILURES = (Status.DEVELOPER_ERROR.text, Status.WHISK_ERROR.text)
 _STAMP = 31  # characters before the stream in a line of a record
@@ -126,8 +126,9 @@ def _cut(text: str, start: int) -> str:
 
 def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
     """
-    The value with what matches taken out of each text in it, and of what else stands in such a
-    place as JSON writes it. Keys stay.
+    Return the value without the parts of texts that match.
+
+    A number or other value is treated as its JSON text. Keys are not changed.
     """
     if isinstance(value, dict):
         return {key: _ignore(each, ignored) for key, each in value.items()}

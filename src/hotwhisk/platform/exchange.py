@@ -1,9 +1,9 @@
 """
-One call of a runtime: a new connection, one POST, one answer, as the platform's client does it.
+Make one call of a runtime as the platform's client does: a new connection, one POST, one answer.
 
-Why not a client that means well: an answer without a length is none, a status of 204 is
-none, and a connection that ends early is none. A friendlier client would hide from a test
-exactly what the platform does not forgive.
+This client is as strict as the platform's: an answer without a length, a status of 204 and a
+connection that ends early all count as no answer. A more tolerant client would hide from a test
+what the platform refuses.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """Tells why no answer counts; ``refused`` means that not even a connection was made."""
+    """Says why there is no valid answer; ``refused`` means that the connection was refused."""
 
     reason: str
     refused: bool = False
@@ -63,8 +63,8 @@ def call(url: str, path: str, body: bytes, *, limits: tuple[float, int], retry: 
     """
     POST until there is an outcome.
 
-    ``limits`` are seconds and bytes. With ``retry``, a refused connection is tried again
-    each 50 ms; what that takes is taken from the time.
+    ``limits`` are seconds and bytes. With ``retry``, a refused connection is tried again each 50
+    ms; that time counts too.
     """
     seconds, most = limits
     begin, start = time.time(), time.monotonic()

@@ -1,9 +1,9 @@
 """
-The log of a container, line by line, and the rules by which one activation's part is cut off.
+Read the log of a container line by line, and cut off the part of one activation.
 
-A thread reads both streams all the time, as the daemon of a container engine does: a
-runtime must never block because nobody listens. What it read stays in a queue until an
-activation takes it, so that lines after the second sentinel are the next activation's.
+A thread reads both streams all the time, as the daemon of a container engine does, so that a
+runtime never blocks on a full pipe. Lines stay in a queue until an activation takes them, so lines
+after the second sentinel belong to the next activation.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ class LogRule(Enum):
     """Says what reads the log, and how an activation's part of it ends."""
 
     DOCKER = "docker"
-    """Two lines that contain the sentinel; without them an error, and the container goes."""
+    """
+    Two lines contain the sentinel.
+
+    If they are missing, it is an error, and the container is removed.
+    """
     KUBERNETES = "kubernetes"
-    """Two lines that are the sentinel; without them nothing is said. All is stdout."""
+    """Two lines are the sentinel. If they are missing, there is no error. All lines are stdout."""
     NONE = "none"
     """Collected elsewhere, as with several activations at a time."""
 
@@ -56,7 +60,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The log of one activation. If it is not ``complete``, the container is given up."""
+    """The log of one activation. If it is not ``complete``, the container is thrown away."""
 
     lines: tuple[str, ...]
     complete: bool = True
@@ -66,12 +70,12 @@ class LogStream:
     """
     Reads the two pipes of a runtime in a thread, until both have ended.
 
-    ``lines_read`` and ``sentinels_read`` count by stream whatever was read since the start,
-    taken or not; a sentinel is counted only where it is a line of its own.
+    ``lines_read`` and ``sentinels_read`` count by stream all that was read since the start, taken
+    or not. A sentinel counts only if it is a line of its own.
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        """Take the reading ends, and close them in the end."""
+        """Take the reading ends; they are closed at the end."""
         self._pipes = {stdout: "stdout", stderr: "stderr"}
         self._rest = dict.fromkeys(self._pipes, b"")
         self._lines: deque[LogLine] = deque()
@@ -87,7 +91,7 @@ class LogStream:
         self._thread.start()
 
     def next_line(self, timeout: float) -> LogLine | None:
-        """Wait for a line; return None if no line came or can come."""
+        """Wait for a line; return None if no line came in time or the streams have ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._ended, timeout)
             return self._lines.popleft() if self._lines else None
@@ -95,7 +99,9 @@ class LogStream:
     def settle(self) -> None:
         """Wait until all lines written by now are in the queue."""
         with self._changed:
-            wanted = self._sweeps + 2  # the sweep under way may have passed a pipe already
+            wanted = (
+                self._sweeps + 2
+            )  # the thread may have passed a pipe already in its present round
             while self._sweeps < wanted and not self._ended:
                 os.write(self._rope, b".")
                 self._wait_sweep(self._sweeps)
@@ -112,14 +118,18 @@ class LogStream:
             return lines
 
     def last_line(self, lag: float) -> str:
-        """The text of the last line that there is, or comes within ``lag`` seconds of another."""
+        """Return the last line that there is, or that comes within ``lag`` seconds of another."""
         text = ""
         while (line := self.next_line(lag)) is not None:
             text = line.text
         return text
 
     def wait_end(self, timeout: float) -> bool:
-        """Return whether both streams ended in time. Then every process that held them is gone."""
+        """
+        Return whether both streams ended in time.
+
+        Then every process that had them open has ended.
+        """
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -160,7 +170,7 @@ class LogStream:
             if not data:
                 return False
             *lines, rest = (self._rest[pipe] + data).split(b"\n")
-            while len(rest) > _LONGEST:  # at exactly so many its newline may be on its way
+            while len(rest) > _LONGEST:  # at exactly this length the newline may still come
                 lines.append(rest[:_LONGEST])
                 rest = rest[_LONGEST:]
             self._rest[pipe] = rest
@@ -190,9 +200,9 @@ def collect(
     """
     Cut off one activation's log.
 
-    ``wait`` is whether sentinels are expected; ``failed`` whether the activation ended in
-    a developer error, after which nobody waits and the log says so. A log that comes with
-    ``lag`` seconds is waited for so long all the same, or what it holds would be chance.
+    ``wait`` says whether sentinels are expected. ``failed`` says whether the activation ended in a
+    developer error: then the log is not waited for, and it says so. If the log comes up to ``lag``
+    seconds late, it is waited for that long all the same, or its content would be random.
     """
     if rule is LogRule.NONE or limit_mb == 0:
         stream.drain()

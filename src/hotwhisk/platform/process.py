@@ -1,10 +1,10 @@
 """
 A runtime that is a process of this machine: any command that serves the interface.
 
-The platform freezes and removes containers whole. Here that is a tree of processes: it
-is stopped from the root down, and looked at again until nothing new turns up, for what
-is stopped cannot fork. What lost its parent is no longer in the tree, but still in the
-session that the command was started in.
+The platform freezes and removes whole containers. Here that is a tree of processes. It is stopped
+from the root down, and read again until no new process appears, because a stopped process cannot
+fork. A process that lost its parent is no longer in the tree, but still in the session that the
+command was started in.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ProcessRuntime(Runtime):
     """
     A command whose output is the log.
 
-    ``{port}`` in the command is replaced by the port, which is also in the variable
-    ``PORT``; without ``port`` a free one is taken. ``env`` comes on top of our own.
+    ``{port}`` in the command is replaced by the port, which is also in the variable ``PORT``.
+    Without ``port`` a free one is chosen. ``env`` is added to our own environment.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class ProcessRuntime(Runtime):
         os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, timeout: float) -> int:
-        """Wait until the process has left by itself; return how, as `subprocess` says it."""
+        """Wait until the process has ended by itself; return its status as `subprocess` does."""
         assert self._process is not None, "not started"
         return self._process.wait(timeout)
 
     def ended(self) -> str:
-        """Return how the process has left by itself."""
+        """Return how the process has ended by itself."""
         assert self._process is not None, "not started"
         code = self._process.poll()
         return "" if code is None else f"status {code}"
@@ -80,7 +80,7 @@ class ProcessRuntime(Runtime):
 
     def _stop(self) -> None:
         assert self._process is not None
-        if self._process.poll() is None:  # or its pid may be another's by now
+        if self._process.poll() is None:  # otherwise another process may have its pid now
             end_all(freeze(self.pid))
         self._process.wait()
         while left := orphans(self.pid):
@@ -134,8 +134,10 @@ def tree(root: int) -> list[int]:
 
 def orphans(leader: int) -> list[int]:
     """
-    What still runs in the session of a process that has ended and was waited for; nothing if
-    its pid is another's by now, which it cannot be while somebody is in that session.
+    Return the processes that still run in the session of a process that was waited for.
+
+    Return nothing if another process has its pid now. That cannot be while a process is in that
+    session.
     """
     if (_PROC / str(leader)).exists():
         return []
@@ -144,9 +146,11 @@ def orphans(leader: int) -> list[int]:
 
 def free_port() -> int:
     """
-    A port that nobody listens on now. Somebody may take it before it is used; a command
-    that must be told a number leaves no other way. It lies below the range from which
-    connections take theirs, which would be the likeliest to be in the way.
+    Return a port on which no process listens now.
+
+    Another process may take it before it is used; for a command that must be given a number there
+    is no better way. It lies below the range of ports that connections use, which would be the
+    likeliest conflict.
     """
     while True:
         port = 10_000 + secrets.randbelow(22_000)
@@ -175,7 +179,7 @@ def _processes() -> Iterator[_Process]:
             try:
                 fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
             except OSError:
-                continue  # it has left
+                continue  # it has ended
             yield _Process(int(entry.name), fields[0], *map(int, fields[1:4]))
 
 

@@ -32,7 +32,9 @@ def activation_record(
     ]
     if timing.init is not None:
         annotations.append({"key": "initTime", "value": _milliseconds(timing.init)})
-    start = int(timing.begin * 1000)  # floored, as the deadline is: never after it
+    start = int(
+        timing.begin * 1000
+    )  # rounded down, as the deadline is, so that it is never after it
     duration = _milliseconds(timing.end - timing.begin)
     return {
         "namespace": names.namespace,

@@ -1,13 +1,13 @@
 """
-Invoke again what a file describes, against a server that runs.
+Repeat an activation that a file describes, on a server that runs.
 
-Three kinds of file are understood, told apart by their keys:
+Three kinds of file are understood, distinguished by their keys:
 
 - a body of ``/run``: ``{"value": {…}, "activation_id": "…", …}``;
 - both bodies, ``{"init": {…}, "run": {…}}``, each with or without its outer ``value``;
   the code in ``init`` is posted first;
 - an activation record, as ``wsk activation get`` prints it. A record does not hold the
-  parameters, so they are given apart; name, version, kind, limits and identifiers are
+  parameters, so they are given separately; name, version, kind, limits and identifiers are
   taken from it.
 """
 
@@ -30,7 +30,7 @@ Source = str | os.PathLike[str] | Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An activation to be made again. Without ``init``, the current action is called."""
+    """An activation to be repeated. Without ``init``, the current action is called."""
 
     action: Action
     names: Names

@@ -1,6 +1,8 @@
 """
-Where an action runs, as the invoker sees it: something with an address, that can be
-started, frozen, thawed and thrown away, and whose log can be read.
+The place where an action runs, as the invoker sees it.
+
+A runtime has an address. It can be started, frozen, thawed and thrown away, and its log can be
+read.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from hotwhisk.platform.logs import LogStream
 
 class Runtime(ABC):
     """
-    A container of the platform's, whatever it is made of. A context manager.
+    A container of the platform, as a context manager.
 
-    ``pinned`` is the action that it was initialised with, once it was.
+    ``pinned`` is the action with which it was initialised, or None.
     """
 
     can_restart = True
     log_lag = 0.0
-    """Seconds by which the log may come behind the answer it was written before."""
+    """Seconds by which a line of the log may come later than the answer that followed it."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -119,7 +121,7 @@ class UrlRuntime(Runtime):
 def spawn(
     command: Sequence[str], folder: str | None = None
 ) -> tuple[subprocess.Popen[bytes], LogStream]:
-    """Start a command in a session of its own and read both its streams from now on."""
+    """Start a command in a new session, and read both its streams from now on."""
     ends, held = os.pipe(), []
     try:
         held = [*ends, *os.pipe()]

@@ -1,4 +1,4 @@
-"""Hold the platform's texts to the user of an action, to the letter."""
+"""Return the platform's texts for the user of an action, to the letter."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ LOGS_AFTER_ERROR: Final = (
     "The action did not initialize or run as expected. Log data might be missing."
 )
 UNHEALTHY: Final = "The container is shutting down or cannot be reached."
-"""Our own words: the platform keeps this to itself and calls another container."""
+"""Our own words: the platform does not show this and calls another container."""
 
 
 def time_limit_exceeded(milliseconds: int, *, during_init: bool) -> str:
-    """Return the verdict on an ``/init`` or a ``/run`` that took as long as the action may run."""
+    """Return the text for an ``/init`` or a ``/run`` that took as long as the action may run."""
     tail = " during initialization." if during_init else "."
     return f"The action exceeded its time limits of {milliseconds} milliseconds{tail}"
 
 
 def failed_init(body: str) -> str:
-    """An ``/init`` refused without an error that could be shown."""
+    """Return the text for an ``/init`` that failed without an error that could be shown."""
     return f"The action failed during initialization: {body}"
 
 
 def bad_run(body: str) -> str:
-    """A ``/run`` answered by what is neither an object nor an array."""
+    """Return the text for a ``/run`` whose answer is neither an object nor an array."""
     return f"The action did not produce a valid JSON or JSON Array response: {body}"
 
 
 def truncated(begin: str, length: int, limit: int) -> str:
-    """An answer longer than the platform takes."""
+    """Return the text for an answer that is longer than the platform takes."""
     return (
         f"The action produced a response that exceeded the allowed length: {length} > {limit} "
         f"bytes. The truncated response was: {begin}"
@@ -41,5 +41,5 @@ def truncated(begin: str, length: int, limit: int) -> str:
 
 
 def logs_truncated(limit: int) -> str:
-    """More log than the action may write."""
+    """Return the line for a log that is longer than the action may write."""
     return f"Logs were truncated because the total bytes size exceeds the limit of {limit} bytes."

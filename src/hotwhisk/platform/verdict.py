@@ -70,9 +70,9 @@ def judge_init(
     outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]
 ) -> Verdict | None:
     """
-    None if the action is initialised; one that answers 200 late is, too.
+    Return None if the action is initialised, else the result; an answer of 200 that is late counts.
 
-    ``out_of_memory`` is asked only where there was no answer: to find out takes a while.
+    ``out_of_memory`` is called only if there was no answer, because it takes a while.
     """
     reply = outcome.reply
     if isinstance(reply, Reply) and reply.status == 200 and reply.complete:
@@ -92,7 +92,11 @@ def judge_init(
 
 
 def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]) -> Verdict:
-    """Return the result of a run. Time counts first, even before an answer that arrived."""
+    """
+    Return the result of a run.
+
+    The time limit counts first, even before an answer that arrived.
+    """
     reply = outcome.reply
     if outcome.seconds * 1000 >= limits.timeout:
         return _late(limits, during_init=False)
