@@ -49,12 +49,8 @@ def start(handler: Callable[..., Any]) -> None:
             f"start() expected a function, got {type(handler).__name__}: "
             "pass the handler itself, start(main), not what it returns"
         )
-    # Only a worker has imported it, before any user code.
-    if "hotwhisk.action.action" in sys.modules:
-        from hotwhisk.action.action import hand_over
-
-        hand_over(handler)
-        return
+    if HandlerSlot.in_server:
+        register_handler(handler)
     caller = sys._getframe(1).f_globals
     name = caller.get("__name__")
     if name != "__main__" and (name == "__mp_main__" or TAG_VARIABLE in os.environ):
@@ -117,9 +113,7 @@ def server_command(started: Started) -> tuple[list[str], str]:
     flags, how, rest = interpreter_flags(started.orig_argv)
     if not started.file or not rest or rest[0] == "-":
         raise UsageError(NO_FILE)
-    safe = (
-        [] if "-P" in flags else ["-P"]
-    )  # else a json.py beside the file would replace the server's
+    safe = [] if "-P" in flags else ["-P"]  # else a json.py beside the file would be imported
     command = [*flags, *safe, "-m", "hotwhisk", "serve"]
     module = started.spec.removesuffix(".__main__")
     direct = rest[0] == module if how else _is_run(rest[0], started)
