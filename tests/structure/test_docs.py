@@ -99,6 +99,13 @@ def test_figures_on_the_pages_are_those_of_the_source() -> None:
     assert f"at most {MOST_WORKERS}." in row("--workers")[-1]
 
 
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])
+def test_every_source_that_a_page_names_exists(page: str) -> None:
+    named = set(re.findall(r"[\w-]+/[\w/-]+\.py\b", (ROOT / page).read_text(encoding="utf-8")))
+    assert named
+    assert not {each for each in named if not any((top / each).exists() for top in (PACKAGE, ROOT))}
+
+
 def test_the_changelog_has_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[(\d[^\]]*)\]", text, re.MULTILINE)

@@ -2,7 +2,7 @@
 The life of one worker: STATE × EVENT → state, as a table.
 
 Pure. What each step sets in motion stands in `rollout`; this table says which steps there
-are, and the diagram in docs/lifecycle.md is drawn from it. A pair that is not in the table
+are, and the diagram in ARCHITECTURE.md is drawn from it. A pair that is not in the table
 changes nothing: it is a message that crossed with a death or a recall.
 """
 

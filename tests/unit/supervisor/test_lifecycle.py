@@ -1,4 +1,4 @@
-"""The table of a worker's life, and its picture in docs/lifecycle.md."""
+"""The table of a worker's life, and its picture in ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from hotwhisk.supervisor.lifecycle import TABLE, Event, State, step
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "lifecycle.md"
+DOCUMENT = Path(__file__).parents[3] / "ARCHITECTURE.md"
 
 
 def diagram() -> str:
@@ -31,7 +31,7 @@ def diagram() -> str:
 def test_the_documented_diagram_is_the_table() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     found = re.findall(r"```mermaid\n(stateDiagram.*?)\n```", text, re.DOTALL)
-    assert found == [diagram()], f"put this into docs/lifecycle.md:\n\n{diagram()}\n"
+    assert found == [diagram()], f"put this into ARCHITECTURE.md:\n\n{diagram()}\n"
 
 
 @pytest.mark.parametrize("event", Event)
