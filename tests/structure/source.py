@@ -30,10 +30,13 @@ class Source:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
-    def imports(self) -> set[str]:
-        """Modules that running this one may import, by full name; for annotations alone is no import."""
+    def imports(self, *, types: bool = False) -> set[str]:
+        """
+        Return the modules that this one may import, by full name; with ``types``, also those that
+        only its annotations need.
+        """
         found: set[str] = set()
-        for node in _running(self.tree):
+        for node in ast.walk(self.tree) if types else _running(self.tree):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -41,10 +44,15 @@ class Source:
                 found |= {f"{node.module}.{alias.name}" for alias in node.names}
         return found
 
-    def own_imports(self) -> set[str]:
-        """Those of this package that exist, by their `name`; in a branch too."""
-        found = {name.partition(".")[2] for name in self.imports() if name.startswith("hotwhisk.")}
-        return found & {each.name for each in sources()}
+    def own_imports(self, *, types: bool = False) -> set[str]:
+        """Return those of this package that exist, by their `name`; also imports in a function."""
+        found = self.imports(types=types)
+        named = {name.partition(".")[2] for name in found if name.startswith("hotwhisk.")}
+        modules = {each.name for each in sources()}
+        values = {name for name in named - modules if "." not in name}  # hotwhisk.__version__
+        return (named & modules) | (
+            {"__init__"} if values or "import hotwhisk\n" in self.text else set()
+        )
 
     def uses(self, owner: str, attribute: str) -> bool:
         """Whether ``owner.attribute`` occurs."""

@@ -45,6 +45,7 @@ PURE = {
     "supervisor.workers",
     "supervisor.rollout",
     "supervisor.templates",
+    "system.loop",
 }
 EDGE = {"__main__", "build", "cli", "platform"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE

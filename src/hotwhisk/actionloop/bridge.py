@@ -37,7 +37,7 @@ from hotwhisk.system.control_group import oom_kills
 
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
-    from hotwhisk.worker.event_loop import Loop
+    from hotwhisk.system.loop import Loop
 
 PROXY_VERSION: Final = "1.17.1"
 """The version of the ActionLoop proxy whose rules are kept; programs may ask for it."""

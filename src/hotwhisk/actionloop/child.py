@@ -26,7 +26,7 @@ from hotwhisk.system.features import PR_SET_CHILD_SUBREAPER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.worker.event_loop import Callback, Loop
+    from hotwhisk.system.loop import Callback, Loop
 
 RESULTS: Final = 3
 """The descriptor on which a program answers."""

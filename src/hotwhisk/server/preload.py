@@ -26,7 +26,7 @@ from hotwhisk.action.action import print_error
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.system import System
-from hotwhisk.worker import invocation
+from hotwhisk.worker.process import exit_now
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """
@@ -168,14 +168,14 @@ def _import_in_child(name: str, report: int) -> NoReturn:
             "grown": _resident() - before,
         }
     except SystemExit:
-        invocation.exit_now(1)
+        exit_now(1)
     except ImportError as error:
         said = {"problem": f"it cannot be imported: {error}"}
     except BaseException as error:  # boundary: code of others ran
         print_error(error)
         said = {"problem": f"it raised {type(error).__name__} when it was imported: {error}"}
     os.write(report, json.dumps(said).encode())
-    invocation.exit_now(0)
+    exit_now(0)
 
 
 def _resident() -> int:

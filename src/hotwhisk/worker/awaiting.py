@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.action.signals import enters_action
+from hotwhisk.worker.process import exit_now, flush
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,10 +54,8 @@ async def alone(awaitable: Any) -> object:
         return await awaitable
     finally:
         if getpid() != pid:
-            from hotwhisk.worker import invocation  # that module imports this one
-
-            invocation.flush()
-            invocation.exit_now(0)
+            flush()
+            exit_now(0)
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:

@@ -23,16 +23,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.openwhisk.bodies import error_body
-from hotwhisk.worker import invocation, recovery
+from hotwhisk.worker import recovery
 from hotwhisk.worker.connection import After, Connection, Stage
-from hotwhisk.worker.event_loop import REPEATABLE, EpollLoop, Loop
+from hotwhisk.worker.event_loop import REPEATABLE, EpollLoop
+from hotwhisk.worker.process import Streams, exit_gracefully, exit_now
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spills
-from hotwhisk.worker.streams import Streams
 
 if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.channel import Channel
+    from hotwhisk.system.loop import Loop
 
 READ_SIZE = 65536
 
@@ -156,7 +157,7 @@ class Connections:
         anything that was not read here.
         """
         if self.forked:
-            invocation.exit_now(0)
+            exit_now(0)
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
         if words[recalls_at] == self._recalls or connection.busy:
@@ -256,7 +257,7 @@ class Connections:
     def exit_if_drained(self) -> None:
         """End this process if it is draining and has no connection left."""
         if self.draining and not self.by_number:
-            invocation.exit_gracefully()
+            exit_gracefully()
 
     def close(self, connection: Connection) -> None:
         """Close a connection for all processes."""

@@ -11,35 +11,17 @@ from __future__ import annotations
 
 import fcntl
 import select
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hotwhisk.action.signals import print_stray
-from hotwhisk.worker import invocation
 from hotwhisk.worker.awaiting import new_asyncio
+from hotwhisk.worker.process import fail
 
 if TYPE_CHECKING:
     import asyncio
     from types import CodeType
 
-Callback = Callable[[], None]
-
-
-class Loop(Protocol):
-    """The operations that a worker needs of either loop."""
-
-    def watch(self, descriptor: int, callback: Callback) -> None:
-        """Call back whenever the descriptor is readable or has ended."""
-
-    def watch_writable(self, descriptor: int, callback: Callback) -> None:
-        """Call back when the descriptor is writable, and do not watch for reading meanwhile."""
-
-    def unwatch(self, descriptor: int) -> None:
-        """Stop watching. Always before a close: a duplicate elsewhere would keep the events coming."""
-
-    def run(self) -> None:
-        """Wait and call back, for ever."""
-
+    from hotwhisk.system.loop import Callback
 
 REPEATABLE: set[CodeType] = set()
 """
@@ -70,7 +52,7 @@ def fatal(callback: Callback) -> Callback:
             callback()
         except BaseException as error:  # noqa: BLE001 - this is the wall at the top of the process
             if not _is_repeatable(error):
-                invocation.fail()
+                fail()
             print_stray(error, "the action")
 
     return run

@@ -1,19 +1,15 @@
 """
 One run of the action: call it, and make an answer of whatever comes out.
 
-This is the one place where user code runs between our lines, so it catches everything; and it
-holds the ways out of a worker, since nothing else may end a process. What is called after user
+This is the one place where user code runs between our lines, so it catches everything. What is called after user
 code is bound by name, here as in the whole path of a request: an action may have put something
 else into ``time`` or ``os``.
 """
 
 from __future__ import annotations
 
-import atexit
-import sys
-from os import _exit
 from time import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
@@ -29,8 +25,8 @@ from hotwhisk.openwhisk.bodies import (
     write_result,
 )
 from hotwhisk.openwhisk.context import Context
-from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.worker.awaiting import run_to_end
+from hotwhisk.worker.process import flush
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -134,41 +130,3 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     if profile is Profile.PLAIN:
         text = f"the action {did} during this request"
     return status, error_body(text)
-
-
-def flush() -> None:
-    """Flush the action's output, because its lines belong to this run."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BaseException:  # the action may have closed or replaced the streams
-            pass
-
-
-def exit_now(status: int) -> NoReturn:
-    """End this process now."""
-    _exit(status)
-
-
-def fail() -> NoReturn:
-    """
-    End this process because of the exception that is being handled.
-
-    `sys.excepthook` may be the action's.
-    """
-    try:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        _exit(70)
-
-
-@enters_action
-def exit_gracefully() -> NoReturn:
-    """End this process after the action's atexit functions; the supervisor bounds their time."""
-    try:
-        atexit._run_exitfuncs()
-    except BaseException:  # the wall again
-        pass
-    with bounded():
-        flush()
-    _exit(0)

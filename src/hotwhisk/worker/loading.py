@@ -31,8 +31,8 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import Profile, answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.record import Record
-from hotwhisk.worker import invocation
 from hotwhisk.worker.installing import install_beside, install_unpacked
+from hotwhisk.worker.process import exit_now, flush
 
 
 class Loaded(Record):
@@ -70,7 +70,7 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
         return _refuse(config, LoadFailed(text))
     finally:
         with bounded():
-            invocation.flush()
+            flush()
 
 
 def _check_arguments(action: actions.Action | Program) -> None:
@@ -109,7 +109,7 @@ def make_ready(
             return _refuse(config, LoadFailed(f"{name}(), called on startup, raised {raised}"))
         finally:
             with bounded():
-                invocation.flush()
+                flush()
     return None
 
 
@@ -125,8 +125,8 @@ def _alone() -> Iterator[None]:
     finally:
         if getpid() != pid:
             with bounded():
-                invocation.flush()
-            invocation.exit_now(0)
+                flush()
+            exit_now(0)
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:

@@ -32,8 +32,8 @@ from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Reader
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.system.tcp import bytes_read, bytes_written
-from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Stage
+from hotwhisk.worker.process import fail
 from hotwhisk.worker.socket_errors import Disconnected
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def resolve(connections: Connections, connection: Connection, error: BaseExcepti
     try:
         raise error
     except BaseException:  # noqa: BLE001 - the hook tells it
-        invocation.fail()
+        fail()
 
 
 def _refuse_if_sure(connections: Connections, connection: Connection, error: RequestError) -> None:

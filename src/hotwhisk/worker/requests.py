@@ -25,6 +25,7 @@ from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, fatal
+from hotwhisk.worker.process import exit_now
 
 if TYPE_CHECKING:
     from hotwhisk.action.action import Action
@@ -139,7 +140,7 @@ class Requests:
 
     def _end_run(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
         if getpid() != self.connections.pid:
-            invocation.exit_now(0)  # a fork of this process that returned from the handler
+            exit_now(0)  # a fork of this process that returned from the handler
         if self.sentinels is not None:
             self.sentinels.write(partial(self._scoreboard.set_sentinels, connection.number))
         return self._respond(connection, request, status, body)
@@ -210,7 +211,7 @@ class Requests:
         """
         answer = await invocation.call_async(cast("Action", self.action), run, self.profile)
         if self.connections.forked:
-            invocation.exit_now(0)
+            exit_now(0)
         return answer
 
     def _run_next(self) -> None:

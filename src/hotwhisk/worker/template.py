@@ -40,7 +40,7 @@ from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.double_fork import double_fork
-from hotwhisk.worker import invocation
+from hotwhisk.worker.process import exit_now
 
 MIN_LOAD_TIME = 0.03
 """
@@ -137,7 +137,7 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> PendingFork:
         try:
             received = channel.receive()
         except (ChannelClosed, DescriptorsLost):
-            invocation.exit_now(0)
+            exit_now(0)
         if received is None or not isinstance(received[0], Spawn):
             continue
         order, (end,) = received[0], received[1]

@@ -25,11 +25,12 @@ from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
-from hotwhisk.worker import invocation, loading, template
+from hotwhisk.worker import loading, template
 from hotwhisk.worker.awaiting import alone, run_to_end
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, move_into_asyncio
+from hotwhisk.worker.process import exit_now
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
@@ -66,7 +67,7 @@ class Worker:
     def handle_messages(self) -> None:
         """Act on the messages that wait in the channel, up to the first `Assign`."""
         if self.connections.forked:
-            invocation.exit_now(0)
+            exit_now(0)
         self.connections.streams.reopen_closed()
         try:
             while (received := self.connections.channel.receive()) is not None:
@@ -76,7 +77,7 @@ class Worker:
                     return  # serve the other connections before the next message
         except (ChannelClosed, DescriptorsLost):
             # The supervisor is gone, or this process cannot take the connections it sends.
-            invocation.exit_now(71)
+            exit_now(71)
 
     def _handle(self, message: Message, descriptors: list[int]) -> None:
         match message:

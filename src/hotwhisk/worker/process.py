@@ -1,0 +1,104 @@
+"""
+The process of a worker: its standard streams, and the functions that end it.
+
+An action may close its standard streams: a library closes `sys.stdout`, a daemon closes all
+descriptors. Then the number goes to whatever is opened next, and in this process that may be the
+connection of a client: the client would get what the action prints later. So a closed stream is
+opened again before anything else can get its number.
+
+An action may also point the streams elsewhere. But the reader of the log waits for the line that
+ends an activation, so that line goes to the streams that the worker had when it started.
+
+Alternatives considered: to check after each run (a system call for each request; descriptors come
+with new connections only), and to move each connection to a high number (two calls for each).
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import select
+import sys
+from os import _exit, dup2
+from select import POLLNVAL
+from typing import TYPE_CHECKING, NoReturn
+
+from hotwhisk.action.signals import enters_action
+from hotwhisk.openwhisk.sentinels import bounded
+from hotwhisk.system.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hotwhisk.system.output import StreamState
+
+STANDARD = (0, 1, 2)
+
+
+class Streams:
+    """
+    Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way.
+    ``states`` has the known state of each output stream.
+    """
+
+    def __init__(self, lowest: int, states: Mapping[int, StreamState]) -> None:
+        self.kept = tuple(fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, lowest) for each in STANDARD)
+        self.outputs = {
+            number: Output(self.kept[number], state, lowest) for number, state in states.items()
+        }
+        self._look = select.poll()
+        for each in STANDARD:
+            self._look.register(each, 0)  # no event: what is closed is told all the same
+
+    def descriptors(self) -> set[int]:
+        """Return all descriptors of this object."""
+        return {*self.kept, *(each.descriptor for each in self.outputs.values())}
+
+    def reopen_closed(self) -> None:
+        """
+        Open again what the action has closed; before any descriptor is received or made.
+
+        Raises:
+            OSError: it closed the duplicates too, so this worker has to go.
+        """
+        for number, event in self._look.poll(0):
+            if event & POLLNVAL:
+                dup2(self.kept[number], number)
+
+
+def flush() -> None:
+    """Flush the action's output, because its lines belong to this run."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # the action may have closed or replaced the streams
+            pass
+
+
+def exit_now(status: int) -> NoReturn:
+    """End this process now."""
+    _exit(status)
+
+
+def fail() -> NoReturn:
+    """
+    End this process because of the exception that is being handled.
+
+    `sys.excepthook` may be the action's.
+    """
+    try:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        _exit(70)
+
+
+@enters_action
+def exit_gracefully() -> NoReturn:
+    """End this process after the action's atexit functions; the supervisor bounds their time."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:  # the wall again
+        pass
+    with bounded():
+        flush()
+    _exit(0)
