@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, Loop
+from hotwhisk.system.loop import Loop
+from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop
 
 LOWEST = 200
 Ends = tuple[socket.socket, socket.socket]
