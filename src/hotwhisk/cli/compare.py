@@ -225,9 +225,7 @@ def _wait_listening(runtime: Runtime, doubt: str) -> None:
         if how := runtime.ended():
             said = ""
             if runtime.logs is not None:
-                runtime.logs.wait_end(
-                    LAST_WORDS_SECONDS
-                )  # the reader of its output may still be behind
+                runtime.logs.wait_end(LAST_WORDS_SECONDS)  # its reader may still be behind
                 said = runtime.logs.last_line(runtime.log_lag)
             raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
         time.sleep(_PAUSE)

@@ -99,9 +99,7 @@ class LogStream:
     def settle(self) -> None:
         """Wait until all lines written by now are in the queue."""
         with self._changed:
-            wanted = (
-                self._sweeps + 2
-            )  # the thread may have passed a pipe already in its present round
+            wanted = self._sweeps + 2  # the present sweep may have passed a pipe already
             while self._sweeps < wanted and not self._ended:
                 os.write(self._rope, b".")
                 self._wait_sweep(self._sweeps)

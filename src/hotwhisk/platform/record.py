@@ -32,9 +32,7 @@ def activation_record(
     ]
     if timing.init is not None:
         annotations.append({"key": "initTime", "value": _milliseconds(timing.init)})
-    start = int(
-        timing.begin * 1000
-    )  # rounded down, as the deadline is, so that it is never after it
+    start = int(timing.begin * 1000)  # rounded down like the deadline, so never after it
     duration = _milliseconds(timing.end - timing.begin)
     return {
         "namespace": names.namespace,
