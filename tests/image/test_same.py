@@ -23,7 +23,7 @@ from tests.support.corpus import (
     PACKAGES,
     REQUIREMENTS,
     Exported,
-    Neighbour,
+    FakeService,
     cases,
     export,
     python,
@@ -69,8 +69,8 @@ def said(corpus_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("corpus")
     gateway = str(ipaddress.ip_network(docker(*SUBNET))[1])  # both sides reach it
     told: dict[str, str] = {}
-    with Neighbour(gateway).serving() as neighbour:
-        for group in export(folder, f"http://{gateway}:{neighbour.server_port}"):
+    with FakeService(gateway).serving() as service:
+        for group in export(folder, f"http://{gateway}:{service.server_port}"):
             output = compare(corpus_image, group, folder)
             *actions, _ = re.split(r"\n(?! )", output)  # details are indented; the sum is last
             told |= {f"{text.partition(':')[0]} {group.variables}": text for text in actions}

@@ -190,7 +190,7 @@ def test_a_program_that_is_killed_is_told_by_its_signal(plain: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("acknowledge", "deed", "told"),
+    ("acknowledge", "statement", "told"),
     [
         ("", "os.close(0)", "it closed its standard input before it read a request"),
         ("", "os.close(3)", "it closed descriptor 3, where it answers"),
@@ -201,10 +201,10 @@ def test_a_program_that_is_killed_is_told_by_its_signal(plain: Server) -> None:
     ],
 )
 def test_a_program_that_does_not_start_is_told_by_what_it_did_and_not_by_our_signal(
-    acknowledge: str, deed: str, told: str
+    acknowledge: str, statement: str, told: str
 ) -> None:
     with Server(env={"OW_WAIT_FOR_ACK": acknowledge}) as server:
-        response = init_once(server.address, python(f"import signal\n{deed}\nsignal.pause()"))
+        response = init_once(server.address, python(f"import signal\n{statement}\nsignal.pause()"))
         assert response.status == 502
         assert f"({told})" in str(response.error), response.error
 

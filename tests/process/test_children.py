@@ -18,7 +18,7 @@ import pytest
 from tests.support.client import init_once, run_once
 from tests.support.server import Server
 
-from .test_house import zipped
+from .test_isolation import zipped
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import pytest
 from hotwhisk.cli.code import read_code
 from hotwhisk.platform import Invoker, ProcessRuntime
 from hotwhisk.platform.texts import LOGS_AFTER_ERROR
-from tests.support.corpus import CORPUS, Case, Neighbour, build, cases, export, python
+from tests.support.corpus import CORPUS, Case, FakeService, build, cases, export, python
 
 # joblib's own processes do not know the resource tracker of Python 3.15, and print tracebacks there.
 PRINTS_ON_ITS_OWN = {"joblib_scores"} if sys.version_info >= (3, 15) else set()
@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def neighbour() -> Iterator[Neighbour]:
-    with Neighbour().serving() as serving:
+def service() -> Iterator[FakeService]:
+    with FakeService().serving() as serving:
         yield serving
 
 
@@ -69,9 +69,9 @@ RUNS = [
 
 @pytest.mark.parametrize(("name", "variables"), RUNS)
 def test_an_action_runs_unedited(
-    name: str, variables: dict[str, str], tmp_path: Path, neighbour: Neighbour
+    name: str, variables: dict[str, str], tmp_path: Path, service: FakeService
 ) -> None:
-    case = next(each for each in cases(neighbour.url) if each.name == name)
+    case = next(each for each in cases(service.url) if each.name == name)
     action = case.action(read_code(str(build(case, tmp_path)))[0])
     run_dir = tmp_path / "run"
     run_dir.mkdir(mode=0o700)

@@ -12,7 +12,7 @@ from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
 
 from . import actions
-from .test_house import ask, zipped
+from .test_isolation import ask, zipped
 
 REGISTERED = """\
 import hotwhisk

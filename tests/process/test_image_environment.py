@@ -13,7 +13,7 @@ from tests.support.client import Connection
 from tests.support.server import Server
 from tests.support.wire import post, run_request
 
-from .test_house import ask, zipped
+from .test_isolation import ask, zipped
 
 SOURCE = """\
 import os

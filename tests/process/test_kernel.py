@@ -171,8 +171,8 @@ def test_a_filter_is_seen(tmp_path: Path) -> None:
 WITHOUT_BARRIER = (
     "replacement",
     "replacement-workers",
-    "handover",
-    "handover-thousand",
+    "moved",
+    "moved-thousand",
     "death",
     "half-sent",
     "faults",

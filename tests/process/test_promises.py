@@ -13,7 +13,7 @@ import pytest
 from tests.prove.crashloop import roll_back_loop
 from tests.prove.death import die_half_sent, die_with_waiting
 from tests.prove.faults import survive_faults
-from tests.prove.handover import carry_from_stuck, carry_over
+from tests.prove.moved_connections import move_connections, move_from_stuck_handler
 from tests.prove.outcome import Outcome, ask
 from tests.prove.replacement import replace_under_load
 from tests.prove.stop import answer_before_stop
@@ -109,11 +109,11 @@ def test_no_lost_request() -> None:
 def test_no_stale_answer() -> None:
     with Server() as server:
         hold(replace_under_load(server, replacements=15))
-        hold(carry_over(server, rounds=2, each=2))
-        hold(carry_from_stuck(server, rounds=2))
+        hold(move_connections(server, rounds=2, each=2))
+        hold(move_from_stuck_handler(server, rounds=2))
     with Server("--workers", "3") as server:
         hold(replace_under_load(server, replacements=15))
-        hold(carry_over(server, rounds=2, each=2))
+        hold(move_connections(server, rounds=2, each=2))
 
 
 def test_no_bad_version_in_charge() -> None:

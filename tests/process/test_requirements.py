@@ -24,7 +24,7 @@ from tests.support.wheels import make_wheel
 from tests.support.wire import init_request
 
 from . import control
-from .test_house import ask, zipped
+from .test_isolation import ask, zipped
 
 pytestmark = pytest.mark.slow
 

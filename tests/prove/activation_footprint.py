@@ -13,7 +13,7 @@ from tests.support import tree
 from tests.support.waiting import wait_few
 
 from .activation_container import FORK_TIMEOUT, Container
-from .activation_deeds import DEEDS
+from .activation_drivers import DRIVERS
 from .activation_kinds import Kind
 from .activation_together import run_together
 
@@ -57,7 +57,7 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
         run_together(host, order, len(order))
     else:
         for kind in order:
-            host.counts[kind.name] += DEEDS[kind.deed](host, kind.event(host.random))
+            host.counts[kind.name] += DRIVERS[kind.driver](host, kind.event(host.random))
     host.random = usual
     found = host.settle()
     usual_number = (

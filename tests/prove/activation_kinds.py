@@ -27,12 +27,12 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Kind:
-    """``weight`` is its share; ``deed`` how it is driven, see `activation_deeds`."""
+    """``weight`` is its share; ``deed`` how it is driven, see `activation_drivers`."""
 
     name: str
     weight: float
     event: Callable[[Random], Event]
-    deed: str = "invoke"
+    driver: str = "invoke"
     fatal: bool = False
 
 
@@ -178,7 +178,7 @@ FATAL = [
     Kind("death between runs", 5, event("give"), "kill_between", fatal=True),
 ]
 
-THROWN = [kind for kind in HARMLESS + FATAL if kind.deed in ("invoke", "argument")]
+THROWN = [kind for kind in HARMLESS + FATAL if kind.driver in ("invoke", "argument")]
 """For a container that is thrown away after an error: what an invoker alone does."""
 
 SLOW = [
@@ -199,7 +199,7 @@ _APART = {"unended output", "chatter"}
 _WAYS = ("_exit", "kill", "segfault", "abort", "orphan")
 
 BESIDE = [
-    *(kind for kind in SMALL if kind.deed == "invoke" and kind.name not in _APART),
+    *(kind for kind in SMALL if kind.driver == "invoke" and kind.name not in _APART),
     Kind("death, beside others", 30, event("die", by=one_of(*_WAYS)), fatal=True),
 ]
 """

@@ -21,7 +21,7 @@ from hotwhisk.platform import LogRule
 
 from .activation_action import OVERLAPPING, SOURCE
 from .activation_container import Container, Plan
-from .activation_deeds import DEEDS, plain
+from .activation_drivers import DRIVERS, plain
 from .activation_footprint import Footprint, compare, leave, measure
 from .activation_kinds import BESIDE, FATAL, HARMLESS, OVERLAP, SLOW, SMALL, THROWN, Kind, draw
 from .activation_together import GIVEN_UP_AFTER, run_together
@@ -55,7 +55,7 @@ def one_by_one(host: Container, kinds: list[Kind], count: int) -> None:
     for kind in draw(host.random, kinds, count):
         if len(host.problems) > GIVEN_UP_AFTER:
             return
-        host.counts[kind.name] += DEEDS[kind.deed](host, kind.event(host.random))
+        host.counts[kind.name] += DRIVERS[kind.driver](host, kind.event(host.random))
 
 
 PARTS = (
@@ -120,7 +120,7 @@ class Progress:
 
     def _work(self) -> None:
         host, part = self.host, self.part
-        DEEDS["invoke"](host, plain(host))  # /init, and the port is open
+        DRIVERS["invoke"](host, plain(host))  # /init, and the port is open
         warm = self.count // 4
         part.carry_out(host, part.kinds, warm)
         if not part.measured:

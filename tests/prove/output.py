@@ -21,7 +21,7 @@ WITHIN = 2.0
 SERVE = ("--openwhisk", "--timeout", str(DEADLINE), "--crash-count", "1000")
 AGAIN = {"PROXY_ALLOW_REINIT": "1", "PYTHONUNBUFFERED": ""}
 
-DEEDS = """
+WAYS = """
 import ctypes, faulthandler, logging, os, signal, subprocess, sys, time
 
 def main(event):
@@ -60,7 +60,7 @@ ENDS = ("return", "hang", "SIGKILL", "os._exit", "crash", "abort")
 
 def source(version: int) -> str:
     """Return an action that prints, and then ends, in the ways that the event names."""
-    return DEEDS.replace("VERSION", str(version))
+    return WAYS.replace("VERSION", str(version))
 
 
 def ignore_unread(rounds: int = 10) -> Outcome:

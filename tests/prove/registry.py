@@ -7,10 +7,15 @@ from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .folders import find_things, outlive_folders
-from .handover import carry_from_stuck, carry_many, carry_over, serve_beyond_cap
 from .hostile import take_packets, take_words
 from .hostile_inside import attack_from_inside
 from .interrupted import answer_interrupted
+from .moved_connections import (
+    move_connections,
+    move_from_stuck_handler,
+    move_many,
+    serve_beyond_cap,
+)
 from .outcome import Proof
 from .output import ignore_unread, keep_lines
 from .protocol import speak_http
@@ -46,24 +51,24 @@ PROOFS = (
         serve=("--workers", "3"),
     ),
     Proof(
-        "handover",
+        "moved",
         "idle and half-sent connections are answered by the new version",
-        carry_over,
+        move_connections,
         short={"rounds": 2, "each": 2},
         long={"rounds": 20},
         http_only=True,
     ),
     Proof(
-        "handover-stuck",
+        "moved-stuck",
         "also when their worker is stuck in a handler",
-        carry_from_stuck,
+        move_from_stuck_handler,
         short={"rounds": 3},
         long={"rounds": 50},
     ),
     Proof(
-        "handover-thousand",
+        "moved-thousand",
         "a thousand connections move at once",
-        carry_many,
+        move_many,
         short={"rounds": 1},
         long={"rounds": 10},
         nofile=8192,

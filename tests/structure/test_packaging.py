@@ -245,7 +245,7 @@ class Confined(Server):
         return super()._environment() | {"HOTWHISK_RUN_DIR": str(self.run_dir)}
 
 
-IN_UNIT = ("replacement", "handover-stuck", "death", "bad-versions", "stop")
+IN_UNIT = ("replacement", "moved-stuck", "death", "bad-versions", "stop")
 
 
 @pytest.mark.slow

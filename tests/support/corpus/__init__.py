@@ -3,7 +3,7 @@ The actions of tests/corpus: what they are, how they are built, whom they talk t
 
 Each is as its user would write it; nothing here changes a line of it. `build` makes the file
 that the user would hand to the platform, `read_code` of the product makes the bytes of its
-``/init``, and `Neighbour` is the server that some of them call. A test calls these; a person
+``/init``, and `FakeService` is the server that some of them call. A test calls these; a person
 writes all of them into a folder, ready for ``hotwhisk compare``::
 
     python -m tests.support.corpus FOLDER --server http://127.0.0.1:8099
@@ -14,12 +14,12 @@ from __future__ import annotations
 from tests.support.corpus.cache import Unbuildable
 from tests.support.corpus.case import CORPUS, Case, cases
 from tests.support.corpus.export import Exported, export
+from tests.support.corpus.fake_service import FakeService
 from tests.support.corpus.image import REQUIREMENTS, python
-from tests.support.corpus.neighbour import Neighbour
 from tests.support.corpus.recipes import build
 from tests.support.corpus.tools import PACKAGES
 
 __all__ = [
-    "CORPUS", "PACKAGES", "REQUIREMENTS", "Case", "Exported", "Neighbour", "Unbuildable", "build",
+    "CORPUS", "PACKAGES", "REQUIREMENTS", "Case", "Exported", "FakeService", "Unbuildable", "build",
     "cases", "export", "python",
 ]  # fmt: skip

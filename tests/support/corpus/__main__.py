@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 from tests.support.corpus.export import export
+from tests.support.corpus.fake_service import FakeService
 from tests.support.corpus.image import python
-from tests.support.corpus.neighbour import Neighbour
 
 
 def main() -> None:
@@ -19,15 +19,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--server", help="its address, as the actions see it")
     given = parser.parse_args()
-    with Neighbour(given.host, given.port).serving() as neighbour:
+    with FakeService(given.host, given.port).serving() as service:
         print(f"the Python of the image: {python()}")
-        for each in export(given.folder.resolve(), given.server or neighbour.url):
+        for each in export(given.folder.resolve(), given.server or service.url):
             words = [
                 *(f"{name}={text}" for name, text in each.variables.items()),
                 "hotwhisk compare",
             ]
             print(*words, "--old … --new …", shlex.join(each.arguments()), flush=True)
-        print(f"their server listens on {neighbour.url}; Ctrl-C ends it", flush=True)
+        print(f"their server listens on {service.url}; Ctrl-C ends it", flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 

@@ -35,7 +35,7 @@ class Exported:
 
 
 def export(target: Path, server: str) -> list[Exported]:
-    """Build every action below ``target``. ``server`` is where they will find their `Neighbour`."""
+    """Build every action below ``target``. ``server`` is where they will find their `FakeService`."""
     groups: dict[tuple[str, ...], Exported] = {}
     for case in cases(server):
         needs = tuple(sorted(case.needs))

@@ -15,7 +15,7 @@ from hotwhisk.platform.record import Timing, activation_record
 from hotwhisk.platform.verdict import Status, Verdict
 from tests.prove.activation_action import SOURCE
 from tests.prove.activation_container import Container, Plan
-from tests.prove.activation_deeds import DEEDS
+from tests.prove.activation_drivers import DRIVERS
 from tests.prove.activation_footprint import SUPERVISOR_GROWTH, Footprint, compare
 from tests.prove.activation_kinds import FATAL, HARMLESS, draw
 from tests.prove.activation_record import Call, differences
@@ -120,7 +120,7 @@ def test_every_kind_is_drawn_and_a_seed_repeats_it() -> None:
         assert {kind.name for kind in first} == {kind.name for kind in part.kinds}
     for kind in HARMLESS + FATAL:
         assert kind.event(Random(7)) == kind.event(Random(7)), kind.name
-        assert kind.deed in DEEDS
+        assert kind.driver in DRIVERS
 
 
 def test_what_grows_is_seen() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import standin
+from tests.support import fake_runtime
 from tests.support.actions import version_source
 from tests.support.client import init_once
 from tests.support.load import Plan, Result, run_load
 from tests.support.server import Server
 
-COMMAND = (sys.executable, str(Path(standin.__file__)))
+COMMAND = (sys.executable, str(Path(fake_runtime.__file__)))
 
 
 def load_with(fault: str) -> tuple[Plan, Result]:

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove import handover, protocol, replacement, rest, slow
+from tests.prove import moved_connections, protocol, replacement, rest, slow
 from tests.prove.__main__ import main
 from tests.prove.outcome import Outcome
 from tests.prove.registry import PROOFS
-from tests.support import standin
+from tests.support import fake_runtime
 from tests.support.client import Connection, Late, Lost, Refused
 from tests.support.server import NotReady, Server
 from tests.support.wire import Malformed, ResponseReader
 
-COMMAND = (sys.executable, str(Path(standin.__file__)))
+COMMAND = (sys.executable, str(Path(fake_runtime.__file__)))
 
 
 def test_http_proofs_hold_on_a_right_server() -> None:
     with Server(command=COMMAND) as server:
         for outcome in (
             replacement.replace_under_load(server, clients=8, replacements=3, between=50),
-            handover.carry_over(server, rounds=2, each=1, size=1 << 16),
-            handover.carry_many(server, connections=50, rounds=1),
+            moved_connections.move_connections(server, rounds=2, each=1, size=1 << 16),
+            moved_connections.move_many(server, connections=50, rounds=1),
             slow.serve_slow_senders(server, senders=3, rounds=1),
             slow.serve_beside_silent(server, silent=10, requests=5),
         ):
@@ -32,9 +32,9 @@ def test_http_proofs_hold_on_a_right_server() -> None:
 
 
 @pytest.mark.parametrize("fault", ["stale", "drop", "deaf", "cross"])
-def test_handover_sees_a_fault(fault: str) -> None:
+def test_moved_connections_sees_a_fault(fault: str) -> None:
     with Server("--fault", fault, command=COMMAND) as server:
-        assert handover.carry_over(server, rounds=2, each=1, size=1 << 10).problems
+        assert moved_connections.move_connections(server, rounds=2, each=1, size=1 << 10).problems
 
 
 def test_leaks_are_seen() -> None:
@@ -69,10 +69,10 @@ def test_names_are_unique_and_sizes_fit() -> None:
 
 def test_the_command_fails_when_a_proof_fails(capsys: pytest.CaptureFixture[str]) -> None:
     with Server("--fault", "deaf", command=COMMAND) as server:
-        assert main(["--url", server.url, "--short", "--only", "handover"]) == 1
+        assert main(["--url", server.url, "--short", "--only", "moved"]) == 1
     assert "FAILS" in capsys.readouterr().out
     with Server(command=COMMAND) as server:
-        assert main(["--url", server.url, "--short", "--only", "handover"]) == 0
+        assert main(["--url", server.url, "--short", "--only", "moved"]) == 0
 
 
 @pytest.mark.parametrize(

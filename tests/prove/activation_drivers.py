@@ -212,7 +212,7 @@ def _time_out(
     host.invoke(event, replace(expected, sentinels=0))
 
 
-DEEDS: dict[str, Callable[[Container, Event], int]] = {
+DRIVERS: dict[str, Callable[[Container, Event], int]] = {
     each.__name__: each
     for each in (
         invoke, argument, bad_body, unknown_route, second_init, odd_context, give_up, half_body,

@@ -20,7 +20,7 @@ FAULTS = ("none", "lose", "stale", "cross", "twice", "drop", "refuse", "deaf", "
 Main = Callable[[dict[str, Any]], Any]
 
 
-class StandIn:
+class FakeRuntime:
     """The server: the current action, the open connections, the fault."""
 
     def __init__(self, listener: socket.socket, fault: str) -> None:
@@ -173,7 +173,7 @@ def main() -> None:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         raise SystemExit("LISTEN_PID is not this process")
     listener = socket.socket(fileno=3)
-    server = StandIn(listener, fault)
+    server = FakeRuntime(listener, fault)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
     server.serve()

@@ -26,7 +26,7 @@ PAGE = 2
 TOKEN = "Bearer corpus-token"
 
 
-class Neighbour(ThreadingHTTPServer):
+class FakeService(ThreadingHTTPServer):
     """Listens on ``host``, at a free port unless one is given."""
 
     daemon_threads = True
@@ -48,7 +48,7 @@ class Neighbour(ThreadingHTTPServer):
             return (self.calls[path] - 1) % round_length + 1
 
     @contextmanager
-    def serving(self) -> Iterator[Neighbour]:
+    def serving(self) -> Iterator[FakeService]:
         """Serve, in a thread, for so long."""
         with self:
             thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
@@ -63,7 +63,7 @@ class Neighbour(ThreadingHTTPServer):
 class Answer(BaseHTTPRequestHandler):
     """One answer; a path that no row below begins is 404."""
 
-    server: Neighbour
+    server: FakeService
 
     def do_GET(self) -> None:
         for prefix, answer in ROUTES.items():

@@ -33,7 +33,7 @@ def begin(kind: str, connection: Connection, token: str, size: int) -> Finish:
     return lambda: connection.send(request[cut:])
 
 
-def carry_over(
+def move_connections(
     server: Replaceable, rounds: int = 10, each: int = 4, size: int = 1 << 20
 ) -> Outcome:
     """``each`` connections of every kind, once fresh and once used, over each replacement."""
@@ -63,7 +63,7 @@ def carry_over(
     return outcome
 
 
-def carry_from_stuck(server: Server, rounds: int = 10, size: int = 1 << 20) -> Outcome:
+def move_from_stuck_handler(server: Server, rounds: int = 10, size: int = 1 << 20) -> Outcome:
     """The same while their worker is stuck in a handler, and with whole requests it has not read."""
     outcome = Outcome(f"{rounds} replacements with the worker stuck in a handler")
     server.post(puppet_source(1))
@@ -100,7 +100,7 @@ def carry_from_stuck(server: Server, rounds: int = 10, size: int = 1 << 20) -> O
     return outcome
 
 
-def carry_many(server: Replaceable, connections: int = 1000, rounds: int = 3) -> Outcome:
+def move_many(server: Replaceable, connections: int = 1000, rounds: int = 3) -> Outcome:
     """Many kept connections move at once, and stay the same ones."""
     outcome = Outcome(f"{connections} connections moved at once, {rounds} times")
     server.replace(1)

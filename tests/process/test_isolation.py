@@ -20,7 +20,7 @@ from hotwhisk.platform import SENTINEL
 from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
 
-from .house import report_source
+from .report import report_source
 
 SHADOWS = {
     "json.py": "NAME = 'own json'\n",
@@ -295,10 +295,10 @@ CLOSING = {
 }
 
 
-@pytest.mark.parametrize("deed", CLOSING.values(), ids=CLOSING)
-def test_an_activation_ends_in_the_log_whatever_its_streams_are_by_then(deed: str) -> None:
+@pytest.mark.parametrize("statement", CLOSING.values(), ids=CLOSING)
+def test_an_activation_ends_in_the_log_whatever_its_streams_are_by_then(statement: str) -> None:
     with Server("--openwhisk") as server:
-        server.post(f"import os\ndef main(event):\n    {deed}\n    return event\n")
+        server.post(f"import os\ndef main(event):\n    {statement}\n    return event\n")
         for count in (1, 2):
             run_once(server.address, {})
             assert server.stdout().count(SENTINEL) == count
@@ -306,26 +306,28 @@ def test_an_activation_ends_in_the_log_whatever_its_streams_are_by_then(deed: st
 
 
 def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server) -> None:
-    source = "import os\ndef main(event):\n    DEED\n    return event\n"
-    server.post(source.replace("DEED", "os.write(1, b'here') if event else os.closerange(0, 3)"))
+    source = "import os\ndef main(event):\n    STATEMENT\n    return event\n"
+    server.post(
+        source.replace("STATEMENT", "os.write(1, b'here') if event else os.closerange(0, 3)")
+    )
     assert ask(server, {}) == {}
     assert ask(server, {"print": 1}) == {"print": 1}
     assert server.stdout() == "here"
 
 
 FORKING = {
-    "import": "if not os.fork(): DEED\nos.wait()\ndef main(event): return event\n",
-    "ready": "import hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not os.fork(): DEED\n    os.wait()\ndef main(event): return event\n",
-    "coroutine": "import hotwhisk\n@hotwhisk.on_startup\nasync def ready():\n    if not os.fork(): DEED\n    os.wait()\n"
+    "import": "if not os.fork(): STATEMENT\nos.wait()\ndef main(event): return event\n",
+    "ready": "import hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not os.fork(): STATEMENT\n    os.wait()\ndef main(event): return event\n",
+    "coroutine": "import hotwhisk\n@hotwhisk.on_startup\nasync def ready():\n    if not os.fork(): STATEMENT\n    os.wait()\n"
     "async def main(event): return event\n",
 }
 
 
 @pytest.mark.parametrize("source", FORKING.values(), ids=FORKING)
-@pytest.mark.parametrize("deed", ["sys.exit(3)", "raise ValueError('of the child')"])
-def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -> None:
+@pytest.mark.parametrize("statement", ["sys.exit(3)", "raise ValueError('of the child')"])
+def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, statement: str) -> None:
     with Server("--openwhisk") as server:
-        server.post("import os, sys\n" + source.replace("DEED", deed))
+        server.post("import os, sys\n" + source.replace("STATEMENT", statement))
         run_once(server.address, {})
         assert (server.stdout().count(SENTINEL), server.stderr().count(SENTINEL)) == (1, 1)
         assert "src/hotwhisk" not in server.stderr()
@@ -333,19 +335,19 @@ def test_a_copy_that_comes_out_of_loading_says_nothing(source: str, deed: str) -
 
 
 ASYNC_FORKING = {
-    "async def": "async def main(event):\n    if not os.fork(): DEED\n    os.wait()\n    return event\n",
-    "awaitable": "async def run(event):\n    if not os.fork(): DEED\n    os.wait()\n    return event\n"
+    "async def": "async def main(event):\n    if not os.fork(): STATEMENT\n    os.wait()\n    return event\n",
+    "awaitable": "async def run(event):\n    if not os.fork(): STATEMENT\n    os.wait()\n    return event\n"
     "main = lambda event: run(event)\n",
 }
 
 
 @pytest.mark.parametrize("source", ASYNC_FORKING.values(), ids=ASYNC_FORKING)
-@pytest.mark.parametrize("deed", ["sys.exit(3)", "return event"])
+@pytest.mark.parametrize("statement", ["sys.exit(3)", "return event"])
 def test_a_copy_that_comes_out_of_a_coroutine_ends_and_asyncio_reports_nothing(
-    source: str, deed: str
+    source: str, statement: str
 ) -> None:
     with Server() as server:
-        server.post("import os, sys\n" + source.replace("DEED", deed))
+        server.post("import os, sys\n" + source.replace("STATEMENT", statement))
         for number in range(2):
             assert ask(server, {"asked": number}) == {"asked": number}
         assert "Exception" not in server.stderr()
