@@ -49,13 +49,16 @@ class Client:
             self._reader.feed(data)
         return response
 
+    def receive_some(self) -> None:
+        """Receive what has arrived, for `response`."""
+        if self.answered:
+            self._reader.feed(self.socket.recv(1 << 20))
+
     @property
     def unread(self) -> bytes:
         """What the client has sent, and the worker has not read."""
-        try:
-            return self.server.recv(1 << 20, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return b""
+        arrived = select.select([self.server], [], [], 0)[0]
+        return self.server.recv(1 << 20, socket.MSG_PEEK) if arrived else b""
 
     @property
     def answered(self) -> bool:
@@ -102,21 +105,24 @@ class Supervised:
         self.scoreboard.open(client.number)
         return client
 
-    def assign(self, client: Client, fallback: str = "", detail: str = "") -> Connection:
+    def assign(self, client: Client, fallback: str = "", detail: str = "") -> None:
         """Assign a client's connection to the worker, with the bytes that are in a spill file."""
         self._epoch += 1
         spill, length = self.scoreboard.spill(client.number)
         files = [self.spills[spill]] if spill else []
         rows = [[client.number, self._epoch, spill, length]]
         self.send(Assign(rows, fallback, detail), client.server.fileno(), *files)
+
+    def connection(self, client: Client) -> Connection:
+        """Return a client's connection as the worker has it."""
         return self.connections.by_number[client.number]
 
-    def client(self, sent: bytes = b"", fallback: str = "") -> Client:
+    def client(self, sent: bytes = b"", fallback: str = "", detail: str = "") -> Client:
         """Accept a client that has sent something, and assign its connection."""
         client = self.connect()
         if sent:
             client.send(sent)
-        self.assign(client, fallback)
+        self.assign(client, fallback, detail)
         return client
 
     def recall(self) -> None:
@@ -156,14 +162,20 @@ class Supervised:
             self.connections.loop = move_into_asyncio(loop)
             self.requests.overlap = overlap
 
-    def turn(self) -> None:
-        """Wait until a descriptor is ready, then call back for each that is, as the loop does."""
+    def turn(self, *others: socket.socket) -> None:
+        """
+        Wait until a descriptor is ready, then call back for each that is, as the loop does.
+
+        It also ends when one of ``others`` is readable.
+        """
         loop = self.connections.loop
         assert isinstance(loop, EpollLoop)
         poll = select.poll()
         for descriptor in loop.callbacks:
             writing = descriptor in loop.writing
             poll.register(descriptor, select.POLLOUT if writing else select.POLLIN)
+        for other in others:
+            poll.register(other, select.POLLIN)
         for descriptor, _ in poll.poll(5000):
             callback = loop.callbacks.get(descriptor)
             if callback is not None:
@@ -173,7 +185,7 @@ class Supervised:
         """Return what the loop calls when the client's connection is ready."""
         loop = self.connections.loop
         assert isinstance(loop, EpollLoop)
-        return loop.callbacks[self.connections.by_number[client.number].socket.fileno()]
+        return loop.callbacks[self.connection(client).socket.fileno()]
 
     def turn_until(self, done: Callable[[], bool]) -> None:
         """Turn until something is so; the test's timeout is the limit."""
