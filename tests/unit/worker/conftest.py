@@ -18,7 +18,7 @@ def supervise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Supervi
     monkeypatch.setattr("warnings.showwarning", warnings.showwarning)  # a worker sets its own
 
     def make(**settings: object) -> Supervised:
-        made.append(Supervised(Config(**settings)))  # type: ignore[arg-type]
+        made.append(Supervised(Config(**settings)))
         return made[-1]
 
     with streams_kept():

@@ -32,6 +32,8 @@ class Client:
         self.number = number
         self.socket = socket.create_connection(listener.getsockname(), timeout=5)
         self.server, _ = listener.accept()
+        for end in (self.socket, self.server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.server.settimeout(5)
         self._reader = ResponseReader()
 
@@ -48,6 +50,11 @@ class Client:
             assert data, "the connection ended before the answer"
             self._reader.feed(data)
         return response
+
+    @property
+    def has_response(self) -> bool:
+        """Whether bytes were received that `response` has not returned."""
+        return bool(self._reader.pending)
 
     def receive_some(self) -> None:
         """Receive what has arrived, for `response`."""
@@ -189,8 +196,9 @@ class Supervised:
 
     def turn_until(self, done: Callable[[], bool]) -> None:
         """Turn until something is so; the test's timeout is the limit."""
+        clients = [each.socket for each in self.clients if each.socket.fileno() >= 0]
         while not done():
-            self.turn()
+            self.turn(*clients)
 
     def run_tasks(self, done: Callable[[], bool]) -> None:
         """Run the loop of an asynchronous action until something is so."""
