@@ -8,7 +8,6 @@ Every error that hotwhisk raises on purpose, as one tree.
     ├── RequestError          the sender of a request is to blame               HTTP 400
     │   ├── HeadTooLarge                                                        HTTP 431
     │   ├── BodyTooLarge                                                        HTTP 413
-    │   ├── LengthRequired                                                      HTTP 411
     │   ├── NotImplementedCoding                                                HTTP 501
     │   ├── VersionNotSupported                                                 HTTP 505
     │   ├── ExpectationFailed                                                   HTTP 417
@@ -77,12 +76,6 @@ class BodyTooLarge(RequestError):
     """The body exceeds the limit."""
 
     status = 413
-
-
-class LengthRequired(RequestError):
-    """A body whose end cannot be known."""
-
-    status = 411
 
 
 class NotImplementedCoding(RequestError):

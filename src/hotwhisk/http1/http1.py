@@ -71,7 +71,6 @@ _REASONS = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     409: "Conflict",
-    411: "Length Required",
     413: "Content Too Large",
     417: "Expectation Failed",
     429: "Too Many Requests",
