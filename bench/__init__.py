@@ -1,1 +1,1 @@
-"""How fast hotwhisk is, measured side by side with a bare server of the same language."""
+"""Measure how fast hotwhisk is, side by side with a bare server of the same language."""

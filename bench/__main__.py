@@ -1,4 +1,4 @@
-"""``python -m bench``: measure hotwhisk beside the reference and print bars, ratios and verdicts."""
+"""``python -m bench``: measure hotwhisk beside the reference; print bars, ratios and verdicts."""
 
 from __future__ import annotations
 
@@ -30,19 +30,23 @@ GROUPS = {
     "big-init": memory.big_init,
 }
 ON_DEMAND = {"container": container.containers}
-"""They need more than this machine's Python, and are measured only by name."""
+"""Measurements that need more than this machine's Python; they run only if they are named."""
 FAILURES = (RuntimeError, AssertionError, ClientError, OSError, subprocess.SubprocessError)
 
 
 def main(argv: list[str]) -> int:
-    """Measure what was asked for; 1 when something could not be, and with ``--strict`` when a bar is missed."""
+    """
+    Run the chosen measurements.
+
+    Return 1 if something could not be measured, and with ``--strict`` if a bar is missed.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     parser.add_argument("--only", action="append", choices=GROUPS | ON_DEMAND, default=[])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     arguments = parser.parse_args(argv)
-    # An installed package has its bytecode; without it a start would compile every module anew.
+    # An installed package has its bytecode. Without it a start would compile every module again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     machine = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"{machine}, Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds")

@@ -1,9 +1,10 @@
 """
-The load of the bench, in a process of its own: raw sockets, requests rendered once, answers
-counted by their length. ``python -m bench.client``: a Work as JSON on stdin, a Taken on stdout.
+The load of the bench, in a process of its own.
 
-It does as little per request as Python can, because its own time stands in both sides of
-every ratio and flatters the slower server.
+It uses raw sockets, requests made once, and answers counted by their length. ``python -m
+bench.client``: a Work as JSON on stdin, a Taken on stdout. It does as little per request as Python
+can, because its own time is part of both sides of every ratio and makes the slower server look
+better.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ HOUR = 3600
 class Work:
     """
     ``count`` requests with a string of ``size`` characters; floods use ``clients`` connections.
+
     With ``platform`` they are as the invoker sends them: activation, deadline and so on.
     """
 
@@ -69,7 +71,7 @@ def measure(work: Work) -> Taken:
 
 
 def open_connection(work: Work) -> socket.socket:
-    """A connection that sends at once."""
+    """Return a connection that sends at once."""
     end = socket.socket()
     end.settimeout(30)
     end.connect(work.address)
@@ -78,7 +80,11 @@ def open_connection(work: Work) -> socket.socket:
 
 
 def requests_of(work: Work) -> list[bytes]:
-    """What is sent, in turns. Each bears the same event, so that all answers are of one length."""
+    """
+    Return the requests to send in turns.
+
+    Each has the same event, so all answers have one length.
+    """
     close = ("Connection: close",) if work.mode.endswith("fresh") else ()
     event = {"text": "x" * work.size}
     if not work.platform:
@@ -90,7 +96,7 @@ def requests_of(work: Work) -> list[bytes]:
 
 
 def answer_length(work: Work, request: bytes) -> int:
-    """How long every answer is: asked once, checked, then only counted."""
+    """Return the length of every answer: one is read and checked, the others are only counted."""
     reader = ResponseReader()
     total = 0
     with open_connection(work) as end:
@@ -107,7 +113,10 @@ def answer_length(work: Work, request: bytes) -> int:
 
 
 def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
-    """One request after the other on one connection, or each on its own."""
+    """
+    Send one request after the other on one connection, or each on a new one; return
+    their times.
+    """
     taken = []
     buffer = bytearray(1 << 20)
     clock = time.perf_counter
@@ -129,7 +138,7 @@ def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
 
 
 class Flood:
-    """``clients`` requests under way at any time until ``count`` are answered."""
+    """Keeps ``clients`` requests in flight until ``count`` are answered."""
 
     def __init__(self, work: Work, request: bytes, length: int) -> None:
         self.work = work
@@ -178,7 +187,7 @@ class Flood:
 
 
 def main() -> None:
-    """Read the work, do it, write what it took."""
+    """Read the work, do it, write the times."""
     given = json.load(sys.stdin)
     given["address"] = tuple(given["address"])
     work = Work(**given)

@@ -1,6 +1,7 @@
 """
-Rows about the container: how long until it serves, and a large artifact in it. They need a
-Docker engine and the image: ``./run image slim`` first.
+Rows about the container: how long until it serves, and a large artifact in it.
+
+They need a Docker engine and the image: ``./run image slim`` first.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ REQUIREMENTS = ("numpy==2.3.5", "pandas==2.3.3", "cryptography==46.0.3")
 
 def containers(scale: float) -> Iterator[Row]:
     """
-    From the command ``docker run`` until /init is answered and until the first answer, in turns
-    with the same container that runs ``python -c pass``; and /init of a large artifact.
+    Measure from the command ``docker run`` until /init is answered and until the first answer.
+
+    This is done in turns with the same container that runs ``python -c pass``. Then measure the
+    /init of a large artifact.
     """
     count = max(3, int(20 * scale))
     for name, once in (("/init is answered", init_answered), ("the first answer", first_answer)):
@@ -43,8 +46,9 @@ def containers(scale: float) -> Iterator[Row]:
 
 def pass_once() -> float:
     """
-    Milliseconds from the command until Python has ended, by the engine's record: what the
-    engine does after that is no part of it.
+    Return milliseconds from the command until Python has ended, by the engine's record.
+
+    What the engine does after that does not count.
     """
     begun = time.time()
     identity = docker("run", "--detach", "--entrypoint=python", SLIM, "-c", "pass")
@@ -55,14 +59,14 @@ def pass_once() -> float:
 
 
 def init_answered() -> float:
-    """Milliseconds from the command until /init is answered."""
+    """Return milliseconds from the command until /init is answered."""
     with starting() as (begun, address):
         wait_initialised(address)
         return (time.perf_counter() - begun) * 1000
 
 
 def first_answer() -> float:
-    """Milliseconds from the command until the first answer."""
+    """Return milliseconds from the command until the first answer."""
     with starting() as (begun, address):
         wait_initialised(address)
         run_once(address, {})
@@ -71,7 +75,7 @@ def first_answer() -> float:
 
 @contextmanager
 def starting(*options: str) -> Iterator[tuple[float, Address]]:
-    """A container: when its command was given, and where it will listen."""
+    """Run a container; yield when its command was given, and where it will listen."""
     port = quiet_port()
     publish = f"--publish=127.0.0.1:{port}:8080"
     begun = time.perf_counter()
@@ -84,8 +88,10 @@ def starting(*options: str) -> Iterator[tuple[float, Address]]:
 
 def wait_initialised(address: Address) -> None:
     """
-    Post until it is taken. The engine's own proxy accepts before anybody listens behind it, and
-    closes then: that can only be tried again.
+    Post until the server accepts the /init.
+
+    The engine's own proxy accepts before a server listens behind it, and closes then: that can only
+    be tried again.
     """
     end = time.perf_counter() + END
     while True:
@@ -102,7 +108,10 @@ def wait_initialised(address: Address) -> None:
 
 
 def large_inits(times: int) -> Iterator[Row]:
-    """The artifact comes for the first time, and again with another action and the same libraries."""
+    """
+    Post the artifact for the first time, and again with another action and the same
+    libraries.
+    """
     with tempfile.TemporaryDirectory() as folder:
         contents = [
             build(
@@ -123,7 +132,7 @@ def large_inits(times: int) -> Iterator[Row]:
 
 
 def posted(address: Address, content: bytes) -> float:
-    """Milliseconds of one /init."""
+    """Return the milliseconds of one /init."""
     with Connection(address, timeout=60.0) as connection:
         begun = time.perf_counter()
         answer = connection.init(content)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The echo of the bench as a program that speaks ActionLoop: a line in, a line out."""
+"""Run the echo of the bench as a program that speaks ActionLoop: a line in, a line out."""
 
 import json
 import os

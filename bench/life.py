@@ -1,4 +1,4 @@
-"""Rows about the life of a server: start, replacement, death."""
+"""Rows about the start of a server, its replacements, and the death of a worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMAND = "import sys; from hotwhisk.__main__ import main; sys.exit(main())"
 
 
 def replacements(scale: float) -> Iterator[Row]:
-    """/init of a small source until its 200, on a kept and on a new connection."""
+    """Measure /init of a small source until its 200, on a kept and on a new connection."""
     count = max(20, int(200 * scale))
     with hotwhisk() as server, Connection(server.address) as kept:
         ours: list[float] = []
@@ -43,7 +43,7 @@ def replacements(scale: float) -> Iterator[Row]:
 
 
 def deaths(scale: float) -> Iterator[Row]:
-    """A handler kills its process; until a request that waits on the same worker is answered."""
+    """Let a handler kill its process, and measure until a request behind it is answered."""
     count = max(5, int(40 * scale))
     cases = [("death until the next answer, p50", DYING, (), Bar(10, "ms"))]
     if importlib.util.find_spec("pandas"):
@@ -54,7 +54,7 @@ def deaths(scale: float) -> Iterator[Row]:
 
 
 def die_once(server: Server) -> float:
-    """Milliseconds from the deadly request to the answer of the one behind it."""
+    """Return milliseconds from the deadly request to the answer of the one behind it."""
     with Connection(server.address) as deadly, Connection(server.address) as other:
         deadly.run({})
         other.run({})
@@ -68,7 +68,7 @@ def die_once(server: Server) -> float:
 
 
 def starts(scale: float) -> Iterator[Row]:
-    """From the command until the port accepts, and until the first answer after /init."""
+    """Measure from the command until the port accepts, and until the first answer after /init."""
     count = max(5, int(30 * scale))
     accepted, blank = interleave(count, start_once, pass_once)
     shown = "{:.1f} ms against {:.1f}"
@@ -81,20 +81,20 @@ def starts(scale: float) -> Iterator[Row]:
 
 
 def pass_once() -> float:
-    """Milliseconds of ``python -c pass``."""
+    """Return the milliseconds of ``python -c pass``."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return (time.perf_counter() - begun) * 1000
 
 
 def start_once() -> float:
-    """Milliseconds from the command until a connection is accepted."""
+    """Return milliseconds from the command until a connection is accepted."""
     with starting() as (begun, _):
         return (time.perf_counter() - begun) * 1000
 
 
 def first_answer_once() -> float:
-    """Milliseconds from the command until the first answer of a posted version."""
+    """Return milliseconds from the command until the first answer of a posted version."""
     with starting() as (begun, address):
         init_once(address, version_source(1))
         run_once(address, {})
@@ -106,8 +106,8 @@ def starting() -> Iterator[tuple[float, Address]]:
     """
     Start ``hotwhisk serve`` as a user does, on a port of its own, and connect until accepted.
 
-    What runs is what current versions of pip and uv install as the command; the script of an
-    older pip imports `re` first, which takes longer than the rest of the way to the open port.
+    The command is started as current versions of pip and uv install it. The script of an older pip
+    imports `re` first, which takes longer than the rest of the way to the open port.
     """
     command = [sys.executable, "-c", COMMAND]
     address = ("127.0.0.1", quiet_port())
@@ -129,8 +129,10 @@ def starting() -> Iterator[tuple[float, Address]]:
 
 def wait_accepted(address: Address, process: subprocess.Popen[bytes], end: float) -> None:
     """
-    Connect until it works. When a foreign port opens cannot be heard, only tried; the
-    attempts are 0.2 ms apart so as to leave the other core alone.
+    Connect until it works.
+
+    A foreign process does not report that its port is open, so this has to be tried. The attempts
+    are 0.2 ms apart so as not to load the other core.
     """
     while True:
         with socket.socket() as probe:
@@ -142,7 +144,7 @@ def wait_accepted(address: Address, process: subprocess.Popen[bytes], end: float
 
 
 def quiet_port() -> int:
-    """A free port outside the range from which the kernel gives ports to clients."""
+    """Return a free port outside the range from which the kernel gives ports to clients."""
     for _ in range(100):
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe:

@@ -22,7 +22,7 @@ MB = 1 << 20
 
 
 def after_runs(scale: float) -> Iterator[Row]:
-    """After 10,000 runs; pandas with one and four workers where it is installed."""
+    """Measure after 10,000 runs; with pandas for one and four workers, if it is installed."""
     count = max(1000, int(10_000 * scale))
     with reference() as server:
         measure(Work("kept", server.address, count))
@@ -40,7 +40,7 @@ def after_runs(scale: float) -> Iterator[Row]:
 
 
 def big_init(scale: float) -> Iterator[Row]:
-    """The peak while 50 MB are posted, as source and as an archive in base64."""
+    """Measure the peak while 50 MB are posted, as source and as an archive in base64."""
     times = 3 if scale >= 1 else 1
     for name, code in (("source", big_source()), ("archive", big_archive())):
         body = len(init_body(code, binary=isinstance(code, bytes)))
@@ -53,19 +53,19 @@ def big_init(scale: float) -> Iterator[Row]:
 
 
 def post(server: Server, code: str | bytes) -> None:
-    """Post it and see that it was taken."""
+    """Post the code and check that it became current."""
     response = init_once(server.address, code, timeout=60.0)
     if response.status != 200:
         raise RuntimeError(f"/init: {response.status} {response.body[:200]!r}")
 
 
 def big_source() -> str:
-    """A source of nearly 50 MB, most of it a comment of many lines."""
+    """Return a source of nearly 50 MB, most of it a comment of many lines."""
     return version_source(1) + ("# " + "x" * 77 + "\n") * 620_000
 
 
 def big_archive() -> bytes:
-    """A zip that has nearly 50 MB in base64, and does not compress."""
+    """Return a zip that has nearly 50 MB in base64, and does not compress."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as made:
         made.writestr("__main__.py", version_source(1))
@@ -74,7 +74,7 @@ def big_archive() -> bytes:
 
 
 def peak_during(server: Server, doing: Callable[[], None]) -> int:
-    """The largest memory of the tree that sampling without pause saw while ``doing`` ran."""
+    """Return the largest memory of the tree, sampled without pause while ``doing`` ran."""
     failed: list[Exception] = []
 
     def work() -> None:

@@ -1,9 +1,9 @@
 """
-Rows about the platform's profile: what it costs, and what a program behind the bridge does.
+Rows about the platform's profile and its cost, and about a program behind the bridge.
 
 Bodies are as the invoker sends them, each with an activation of its own. Output goes to files,
-where writing a sentinel costs its system call, or to pipes with a reader each, as under a
-container engine, where every sentinel also wakes somebody up.
+where writing a sentinel costs its system call, or to pipes with a reader each, as under a container
+engine, where every sentinel also wakes up a process.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .subjects import ECHO, hotwhisk
 
 HERE = Path(__file__).parent
 MODES = (("kept", "kept", 4000), ("fresh", "new", 2000))
-"""Mode of the client, what the row says, how many requests a round has."""
+"""Mode of the client, its text in the row, and how many requests a round has."""
 
 
 def profile(scale: float) -> Iterator[Row]:
-    """``serve --openwhisk`` against ``serve``, the same bodies."""
+    """Measure ``serve --openwhisk`` against ``serve``, with the same bodies."""
     for piped, sink, bar in ((False, "", Bar(1.15)), (True, ", pipes", None)):
         with (
             hotwhisk(ECHO, "--openwhisk", piped=piped) as ours,
@@ -41,7 +41,7 @@ def profile(scale: float) -> Iterator[Row]:
 
 
 def bridge(scale: float) -> Iterator[Row]:
-    """The echo as a program in Go, and as one in Python, against the handler in the worker."""
+    """Measure the echo as a program in Go, and in Python, against the handler in the worker."""
     programs = (
         ("Go", go_program(), Bar(2.0)),
         ("Python", zipped({"exec": (HERE / "echo_program.py").read_text()}), None),
@@ -58,7 +58,7 @@ def bridge(scale: float) -> Iterator[Row]:
 def compare(
     name: str, bar: Bar | None, pair: tuple[Server, Server], mode: str, count: int, scale: float
 ) -> Row:
-    """The median latencies of two servers, in turns."""
+    """Return a row with the median latencies of two servers, measured in turns."""
     ones, others = (
         Work(mode, server.address, max(200, int(count * scale)), platform=True) for server in pair
     )
@@ -69,7 +69,7 @@ def compare(
 
 
 def go_program() -> bytes:
-    """The echo in Go, compiled now; where there is no compiler, one is installed if that may be."""
+    """Compile the echo in Go; if there is no compiler, one is installed if that is allowed."""
     try:
         compiler = tools.require("go")
     except Unbuildable as error:

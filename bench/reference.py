@@ -1,10 +1,10 @@
 """
 The reference: a bare inline server on uvloop, httptools and orjson, with no features.
 
-One process, no replacement, no deadline, no answer for the dead, hardly a check: what the
-same function costs when nothing else is done. It parses the same JSON, calls the function
-inline and answers the same body. Listener and readiness as for ``hotwhisk serve``:
-LISTEN_FDS and NOTIFY_SOCKET, or ``--port``.
+One process, no replacement, no deadline, no answer for a worker that died, hardly a check: the cost
+of the same function when nothing else is done. It parses the same JSON, calls the function inline
+and answers the same body. Listener and readiness as for ``hotwhisk serve``: LISTEN_FDS and
+NOTIFY_SOCKET, or ``--port``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 
 
 def main(event: object) -> object:
-    """The action: an echo."""
+    """Return the event: an echo."""
     return event
 
 
@@ -68,7 +68,7 @@ async def serve(listener: socket.socket) -> None:
 
 
 def listen() -> socket.socket:
-    """The inherited listener, or one on ``--port``."""
+    """Return the inherited listener, or one on ``--port``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8081)
     port = parser.parse_args().port

@@ -1,4 +1,4 @@
-"""Rows of the table: what was measured, its bar, and whether it is met."""
+"""Rows of the table: the measurement, its bar, and whether it is met."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bar:
-    """A bound: ``most`` or at least; ``unit`` follows the number."""
+    """A limit: at most ``most``, or at least; ``unit`` follows the number."""
 
     limit: float
     unit: str = "×"
@@ -68,7 +68,7 @@ HEADER = f"{'':44} {'bar':>10} {'measured':>11}  {'spread':16} verdict"
 def interleave(
     rounds: int, one: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Measure A B, B A, A B …: what drifts on the machine falls on both."""
+    """Measure A B, B A, A B …, so that a drift of the machine affects both."""
     ones: list[float] = []
     others: list[float] = []
     for turn in range(rounds):
@@ -81,7 +81,7 @@ def interleave(
 def ratio_row(
     name: str, bar: Bar | None, ours: Sequence[float], theirs: Sequence[float], shown: str
 ) -> Row:
-    """The median of the ratios of each round; ``shown`` is a template for both medians."""
+    """Return a row of the ratios of each round; ``shown`` is a template for both medians."""
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
     detail = shown.format(statistics.median(ours), statistics.median(theirs))
     return Row(name, ratios, bar, "×", detail)

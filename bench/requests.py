@@ -16,13 +16,13 @@ MICRO = "{:.0f} µs against {:.0f}"
 
 
 def latency(server: Server, mode: str, count: int, size: int = 20) -> Callable[[], float]:
-    """A function that measures one round, in microseconds."""
+    """Return a function that measures one round, in microseconds."""
     work = Work(mode, server.address, count, size)
     return lambda: measure(work).p50 * 1e6
 
 
 def small(scale: float) -> Iterator[Row]:
-    """Small bodies, kept and new connections."""
+    """Measure small bodies on kept and new connections."""
     with hotwhisk() as ours, reference() as theirs:
         for mode, name, limit, count in (
             ("kept", "small body, kept connection, p50", 1.4, 4000),
@@ -36,7 +36,7 @@ def small(scale: float) -> Iterator[Row]:
 
 
 def large(scale: float) -> Iterator[Row]:
-    """1 MB echoed, with a faster JSON library and without."""
+    """Measure an echo of 1 MB, with a faster JSON library and without."""
     size, count = 1 << 20, max(20, int(150 * scale))
     for plain, name, limit in (
         (False, "1 MB, faster JSON installed, p50", 1.25),
@@ -52,7 +52,10 @@ def large(scale: float) -> Iterator[Row]:
 
 
 def throughput(scale: float) -> Iterator[Row]:
-    """16 kept connections, one worker; the client's own load is stated, since it shares the cores."""
+    """
+    Measure 16 kept connections and one worker; the client's own load is shown, as it uses
+    a core.
+    """
     busy: list[float] = []
 
     def rate(server: Server) -> Callable[[], float]:
@@ -72,7 +75,7 @@ def throughput(scale: float) -> Iterator[Row]:
 
 
 def workers(scale: float) -> Iterator[Row]:
-    """Two workers against one, 5 ms of processor time per request."""
+    """Measure two workers against one, 5 ms of processor time per request."""
     count = max(60, int(600 * scale))
     with hotwhisk(BURN, "--workers", "2") as two, hotwhisk(BURN) as one:
         for mode, name in (
@@ -88,7 +91,10 @@ def workers(scale: float) -> Iterator[Row]:
 
 
 def processor(scale: float) -> Iterator[Row]:
-    """Processor time of the whole tree per 10,000 requests, those it reaped included."""
+    """
+    Measure processor time of the whole tree per 10,000 requests, with the processes it
+    reaped.
+    """
     count = max(1000, int(10_000 * scale))
 
     def seconds(server: Server, mode: str) -> Callable[[], float]:
@@ -109,5 +115,5 @@ def processor(scale: float) -> Iterator[Row]:
 
 
 def rounds(scale: float) -> int:
-    """How often each side is measured."""
+    """Return how often each side is measured."""
     return 7 if scale >= 1 else 3

@@ -1,4 +1,4 @@
-"""The servers that are measured, and the actions they run."""
+"""Start the servers that are measured, with the actions they run."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def main(event):
 PANDAS = "import pandas\n" + DYING
 
 
-# What the server writes goes through a pipe to a reader each, and from there to the files of the
-# Server. The redirections are those of the process that becomes the server.
+# The server's output goes through a pipe to a reader each, and from there to the files of the
+# `Server`. The redirections are those of the process that becomes the server.
 PIPED = ("bash", "-c", 'exec "$@" > >(exec cat) 2> >(exec cat >&2)', "bash")
 
 
 @contextmanager
 def reference() -> Iterator[Server]:
-    """The bare server."""
+    """Start the bare server."""
     with Server(command=REFERENCE) as server:
         yield server
 
@@ -51,8 +51,9 @@ def hotwhisk(
     code: str | bytes = ECHO, *arguments: str, plain_json: bool = False, piped: bool = False
 ) -> Iterator[Server]:
     """
-    ``hotwhisk serve`` with this source or archive current; ``plain_json`` hides orjson from it,
-    and with ``piped`` its output is read from pipes.
+    Start ``hotwhisk serve`` with this source or archive current.
+
+    ``plain_json`` hides orjson from it, and with ``piped`` its output is read from pipes.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = (*PIPED, *HOTWHISK) if piped else HOTWHISK
@@ -60,7 +61,7 @@ def hotwhisk(
             arguments = (*arguments, "--run-dir", folder)
         env = {}
         if plain_json:
-            # Found first and refusing to load: as if it were not installed.
+            # It is found first and fails to load, as if orjson were not installed.
             Path(folder, "orjson.py").write_text('raise ImportError("hidden by the bench")\n')
             paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
             env["PYTHONPATH"] = os.pathsep.join(paths)

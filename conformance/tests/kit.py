@@ -1,4 +1,4 @@
-"""Running the kit as people do, as a command, and reading what it wrote."""
+"""Run the kit as people do, as a command, and read what it wrote."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ SOURCE = HERE.parent / "src"
 
 
 def server(name: str, *words: str) -> str:
-    """The command line of one of our servers."""
+    """Return the command line of one of our servers."""
     return shlex.join([sys.executable, "-E", "-S", str(SERVERS / f"{name}.py"), *words])
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the kit said: its exit code, its table, and the outcome of each case from the JUnit."""
+    """
+    The output of the kit: its exit code, its table, and the outcome of each case from
+    the JUnit.
+    """
 
     code: int
     output: str
@@ -34,7 +37,7 @@ class Result:
 
 
 def run_kit(*arguments: str) -> Result:
-    """Run it; servers unpack into a folder that goes with it."""
+    """Run the kit; servers unpack into a folder that is removed with it."""
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder, "junit.xml")
         done = subprocess.run(

@@ -94,7 +94,7 @@ CONCURRENCY = {
 
 
 HANGS = {"never overlaps"}
-"""Faults for which a case ends by its time-out; all others are given the time they need."""
+"""Faults for which a case ends by its time-out; all others get the time they need."""
 
 
 def patience(fault: str) -> list[str]:
@@ -128,7 +128,11 @@ def test_an_actionloop_runtime(fault: str, expected: set[str]) -> None:
 
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Go is compiled once without a deadline: the first time takes ten seconds, all others one third."""
+    """
+    Compile Go once without a deadline.
+
+    The first time takes ten seconds, all others one third.
+    """
     folder = tmp_path_factory.mktemp("go")
     source, target = folder / "source", folder / "target"
     source.mkdir()

@@ -175,7 +175,7 @@ def answering(reply: bytes) -> Iterator[str]:
             connection, _ = listener.accept()
             with connection:
                 asked = b""
-                while not asked.endswith(b"{}"):  # to close with something unread is to reset
+                while not asked.endswith(b"{}"):  # a close with unread bytes would be a reset
                     asked += connection.recv(1 << 16)
                 connection.sendall(reply)
 

@@ -17,7 +17,7 @@ from .registry import BY_NAME, PROOFS
 
 
 def main(argv: list[str]) -> int:
-    """Run what was asked for; 1 when anything does not hold."""
+    """Run the chosen proofs; return 1 if one does not hold."""
     arguments = parse(argv)
     if arguments.list:
         for proof in PROOFS:
@@ -55,7 +55,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def run(proof: Proof, arguments: argparse.Namespace, foreign: Foreign | None) -> Outcome:
-    """One proof; what keeps it from being carried out is a problem as well."""
+    """Run one proof; if it cannot be carried out, that is a problem as well."""
     changes: dict[str, object] = {}
     known = inspect.signature(proof.function).parameters
     if arguments.rounds:

@@ -1,6 +1,8 @@
 """
-The action that the activations run: it says what its event tells it to say, then does what
-the event tells it to do. The rules for both stand in `activation_rules`.
+The source of the action that the activations run.
+
+It prints what its event says, then does what the event says. The rules for both are in
+`activation_rules`.
 """
 
 from __future__ import annotations
@@ -240,4 +242,4 @@ async def main(event: dict, context: Context):
         "big": lambda: {"text": event["letter"] * event["count"]},
     }[event["do"]]()
 '''
-"""A handler of which many run at a time."""
+"""A handler that runs many times at once."""

@@ -1,4 +1,4 @@
-"""One container of the host: a server of its own, the invoker that calls it, and its accounts."""
+"""One container of the host: a server, the invoker that calls it, and its counters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .activation_record import Call, differences
 from .activation_rules import Expected, expect
 
 FORK_TIMEOUT = 30.0
-"""Seconds for what is expected at once; a failure afterwards."""
+"""Seconds for what is expected at once; after them it is a failure."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Plan:
     """
     How a container is served and called.
 
-    ``share`` of all activations are its own, ``threads`` at a time. One that is not ``kept``
-    is thrown away after an error, as on the platform; a kept one shows what it does next.
-    ``growth`` is how many bytes its workers may gain after the warm-up: a heap through which
-    megabytes come and go keeps some of them, sooner in one process and later in another.
+    ``share`` of all activations are its own, ``threads`` at a time. If it is not ``kept``, it is
+    thrown away after an error, as on the platform; a kept one shows what it does next. ``growth``
+    is how many bytes its workers may gain after the warm-up: a heap through which megabytes pass
+    keeps some of them, sooner in one process and later in another.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Plan:
 
 
 class Container:
-    """A context manager; every process of it is gone afterwards."""
+    """A container as a context manager; all its processes have ended afterwards."""
 
     def __init__(self, plan: Plan, seed: int) -> None:
         self.plan = plan
@@ -79,7 +79,8 @@ class Container:
         for folder in (self.run_dir, self.folder / "tmp"):
             folder.mkdir(mode=0o700)
         self.runtime.start()
-        # Until it listens, by the platform's own retries: not every deed begins with an /init.
+        # Wait until it listens, by the platform's own retries: not every driver begins with an
+        # /init.
         call(self.runtime.url, "/", b"{}", limits=(FORK_TIMEOUT, 1000), retry=True)
         return self
 
@@ -97,22 +98,22 @@ class Container:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the server."""
         return int(self.runtime.url.rpartition(":")[2])
 
     @property
     def logs(self) -> LogStream:
-        """Its log as it is read."""
+        """The log as it is read."""
         assert self.runtime.logs is not None
         return self.runtime.logs
 
     @property
     def merged(self) -> bool:
-        """Whether its log has one stream for both."""
+        """Whether the log has one stream for both outputs."""
         return self.plan.rule is LogRule.KUBERNETES
 
     def environment(self, names: Names) -> dict[str, str]:
-        """What the runs of an activation must find in theirs."""
+        """Return the variables that the runs of an activation must find in their environment."""
         values = {
             "namespace": names.namespace,
             "action_name": f"/{self.action.path}",
@@ -126,8 +127,10 @@ class Container:
         self, event: object, expected: Expected | None = None, *, settled: bool = True
     ) -> dict[str, object]:
         """
-        One activation, its record compared, its sentinels counted. Not ``settled`` leaves
-        log and count to the caller, as does a container whose log nobody collects.
+        Make one activation, compare its record, and count its sentinels.
+
+        If it is not ``settled``, the caller checks log and count. The same holds for a container
+        whose log is not collected.
         """
         settled = settled and self.plan.threads == 1
         names = self.invoker.new_names()
@@ -148,8 +151,9 @@ class Container:
         self, before: Counter[str], sentinels: int, event: object, rest: Sequence[str] = ()
     ) -> None:
         """
-        Since ``before`` each stream has had so many sentinels, and of the log is left what is
-        ``rest``.
+        Check that each stream has had so many sentinels since ``before``.
+
+        Also check that the rest of the log is ``rest``.
         """
         left = [line.text for line in self.logs.drain() if line.text != SENTINEL]
         problems = []
@@ -161,7 +165,10 @@ class Container:
         self.note(problems, event)
 
     def wait_sentinels(self, before: Counter[str], sentinels: int) -> list[tuple[str, str]]:
-        """Wait until each stream has had so many sentinels; the lines that came with them."""
+        """
+        Wait until each stream has had so many sentinels; return the lines that came
+        with them.
+        """
         end = time.monotonic() + FORK_TIMEOUT
         lines = []
         while any(self.logs.sentinels_read[name] - before[name] < sentinels for name in STREAMS):
@@ -173,12 +180,12 @@ class Container:
         return [each for each in lines if each[1] != SENTINEL]
 
     def note(self, problems: Sequence[str], event: object) -> None:
-        """Keep what is wrong, with the event that brought it out."""
+        """Record what is wrong, with the event that caused it."""
         shown = repr(event)
         self.problems += [f"{self.plan.name}: {each}; {shown[:300]}" for each in problems]
 
     def settle(self) -> control.Status:
-        """Wait until the supervisor has dealt with whatever has happened; what it says then."""
+        """Wait until the supervisor has handled everything that happened; return its status."""
         return control.wait_until(
             self,
             lambda found: found["connections"] == 0 and not _moving(found),
@@ -187,11 +194,11 @@ class Container:
         )
 
     def left(self) -> set[int]:
-        """Every process that comes from this container."""
+        """Return every process that comes from this container."""
         return tree.marked(self.mark)
 
     def files(self) -> int:
-        """Files and folders that it keeps, in its run folder and where temporary files go."""
+        """Return the number of files and folders in its run folder and where temporary files go."""
         return sum(1 for kept in (self.run_dir, self.folder / "tmp") for _ in kept.rglob("*"))
 
 

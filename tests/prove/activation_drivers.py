@@ -1,9 +1,9 @@
 """
-How each kind of activation is driven: most by the invoker alone, some by a caller that does
-what no invoker does, or by something that happens between two runs.
+Drive each kind of activation.
 
-A deed carries out one event, or more where the next activation has to show what came of it,
-and returns how many activations that was.
+Most are driven by the invoker alone, some by a caller that does what no invoker does, or by
+something that happens between two runs. A driver carries out one event, or more if the next
+activation has to show the effect, and returns how many activations that was.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ RESET = struct.pack("ii", 1, 0)
 
 
 def invoke(host: Container, event: Event) -> int:
-    """By the invoker, as the platform does it."""
+    """Let the invoker make the activation, as the platform does."""
     host.invoke(event)
     return 1
 
 
 def plain(host: Container, say: list[tuple[str, str]] | None = None) -> Event:
-    """An ordinary event, to see that all is well."""
+    """Return an ordinary event, to check that the action works."""
     pieces = lines(host.random) if say is None else say
     return {"do": "give", "id": word(host.random), "say": pieces, "names": ["__OW_ACTIVATION_ID"]}
 
@@ -57,7 +57,7 @@ def plain(host: Container, say: list[tuple[str, str]] | None = None) -> Event:
 
 
 def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
-    """A ``/run`` as bytes, and the environment that its run must find."""
+    """Return a ``/run`` as bytes, and the environment that its run must find."""
     names = host.invoker.new_names()
     deadline = int(time.time() * 1000) + host.plan.timeout
     body = run_body(host.action, names, deadline, event)
@@ -65,7 +65,7 @@ def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
 
 
 def open_to(host: Container) -> socket.socket:
-    """A connection of its own."""
+    """Return a new connection."""
     parts = urlsplit(host.runtime.url)
     return socket.create_connection((parts.hostname, parts.port), FORK_TIMEOUT)
 
@@ -78,7 +78,7 @@ def hang_up(host: Container, end: socket.socket) -> None:
 
 
 def give_up(host: Container, event: Event) -> int:
-    """The caller leaves in mid-run; the run goes on, and its log is ended as any other's."""
+    """Disconnect during a run; the run goes on, and its log ends like any other."""
     before = Counter(host.logs.sentinels_read)
     asked = {**event, "at": host.meet.path}
     data, environment = request(host, asked)
@@ -94,7 +94,7 @@ def give_up(host: Container, event: Event) -> int:
 
 
 def half_body(host: Container, event: Event) -> int:
-    """The caller leaves before its request is whole: nothing runs, nothing is logged."""
+    """Disconnect before the request is complete: nothing runs, nothing is logged."""
     before = Counter(host.logs.sentinels_read)
     data, _ = request(host, event)
     end = open_to(host)
@@ -109,7 +109,7 @@ def half_body(host: Container, event: Event) -> int:
 
 
 def kill_between(host: Container, event: Event) -> int:
-    """The process dies when it has answered: the next activation does not notice."""
+    """Kill the process when it has answered: the next activation is not affected."""
     host.invoke({**event, "do": "report", "at": host.meet.path})
     held = host.meet.wait_arrival(FORK_TIMEOUT)
     held.close()
@@ -121,8 +121,9 @@ def kill_between(host: Container, event: Event) -> int:
 
 def speak_later(host: Container, event: Event) -> int:
     """
-    A thread or a child writes when its run is over: its lines are the next activation's. A
-    thread need not end its last line, since it writes through the streams of its process.
+    Let a thread or a child write when its run is over: its lines belong to the next activation.
+
+    A thread need not end its last line, since it writes through the streams of its process.
     """
     then = lines(host.random, ended=event["by"] == "child" or host.random.random() < 0.5)
     host.invoke({**event, "at": host.meet.path, "then": then})
@@ -146,8 +147,9 @@ def speak_later(host: Container, event: Event) -> int:
 
 def chat(host: Container, event: Event) -> int:
     """
-    A thread prints while its run and the next one end: which has which line nobody can say,
-    but no byte is lost, and each sentinel is a line of its own.
+    Let a thread print while its run and the next one end.
+
+    Each run may have each line, but no byte is lost, and each sentinel is a line of its own.
     """
     before = Counter(host.logs.sentinels_read)
     first = host.invoke({**event, "say": []}, settled=False)
@@ -167,11 +169,13 @@ def chat(host: Container, event: Event) -> int:
 
 def hang(host: Container, event: Event) -> int:
     """
-    A run that never ends: the invoker's own text stands, the process is killed when deadline
-    and grace are past, and then the log is ended.
+    Make a run that never ends.
+
+    The invoker's own text stays, the process is killed when deadline and grace are past, and then
+    the log is ended.
     """
     before, begun = Counter(host.logs.sentinels_read), time.monotonic()
-    # Of a line without an end nobody hears before the sentinel ends it.
+    # A line without an end cannot be read before the sentinel ends it.
     begins = {name: _unended(event["say"], name) for name in STREAMS}
     whole = [*event["say"], *((name, "\n") for name, rest in begins.items() if rest)]  # type: ignore[misc]
     out, err = (
@@ -188,14 +192,14 @@ def hang(host: Container, event: Event) -> int:
 
 
 def _unended(pieces: object, stream: str) -> str:
-    """What follows the last newline of a stream."""
+    """Return what follows the last newline of a stream."""
     assert isinstance(pieces, list)
     text = "".join(text for name, text in pieces if name == stream)
     return text.rpartition("\n")[2].strip()
 
 
 def dawdle(host: Container, event: Event) -> int:
-    """A run that ends late, but within the grace: its process is left alone."""
+    """Make a run that ends late, but within the grace: its process is not killed."""
     before = Counter(host.logs.sentinels_read)
     out, err = said(event["say"])
     _time_out(host, event, out, err)  # each line is in the log when it is printed

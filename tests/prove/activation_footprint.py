@@ -1,4 +1,4 @@
-"""What a container holds, measured at rest and in the same state each time."""
+"""Measure what a container holds, at rest and in the same state each time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from .activation_together import run_together
 
 SUPERVISOR_GROWTH = 256 << 10
 """
-Bytes. It handles nothing but numbers and descriptors, of which it has as many after the
-warm-up as later; a few pages may come of how its heap falls out.
+Bytes by which the supervisor may grow.
+
+It handles only numbers and descriptors, and has as many after the warm-up as later. A few pages may
+come from the layout of its heap.
 """
 
 
@@ -28,9 +30,10 @@ warm-up as later; a few pages may come of how its heap falls out.
 class Footprint:
     """
     Sizes in bytes: resident of the supervisor, proportional of its workers together.
-    ``descriptors`` without memory files: ``spare`` are those, kept for the next request that
-    arrives in parts. Whether one has arrived so far is a matter of chance, so ``most_spare`` bounds
-    them. That bound depends on the processes alone, not on what they have done.
+
+    ``descriptors`` are without memory files. ``spare`` counts those that are kept for the next
+    request that arrives in parts. Whether one has arrived so far is random, so ``most_spare``
+    limits them. That limit depends on the processes alone, not on what they have done.
     """
 
     processes: int
@@ -50,7 +53,7 @@ class Footprint:
 
 
 def measure(host: Container, kinds: list[Kind]) -> Footprint:
-    """One of each kind, the same ones each time, those that kill first; then count, at rest."""
+    """Run one of each kind, the same ones each time, those that kill first; then count, at rest."""
     usual, host.random = host.random, Random(0)
     order = sorted(kinds, key=lambda kind: kind.fatal, reverse=True)
     if host.plan.threads > 1:
@@ -97,7 +100,7 @@ def _resident(pid: int) -> int:
 
 
 def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list[str]:
-    """In words, what has grown; ``growth`` bytes are allowed to the workers."""
+    """Return what has grown, as texts; ``growth`` bytes are allowed to the workers."""
     problems = [
         f"{name}: {what}: {was} before, {now} after"
         for what in ("processes", "threads", "descriptors", "files")
@@ -113,7 +116,7 @@ def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list
 
 
 def leave(host: Container) -> None:
-    """Told to stop it leaves with 0, and nothing stays behind."""
+    """Stop the server: it must end with status 0, and leave nothing behind."""
     host.runtime.terminate()
     status = host.runtime.wait(FORK_TIMEOUT)
     host.note([] if status == 0 else [f"it left with {status}"], "SIGTERM")

@@ -1,7 +1,7 @@
 """
 The kinds of activations, how often each comes, and their events, drawn from a seed.
 
-What costs time is rare: a death costs a fresh worker, a flood a megabyte of log. Every kind
+Kinds that take time are rare: a death costs a new worker, a flood a megabyte of log. Every kind
 comes at least once in each container that serves it, however few activations it gets.
 """
 
@@ -27,7 +27,10 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Kind:
-    """``weight`` is its share; ``deed`` how it is driven, see `activation_drivers`."""
+    """
+    ``weight`` is its share; ``driver`` names the function that drives it, see
+    `activation_drivers`.
+    """
 
     name: str
     weight: float
@@ -37,7 +40,10 @@ class Kind:
 
 
 def draw(random: Random, kinds: list[Kind], count: int) -> Iterator[Kind]:
-    """``count`` kinds by their weights, each at least once if there is room, in random order."""
+    """
+    Yield ``count`` kinds by their weights, each at least once if there is room, in
+    random order.
+    """
     drawn = random.choices(kinds, [kind.weight for kind in kinds], k=max(0, count - len(kinds)))
     drawn += kinds[: count - len(drawn)]
     random.shuffle(drawn)
@@ -45,7 +51,7 @@ def draw(random: Random, kinds: list[Kind], count: int) -> Iterator[Kind]:
 
 
 def value(random: Random, depth: int = 2) -> object:
-    """Some JSON: numbers of all lengths, every kind of character, nested a little."""
+    """Return some JSON: numbers of all lengths, every kind of character, some nesting."""
     pick = random.randrange(9 if depth else 6)
     if pick == 0:
         return random.choice([None, True, False, "", [], {}])
@@ -66,17 +72,17 @@ LETTERS = "abc xyz 0189 .,-_ \"\\/'{}[] äß é ∑ 日本 🎉 \t\n\r\x00\x7f\u
 
 
 def text(random: Random, length: int) -> str:
-    """A text of awkward characters."""
+    """Return a text of unusual characters."""
     return "".join(random.choices(LETTERS, k=length))
 
 
 def word(random: Random) -> str:
-    """A text without spaces or line breaks, the way a log shows it."""
+    """Return a text without spaces or line breaks, as a log shows it."""
     return f"{random.getrandbits(48):012x}"
 
 
 def lines(random: Random, most: int = 3, *, ended: bool = True) -> list[tuple[str, str]]:
-    """Output on both streams, mixed; with ``ended`` each stream's ends with a newline."""
+    """Return output on both streams, mixed; with ``ended`` each stream's ends with a newline."""
     pieces = [
         (random.choice(["stdout", "stderr"]), f"{word(random)} says\n")
         for _ in range(random.randrange(most + 1))
@@ -88,7 +94,10 @@ def lines(random: Random, most: int = 3, *, ended: bool = True) -> list[tuple[st
 
 
 def event(doing: str, **more: Callable[[Random], object]) -> Callable[[Random], Event]:
-    """An event that does this, with what ``more`` draws, and a little output."""
+    """
+    Return a function that makes an event of this kind, with some output and what
+    ``more`` draws.
+    """
 
     def make(random: Random) -> Event:
         drawn = {name: draw_one(random) for name, draw_one in more.items()}
@@ -98,41 +107,41 @@ def event(doing: str, **more: Callable[[Random], object]) -> Callable[[Random], 
 
 
 def one_of(*given: object) -> Callable[[Random], object]:
-    """Any of these."""
+    """Return a function that draws one of these."""
     return lambda random: random.choice(given)
 
 
 def near_limit(random: Random) -> Event:
-    """An answer that just fits, just does not, or is much too long; of letters of one or two bytes."""
+    """Return an event whose answer just fits, just does not, or is much too long."""
     size = LIMIT + random.choice([-2, -1, 0, 0, 1, 2, 1000, 1 << 19])
     letter, width = random.choice([("x", 1), ('"', 2), ("é", 2)])
     return {"do": "big", "id": word(random), "letter": letter, "count": (size - BIG) // width}
 
 
 def bare(random: Random) -> object:
-    """What is no result."""
+    """Return a value that is not a valid result."""
     return random.choice([None, True, False, 0, 17, -1.5, "", "text", '{"looks": "like one"}'])
 
 
 def turns(random: Random) -> object:
-    """How often a coroutine lets others run before it answers."""
+    """Return how often a coroutine lets others run before it answers."""
     return random.choice([0, 0, 1, 3, 20])
 
 
 def flood(random: Random) -> object:
-    """More than a megabyte of log."""
+    """Return more than a megabyte of log."""
     stream = random.choice(["stdout", "stderr"])
     return [(stream, f"{number:06} {'x' * 992}\n") for number in range(1100)]
 
 
 def long_line(random: Random) -> object:
-    """A line that an engine cuts, or just not."""
+    """Return a line that an engine cuts, or just does not."""
     length = random.choice([16383, 16384, 16385, 32768, 40000, 100_000])
     return [(random.choice(["stdout", "stderr"]), "y" * length + random.choice(["\n", ""]))]
 
 
 def deaths(way: str) -> Callable[[Random], Event]:
-    """The process ends within the run, after some output."""
+    """Return a function that makes an event after which the process ends within the run."""
     ways = one_of(way)
     return event("die", by=ways, say=lambda random: lines(random, ended=random.random() < 0.5))
 
@@ -179,20 +188,20 @@ FATAL = [
 ]
 
 THROWN = [kind for kind in HARMLESS + FATAL if kind.driver in ("invoke", "argument")]
-"""For a container that is thrown away after an error: what an invoker alone does."""
+"""For a container that is thrown away after an error: only what an invoker does."""
 
 SLOW = [
     Kind("time-out", 1, event("hang", say=lambda random: lines(random, ended=False)), "hang", True),
     Kind("late answer", 1, event("dawdle", seconds=lambda _: 3.8), "dawdle"),
 ]
-"""Their limit is 3 s, and the grace after it 2 s more."""
+"""Kinds with a time limit of 3 s and a grace of 2 s after it."""
 
 _LARGE = {
     "log beyond its limit", "result near 1 MB", "body near 1 MB", "echo of 1 MB", "long line",
 }  # fmt: skip
 
 SMALL = [kind for kind in HARMLESS if kind.name not in _LARGE]
-"""For one worker that lives through them all, so that a leak of some bytes each is seen."""
+"""For one worker that survives them all, so that a leak of some bytes each is seen."""
 
 _APART = {"unended output", "chatter"}
 
@@ -203,15 +212,16 @@ BESIDE = [
     Kind("death, beside others", 30, event("die", by=one_of(*_WAYS)), fatal=True),
 ]
 """
-For several processes with one log: whole lines only, since nobody could keep one process from
-ending the line that another has begun. Nothing large: which of them got how much of that would
-be chance, and what they hold in the end as well.
+For several processes with one log.
+
+They print whole lines only, since a process may end the line that another has begun. They print
+nothing large, since the part of each process, and so its memory at the end, would be random.
 """
 
 _SEES = event("give", given=value, names=lambda _: [VARIABLES["activation_id"]], turns=turns)
 
 GATHERING = Kind("death of many", 0.4, event("gather"), fatal=True)
-"""Its weight is how likely one is after a batch of others."""
+"""A death of many runs; its weight is how likely one is after a batch of others."""
 
 OVERLAP = [
     Kind("dict, beside others", 400, _SEES),

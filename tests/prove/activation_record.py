@@ -1,7 +1,4 @@
-"""
-An activation record beside what was expected: all of it, and the log line by line, stream by
-stream.
-"""
+"""Compare an activation record with the expected one, and the log line by line for each stream."""
 
 from __future__ import annotations
 
@@ -19,8 +16,10 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr): (.
 @dataclass(frozen=True)
 class Call:
     """
-    An activation as it was asked for: ``cold`` in a container that was not initialised yet,
-    ``merged`` if its log has one stream for both, and not ``collected`` where nobody reads it.
+    An activation as it was requested.
+
+    It is ``cold`` in a container that was not initialised yet. It is ``merged`` if its log has one
+    stream for both outputs, and not ``collected`` if its log is not read.
     """
 
     action: Action
@@ -30,7 +29,7 @@ class Call:
     collected: bool = True
 
     def wanted(self, expected: Expected) -> dict[str, object]:
-        """The record, without what is a matter of time, and without its log."""
+        """Return the record without times and without its log."""
         return {
             "namespace": self.names.namespace,
             "name": self.action.name,
@@ -43,7 +42,7 @@ class Call:
         }
 
     def notes(self, expected: Expected) -> dict[str, object]:
-        """The annotations, without the times."""
+        """Return the annotations, without the times."""
         limits = self.action.limits
         return {
             "path": f"{self.action.namespace}/{self.action.name}",
@@ -59,7 +58,7 @@ class Call:
 
 
 def differences(record: Mapping[str, object], call: Call, expected: Expected) -> list[str]:
-    """In words, all in which a record is not what was expected of a call."""
+    """Return all differences between a record and the expected one, as texts."""
     found = dict(record)
     logs, annotations = found.pop("logs"), found.pop("annotations")
     assert isinstance(logs, list)
@@ -89,7 +88,11 @@ def differences(record: Mapping[str, object], call: Call, expected: Expected) ->
 def log_differences(
     logs: Sequence[str], expected: Expected, tail: tuple[str, ...], *, merged: bool
 ) -> list[str]:
-    """In words, how a log is not what was expected. ``merged`` is a log of one stream for both."""
+    """
+    Return the differences of a log, as texts.
+
+    A ``merged`` log has one stream for both outputs.
+    """
     lines = []
     for line in logs:
         match = _STAMP.fullmatch(line)
@@ -114,7 +117,7 @@ def _streams(lines: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 
 def _divided(lines: list[tuple[str, str]], wanted: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Two streams that became one: what stdout must have said, in its order, and the others."""
+    """Split a merged log: the lines that stdout must have, in their order, and the others."""
     out: list[str] = []
     err: list[str] = []
     for _, text in lines:
@@ -143,6 +146,6 @@ def _matches(lines: list[str], wanted: Sequence[str | Trace]) -> bool:
 
 
 def brief(value: object) -> str:
-    """A value as a problem shows it."""
+    """Return a value as a problem shows it."""
     text = repr(value)
     return text if len(text) < 400 else f"{text[:200]}…{text[-100:]} ({len(text)})"

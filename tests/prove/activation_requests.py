@@ -1,4 +1,4 @@
-"""Requests that no invoker sends, and runs whose log no invoker collects."""
+"""Send requests that no invoker sends, and start runs whose log no invoker collects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .activation_rules import NOT_AN_ARGUMENT, Event, Expected, expect, refusal
 
 
 def send(host: Container, body: bytes, path: str = "/run") -> Outcome:
-    """One request as the invoker's client sends it."""
+    """Send one request as the invoker's client sends it."""
     return call(host.runtime.url, path, body, limits=(FORK_TIMEOUT, 1 << 20), retry=False)
 
 
 def argument(host: Container, event: Event) -> int:
-    """A scalar in place of the argument: refused, and no run of the action."""
+    """Send a scalar in place of the argument: it is refused, and the action does not run."""
     code, result, size = refusal(NOT_AN_ARGUMENT)
     host.invoke(event["given"], Expected(code, result, size, sentinels=0))
     return 1
@@ -35,21 +35,24 @@ BAD_BODIES = (
 
 
 def bad_body(host: Container, _: Event) -> int:
-    """What cannot be a request to run: 400, and the action is not disturbed."""
+    """Send bodies that are not requests to run: each gets 400, and the action is not disturbed."""
     body = host.random.choice(BAD_BODIES)
     refused(host, send(host, body), 400, "/run: ", body[:60])
     return 1
 
 
 def unknown_route(host: Container, _: Event) -> int:
-    """404, whatever is posted."""
+    """Post to an unknown path: 404."""
     path = host.random.choice(["/", "/nope", "/run/", "/runs", "/init/x"])
     refused(host, send(host, b'{"value":{}}', path), 404, "no such path: ", path)
     return 1
 
 
 def second_init(host: Container, _: Event) -> int:
-    """403 and a line in the log, and no sentinel, which would shift each later log by one."""
+    """
+    Send a second /init: 403, a line in the log, and no sentinel, which would shift each
+    later log.
+    """
     body = init_body(host.action, host.invoker.new_names(), 0)
     text = "Cannot initialize the action more than once."
     refused(host, send(host, body, "/init"), 403, text, "second /init", (text,))
@@ -60,7 +63,7 @@ def refused(
     host: Container, outcome: Outcome, status: int, begins: str, event: object,
     log: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
-    """An error of one key, a developer error to the platform; and no sentinel."""
+    """Check an error of one key, a developer error to the platform, without a sentinel."""
     reply = outcome.reply
     verdict = judge_run(outcome, host.action.limits, host.runtime.out_of_memory)
     text = _error(reply.body) if isinstance(reply, Reply) else ""
@@ -81,7 +84,7 @@ def _error(body: bytes) -> str:
 
 
 def odd_context(host: Container, event: Event) -> int:
-    """Numbers, constants and documents in place of texts: each arrives as its JSON text."""
+    """Send numbers, constants and documents in place of texts: each arrives as its JSON text."""
     before = Counter(host.logs.sentinels_read)
     context = {
         "deadline": int(time.time() * 1000) + host.plan.timeout,

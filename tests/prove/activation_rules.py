@@ -1,9 +1,8 @@
 """
-What must come of an activation, by the rules: a pure function of its event.
+Compute the expected result of an activation: a pure function of its event.
 
-Nothing here calls the runtime or the model of the invoker. The only thing that is ours and not the
-platform's is that an answer is compact JSON and a newline, by which ``size`` is known to
-the byte.
+Nothing here calls the runtime or the model of the invoker. Only one rule is ours and not the
+platform's: an answer is compact JSON and a newline. So ``size`` is known to the byte.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 LIMIT = 1 << 20
-"""Bytes of an answer that the platform takes; more is cut."""
+"""Most bytes of an answer that the platform takes; a longer one is cut."""
 
 LONGEST = 16 * 1024
-"""Bytes of a log line; an engine cuts what is longer."""
+"""Most bytes of a log line; an engine cuts a longer one."""
 
 NOT_A_RESULT = "The action did not return a dictionary or array."
 NOT_AN_ARGUMENT = "The action did not receive a dictionary or array as an argument."
 EXITED = "command exited"
 AFTER_ERROR = "The action did not initialize or run as expected. Log data might be missing."
 LOG_LIMIT = 1 << 20
-"""Bytes of log that these actions may write."""
+"""Most bytes of log that these actions may write."""
 
 TRUNCATED = (
     f"Logs were truncated because the total bytes size exceeds the limit of {LOG_LIMIT} bytes."
@@ -38,8 +37,9 @@ Event = Mapping[str, object]
 @dataclass(frozen=True)
 class Trace:
     """
-    A traceback in a log: its first line if there are frames to show, and its last line. Notes of
-    the JSON encoder may follow the last line.
+    A traceback in a log: its first line if there are frames to show, and its last line.
+
+    Notes of the JSON encoder may follow the last line.
     """
 
     last: str | re.Pattern[str]
@@ -53,8 +53,10 @@ class Trace:
 @dataclass(frozen=True)
 class Expected:
     """
-    What the record says. ``rest`` are lines beyond the limit of the log, and ``sentinels`` is
-    their number on each stream.
+    The expected record.
+
+    ``rest`` are lines beyond the limit of the log, and ``sentinels`` is their number on each
+    stream.
     """
 
     code: int
@@ -68,7 +70,7 @@ class Expected:
 
     @property
     def response(self) -> dict[str, object]:
-        """As the record shows it."""
+        """Return the response as the record shows it."""
         shown: dict[str, object] = {
             "status": STATUS[self.code],
             "statusCode": self.code,
@@ -79,18 +81,18 @@ class Expected:
 
 
 def answer(result: object) -> bytes:
-    """The body of an answer."""
+    """Return the body of an answer."""
     text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def refusal(text: str) -> tuple[int, object, int]:
-    """Code, result and size of an answer with an error's status."""
+    """Return code, result and size of an answer with an error's status."""
     return 2, {"error": text}, len(answer({"error": text}))
 
 
 def expect(event: Event, environment: Mapping[str, str]) -> Expected:
-    """What must come of an event; ``environment`` is what its run must find."""
+    """Return what must come of an event; ``environment`` is what its run must find."""
     doing = event["do"]
     code, result, size = _result(event, environment)
     out, err = said(event.get("say", ()))
@@ -106,7 +108,7 @@ def expect(event: Event, environment: Mapping[str, str]) -> Expected:
 
 
 def _limited(whole: Expected) -> Expected:
-    """What is left of a log that is too long, and says so; all of it is on one stream."""
+    """Return the rest of a log that is too long, which says so; all of it is on one stream."""
     lines = whole.out or whole.err
     taken = size = 0
     for line in lines:
@@ -126,8 +128,9 @@ UNFIT: dict[str, str | re.Pattern[str]] = {
     "cycle": re.compile("RecursionError: .* while encoding a JSON object"),
 }
 """
-Results that JSON has no form for, and what their author is told. NaN and infinity are not
-among them: of those nothing is said.
+Results that have no JSON form, and the error for their author.
+
+NaN and infinity are not among them: for those there is no error.
 """
 
 
@@ -157,7 +160,7 @@ def _result(event: Event, environment: Mapping[str, str]) -> tuple[int, object, 
 
 
 def _value(event: Event, environment: Mapping[str, str]) -> object:
-    """What the handler returns."""
+    """Return what the handler returns."""
     doing, given = event["do"], event.get("given")
     if doing in ("list", "tuple"):
         return [event["id"], given]
@@ -178,8 +181,9 @@ def _value(event: Event, environment: Mapping[str, str]) -> object:
 
 def said(pieces: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
-    Return the lines of both streams. If a last line has no line break, it gets one before the
-    sentinel, after a death too.
+    Return the lines of both streams.
+
+    If a last line has no line break, it gets one before the sentinel, after a death too.
     """
     assert isinstance(pieces, list | tuple)
     streams = []

@@ -1,9 +1,9 @@
 """
-Many activations at a time, in a container that allows it.
+Make many activations at a time, in a container that allows it.
 
-Whose line is whose cannot be told from a log that many write, and the platform does not
-collect it. So each record is compared whole, and each batch by its sums: a sentinel on each
-stream for each activation, and as many lines on standard output as were said.
+A log that many runs write does not show which run wrote a line, and the platform does not collect
+it. So each record is compared as a whole, and each batch by its sums: a sentinel on each stream for
+each activation, and as many lines on standard output as were printed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from .activation_rules import Event, Expected, expect
 BATCH = 64
 
 GIVEN_UP_AFTER = 20
-"""Problems of one container, after which it is stopped."""
+"""Most problems of one container; then it is stopped."""
 
 
 def run_together(host: Container, kinds: list[Kind], count: int) -> None:
-    """``count`` activations in batches; with a gathering after some, where it is one of the kinds."""
+    """
+    Make ``count`` activations in batches; if gatherings are among the kinds, some follow
+    a batch.
+    """
     single = [kind for kind in kinds if kind is not GATHERING]
     drawn = draw(host.random, single, count)
     with ThreadPoolExecutor(host.plan.threads) as pool:
@@ -37,7 +40,10 @@ def run_together(host: Container, kinds: list[Kind], count: int) -> None:
 
 
 def gather(host: Container, pool: ThreadPoolExecutor) -> int:
-    """Some runs wait for one another in one process, then it dies: each of them is answered."""
+    """
+    Let some runs wait for one another in one process, then let it die: each of them is
+    answered.
+    """
     size = host.random.randrange(2, host.plan.threads + 1)
     event = GATHERING.event(host.random)
     run_batch(host, pool, [{**event, "of": size, "id": word(host.random)} for _ in range(size)])
@@ -45,7 +51,7 @@ def gather(host: Container, pool: ThreadPoolExecutor) -> int:
 
 
 def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) -> None:
-    """All at once, as far as the pool goes; then the sums."""
+    """Make all at once, as far as the pool allows; then check the sums."""
     host.logs.settle()
     before = host.logs.lines_read["stdout"], Counter(host.logs.sentinels_read)
     expected = list(pool.map(lambda event: invoke(host, event), events, timeout=2 * FORK_TIMEOUT))
@@ -60,7 +66,7 @@ def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) ->
 
 
 def invoke(host: Container, event: Event) -> Expected:
-    """One activation; its log is nobody's."""
+    """Make one activation, whose log belongs to no single run."""
     names = host.invoker.new_names()
     cold = host.runtime.pinned is None
     record = host.invoker.invoke(host.runtime, host.action, event, names=names)

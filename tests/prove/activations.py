@@ -1,10 +1,10 @@
 """
-A hundred thousand activations through the model of the invoker, faults mixed in.
+Make a hundred thousand activations through the model of the invoker, with faults among them.
 
-Several containers run at once, as on a host: each a server of its own with its own invoker,
-log and seed. Of each activation `activation_rules` says what must come of it, and the whole
-record is compared; the sentinels are counted on both streams each time, also those of the
-dead. What the containers hold is measured after a warm-up and at the end.
+Several containers run at once, as on a host: each is a server of its own with its own invoker, log
+and seed. `activation_rules` computes the expected result of each activation, and the whole record
+is compared. The sentinels are counted on both streams each time, also after a process died. What
+the containers hold is measured after a warm-up and at the end.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from .activation_kinds import BESIDE, FATAL, HARMLESS, OVERLAP, SLOW, SMALL, THR
 from .activation_together import GIVEN_UP_AFTER, run_together
 from .outcome import Outcome
 
-# A kill between runs counts as a crash of the version, and three of them in ten seconds as a
-# loop. Here they are the test's doing, and come as often as the seed wills.
+# A kill between runs counts as a crash of the version, and three of them in ten seconds as a loop.
+# Here the test causes them, as often as the seed says.
 NO_LOOP = ("--crash-count", "1000000")
 
 FILES = ("--connections", "328")
 """
-As many as the platform's limit of 1024 open files allows. The supervisor gives its connections
-numbers in turn, so its tables have been all through use after the first 328.
+As many connections as the platform's limit of 1024 open files allows.
+
+The supervisor gives its connections numbers in turn, so its tables have been used completely after
+the first 328.
 """
 
 CONCURRENT = {"__OW_ALLOW_CONCURRENT": "true"}
@@ -51,7 +53,7 @@ class Part:
 
 
 def one_by_one(host: Container, kinds: list[Kind], count: int) -> None:
-    """``count`` draws, each carried out before the next."""
+    """Make ``count`` draws, and carry out each before the next."""
     for kind in draw(host.random, kinds, count):
         if len(host.problems) > GIVEN_UP_AFTER:
             return
@@ -92,16 +94,17 @@ PARTS = (
 
 LONG_ENOUGH = 10_000
 """
-Activations of a container after which what its workers hold is judged strictly. With fewer,
-heaps are still taking their shape (an arena for each thread that prints, say), and only what
-cannot be explained by that is noticed.
+Activations of a container after which what its workers hold is checked strictly.
+
+With fewer, heaps still grow to their usual size (an arena for each thread that prints, for
+example), and only larger growth is noticed.
 """
 
 SHAPING = 16 << 20
 
 
 class Progress:
-    """One container's work: warm up, measure, go on, measure again, stop."""
+    """The work of one container: warm up, measure, go on, measure again, stop."""
 
     def __init__(self, part: Part, total: int, seed: int) -> None:
         self.part = part
@@ -111,11 +114,11 @@ class Progress:
         self.after: Footprint | None = None
 
     def run(self) -> None:
-        """All of it; what keeps it from being carried out is a problem as well."""
+        """Do all of it; if it cannot be carried out, that is a problem as well."""
         try:
             with self.host:
                 self._work()
-        except Exception as error:  # noqa: BLE001 - of a thread nobody else would hear of it
+        except Exception as error:  # noqa: BLE001 - the error of a thread would otherwise be lost
             self.host.problems.append(f"{self.part.plan.name}: {type(error).__name__}: {error}")
 
     def _work(self) -> None:
@@ -136,7 +139,7 @@ class Progress:
 
 
 def activate(activations: int = 100_000, seed: int | None = None) -> Outcome:
-    """So many activations over all containers; ``seed`` repeats a run."""
+    """Make so many activations over all containers; ``seed`` repeats a run."""
     seed = secrets.randbelow(1 << 32) if seed is None else seed
     outcome = Outcome(f"{activations} activations in {len(PARTS)} containers, seed {seed}")
     began = time.monotonic()
@@ -158,7 +161,7 @@ def activate(activations: int = 100_000, seed: int | None = None) -> Outcome:
 
 
 def report(works: list[Progress], counts: Counter[str], took: float) -> str:
-    """How many of each kind, how fast, and what each container held before and after."""
+    """Return how many of each kind, how fast, and what each container held before and after."""
     done = counts.total()
     kinds = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     held = [

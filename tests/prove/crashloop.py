@@ -1,4 +1,4 @@
-"""What crashes in a loop is rolled back, what is poisoned is not, and never to nothing."""
+"""Check that a crash loop is rolled back, that a poisonous request is not, and never to nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.wire import Response
 from .outcome import Outcome, ask, connect
 
 NOTHING = "locate a binary"
-# Dies outside of any handler, a while after it became ready.
+# It dies outside of any handler, a while after it became ready.
 LOOPING = """\
 import os
 import threading
@@ -26,7 +26,7 @@ threading.Timer(0.2, os._exit, (9,)).start()
 
 
 class Caller:
-    """Asks again and again on one connection; on a new one if an answer said that it was the last."""
+    """Sends requests on one connection; on a new one if an answer closed the old one."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -39,7 +39,7 @@ class Caller:
         self._connection.close()
 
     def run(self) -> Response:
-        """One request and its answer."""
+        """Send one request and return its answer."""
         response = self._connection.run({})
         if response.headers.get("connection") == "close":
             self._connection.close()
@@ -48,7 +48,7 @@ class Caller:
 
 
 def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> Outcome:
-    """A version that keeps dying after it took over: the one before answers again."""
+    """Let a version die again and again after it became current: the previous one answers again."""
     outcome = Outcome(f"{rounds} versions that crash in a loop")
     server.post(puppet_source(1))
     asked = 0
@@ -70,7 +70,7 @@ def roll_back_loop(server: Server, rounds: int = 5, patience: float = 20.0) -> O
 
 
 def keep_poisoned(server: Server, deaths: int = 20) -> Outcome:
-    """One input kills the worker every time: that is the input's fault, nothing is rolled back."""
+    """Send an input that kills the worker every time: nothing is rolled back."""
     outcome = Outcome(f"one poisonous input, {deaths} times")
     server.post(puppet_source(1))
     server.post(puppet_source(2))
@@ -84,7 +84,7 @@ def keep_poisoned(server: Server, deaths: int = 20) -> Outcome:
 
 
 def keep_first(server: Server, deaths: int = 6, patience: float = 30.0) -> Outcome:
-    """Generation 1 crashes in a loop: there is nothing to go back to, so it is started again."""
+    """Let generation 1 crash in a loop: there is no previous version, so it is started again."""
     outcome = Outcome(f"generation 1 crashes {deaths} times")
     response = init_once(server.address, LOOPING % 1)
     outcome.expect(response.status == 200, f"/init: {response.body[:120]!r}")

@@ -1,4 +1,4 @@
-"""A worker dies with requests waiting, or with half an answer sent."""
+"""Let a worker die with requests waiting, or with half an answer sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .outcome import Outcome, ask, connect, run_after
 
 
 def die_with_waiting(server: Server, waiting: int = 63, rounds: int = 20) -> Outcome:
-    """One handler runs, ``waiting`` kept connections of its worker have sent a request; kill -9."""
+    """
+    Kill a worker with a running handler, while ``waiting`` kept connections have sent a
+    request.
+    """
     outcome = Outcome(f"kill -9 with 1 running and {waiting} waiting, {rounds} times")
     server.post(puppet_source(1))
     answered = 0
@@ -49,10 +52,11 @@ def die_with_waiting(server: Server, waiting: int = 63, rounds: int = 20) -> Out
 
 def die_half_sent(server: Server, size: int = 1 << 20, rounds: int = 20) -> Outcome:
     """
-    A slow reader has had part of a big answer: closed, and never a second answer.
+    Kill a worker when a slow reader has had part of a big answer: closed, and never a second
+    answer.
 
-    With another request behind it on the same connection, which must not be answered either:
-    its answer would be read as the rest of the first.
+    Another request is behind it on the same connection. It must not be answered either: its answer
+    would be read as the rest of the first.
     """
     outcome = Outcome(f"kill -9 while {size} bytes are half sent, {rounds} times")
     server.post(puppet_source(1))

@@ -1,4 +1,4 @@
-"""Everything an action can do to its own process in mid-request."""
+"""Let an action do everything that it can do to its own process during a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def survive_faults(
     only: tuple[str, ...] = FAULTS,
     spin_seconds: float = 1.0,
 ) -> Outcome:
-    """Each fault ``rounds`` times, the endless loop ``spins`` times."""
+    """Cause each fault ``rounds`` times, the endless loop ``spins`` times."""
     outcome = Outcome(f"{len(only)} faults, {rounds} rounds each ({spins} endless loops)")
     server.post(puppet_source(1))
     with connect(server) as warm:
@@ -52,7 +52,7 @@ def survive_faults(
 
 
 def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) -> None:
-    """One fault on one connection, then the next request on it and on a new one."""
+    """Cause one fault on one connection, then send the next request on it and on a new one."""
     with ExitStack() as stack:
         meet = stack.enter_context(Rendezvous())
         connection = stack.enter_context(connect(server))
@@ -78,7 +78,7 @@ def suffer(server: Server, outcome: Outcome, fault: str, spin_seconds: float) ->
 
 
 def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> None:
-    """The next answer is of the current version, and this caller's own."""
+    """Expect that the next answer is of the current version, and for this caller's own request."""
     outcome.expect_version(f"{fault}, next of the {token}", response, 1)
     outcome.expect(
         response.json().get("token") == token, f"{fault}: the {token} got another's answer"
@@ -86,11 +86,11 @@ def expect_own(outcome: Outcome, fault: str, response: Response, token: str) -> 
 
 
 def judge(outcome: Outcome, fault: str, response: Response) -> None:
-    """The caller's answer: an error of one key, or for what a handler survives any JSON."""
+    """Expect an error of one key; for a fault that a handler survives, any JSON."""
     if fault in ANSWERING:
         outcome.expect(isinstance(response.json(), dict), f"{fault}: {response.body[:120]!r}")
     elif fault in RAISING:
-        # The process lives and the handler failed: an error of the action, whatever its status.
+        # The process goes on and the handler failed: an error of the action, whatever its status.
         outcome.expect(response.error, f"{fault}: {response.status} {response.body[:120]!r}")
     else:
         outcome.expect_error(fault, response)

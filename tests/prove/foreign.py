@@ -1,4 +1,4 @@
-"""A server that is already running, of any make, reached by its URL."""
+"""Use a server that is already running, of any make, by its URL."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tests.support.server import NotReplaced
 
 class Foreign:
     """
-    ``replace_command`` switches it to version "{n}"; without one, /init is posted.
+    A running server of any make.
 
-    Its answer to POST {"value": {"token": t}} must be JSON with the key "version"; if it has
-    the key "token", that must be t.
+    ``replace_command`` switches it to version "{n}"; without one, /init is posted. Its answer to
+    POST {"value": {"token": t}} must be JSON with the key "version"; if it has the key "token",
+    that must be t.
     """
 
     def __init__(self, url: str, replace_command: str = "") -> None:

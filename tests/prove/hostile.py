@@ -1,9 +1,9 @@
 """
 Prove that a supervisor survives workers that attack it.
 
-They send packets to it, and write into the table that they share with it. The supervisor is whole
-and real, with its sockets, files and table. Only the processes are fake, so that 10^5 packets or
-words can be tried one by one. In `hostile_inside` real workers do the same.
+They send packets to it, and write into the table that they share with it. The supervisor is
+complete and real, with its sockets, files and table. Only the processes are fake, so that 10^5
+packets or words can be tried one by one. In `hostile_inside` real workers do the same.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Attacked:
         ]
 
     def connect(self) -> None:
-        """Connect clients until there are `CONNECTIONS`, and hand each to a worker."""
+        """Connect clients until there are `CONNECTIONS`, and assign each to a worker."""
         sockets, clients = self.scripted.supervisor.sockets, self.scripted.clients
         for number in [number for number in clients if number not in sockets.descriptors]:
             clients.pop(number).close()
@@ -99,7 +99,7 @@ class Attacked:
             self.outcome.problems.append(traceback.format_exc()[-900:])
 
     def send(self) -> None:
-        """Send one hostile packet as a random worker, which at times is killed right after."""
+        """Send one hostile packet as a random worker, which is sometimes killed right after."""
         scripted = self.scripted
         process = self.draw.choice(self.born())
         slot = process.slot
@@ -149,7 +149,7 @@ class Attacked:
         return struct.pack("Q", number)
 
     def replace(self) -> None:
-        """Put the next current version; its worker is honest, so the supervisor must obey it."""
+        """Make the next version current; its worker is honest, so the supervisor must obey it."""
         scripted = self.scripted
         self.turn()
         self.tick()
@@ -197,7 +197,7 @@ class Attacked:
 
 
 def names(message: Message, number: int) -> bool:
-    """Return whether a message hands over the connection ``number``."""
+    """Return whether a message assigns the connection ``number``."""
     return isinstance(message, Assign) and number in [row[0] for row in message.connections]
 
 
@@ -254,7 +254,7 @@ def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
 
 
 def drain(scripted: Scripted) -> None:
-    """Read the orders of every worker, and obey none."""
+    """Read the messages to every worker, and obey none."""
     for slot, process in scripted.processes.by_slot.items():
         if process.pending_fork is None:
             scripted.orders(slot)

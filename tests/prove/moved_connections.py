@@ -1,4 +1,8 @@
-"""Connections that were open before a replacement: idle, half a request sent, or unread bytes."""
+"""
+Move connections that were open before a replacement.
+
+They are idle, have sent half a request, or have unread bytes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ def begin(kind: str, connection: Connection, token: str, size: int) -> Finish:
 def move_connections(
     server: Replaceable, rounds: int = 10, each: int = 4, size: int = 1 << 20
 ) -> Outcome:
-    """``each`` connections of every kind, once fresh and once used, over each replacement."""
+    """Move ``each`` connections of every kind, once new and once used, over each replacement."""
     outcome = Outcome(f"{rounds} replacements over {each * 2 * len(KINDS)} open connections")
     server.replace(1)
     answered = 0
@@ -64,7 +68,10 @@ def move_connections(
 
 
 def move_from_stuck_handler(server: Server, rounds: int = 10, size: int = 1 << 20) -> Outcome:
-    """The same while their worker is stuck in a handler, and with whole requests it has not read."""
+    """
+    Do the same while their worker is stuck in a handler, and with complete requests it has not
+    read.
+    """
     outcome = Outcome(f"{rounds} replacements with the worker stuck in a handler")
     server.post(puppet_source(1))
     for version in range(2, rounds + 2):
@@ -101,7 +108,7 @@ def move_from_stuck_handler(server: Server, rounds: int = 10, size: int = 1 << 2
 
 
 def move_many(server: Replaceable, connections: int = 1000, rounds: int = 3) -> Outcome:
-    """Many kept connections move at once, and stay the same ones."""
+    """Move many kept connections at once; they stay the same ones."""
     outcome = Outcome(f"{connections} connections moved at once, {rounds} times")
     server.replace(1)
     with ExitStack() as stack:
@@ -120,7 +127,7 @@ def move_many(server: Replaceable, connections: int = 1000, rounds: int = 3) -> 
 
 
 def serve_beyond_cap(server: Replaceable, connections: int = 600) -> Outcome:
-    """More connections than the limit of open files allows: they wait, and none is refused."""
+    """Open more connections than the limit of open files allows: they wait, and none is refused."""
     outcome = Outcome(f"{connections} connections, replaced while at the cap")
     server.replace(1)
     at_once = 0
@@ -135,7 +142,7 @@ def serve_beyond_cap(server: Replaceable, connections: int = 600) -> Outcome:
                 opened[at_once].read_response(timeout=1.0 if at_once else 10.0)
                 at_once += 1
         if outcome.problems and Late.__name__ in outcome.problems[-1] and at_once > 100:
-            outcome.problems.pop()  # the cap is reached: the others wait for their turn
+            outcome.problems.pop()  # the limit is reached: the others wait for their turn
         replace_on(outcome, poster, server)
         for number, connection in enumerate(opened):
             with outcome.trying(f"connection {number}"):

@@ -1,4 +1,4 @@
-"""What a proof found, and the server it is found on."""
+"""The result of a proof, and the server on which it is run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.wire import ClientError, Malformed, Response
 
 @dataclass
 class Outcome:
-    """What was done, what came out, and every problem in words."""
+    """What was done, the result, and every problem as a text."""
 
     done: str
     result: str = ""
@@ -22,21 +22,24 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing speaks against the promise."""
+        """Whether there is no problem."""
         return not self.problems
 
     def expect(self, truth: object, problem: str) -> bool:
-        """Note ``problem`` unless ``truth`` holds; give back which."""
+        """Record ``problem`` unless ``truth`` holds; return whether it holds."""
         if not truth:
             self.problems.append(problem)
         return bool(truth)
 
     def trying(self, what: str) -> Trying:
-        """A request without an answer in the ``with`` block is a problem named ``what``, no crash."""
+        """
+        Return a context: a request without an answer in it is a problem named ``what``, not a
+        crash.
+        """
         return Trying(self, what)
 
     def expect_version(self, what: str, response: Response, version: int) -> None:
-        """The answer is 200 and of this version."""
+        """Expect that the answer is 200 and of this version."""
         answer = response.json()
         found = answer.get("version") if isinstance(answer, dict) else None
         self.expect(
@@ -45,7 +48,7 @@ class Outcome:
         )
 
     def expect_error(self, what: str, response: Response) -> None:
-        """The answer is an error of the server's own: 4xx or 5xx, one key ``error``."""
+        """Expect an error of the server's own: 4xx or 5xx, one key ``error``."""
         self.expect(
             response.status >= 400 and response.error,
             f"{what}: an error expected: {response.status} {response.body[:120]!r}",
@@ -75,29 +78,32 @@ class Trying:
 
 
 class Replaceable(Protocol):
-    """A server of any make of which versions can be put current."""
+    """A server of any make whose version can be replaced."""
 
     address: Address
     run_path: str
     replace_command: str
 
     def replace(self, number: int) -> None:
-        """Put version ``number`` current and return once that is acknowledged."""
+        """Make version ``number`` current and return once that is acknowledged."""
 
 
 def connect(server: Replaceable, timeout: float = 10.0) -> Connection:
-    """A new connection to the server."""
+    """Return a new connection to the server."""
     return Connection(server.address, timeout=timeout, run_path=server.run_path)
 
 
 def ask(server: Replaceable, timeout: float = 10.0, **event: object) -> Response:
-    """One /run on a connection of its own."""
+    """Send one /run on a new connection and return its answer."""
     with connect(server, timeout) as connection:
         return connection.run(event)
 
 
 def run_after(server: Replaceable, connection: Connection, last: Response, token: str) -> Response:
-    """The next /run of a caller: on its connection, or on a new one if the last answer said close."""
+    """
+    Send a caller's next /run: on its connection, or on a new one if the last answer
+    said close.
+    """
     if not last.closes:
         return connection.run({"token": token})
     if connection.read_to_end():

@@ -1,4 +1,4 @@
-"""HTTP as callers really send it, and as they should not: a correct answer or a clean close."""
+"""Speak HTTP as callers really do, and as they should not: a correct answer or a clean close."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/jso
 
 
 def head(server: Replaceable, *lines: str) -> bytes:
-    """The head of a /run with these further lines."""
+    """Return the head of a /run with these further lines."""
     return (
         HEAD.format(path=server.run_path) + "".join(f"{x}\r\n" for x in lines) + "\r\n"
     ).encode()
 
 
 def pipeline(server: Replaceable, outcome: Outcome) -> None:
-    """Many requests in one write: as many answers, in order."""
+    """Send many requests in one write: as many answers come, in order."""
     with connect(server) as connection:
         connection.send(
             b"".join(run_request({"token": n}, path=server.run_path) for n in range(50))
@@ -30,7 +30,7 @@ def pipeline(server: Replaceable, outcome: Outcome) -> None:
 
 
 def expect_continue(server: Replaceable, outcome: Outcome) -> None:
-    """The body is sent only after 100."""
+    """Send the body only after 100."""
     body = run_body({"token": "continued"})
     with connect(server) as connection:
         connection.send(head(server, f"Content-Length: {len(body)}", "Expect: 100-continue"))
@@ -40,7 +40,7 @@ def expect_continue(server: Replaceable, outcome: Outcome) -> None:
 
 
 def chunked(server: Replaceable, outcome: Outcome) -> None:
-    """A body in chunks, with an extension, cut at awkward places; then one more request."""
+    """Send a body in chunks, with an extension, cut at unusual places; then one more request."""
     body = run_body({"token": "chunked"})
     request = head(server, "Transfer-Encoding: chunked")
     for at in range(0, len(body), 7):
@@ -55,7 +55,7 @@ def chunked(server: Replaceable, outcome: Outcome) -> None:
 
 
 def half_close(server: Replaceable, outcome: Outcome) -> None:
-    """The end of the stream after a whole request: answered. In mid-request: closed."""
+    """End the stream after a complete request: it is answered. During a request: closed."""
     with connect(server) as connection:
         connection.send(run_request({"token": "whole"}, path=server.run_path))
         connection.half_close()
@@ -68,14 +68,17 @@ def half_close(server: Replaceable, outcome: Outcome) -> None:
 
 
 def bare(server: Replaceable, outcome: Outcome) -> None:
-    """Connections that close without a word, some by a reset."""
+    """Close connections without sending a byte, some by a reset."""
     for _ in range(50):
         connect(server).close()
     outcome.expect(ask(server).status == 200, "not served after bare connections")
 
 
 def garbage(server: Replaceable, outcome: Outcome) -> None:
-    """What cannot be framed gets one refusal and a close; nothing behind it is taken as a request."""
+    """
+    Send bytes that cannot be framed: one refusal and a close; the bytes behind it are
+    ignored.
+    """
     hidden = run_request({"token": "hidden"}, path=server.run_path)
     body = run_body({"token": "first"})
     size = f"Content-Length: {len(body)}"
@@ -100,7 +103,7 @@ def garbage(server: Replaceable, outcome: Outcome) -> None:
 
 
 def old_version(server: Replaceable, outcome: Outcome) -> None:
-    """HTTP/1.0: answered and closed."""
+    """Speak HTTP/1.0: it is answered and closed."""
     body = run_body({"token": "old"})
     with connect(server) as connection:
         request = f"POST {server.run_path} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -121,7 +124,7 @@ CASES: dict[str, Callable[[Replaceable, Outcome], None]] = {
 
 
 def speak_http(server: Replaceable, rounds: int = 10) -> Outcome:
-    """Every case, and after each an ordinary request."""
+    """Run every case, and after each an ordinary request."""
     outcome = Outcome(f"{', '.join(CASES)}; {rounds} times")
     server.replace(1)
     for turn in range(rounds):

@@ -129,8 +129,9 @@ def fail_each_call(most: int = 100) -> Outcome:
 
 class History:
     """
-    One round on a server that has ``version`` current. ``given_up`` counts the requests that
-    were answered with an error of the server's.
+    One round on a server that has ``version`` current.
+
+    ``given_up`` counts the requests that were answered with an error of the server's.
     """
 
     def __init__(self, server: Failing, outcome: Outcome, version: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Versions are replaced under load: nothing refused, lost or stale, and no connection closed."""
+"""Replace versions under load: nothing refused, lost or stale, and no connection closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .outcome import Outcome, Replaceable
 def replace_under_load(
     server: Replaceable, clients: int = 64, replacements: int = 200, between: int = 128
 ) -> Outcome:
-    """Half the clients with a new connection per request, half keeping theirs."""
+    """Replace while half the clients open a connection per request, and half keep theirs."""
     server.replace(1)
     plan = Plan(
         server.address,

@@ -1,4 +1,4 @@
-"""What time leaves behind: nothing grows with replacements, nothing wakes up when idle."""
+"""Check that nothing grows with replacements, and that nothing wakes up when idle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTLED_AFTER = 2.0
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a server holds, retired workers gone."""
+    """What a server holds, after the draining workers have ended."""
 
     processes: int
     threads: int
@@ -65,7 +65,7 @@ def leak_nothing(server: Server, replacements: int = 1000, warm: int = 50) -> Ou
 
 
 def replace(kept: Connection, number: int) -> None:
-    """One replacement and one answer of the new version."""
+    """Make one replacement and get one answer of the new version."""
     response = kept.init(version_source(number))
     answer = kept.run({}).json()
     if response.status != 200 or answer.get("version") != number:
@@ -73,13 +73,13 @@ def replace(kept: Connection, number: int) -> None:
 
 
 def sleep_idle(server: Server, seconds: float = 30.0) -> Outcome:
-    """After work, with kept connections open: no thread of any process wakes up."""
+    """After work, with kept connections open, check that no thread of any process wakes up."""
     outcome = Outcome(f"idle for {seconds:.0f} s with two connections open")
     with connect(server) as one, connect(server) as other:
         replace(one, 1)
         replace(other, 2)
         one.run({})
-        # Passing time is what is tested here; the wait would end early if the server left.
+        # The time that passes is what is tested; the wait would end early if the server ended.
         server.wait(SETTLED_AFTER)
         before = tree.switches(server.left())
         server.wait(seconds)

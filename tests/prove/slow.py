@@ -1,4 +1,4 @@
-"""Clients that are slow or say nothing cost nobody else anything."""
+"""Check that clients that are slow or send nothing do not delay other clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .outcome import Outcome, Replaceable, ask, connect
 
 
 def serve_slow_senders(server: Replaceable, senders: int = 20, rounds: int = 2) -> Outcome:
-    """Requests that come one byte at a time, with a replacement half way; others go on."""
+    """Send requests one byte at a time, with a replacement half way; other clients are served."""
     outcome = Outcome(f"{senders} senders of single bytes, replaced half way, {rounds} times")
     server.replace(1)
     others = 0
@@ -33,7 +33,10 @@ def serve_slow_senders(server: Replaceable, senders: int = 20, rounds: int = 2) 
 
 
 def serve_beside_silent(server: Replaceable, silent: int = 200, requests: int = 200) -> Outcome:
-    """Connections that say nothing: others are served, and each may still speak after a change."""
+    """
+    Open connections that send nothing: others are served, and each may still send after a
+    change.
+    """
     outcome = Outcome(f"{silent} silent connections, {requests} requests beside them")
     server.replace(1)
     with ExitStack() as stack, outcome.trying("beside the silent"):

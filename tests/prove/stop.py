@@ -1,4 +1,4 @@
-"""SIGTERM: what runs and what waits, even in the backlog, is answered first."""
+"""Send SIGTERM: requests that run or wait, even in the backlog, are answered first."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from .outcome import Outcome, connect
 
 def answer_before_stop(server: Server, waiting: int = 20, backlog: int = 40) -> Outcome:
     """
-    One request runs, some wait on accepted connections, some in the backlog of a stopped
-    (SIGSTOP) server, so that nobody has accepted them when SIGTERM comes.
+    Stop a server with one running request and waiting ones.
+
+    Some wait on accepted connections, some in the backlog: the server is stopped (SIGSTOP), so that
+    it has not accepted them when SIGTERM comes.
     """
     outcome = Outcome(f"SIGTERM with 1 running, {waiting} waiting, {backlog} in the backlog")
     server.post(puppet_source(1))

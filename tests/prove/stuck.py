@@ -1,4 +1,4 @@
-"""A handler that does not return does not keep its successor waiting."""
+"""Check that a handler that does not return does not delay the next version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLD_WITHIN = 2.0
 
 
 def replace_stuck(server: Server, rounds: int = 10, deadline: float = 2.0) -> Outcome:
-    """/init by turns on a new connection and on a kept one of the stuck worker."""
+    """Post /init by turns on a new connection and on a kept one of the stuck worker."""
     outcome = Outcome(f"{rounds} replacements of a stuck handler, deadline {deadline} s")
     server.post(puppet_source(1))
     longest = latest = 0.0

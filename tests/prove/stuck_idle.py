@@ -1,4 +1,4 @@
-"""Prove that a worker that stands still between two requests delays no client, and comes back."""
+"""Prove that a worker that stops between two requests delays no client, and can go on later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOVED_WITHIN = 1.0
 
 
 def move_from_stuck(server: Server, rounds: int = 50, each: int = 8) -> Outcome:
-    """Stop a worker between two requests, ask on kept and new connections, and let it go on."""
+    """Stop a worker between two requests, send on kept and new connections, and let it go on."""
     outcome = Outcome(f"{rounds} times a worker of two stands still with {each} connections")
     server.post(puppet_source(1))
     answered, longest = 0, 0.0

@@ -1,4 +1,4 @@
-"""Versions that must never take over, each refused with a text that helps."""
+"""Check that bad versions never become current, and that each is refused with a helpful text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUILD = (400, 502)
 
 
 def archive(name: str, content: bytes, times: int = 1) -> bytes:
-    """A zip with one member, ``content`` repeated ``times``."""
+    """Return a zip with one member, ``content`` repeated ``times``."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("__main__.py", "def main(event):\n    return {}\n")
@@ -31,7 +31,7 @@ def archive(name: str, content: bytes, times: int = 1) -> bytes:
 
 
 def cases(huge: int, bomb: int) -> Iterator[Case]:
-    """Name, body, the statuses that are right, and words of which the text must hold one."""
+    """Yield name, body, the statuses that are right, and words of which the text must hold one."""
     good = archive("data.bin", os.urandom(20_000))
     yield "not JSON", b'{"value": {"code": ', (400,), ("json",)
     yield "not an object", b"[1, 2]", (400,), ("object",)
@@ -72,7 +72,7 @@ def cases(huge: int, bomb: int) -> Iterator[Case]:
 
 
 def refuse_bad(server: Server, huge: int = 60 << 20, bomb: int = 400) -> Outcome:
-    """Each bad version once; the current version keeps its process and its connections."""
+    """Post each bad version once; the current version keeps its process and its connections."""
     outcome = Outcome("every bad version once")
     server.post(puppet_source(1))
     tried = 0
@@ -102,7 +102,7 @@ def refuse_bad(server: Server, huge: int = 60 << 20, bomb: int = 400) -> Outcome
 
 
 def offer(server: Server, body: bytes) -> Response:
-    """Post a body; an answer that comes before the whole of it is taken is an answer."""
+    """Post a body and return the answer, also one that comes before the whole body is read."""
     with Connection(server.address, timeout=30.0) as connection:
         try:
             connection.send(post("/init", body))

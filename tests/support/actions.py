@@ -1,4 +1,4 @@
-"""Sources that the tests post: a bare versioned echo, and a puppet that does as its event says."""
+"""Sources that the tests post: a versioned echo, and an action that does what its event says."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def main(event):
 
 
 def version_source(number: int) -> str:
-    """An action that answers its version and the token it was sent."""
+    """Return an action that answers with its version and the token it was sent."""
     return _VERSION % number
 
 
 def puppet_source(number: int) -> str:
-    """An action that also answers its pid, and does what ``event["do"]`` names."""
+    """Return an action that also answers with its pid, and does what ``event["do"]`` names."""
     return _PUPPET % number

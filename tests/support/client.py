@@ -1,6 +1,8 @@
 """
-A blocking HTTP client on a raw socket, for races: it sends what it is told, byte by byte
-if need be, and calls everything that is not one whole answer by its name.
+A blocking HTTP client on a raw socket, for tests of races.
+
+It sends exactly the given bytes, one by one if needed. Anything but one complete answer raises an
+error with a name of its own.
 """
 
 from __future__ import annotations
@@ -20,19 +22,19 @@ class Refused(ClientError):
 
 
 class Lost(ClientError):
-    """The connection ended (EOF or reset) while an answer was due."""
+    """The connection ended (EOF or reset) before the answer came."""
 
 
 class Late(ClientError):
-    """No whole answer came before the client's own deadline."""
+    """No complete answer came before the client's own deadline."""
 
 
 class Connection:
     """
     One TCP connection; a context manager.
 
-    ``segment`` sets a small TCP segment size and ``receive_buffer`` a small window: together
-    they keep a big answer in the server's hands while this client does not read.
+    ``segment`` sets a small TCP segment size and ``receive_buffer`` a small window. With both, a
+    big answer stays in the server while this client does not read.
     """
 
     def __init__(
@@ -73,15 +75,15 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Close; harmless when repeated."""
+        """Close the connection; repeated calls do nothing."""
         self.socket.close()
 
     def half_close(self) -> None:
-        """Say that nothing more will be sent, and go on reading."""
+        """Close the sending side, and go on reading."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def send(self, data: bytes) -> None:
-        """Send these bytes, whole."""
+        """Send all of these bytes."""
         self.socket.settimeout(self.timeout)
         try:
             self.socket.sendall(data)
@@ -95,7 +97,10 @@ class Connection:
         self.send(run_request(value, path=self.run_path, **keys))
 
     def receive(self, deadline: float, most: int = 65536) -> bytes:
-        """What the socket has next; b"" at its end; ``Late`` past the monotonic ``deadline``."""
+        """
+        Return the next bytes; b"" at the end; raise ``Late`` after the monotonic
+        ``deadline``.
+        """
         left = deadline - time.monotonic()
         if left <= 0:
             raise Late("no answer in time")
@@ -108,7 +113,7 @@ class Connection:
             raise Lost(str(error)) from error
 
     def read_response(self, timeout: float | None = None) -> Response:
-        """Wait for the next whole answer."""
+        """Wait for the next complete answer."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while (response := self.reader.next()) is None:
             data = self.receive(deadline)
@@ -132,7 +137,7 @@ class Connection:
         return self.reader.interim.pop(0)
 
     def read_to_end(self, timeout: float | None = None) -> bytes:
-        """Every byte until the server closes; a reset counts as a close here."""
+        """Return all bytes until the server closes; a reset counts as a close here."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         taken = bytearray()
         try:
@@ -143,23 +148,23 @@ class Connection:
         return bytes(taken)
 
     def run(self, value: object, **keys: object) -> Response:
-        """One POST /run and its answer."""
+        """Send one POST /run and return its answer."""
         self.send_run(value, **keys)
         return self.read_response()
 
     def init(self, code: str | bytes, main: str = "main") -> Response:
-        """One POST /init and its answer."""
+        """Send one POST /init and return its answer."""
         self.send(init_request(code, main=main))
         return self.read_response()
 
 
 def run_once(address: Address, value: object, timeout: float = 10.0) -> Response:
-    """POST /run on a connection of its own."""
+    """Send one POST /run on a new connection and return its answer."""
     with Connection(address, timeout=timeout) as connection:
         return connection.run(value)
 
 
 def init_once(address: Address, code: str | bytes, timeout: float = 30.0) -> Response:
-    """POST /init on a connection of its own."""
+    """Send one POST /init on a new connection and return its answer."""
     with Connection(address, timeout=timeout) as connection:
         return connection.init(code)

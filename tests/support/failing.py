@@ -37,8 +37,9 @@ PIDFD_GETFD = 438
 
 class Failing(Server):
     """
-    A server with a method `fail`, which makes one system call fail. ``counts`` says how often the
-    supervisor has made each call since ``counts`` was cleared.
+    A server with a method `fail`, which makes one system call fail.
+
+    ``counts`` says how often the supervisor has made each call since ``counts`` was cleared.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -53,7 +54,7 @@ class Failing(Server):
 
     def fail(self, call: str, error: int, nth: int = 1, times: int = 1) -> None:
         """
-        Make the nth such call of the supervisor from now on fail, and those after it, ``times`` in
+        Make the nth such call of the supervisor from now on fail, and the next ones, ``times`` in
         all.
         """
         self.counts.clear()

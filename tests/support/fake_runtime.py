@@ -1,9 +1,9 @@
 """
 A small server of one process and one thread per connection, with faults on request.
 
-It stands in for hotwhisk where the proofs themselves are tested: right without ``--fault``
-(as far as one process can be), and wrong in exactly one way with it, so that each thing a
-proof claims to see is seen to be seen. Standard library only; run as a file.
+It replaces hotwhisk in tests of the proofs themselves. Without ``--fault`` it is right, as far as
+one process can be. With a fault it is wrong in exactly one way, to check that a proof sees that
+fault. It uses the standard library only, and is run as a file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FakeRuntime:
         self.lock = threading.Lock()
 
     def serve(self) -> None:
-        """Accept for ever."""
+        """Accept connections for ever."""
         while True:
             listener = self.listener
             try:
@@ -64,14 +64,14 @@ class FakeRuntime:
         self.open.discard(end)
 
     def rare(self) -> bool:
-        """True once in every fifty calls."""
+        """Return True once in every fifty calls."""
         self.count += 1
         return self.count % 50 == 0
 
     def answer(
         self, path: str, body: bytes, first: Main | None, end: socket.socket
     ) -> bytes | None:
-        """The bytes of the answer, or None to close without one."""
+        """Return the bytes of the answer, or None to close without one."""
         try:
             value = json.loads(body)["value"]
         except (ValueError, KeyError, TypeError):
@@ -92,7 +92,7 @@ class FakeRuntime:
             return self.render(502, {"error": repr(error)})
 
     def init(self, value: dict[str, Any], end: socket.socket) -> bytes:
-        """Put the posted source current."""
+        """Make the posted source current."""
         scope: dict[str, Any] = {"__name__": "main__"}
         try:
             exec(compile(value["code"], "main__", "exec"), scope)
@@ -114,7 +114,7 @@ class FakeRuntime:
         return self.render(200, {"ok": True})
 
     def reopen(self) -> None:
-        """Close the port for a moment, as servers do that stop before they start."""
+        """Close the port for a moment, as servers do that stop before they start again."""
         address = self.listener.getsockname()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -126,7 +126,7 @@ class FakeRuntime:
         self.listener = listener
 
     def render(self, status: int, answer: object) -> bytes:
-        """One whole answer."""
+        """Return one complete answer as bytes."""
         body = json.dumps(answer).encode()
         head = (
             f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
@@ -137,7 +137,7 @@ class FakeRuntime:
 
 
 def read_request(stream: Any, end: socket.socket) -> tuple[str, bytes, bool] | None:
-    """Path, body and whether to close; None at the end of the stream."""
+    """Return path, body and whether to close; None at the end of the stream."""
     line = stream.readline()
     if not line:
         return None
@@ -166,7 +166,7 @@ def read_request(stream: Any, end: socket.socket) -> tuple[str, bytes, bool] | N
 
 
 def main() -> None:
-    """Take the inherited listener, say READY=1, serve."""
+    """Take the inherited listener, send READY=1, serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fault", choices=FAULTS, default="none")
     fault = parser.parse_args().fault

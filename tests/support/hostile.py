@@ -25,8 +25,10 @@ RAW = (b"", b"\0", b"\xff\xfe", b"[" * 5000, b"[1", b"{}", b"null", b'[1,"ready"
 
 class Packets:
     """
-    An endless source of packets. ``fields`` has the fields of each kind of message. ``known``
-    returns numbers that mean something to the server at that moment.
+    An endless source of packets.
+
+    ``fields`` has the fields of each kind of message. ``known`` returns numbers that mean something
+    to the server at that moment.
     """
 
     def __init__(self, seed: int, fields: Fields, known: Callable[[], Sequence[int]]) -> None:

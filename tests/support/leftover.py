@@ -11,8 +11,9 @@ from .server import Server
 
 class Again(Server):
     """
-    A server that calls ``prepare`` before its start, with the run folder and the name that the
-    server's own folder will have there.
+    A server that calls ``prepare`` before its start.
+
+    ``prepare`` gets the run folder and the name that the server's own folder will have there.
     """
 
     def __init__(self, prepare: Callable[[Path, str], object], *arguments: str) -> None:

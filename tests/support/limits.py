@@ -1,4 +1,4 @@
-"""The test's own limits."""
+"""Change the limits of the test process."""
 
 from __future__ import annotations
 

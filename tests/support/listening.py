@@ -1,4 +1,4 @@
-"""The addresses on which a process listens, read from /proc."""
+"""Read the addresses on which a process listens from /proc."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-A load of many clients while versions are replaced, and what became of every request.
+Send the load of many clients while versions are replaced, and check the result of every request.
 
 The load runs in a process of its own (``load_loop``), on one event loop that also posts the
-versions: so "sent after the last acknowledged /init" is the order of two events in one
-thread, and never a comparison of clocks.
+versions. So "sent after the last acknowledged /init" is the order of two events in one thread, and
+never a comparison of clocks.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Plan:
     What the load does; half of ``clients`` keep their connection, half open one per request.
 
     A replacement starts once ``between`` answers have come since the last one. Versions are
-    ``first`` + 1 and so on; version ``first`` must be current already. ``command`` is how
-    a foreign server is switched: "{n}" in it becomes the version; without it /init is posted.
+    ``first`` + 1 and so on; version ``first`` must be current already. ``command`` switches the
+    version of a foreign server: "{n}" in it becomes the version; without it /init is posted.
     """
 
     address: Address
@@ -43,11 +43,11 @@ class Plan:
 @dataclass
 class Result:
     """
-    What became of the requests; ``clean`` when nothing went wrong.
+    The results of the requests; ``clean`` if nothing went wrong.
 
-    lost: no answer came (end of stream, reset, or none in time). stale: answered by a version
-    older than the last acknowledged one at the time of sending. wrong: any other answer than
-    the due one. reconnects: kept connections that had to be opened again.
+    lost: no answer came (end of stream, reset, or none in time). stale: answered by a version older
+    than the last acknowledged one at the time of sending. wrong: any other answer than the expected
+    one. reconnects: kept connections that had to be opened again.
     """
 
     answered: int = 0
@@ -72,7 +72,7 @@ class Result:
             self.notes.append(text)
 
     def problems(self, plan: Plan) -> list[str]:
-        """What keeps this result from being clean, in words; empty when nothing does."""
+        """Return why this result is not clean, as texts; empty if it is."""
         found = [
             f"{count} {what}"
             for what, count in (
@@ -95,7 +95,7 @@ class Result:
 
 
 def run_load(plan: Plan) -> Result:
-    """Run the load and wait for its result."""
+    """Run the load and return its result."""
     finished = subprocess.run(
         [sys.executable, "-m", "tests.support.load_loop"],
         input=json.dumps(asdict(plan)),

@@ -1,4 +1,4 @@
-"""One client of the load: its connection, and the request that is under way on it."""
+"""One client of the load: its connection, and the request in flight on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .wire import ResponseReader
 
 
 class Client:
-    """One client with one request under way."""
+    """A client with one request in flight."""
 
     def __init__(self, number: int, kept: bool) -> None:
         self.number = number
@@ -25,12 +25,12 @@ class Client:
 
     @property
     def token(self) -> str:
-        """What the answer to the request under way must bear."""
+        """The token that the answer to the request in flight must have."""
         return f"{self.number}-{self.count}"
 
 
 def ended(end: socket.socket | None) -> bool:
-    """Whether an idle connection was closed, or bytes came that nobody asked for."""
+    """Return whether an idle connection was closed, or unexpected bytes came."""
     if end is None or end.fileno() < 0:
         return True
     try:

@@ -1,8 +1,8 @@
 """
 The process of the load: ``python -m tests.support.load_loop``, plan on stdin, result on stdout.
 
-One epoll loop, one state per client: CONNECTING until the socket is writable, WAITING until
-a whole answer is read, DONE. Nothing blocks; a loopback send of one small request is whole.
+One epoll loop, one state per client: CONNECTING until the socket is writable, WAITING until a
+complete answer is read, DONE. Nothing blocks; on loopback one send takes a whole small request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .wire import Malformed, Response, ResponseReader, post, run_body
 
 
 class Replacer(Protocol):
-    """What the loop asks of one who switches versions."""
+    """The methods that the loop needs of an object that switches versions."""
 
     acknowledged: int
 
@@ -31,7 +31,7 @@ class Replacer(Protocol):
         """Start the next replacement."""
 
     def advance(self, fd: int) -> bool:
-        """Go on with what ``fd`` reported; False when the descriptor is not its own."""
+        """Go on with what ``fd`` reported; return False if the descriptor is not its own."""
 
     @property
     def busy(self) -> bool:
@@ -55,7 +55,10 @@ class Loop:
         )
 
     def run(self) -> Result:
-        """Open the clients, serve events until all are done or time is up, and sum up."""
+        """
+        Open the clients, serve events until all are done or time is up, and return the
+        result.
+        """
         begun = time.monotonic()
         everyone = [Client(n, n % 2 == 0) for n in range(self.plan.clients)]
         for client in everyone:
@@ -104,7 +107,7 @@ class Loop:
         self.epoll.register(client.socket.fileno(), select.EPOLLOUT)
 
     def serve(self, client: Client) -> None:
-        """The socket of ``client`` reported something."""
+        """Handle an event on the socket of ``client``."""
         assert client.socket is not None
         if not client.waiting:
             error = client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -145,7 +148,7 @@ class Loop:
         return None
 
     def take(self, client: Client, response: Response) -> None:
-        """Judge a whole answer, then go on: same connection, a new one, or done."""
+        """Check a complete answer, then go on: same connection, a new one, or done."""
         self.latencies.append(time.monotonic() - client.started)
         self.result.answered += 1
         self.since += 1
@@ -207,13 +210,13 @@ class Loop:
         client.socket.close()
 
     def retire(self, client: Client) -> None:
-        """Stop listening to ``client``; its connection stays open."""
+        """Stop watching ``client``; its connection stays open."""
         assert client.socket is not None
         self.epoll.unregister(client.socket.fileno())
         del self.clients[client.socket.fileno()]
 
     def sum_up(self, everyone: list[Client], duration: float) -> Result:
-        """Fill in what is known only at the end."""
+        """Fill in the fields of the result that are known only at the end."""
         kept = [client for client in everyone if client.kept]
         self.result.kept = len(kept)
         self.result.kept_same = sum(

@@ -1,4 +1,4 @@
-"""Who switches versions while the load runs: by POST /init, or by a command for foreign servers."""
+"""Switch versions while the load runs: by POST /init, or by a command for foreign servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .wire import Malformed, Response, ResponseReader, init_request
 
 
 class InitReplacer:
-    """Posts the next version; by turns on one kept connection and on a new one."""
+    """Posts the next version, in turns on one kept connection and on a new one."""
 
     def __init__(self, plan: Plan, epoll: select.epoll, result: Result) -> None:
         self.acknowledged = plan.first
@@ -54,7 +54,7 @@ class InitReplacer:
         return None
 
     def advance(self, fd: int) -> bool:
-        """Read what came for the /init under way."""
+        """Read what came for the /init in flight."""
         if self._used is None or fd != self._used.fileno():
             return False
         try:
@@ -119,7 +119,7 @@ class CommandReplacer:
         self._epoll.register(self._pidfd, select.EPOLLIN)
 
     def advance(self, fd: int) -> bool:
-        """The command has ended."""
+        """Record that the command has ended."""
         if self._process is None or fd != self._pidfd:
             return False
         self._epoll.unregister(fd)

@@ -1,9 +1,9 @@
 """
-Where an action under test says where it is, and is held until the test lets it go.
+Let an action report to the test, and hold it until the test lets it go.
 
-The action connects to a unix socket, sends its pid and waits. So a test knows that a
-handler runs because it was told, and that a process is gone because its end of the
-connection is: no sleeping, no guessing.
+The action connects to a unix socket, sends its pid and waits. So a test knows that a handler runs
+because it got its message, and that a process has ended because its end of the connection is
+closed: no sleeping, no guessing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Self
 
 
 class Held:
-    """One process that has reported and now waits."""
+    """A process that has reported and now waits."""
 
     def __init__(self, end: socket.socket, timeout: float) -> None:
         self._end = end
@@ -25,12 +25,12 @@ class Held:
         self.pid = int(end.recv(32))
 
     def release(self) -> None:
-        """Let it go on; no error if it is gone meanwhile."""
+        """Let the process go on; do nothing if it has ended."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._end.sendall(b".")
 
     def wait_gone(self, timeout: float) -> bool:
-        """Whether every copy of the process's end is closed within ``timeout`` seconds."""
+        """Return whether every copy of the process's end is closed within ``timeout`` seconds."""
         self._end.settimeout(timeout)
         try:
             return self._end.recv(1) == b""
@@ -40,12 +40,12 @@ class Held:
             return False
 
     def close(self) -> None:
-        """Drop the connection; who waits on it goes on."""
+        """Close the connection; a process that waits on it goes on."""
         self._end.close()
 
 
 class Rendezvous:
-    """The meeting place; a context manager. ``path`` goes to the action in its event."""
+    """The listening end; a context manager. ``path`` goes to the action in its event."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="meet-")
@@ -70,7 +70,7 @@ class Rendezvous:
         self._folder.cleanup()
 
     def wait_arrival(self, timeout: float = 10.0) -> Held:
-        """Wait until a process has reported; ``TimeoutError`` when none does."""
+        """Wait until a process has reported; raise ``TimeoutError`` if none does."""
         self._listener.settimeout(timeout)
         end, _ = self._listener.accept()
         held = Held(end, timeout)

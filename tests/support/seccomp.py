@@ -1,15 +1,15 @@
 """
 A program that starts another under a filter of system calls: ``seccomp.py deny ENOSYS NAMES …``.
 
-    deny ERRNO NAME,NAME COMMAND...     those fail, all others work
-    kill NAME,NAME COMMAND...           whoever makes one of those is ended by SIGSYS
-    allow ERRNO FILE COMMAND...         those that FILE names, one a line, work; all others fail
+    deny ERRNO NAME,NAME COMMAND...     these fail, all others work
+    kill NAME,NAME COMMAND...           a process that makes one of these is ended by SIGSYS
+    allow ERRNO FILE COMMAND...         those in FILE, one a line, work; all others fail
     ask PIPE NAME,NAME COMMAND...       the kernel asks another process about each call
                                         (seccomp_unotify(2)). The number of the descriptor for the
                                         questions is written to PIPE. NAMEs must include openat
 
-The filter is made by libseccomp, as container engines and systemd make theirs, and is inherited
-by every process below. A name that this architecture does not have is passed over, as they do.
+The filter is made by libseccomp, as container engines and systemd make theirs, and is inherited by
+every process below. A name that this architecture does not have is ignored, as they do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ UNKNOWN = -1
 
 
 def library() -> ctypes.CDLL:
-    """libseccomp; a package of that name has it on every distribution, and apt itself needs it."""
+    """
+    Return libseccomp, which every distribution has in a package of that name; apt needs
+    it too.
+    """
     try:
         loaded = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError as error:
@@ -44,7 +47,9 @@ def library() -> ctypes.CDLL:
 
 def install(default: int, action: int, names: list[str]) -> int:
     """
-    From now on ``names`` have that action here and in every process below, all others the default.
+    Set the action for ``names`` in this process and every process below, the default for all
+    others.
+
     If ``action`` is NOTIFY, return the descriptor on which the kernel asks; else -1.
     """
     loaded = library()

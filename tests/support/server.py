@@ -1,10 +1,10 @@
 """
 A server as a real process, on a listener that the test owns.
 
-The test binds port 0 and passes the listening socket (sd_listen_fds(3)), so no port is
-ever guessed; the server says READY=1 on a datagram socket (sd_notify(3)); its end is
-learned from a pidfd. Every process it starts carries a mark in its environment, by which
-what it left behind is found, whoever adopted it.
+The test binds port 0 and passes the listening socket (sd_listen_fds(3)), so it never guesses a
+port. The server sends READY=1 on a datagram socket (sd_notify(3)). Its end is reported by a pidfd.
+Every process that it starts has a mark in its environment, so leftover processes are found even
+after another process has adopted them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .wire import ClientError
 ROOT = Path(__file__).resolve().parents[2]
 HOTWHISK = (sys.executable, "-m", "hotwhisk", "serve")
 
-# LISTEN_PID must be the server's own pid, which nobody knows before the fork; so a first
-# program sets it and becomes the server. Arguments: descriptor, limit of open files, command.
+# LISTEN_PID must be the server's own pid, which is known only after the fork. So a first program
+# sets it and becomes the server. Arguments: descriptor, limit of open files, command.
 _SHIM = """
 import os, resource, sys
 end, files = int(sys.argv[1]), int(sys.argv[2])
@@ -49,19 +49,19 @@ os.execvp(sys.argv[3], sys.argv[3:])
 
 
 class NotReady(ClientError):
-    """The server left, or did not say READY=1 in time."""
+    """The server ended, or did not send READY=1 in time."""
 
 
 class NotReplaced(ClientError):
-    """A version that is right was not put current."""
+    """A correct version did not become current."""
 
 
 class Server:
     """
     A running server; a context manager that leaves no process behind.
 
-    ``arguments`` follow the command; ``nofile`` lowers the limit of open files; ``output`` is a
-    descriptor that takes the place of the files for stdout and stderr.
+    ``arguments`` follow the command. ``nofile`` lowers the limit of open files. ``output`` is a
+    descriptor that is used for stdout and stderr instead of files.
     """
 
     def __init__(
@@ -200,11 +200,14 @@ class Server:
         return (self.folder / "stderr").read_text(errors="replace")
 
     def replace(self, number: int) -> None:
-        """Put the versioned echo ``number`` current; ``NotReplaced`` when the server refuses."""
+        """
+        Make the versioned echo ``number`` current; raise ``NotReplaced`` if the server
+        refuses.
+        """
         self.post(version_source(number))
 
     def post(self, source: str | bytes) -> None:
-        """Put a source current; ``NotReplaced`` when the server refuses."""
+        """Make a source current; raise ``NotReplaced`` if the server refuses."""
         response = init_once(self.address, source)
         if response.status != 200:
             raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
@@ -218,35 +221,41 @@ class Server:
         assert "Traceback" not in self.stderr()
 
     def terminate(self) -> None:
-        """Ask it to stop (SIGTERM)."""
+        """Send SIGTERM to the server."""
         os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, timeout: float) -> int | None:
-        """Its exit status, or None when it has not left within ``timeout`` seconds."""
+        """
+        Return the exit status, or None if the server has not ended within ``timeout``
+        seconds.
+        """
         if not wait_exit(self._pidfd, timeout):
             return None
         return self.process.wait()
 
     def tree(self) -> set[int]:
-        """Pids of the server and everything below it."""
+        """Return the pids of the server and everything below it."""
         return tree.below(self.pid)
 
     def left(self) -> set[int]:
-        """Every process that comes from this server, adopted elsewhere or not."""
+        """Return every process that comes from this server, also those with another parent now."""
         return self.tree() | tree.marked(self.mark)
 
     def pss(self) -> int:
-        """Memory of the whole tree in bytes."""
+        """Return the memory of the whole tree in bytes."""
         return tree.pss(self.tree())
 
     def threads(self) -> int:
-        """Threads of the whole tree."""
+        """Return the number of threads of the whole tree."""
         return sum(tree.threads(pid) for pid in self.tree())
 
     def descriptors(self) -> int:
-        """Open descriptors of the whole tree."""
+        """Return the number of open descriptors of the whole tree."""
         return sum(len(tree.descriptors(pid)) for pid in self.tree())
 
     def files(self) -> int:
-        """Files and folders that it keeps, in its run folder and where temporary files go."""
+        """
+        Return the number of files and folders in its run folder and in its folder for temporary
+        files.
+        """
         return sum(1 for kept in (self.run_dir, self.folder / "tmp") for _ in kept.rglob("*"))

@@ -1,5 +1,5 @@
 """
-Transcripts of the pages: commands and what they print, for the tests that type them.
+Read transcripts in the pages: commands and their output, for the tests that type them.
 
 A transcript is a ``console`` block below a line that says where it is typed.
 """
@@ -15,15 +15,15 @@ from tests.support.server import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 TYPED = "<!-- transcript -->"
-"""On this machine, by tests/structure."""
+"""Typed on this machine, by tests/structure."""
 IN_CONTAINER = "<!-- transcript with docker -->"
-"""With an engine and the image, by tests/image."""
-VARIES = (  # what differs from run to run, and what takes its place
+"""Typed with an engine and the image, by tests/image."""
+VARIES = (  # what differs from run to run, and its replacement
     (r"\d+(\.\d+)? m?s\b", "TIME"),
     (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
     (r"(?m)^ *\d+ (?=\{)", "N "),  # uniq --count
     (r"\bpid \d+", "pid N"),
-    (r"/home/mike/", ""),  # the folder, in a page; the test's own is taken out as well
+    (r"/home/mike/", ""),  # the folder in a page; the test's own is removed too
     (r"\(\d+ KB\)", "(N KB)"),
 )
 
@@ -38,7 +38,7 @@ class Transcript:
 
 
 def transcripts(marker: str) -> Iterator[Transcript]:
-    """All that bear this line."""
+    """Yield all transcripts below this line."""
     block = rf"^{re.escape(marker)}\n```console\n(.*?)^```"
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -53,14 +53,14 @@ def transcripts(marker: str) -> Iterator[Transcript]:
 
 
 def shown(text: str) -> list[str]:
-    """The lines of an output without what varies."""
+    """Return the lines of an output without what differs from run to run."""
     for pattern, name in VARIES:
         text = re.sub(pattern, name, text)
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
 def expect(printed: list[str], expected: list[str]) -> None:
-    """Compare; a line ``…`` stands for any further lines."""
+    """Compare the lines; a line ``…`` matches any further lines."""
     if expected and expected[-1] == "…":
         expected = expected[:-1]
         printed = printed[: len(expected)]

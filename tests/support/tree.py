@@ -1,7 +1,7 @@
 """
-What /proc says about a process and everything below it.
+Read /proc about a process and everything below it.
 
-Numbers are of one moment: a process that leaves while it is being read counts as gone.
+Numbers are of one moment: a process that ends while it is being read counts as gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processes() -> dict[int, int]:
-    """Every living process with its parent; zombies are left out."""
+    """Return every living process with its parent, without zombies."""
     found: dict[int, int] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (fields := stat(int(entry.name))) and fields[0] not in "ZX":
@@ -25,7 +25,7 @@ def processes() -> dict[int, int]:
 
 
 def stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the state on, or None when it is gone."""
+    """Return the fields of /proc/PID/stat from the state on, or None if the process has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -33,7 +33,7 @@ def stat(pid: int) -> list[str] | None:
 
 
 def below(root: int) -> set[int]:
-    """``root`` and all its living descendants."""
+    """Return ``root`` and all its living descendants."""
     parents = processes()
     found = {root} & parents.keys()
     grown = True
@@ -45,7 +45,10 @@ def below(root: int) -> set[int]:
 
 
 def marked(mark: str) -> set[int]:
-    """Living processes whose first environment holds ``mark``, whoever their parent is now."""
+    """
+    Return living processes with ``mark`` in their first environment, whatever their parent
+    is now.
+    """
     needle = mark.encode()
     found = set()
     for pid in processes():
@@ -58,7 +61,7 @@ def marked(mark: str) -> set[int]:
 
 
 def pss(pids: Iterable[int]) -> int:
-    """Proportional memory of these processes together, in bytes."""
+    """Return the proportional memory of these processes together, in bytes."""
     return sum(_rollup(pid, "Pss") for pid in pids)
 
 
@@ -72,7 +75,7 @@ def _rollup(pid: int, name: str) -> int:
 
 
 def descriptors(pid: int) -> list[str]:
-    """What each open descriptor of a process points to."""
+    """Return the target of each open descriptor of a process."""
     found = []
     try:
         entries = list((PROC / str(pid) / "fd").iterdir())
@@ -87,13 +90,13 @@ def descriptors(pid: int) -> list[str]:
 
 
 def threads(pid: int) -> int:
-    """How many threads a process has; 0 when it is gone."""
+    """Return the number of threads of a process; 0 if it has ended."""
     fields = stat(pid)
     return int(fields[17]) if fields else 0
 
 
 def switches(pids: Iterable[int]) -> dict[str, int]:
-    """Voluntary context switches by "pid/thread": a thread that never wakes up adds none."""
+    """Return voluntary context switches by "pid/thread". A thread that never wakes up adds none."""
     found = {}
     for pid in pids:
         for status in (PROC / str(pid) / "task").glob("*/status"):
@@ -104,7 +107,7 @@ def switches(pids: Iterable[int]) -> dict[str, int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these processes and of the children they have reaped."""
+    """Return user and system time of these processes and of the children they have reaped."""
     ticks = 0
     for pid in pids:
         if fields := stat(pid):
@@ -113,7 +116,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def peak(pid: int) -> int:
-    """The highest resident size a process ever had, in bytes."""
+    """Return the highest resident size that a process ever had, in bytes."""
     try:
         text = (PROC / str(pid) / "status").read_text()
     except OSError:

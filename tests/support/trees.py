@@ -1,4 +1,4 @@
-"""Folders as a hostile action leaves them: deep, without rights, full of links."""
+"""Make folders as a hostile action leaves them: deep, without rights, full of links."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def nest(top: Path, levels: int) -> None:
-    """Make ``levels`` folders in each other, with a file in the last one."""
+    """Make ``levels`` folders inside each other, with a file in the last one."""
     top.mkdir(parents=True, exist_ok=True)
     here = os.open(top, os.O_RDONLY)
     for _ in range(levels):

@@ -1,4 +1,4 @@
-"""Waiting until processes are gone, stopped or idle, with a deadline."""
+"""Wait with a deadline until processes have ended, are stopped or idle."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 
 def wait_exit(pidfd: int, timeout: float) -> bool:
-    """Whether the process behind ``pidfd`` ended within ``timeout`` seconds."""
+    """Return whether the process behind ``pidfd`` ended within ``timeout`` seconds."""
     return bool(select.select([pidfd], [], [], max(0.0, timeout))[0])
 
 
 def wait_gone(pid: int, timeout: float) -> bool:
-    """Whether the process ``pid`` ended within ``timeout`` seconds."""
+    """Return whether the process ``pid`` ended within ``timeout`` seconds."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -31,7 +31,7 @@ def wait_gone(pid: int, timeout: float) -> bool:
 
 
 def stop(pid: int, timeout: float = 10.0) -> None:
-    """SIGSTOP, and wait until the process stands still: sent is not yet obeyed."""
+    """Send SIGSTOP and wait until the process has stopped, which takes a moment."""
     os.kill(pid, signal.SIGSTOP)
     deadline = time.monotonic() + timeout
     while _state(pid) not in "TZ":
@@ -41,8 +41,9 @@ def stop(pid: int, timeout: float = 10.0) -> None:
 
 def stop_idle(pid: int, timeout: float = 10.0) -> None:
     """
-    Stop a process once it sleeps: a worker that has answered, and has released its claim on the
-    connection as well.
+    Stop a process once it sleeps.
+
+    A worker has then answered, and has released its claim on the connection as well.
     """
     wait_idle(pid, timeout)
     stop(pid, timeout)
@@ -71,9 +72,9 @@ def _state(pid: int) -> str:
 
 def wait_few(living: Callable[[], set[int]], most: int, timeout: float) -> set[int]:
     """
-    Wait until ``living()`` holds at most ``most`` pids; what it held last is returned.
+    Wait until ``living()`` holds at most ``most`` pids; return what it held last.
 
-    Each turn sleeps on the pidfds of all that live, so it wakes when one of them ends.
+    Each turn sleeps on the pidfds of all living processes, so it wakes when one of them ends.
     """
     deadline = time.monotonic() + timeout
     while len(pids := living()) > most and time.monotonic() < deadline:

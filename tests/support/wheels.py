@@ -1,4 +1,4 @@
-"""Wheels made by hand, so that a test knows what is in one and needs no index."""
+"""Make wheels by hand, so that a test knows their content and needs no index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def make_wheel(
     files: dict[str, str] | None = None,
     stated: str = "",
 ) -> Path:
-    """A wheel in ``folder``; ``stated`` is the tag that it bears inside, that of its name otherwise."""
+    """Make a wheel in ``folder``; ``stated`` is the tag inside it, otherwise that of its name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-{tag}.whl"
     info = f"{name}-{version}.dist-info"

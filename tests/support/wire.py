@@ -1,8 +1,8 @@
 """
-Requests as bytes and answers as objects; no I/O.
+Turn requests into bytes, and bytes into answers; no I/O.
 
-The reader is strict on purpose: what it does not expect is ``Malformed``, never skipped,
-so that a second answer, a crossed answer or a stray byte cannot pass unseen.
+The reader is strict on purpose: what it does not expect is ``Malformed``, never skipped. So a
+second answer, a crossed answer or a stray byte is always seen.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ _GENERATION = re.compile(r"(\d+)(?:\s+\S+)?")
 
 
 class ClientError(Exception):
-    """A request did not get an answer; the subclass says how."""
+    """A request did not get an answer; the subclass says why."""
 
 
 class Malformed(ClientError):
-    """The server sent something that is not one whole HTTP answer where one was due."""
+    """The server sent something other than one complete HTTP answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One final answer; header names in lower case."""
+    """A final answer; header names in lower case."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON, or ``Malformed``."""
+        """Return the body as JSON, or raise ``Malformed``."""
         try:
             return json.loads(self.body)
         except ValueError as error:
             raise Malformed(f"not JSON: {self.body[:80]!r}") from error
 
     def value(self, key: str) -> Any:
-        """One member of the answer, or ``Malformed`` when there is none of this name."""
+        """Return one member of the answer, or raise ``Malformed`` if there is none of this name."""
         answer = self.json()
         if not isinstance(answer, dict) or key not in answer:
             raise Malformed(f'no "{key}" in {self.status} {self.body[:160]!r}')
@@ -49,7 +49,7 @@ class Response:
 
     @property
     def error(self) -> str | None:
-        """The text of an answer that is one object with the one key ``error``, else None."""
+        """The text of an answer that is an object with the only key ``error``, else None."""
         answer = self.json()
         if isinstance(answer, dict) and list(answer) == ["error"]:
             return str(answer["error"])
@@ -57,7 +57,7 @@ class Response:
 
     @property
     def generation(self) -> int | None:
-        """The number in ``Hotwhisk-Generation``, or None where the header is missing."""
+        """The number in ``Hotwhisk-Generation``, or None if the header is missing."""
         found = _GENERATION.fullmatch(self.headers.get("hotwhisk-generation", ""))
         return int(found[1]) if found else None
 
@@ -68,7 +68,7 @@ class Response:
 
 
 class ResponseReader:
-    """Bytes in, answers out; interim (1xx) answers are counted in ``interim``."""
+    """Takes bytes and returns answers; interim (1xx) answers are counted in ``interim``."""
 
     def __init__(self) -> None:
         self.interim: list[int] = []
@@ -77,15 +77,15 @@ class ResponseReader:
 
     @property
     def pending(self) -> int:
-        """Bytes received that no answer has used yet."""
+        """The received bytes that are not part of an answer yet."""
         return len(self._buffer) + (self._head is not None)
 
     def feed(self, data: bytes) -> None:
-        """Take what a socket gave."""
+        """Add the bytes that a socket gave."""
         self._buffer += data
 
     def next(self) -> Response | None:
-        """The next whole answer, or None as long as bytes are missing."""
+        """Return the next complete answer, or None while bytes are missing."""
         while self._head is None:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
@@ -135,7 +135,7 @@ def _take_body(buffer: bytearray, headers: dict[str, str], start: int) -> tuple[
 
 
 def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
-    # Ours never sends chunks; a foreign server that the proof is pointed at may.
+    # Our server never sends chunks; a foreign server may.
     body = bytearray()
     while (end := buffer.find(b"\r\n", at)) >= 0:
         size = int(bytes(buffer[at:end]).split(b";")[0], 16)
@@ -150,7 +150,7 @@ def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
-    """One whole POST request; each of ``headers`` is a line without its end."""
+    """Return one POST request as bytes; each of ``headers`` is a line without its end."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
@@ -162,12 +162,15 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
 
 
 def run_body(value: object, **keys: object) -> bytes:
-    """The body of a /run: the event under ``value``, further keys such as ``deadline`` beside it."""
+    """
+    Return the body of a /run: the event under ``value``, further keys such as ``deadline`` beside
+    it.
+    """
     return json.dumps({"value": value, **keys}).encode()
 
 
 def run_request(value: object, *headers: str, path: str = "/run", **keys: object) -> bytes:
-    """One whole POST /run."""
+    """Return one POST /run as bytes."""
     return post(path, run_body(value, **keys), *headers)
 
 
@@ -177,7 +180,7 @@ def init_body(
     binary: bool = False,
     env: dict[str, object] | None = None,
 ) -> bytes:
-    """The body of an /init; bytes are sent as base64 and need ``binary``."""
+    """Return the body of an /init; bytes are sent as base64 and need ``binary``."""
     text = base64.b64encode(code).decode() if isinstance(code, bytes) else code
     value: dict[str, object] = {"name": "proof", "main": main, "binary": binary, "code": text}
     if env is not None:
@@ -186,5 +189,5 @@ def init_body(
 
 
 def init_request(code: str | bytes, *headers: str, main: str = "main") -> bytes:
-    """One whole POST /init of a source (text) or of an archive (bytes)."""
+    """Return one POST /init of a source (text) or of an archive (bytes)."""
     return post("/init", init_body(code, main, isinstance(code, bytes)), *headers)

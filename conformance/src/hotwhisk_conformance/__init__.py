@@ -1,8 +1,8 @@
 """
-Tests that tell whether a server is an action runtime of Apache OpenWhisk.
+Test whether a server is an action runtime of Apache OpenWhisk.
 
-Nothing here knows how a runtime is made: it is started, spoken to over HTTP, and its two
-output streams are read.
+Nothing here depends on how a runtime is made: it is started, called over HTTP, and its two output
+streams are read.
 """
 
 __version__ = "0.1.0"

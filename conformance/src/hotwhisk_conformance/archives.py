@@ -1,4 +1,4 @@
-"""Archives as a user makes them: zip with Unix modes, base64."""
+"""Make archives as a user makes them: zip with Unix modes, base64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 
 def zipped(files: Mapping[str, str | bytes], executable: Collection[str] = ()) -> str:
-    """A zip of these files in base64, as ``wsk`` posts it."""
+    """Return a zip of these files in base64, as ``wsk`` posts it."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -20,7 +20,7 @@ def zipped(files: Mapping[str, str | bytes], executable: Collection[str] = ()) -
 
 
 def without(content: bytes, names: Collection[str]) -> bytes:
-    """The same zip but for some members; modes and links stay."""
+    """Return the same zip without some members; modes and links stay."""
     result = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as old,
@@ -33,6 +33,6 @@ def without(content: bytes, names: Collection[str]) -> bytes:
 
 
 def encoded(content: str | bytes) -> str:
-    """In base64, without line breaks."""
+    """Return the content in base64, without line breaks."""
     data = content.encode() if isinstance(content, str) else content
     return base64.b64encode(data).decode()

@@ -1,8 +1,8 @@
 """
 The client: strict where the platform's is strict.
 
-To the platform an answer without a length is none, and neither is one with status 204 or
-a compressed one. So they are none here: `NoAnswer`, which fails the case.
+The platform ignores an answer without a length, one with status 204, and a compressed one. So does
+this client: it raises `NoAnswer`, which fails the case.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 LIMIT: Final = 1 << 20
-"""Bytes of an answer that the platform takes."""
+"""Most bytes of an answer that the platform takes."""
 _RETRY_SECONDS: Final = 0.02
 
 
 class NoAnswer(Exception):
-    """The runtime did not answer in a way that the platform would take for an answer."""
+    """The runtime did not answer in a way that the platform accepts."""
 
 
 class TooLate(NoAnswer):
-    """Nothing came in time."""
+    """No answer came in time."""
 
 
 class NobodyListens(TooLate):
-    """Not even a connection was made."""
+    """No connection was made."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def document(self) -> Any:
-        """The body as JSON; ``...`` if it is none, which is equal to nothing that is."""
+        """The body as JSON; ``...`` if it is not JSON, which is equal to no JSON value."""
         try:
             return json.loads(self.body, parse_constant=_refuse)
         except (ValueError, RecursionError):
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The text under ``error``, the empty one if there is none."""
+        """The text under ``error``; empty if there is none."""
         document = self.document
         error = document.get("error") if isinstance(document, dict) else None
         return error if isinstance(error, str) else ""
@@ -70,7 +70,10 @@ def post(
     timeout: float,
     hope: Callable[[], bool] = _listens_soon,
 ) -> Answer:
-    """POST once, over a connection of its own, trying until one is made or there is no hope."""
+    """
+    POST once on a new connection; retry the connection until it is made or there is no
+    ``hope``.
+    """
     parts = urlsplit(url)
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     deadline = time.monotonic() + timeout
@@ -106,7 +109,7 @@ def _connect(
             connection.close()
             if time.monotonic() + _RETRY_SECONDS >= deadline or not hope():
                 raise NobodyListens(f"{host}:{port}: nobody listens ({error})") from None
-            time.sleep(_RETRY_SECONDS)  # nothing announces that a foreign server listens
+            time.sleep(_RETRY_SECONDS)  # a foreign server does not report that it listens
         else:
             connection.sock.settimeout(max(0.01, deadline - time.monotonic()))
             return connection

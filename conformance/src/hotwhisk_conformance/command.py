@@ -1,4 +1,7 @@
-"""``hotwhisk-conformance``: the cases as one command, whatever plugins are installed besides."""
+"""
+``hotwhisk-conformance``: run the cases as one command, without other plugins that are
+installed.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,16 @@ _TEXTS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the cases; the exit code."""
+    """Run the cases; return the exit code."""
     parser = _parser()
-    given = parser.parse_args(argv)  # an unknown option is told before one that is missing
+    given = parser.parse_args(argv)  # an unknown option is reported before a missing one
     if given.image is given.url is given.command is None:
         parser.error("give one of --image, --url and --command")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    import pytest  # after the variable: no plugin of the place has a say
+    import pytest  # after the variable, so that no other plugin is loaded
 
     with tempfile.TemporaryDirectory(prefix="hotwhisk-conformance-") as folder:
-        # An empty configuration of our own: none is looked for in the folders above.
+        # An empty configuration of our own, so that none is searched in the folders above.
         empty = Path(folder, "pytest.ini")
         empty.write_text("[pytest]\n", encoding="utf-8")
         arguments = ["-c", str(empty), "--rootdir", folder, "-p", "no:cacheprovider"]
@@ -96,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(text: str) -> str:
-    """A command as it was given, if it is one: or each case would fail for want of it."""
+    """
+    Return a command if its program exists; otherwise each case would fail because it is
+    missing.
+    """
     try:
         words = shlex.split(text)
     except ValueError as error:

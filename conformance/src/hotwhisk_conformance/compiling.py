@@ -1,4 +1,7 @@
-"""``-compile``: the runtime makes an archive that needs no compiling, of sources on its stdin."""
+"""
+``-compile``: let the runtime make an archive that needs no compiling from sources on
+its stdin.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ naim = main
 
 
 class Compiled:
-    """The archive that V1 to V3 post, made once, when it is first asked for."""
+    """The archive that V1 to V3 post, made once, when it is first needed."""
 
     def __init__(self, target: Target, requirement: str, timeout: float) -> None:
         self._target = target
@@ -33,7 +36,7 @@ class Compiled:
         self._timeout = timeout
 
     def content(self) -> bytes:
-        """The archive; leaves the case where none can be made, fails it where that fails."""
+        """Return the archive; skip the case if there can be none, fail it if making it fails."""
         if self._target.compiler("main") is None:
             not_run("needs the command that compiles: give --compile-command")
         content, problem = self._made

@@ -1,10 +1,10 @@
 """
-An image as what is tested: each start is a container of it.
+Test an image: each start is a container of it.
 
-It is called at the container's own address, as the platform calls it. Where that cannot be
-reached (an engine in a virtual machine, or one without root), a port of this machine leads
-there. A proxy of the engine's then takes connections before the runtime listens, and drops them;
-so there the first call waits until a connection is kept.
+It is called at the container's own address, as the platform calls it. If that address cannot be
+reached (an engine in a virtual machine, or one without root), a port of this machine leads there.
+Then a proxy of the engine accepts connections before the runtime listens, and drops them. So in
+that case the first call waits until a connection is kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ImageTarget(Target):
         return _Container(self._engine, self._image, env)
 
     def compiler(self, main: str) -> list[str] | None:
-        """The image's own entry point with ``-compile``."""
+        """Return the image's own entry point with ``-compile``."""
         return [self._engine, "run", "--rm", "--interactive", self._image, "-compile", main]
 
 
@@ -75,7 +75,7 @@ class _Container(Running):
         host, _, port = address.rpartition(":")
         end = time.monotonic() + _LISTEN_SECONDS
         while not _keeps(host, int(port)) and self.is_there() and time.monotonic() < end:
-            time.sleep(_PAUSE)  # nothing announces that a foreign server listens
+            time.sleep(_PAUSE)  # a foreign server does not report that it listens
         return address
 
     def is_there(self) -> bool:
@@ -101,7 +101,7 @@ class _Container(Running):
 
 
 def _is_reachable(text: str) -> bool:
-    """Whether a container's address answers, be it that nobody listens there yet."""
+    """Return whether a container's address answers, even if the runtime does not listen yet."""
     try:
         host = str(ipaddress.ip_address(text))
     except ValueError:
@@ -113,14 +113,14 @@ def _is_reachable(text: str) -> bool:
         except ConnectionRefusedError:
             return True
         except OSError:
-            time.sleep(_PAUSE)  # its network may come up in this moment
+            time.sleep(_PAUSE)  # its network may be ready in a moment
         else:
             return True
     return False
 
 
 def _keeps(host: str, port: int) -> bool:
-    """Whether a connection is kept, not dropped by a proxy that has nobody to pass it on to."""
+    """Return whether a connection is kept. A proxy with no listener behind it drops connections."""
     try:
         with socket.create_connection((host, port), _REACH_SECONDS) as connection:
             return not select.select([connection], [], [], _KEPT_SECONDS)[0]

@@ -1,10 +1,10 @@
 """
-The same eight actions in three languages: what the basic cases post.
+The same eight actions in three languages, which the basic cases post.
 
-``python`` is source for a Python runtime. ``actionloop`` is an executable that reads a
-line for each activation from its standard input and writes the result to descriptor 3.
-``skeleton`` is an executable that is started for each activation, has the argument as its
-first argument and on its standard input, and whose last line of output is the result.
+``python`` is source for a Python runtime. ``actionloop`` is an executable that reads a line for
+each activation from its standard input and writes the result to descriptor 3. ``skeleton`` is an
+executable that is started for each activation, has the argument as its first argument and on its
+standard input, and whose last line of output is the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Flavour:
-    """The actions of one kind of runtime, and what its own rules relax."""
+    """The actions of one kind of runtime, and the rules that it relaxes."""
 
     profile: str
     not_json: str
@@ -26,12 +26,12 @@ class Flavour:
     unicode: str
     environment: str
     init_environment: str | None
-    """None where ``env`` of ``/init`` is not passed on."""
+    """The action that shows it; None if ``env`` of ``/init`` is not passed on."""
     main_of_other: str = "niam"
     has_stub: bool = False
     """Whether an ``/init`` without code succeeds, because an action is baked in."""
     prints_result: bool = False
-    """Whether results pass through standard output, so that it need not be empty."""
+    """Whether results go through standard output, so that it need not be empty."""
 
 
 _PYTHON: Final = Flavour(

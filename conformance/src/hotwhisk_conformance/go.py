@@ -10,7 +10,7 @@ _MAP: Final = "map[string]interface{}"
 
 
 def go_source(function: str) -> str:
-    """A greeting under that name."""
+    """Return the source of a greeting under that name."""
     return f"""\
 package main
 

@@ -1,7 +1,7 @@
 """
-The pytest plugin: what is tested, the fixtures of the cases, and the table at the end.
+The pytest plugin: the target, the fixtures of the cases, and the table at the end.
 
-Where pytest is run by hand the options are prefixed, not to take names from others::
+If pytest is run by hand the options have a prefix, to avoid names of other plugins::
 
     pytest --pyargs hotwhisk_conformance.cases --conformance-command "my-runtime --port {port}"
 """
@@ -27,7 +27,7 @@ MARK: Final = "conformance"
 _TABLE = pytest.StashKey[Table]()
 _LISTENED = pytest.StashKey[bool]()
 _HOPELESS = pytest.StashKey[str]()
-"""Why no case can be tried."""
+"""The reason for which no case can be tried."""
 _OPTIONS: Final = {
     "image": "an image to run",
     "url": "a server that runs already",
@@ -43,7 +43,7 @@ _OPTIONS: Final = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options, each with its prefix."""
+    """Add the options, each with its prefix."""
     group = parser.getgroup("conformance", "conformance of an OpenWhisk runtime")
     for name, text in _OPTIONS.items():
         group.addoption(f"--conformance-{name}", dest=_dest(name), help=text)
@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A basic case is one test for each profile that is asked for."""
+    """Make one test of a basic case for each chosen profile."""
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is not None and "flavour" in metafunc.fixturenames:
         wanted = [name for name in mark.args[1:] if name in _profiles(metafunc.config)]
@@ -89,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases of other profiles; tell the others' rows to reports and JUnit."""
+    """Leave out the cases of other profiles; add the others' rows to reports and JUnit."""
     kept, left = [], []
     for item in items:
         mark = item.get_closest_marker(MARK)
@@ -112,8 +112,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """
-    A case whose streams could not be read did not pass: it is told as skipped, with the reason.
-    After a runtime that did not come to listen at the first attempt no other case is tried.
+    Report a case whose streams could not be read as skipped, with the reason.
+
+    After a runtime that did not listen at the first attempt, no other case is tried.
     """
     report = yield
     session = getattr(item, "funcargs", {}).get("session")
@@ -147,31 +148,31 @@ def pytest_terminal_summary(
 
 @pytest.fixture
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A fresh runtime."""
+    """Return a fresh runtime."""
     yield from _session(request.config, _target(request.config))
 
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A fresh start of the image with the example baked in."""
+    """Return a fresh start of the image with the example baked in."""
     yield from _session(request.config, _other(request.config, "example"))
 
 
 @pytest.fixture
 def badaction(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A fresh start of the image whose action sleeps or exits."""
+    """Return a fresh start of the image whose action sleeps or exits."""
     yield from _session(request.config, _other(request.config, "badaction"))
 
 
 @pytest.fixture
 def badproxy(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A fresh start of the image that serves nothing."""
+    """Return a fresh start of the image that serves nothing."""
     yield from _session(request.config, _other(request.config, "badproxy"), PATIENCE)
 
 
 @pytest.fixture(scope="session")
 def compiled(pytestconfig: pytest.Config) -> Compiled:
-    """The archive that the runtime compiles, made once."""
+    """Return the archive that the runtime compiles, made once."""
     requirement = _option(pytestconfig, "requirement") or "user-agents:user_agents"
     return Compiled(_target(pytestconfig), requirement, 600.0)
 
@@ -187,7 +188,7 @@ def _session(
 
 
 def _judge_start(item: pytest.Item, session: Session, error: BaseException | None) -> None:
-    """End it all if the runtime cannot be started or does not listen, and never did."""
+    """End all tests if the runtime cannot be started or does not listen, and never did."""
     stash = item.config.stash
     stash[_LISTENED] |= session.has_listened
     if isinstance(error, TargetError | NobodyListens) and not stash[_LISTENED]:

@@ -1,4 +1,4 @@
-"""One case with one runtime: what it sends, what must come back, what must be in the logs."""
+"""Run one case on one runtime: send requests, check the answers and the logs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NO_DICTIONARY: Final = (
 )
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 PATIENCE: Final = 3.0
-"""Seconds after which a silent runtime counts as one that never answers."""
+"""Seconds after which a runtime without an answer counts as one that never answers."""
 ABSENT: Final[Any] = object()
-"""A member that is not sent at all."""
+"""The value of a member that is not sent at all."""
 
 
 class Session:
@@ -39,9 +39,9 @@ class Session:
         self._running: Running | None = None
         self._initialised = False
         self.has_listened = False
-        """Whether the runtime took a connection."""
+        """Whether the runtime accepted a connection."""
         self.unchecked: list[str] = []
-        """What could not be looked at, so that the case is not taken for passed."""
+        """What could not be checked, so that the case does not count as passed."""
 
     @property
     def running(self) -> Running:
@@ -51,25 +51,25 @@ class Session:
         return self._running
 
     def start(self, env: Mapping[str, str]) -> None:
-        """Start it with variables of the container's."""
+        """Start it with these variables of the container."""
         assert self._running is None, "it runs already"
         self._running = self._target.start(env)
         if not self._running.has_streams:
             not_run(f"needs {' '.join(env)} in the runtime's environment")
 
     def init(self, code: str | None, main: str = "main", **members: object) -> Answer:
-        """``/init`` with code; whether that is base64 is found out as the platform does it."""
+        """Send ``/init`` with code; whether that is base64 is found out as the platform does it."""
         binary = _is_base64(code or "")
         value: dict[str, object] = {"code": code, "main": main, "binary": binary, "env": None}
         return self.post_init({"value": {**value, **members}})
 
     def must_init(self, code: str, main: str = "main", **members: object) -> None:
-        """``/init`` that must succeed."""
+        """Send an ``/init`` that must succeed."""
         answer = self.init(code, main, **members)
         assert answer.status == 200, f"/init: expected 200, got {answer}"
 
     def post_init(self, body: object) -> Answer:
-        """``/init`` with a body of one's own."""
+        """Send ``/init`` with this body."""
         answer = self._post("/init", body, self._timeout)
         stale = not self._target.is_fresh and not self._initialised
         if stale and answer.status == 403 and answer.error == TWICE:
@@ -78,15 +78,18 @@ class Session:
         return answer
 
     def run(self, value: object, **context: object) -> Answer:
-        """``/run`` with an argument, which comes first in the body."""
+        """Send ``/run`` with an argument, which comes first in the body."""
         return self.post_run({"value": value, **context})
 
     def post_run(self, body: object) -> Answer:
-        """``/run`` with a body of one's own."""
+        """Send ``/run`` with this body."""
         return self._post("/run", body, self._timeout)
 
     def must_run(self, value: object, expected: object = ABSENT, **context: object) -> Any:
-        """``/run`` that must answer 200, and with just that if it is given; what it answered."""
+        """
+        Send a ``/run`` that must answer 200, with just ``expected`` if it is given; return the
+        answer.
+        """
         answer = self.run(value, **context)
         assert answer.status == 200, f"/run: expected 200, got {answer}"
         document = answer.document
@@ -95,7 +98,7 @@ class Session:
         return document
 
     def compile(self, source: bytes, main: str) -> bytes:
-        """What the runtime's compiler makes of sources on its standard input."""
+        """Return what the runtime's compiler makes of sources on its standard input."""
         command = self._target.compiler(main)
         if command is None:
             not_run("needs the command that compiles: give --compile-command")
@@ -107,7 +110,7 @@ class Session:
         return done.stdout
 
     def times_out(self, path: str, body: object) -> bool:
-        """Whether it listens and yet nothing answers within a few seconds."""
+        """Return whether it listens and yet does not answer within a few seconds."""
         try:
             self._post(path, body, min(self._timeout, PATIENCE))
         except TooLate:
@@ -127,9 +130,9 @@ class Session:
         """
         Check the streams: so many sentinels on each, and on each a text.
 
-        An empty text means that there must be nothing but sentinels, None that anything
-        will do; ``either`` must be on one of them. Ends the runtime. None is returned if
-        the streams cannot be read.
+        An empty text means that there must be nothing but sentinels; None allows anything.
+        ``either`` must be on one of them. This ends the runtime. Return None if the streams cannot
+        be read.
         """
         if not self.running.has_streams:
             self.unchecked.append("streams and sentinels")
@@ -164,18 +167,18 @@ class Session:
         return answer
 
     def close(self) -> None:
-        """End the runtime, whatever happened."""
+        """End the runtime in any case."""
         if self._running is not None:
             self._running.remove()
 
 
 def not_run(reason: str) -> NoReturn:
-    """Leave the case: it cannot be tried here, and is neither passed nor failed."""
+    """Skip the case: it cannot be tried here, and is neither passed nor failed."""
     pytest.skip(f"not run: {reason}")
 
 
 def error(answer: Answer, *, one_of: tuple[str, ...]) -> None:
-    """The answer must be an object whose only member is ``error``, with one of these texts."""
+    """Require an object whose only member is ``error``, with one of these texts."""
     expected = [{"error": text} for text in one_of]
     assert answer.document in expected, f"expected the error {' or '.join(one_of)}, got {answer}"
 
@@ -193,7 +196,7 @@ def _told(streams: Streams) -> str:
 
 
 def _same(document: object, expected: object) -> bool:
-    # 1, 1.0 and True are equal to Python and not to a caller.
+    # In Python 1, 1.0 and True are equal, but not for a caller.
     return document is not ... and json.dumps(document, sort_keys=True) == json.dumps(
         expected, sort_keys=True
     )

@@ -16,11 +16,11 @@ class Streams:
     stderr: str
 
     def sentinels(self) -> tuple[int, int]:
-        """How many are on stdout and how many on stderr."""
+        """Return how many are on stdout and how many on stderr."""
         return self.stdout.count(SENTINEL), self.stderr.count(SENTINEL)
 
     def without_sentinels(self) -> Streams:
-        """What remains for people, stripped."""
+        """Return the streams without sentinels, stripped."""
         return Streams(_rest(self.stdout), _rest(self.stderr))
 
 

@@ -12,7 +12,7 @@ _MARKS = {"passed": "pass", "failed": "FAIL", "not run": "-", "not checked": "?"
 
 
 class Table:
-    """What became of each case."""
+    """The result of each case."""
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[str, str, str, str, str]] = {}
@@ -21,7 +21,7 @@ class Table:
         return bool(self._rows)
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take a report of any phase; a worse one replaces a better."""
+        """Add a report of any phase; a worse one replaces a better."""
         about = dict(report.user_properties)
         if "case" not in about or (report.when != "call" and report.passed):
             return
@@ -33,7 +33,7 @@ class Table:
             self._rows[report.nodeid] = row
 
     def lines(self) -> list[str]:
-        """The table as text."""
+        """Return the table as text."""
         rows = sorted(self._rows.values(), key=lambda row: (row[0], _order(row[1]), row[2]))
         width = max(len(row[2]) for row in rows)
         lines, profile = [], ""

@@ -1,4 +1,8 @@
-"""What is tested, and one fresh start of it: a command or a URL. Images are in `container`."""
+"""
+The target of the tests, and one fresh start of it: a command or a URL.
+
+See `container` for images.
+"""
 
 from __future__ import annotations
 
@@ -34,48 +38,52 @@ class Running(ABC):
     url = ""
     has_streams = True
     patience = _FILE_SECONDS
-    """How long a sentinel that is owed may still be on its way."""
+    """Seconds to wait for a sentinel that has not been read yet."""
 
     @abstractmethod
     def streams(self) -> Streams:
-        """What it has written so far."""
+        """Return what it has written so far."""
 
     def is_there(self) -> bool:
-        """Whether it may still come to listen."""
+        """Return whether it may still begin to listen."""
         return True
 
     @abstractmethod
     def stop(self) -> None:
-        """End it and all that belongs to it; what it wrote stays readable until `remove`."""
+        """End it and all its processes; what it wrote stays readable until `remove`."""
 
     @abstractmethod
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Remove its files."""
 
     def settled_streams(self, sentinels: int) -> Streams:
         """
-        All that it wrote, once enough sentinels are there or time is up. Then it is ended,
-        and a log daemon has passed on what it held back.
+        Return all that it wrote, once enough sentinels are there or time is up.
+
+        Then it is ended, so that a log daemon has passed on what it held back.
         """
         deadline = time.monotonic() + self.patience
         while min(self.streams().sentinels()) < sentinels and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)  # a log daemon may be late, and tells nobody
+            time.sleep(_LOOK_SECONDS)  # a log daemon may be late, and does not report it
         self.stop()
         return self.streams()
 
 
 class Target(ABC):
-    """Something that can be started again and again."""
+    """A runtime that can be started again and again."""
 
     is_fresh = True
     """Whether each start is uninitialised."""
 
     @abstractmethod
     def start(self, env: Mapping[str, str]) -> Running:
-        """Start it with these variables on top of its own."""
+        """Start it with these variables added to its own."""
 
     def compiler(self, main: str) -> list[str] | None:
-        """The command that compiles an archive from stdin to stdout; None if there is none."""
+        """
+        Return the command that compiles an archive from stdin to stdout; None if there
+        is none.
+        """
         del main
         return None
 
@@ -92,12 +100,12 @@ class CommandTarget(Target):
         return _Process(self._command, env)
 
     def compiler(self, main: str) -> list[str] | None:
-        """The command given for that, ``{main}`` filled in."""
+        """Return the command given for that, with ``{main}`` filled in."""
         return self._compile and [word.replace("{main}", main) for word in self._compile]
 
 
 class UrlTarget(Target):
-    """A server that somebody else runs, and restarts if he gave a command for it."""
+    """A server that the user runs; it is restarted if he gave a command for that."""
 
     def __init__(self, url: str, restart_command: str | None = None) -> None:
         self._url = url
@@ -105,7 +113,7 @@ class UrlTarget(Target):
         self.is_fresh = self._restart is not None
 
     def start(self, env: Mapping[str, str]) -> Running:
-        """Have it restarted if that can be done; the variables cannot be given to it."""
+        """Restart it if that is possible; the variables cannot be given to it."""
         del env
         if self._restart:
             output(self._restart)
@@ -139,7 +147,7 @@ class _Process(Running):
         return self._process.poll() is None
 
     def streams(self) -> Streams:
-        # Words at the end ("stopping") are not the action's: what was there before counts.
+        # Later output ("stopping") is not the action's: only what was there before counts.
         return self._read or self._written()
 
     def _written(self) -> Streams:
@@ -148,7 +156,7 @@ class _Process(Running):
 
     def stop(self) -> None:
         if self._process.poll() is None:
-            # Politely first, so that a server can take its children with it.
+            # SIGTERM first, so that a server can end its children.
             self._read = self._read or self._written()
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -189,7 +197,7 @@ def _kill_group(group: int) -> None:
 
 
 def output(command: list[str]) -> str:
-    """What a command says; raises `TargetError` if it fails or is not there."""
+    """Return the output of a command; raise `TargetError` if it fails or is missing."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
@@ -200,13 +208,13 @@ def output(command: list[str]) -> str:
 
 
 class _Port:
-    """A free port that no other kit takes until it is given back, however many run here."""
+    """A free port that no other kit takes until it is released, however many run here."""
 
     def __init__(self) -> None:
         folder = Path(tempfile.gettempdir(), f"hotwhisk-conformance-ports-{os.getuid()}")
         folder.mkdir(mode=0o700, exist_ok=True)
-        # Below the range from which connections take theirs: one of those, of anybody's, could
-        # have the port by the time the runtime wants it.
+        # Below the range of ports for outgoing connections: one of those could have the port by the
+        # time the runtime wants it.
         while True:
             self.number = 10_000 + secrets.randbelow(22_000)
             self._lock = os.open(folder / str(self.number), os.O_CREAT | os.O_RDWR, 0o600)
@@ -222,7 +230,7 @@ class _Port:
         return True
 
     def give_back(self) -> None:
-        """Others may have it."""
+        """Release the port."""
         os.close(self._lock)
 
 

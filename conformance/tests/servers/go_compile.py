@@ -72,7 +72,7 @@ func main() {
 
 
 def go_program() -> str:
-    """The compiler; leaves with the reason if there is none."""
+    """Return the path of the compiler; exit with the reason if there is none."""
     found = shutil.which("go", path=PLACES)
     if found is None:
         sys.exit("no Go compiler: install one (Debian: apt install golang-go)")
@@ -80,7 +80,7 @@ def go_program() -> str:
 
 
 def compile_go(main: str, source: Path, target: Path) -> int:
-    """Compile; the exit code. What the compiler has to say is on standard error."""
+    """Compile, and return the exit code. The compiler writes its messages to standard error."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder, "action")
         shutil.copytree(source, work)

@@ -1,4 +1,4 @@
-"""A proxy for executables that speak the ActionLoop protocol; right, unless it is told otherwise."""
+"""A proxy for executables that speak the ActionLoop protocol; right, unless it is given a fault."""
 
 import base64
 import json
@@ -71,7 +71,7 @@ def is_go(content: bytes) -> bool:
 
 
 def compiled(fault: str, content: bytes, main: str, folder: str) -> bytes:
-    """The executable that the compiler makes of Go."""
+    """Return the executable that the compiler makes of Go."""
     from pathlib import Path
 
     import go_compile
@@ -96,7 +96,7 @@ def compiled(fault: str, content: bytes, main: str, folder: str) -> bytes:
 
 
 def compile_archive(fault: str, main: str) -> None:
-    """What ``-compile`` gives."""
+    """Write what ``-compile`` gives."""
     import io
     import zipfile
 

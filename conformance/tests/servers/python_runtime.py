@@ -1,4 +1,4 @@
-"""A Python runtime that is right, unless it is told to be wrong."""
+"""A Python runtime that is right, unless it is given a fault."""
 
 import base64
 import os
@@ -146,7 +146,7 @@ def format_error() -> str:
 
 
 def compile_archive(fault: str) -> None:
-    """What ``-compile`` gives; what is required is not installed, only made up."""
+    """Write what ``-compile`` gives; required libraries are not installed, only made up."""
     import io
     import zipfile
 

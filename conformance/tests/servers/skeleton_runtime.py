@@ -1,5 +1,5 @@
 """
-A runtime that starts an executable for each activation, and has a stub for want of one.
+A runtime that starts an executable for each activation, and has a stub while none is posted.
 
 Its folder is shown as /action, which a test cannot make. As ``example``, ``badaction`` and
 ``badproxy`` it is what those images are.

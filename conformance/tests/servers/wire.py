@@ -1,8 +1,8 @@
 """
-What the servers of these tests share: HTTP on a socket, and the two streams.
+The parts that the servers of these tests share: HTTP on a socket, and the two streams.
 
-They stand on sockets alone, for each case starts one, and imports would take longer than
-all the rest. ``fault`` is what is wrong with one, by name; the empty one is right.
+They use sockets alone, because each case starts a server, and imports would take longer than all
+the rest. ``fault`` names what is wrong with a server; with an empty one it is right.
 """
 
 import base64
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 class Server:
-    """Serves until it is killed; subclasses say what `init` and `run` do."""
+    """Serves until it is killed; subclasses define `init` and `run`."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -130,13 +130,13 @@ def write(end: int, text: str | bytes) -> None:
 
 
 def content_of(value: dict) -> bytes:
-    """The posted code as bytes, base64 undone."""
+    """Return the posted code as bytes, without base64."""
     code = value.get("code") or ""
     return base64.b64decode(code) if value.get("binary") else code.encode()
 
 
 def unpack(content: bytes, folder: str, *, keep_modes: bool = True) -> None:
-    """A zip into a folder."""
+    """Unpack a zip into a folder."""
     import io
     import zipfile
 

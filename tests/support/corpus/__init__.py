@@ -1,10 +1,10 @@
 """
-The actions of tests/corpus: what they are, how they are built, whom they talk to.
+Read and build the actions of tests/corpus, and run the service that some of them call.
 
-Each is as its user would write it; nothing here changes a line of it. `build` makes the file
-that the user would hand to the platform, `read_code` of the product makes the bytes of its
-``/init``, and `FakeService` is the server that some of them call. A test calls these; a person
-writes all of them into a folder, ready for ``hotwhisk compare``::
+Each action is written as its user would write it; nothing here changes a line of it. `build` makes
+the file that the user would give to the platform, `read_code` of the product makes the bytes of its
+``/init``, and `FakeService` is the server that some of them call. Tests call these functions; a
+person writes all actions into a folder, ready for ``hotwhisk compare``::
 
     python -m tests.support.corpus FOLDER --server http://127.0.0.1:8099
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.support.corpus FOLDER``: build the corpus, serve what it calls, until Ctrl-C."""
+"""``python -m tests.support.corpus FOLDER``: build the corpus and serve what it calls."""
 
 from __future__ import annotations
 

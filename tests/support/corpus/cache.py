@@ -1,8 +1,8 @@
 """
-What takes long to make is made once: compiled, installed, and kept in build-out/corpus.
+Make once what takes long to make: compiled and installed files, kept in build-out/corpus.
 
-A folder bears the digest of all that it was made from, so a change makes another one. It is
-whole when the stamp in it is there; one that is not was left by a run that was interrupted.
+The name of a folder has the digest of all that it was made from, so a change makes another folder.
+A folder is complete when it has a stamp; one without was left by a run that was interrupted.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ class Unbuildable(Exception):
 def kept(
     name: str, inputs: Iterable[bytes], make: Callable[[Path], None], place: Path = CACHE
 ) -> Path:
-    """The folder that ``make`` fills from ``inputs`` and this Python; made if it is not there."""
+    """
+    Return the folder that ``make`` fills from ``inputs`` and this Python; make it if it is
+    missing.
+    """
     digest = hashlib.sha256(f"{sys.executable}\0{sys.version}".encode())
     for content in inputs:
         digest.update(hashlib.sha256(content).digest())
     folder = place / f"{name}-{digest.hexdigest()[:16]}"
     place.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another run of the tests may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run of the tests may be filling it
         if not (folder / WHOLE).exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -45,7 +48,10 @@ def kept(
 def call(
     what: str, command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run a step of a recipe; ``what`` it is for is told with what it printed, if it fails."""
+    """
+    Run a step of a recipe; if it fails, raise an error with ``what`` it is for and its
+    output.
+    """
     done = subprocess.run(
         command,
         cwd=folder,

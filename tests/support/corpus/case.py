@@ -1,4 +1,4 @@
-"""What a folder of the corpus says: its action, how it is built, its events, what is expected."""
+"""Describe a folder of the corpus: its action, how it is built, its events, what is expected."""
 
 from __future__ import annotations
 
@@ -23,22 +23,25 @@ class Case:
     activations: list[dict[str, Any]]
     main: str = "main"
     init: dict[str, object] = field(default_factory=dict)
-    """Init parameters: what the user flagged as environment."""
+    """Init parameters: those that the user marked as environment."""
     build: list[str] = field(default_factory=list)
-    """Steps that make the files to post of those that the user wrote, see `recipes`."""
+    """Steps that make the files to post from those that the user wrote, see `recipes`."""
     needs: list[str] = field(default_factory=list)
-    """Programs that it is run with."""
+    """Programs that it needs to run."""
     runtimes: list[dict[str, str]] = field(default_factory=lambda: [{}])
-    """Variables of the images that it is for; it must run in each."""
+    """Variables of the images for which it is made; it must run in each."""
     note: str = ""
 
     @property
     def name(self) -> str:
-        """Its own and its folder's."""
+        """The name of the case and of its folder."""
         return self.folder.name
 
     def action(self, code: str, timeout: int = 30_000) -> Action:
-        """As it is stored on the platform; ``code`` is what `read_code` made of the built file."""
+        """
+        Return it as the platform stores it; ``code`` is what `read_code` made of the
+        built file.
+        """
         return Action(
             self.name,
             code,
@@ -49,12 +52,12 @@ class Case:
 
 
 def cases(server: str = "{server}") -> list[Case]:
-    """All of them; ``server`` is the address of the one that some of them call."""
+    """Return all cases; ``server`` is the address of the service that some of them call."""
     return [read_case(path.parent, server) for path in sorted(CORPUS.glob(f"*/{EVENTS}"))]
 
 
 def read_case(folder: Path, server: str) -> Case:
-    """One of them."""
+    """Return one case."""
     text = (folder / EVENTS).read_text(encoding="utf-8")
     said = json.loads(text.replace("{server}", server))
     assert set(said) <= KEYS, f"{folder.name}: {set(said) - KEYS}"

@@ -1,4 +1,4 @@
-"""The whole corpus in a folder, as ``hotwhisk compare`` takes it."""
+"""Write the whole corpus into a folder, as ``hotwhisk compare`` takes it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from tests.support.corpus.case import EVENTS, cases
 from tests.support.corpus.recipes import build
 
 ADDRESS = r"\b0x[0-9a-f]+\b"
-"""What differs from run to run in what an action prints: where a dying program's values lay."""
+"""Matches what differs from run to run in an action's output: addresses of values in memory."""
 
 
 @dataclass(frozen=True)
 class Exported:
     """
-    What one call of ``hotwhisk compare`` takes: actions whose handlers have the same name and
-    that need the same of the machine, and of the image ``variables``.
+    Arguments for one call of ``hotwhisk compare``.
+
+    Its actions have handlers of the same name and need the same of the machine, and of the image
+    ``variables``.
     """
 
     main: str
     needs: tuple[str, ...]
     variables: dict[str, str]
     file: Path
-    """The events, as compare reads them."""
+    """The file with the events, as compare reads them."""
     events: dict[Path, list[object]] = field(default_factory=dict)
-    """By the file that is posted."""
+    """The events by the file that is posted."""
 
     def arguments(self) -> list[str]:
-        """All but the two runtimes, which have ``variables``."""
+        """Return all arguments but the two runtimes, which have ``variables``."""
         options = ["--main", self.main, "--ignore", ADDRESS, "--events", str(self.file)]
         return [*options, *map(str, self.events)]
 
 
 def export(target: Path, server: str) -> list[Exported]:
-    """Build every action below ``target``. ``server`` is where they will find their `FakeService`."""
+    """Build every action below ``target``. ``server`` is the address of their `FakeService`."""
     groups: dict[tuple[str, ...], Exported] = {}
     for case in cases(server):
         needs = tuple(sorted(case.needs))

@@ -1,8 +1,8 @@
 """
-The server that actions of the corpus talk to.
+The server that actions of the corpus call.
 
-What it counts goes round: who asks the same again after a whole round gets the same answers,
-so that two runtimes can be compared that call it one after the other.
+Its counters start again after a round: a client that asks the same again after a whole round gets
+the same answers. So two runtimes can be compared that call it one after the other.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class FakeService(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address for who is on this machine."""
+        """The URL for clients on this machine."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def count(self, path: str, round_length: int) -> int:
-        """From 1 to ``round_length``, and again."""
+        """Return the next number from 1 to ``round_length``; after the last, begin again."""
         with self.lock:
             self.calls[path] += 1
             return (self.calls[path] - 1) % round_length + 1
 
     @contextmanager
     def serving(self) -> Iterator[FakeService]:
-        """Serve, in a thread, for so long."""
+        """Serve in a thread until the context ends."""
         with self:
             thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
@@ -61,7 +61,7 @@ class FakeService(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One answer; a path that no row below begins is 404."""
+    """Answers a request; a path that no row below begins is 404."""
 
     server: FakeService
 

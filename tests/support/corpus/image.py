@@ -1,11 +1,11 @@
 """
-The Python that serves the corpus: what an image holds, and nothing else.
+The Python environment that serves the corpus: it has what an image has, and nothing else.
 
-`REQUIREMENTS` are libraries that actions find there without bringing them: those that the
-platform's image has (requests, virtualenv), uv of OpenServerless' image, and joblib, numpy and
-pandas, which users add by an image of their own. So they are not in the environment of the tests,
-but in one like that of the image, beside hotwhisk, which has no dependency. Actions do not see
-pytest and its like there.
+`REQUIREMENTS` are libraries that actions find in the image: those that the platform's image has
+(requests, virtualenv), uv of OpenServerless' image, and joblib, numpy and pandas, which users add
+by an image of their own. They are not in the environment of the tests, but in one like that of the
+image, beside hotwhisk, which has no dependency. There actions do not see pytest and other libraries
+of the tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCE = Path(__file__).parents[3] / "src"
 
 
 def python() -> Path:
-    """The interpreter of that environment; ``-m hotwhisk`` works in it."""
+    """Return the interpreter of that environment; ``-m hotwhisk`` works in it."""
     folder = kept("image", [REQUIREMENTS.read_bytes(), str(SOURCE).encode()], _make)
     return folder / "bin" / "python"
 
@@ -43,10 +43,10 @@ PIP = ("--disable-pip-version-check", "--no-input", "install", "--quiet", "--onl
 
 
 def environment() -> dict[str, str]:
-    """For pip and compilers: without what would send their work elsewhere."""
+    """Return variables for pip and compilers, without those that would change where they write."""
     return {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def include() -> Path:
-    """The headers of this Python."""
+    """Return the folder with the headers of this Python."""
     return Path(sysconfig.get_paths()["include"])

@@ -1,5 +1,5 @@
 """
-``zip -r``, by which the platform's documents make an archive.
+Make a zip as ``zip -r`` does, which the platform's documents use.
 
 Links are followed: a virtual environment comes with copies of the interpreter it links to.
 """
@@ -11,11 +11,14 @@ import stat
 import zipfile
 from pathlib import Path
 
-DATE = (2024, 1, 1, 0, 0, 0)  # the same files, the same archive
+DATE = (2024, 1, 1, 0, 0, 0)  # the same files give the same archive
 
 
 def zip_recursively(folder: Path, target: Path) -> None:
-    """All below ``folder``, with modes; folders are members too, as that command writes them."""
+    """
+    Zip everything below ``folder`` with modes; folders are members too, as ``zip``
+    writes them.
+    """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for place, folders, files in os.walk(folder, followlinks=True):
             folders.sort()
@@ -30,6 +33,6 @@ def _add(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     name = path.relative_to(folder).as_posix()
     member = zipfile.ZipInfo(f"{name}/" if stat.S_ISDIR(mode) else name, DATE)
     member.external_attr = mode << 16
-    member.create_system = 3  # unix: the modes count
+    member.create_system = 3  # unix, so that modes count
     member.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(member, b"" if stat.S_ISDIR(mode) else path.read_bytes())

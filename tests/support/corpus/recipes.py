@@ -1,11 +1,11 @@
 """
-From the files that a user wrote to the one that is posted.
+Make the file to post from the files that a user wrote.
 
-A case holds a single file, ``action.py`` or another suffix, or the folder ``action``, which
-becomes a zip. Steps, named by ``build`` in its events.json, add what the user's own tools would:
+A case has a single file, ``action.py`` or another suffix, or the folder ``action``, which becomes a
+zip. Steps, named by ``build`` in its events.json, add what the user's own tools would:
 
 - ``extension``: each ``source/*.c`` is compiled into a module beside the action
-- ``virtualenv``: the platform's documented way to bring libraries, from ``action/requirements.txt``
+- ``virtualenv``: the platform's documented way to add libraries, from ``action/requirements.txt``
 - ``wheels``: ``pip download`` fills ``action/wheels`` with what ``requirements.txt`` names
 - ``go``: ``source/*.go`` becomes the program ``exec``; a launcher is added unless it has a
   ``func main()`` of its own, as the platform's compile step does. Without a folder ``action``
@@ -33,10 +33,10 @@ NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 def build(case: Case, target: Path) -> Path:
     """
-    Build a case into the folder ``target``; the file to post, which bears its name.
+    Build a case into the folder ``target``; return the file to post, which has the case's name.
 
     Raises:
-        Unbuildable: this machine lacks what it needs, and it cannot be installed.
+        Unbuildable: this machine lacks something that the case needs, and it cannot be installed.
     """
     for program in case.needs:
         tools.require(program)
@@ -123,7 +123,10 @@ def _go(case: Case, work: Path) -> None:
         (source / "go.mod").write_text(MODULE, encoding="utf-8")
     environ = {"HOME": str(work.parent), **os.environ}
     environ |= {"CGO_ENABLED": "0", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
-    environ |= {"GOFLAGS": "-trimpath -buildvcs=false", "GOWORK": "off"}  # not of this repository
+    environ |= {
+        "GOFLAGS": "-trimpath -buildvcs=false",
+        "GOWORK": "off",
+    }  # without settings from this repository
     command = [compiler, "build", "-ldflags", "-s -w", "-o", work / "exec", "."]
     call(f"go build of {case.name}", command, source, environ)
 

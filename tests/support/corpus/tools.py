@@ -1,4 +1,4 @@
-"""Programs that actions are compiled or run with, installed where they are missing."""
+"""Install programs that actions are compiled or run with, if they are missing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import shutil
 from tests.support.corpus.cache import CACHE, Unbuildable, call
 
 PACKAGES = {"bash": "bash", "cc": "gcc", "go": "golang-go", "node": "nodejs", "perl": "perl"}
-"""Debian's names for them."""
+"""Debian's names of their packages."""
 
 
 def require(program: str) -> str:
     """
-    The path of a program.
+    Return the path of a program.
 
     Raises:
-        Unbuildable: it is not there and cannot be installed, and why.
+        Unbuildable: it is missing and cannot be installed, and why.
     """
     found = shutil.which(program)
     if found is None:

@@ -1,4 +1,4 @@
-"""B1 to B10: what the platform asks of every runtime, with actions in the language of each."""
+"""B1 to B10: what the platform demands of every runtime, with actions in the language of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C1 and C2: overlapping activations, with the operator's leave and without it."""
+"""C1 and C2: overlapping activations, if the operator allows them and if not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
-E1 to E8: images with an action of their own, and what a bad one looks like from outside.
+E1 to E8: images with an action of their own, and how a bad one looks from outside.
 
 They need three more targets: ``--example`` with the platform's example program baked in,
-``--badaction``, which sleeps or exits when told to, and ``--badproxy``, which serves nothing.
+``--badaction``, which sleeps or exits on demand, and ``--badproxy``, which serves nothing.
 """
 
 from __future__ import annotations
