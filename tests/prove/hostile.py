@@ -19,8 +19,8 @@ from pathlib import Path
 from hotwhisk.config.config import Config
 from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Assign, Message, Ready
 from hotwhisk.ipc.scoreboard import Phase
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.processes import Process
+from hotwhisk.supervisor.workers import State
 from tests.support.hostile import NUMBERS, Packets
 from tests.unit.supervisor.scripted import Scripted
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.supervisor import Supervisor

@@ -22,8 +22,8 @@ from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.artifacts import UploadedArtifact
 from hotwhisk.supervisor.commands import Recovery, RemoveFolder
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.template_registry import TemplateRegistry
+from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.process import Process

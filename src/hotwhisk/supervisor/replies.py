@@ -14,7 +14,7 @@ from hotwhisk.ipc.messages import EndLog
 from hotwhisk.supervisor.commands import Command, Reply, Send
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.dispatch import Dispatcher
+    from hotwhisk.supervisor.connections import Dispatcher
 
 
 class Replies:

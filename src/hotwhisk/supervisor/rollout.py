@@ -2,8 +2,8 @@
 The supervisor's decisions: which generation is current, and what follows from each event.
 
 Pure. Events come in as method calls, decisions leave as `commands`. So a test can script a whole
-replacement, with a worker's exit at any step of it. `lifecycle` says which steps a worker can take,
-`dispatch` where connections go, and this class what becomes of generations.
+replacement, with a worker's exit at any step of it. `workers` says which steps a worker can take,
+`connections` where connections go, and this class what becomes of generations.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause, Profile, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
-from hotwhisk.supervisor.dispatch import Dispatcher, Moved
-from hotwhisk.supervisor.exits import line_of
+from hotwhisk.supervisor.connections import Dispatcher, Moved
 from hotwhisk.supervisor.generation import Generation, Policy
-from hotwhisk.supervisor.lifecycle import Event, State
 from hotwhisk.supervisor.replies import Replies
 from hotwhisk.supervisor.templates import Templates
-from hotwhisk.supervisor.workers import Workers
+from hotwhisk.supervisor.workers import Event, State, Workers, line_of
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""

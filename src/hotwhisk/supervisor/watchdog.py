@@ -12,9 +12,9 @@ from collections.abc import Callable
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.liveness import SILENT, SOON, Liveness
 from hotwhisk.supervisor.supervisor import Supervisor
+from hotwhisk.supervisor.workers import State
 
 Key = tuple[Phase | State | str, int]
 

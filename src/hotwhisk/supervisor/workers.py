@@ -1,16 +1,80 @@
 """
-The live workers and what each is.
+The live workers: the state of each, as a table STATE × EVENT → state, and which one is the spare.
 
-Pure. Slots are places in the scoreboard, used again after a death.
+Pure. What follows from a step stands in `rollout`. The diagram of the states is drawn from the
+table. A pair that is not in the table changes nothing: the message crossed with an exit or a
+recall. A slot is a place in the scoreboard; it is used again after the worker's exit.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from enum import StrEnum
 
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.commands import Command, StartWorker
-from hotwhisk.supervisor.lifecycle import Event, State, step
+
+
+class State(StrEnum):
+    """The states of a worker."""
+
+    SPARE = "spare"
+    """A spare: no action; answers for the dead and for nobody."""
+    LOADING = "loading"
+    """Was told to load; has not said ready."""
+    SERVING = "serving"
+    """Ready, of the current generation, and takes connections."""
+    STUCK = "stuck"
+    """Hangs in its handler; its other connections were taken back."""
+    DRAINING = "draining"
+    """Of an earlier generation; finishes what it handles."""
+    KILLED = "killed"
+    """Killed; its death is awaited."""
+
+
+class Event(StrEnum):
+    """The events in a worker's life."""
+
+    LOAD = "load"
+    READY = "ready"
+    FAILED = "failed"
+    LOAD_TIMED_OUT = "load timed out"
+    """Neither ready nor failed in time."""
+    STUCK = "stuck"
+    """
+    The worker is in one run for longer than a tick, or does not answer a ping.
+
+    For a worker that loads: it has not begun to load.
+    """
+    RELEASED = "released"
+    """Followed a recall."""
+    DRAIN = "drain"
+    RUN_TIMED_OUT = "run timed out"
+    """A run of it is past its deadline."""
+
+
+TABLE: Mapping[tuple[State, Event], State] = {
+    (State.SPARE, Event.LOAD): State.LOADING,
+    (State.SPARE, Event.STUCK): State.DRAINING,
+    (State.LOADING, Event.READY): State.SERVING,
+    (State.LOADING, Event.FAILED): State.KILLED,
+    (State.LOADING, Event.LOAD_TIMED_OUT): State.KILLED,
+    (State.LOADING, Event.STUCK): State.KILLED,
+    (State.SERVING, Event.STUCK): State.STUCK,
+    (State.SERVING, Event.DRAIN): State.DRAINING,
+    (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.STUCK, Event.RELEASED): State.SERVING,
+    (State.STUCK, Event.DRAIN): State.DRAINING,
+    (State.STUCK, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
+}
+
+
+def step(state: State, event: Event) -> State | None:
+    """Return the state that follows an event; None if the event means nothing in this state."""
+    return TABLE.get((state, event))
+
 
 RESERVED_SLOTS = 32
 """Slots that a replacement leaves free, for spares and for workers in the place of dead ones."""
@@ -89,3 +153,20 @@ class Workers:
         slot = self.allocate()
         self._commands.append(StartWorker(slot))
         return slot
+
+
+def line_of(worker: Worker, how: str, *, of_request: bool) -> str:
+    """Return the line for a worker's death by ``how``; empty if its reason was logged before."""
+    who = f"a worker of generation {worker.generation} was ended"
+    cause, detail = worker.kill_reason or (None, "")
+    if cause is Cause.TIMED_OUT and of_request:
+        return f"{who} by the server, as a request took more than {detail}: its deadline"
+    if cause is Cause.TIMED_OUT:
+        return f"{who}: it gave no sign of life for {detail} between requests ({how})"
+    if cause is not None:
+        return f"{who} with the server ({how})"
+    if worker.state is State.LOADING:
+        return f"a fresh worker of generation {worker.generation} was ended by {how} as it loaded"
+    if worker.state is State.KILLED:
+        return ""  # it failed to load, and that was logged
+    return f"{who} by {how} {'during a request' if of_request else 'between requests'}"

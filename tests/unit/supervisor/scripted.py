@@ -13,9 +13,9 @@ from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, Pong
 from hotwhisk.supervisor.artifacts import UploadedArtifact
 from hotwhisk.supervisor.commands import Candidate
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
+from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
 from hotwhisk.system.system import System
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.supervisor.lifecycle import TABLE, Event, State, step
+from hotwhisk.supervisor.workers import TABLE, Event, State, step
 
 DOCUMENT = Path(__file__).parents[3] / "ARCHITECTURE.md"
 

@@ -26,8 +26,8 @@ from hotwhisk.ipc.messages import (
     encode,
 )
 from hotwhisk.ipc.scoreboard import Phase
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.receiver import READ_AT_ONCE
+from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
 Script = Callable[..., Scripted]

@@ -13,7 +13,7 @@ from hotwhisk.ipc.messages import Assign, EndLog, Ping
 from hotwhisk.server import resources
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Candidate
-from hotwhisk.supervisor.lifecycle import State
+from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
 from hotwhisk.system.descriptors import Descriptors
 from tests.unit.supervisor.scripted import Scripted

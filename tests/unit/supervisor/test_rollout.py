@@ -16,8 +16,8 @@ from hotwhisk.openwhisk.answers import Cause, Profile
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Artifact, Candidate, Recovery
 from hotwhisk.supervisor.generation import RETRY_FIRST, Policy
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.rollout import REPLACEMENTS_WAITING, Rollout
+from hotwhisk.supervisor.workers import State
 
 
 class Named(Artifact):

@@ -22,12 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hotwhisk.ipc.messages import EndLog
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.openwhisk.answers import Cause, Profile
-from hotwhisk.supervisor import commands, dispatch
+from hotwhisk.supervisor import commands, connections
 from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.rollout import Rollout
-from hotwhisk.supervisor.workers import RESERVED_SLOTS
+from hotwhisk.supervisor.workers import RESERVED_SLOTS, State
 
 SLOTS = RESERVED_SLOTS + 5
 CONNECTIONS = 5
@@ -450,7 +449,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(dispatch, "PARKED_LIMIT", 2)
+        self.patch.setattr(connections, "PARKED_LIMIT", 2)
         self.highest = 0
 
     @initialize(

@@ -11,9 +11,9 @@ import pytest
 
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import FROM_TEMPLATE, Load, Ready, Spawn, Spawned
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.template_registry import READ_AT_ONCE
 from hotwhisk.supervisor.watchdog import SPAWN_LIMIT
+from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
 from hotwhisk.worker.template import Standby
 from tests.unit.supervisor.scripted import Scripted

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from hotwhisk.ipc.messages import Ping, Pong, Recall
 from hotwhisk.supervisor.ages import TICK
-from hotwhisk.supervisor.lifecycle import State
 from hotwhisk.supervisor.watchdog import FIRST_REQUEST_LIMIT
+from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
 Script = Callable[..., Scripted]

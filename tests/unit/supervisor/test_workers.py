@@ -7,8 +7,7 @@ from collections import deque
 from hotwhisk.config.config import MOST_WORKERS
 from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.supervisor.commands import Command, StartWorker
-from hotwhisk.supervisor.lifecycle import Event, State
-from hotwhisk.supervisor.workers import RESERVED_SLOTS, Workers
+from hotwhisk.supervisor.workers import RESERVED_SLOTS, Event, State, Workers
 
 
 def make_workers(slots: int = 4) -> tuple[Workers, deque[Command]]:

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor import dispatch as assignments
+from hotwhisk.supervisor import connections
 from hotwhisk.supervisor.commands import (
     Assign,
     CloseConnection,
@@ -17,9 +17,8 @@ from hotwhisk.supervisor.commands import (
     SendError,
     StartWorker,
 )
-from hotwhisk.supervisor.dispatch import Dispatcher
-from hotwhisk.supervisor.lifecycle import Event
-from hotwhisk.supervisor.workers import Workers
+from hotwhisk.supervisor.connections import Dispatcher
+from hotwhisk.supervisor.workers import Event, Workers
 
 
 def same_hand(one: Command, other: Assign) -> bool:
@@ -123,7 +122,7 @@ def test_parked_ones_wait_for_a_worker_and_go_first() -> None:
 
 
 def test_too_many_parked_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignments, "PARKED_LIMIT", 1)
+    monkeypatch.setattr(connections, "PARKED_LIMIT", 1)
     server = Server(1)
     server.workers.apply(0, Event.STUCK)
     server.dispatcher.accepted([1, 2])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk.supervisor.owners import Owners
+from hotwhisk.supervisor.connections import Owners
 
 NUMBERS = st.integers(0, 5)
 MOVES = st.tuples(st.sampled_from(["give", "wait", "park", "lend", "forget"]), NUMBERS, NUMBERS)
@@ -63,8 +63,8 @@ def test_a_buried_worker_leaves_nothing() -> None:
     assert owners.owned(7) == frozenset()
 
 
-def test_nobody_is_buried_with_connections() -> None:
+def test_a_worker_with_connections_is_not_removed() -> None:
     owners = Owners()
     owners.assign(1, 7)
-    with pytest.raises(AssertionError, match="worker 7 was buried with connections"):
+    with pytest.raises(AssertionError, match="worker 7 was removed with connections"):
         owners.remove_worker(7)

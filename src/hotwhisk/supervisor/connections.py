@@ -1,9 +1,12 @@
 """
-Which worker gets which connection.
+Which worker has each connection, and which worker gets the next.
 
-Pure. A connection goes to the worker of the current generation that holds the fewest. Where
-none can take it, it waits for one that is starting; the spare takes what waited for a tick, so
-that an ``/init`` among it is read, and parks the ``/run``s.
+Pure. A connection has one owner at a time, a worker or the supervisor. With the supervisor it
+waits, because the supervisor keeps a duplicate of every socket and reads none.
+
+A connection goes to the worker of the current generation that has the fewest. If no worker can take
+it, it waits for one that is starting. The spare takes the connections that have waited for a tick:
+it reads them, so that an ``/init`` among them is seen, and parks the ``/run``s.
 """
 
 from __future__ import annotations
@@ -20,22 +23,95 @@ from hotwhisk.supervisor.commands import (
     Recovery,
     SendError,
 )
-from hotwhisk.supervisor.lifecycle import State
-from hotwhisk.supervisor.owners import Owners
-from hotwhisk.supervisor.workers import Workers
+from hotwhisk.supervisor.workers import State, Workers
 
 PARKED_LIMIT = 1024
 """``/run``s that may wait, read, for a worker that is not busy."""
 
 Moved = Iterable[tuple[int, bool]]
-"""Connections that came back, each with whether it is parked."""
+"""Reclaimed connections, each with whether it is parked."""
+
+
+class Owners:
+    """
+    The owner of each connection.
+
+    A connection that no worker has is in one of three sets. A ``waiting`` one can go to any worker.
+    On a ``parked`` one a whole ``/run`` was read, so it goes only to a worker with an action. An
+    ``init_pending`` one sent an ``/init`` that is being carried out.
+    """
+
+    def __init__(self) -> None:
+        self._owner: dict[int, int] = {}
+        self._owned: dict[int, set[int]] = {}
+        self.waiting: dict[int, None] = {}
+        self.parked: dict[int, None] = {}
+        self.init_pending: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._owner) + len(self.waiting) + len(self.parked) + len(self.init_pending)
+
+    def __contains__(self, number: int) -> bool:
+        return (
+            number in self._owner
+            or number in self.waiting
+            or number in self.parked
+            or number in self.init_pending
+        )
+
+    def owner(self, number: int) -> int | None:
+        """Return the worker that has a connection; None if no worker has it."""
+        return self._owner.get(number)
+
+    def is_held(self, number: int) -> bool:
+        """Return whether a worker has a connection."""
+        return number in self._owner
+
+    def owned(self, worker: int) -> frozenset[int]:
+        """Return the connections that a worker has."""
+        return frozenset(self._owned.get(worker, ()))
+
+    def count(self, worker: int) -> int:
+        """Return how many connections a worker has."""
+        return len(self._owned.get(worker, ()))
+
+    def assign(self, number: int, worker: int) -> None:
+        """Record that a worker has the connection from now on."""
+        if number in self:
+            self.remove(number)
+        self._owner[number] = worker
+        self._owned.setdefault(worker, set()).add(number)
+
+    def queue(self, number: int, *, parked: bool = False) -> None:
+        """Record that no worker has the connection, and that it waits."""
+        self.remove(number)
+        (self.parked if parked else self.waiting)[number] = None
+
+    def set_init_pending(self, number: int) -> None:
+        """Record that the ``/init`` of the connection is being carried out."""
+        self.remove(number)
+        self.init_pending.add(number)
+
+    def remove(self, number: int) -> None:
+        """Forget a connection that is closed, or that is about to get another owner."""
+        worker = self._owner.pop(number, None)
+        if worker is not None:
+            self._owned[worker].discard(number)
+        self.waiting.pop(number, None)
+        self.parked.pop(number, None)
+        self.init_pending.discard(number)
+
+    def remove_worker(self, worker: int) -> None:
+        """Forget a worker that has no connection any more."""
+        left = self._owned.pop(worker, None)
+        assert not left, f"worker {worker} was removed with connections {left}"
 
 
 class Dispatcher:
     """
-    The distribution of connections among the workers of ``generation``. ``fallback`` is the cause of
-    the spare's answer to a ``/run`` on one of the spare's connections; if it is empty, the spare parks
-    the ``/run``. ``detail`` is a further text of that answer.
+    Distributes connections among the workers of ``generation``. ``fallback`` is the cause of the
+    error that the spare sends for a ``/run``; if it is empty, the spare parks the ``/run``.
+    ``detail`` is a further text of that error.
     """
 
     def __init__(self, workers: Workers, commands: deque[Command]) -> None:
@@ -63,7 +139,7 @@ class Dispatcher:
         self.owners.remove(number)
 
     def reclaimed(self, slot: int, moved: Moved) -> None:
-        """Assign again the connections that came back from a worker."""
+        """Assign the connections that were reclaimed from a worker."""
         for number, parked in moved:
             if self.owners.owner(number) == slot:
                 self._queue(number, parked=parked)
@@ -75,7 +151,7 @@ class Dispatcher:
 
     def contradicted(self, slot: int, number: int) -> None:
         """
-        Close a connection whose worker gave it back in the middle of a request.
+        Close a connection whose worker released it in the middle of a request.
 
         The worker contradicts the scoreboard, which says that the request is not finished.
         """
@@ -84,7 +160,7 @@ class Dispatcher:
             self._commands.append(CloseConnection(number))
 
     def init_answered(self, number: int) -> None:
-        """Assign again a connection that was lent to a replacement."""
+        """Assign a connection whose ``/init`` is answered."""
         if number in self.owners.init_pending:
             self.owners.queue(number)
             self.assign_waiting()
@@ -118,18 +194,18 @@ class Dispatcher:
             self._commands.append(Assign(self._workers.spare, numbers, self.fallback, self.detail))
 
     def recall(self, slot: int, *, drain: bool = False) -> None:
-        """Take back a worker's connections; with ``leave``, it leaves after its last answer."""
+        """Recall a worker's connections; with ``drain``, it exits after its last answer."""
         if drain or self.owners.count(slot):
             self._commands.append(Recall(slot, drain))
 
     def recall_from_spare(self) -> None:
-        """Take back the spare's connections, because a worker can take connections again."""
+        """Recall the spare's connections if a worker can take them."""
         if self.serving():
             self.recall(self._workers.spare)
 
     def rebalance(self) -> None:
         """
-        Take back all connections of the workers that hold more than their share.
+        Recall the connections of each worker that has more than its share.
 
         This is called when one more worker serves.
         """
@@ -142,7 +218,7 @@ class Dispatcher:
     def recover(
         self, slot: int, recoveries: Iterable[tuple[int, Recovery]], cause: Cause, how: str
     ) -> bool:
-        """Settle the recoveries of a dead worker; return True if a request caused its death."""
+        """Recover the connections of a dead worker; return True if a request caused its death."""
         of_request = False
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
@@ -152,9 +228,8 @@ class Dispatcher:
                 self._commands.append(CloseConnection(number))
             elif recovery is Recovery.LOST and cause is not Cause.OUT_OF_MEMORY:
                 self._send_error(number, Cause.LOST, how)
-            elif (
-                recovery is Recovery.FAIL or recovery is Recovery.LOST
-            ):  # a large body is too much as it is read
+            elif recovery is not Recovery.QUEUE and recovery is not Recovery.KEEP:
+                # FAIL; or LOST, as memory ran out: the body that was read was too large
                 of_request = True
                 self._send_error(number, cause, how)
             else:
