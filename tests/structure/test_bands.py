@@ -39,9 +39,8 @@ PURE = {
     "supervisor.workers",
     "supervisor.commands",
     "supervisor.generation",
-    "supervisor.replies",
+    "supervisor.jobs",
     "supervisor.rollout",
-    "supervisor.templates",
     "system.loop",
 }
 EDGE = {"__main__", "build", "cli", "platform"}

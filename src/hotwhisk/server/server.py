@@ -23,7 +23,7 @@ from hotwhisk.server.shutdown import EXIT_GRACE, end_workers
 from hotwhisk.server.status import status
 from hotwhisk.server.termination_log import write_termination_log
 from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
-from hotwhisk.supervisor.commands import RemoveFolder, Reply
+from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.liveness import SOON
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
@@ -110,7 +110,7 @@ class Server:
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
         if self._folder.has_leftovers():
-            supervisor.rollout.commands.append(RemoveFolder(int(run_folder.LEFT)))
+            supervisor.rollout.jobs.remove_folder(int(run_folder.LEFT))
         supervisor.run_commands()
         candidate = named_by(self.config)
         if candidate is None:

@@ -29,13 +29,13 @@ def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
     for process in [each for each in processes.by_slot.values() if each.pending]:
         processes.reap(process)
     for process in list(processes.by_slot.values()):
-        if at_once or process.generation == 0 or process.silent:
+        worker = supervisor.rollout.workers.by_slot.get(process.slot)
+        serves_nothing = process.generation == 0 or (worker and worker.is_template)
+        if at_once or serves_nothing or process.silent:
             processes.kill(process.slot)
         else:
             process.channel.send(Recall(drain=True))
     _wait_for_ends(supervisor, EXIT_GRACE)
-    for template in list(processes.templates.values()):
-        processes.reap_template(template)
     for slot in list(processes.by_slot):
         processes.kill(slot)
     _wait_for_ends(supervisor, KILLED)

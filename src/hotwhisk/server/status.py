@@ -79,9 +79,9 @@ def _template(supervisor: Supervisor) -> dict[str, object] | None:
     Return None if the generation needs no template, because its load is short.
     """
     number = supervisor.rollout.current.number
-    template = supervisor.processes.templates.get(number)
-    if template is not None:
-        return {"pid": template.pid}
+    slot = supervisor.rollout.workers.template_of(number)
+    if slot is not None:
+        return {"pid": supervisor.processes.by_slot[slot].pid}
     generation, reason = supervisor.stats.no_template
     return {"reason": reason} if generation == number and reason else None
 
@@ -105,6 +105,7 @@ def status(supervisor: Supervisor) -> dict[str, object]:
             "connections": owners.count(slot),
         }
         for slot, worker in rollout.workers.by_slot.items()
+        if not worker.is_template
     ]
     return {
         "version": VERSION,

@@ -78,17 +78,11 @@ class Load(Record):
     artifact: Artifact
 
 
-class SpawnFrom(Record):
-    """Have the template of ``generation`` fork a worker of that generation."""
+class Spawn(Record):
+    """Have a template fork a worker. Both are slots."""
 
     worker: int
-    generation: int
-
-
-class KillTemplate(Record):
-    """End the template of ``generation``; no worker is forked from it any more."""
-
-    generation: int
+    template: int
 
 
 class Assign(Record):
@@ -108,7 +102,7 @@ class Recall(Record):
 
 
 class Kill(Record):
-    """Kill a worker."""
+    """Kill a worker or a template."""
 
     worker: int
 
@@ -137,8 +131,9 @@ class Reply(Record):
 
 
 class RemoveFolder(Record):
-    """Remove the folder of ``generation``, which no worker serves any more."""
+    """Have ``worker``, a spare, remove the folder of ``generation``, which no worker serves."""
 
+    worker: int
     generation: int
 
 
@@ -162,6 +157,6 @@ class Log(Record):
 
 
 Command = (
-    StartWorker | Load | SpawnFrom | Assign | Recall | Kill | SendError | CloseConnection
-    | Reply | RemoveFolder | ReleaseArtifact | Send | Log | KillTemplate
+    StartWorker | Load | Spawn | Assign | Recall | Kill | SendError | CloseConnection
+    | Reply | RemoveFolder | ReleaseArtifact | Send | Log
 )  # fmt: skip

@@ -7,7 +7,6 @@ worker before its answer is written (promise 3), and hands them on after it.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, assert_never, cast
 
 from hotwhisk.http1 import http1
@@ -17,7 +16,6 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Profile, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
-from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 from hotwhisk.supervisor.commands import Command
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ class Executor:
         self._processes = supervisor.processes
         self._load_began = 0.0
         self._logged = ""
-        self._removals: dict[int, int] = {}  # generation → the spare that was told
 
     def run(self) -> None:
         """Carry out every decision, including those that follow, in the order of the queue."""
@@ -55,12 +52,10 @@ class Executor:
                 self.start_pending()
             case commands.Load():
                 self._load(command)
-            case commands.SpawnFrom():
+            case commands.Spawn():
                 self._spawn(command)
             case commands.Kill():
                 self._processes.kill(command.worker)
-            case commands.KillTemplate():
-                self._processes.kill_template(command.generation)
             case commands.RemoveFolder():
                 self._remove_folder(command)
             case commands.Send():
@@ -128,20 +123,18 @@ class Executor:
         if (each := self._supervisor.rollout.candidate) and each.slot == command.worker:
             self._load_began = now
 
-    def _spawn(self, command: commands.SpawnFrom) -> None:
-        template = self._processes.templates.get(command.generation)
+    def _spawn(self, command: commands.Spawn) -> None:
+        template = self._processes.by_slot[command.template]
         try:
-            if template is not None:
-                self._processes.fork_from_template(command.worker, template)
-                self._scoreboard.timer_on = True  # because the template has a time limit
-                return
+            self._processes.fork_from_template(command.worker, template)
+            self._scoreboard.timer_on = True  # because the template has a time limit
         except OSError as error:
             self._log_once(f"no process can be started: {error.strerror}; trying again")
-        self._supervisor.rollout.not_spawned(command.worker)
+            self._supervisor.rollout.not_spawned(command.worker)
 
     def _send_load(self, process: Process, command: commands.Load) -> None:
         source, number = cast("Source", command.artifact), command.generation
-        template = self._supervisor.rollout.templates.allows(number)
+        template = number != self._supervisor.rollout.workers.banned
         folder = f"{self._folder(number)}/code"
         process.channel.send(*source.order(number, folder, template=template))
 
@@ -149,23 +142,8 @@ class Executor:
         return f"{self._supervisor.folder}/{generation}"
 
     def _remove_folder(self, command: commands.RemoveFolder) -> None:
-        spare = self._supervisor.rollout.workers.spare
-        self._removals[command.generation] = spare
         message = messages.RemoveFolder(command.generation, self._folder(command.generation))
-        self._processes.by_slot[spare].channel.send(message)
-
-    def folder_removed(self, slot: int, generation: int, *, rest: bool) -> None:
-        """Record that a spare removed a folder; if a ``rest`` is left, the present spare goes on."""
-        if self._removals.get(generation) == slot:
-            del self._removals[generation]
-            if rest:
-                self._supervisor.rollout.commands.append(commands.RemoveFolder(generation))
-
-    def undone_by(self, slot: int) -> list[int]:
-        """Return the generations whose folders a dead spare may have failed to remove."""
-        undone = [generation for generation, spare in self._removals.items() if spare == slot]
-        self._removals = {each: spare for each, spare in self._removals.items() if spare != slot}
-        return undone
+        self._processes.by_slot[command.worker].channel.send(message)
 
     # -- connections ------------------------------------------------------------------------
 
@@ -261,17 +239,3 @@ class Executor:
             self._sockets.send_response(candidate.number, head + body)
             if candidate.last:
                 self._sockets.end(candidate.number)
-
-    def set_content(self, generation: int, descriptor: int, length: int) -> None:
-        """Keep the local file that a worker read, for later workers of its generation."""
-        rollout = self._supervisor.rollout
-        current, candidate = rollout.current, rollout.candidate
-        artifact = current.artifact if current.number == generation else None
-        if candidate is not None and candidate.generation == generation:
-            artifact = candidate.artifact
-        if isinstance(artifact, LocalArtifact) and artifact.content is None:
-            artifact.content = UploadedArtifact(
-                descriptor, 0, length, self._processes.descriptors.close
-            )
-        else:
-            os.close(descriptor)

@@ -80,13 +80,13 @@ class Liveness:
         running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
         found = set()
         for slot, worker in supervisor.rollout.workers.by_slot.items():
-            if worker.state in (State.LOADING, State.KILLED):
+            if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):
                 continue
             owes = slot in self._unread or scoreboard.claimed(slot) >= 0
             if worker.state is State.STUCK:  # its connections were moved, but it must still
                 owes = owes or supervisor.processes.by_slot[slot].silent  # come back
             if worker.generation == 0:  # a spare runs only answers that it was told to give
-                owes = owes or slot in running or supervisor.rollout.replies.waits_for(slot)
+                owes = owes or slot in running or supervisor.rollout.jobs.waits_for(slot)
             elif slot in running:
                 owes = False
             if owes or (stopping and owners.count(slot) and slot not in running):

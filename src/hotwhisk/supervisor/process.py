@@ -9,14 +9,13 @@ from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, Ping
 from hotwhisk.record import Record
 from hotwhisk.system.children import ExitStatus
-from hotwhisk.worker.template import Standby
 
 
 class Process:
     """
-    A worker process. Until its process starts it has no ``pid``, but it has a channel, where its
-    orders wait. ``silent`` says that a ping is unanswered. ``inbox`` holds its messages that were
-    received and not handled yet.
+    A worker process, or a template. Until the process starts it has no ``pid``, but it has a
+    channel, where its messages wait. ``silent`` says that a ping is unanswered. ``inbox`` holds its
+    messages that were received and not handled yet.
     """
 
     def __init__(self, slot: int, channel: Channel, started: float) -> None:
@@ -26,7 +25,7 @@ class Process:
         self.channel = channel
         self.pending_fork: PendingFork | None = None
         """The data for its fork; None after the fork."""
-        self.template: Standby | None = None
+        self.template: Process | None = None
         """The template that was told to fork it and has not reported its process id yet."""
         self.name = process_name(slot)
         self.started = started

@@ -14,14 +14,14 @@ from hotwhisk.action.signals import guard
 from hotwhisk.config.config import Config
 from hotwhisk.config.platform import TAG_VARIABLE, worker_environment
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import FROM_WORKER, Spawn, Spawned
+from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, Spawn, Spawned
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.supervisor.process import PendingFork, Process
 from hotwhisk.system.children import ExitStatus, children
 from hotwhisk.system.descriptors import Descriptors
 from hotwhisk.system.system import System
 from hotwhisk.worker.connections import Place
-from hotwhisk.worker.template import Standby
+from hotwhisk.worker.template import template_name
 from hotwhisk.worker.worker import Worker
 
 OWN_DESCRIPTORS = 4200
@@ -36,14 +36,13 @@ FAST_EXIT = 0.25
 
 
 class Processes:
-    """The live workers, by slot; and the templates that fork further workers, by generation."""
+    """The live workers and templates, by slot."""
 
     def __init__(self, system: System, config: Config, scoreboard: Scoreboard) -> None:
         self._system = system
         self._config = config
         self._scoreboard = scoreboard
         self.by_slot: dict[int, Process] = {}
-        self.templates: dict[int, Standby] = {}
         self.descriptors = Descriptors()
         """Descriptors that queued messages still need."""
         self.backoff = False
@@ -91,7 +90,25 @@ class Processes:
         if process.cancelled:
             self.kill(process.slot)
 
-    def fork_from_template(self, slot: int, template: Standby) -> None:
+    def add_template(
+        self, slot: int, generation: int, pid: int, descriptors: tuple[int, int]
+    ) -> Process:
+        """
+        Add the process of a template that a worker has left; return it.
+
+        The ``descriptors`` are the template's channel and its pidfd; from now on they are ours.
+        """
+        end, pidfd = descriptors
+        # Given the family and type, Python does not ask the system, which might refuse.
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, end)
+        channel = Channel(opened, FROM_TEMPLATE, self.descriptors)
+        template = Process(slot, channel, self._system.now())
+        template.generation, template.name = generation, template_name(generation)
+        template.pid, template.pidfd = pid, pidfd
+        self.by_slot[slot] = template
+        return template
+
+    def fork_from_template(self, slot: int, template: Process) -> None:
         """
         Tell a template to fork a worker.
 
@@ -125,7 +142,7 @@ class Processes:
         assert pending_fork.end is not None
         return pending_fork.end, pending_fork.recalls
 
-    def spawned(self, template: Standby, message: Spawned) -> Process | None:
+    def spawned(self, template: Process, message: Spawned) -> Process | None:
         """
         Return the worker whose process id a template reports; None if it has none for that slot.
 
@@ -153,10 +170,9 @@ class Processes:
         return pid not in self._pids() and pid in children()
 
     def _pids(self) -> list[int]:
-        pids = [each.pid for each in self.by_slot.values()]
-        return pids + [each.pid for each in self.templates.values()]
+        return [each.pid for each in self.by_slot.values()]
 
-    def spawning(self, template: Standby | None = None) -> list[Process]:
+    def spawning(self, template: Process | None = None) -> list[Process]:
         """
         Return the pending workers that ``template`` was told to fork; for None, those of all
         templates.
@@ -166,20 +182,6 @@ class Processes:
             for each in self.by_slot.values()
             if each.template is not None and template in (None, each.template)
         ]
-
-    def kill_template(self, generation: int) -> None:
-        """Kill the template of a generation, if there is one."""
-        template = self.templates.get(generation)
-        if template is not None:
-            self._system.kill(template.pidfd)
-
-    def reap_template(self, template: Standby) -> None:
-        """Kill and forget a template, and kill the processes that it left."""
-        self._system.kill(template.pidfd)
-        self._end_descendants(template.pid, template.name)
-        self._system.reap(template.pidfd)
-        del self.templates[template.generation]
-        template.close()
 
     def has_exited(self, process: Process) -> bool:
         """Return whether a worker is dead; if it is, ``process.ending`` says how it ended."""

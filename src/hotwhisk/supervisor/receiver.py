@@ -20,9 +20,10 @@ from hotwhisk.ipc.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Message, ProtocolError
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.artifacts import UploadedArtifact
-from hotwhisk.supervisor.commands import Recovery, RemoveFolder
-from hotwhisk.supervisor.template_registry import TemplateRegistry
+from hotwhisk.server.status import LONGEST_ERROR
+from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
+from hotwhisk.supervisor.commands import Recovery
+from hotwhisk.supervisor.templates import is_template
 from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ class Receiver:
         self._scoreboard = supervisor.scoreboard
         self._processes = supervisor.processes
         self._rollout = supervisor.rollout
-        self.template_registry = TemplateRegistry(supervisor)
         self._oom_kills = supervisor.system.oom_kills()
 
     def watch(self, process: Process) -> None:
@@ -115,7 +115,7 @@ class Receiver:
                 self._sockets.spills.drop(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
                 if self._is_loading(process):
-                    self.template_registry.accept(process.generation, message, descriptors)
+                    self._template_ready(process.generation, message, descriptors)
             else:
                 process.inbox.append(message)
         finally:
@@ -138,11 +138,13 @@ class Receiver:
             case messages.Failed():
                 if self._is_loading(process):
                     self._rollout.failed(process.slot, message.status, message.text)
+            case messages.Spawned():
+                self._spawned(process, message)
             case messages.LogEnded():
                 self._rollout.log_ended(process.slot)
             case messages.FolderRemoved():
-                executor = self._supervisor.executor
-                executor.folder_removed(process.slot, message.generation, rest=message.rest)
+                jobs = self._rollout.jobs
+                jobs.folder_removed(process.slot, message.generation, rest=message.rest)
             case messages.StartTimer():
                 self._scoreboard.timer_on = True
             case messages.Pong():
@@ -217,18 +219,19 @@ class Receiver:
         held = self._rollout.dispatcher.owners.owned(process.slot)
         recoveries = self._sockets.recoveries(held, self._scoreboard.claimed(process.slot))
         self._scoreboard.unclaim(process.slot)
+        not_spawned = [each.slot for each in self._processes.spawning(process)]
         self._processes.reap(process)
         self._sockets.close_spills_of_worker(process.slot)
         ending = process.ending
         assert ending is not None
-        self._report(process, ending, recoveries)
-        cause, now = self._cause(ending), self._supervisor.system.now()
-        self._rollout.exited(process.slot, cause, str(ending), recoveries, now)
+        if self._rollout.workers[process.slot].is_template:
+            self._rollout.template_exited(process.slot, not_spawned)
+            self._processes.reap_orphans()
+        else:
+            self._report(process, ending, recoveries)
+            cause, now = self._cause(ending), self._supervisor.system.now()
+            self._rollout.exited(process.slot, cause, str(ending), recoveries, now)
         self._scoreboard.timer_on = True  # a pause may begin, and only a tick ends one
-        for generation in self._supervisor.executor.undone_by(process.slot):
-            # A generation with workers has come back meanwhile; 0 stands for an old folder.
-            if not generation or not self._rollout.workers.in_generation(generation):
-                self._rollout.commands.append(RemoveFolder(generation))
 
     def _report(
         self, process: Process, ending: ExitStatus, recoveries: list[tuple[int, Recovery]]
@@ -261,6 +264,44 @@ class Receiver:
             self._sockets.give_reserve(process.slot, process.channel)
         self._rollout.init_received(process.slot, message.number, artifact, last=message.last)
 
+    def _set_content(self, generation: int, descriptor: int, length: int) -> None:
+        """Keep the local file that a worker has read, for later workers of its generation."""
+        artifact = self._rollout.artifact_of(generation)
+        if isinstance(artifact, LocalArtifact) and artifact.content is None:
+            close = self._processes.descriptors.close
+            artifact.content = UploadedArtifact(descriptor, 0, length, close)
+        else:
+            os.close(descriptor)
+
+    def _template_ready(
+        self, generation: int, message: messages.TemplateReady, descriptors: list[int]
+    ) -> None:
+        """Add the template that a loading worker has left, or record why there is none."""
+        if message.reason:
+            self._supervisor.stats.no_template = (generation, message.reason[:LONGEST_ERROR])
+            return
+        if not is_template(message, descriptors, self._processes):
+            return
+        slot = self._rollout.template_ready(generation)
+        if slot is None:
+            return  # the caller closes its channel, so it exits, and is reaped as an orphan
+        end, pidfd = descriptors
+        descriptors.clear()
+        self.watch(self._processes.add_template(slot, generation, message.pid, (end, pidfd)))
+
+    def _spawned(self, template: Process, message: messages.Spawned) -> None:
+        """Watch a worker that a template has forked; if it failed to fork, load the worker."""
+        waiting = {each.slot for each in self._processes.spawning(template)}
+        try:
+            process = self._processes.spawned(template, message)
+        except OSError:
+            process = None
+        if process is not None:
+            self.watch(process)
+        elif message.slot in waiting:
+            self._rollout.not_spawned(message.slot)
+        self._processes.reap_orphans()
+
     def _released(self, process: Process, message: messages.Released) -> None:
         current = [
             number
@@ -278,7 +319,7 @@ class Receiver:
         if message.spill:
             length = message.length
             descriptor = self._sockets.spills.take(message.spill, process.slot, length)
-            self._supervisor.executor.set_content(process.generation, descriptor, length)
+            self._set_content(process.generation, descriptor, length)
         # Dead already? Then it was never current, and its /init is answered with the reason.
         if not self._processes.has_exited(process):
             self._sockets.give_reserve(process.slot, process.channel)

@@ -18,8 +18,7 @@ from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.connections import Dispatcher, Moved
 from hotwhisk.supervisor.generation import Generation, Policy
-from hotwhisk.supervisor.replies import Replies
-from hotwhisk.supervisor.templates import Templates
+from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.workers import Event, State, Workers, line_of
 
 REPLACEMENTS_WAITING = 8
@@ -42,9 +41,8 @@ class Rollout:
         self.stopping = False
         self.has_descriptors: Callable[[int], bool] = lambda _: True
         """Says whether the descriptors suffice for so many further workers."""
-        self.templates = Templates(self.commands)
         self._numbers = itertools.count(1)
-        self.replies = Replies(self.dispatcher, self.commands)
+        self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -135,12 +133,12 @@ class Rollout:
         Start a worker of ``generation``, and return its slot. If there is a template, it forks the
         worker. If there is none, the spare loads the artifact, and a new spare is started.
         """
-        templated = generation in self.templates
-        slot = self.workers.allocate() if templated else self.workers.spare
+        template = self.workers.template_of(generation)
+        slot = self.workers.spare if template is None else self.workers.allocate()
         self.workers.apply(slot, Event.LOAD)
         self.workers[slot].generation = generation
-        if templated:
-            self.commands.append(commands.SpawnFrom(slot, generation))
+        if template is not None:
+            self.commands.append(commands.Spawn(slot, template))
             return slot
         self.dispatcher.recall(slot)
         self.commands.append(commands.Load(slot, generation, artifact))
@@ -164,13 +162,29 @@ class Rollout:
             self.workers.apply(slot, Event.FAILED)
             self.commands.append(commands.Kill(slot))
 
-    def template_ready(self, generation: int) -> bool:
-        """Record a template that a loading worker left; return False if it is not needed."""
+    def artifact_of(self, generation: int) -> commands.Artifact | None:
+        """Return the artifact of the current generation or of the candidate; None for others."""
+        if self.candidate is not None and self.candidate.generation == generation:
+            return self.candidate.artifact
+        return self.current.artifact if self.current.number == generation else None
+
+    # -- templates --------------------------------------------------------------------------
+
+    def template_ready(self, generation: int) -> int | None:
+        """Record a template that a loading worker left; return its slot, None if it is not needed."""
         wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
-        if generation not in wanted or generation in self.templates or self.stopping:
-            return False
-        self.templates.add(generation)
-        return True
+        there = self.workers.template_of(generation) is not None
+        if generation not in wanted or there or self.stopping:
+            return None
+        return self.workers.add_template(generation)
+
+    def template_exited(self, slot: int, not_spawned: Iterable[int]) -> None:
+        """Load the workers that a dead template was told to fork and has not forked."""
+        self.workers.remove(slot)
+        for each in not_spawned:
+            self.not_spawned(each)
+
+    # -- replacement, when a version is loaded ----------------------------------------------
 
     def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
@@ -197,7 +211,7 @@ class Rollout:
                 commands.Log(f"generation {number} is current ({digest[:19]}…){because}")
             )
         self._reply(candidate, 200, "")
-        self.templates.end(old.number)
+        self.workers.end_template(old.number)
         self._scale_up()
         self._next_candidate()
 
@@ -210,7 +224,7 @@ class Rollout:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             self.commands.append(commands.Log(f"a fresh worker did not come up: {text}"))
-            self.templates.ban(self.workers[slot].generation)
+            self.workers.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
         self._refuse(candidate, status, text)
@@ -244,11 +258,11 @@ class Rollout:
         self._reply(candidate, status, text)
 
     def _reply(self, candidate: commands.Candidate, status: int, text: str) -> None:
-        self.replies.send(commands.Reply(candidate, status, text), self.workers.spare)
+        self.jobs.reply(commands.Reply(candidate, status, text))
 
     def log_ended(self, slot: int) -> None:
         """Send the reply that waited for a spare, which has ended the log of a dead version."""
-        self.replies.log_ended(slot)
+        self.jobs.log_ended(slot)
         self.dispatcher.assign_waiting()
 
     # -- workers in trouble -----------------------------------------------------------------
@@ -321,15 +335,15 @@ class Rollout:
                 self._crashed(now)
         if worker.generation and not self.workers.in_generation(worker.generation):
             if worker.generation != self.current.number:
-                self.templates.end(worker.generation)
-            self.commands.append(commands.RemoveFolder(worker.generation))
-        self.replies.exited(slot)
+                self.workers.end_template(worker.generation)
+            self.jobs.remove_folder(worker.generation)
+        self.jobs.exited(slot)
         self.dispatcher.assign_waiting()
 
     def _fell_short(self, now: float) -> None:
         """Try a further worker again later; if no others serve, count its failure as a crash."""
         current = self.current
-        self.templates.ban(current.number)
+        self.workers.ban_template(current.number)
         if not self.workers.in_generation(current.number, State.SERVING, State.STUCK):
             self._crashed(now)
         elif not self.stopping:
@@ -344,7 +358,7 @@ class Rollout:
         if not current.crashed(now, self.policy):
             self._scale_up()
             return
-        self.templates.ban(current.number)
+        self.workers.ban_template(current.number)
         if self.roll_back():
             text = "rolling back to the version before it"
         else:
@@ -376,13 +390,15 @@ class Rollout:
     def stop(self) -> None:
         """Stop: replace nothing any more, and answer the present requests."""
         self.stopping = True
-        self.templates.end_all()
         self._set_fallback(Cause.STOPPING)
         while self.candidates:
             status, text = failure_response(self.policy.profile, Cause.STOPPING)
             self._refuse(self.candidates.popleft(), status, text)
-        for slot in self.workers.by_slot:
-            self.commands.append(commands.Send(slot, Stop()))
+        for slot, worker in self.workers.by_slot.items():
+            if worker.is_template:
+                self.workers.end_template(worker.generation)
+            else:
+                self.commands.append(commands.Send(slot, Stop()))
         self.dispatcher.assign_waiting()
 
     def abort_loading(self) -> bool:

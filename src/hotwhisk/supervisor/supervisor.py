@@ -248,7 +248,8 @@ class Supervisor:
     def _count_room(self) -> None:
         """Count the descriptors beside those of living processes; accept while there is room."""
         self._counted = len(self.processes.by_slot)
-        self.sockets.most = self._room_beside(self._counted)
+        templates = [each for each in self.rollout.workers.by_slot.values() if each.is_template]
+        self.sockets.most = self._room_beside(self._counted - len(templates))
         listener = self._listener
         if listener is None or listener.fileno() in self._sources or self.sockets.full:
             return

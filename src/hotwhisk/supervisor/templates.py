@@ -1,51 +1,59 @@
 """
-The generations that have a template, so that further workers of them need not be loaded.
+Check a template that a worker says it has left.
 
-Pure; what a template is stands in `worker.template`, the processes are in `processes`.
+The action can write to the worker's channel. So the process must be a child of the supervisor that
+it does not know yet, and the channel must be a socket like ours. If a template is lost, time is
+lost, never a worker: see `hotwhisk.worker.template`.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import socket
+from typing import TYPE_CHECKING
 
-from hotwhisk.supervisor.commands import Command, KillTemplate
+from hotwhisk.ipc.messages import ProtocolError
+from hotwhisk.system.children import pid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hotwhisk.ipc.messages import TemplateReady
+    from hotwhisk.supervisor.processes import Processes
 
 
-class Templates:
-    """The generations that have a template, and the one that may get no other."""
+def is_template(message: TemplateReady, descriptors: Sequence[int], processes: Processes) -> bool:
+    """
+    Return whether a worker has left the template that it names, with its channel and its pidfd.
 
-    def __init__(self, commands: deque[Command]) -> None:
-        self._commands = commands
-        self._generations: set[int] = set()
-        self._banned = 0
+    Returns False if the template is dead, or if no descriptor is free to find that out.
 
-    def __contains__(self, generation: int) -> bool:
-        return generation in self._generations
+    Raises:
+        ProtocolError: the message names no template of this worker.
+    """
+    end, pidfd = descriptors
+    if not _is_channel(end):
+        raise ProtocolError("the first descriptor of a template is not its channel")
+    try:
+        found = pid_of(pidfd)
+    except OSError:
+        return False
+    if found < 0:
+        return False
+    if message.pid != found or not processes.can_adopt(message.pid):
+        raise ProtocolError(f"process {message.pid} is no template that it left")
+    return True
 
-    def add(self, generation: int) -> None:
-        """Record that a worker has left a template."""
-        self._generations.add(generation)
 
-    def ended(self, generation: int) -> None:
-        """Record that the template of a generation is dead."""
-        self._generations.discard(generation)
-
-    def end(self, generation: int) -> None:
-        """End the template of a generation, if there is one."""
-        if generation in self._generations:
-            self._generations.discard(generation)
-            self._commands.append(KillTemplate(generation))
-
-    def end_all(self) -> None:
-        """End all templates."""
-        for generation in tuple(self._generations):
-            self.end(generation)
-
-    def ban(self, generation: int) -> None:
-        """End the template of a generation that proved unfit; its workers leave no other."""
-        self._banned = max(self._banned, generation)  # of an earlier one none will start
-        self.end(generation)
-
-    def allows(self, generation: int) -> bool:
-        """Return whether a worker of that generation may leave a template."""
-        return generation != self._banned
+def _is_channel(descriptor: int) -> bool:
+    """Return whether a descriptor is a socket like those of `Channel.pair`, with another end."""
+    try:
+        end = socket.socket(fileno=descriptor)
+    except OSError:
+        return False
+    try:
+        end.getpeername()
+    except OSError:
+        return False
+    finally:
+        end.detach()
+    return (end.family, end.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)

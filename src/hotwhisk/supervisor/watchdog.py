@@ -156,10 +156,10 @@ class Watchdog:
             self._supervisor.processes.kill(slot)
 
     def _spawning(self, slot: int, age: float) -> None:
-        """Give up the template of a worker if it has not forked the worker in time."""
+        """Kill the template of a worker if it has not forked the worker in time."""
         template = self._supervisor.processes.by_slot[slot].template
         if template is not None and age > SPAWN_LIMIT:
-            self._supervisor.receiver.template_registry.give_up(template)
+            self._supervisor.rollout.workers.template_timed_out(template.slot)
 
     def _enforce_stop(self, age: float) -> None:
         """End what a stopping server must not wait for any longer."""

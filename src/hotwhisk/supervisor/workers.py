@@ -13,24 +13,26 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.commands import Command, StartWorker
+from hotwhisk.supervisor.commands import Command, Kill, StartWorker
 
 
 class State(StrEnum):
     """The states of a worker."""
 
     SPARE = "spare"
-    """A spare: no action; answers for the dead and for nobody."""
+    """Has no action. It sends errors in the place of dead workers, and loads the next version."""
     LOADING = "loading"
-    """Was told to load; has not said ready."""
+    """Loads the action, or is about to be forked from a template."""
     SERVING = "serving"
-    """Ready, of the current generation, and takes connections."""
+    """Has the action of the current generation, and takes connections."""
     STUCK = "stuck"
-    """Hangs in its handler; its other connections were taken back."""
+    """Has been in one run for too long; its other connections were recalled."""
     DRAINING = "draining"
-    """Of an earlier generation; finishes what it handles."""
+    """Belongs to an earlier generation, and finishes its requests."""
+    TEMPLATE = "template"
+    """Has loaded the action and serves no request; it forks further workers."""
     KILLED = "killed"
-    """Killed; its death is awaited."""
+    """Was killed, and has not exited yet."""
 
 
 class Event(StrEnum):
@@ -40,7 +42,7 @@ class Event(StrEnum):
     READY = "ready"
     FAILED = "failed"
     LOAD_TIMED_OUT = "load timed out"
-    """Neither ready nor failed in time."""
+    """It is neither ready nor failed in time; a template has not forked a worker in time."""
     STUCK = "stuck"
     """
     The worker is in one run for longer than a tick, or does not answer a ping.
@@ -48,8 +50,9 @@ class Event(StrEnum):
     For a worker that loads: it has not begun to load.
     """
     RELEASED = "released"
-    """Followed a recall."""
+    """It has released its connections after a recall."""
     DRAIN = "drain"
+    """Another generation is current, or the template is not needed any more."""
     RUN_TIMED_OUT = "run timed out"
     """A run of it is past its deadline."""
 
@@ -68,6 +71,8 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.STUCK, Event.DRAIN): State.DRAINING,
     (State.STUCK, Event.RUN_TIMED_OUT): State.KILLED,
     (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.TEMPLATE, Event.LOAD_TIMED_OUT): State.KILLED,
+    (State.TEMPLATE, Event.DRAIN): State.KILLED,
 }
 
 
@@ -77,15 +82,16 @@ def step(state: State, event: Event) -> State | None:
 
 
 RESERVED_SLOTS = 32
-"""Slots that a replacement leaves free, for spares and for workers in the place of dead ones."""
+"""Slots that a replacement leaves free, for spares, templates and workers in the place of dead ones."""
 
 
 class Worker:
-    """A live worker. If the supervisor killed it, ``kill_reason`` is the reason."""
+    """A live worker or template. If a request or the stop had it killed, ``kill_reason`` says so."""
 
-    def __init__(self, slot: int) -> None:
+    def __init__(self, slot: int, *, is_template: bool = False) -> None:
         self.slot = slot
-        self.state = State.SPARE
+        self.is_template = is_template
+        self.state = State.TEMPLATE if is_template else State.SPARE
         self.generation = 0
         self.overlap = False
         self.kill_reason: tuple[Cause, str] | None = None
@@ -105,13 +111,15 @@ class Workers:
         self.by_slot: dict[int, Worker] = {}
         self._commands = commands
         self._free = deque(range(slots))
+        self.banned = 0
+        """The latest generation whose workers leave no template any more."""
         self.spare = self._fork()
 
     def __getitem__(self, slot: int) -> Worker:
         return self.by_slot[slot]
 
     def has_room(self, workers: int) -> bool:
-        """Return whether so many workers can be started beside all slots of retired workers."""
+        """Return whether so many workers can be started beside all draining workers."""
         return len(self._free) >= RESERVED_SLOTS + workers
 
     def apply(self, slot: int, event: Event) -> bool:
@@ -133,6 +141,34 @@ class Workers:
         self.by_slot[slot] = Worker(slot)
         return slot
 
+    def add_template(self, generation: int) -> int:
+        """Add the template that a worker has left; return its slot."""
+        slot = self.allocate()
+        self.by_slot[slot] = template = Worker(slot, is_template=True)
+        template.generation = generation
+        return slot
+
+    def template_of(self, generation: int) -> int | None:
+        """Return the slot of a generation's template; None if it has none."""
+        found = self.in_generation(generation, State.TEMPLATE)
+        return found[0] if found else None
+
+    def end_template(self, generation: int) -> None:
+        """Kill the template of a generation, if it has one."""
+        template = self.template_of(generation)
+        if template is not None and self.apply(template, Event.DRAIN):
+            self._commands.append(Kill(template))
+
+    def ban_template(self, generation: int) -> None:
+        """Kill the template of a generation, because its workers fail; they leave no other."""
+        self.banned = max(self.banned, generation)  # an older generation gets no new workers
+        self.end_template(generation)
+
+    def template_timed_out(self, slot: int) -> None:
+        """Kill a template that has not forked a worker in time."""
+        if self.apply(slot, Event.LOAD_TIMED_OUT):
+            self._commands.append(Kill(slot))
+
     def remove(self, slot: int) -> Worker:
         """Forget a dead worker, and return it."""
         worker = self.by_slot.pop(slot)
@@ -142,11 +178,12 @@ class Workers:
         return worker
 
     def in_generation(self, generation: int, *states: State) -> list[int]:
-        """Return the slots of a generation's workers in one of ``states``, or in any state."""
+        """Return the slots in one of ``states``; without ``states``, those of all workers."""
         return [
             slot
             for slot, worker in self.by_slot.items()
-            if worker.generation == generation and (not states or worker.state in states)
+            if worker.generation == generation
+            and (worker.state in states if states else not worker.is_template)
         ]
 
     def _fork(self) -> int:

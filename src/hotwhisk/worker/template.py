@@ -52,22 +52,6 @@ OWN_FILES = "/memfd:hotwhisk"
 """What our memory files are called in /proc."""
 
 
-class Standby:
-    """A live template, as the supervisor sees it."""
-
-    def __init__(self, generation: int, pid: int, pidfd: int, channel: Channel) -> None:
-        self.generation = generation
-        self.pid = pid
-        self.pidfd = pidfd
-        self.channel = channel
-        self.name = process_name(generation)
-
-    def close(self) -> None:
-        """Let go of a dead template."""
-        self.channel.close()
-        os.close(self.pidfd)
-
-
 class PendingFork(Record):
     """A worker just forked from a template: its place, and the number of its channel."""
 
@@ -76,7 +60,7 @@ class PendingFork(Record):
     recalls: int
 
 
-def process_name(generation: int) -> str:
+def template_name(generation: int) -> str:
     """Return the name that ``ps`` shows for a template."""
     return f"hotwhisk:t{generation}"
 
@@ -98,7 +82,7 @@ def fork_template(
         if not reason:
             gc.freeze()  # a collection on either side would copy what they share
             ends += Channel.pair()
-            pid = double_fork(process_name(generation), supervisor)
+            pid = double_fork(template_name(generation), supervisor)
         if pid > 0:
             reason = _announce(pid, channel, ends[0])
     except OSError as error:

@@ -249,7 +249,7 @@ def test_a_template_that_is_no_child_of_ours_is_refused(script: Script, pid: int
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     send(scripted, loading, encode(TemplateReady(pid)), ours.detach(), os.pidfd_open(os.getpid()))
     assert is_ended(scripted, loading)
-    assert not scripted.processes.templates
+    assert scripted.workers.template_of(2) is None
     theirs.close()
     assert open_descriptors() == before
 
@@ -317,7 +317,7 @@ def test_an_exception_while_a_worker_is_heard_ends_that_worker_with_the_tracebac
         raise ZeroDivisionError("a bug of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(scripted.supervisor.executor, "folder_removed", fail)
+        patch.setattr(scripted.supervisor.rollout.jobs, "folder_removed", fail)
         scripted.say(worker, FolderRemoved(1))
     expect_ended(scripted, worker, "ZeroDivisionError: a bug of ours")
 

@@ -37,6 +37,8 @@ def shown(command: commands.Command) -> str:
             return f"SendError {command.worker} {command.number} {command.cause}"
         case commands.Recall():
             return f"Recall {command.worker}" + (" leave" if command.drain else "")
+        case commands.RemoveFolder():
+            return f"RemoveFolder {command.generation}"
         case commands.Send():
             message = command.message
             words = [str(getattr(message, name)) for name in message.fields]
@@ -90,6 +92,8 @@ class Server:
                 moved = sorted(self.owners.owned(command.worker) - self.touched)
                 pairs = [(number, number in self.parked) for number in moved]
                 self.rollout.dispatcher.reclaimed(command.worker, pairs)
+            if isinstance(command, commands.RemoveFolder):
+                self.rollout.jobs.folder_removed(command.worker, command.generation, rest=False)
         return in_one_hand([each for each in done if not each.startswith("StartWorker")])
 
     def accept(self, *numbers: int) -> list[str]:
@@ -356,7 +360,7 @@ def test_a_late_recruit_of_an_old_version_says_nothing_of_the_template_current()
     server.ready(candidate)
     server.rollout.failed(recruit, 502, "no handler")
     assert server.did() == [f"Kill {recruit}", "Log a fresh worker did not come up: no handler"]
-    assert server.rollout.templates.allows(2)
+    assert server.rollout.workers.banned < 2
 
 
 def test_a_further_worker_that_does_not_load_is_no_crash_loop_while_another_serves() -> None:

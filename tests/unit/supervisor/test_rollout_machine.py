@@ -66,6 +66,7 @@ class Process:
     claim: int | None = None
     loading: bool = False
     pending: bool = False  # a template was told to fork it
+    template: int = -1  # the slot of that template
     leaving: bool = False
     dead: bool = False
 
@@ -96,7 +97,9 @@ class World:
         self.epochs: dict[int, int] = {}
         self.last_tenure = 0
         self.processes: dict[int, Process] = {}
-        self.templates: set[int] = set()
+        self.templates: dict[int, int] = {}
+        """The generation of each template, by slot."""
+        self.killed_templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
         self.rollout = Rollout(Policy(workers, 2, profile=profile), SLOTS)
@@ -124,14 +127,12 @@ class World:
         process.generation = command.generation
         process.orders.append(command)
 
-    def do_spawnfrom(self, command: commands.SpawnFrom) -> None:
-        assert command.generation in self.templates
+    def do_spawn(self, command: commands.Spawn) -> None:
+        generation = self.templates[command.template]
         assert command.worker not in self.processes
-        process = Process(command.worker, command.generation, pending=True, loading=True)
+        process = Process(command.worker, generation, pending=True, loading=True)
+        process.template = command.template
         self.processes[command.worker] = process
-
-    def do_killtemplate(self, command: commands.KillTemplate) -> None:
-        self.templates.remove(command.generation)
 
     def do_assign(self, command: commands.Assign) -> None:
         for number in command.numbers:
@@ -149,19 +150,27 @@ class World:
         self.rollout.dispatcher.reclaimed(command.worker, self.movable(held))
 
     def do_kill(self, command: commands.Kill) -> None:
-        self.processes[command.worker].dead = True
+        if command.worker in self.templates:
+            self.killed_templates.add(command.worker)
+        else:
+            self.processes[command.worker].dead = True
 
     def leave_template(self, process: Process) -> None:
-        if self.rollout.template_ready(process.generation):
-            self.templates.add(process.generation)
+        slot = self.rollout.template_ready(process.generation)
+        if slot is not None:
+            self.templates[slot] = process.generation
 
-    def end_template(self, generation: int) -> None:
-        """What it was told to fork and has not forked is loaded."""
-        self.templates.remove(generation)
-        self.rollout.templates.ended(generation)
-        for process in list(self.processes.values()):
-            if process.pending and process.generation == generation:
-                self.not_spawned(process)
+    def end_template(self, slot: int) -> None:
+        """A template exits: each worker that it was told to fork and has not forked is loaded."""
+        del self.templates[slot]
+        self.killed_templates.discard(slot)
+        waiting = [
+            each for each in self.processes.values() if each.pending and each.template == slot
+        ]
+        for process in waiting:
+            del self.processes[process.slot]
+        self.rollout.template_exited(slot, [each.slot for each in waiting])
+        self.carry_out()
 
     def not_spawned(self, process: Process) -> None:
         del self.processes[process.slot]
@@ -655,7 +664,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_roster_is_what_lives(self) -> None:
         workers = self.rollout.workers
-        assert workers.by_slot.keys() == self.world.processes.keys()
+        assert workers.by_slot.keys() == self.world.processes.keys() | self.world.templates.keys()
         assert workers[workers.spare].state is State.SPARE
         assert [each.slot for each in workers.by_slot.values() if each.state is State.SPARE] == [
             workers.spare
@@ -665,8 +674,10 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def templates_are_of_generations_that_may_need_workers(self) -> None:
         living = {each.generation for each in self.world.processes.values()}
-        assert self.world.templates <= {self.rollout.current.number, *living}
-        assert all(each in self.rollout.templates for each in self.world.templates)
+        for slot, generation in self.world.templates.items():
+            if slot not in self.world.killed_templates:
+                assert generation in {self.rollout.current.number, *living}
+                assert self.rollout.workers.template_of(generation) == slot
 
     @invariant()
     def the_generation_never_goes_back(self) -> None:

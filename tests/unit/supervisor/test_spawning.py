@@ -10,12 +10,11 @@ from contextlib import suppress
 import pytest
 
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import FROM_TEMPLATE, Load, Ready, Spawn, Spawned
-from hotwhisk.supervisor.template_registry import READ_AT_ONCE
+from hotwhisk.ipc.messages import Load, Ready, Spawn, Spawned
+from hotwhisk.supervisor.receiver import READ_AT_ONCE
 from hotwhisk.supervisor.watchdog import SPAWN_LIMIT
 from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
-from hotwhisk.worker.template import Standby
 from tests.unit.supervisor.scripted import Scripted
 
 DIGEST = "sha256:" + "0" * 64
@@ -30,12 +29,14 @@ class Templated:
         slot = script.serve()
         ours, theirs = Channel.pair()
         self.pidfd = os.eventfd(0)
-        assert script.supervisor.rollout.template_ready(1)
-        template = Standby(1, PID, os.dup(self.pidfd), Channel(ours, FROM_TEMPLATE))
-        script.supervisor.receiver.template_registry.register(template)
+        template = script.supervisor.rollout.template_ready(1)
+        assert template is not None
+        self.process = script.processes.add_template(
+            template, 1, PID, (ours.detach(), os.dup(self.pidfd))
+        )
+        script.supervisor.receiver.watch(self.process)
         self.channel = Channel(theirs)
         self.worker = slot
-        assert 1 in script.processes.templates
 
     def lose_worker(self) -> int:
         """The worker dies; the slot of the one that the template is told to fork."""
@@ -61,8 +62,6 @@ def templated(script: Callable[..., Scripted]) -> Iterator[Templated]:
     yield made
     made.channel.close()
     os.close(made.pidfd)
-    for template in list(made.script.processes.templates.values()):
-        template.close()
 
 
 def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Templated) -> None:
@@ -105,11 +104,11 @@ def test_a_silent_template_is_ended_and_its_worker_loaded(templated: Templated) 
     assert script.processes.by_slot[slot].pending
     for _ in range(int(SPAWN_LIMIT / 0.25)):
         script.look()
+    script.supervisor.wait(0.0)  # the template has exited
     assert not script.processes.by_slot[slot].pending
     assert any(isinstance(each, Load) for each in script.orders(slot))
-    template = script.processes.templates[1]
-    assert script.system.endings[template.pidfd] == ExitStatus(signal=9)
-    assert 1 not in script.supervisor.rollout.templates
+    assert templated.process.ending == ExitStatus(signal=9)
+    assert script.workers.template_of(1) is None
     assert script.scoreboard.timer_on
 
 
@@ -121,6 +120,7 @@ def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
     script.serve()
     for _ in range(3):
         script.look()
+    script.supervisor.wait(0.0)  # the template has exited
     assert script.workers[slot].state is State.KILLED
     assert not script.orders(slot)
     script.supervisor.wait(0.0)
@@ -169,15 +169,16 @@ def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
     with end:
         templated.channel._socket.send(packet)
         script.supervisor.wait(0.0)
-        assert ExitStatus(signal=9) in script.system.endings.values()
+        script.supervisor.wait(0.0)  # the template has exited
+        assert templated.process.ending == ExitStatus(signal=9)
         assert any(isinstance(each, Load) for each in script.orders(slot))
     script.supervisor.wait(0.0)
-    assert not script.processes.templates
+    assert script.workers.template_of(1) is None
 
 
 def test_a_flood_of_a_template_keeps_nobody_waiting(templated: Templated) -> None:
     script = templated.script
-    (template,) = script.processes.templates.values()
+    template = templated.process
     flood = templated.channel._socket
     sent = 0
     with suppress(BlockingIOError):
@@ -204,4 +205,4 @@ def test_an_exception_while_a_template_is_heard_ends_that_template(
         templated.say(Spawned(3, 4711))
     assert any("a bug of ours" in line for line in script.told)
     script.supervisor.wait(0.0)
-    assert not script.processes.templates
+    assert script.workers.template_of(1) is None

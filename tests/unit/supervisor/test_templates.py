@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-from hotwhisk.supervisor.commands import Command, KillTemplate
-from hotwhisk.supervisor.templates import Templates
-
-
-def test_one_that_nobody_wants_is_ended_once() -> None:
-    commands: deque[Command] = deque()
-    templates = Templates(commands)
-    templates.add(1)
-    assert 1 in templates
-    templates.end(1)
-    templates.end(1)
-    assert list(commands) == [KillTemplate(1)]
-    assert 1 not in templates
+from hotwhisk.supervisor.commands import Artifact, Candidate, Kill
+from hotwhisk.supervisor.generation import Policy
+from hotwhisk.supervisor.rollout import Rollout
+from hotwhisk.supervisor.workers import State
 
 
-def test_one_that_is_dead_is_not_ended() -> None:
-    commands: deque[Command] = deque()
-    templates = Templates(commands)
-    templates.add(1)
-    templates.ended(1)
-    templates.end_all()
-    assert not commands
+def loading() -> Rollout:
+    """A rollout whose first generation is being loaded."""
+    rollout = Rollout(Policy(), 64)
+    rollout.submit(Candidate(Artifact()))
+    return rollout
+
+
+def killed(rollout: Rollout) -> list[int]:
+    """The slots that were killed since the last look."""
+    found = [each.worker for each in rollout.commands if isinstance(each, Kill)]
+    rollout.commands.clear()
+    return found
+
+
+def template_of(rollout: Rollout, generation: int) -> int:
+    slot = rollout.template_ready(generation)
+    assert slot is not None
+    assert rollout.workers.template_of(generation) == slot
+    return slot
+
+
+def test_one_that_is_not_needed_is_killed_once() -> None:
+    rollout = loading()
+    slot = template_of(rollout, 1)
+    rollout.workers.end_template(1)
+    rollout.workers.end_template(1)
+    assert killed(rollout) == [slot]
+    assert rollout.workers.template_of(1) is None
+
+
+def test_one_that_is_dead_is_not_killed() -> None:
+    rollout = loading()
+    slot = template_of(rollout, 1)
+    rollout.template_exited(slot, [])
+    rollout.workers.end_template(1)
+    assert not killed(rollout)
+
+
+def test_one_that_did_not_fork_in_time_is_killed_and_no_worker_comes_from_it() -> None:
+    rollout = loading()
+    slot = template_of(rollout, 1)
+    rollout.workers.template_timed_out(slot)
+    assert killed(rollout) == [slot]
+    assert rollout.workers[slot].state is State.KILLED
+    assert rollout.workers.template_of(1) is None
+
+
+def test_a_generation_has_one_template() -> None:
+    rollout = loading()
+    template_of(rollout, 1)
+    assert rollout.template_ready(1) is None
+
+
+def test_a_generation_that_is_not_wanted_has_none() -> None:
+    assert loading().template_ready(2) is None
 
 
 def test_a_generation_whose_template_was_no_good_has_no_other() -> None:
-    commands: deque[Command] = deque()
-    templates = Templates(commands)
-    templates.add(2)
-    templates.ban(2)
-    assert list(commands) == [KillTemplate(2)]
-    assert not templates.allows(2)
-    assert templates.allows(3)
-    templates.ban(1)  # a worker of the version before, late
-    assert not templates.allows(2)
+    rollout = loading()
+    slot = template_of(rollout, 1)
+    rollout.workers.ban_template(1)
+    assert killed(rollout) == [slot]
+    assert rollout.workers.banned == 1
+    rollout.workers.ban_template(0)  # a worker of the version before, late
+    assert rollout.workers.banned == 1
 
 
-def test_at_the_end_all_are_ended() -> None:
-    commands: deque[Command] = deque()
-    templates = Templates(commands)
-    templates.add(1)
-    templates.add(2)
-    templates.end_all()
-    assert set(commands) == {KillTemplate(1), KillTemplate(2)}
+def test_at_the_end_each_is_killed() -> None:
+    rollout = loading()
+    slot = template_of(rollout, 1)
+    rollout.stop()
+    assert killed(rollout) == [slot]
