@@ -20,7 +20,7 @@ from hotwhisk.system.removal import remove
 from hotwhisk.system.system import EXHAUSTED
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.supervisor import Supervisor
+    from hotwhisk.supervisor.parts import Parts
 
 VERSION = 1
 LONGEST = 4096
@@ -84,15 +84,15 @@ class Control:
         self,
         path: str,
         answers: dict[str, Callable[[ControlRequest], None]],
-        supervisor: Supervisor,
+        parts: Parts,
     ) -> None:
         self.path = path
         self._answers = answers
-        self._supervisor = supervisor
+        self._parts = parts
         self._open: dict[int, ControlRequest] = {}
         """Questions that are incomplete, by descriptor, the oldest first."""
         self._listener = _listen(path)
-        supervisor.watch(self._listener.fileno(), self._accept)
+        parts.loop.watch(self._listener.fileno(), self._accept)
 
     def expire(self, now: float) -> bool:
         """Close connections whose time is up; return whether any question is still incomplete."""
@@ -105,7 +105,7 @@ class Control:
         """Stop listening, and remove the socket."""
         for question in list(self._open.values()):
             self._close(question)
-        self._supervisor.unwatch(self._listener.fileno())
+        self._parts.loop.unwatch(self._listener.fileno())
         self._listener.close()
         try:
             os.unlink(self.path)
@@ -120,14 +120,13 @@ class Control:
                 self._make_room()
             return
         connection.setblocking(False)
-        question = ControlRequest(connection, self._supervisor.system.now())
+        question = ControlRequest(connection, self._parts.system.now())
         if self._read(question):
             return
         if len(self._open) >= MOST_OPEN:
             self._make_room()
         self._open[connection.fileno()] = question
-        self._supervisor.watch(connection.fileno(), lambda: self._go_on(question))
-        self._supervisor.scoreboard.timer_on = True
+        self._parts.loop.watch(connection.fileno(), lambda: self._go_on(question))
 
     def _make_room(self) -> None:
         """
@@ -138,7 +137,7 @@ class Control:
         if self._open:
             self._close(next(iter(self._open.values())))
         else:
-            self._supervisor.rest(self._listener.fileno())
+            self._parts.loop.rest(self._listener.fileno())
 
     def _go_on(self, question: ControlRequest) -> None:
         descriptor = question.connection.fileno()
@@ -150,7 +149,7 @@ class Control:
         line = question.line()
         if line is None:
             return False
-        self._supervisor.unwatch(watched)
+        self._parts.loop.unwatch(watched)
         self._ask(question, line)
         return True
 
@@ -166,7 +165,7 @@ class Control:
     def _close(self, question: ControlRequest) -> None:
         descriptor = question.connection.fileno()
         del self._open[descriptor]
-        self._supervisor.unwatch(descriptor)
+        self._parts.loop.unwatch(descriptor)
         question.connection.close()
 
 

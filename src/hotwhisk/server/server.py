@@ -75,7 +75,7 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
             "raise its limits (ulimit -n, memory), and see hotwhisk doctor"
         ) from error
     if changes is not None:
-        service.supervisor.watch(changes, lambda: service.changed(changes))
+        service.supervisor.loop.watch(changes, lambda: service.changed(changes))
     return service.run()
 
 
@@ -87,15 +87,14 @@ class Server:
         features.require()
         self._folder = run_folder.claim_folder(config, os.environ)
         self.supervisor = Supervisor(
-            config, listener, System(), resources.capacity(config), self._folder.own
-        )
+            config, listener, System(), resources.capacity(config), self._folder.own,
+            log=self.log, replied=self._replied,
+        )  # fmt: skip
         self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
-        self.supervisor.log = self.log
-        self.supervisor.replied = self._replied
         self._control = Control(
             control_path(self._folder.path, self._folder.place),
             {"status": self._status, "rollback": self._roll_back},
-            self.supervisor,
+            self.supervisor.parts,
         )
         self._watchdog = Watchdog(self.supervisor)
         self._next_tick = 0.0
@@ -156,7 +155,7 @@ class Server:
         self.supervisor.system.signals.ignore()
         # Signals that have waited since the port was opened are delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-        self.supervisor.watch(ours.fileno(), self._signalled)
+        self.supervisor.loop.watch(ours.fileno(), self._signalled)
         return ours
 
     def _signalled(self) -> None:
@@ -183,7 +182,7 @@ class Server:
         if lines:
             self._reload("; ".join(lines))
             return
-        self.supervisor.unwatch(descriptor)
+        self.supervisor.loop.unwatch(descriptor)
         os.close(descriptor)
         self.log("--watch ended: changes are not seen any more; start the server again for that")
 
@@ -208,7 +207,7 @@ class Server:
         supervisor = self.supervisor
         supervisor.accept_backlog()
         supervisor.rollout.stop()
-        supervisor.scoreboard.notify_close = supervisor.scoreboard.timer_on = True
+        supervisor.scoreboard.notify_close = True
         self._watchdog.stopping_since = supervisor.system.now()
         self.log(f"stopping; connections to finish first: {len(supervisor.sockets.descriptors)}")
 
@@ -223,7 +222,7 @@ class Server:
         self.supervisor.dispatcher.give_to_spare()
 
     def _status(self, question: ControlRequest) -> None:
-        question.answer(status(self.supervisor))
+        question.answer(status(self.supervisor.parts))
 
     def _roll_back(self, question: ControlRequest) -> None:
         if not self.supervisor.rollout.roll_back(question):
@@ -283,7 +282,7 @@ class Server:
         """Let workers run their atexit functions, within limits, then end what is left."""
         supervisor = self.supervisor
         self._control.close()
-        end_workers(supervisor, at_once=self._stops > 1)
+        end_workers(supervisor.parts, at_once=self._stops > 1)
         self._folder.release(REMOVAL)
         current = supervisor.rollout.current.number
         why = self._unfit or f"{self._why}; generation {current} was current"

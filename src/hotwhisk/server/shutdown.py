@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from hotwhisk.ipc.messages import Recall
 
 if TYPE_CHECKING:
+    from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
-    from hotwhisk.supervisor.supervisor import Supervisor
 
 EXIT_GRACE = 2.0
 """Seconds that workers get for their atexit functions when the server ends."""
@@ -23,31 +23,31 @@ KILLED = 1.0
 """Seconds that killed processes may take to end."""
 
 
-def end_workers(supervisor: Supervisor, *, at_once: bool) -> None:
+def end_workers(parts: Parts, *, at_once: bool) -> None:
     """Stop all workers, or kill them; wait for their exits, then kill the rest."""
-    processes = supervisor.processes
+    processes = parts.processes
     for process in [each for each in processes.by_slot.values() if each.pending]:
         processes.reap(process)
     for process in list(processes.by_slot.values()):
-        worker = supervisor.rollout.workers.by_slot.get(process.slot)
+        worker = parts.rollout.workers.by_slot.get(process.slot)
         serves_nothing = process.generation == 0 or (worker and worker.is_template)
         if at_once or serves_nothing or process.silent:
             processes.kill(process.slot)
         else:
             process.channel.send(Recall(drain=True))
-    _wait_for_ends(supervisor, EXIT_GRACE)
+    _wait_for_ends(parts, EXIT_GRACE)
     for slot in list(processes.by_slot):
         processes.kill(slot)
-    _wait_for_ends(supervisor, KILLED)
+    _wait_for_ends(parts, KILLED)
     for process in list(processes.by_slot.values()):
         processes.reap(process)
-    _end_orphans(supervisor)
+    _end_orphans(parts)
     if processes.kill_again():
-        supervisor.log("a program that runs as another user could not be ended, and is left")
+        parts.log("a program that runs as another user could not be ended, and is left")
 
 
-def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
-    processes, system = supervisor.processes, supervisor.system
+def _wait_for_ends(parts: Parts, limit: float) -> None:
+    processes, system = parts.processes, parts.system
     deadline = system.now() + limit
     living: Iterable[Process] = processes.by_slot.values()
     while living := [each for each in living if not processes.has_exited(each)]:
@@ -63,9 +63,9 @@ def _wait_for_ends(supervisor: Supervisor, limit: float) -> None:
             continue  # memory has run out for now
 
 
-def _end_orphans(supervisor: Supervisor) -> None:
+def _end_orphans(parts: Parts) -> None:
     """Reap orphans until none is left. When one is killed, this process inherits its children."""
-    processes, system = supervisor.processes, supervisor.system
+    processes, system = parts.processes, parts.system
     deadline = system.now() + KILLED
     processes.reap_orphans()
     while processes.has_orphans and system.now() < deadline:

@@ -7,6 +7,7 @@ worker before its answer is written (promise 3), and hands them on after it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never, cast
 
 from hotwhisk.http1 import http1
@@ -20,24 +21,32 @@ from hotwhisk.supervisor.commands import Command
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.artifacts import Source
+    from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
-    from hotwhisk.supervisor.supervisor import Supervisor
+    from hotwhisk.supervisor.receiver import Receiver
 
 
 class Executor:
-    """Carries out the decisions of one server."""
+    """
+    Carries out the decisions of one server. ``replied`` is called with the result of each
+    replacement that did not come over HTTP.
+    """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._sockets = supervisor.sockets
-        self._scoreboard = supervisor.scoreboard
-        self._processes = supervisor.processes
+    def __init__(
+        self, parts: Parts, receiver: Receiver, replied: Callable[[commands.Reply], None]
+    ) -> None:
+        self._parts = parts
+        self._receiver = receiver
+        self._replied = replied
+        self._sockets = parts.sockets
+        self._scoreboard = parts.scoreboard
+        self._processes = parts.processes
         self._load_began = 0.0
         self._logged = ""
 
     def run(self) -> None:
         """Carry out every decision, including those that follow, in the order of the queue."""
-        waiting = self._supervisor.rollout.commands
+        waiting = self._parts.rollout.commands
         while waiting:
             command = waiting.popleft()
             try:
@@ -73,7 +82,7 @@ class Executor:
             case commands.ReleaseArtifact():
                 cast("Source", command.artifact).release()
             case commands.Log():
-                self._supervisor.log(command.text)
+                self._parts.log(command.text)
             case _:
                 assert_never(command)
 
@@ -85,10 +94,10 @@ class Executor:
         what = f"{type(command).__name__}: {error.strerror}"
         worker = getattr(command, "worker", None)
         if worker in self._processes.by_slot:
-            self._supervisor.log(f"a worker is ended: {what}")
+            self._parts.log(f"a worker is ended: {what}")
             self._processes.kill(worker)
         else:
-            self._supervisor.log(f"the system refused what had to be done: {what}")
+            self._parts.log(f"the system refused what had to be done: {what}")
 
     # -- workers ----------------------------------------------------------------------------
 
@@ -104,42 +113,39 @@ class Executor:
             except OSError as error:
                 self._log_once(f"no process can be started: {error.strerror}; trying again")
             if process.pending_fork is not None:
-                self._scoreboard.timer_on = True
                 return
-            self._supervisor.receiver.watch(process)
+            self._receiver.watch(process)
         self._logged = ""
 
     def _log_once(self, text: str) -> None:
         if text != self._logged:
-            self._supervisor.log(text)
+            self._parts.log(text)
         self._logged = text
 
     def _load(self, command: commands.Load) -> None:
-        process, now = self._processes.by_slot[command.worker], self._supervisor.system.now()
+        process, now = self._processes.by_slot[command.worker], self._parts.system.now()
         process.generation, process.started = command.generation, now
         process.ask(now)  # the answer says that the spare has begun
-        self._scoreboard.timer_on = True
         self._send_load(process, command)
-        if (each := self._supervisor.rollout.candidate) and each.slot == command.worker:
+        if (each := self._parts.rollout.candidate) and each.slot == command.worker:
             self._load_began = now
 
     def _spawn(self, command: commands.Spawn) -> None:
         template = self._processes.by_slot[command.template]
         try:
             self._processes.fork_from_template(command.worker, template)
-            self._scoreboard.timer_on = True  # because the template has a time limit
         except OSError as error:
             self._log_once(f"no process can be started: {error.strerror}; trying again")
-            self._supervisor.rollout.not_spawned(command.worker)
+            self._parts.rollout.not_spawned(command.worker)
 
     def _send_load(self, process: Process, command: commands.Load) -> None:
         source, number = cast("Source", command.artifact), command.generation
-        template = number != self._supervisor.rollout.workers.banned
+        template = number != self._parts.rollout.workers.banned
         folder = f"{self._folder(number)}/code"
         process.channel.send(*source.order(number, folder, template=template))
 
     def _folder(self, generation: int) -> str:
-        return f"{self._supervisor.folder}/{generation}"
+        return f"{self._parts.folder}/{generation}"
 
     def _remove_folder(self, command: commands.RemoveFolder) -> None:
         message = messages.RemoveFolder(command.generation, self._folder(command.generation))
@@ -161,7 +167,7 @@ class Executor:
                 if unread is None:
                     # No descriptor was free for the file with its unread bytes, or its worker named
                     # a file that it does not have.
-                    self._supervisor.dispatcher.bytes_lost(number)
+                    self._parts.rollout.dispatcher.bytes_lost(number)
                     continue
                 spill, length = unread
                 epoch = self._sockets.next_epoch(number, command.worker)
@@ -176,39 +182,38 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.recall(process.slot)
         process.channel.send(messages.Recall(command.drain))
-        self._scoreboard.timer_on = True
-        if not self._supervisor.system.has_barrier:
+        if not self._parts.system.has_barrier:
             return  # without it the claim proves nothing: wait for Released
-        self._supervisor.system.barrier()
-        dispatcher = self._supervisor.dispatcher
+        self._parts.system.barrier()
+        dispatcher = self._parts.rollout.dispatcher
         claimed = self._scoreboard.claimed(process.slot)
         held = (each for each in dispatcher.owners.owned(process.slot) if each != claimed)
         moved = self._sockets.movable(held)
-        self._supervisor.receiver.read_channel(process)
+        self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
 
     def _send_error(self, command: commands.SendError) -> None:
-        number, supervisor = command.number, self._supervisor
+        number, parts = command.number, self._parts
         if number not in self._sockets.descriptors:
             return  # the connection has ended meanwhile
-        supervisor.stats.answered_for_the_dead += 1
+        parts.stats.answered_for_the_dead += 1
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
         last = bool(row.last) or not begun
         # Were the spare to die now, the next one would find that an answer is owed.
-        self._scoreboard.set_running(number, supervisor.system.now(), float("inf"), row.sent)
-        status, text = failure_response(supervisor.profile, command.cause, command.detail)
+        self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
+        status, text = failure_response(parts.profile, command.cause, command.detail)
         if last:
             self._scoreboard.set_close(
                 number, CloseAfter.READ_AHEAD
             )  # also for the spare after this one
-        owed = BOTH & ~row.ended if supervisor.profile is Profile.OPENWHISK and begun else 0
+        owed = BOTH & ~row.ended if parts.profile is Profile.OPENWHISK and begun else 0
         self._scoreboard.set_sentinels(number, BOTH & ~owed)
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
         epoch = self._sockets.next_epoch(number, command.worker)
-        current = supervisor.rollout.current
+        current = parts.rollout.current
         generation = f"{current.number} {current.digest}"
         process.channel.send(
             messages.SendError(
@@ -220,16 +225,16 @@ class Executor:
     # -- replacements -----------------------------------------------------------------------
 
     def _reply(self, command: commands.Reply) -> None:
-        supervisor, candidate = self._supervisor, command.candidate
-        current = supervisor.rollout.current
+        parts, candidate = self._parts, command.candidate
+        current = parts.rollout.current
         seconds = 0.0
         if candidate.slot is not None:
-            seconds = supervisor.system.now() - self._load_began
+            seconds = parts.system.now() - self._load_began
         # The report gives a refused version its own number, not that of the current version.
         number = current.number if command.status == 200 else candidate.generation or None
-        supervisor.stats.replaced(number, seconds, command.text, rollback=candidate.rollback)
+        parts.stats.replaced(number, seconds, command.text, rollback=candidate.rollback)
         if candidate.number is None:
-            supervisor.replied(command)
+            self._replied(command)
         elif candidate.number in self._sockets.descriptors:
             ok = command.status == 200
             body = bodies.INIT_DONE if ok else bodies.error_body(command.text)

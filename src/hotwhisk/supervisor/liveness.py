@@ -21,7 +21,7 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.supervisor import Supervisor
+    from hotwhisk.supervisor.parts import Parts
 
 SOON = 0.125
 """Seconds until the next look, after a look that asked a worker or found one stuck."""
@@ -38,8 +38,8 @@ SILENT = "silent"
 class Liveness:
     """Asks workers for a sign of life, and remembers the silent ones."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._doubted: set[int] = set()
         self._unread: dict[int, set[int]] = {}
         """The unread connections of each worker at this look."""
@@ -51,7 +51,7 @@ class Liveness:
         """Begin a look; return the workers that are silent, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
-        processes = self._supervisor.processes.by_slot
+        processes = self._parts.processes.by_slot
         for slot, process in processes.items():
             if process.silent and self._has_read(slot):
                 process.silent = False  # it is busy, and reads other messages before the ping
@@ -68,10 +68,10 @@ class Liveness:
         When the server stops, these are all workers that hold a connection, because each has been
         told to close its idle ones.
         """
-        supervisor = self._supervisor
-        scoreboard, owners = supervisor.scoreboard, supervisor.dispatcher.owners
-        inputs = supervisor.sockets.inputs
-        inputs.watch(supervisor.sockets.descriptors)
+        parts = self._parts
+        scoreboard, owners = parts.scoreboard, parts.rollout.dispatcher.owners
+        inputs = parts.sockets.inputs
+        inputs.watch(parts.sockets.descriptors)
         self._unread = {}
         for number in inputs.find():
             holder = owners.owner(number)
@@ -79,14 +79,14 @@ class Liveness:
                 self._unread.setdefault(holder, set()).add(number)
         running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
         found = set()
-        for slot, worker in supervisor.rollout.workers.by_slot.items():
+        for slot, worker in parts.rollout.workers.by_slot.items():
             if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):
                 continue
             owes = slot in self._unread or scoreboard.claimed(slot) >= 0
             if worker.state is State.STUCK:  # its connections were moved, but it must still
-                owes = owes or supervisor.processes.by_slot[slot].silent  # come back
+                owes = owes or parts.processes.by_slot[slot].silent  # come back
             if worker.generation == 0:  # a spare runs only answers that it was told to give
-                owes = owes or slot in running or supervisor.rollout.jobs.waits_for(slot)
+                owes = owes or slot in running or parts.rollout.jobs.waits_for(slot)
             elif slot in running:
                 owes = False
             if owes or (stopping and owners.count(slot) and slot not in running):
@@ -95,7 +95,7 @@ class Liveness:
 
     def _has_read(self, slot: int) -> bool:
         """Return whether a worker has read from a connection that was unread when it was asked."""
-        holder = self._supervisor.dispatcher.owners.owner
+        holder = self._parts.rollout.dispatcher.owners.owner
         read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
         return any(holder(number) == slot for number in read)  # the others were moved or are closed
 
@@ -105,16 +105,16 @@ class Liveness:
 
     def expire(self, slot: int, age: float) -> None:
         """Kill a worker if it has been silent for longer than its limit."""
-        rollout, limit = self._supervisor.rollout, self._supervisor.config.timeout
+        rollout, limit = self._parts.rollout, self._parts.config.timeout
         if rollout.workers[slot].generation == 0:
             if age > DESK_LIMIT:
-                self._supervisor.processes.kill(slot)
+                self._parts.processes.kill(slot)
         elif age > limit:
             rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
 
     def is_not_loading(self, slot: int, age: float) -> bool:
         """Return whether a spare that was told to load ``age`` seconds ago has not begun yet."""
-        process = self._supervisor.processes.by_slot[slot]
+        process = self._parts.processes.by_slot[slot]
         return process.silent and not process.pending and age > LOAD_LIMIT
 
     def end(self, now: float) -> None:
@@ -123,8 +123,8 @@ class Liveness:
 
         A worker that has been silent since the last look counts as stuck.
         """
-        rollout = self._supervisor.rollout
-        for slot, process in list(self._supervisor.processes.by_slot.items()):
+        rollout = self._parts.rollout
+        for slot, process in list(self._parts.processes.by_slot.items()):
             if process.pending or slot not in rollout.workers.by_slot:
                 continue
             if slot not in self._doubted:

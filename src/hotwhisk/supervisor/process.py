@@ -31,6 +31,8 @@ class Process:
         self.started = started
         self.generation = 0
         self.ending: ExitStatus | None = None
+        self.exited = False
+        """Whether it is dead and its last messages are read."""
         self.silent = False
         self.asked = started
         """The time of the last ping."""

@@ -217,7 +217,6 @@ class Processes:
             process.cancelled = True
         elif not self._system.kill(process.pidfd) and process not in self._unkillable:
             self._unkillable.append(process)
-            self._scoreboard.timer_on = True
 
     def kill_again(self) -> bool:
         """

@@ -11,26 +11,24 @@ ours, and costs this worker, not the server.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
-from signal import SIGKILL
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Message, ProtocolError
-from hotwhisk.ipc.scoreboard import CloseAfter, Phase
-from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.server.status import LONGEST_ERROR
 from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
-from hotwhisk.supervisor.commands import Recovery
-from hotwhisk.supervisor.templates import is_template
+from hotwhisk.supervisor.exits import Exits
+from hotwhisk.supervisor.templates import Templates
 from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
+    from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
-    from hotwhisk.supervisor.supervisor import Supervisor
-    from hotwhisk.system.children import ExitStatus
 
+
+T = TypeVar("T")
 
 READ_AT_ONCE = 64
 """Packets that are read from one worker before others have their turn."""
@@ -40,32 +38,81 @@ READ_ALL = 4096
 
 
 class Receiver:
-    """Reads the messages and exits of all workers of one server."""
+    """Reads the messages of all workers of one server, and notices their exits."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._sockets = supervisor.sockets
-        self._scoreboard = supervisor.scoreboard
-        self._processes = supervisor.processes
-        self._rollout = supervisor.rollout
-        self._oom_kills = supervisor.system.oom_kills()
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._loop = parts.loop
+        self._sockets = parts.sockets
+        self._processes = parts.processes
+        self._rollout = parts.rollout
+        self._exits = Exits(parts)
+        self._templates = Templates(parts)
+        self._unhandled: deque[Process] = deque()
+        """Processes with messages, or an exit, that were received and not handled yet."""
 
     def watch(self, process: Process) -> None:
         """Watch a worker's channel and its pidfd."""
-        supervisor, descriptor = self._supervisor, process.channel.fileno()
-        supervisor.watch(descriptor, lambda: self.receive(process))
-        supervisor.watch(process.pidfd, lambda: self._on_exit(process))
-        # By number: a channel that held itself would not be freed with its worker.
-        process.channel.on_backlog = lambda: supervisor.watch_writable(process)
+        self._loop.watch(process.channel.fileno(), lambda: self._read(process, READ_AT_ONCE))
+        self._loop.watch(process.pidfd, lambda: self._on_exit(process))
+        process.channel.on_backlog = lambda: self._watch_writable(process)
         process.channel.on_failure = lambda error: self._cut_off(process, error)
-        process.channel.flush()
-        if process.channel.backlog:  # messages that were sent before the process was forked
-            supervisor.watch_writable(process)
+        self.flush(process)  # messages that were sent before the process was forked
 
-    def receive(self, process: Process) -> None:
-        """Read a worker's messages, and act on them."""
-        self._read(process, READ_AT_ONCE)
-        self._guard(process, lambda: self._act(process))
+    def flush(self, process: Process) -> None:
+        """
+        Send the messages that wait for a worker.
+
+        If its channel is full, the rest is sent when it takes more. The rest may also wait for
+        memory or a limit, which no event reports, so each tick of the watchdog tries again.
+        """
+        process.channel.flush()
+        self._watch_writable(process)
+
+    def _watch_writable(self, process: Process) -> None:
+        channel = process.channel
+        self._loop.watch_writable(
+            channel.fileno(), (lambda: self.flush(process)) if channel.full else None
+        )
+
+    def handle_next(self) -> bool:
+        """
+        Handle one message, or one exit; return False if none is left.
+
+        A worker's exit is handled after its last message.
+        """
+        while self._unhandled:
+            process = self._unhandled[0]
+            if process.inbox:
+                self._guard(process, self._handle, process.inbox.popleft())
+                return True
+            self._unhandled.popleft()
+            if process.exited and process.ending is not None:
+                process.exited = False
+                self._loop.unwatch(process.channel.fileno())
+                self._exits.handle(process, process.ending)
+                return True
+        return False
+
+    def give_up(self, process: Process) -> None:
+        """
+        Count a worker that cannot be killed as dead, and decide about its connections. If it still
+        runs our code, it finds its connections reclaimed, and a connection with an answer closed.
+        """
+        self._parts.log(
+            f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
+            "answered, and it is tried again"
+        )
+        self._exits.fence(process.slot)
+        self._on_exit(process)
+
+    def _on_exit(self, process: Process) -> None:
+        """Read the last messages of a dead worker; its exit is handled after them."""
+        if self._processes.has_exited(process):
+            self._loop.unwatch(process.pidfd)
+            self.read_channel(process)
+            process.exited = True
+            self._unhandled.append(process)
 
     def read_channel(self, process: Process) -> None:
         """
@@ -76,9 +123,9 @@ class Receiver:
         self._read(process, READ_ALL)
 
     def _read(self, process: Process, most: int) -> None:
-        self._guard(process, lambda: self._receive(process, most))
+        self._guard(process, self._receive, most)
 
-    def _guard(self, process: Process, step: Callable[[], None]) -> None:
+    def _guard(self, process: Process, step: Callable[[Process, T], None], value: T) -> None:
         """
         Run a step that handles a worker's messages; any error in it ends that worker and nothing
         else.
@@ -86,7 +133,7 @@ class Receiver:
         if process.killed_for_protocol_error:
             return
         try:
-            step()
+            step(process, value)
         except (ProtocolError, DescriptorsLost) as error:
             self._kill_for(process, str(error) or "descriptors were lost on the way")
         except Exception:  # noqa: BLE001 - the net: a bug of ours must not end the server
@@ -100,9 +147,9 @@ class Receiver:
                     return
                 self._sort(process, *received)
         except ChannelClosed:  # no proof of its death: a child of the action may hold the end
-            self._supervisor.unwatch(process.channel.fileno())
+            self._loop.unwatch(process.channel.fileno())
         except OSError:  # memory has run out for now: the rest is read at the next tick
-            self._supervisor.rest(process.channel.fileno())
+            self._loop.rest(process.channel.fileno())
 
     def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
         """Act on a message at once, or queue it; close the descriptors that are not taken over."""
@@ -115,17 +162,16 @@ class Receiver:
                 self._sockets.spills.drop(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
                 if self._is_loading(process):
-                    self._template_ready(process.generation, message, descriptors)
+                    template = self._templates.ready(process.generation, message, descriptors)
+                    if template is not None:
+                        self.watch(template)
             else:
+                if not process.inbox:
+                    self._unhandled.append(process)
                 process.inbox.append(message)
         finally:
             for each in descriptors:
                 os.close(each)
-
-    def _act(self, process: Process) -> None:
-        while process.inbox:
-            self._handle(process, process.inbox.popleft())
-            self._supervisor.run_commands()
 
     def _handle(self, process: Process, message: Message) -> None:  # noqa: C901 - a case for each message
         match message:
@@ -139,18 +185,18 @@ class Receiver:
                 if self._is_loading(process):
                     self._rollout.failed(process.slot, message.status, message.text)
             case messages.Spawned():
-                self._spawned(process, message)
+                worker = self._templates.spawned(process, message)
+                if worker is not None:
+                    self.watch(worker)
             case messages.LogEnded():
                 self._rollout.log_ended(process.slot)
             case messages.FolderRemoved():
                 jobs = self._rollout.jobs
                 jobs.folder_removed(process.slot, message.generation, rest=message.rest)
-            case messages.StartTimer():
-                self._scoreboard.timer_on = True
             case messages.Pong():
                 process.silent = False
-            case messages.Closed():
-                pass  # the sweep after every wait does what this message asks for
+            case messages.StartTimer() | messages.Closed():
+                pass  # each event starts the timer, and closed connections are found after it
             case _:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
@@ -163,8 +209,8 @@ class Receiver:
 
     def _kill_for(self, process: Process, why: str) -> None:
         """End a worker for a wrong message: the action can write to its channel."""
-        self._supervisor.log(f"worker {process.pid} is ended: {why}")
-        self._supervisor.unwatch(process.channel.fileno())
+        self._parts.log(f"worker {process.pid} is ended: {why}")
+        self._loop.unwatch(process.channel.fileno())
         process.killed_for_protocol_error = True
         process.inbox.clear()
         self._processes.kill(process.slot)
@@ -187,68 +233,8 @@ class Receiver:
         ended as a rule, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
-            self._supervisor.log(f"worker {process.pid} is ended: {error.strerror}")
+            self._parts.log(f"worker {process.pid} is ended: {error.strerror}")
         self._processes.kill(process.slot)
-
-    def give_up(self, process: Process) -> None:
-        """
-        Count a worker that cannot be killed as dead, and decide about its connections. If it still ran
-        our code, it would find its connections reclaimed, and a connection with an answer closed.
-        """
-        slot, scoreboard = process.slot, self._scoreboard
-        self._supervisor.log(
-            f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
-            "answered, and it is tried again"
-        )
-        scoreboard.recall(slot)
-        self._supervisor.system.barrier()
-        for number in self._rollout.dispatcher.owners.owned(slot):
-            if scoreboard.phase(number) is Phase.RUNNING:
-                scoreboard.set_close(number, CloseAfter.READ_AHEAD)
-        self._on_exit(process)
-
-    def _on_exit(self, process: Process) -> None:
-        """Read the last messages of a dead worker, then decide about its connections."""
-        if not self._processes.has_exited(process):
-            return
-        self._supervisor.unwatch(process.pidfd)
-        self.read_channel(process)
-        self.receive(process)
-        self._supervisor.unwatch(process.channel.fileno())
-        self._supervisor.remove_closed()
-        held = self._rollout.dispatcher.owners.owned(process.slot)
-        recoveries = self._sockets.recoveries(held, self._scoreboard.claimed(process.slot))
-        self._scoreboard.unclaim(process.slot)
-        not_spawned = [each.slot for each in self._processes.spawning(process)]
-        self._processes.reap(process)
-        self._sockets.close_spills_of_worker(process.slot)
-        ending = process.ending
-        assert ending is not None
-        if self._rollout.workers[process.slot].is_template:
-            self._rollout.template_exited(process.slot, not_spawned)
-            self._processes.reap_orphans()
-        else:
-            self._report(process, ending, recoveries)
-            cause, now = self._cause(ending), self._supervisor.system.now()
-            self._rollout.exited(process.slot, cause, str(ending), recoveries, now)
-        self._scoreboard.timer_on = True  # a pause may begin, and only a tick ends one
-
-    def _report(
-        self, process: Process, ending: ExitStatus, recoveries: list[tuple[int, Recovery]]
-    ) -> None:
-        """Count an exit in the status, unless the worker was told to exit."""
-        worker = self._rollout.workers[process.slot]
-        dismissed = worker.state is State.KILLED and worker.kill_reason is None
-        if not dismissed and worker.state is not State.DRAINING:
-            owed = sum(each is Recovery.FAIL for _, each in recoveries)
-            report = self._supervisor.stats
-            report.died(process.pid, process.generation, str(ending), owed=owed)
-
-    def _cause(self, ending: ExitStatus) -> Cause:
-        kills, self._oom_kills = self._oom_kills, self._supervisor.system.oom_kills()
-        if ending.signal == SIGKILL and self._oom_kills > kills:
-            return Cause.OUT_OF_MEMORY
-        return Cause.KILLED if ending.signal else Cause.EXITED
 
     # -- messages ---------------------------------------------------------------------------
 
@@ -272,35 +258,6 @@ class Receiver:
             artifact.content = UploadedArtifact(descriptor, 0, length, close)
         else:
             os.close(descriptor)
-
-    def _template_ready(
-        self, generation: int, message: messages.TemplateReady, descriptors: list[int]
-    ) -> None:
-        """Add the template that a loading worker has left, or record why there is none."""
-        if message.reason:
-            self._supervisor.stats.no_template = (generation, message.reason[:LONGEST_ERROR])
-            return
-        if not is_template(message, descriptors, self._processes):
-            return
-        slot = self._rollout.template_ready(generation)
-        if slot is None:
-            return  # the caller closes its channel, so it exits, and is reaped as an orphan
-        end, pidfd = descriptors
-        descriptors.clear()
-        self.watch(self._processes.add_template(slot, generation, message.pid, (end, pidfd)))
-
-    def _spawned(self, template: Process, message: messages.Spawned) -> None:
-        """Watch a worker that a template has forked; if it failed to fork, load the worker."""
-        waiting = {each.slot for each in self._processes.spawning(template)}
-        try:
-            process = self._processes.spawned(template, message)
-        except OSError:
-            process = None
-        if process is not None:
-            self.watch(process)
-        elif message.slot in waiting:
-            self._rollout.not_spawned(message.slot)
-        self._processes.reap_orphans()
 
     def _released(self, process: Process, message: messages.Released) -> None:
         current = [

@@ -26,10 +26,19 @@ REPLACEMENTS_WAITING = 8
 
 
 class Rollout:
-    """Decides which generation of one server is current, and which workers it has."""
+    """
+    Decides which generation of one server is current, and which workers it has.
+    ``has_descriptors`` returns whether the descriptors suffice for so many further workers.
+    """
 
-    def __init__(self, policy: Policy, slots: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        slots: int,
+        has_descriptors: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         self.policy = policy
+        self._has_descriptors = has_descriptors
         self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
         self.dispatcher = Dispatcher(self.workers, self.commands)
@@ -39,8 +48,6 @@ class Rollout:
         self.candidate: commands.Candidate | None = None
         self.candidates: deque[commands.Candidate] = deque()
         self.stopping = False
-        self.has_descriptors: Callable[[int], bool] = lambda _: True
-        """Says whether the descriptors suffice for so many further workers."""
         self._numbers = itertools.count(1)
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
 
@@ -75,7 +82,7 @@ class Rollout:
         """Return whether one more replacement, after all waiting ones, finds free slots."""
         before = len(self.candidates) + (self.candidate is not None)
         workers = self.policy.workers * (before + 1)
-        return self.workers.has_room(workers) and self.has_descriptors(workers)
+        return self.workers.has_room(workers) and self._has_descriptors(workers)
 
     def roll_back(self, requester: commands.Requester | None = None) -> bool:
         """Make the previous artifact current again; return False if there is none."""

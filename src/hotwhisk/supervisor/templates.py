@@ -1,8 +1,8 @@
 """
-Check a template that a worker says it has left.
+The templates that workers leave, and the workers that templates fork.
 
-The action can write to the worker's channel. So the process must be a child of the supervisor that
-it does not know yet, and the channel must be a socket like ours. If a template is lost, time is
+The action can write to the worker's channel. So a template must be a child of the supervisor that
+it does not know yet, and its channel must be a socket like ours. If a template is lost, time is
 lost, never a worker: see `hotwhisk.worker.template`.
 """
 
@@ -12,16 +12,65 @@ import socket
 from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.messages import ProtocolError
+from hotwhisk.supervisor.stats import LONGEST_ERROR
 from hotwhisk.system.children import pid_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hotwhisk.ipc.messages import TemplateReady
+    from hotwhisk.ipc.messages import Spawned, TemplateReady
+    from hotwhisk.supervisor.parts import Parts
+    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.processes import Processes
 
 
-def is_template(message: TemplateReady, descriptors: Sequence[int], processes: Processes) -> bool:
+class Templates:
+    """Takes the messages about templates: that one was left, and that it forked a worker."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def ready(
+        self, generation: int, message: TemplateReady, descriptors: list[int]
+    ) -> Process | None:
+        """
+        Add the template that a loading worker has left, or record why there is none.
+
+        Returns None if there is none, or if it is not needed. Then the caller closes the
+        ``descriptors``, so the template exits, and is reaped as an orphan. If it is added, its
+        descriptors are removed from the list.
+
+        Raises:
+            ProtocolError: the message names no template of this worker.
+        """
+        processes = self._parts.processes
+        if message.reason:
+            self._parts.stats.no_template = (generation, message.reason[:LONGEST_ERROR])
+            return None
+        if not _is_template(message, descriptors, processes):
+            return None
+        slot = self._parts.rollout.template_ready(generation)
+        if slot is None:
+            return None
+        end, pidfd = descriptors
+        descriptors.clear()
+        return processes.add_template(slot, generation, message.pid, (end, pidfd))
+
+    def spawned(self, template: Process, message: Spawned) -> Process | None:
+        """Return the worker that a template has forked; if it failed to fork, have it loaded."""
+        processes = self._parts.processes
+        waiting = {each.slot for each in processes.spawning(template)}
+        try:
+            process = processes.spawned(template, message)
+        except OSError:
+            process = None
+        if process is None and message.slot in waiting:
+            self._parts.rollout.not_spawned(message.slot)
+        processes.reap_orphans()
+        return process
+
+
+def _is_template(message: TemplateReady, descriptors: Sequence[int], processes: Processes) -> bool:
     """
     Return whether a worker has left the template that it names, with its channel and its pidfd.
 

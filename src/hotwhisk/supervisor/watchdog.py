@@ -46,7 +46,7 @@ class Watchdog:
         self._quiet = 0
         self._tell_loading: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
-        self._liveness = Liveness(supervisor)
+        self._liveness = Liveness(supervisor.parts)
         self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
@@ -55,7 +55,6 @@ class Watchdog:
         processes = self._supervisor.processes
         processes.backoff = False
         late = self._supervisor.try_again()
-        self._supervisor.start_pending()
         for slot in processes.by_slot:
             self._supervisor.scoreboard.restore(slot)
         self._supervisor.stay_awake()
@@ -145,7 +144,7 @@ class Watchdog:
         elif age > self._tell_loading.get(slot, LONG_LOAD):
             self._tell_loading[slot] = 2 * age
             generation = self._supervisor.rollout.workers[slot].generation
-            self._supervisor.log(
+            self._supervisor.parts.log(
                 f"generation {generation} is still loading after {age:.0f} s; "
                 f"it is given {limit:g} s (--init-timeout)"
             )

@@ -86,7 +86,7 @@ def test_without_descriptors_it_rests_until_the_next_tick(
     made._listener = Refusing(fileno=real.fileno())
     with connect(*control) as end:
         scripted.supervisor.wait(0.0)
-        assert made._listener.fileno() not in scripted.supervisor._sources
+        assert made._listener.fileno() not in scripted.supervisor.loop
         made._listener.detach()
         made._listener = real
         end.sendall(b'{"ask":"status"}\n')

@@ -12,7 +12,7 @@ from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, Pong
 from hotwhisk.supervisor.artifacts import UploadedArtifact
-from hotwhisk.supervisor.commands import Candidate
+from hotwhisk.supervisor.commands import Candidate, Reply
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
 from hotwhisk.supervisor.workers import State
@@ -86,11 +86,12 @@ class Scripted:
         self.system = FakeSystem()
         self._listener, self._nobody = socket.socketpair()
         self.told: list[str] = []
+        self.replies: list[Reply] = []
         self.clients: dict[int, socket.socket] = {}
         self.supervisor = Supervisor(
-            config, self._listener, cast("System", self.system), 8, str(folder)
-        )
-        self.supervisor.log = self.told.append
+            config, self._listener, cast("System", self.system), 8, str(folder),
+            log=self.told.append, replied=self.replies.append,
+        )  # fmt: skip
         self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
         self.workers = self.supervisor.rollout.workers
         self.owners = self.supervisor.dispatcher.owners

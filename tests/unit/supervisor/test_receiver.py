@@ -352,8 +352,8 @@ def test_a_failure_tells_the_sender_of_the_init_what_failed(script: Script) -> N
     scripted.supervisor.rollout.submit(scripted.candidate())
     scripted.supervisor.run_commands()
     loading = scripted.worker(State.LOADING)
-    replies = []
-    scripted.supervisor.replied = replies.append
+    replies = scripted.replies
+    replies.clear()
     scripted.say(loading, Failed(200, "ok"))
     assert [reply.status for reply in replies] != [200]
     scripted.supervisor.wait(0.0)

@@ -114,8 +114,6 @@ def test_retired_workers_take_the_room_of_connections() -> None:
 def test_a_replacement_without_descriptors_is_refused(script: Callable[..., Scripted]) -> None:
     scripted = script()
     scripted.serve()
-    refused: list[commands.Reply] = []
-    scripted.supervisor.replied = refused.append
     scripted.supervisor._limit = resources.OWN_DESCRIPTORS
     scripted.supervisor.rollout.submit(Candidate(commands.Artifact()))
     (reply,) = [

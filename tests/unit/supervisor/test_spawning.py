@@ -125,7 +125,7 @@ def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
     assert not script.orders(slot)
     script.supervisor.wait(0.0)
     assert slot not in script.workers.by_slot or script.workers[slot].generation != 1
-    assert len(script.supervisor.stats.deaths) == 1  # of the worker that was lost
+    assert len(script.supervisor.parts.stats.deaths) == 1  # of the worker that was lost
 
 
 def test_a_late_word_of_a_slot_that_was_given_up_is_left(templated: Templated) -> None:

@@ -1,0 +1,72 @@
+"""What is done when a worker has exited: its connections are recovered, and its cause is found."""
+
+from __future__ import annotations
+
+from signal import SIGKILL
+from typing import TYPE_CHECKING
+
+from hotwhisk.ipc.scoreboard import CloseAfter, Phase
+from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.supervisor.commands import Recovery
+from hotwhisk.supervisor.workers import State
+
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.parts import Parts
+    from hotwhisk.supervisor.process import Process
+    from hotwhisk.system.children import ExitStatus
+
+
+class Exits:
+    """Handles the exits of the workers and templates of one server."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._oom_kills = parts.system.oom_kills()
+
+    def handle(self, process: Process, ending: ExitStatus) -> None:
+        """
+        Reap a dead process, and pass its exit to `rollout`, with what its connections need.
+
+        Its last messages must have been handled before.
+        """
+        parts, slot = self._parts, process.slot
+        rollout, scoreboard = parts.rollout, parts.scoreboard
+        parts.remove_closed()
+        owned = rollout.dispatcher.owners.owned(slot)
+        recoveries = parts.sockets.recoveries(owned, scoreboard.claimed(slot))
+        scoreboard.unclaim(slot)
+        not_spawned = [each.slot for each in parts.processes.spawning(process)]
+        parts.processes.reap(process)
+        parts.sockets.close_spills_of_worker(slot)
+        if rollout.workers[slot].is_template:
+            rollout.template_exited(slot, not_spawned)
+            parts.processes.reap_orphans()
+        else:
+            self._count(process, ending, recoveries)
+            cause, now = self._cause(ending), parts.system.now()
+            rollout.exited(slot, cause, str(ending), recoveries, now)
+
+    def fence(self, slot: int) -> None:
+        """Keep a worker that still runs from its connections, and from further requests on them."""
+        scoreboard = self._parts.scoreboard
+        scoreboard.recall(slot)
+        self._parts.system.barrier()
+        for number in self._parts.rollout.dispatcher.owners.owned(slot):
+            if scoreboard.phase(number) is Phase.RUNNING:
+                scoreboard.set_close(number, CloseAfter.READ_AHEAD)
+
+    def _count(
+        self, process: Process, ending: ExitStatus, recoveries: list[tuple[int, Recovery]]
+    ) -> None:
+        """Count an exit for the status, unless the worker was told to exit."""
+        worker = self._parts.rollout.workers[process.slot]
+        dismissed = worker.state is State.KILLED and worker.kill_reason is None
+        if not dismissed and worker.state is not State.DRAINING:
+            owed = sum(each is Recovery.FAIL for _, each in recoveries)
+            self._parts.stats.died(process.pid, process.generation, str(ending), owed=owed)
+
+    def _cause(self, ending: ExitStatus) -> Cause:
+        kills, self._oom_kills = self._oom_kills, self._parts.system.oom_kills()
+        if ending.signal == SIGKILL and self._oom_kills > kills:
+            return Cause.OUT_OF_MEMORY
+        return Cause.KILLED if ending.signal else Cause.EXITED

@@ -1,0 +1,85 @@
+"""Wait for descriptors, and call back when they are ready."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+
+
+class EventLoop:
+    """
+    The epoll set of the supervisor. If the system refuses to watch a descriptor, it is tried again
+    at the next tick of the watchdog.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._writers: dict[int, Callable[[], object]] = {}
+        self._resting: dict[int, Callable[[], object]] = {}
+        """Descriptors to watch again at the next tick."""
+
+    def __contains__(self, descriptor: int) -> bool:
+        return descriptor in self._readers
+
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Call back when a descriptor is readable; if memory is short, from the next tick on."""
+        try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        except OSError:
+            self._resting[descriptor] = callback
+        else:
+            self._readers[descriptor] = callback
+
+    def watch_writable(self, descriptor: int, callback: Callable[[], object] | None) -> None:
+        """Call back also when a watched descriptor is writable; with None, no longer."""
+        if descriptor not in self._readers:
+            return
+        events = select.EPOLLIN
+        if callback is None:
+            self._writers.pop(descriptor, None)
+        else:
+            self._writers[descriptor] = callback
+            events |= select.EPOLLOUT
+        try:
+            self._epoll.modify(descriptor, events)
+        except OSError:
+            pass  # the next tick tries again what waits to be written
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching a descriptor; it is not an error if it was not watched."""
+        self._resting.pop(descriptor, None)
+        self._writers.pop(descriptor, None)
+        if self._readers.pop(descriptor, None) is not None:
+            try:
+                self._epoll.unregister(descriptor)
+            except OSError:
+                pass  # it is closed next, or its events are ignored
+
+    def rest(self, descriptor: int) -> None:
+        """Watch a descriptor again only from the next tick on, since a resource is lacking now."""
+        callback = self._readers.get(descriptor)
+        if callback is not None:
+            self.unwatch(descriptor)
+            self._resting[descriptor] = callback
+
+    def try_again(self) -> bool:
+        """Watch the resting descriptors; return False if there are none."""
+        resting, self._resting = self._resting, {}
+        for descriptor, callback in resting.items():
+            self.watch(descriptor, callback)
+        return bool(resting)
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait at most ``timeout`` seconds; return the ready descriptors, each with its events."""
+        return self._epoll.poll(timeout)
+
+    def dispatch(self, descriptor: int, events: int) -> bool:
+        """Call what waits for a descriptor; return False if it is not watched any more."""
+        reader = self._readers.get(descriptor)
+        if reader is None:
+            return False  # an earlier callback of the same batch has unwatched it
+        if events & select.EPOLLOUT and (writer := self._writers.get(descriptor)):
+            writer()
+        reader()
+        return True

@@ -1,0 +1,46 @@
+"""The parts of one server, which its other parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hotwhisk.ipc.record import Record
+from hotwhisk.openwhisk.answers import Profile
+
+if TYPE_CHECKING:
+    from hotwhisk.config import Config
+    from hotwhisk.ipc.scoreboard import Scoreboard
+    from hotwhisk.supervisor.loop import EventLoop
+    from hotwhisk.supervisor.processes import Processes
+    from hotwhisk.supervisor.rollout import Rollout
+    from hotwhisk.supervisor.sockets import Sockets
+    from hotwhisk.supervisor.stats import Stats
+    from hotwhisk.system.system import System
+
+
+class Parts(Record):
+    """
+    What a server is made of. ``folder`` is the path below which workers unpack artifacts; ``log``
+    writes a line for the operator.
+    """
+
+    config: Config
+    profile: Profile
+    system: System
+    folder: str
+    log: Callable[[str], None]
+    stats: Stats
+    loop: EventLoop
+    scoreboard: Scoreboard
+    processes: Processes
+    sockets: Sockets
+    rollout: Rollout
+
+    def remove_closed(self) -> list[int]:
+        """Forget the connections that workers have closed; return their numbers."""
+        dispatcher = self.rollout.dispatcher
+        closed = self.sockets.remove_closed(dispatcher.owners.is_held)
+        for number in closed:
+            dispatcher.closed(number)
+        return closed

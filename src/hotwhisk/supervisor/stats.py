@@ -1,0 +1,66 @@
+"""Count what ``hotwhisk status`` shows, and keep the latest exits and replacements."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+LONGEST_ERROR = 300
+"""Most characters of an error that are kept, because the whole report must fit one answer."""
+
+KEPT = 20
+"""Exits and replacements that are kept one by one."""
+
+
+class Stats:
+    """The events of one server. Times are seconds of the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self.started = now
+        self.replacements = 0
+        self.rollbacks = 0
+        self.answered_for_the_dead = 0
+        self.no_template = (0, "")
+        """The latest generation for which no template could be made, and why."""
+        self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
+        self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
+
+    def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
+        """Record a worker's unexpected exit, while it was handling ``owed`` requests."""
+        self.deaths.append(
+            {
+                "pid": pid,
+                "generation": generation,
+                "how": how,
+                "during": _during(owed),
+                "at": round(time.time(), 3),
+            }
+        )
+
+    def replaced(
+        self, generation: int | None, seconds: float, error: str, *, rollback: bool
+    ) -> None:
+        """
+        Record the end of a replacement.
+
+        If it succeeded, ``generation`` is current; otherwise ``error`` says why not. A replacement
+        that was refused before its turn has no number.
+        """
+        if not error and rollback:
+            self.rollbacks += 1
+        elif not error and (generation or 0) > 1:  # the first generation replaced nothing
+            self.replacements += 1
+        self.inits.append(
+            {
+                "generation": generation,
+                "ms": round(1000 * seconds, 2),
+                "ok": not error,
+                "error": error[:LONGEST_ERROR],
+            }
+        )
+
+
+def _during(owed: int) -> str:
+    if owed == 0:
+        return "no request"
+    return "a request" if owed == 1 else f"{owed} requests"
