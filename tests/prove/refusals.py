@@ -227,4 +227,4 @@ def is_whole(found: control.Status) -> bool:
     """Return whether one worker serves, a spare waits, and both have a process."""
     workers = found["generation"]["workers"]
     states = sorted(each["state"] for each in workers)
-    return states == ["spare", "serving"] and all(each["pid"] for each in workers)
+    return states == ["serving", "spare"] and all(each["pid"] for each in workers)

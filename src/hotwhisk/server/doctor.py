@@ -22,7 +22,8 @@ from typing import NamedTuple
 from hotwhisk import __version__
 from hotwhisk.config.config import Config
 from hotwhisk.errors import StartError
-from hotwhisk.server import resources, run_folder
+from hotwhisk.server import run_folder
+from hotwhisk.supervisor import resources
 from hotwhisk.system import control_group, features
 from hotwhisk.system.features import Feature
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hotwhisk.ipc.record import Record
 from hotwhisk.openwhisk.answers import Profile
+from hotwhisk.record import Record
 
 if TYPE_CHECKING:
-    from hotwhisk.config import Config
+    from hotwhisk.config.config import Config
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.supervisor.loop import EventLoop
     from hotwhisk.supervisor.processes import Processes

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.scoreboard import WORKERS, Scoreboard
 from hotwhisk.openwhisk.answers import Profile
-from hotwhisk.server import resources
+from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy

@@ -25,7 +25,7 @@ from hotwhisk.ipc.messages import (
     SpillCreated,
     encode,
 )
-from hotwhisk.server.resources import MOST_CONNECTIONS
+from hotwhisk.supervisor.resources import MOST_CONNECTIONS
 
 Pair = tuple[Channel, Channel]
 

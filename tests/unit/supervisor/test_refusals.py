@@ -10,8 +10,7 @@ import pytest
 
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Assign, EndLog, Ping
-from hotwhisk.server import resources
-from hotwhisk.supervisor import commands
+from hotwhisk.supervisor import commands, resources
 from hotwhisk.supervisor.commands import Candidate
 from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
