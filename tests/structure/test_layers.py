@@ -57,5 +57,5 @@ def test_a_module_imports_from_its_own_folder_and_from_lower_ones(source: Source
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    graph = {source.name: imported(source, types=True) for source in sources()}
+    graph = {source.name: imported(source, types=False) for source in sources()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
