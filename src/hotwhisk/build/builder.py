@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import stat
 import tempfile
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ from hotwhisk.artifact.kinds import MANIFEST
 from hotwhisk.artifact.manifest import Manifest
 from hotwhisk.build import advice, bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
+from hotwhisk.build.own_package import own_package
 from hotwhisk.build.packages import Packages, check_extensions, collect
 from hotwhisk.build.requirements import Requirements
 from hotwhisk.build.resolver import find_uv, install
@@ -185,29 +185,6 @@ def _pack(members: Members, packages: Members, stated: Manifest, entry: str, ord
             members[activate] = (_FILE, ACTIVATE.encode())
             members[f"{PACKAGES_FOLDER}/{MANIFEST}"] = manifest
         return layout.zip_members({**members, **packages})
-    whole = {**below(CODE_FOLDER, members), **packages, **_own_package(), MANIFEST: manifest}
-    whole["__main__.py"] = (
-        _FILE,
-        Path(hotwhisk.__file__).with_name("cli").joinpath("bootstrap.py").read_bytes(),
-    )
+    whole = {**below(CODE_FOLDER, members), **packages, **own_package(), MANIFEST: manifest}
     python = "3" if stated.python == manifests.LEAST_PYTHON else stated.python
     return f"#!/usr/bin/env python{python}\n".encode() + layout.zip_members(whole)
-
-
-def _own_package() -> Members:
-    """
-    Return the sources of the hotwhisk package.
-
-    They are read through the package's loader, because the package may lie in a zip: an artifact
-    can build artifacts.
-    """
-    root = Path(hotwhisk.__file__).parent
-    if root.is_dir():
-        paths = (path for path in root.rglob("*.py") if not sources.is_left_out(path.name))
-        return {
-            f"hotwhisk/{path.relative_to(root).as_posix()}": (_FILE, path.read_bytes())
-            for path in paths
-        }
-    with zipfile.ZipFile(root.parent) as archive:
-        names = [name for name in archive.namelist() if name.startswith("hotwhisk/")]
-        return {name: (_FILE, archive.read(name)) for name in names}

@@ -32,8 +32,10 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
         terminal.abandon_output()
         return BROKEN_PIPE
     except Exception as error:
-        from hotwhisk.errors import HotwhiskError
+        from hotwhisk.errors import HotwhiskError, UsageError
 
+        if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("hotwhisk."):
+            error = UsageError(f"an artifact comes without {error.name}: install hotwhisk for that")
         if not isinstance(error, HotwhiskError):
             raise
         print(f"hotwhisk: {error}", file=sys.stderr)

@@ -18,15 +18,15 @@ Serves the action {name} until it is told to stop. The options are those of hotw
   --help-serve   all of them
   --version      what this is
 
-{program} COMMAND runs another command of hotwhisk: inspect, invoke, replace, rollback, status, ..."""
+{program} COMMAND runs another command of hotwhisk: invoke, replace, rollback, status."""
 
 
 def arguments(given: "list[str]", artifact: str) -> "list[str]":
     """
     Return the command line for hotwhisk.
 
-    Without a command, or with ``serve``, the artifact serves itself. ``inspect`` alone shows the
-    artifact. Any other command is passed on as it is.
+    Without a command, or with ``serve``, the artifact serves itself. Any other command is passed on
+    as it is.
     """
     if given == ["--help-serve"]:
         return ["serve", "--help"]
@@ -34,8 +34,6 @@ def arguments(given: "list[str]", artifact: str) -> "list[str]":
         return ["serve", artifact, *given]
     if given[0] == "serve":
         return ["serve", artifact, *given[1:]]
-    if given[0] == "inspect" and all(word.startswith("-") for word in given[1:]):
-        return ["inspect", artifact, *given[1:]]
     return given
 
 

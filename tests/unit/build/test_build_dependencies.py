@@ -283,7 +283,7 @@ def test_what_has_no_wheel(folder: Path, tmp_path: Path) -> None:
 def test_without_uv(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UsageError, match=r"pip install 'hotwhisk\[build\]'"):
+    with pytest.raises(UsageError, match="pip install uv packaging"):
         make(folder, tmp_path / "app")
 
 
@@ -614,4 +614,4 @@ def test_too_large_for_the_platform_says_what_weighs_most(folder: Path, tmp_path
     (folder / "model.bin").write_bytes(os.urandom(37 << 20))
     make(folder, tmp_path / "app")
     warning = inspection.too_large((tmp_path / "app").read_bytes())
-    assert "OpenWhisk takes 48.0 MB. What weighs most: the action 37.0 MB, hotwhisk" in warning
+    assert "OpenWhisk takes 48 MB. What weighs most: the action 37 MB, hotwhisk" in warning

@@ -1,0 +1,81 @@
+"""
+Choose the modules of hotwhisk that an artifact carries, and shorten them.
+
+An artifact serves by itself, and it has the commands that call or ask a running server. It does not
+build, compare, inspect, watch or examine a machine: an installed hotwhisk does that. The package is
+stored as source, so that any Python can run it. Docstrings, comments and imports for type checkers
+are left out: they are a third of the size. Every line keeps its number, so tracebacks stay right.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import stat
+import tokenize
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import hotwhisk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hotwhisk.build.layout import Members
+
+LEFT_OUT: Final = (
+    "build/", "platform/", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/doctor.py",
+    "cli/inspect.py", "cli/watch.py", "cli/watch_events.py", "server/doctor.py",
+)  # fmt: skip
+"""What an artifact does without: folders and files of the package."""
+
+_FILE: Final = stat.S_IFREG | 0o644
+
+
+def own_package() -> Members:
+    """Return the modules that an artifact carries, and its ``__main__.py``."""
+    root = Path(hotwhisk.__file__).parent
+    members = {"__main__.py": _member(root / "cli" / "bootstrap.py")}
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith(LEFT_OUT):
+            members[f"hotwhisk/{name}"] = _member(path)
+    return members
+
+
+def shortened(source: str) -> str:
+    """Return a source without docstrings, comments and imports for type checkers."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node, replacement in _unneeded(ast.parse(source)):
+        first, last = node.lineno - 1, node.end_lineno or node.lineno
+        lines[first:last] = [replacement, *[""] * (last - first - 1)]
+    return "\n".join(lines) + "\n"
+
+
+def _member(path: Path) -> tuple[int, bytes]:
+    return _FILE, shortened(path.read_text(encoding="utf-8")).encode()
+
+
+def _unneeded(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield each statement that can go, with what stands in its place."""
+    for parent in ast.walk(tree):
+        body = getattr(parent, "body", None)
+        if not isinstance(body, list):
+            continue  # of a lambda
+        for node in body:
+            if _is_text(node) or _is_for_types(node):
+                yield node, " " * node.col_offset + "pass" if len(body) == 1 else ""
+
+
+def _is_text(node: ast.stmt) -> bool:
+    constant = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    condition = node.test if isinstance(node, ast.If) and not node.orelse else None
+    return isinstance(condition, ast.Name) and condition.id == "TYPE_CHECKING"
