@@ -1,4 +1,4 @@
-"""What all tests share: an environment without anybody's configuration, and calm hypothesis."""
+"""Share with all tests: an environment without the user's configuration, and patient hypothesis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-settings.register_profile("calm", deadline=None, max_examples=100)  # a busy machine is no bug
+settings.register_profile("calm", deadline=None, max_examples=100)  # a busy machine is not a bug
 settings.load_profile("calm")
 
 FOREIGN = ("PORT", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC")

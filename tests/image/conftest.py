@@ -1,4 +1,4 @@
-"""The image that the tests take where any would do, and what is said where there is none."""
+"""The image for tests that could use any, and the reason if there is none."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ HARDENED = (
     "--user=12345",
 )  # fmt: skip
 LISTENS = 30.0
-"""Seconds for a container to come up on a machine that does other things."""
+"""Seconds until a container serves, on a machine that does other things too."""
 
 
 def docker(*arguments: str, content: bytes | None = None, check: bool = True) -> str:
-    """What the engine says; what it complains of is the failure of the test."""
+    """Return the engine's output; an error of the engine fails the test."""
     done = subprocess.run(["docker", *arguments], input=content, capture_output=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}:\n{done.stderr.decode()[-3000:]}")
@@ -34,7 +34,7 @@ def docker(*arguments: str, content: bytes | None = None, check: bool = True) ->
 
 
 def with_index(image: str) -> str:
-    """The image in a company that has a package index of its own: this machine's."""
+    """Build the image in a company that has a package index of its own: this machine's."""
     tag = f"hotwhisk-test:{image.rpartition(':')[2]}"
     command = [sys.executable, str(ROOT / "packaging" / "builder.py"), image, tag]
     subprocess.run(command, check=True, capture_output=True)
@@ -42,17 +42,20 @@ def with_index(image: str) -> str:
 
 
 def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
-    """What a command prints that is run in the image instead of the server."""
+    """Run a command in the image instead of the server; return its output."""
     return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
 
 
 def python_of(image: str) -> str:
-    """The version of its Python, as 3.12."""
+    """Return the version of its Python, as 3.12."""
     return in_image(image, "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
 
 
 def derived(image: str, name: str, *lines: str) -> str:
-    """An image that a Dockerfile makes of another one, without any file beside it."""
+    """
+    Build an image from another one by a Dockerfile, without any file beside it; return
+    its name.
+    """
     tag = f"hotwhisk-test:{name}"
     content = "\n".join((f"FROM {image}", *lines, ""))
     docker("build", "--quiet", "--tag", tag, "-", content=content.encode())
@@ -60,7 +63,7 @@ def derived(image: str, name: str, *lines: str) -> str:
 
 
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
-    """A zip of these files."""
+    """Return a zip of these files."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -69,7 +72,7 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
 
 
 def wait_serving(identity: str) -> Address:
-    """Where a container is published, once hotwhisk in it listens."""
+    """Wait until hotwhisk in a container listens; return the published address."""
     host, _, port = docker("port", identity, "8080/tcp").splitlines()[0].rpartition(":")
     end = time.monotonic() + LISTENS
     # The engine's own proxy listens from the first moment: hotwhisk answers a status.
@@ -79,13 +82,13 @@ def wait_serving(identity: str) -> Address:
 
 
 def logs(identity: str) -> str:
-    """Both streams of a container."""
+    """Return both streams of a container."""
     done = subprocess.run(["docker", "logs", identity], capture_output=True, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
 class Container:
-    """One container, hardened unless told otherwise; a context manager that leaves none behind."""
+    """One container, hardened by default; a context manager that leaves none behind."""
 
     def __init__(
         self, image: str = SLIM, *options: str, command: tuple[str, ...] = (), hard: bool = True
@@ -108,26 +111,26 @@ class Container:
 
     @property
     def address(self) -> Address:
-        """Where it is published, once it listens."""
+        """Wait until it listens; return the published address."""
         return wait_serving(self.identity)
 
     @property
     def pid(self) -> int:
-        """Of its process 1, on this machine."""
+        """Return the pid of its process 1 on this machine."""
         return int(docker("inspect", "--format={{.State.Pid}}", self.identity))
 
     def logs(self) -> str:
-        """Both streams."""
+        """Return both streams."""
         return logs(self.identity)
 
     def status(self) -> dict[str, Any]:
-        """What the server says of itself."""
+        """Return the server's status."""
         text = docker("exec", self.identity, "hotwhisk", "status", "--json")
         found: dict[str, Any] = json.loads(text)
         return found
 
     def wait(self) -> int:
-        """Wait for its end; the exit code."""
+        """Wait until it ends; return the exit code."""
         done = subprocess.run(
             ["docker", "wait", self.identity], capture_output=True, timeout=40, check=True
         )

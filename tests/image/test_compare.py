@@ -40,7 +40,10 @@ def main(args):
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    """Of a name and a digest of its own: other tests have containers of theirs at the same time."""
+    """
+    Return an image with a name and a digest of its own: other tests run containers at the same
+    time.
+    """
     return derived(SLIM, "compare", "LABEL of=test_compare")
 
 

@@ -23,14 +23,15 @@ CACHES = "( -path */.cache/* -o -path /wheel* -o -path /source* -o -path /librar
 
 
 def found(image: str, condition: str) -> list[str]:
-    """What `find` finds as root, who may look everywhere."""
+    """Return what `find` finds as root, who may look everywhere."""
     words = f"{OURS} {condition} -print".split()
     return in_image(image, "find", *words, options=("--user=0",)).splitlines()
 
 
 @IMAGES
 def test_only_tmp_is_writable_for_who_serves(image: str) -> None:
-    # Where it may not even look it cannot write: find complains of that, and is let to.
+    # A folder that it may not read it cannot write either: find reports an error there, which is
+    # ignored.
     words = f"{OURS} -writable ! -type l -print".split()
     for options in ((), ("--user=12345:0",), ("--user=12345:12345",)):
         listed = docker("run", "--rm", *options, "--entrypoint=find", image, *words, check=False)

@@ -1,4 +1,4 @@
-"""The conformance kit against the image, in containers, as anybody would run it."""
+"""Run the conformance kit on the image, in containers, as any user would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSTALLING = "v1 or v2 or v3"
 
 
 def passed(image: str, folder: Path, *options: str) -> int:
-    """How many cases passed, of which none failed."""
+    """Return how many cases passed, of which none failed."""
     report = folder / "junit.xml"
     command = [sys.executable, "-m", "hotwhisk_conformance", "--image", image]
     done = subprocess.run(

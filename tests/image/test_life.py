@@ -42,7 +42,7 @@ def versioned(source: str, number: int) -> str:
 
 
 def wait_log(container: Container, text: str) -> None:
-    """Follow the log until an action has said so."""
+    """Read the log until it has a text."""
     command = ["docker", "logs", "--follow", container.identity]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
@@ -200,7 +200,7 @@ def test_requests_that_do_not_fit_into_memory_are_told_so_and_are_no_crash_loop(
 
 
 def test_where_the_kernel_kills_the_whole_group_the_container_ends_at_once() -> None:
-    """Nobody is left to answer: the connection ends, and the engine knows why, as the platform reads it."""
+    """Check that the connection ends, and that the engine knows why, as the platform reads it."""
     with Container(SLIM, *SMALL) as container:
         address = container.address
         assert init_once(address, EATS).status == 200
@@ -213,8 +213,10 @@ def test_where_the_kernel_kills_the_whole_group_the_container_ends_at_once() -> 
 
 def kill_whole(container: Container) -> None:
     """
-    ``memory.oom.group``, as kubelet sets it. Control groups of version 1 have none: there the
-    kernel is led to process 1, whose death takes its whole pid namespace.
+    Set ``memory.oom.group``, as kubelet does.
+
+    Control groups of version 1 have none: there the kernel is led to process 1, whose death ends
+    its whole pid namespace.
     """
     (line,) = [
         line

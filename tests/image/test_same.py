@@ -1,10 +1,9 @@
 """
-The image is the same runtime as ``serve --openwhisk`` on the machine: the actions of the corpus
-differ in nothing.
+Compare the image with ``serve --openwhisk`` on the machine: the corpus must give no difference.
 
-Every action is put to both sides by ``hotwhisk compare``, in one call for all that need the same
+Every action is run on both sides by ``hotwhisk compare``, in one call for all that need the same
 handler name, programs and variables. The image is what a user of these actions would make of
-`slim`: the libraries that they find there, and the programs that they are run with.
+`slim`: the libraries that they find there, and the programs that they need.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ RUNS = [
 
 @pytest.fixture(scope="session")
 def corpus_image() -> str:
-    """`slim` with what actions of the corpus find in their image."""
+    """Return `slim` with what actions of the corpus find in their image."""
     ours, theirs = f"{sys.version_info[0]}.{sys.version_info[1]}", python_of(SLIM)
     assert ours == theirs, f"this Python builds the corpus: PYTHON_VERSION={ours} ./run image-test"
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
@@ -65,7 +64,7 @@ def corpus_image() -> str:
 
 @pytest.fixture(scope="session")
 def said(corpus_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What compare says of each action, by its name and the variables of its runtime."""
+    """Return the text of compare for each action, by its name and the variables of its runtime."""
     folder = tmp_path_factory.mktemp("corpus")
     gateway = str(ipaddress.ip_network(docker(*SUBNET))[1])  # both sides reach it
     told: dict[str, str] = {}

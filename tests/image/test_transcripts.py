@@ -1,4 +1,4 @@
-"""What the pages show with Docker is typed into a shell, with the image that was built."""
+"""Type what the pages show with Docker into a shell, with the image that was built."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Terminal:
         self.port = ""
 
     def type(self, command: str) -> str:
-        """What a command prints, on both streams."""
+        """Type a command; return what it prints on both streams."""
         command = re.sub(rf"\b{NAME}\b(?! hotwhisk:)", self.name, command)
         command = command.replace(f"127.0.0.1:{PORT}:", "127.0.0.1::")
         if self.port:
@@ -50,7 +50,7 @@ class Terminal:
         return done.stdout
 
     def start(self, command: str) -> None:
-        """Type the command that starts the container. Who types by hand gives it time to listen."""
+        """Type the command that starts the container. A person gives it time to listen."""
         printed = self.type(command).strip()
         assert re.fullmatch(r"[0-9a-f]{64}", printed), printed
         self.port = str(wait_serving(self.name)[1])

@@ -1,4 +1,4 @@
-"""The FROM line is the upgrade path: what was written for the official image works on this one."""
+"""The FROM line is the upgrade path: a Dockerfile for the official image works with this one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USER root
 RUN pip install mpmath==1.3.0
 USER nobody
 """
-"""As it is written for the official image, whose name is all that changes."""
+"""A Dockerfile for the official image; only the name of the image is changed."""
 
 PINNED = """
 import requests
@@ -40,7 +40,7 @@ sys.path[:] = [path for path in sys.path if path not in before] + before
 
 
 def installed(image: str, folder: Path, *requirements: str) -> Path:
-    """Wheels for the image's Python, by this machine's pip."""
+    """Return a folder of wheels for the image's Python, made by this machine's pip."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run(
         [

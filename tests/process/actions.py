@@ -63,37 +63,43 @@ def main(event):
 
 
 def plain(version: int) -> str:
-    """Answers its version, pid and token; waits at a rendezvous if the event names one."""
+    """
+    Return an action that answers its version, pid and token, and waits if the event names a
+    rendezvous.
+    """
     return _HOLD + _ANSWER % version
 
 
 def held_at_import(version: int, at: str) -> str:
-    """Waits at a rendezvous while it is imported, as long as there is one."""
+    """Return an action that waits at a rendezvous while it is imported, as long as there is one."""
     return f"{_HOLD}\nif os.path.exists({at!r}):\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_in_ready(version: int, at: str) -> str:
-    """Waits at a rendezvous when it starts, before its first request."""
+    """Return an action that waits at a rendezvous when it starts, before its first request."""
     return f"{_HOLD}\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    meet({at!r})\n{_ANSWER % version}"
 
 
 def held_after_ready(version: int, at: str) -> str:
-    """Waits at a rendezvous as soon as its process has sent READY."""
+    """Return an action that waits at a rendezvous as soon as its process has sent READY."""
     return _HOLD + _SENT % at + _ANSWER % version
 
 
 def stepping(version: int) -> str:
-    """Its process is killed so many steps after the handler as the event says."""
+    """
+    Return an action whose process is killed so many steps after the handler as the
+    event says.
+    """
     return f"VERSION = {version}\n" + _HOLD + _COUNT + _STEPS
 
 
 def stepping_async(version: int) -> str:
-    """The same with a coroutine."""
+    """Return the same action with a coroutine."""
     return stepping(version).replace("def main(", "async def main(")
 
 
 def stepping_in_ready(version: int, steps: int, token: str) -> str:
-    """Its first process is killed so many steps after what it does at its start."""
+    """Return an action whose first process is killed so many steps after its startup function."""
     ready = f"\nimport hotwhisk\n@hotwhisk.on_startup\ndef ready():\n    if not spent({token!r}):\n        arm({steps})\n"
     return _HOLD + _COUNT + ready + _ANSWER % version
 
@@ -158,17 +164,23 @@ def main(event):
 
 
 def interrupting(version: int) -> str:
-    """Has a handler for a signal that raises, in the handler if the event says within how long."""
+    """
+    Return an action with a signal handler that raises; the event may set a timer within
+    its run.
+    """
     return _INTERRUPTING.format(version=version, raised=RAISED)
 
 
 def raising(version: int) -> str:
-    """Something raises in its process so many calls and returns after the handler's as the event says."""
+    """Return an action in whose process something raises so many steps after the handler."""
     return _RAISING.format(version=version, raised=RAISED)
 
 
 def thrown_by_thread(version: int) -> str:
-    """A thread of it raises an exception in the main thread, again and again."""
+    """
+    Return an action with a thread that raises an exception in the main thread, again
+    and again.
+    """
     return _THROWN.format(version=version)
 
 
@@ -233,6 +245,6 @@ def spin():
 
 
 def blocking(version: int, prefix: str = "") -> str:
-    """Blocks its process after it has answered, in the way that the event says."""
+    """Return an action that blocks its process after an answer, in the way that the event says."""
     source = _BLOCKING.format(version=version, prefix="")
     return source.replace("def main(", f"{prefix}def main(")

@@ -1,4 +1,4 @@
-"""Servers for the tests of processes, and what must be true when they are left."""
+"""Servers for the tests of processes, and checks after each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def many_files() -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server that ends by itself when it is told to, with status 0 and nothing left."""
+    """Start a server that must end by itself on SIGTERM, with status 0 and nothing left."""
     with Server() as started:
         yield started
         started.end_well()

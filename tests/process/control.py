@@ -1,8 +1,8 @@
 """
-Asking a running server over its control socket, and waiting until it says what is awaited.
+Read the status of a running server by its control socket, and wait until it has some value.
 
-A status is also a barrier: the supervisor is one thread, so whatever was ready before the
-question is dealt with when the answer is here.
+A status is also a barrier: the supervisor is one thread, so every event that was ready before the
+question has been handled when the answer is here.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Status = dict[str, Any]
 
 
 def path(server: Server) -> Path:
-    """The control socket of a server."""
+    """Return the path of a server's control socket."""
     return server.run_dir / f"{server.port}.sock"
 
 
 def ask(server: Server, question: str, timeout: float = 10.0) -> Status:
-    """One question and its answer."""
+    """Send one question; return its answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         end.settimeout(timeout)
         end.connect(str(path(server)))
@@ -43,18 +43,18 @@ def ask(server: Server, question: str, timeout: float = 10.0) -> Status:
 
 
 def status(server: Server) -> Status:
-    """What the server says of itself."""
+    """Return the server's status."""
     return ask(server, "status")
 
 
 def pids(server: Server, state: str) -> list[int]:
-    """The processes that are in a state of the lifecycle."""
+    """Return the processes that are in a state of the lifecycle."""
     workers = status(server)["generation"]["workers"]
     return [worker["pid"] for worker in workers if worker["state"] == state]
 
 
 def pid(server: Server, state: str) -> int:
-    """The one process that is in this state."""
+    """Return the only process that is in this state."""
     (found,) = pids(server, state)
     return found
 
@@ -70,7 +70,7 @@ def wait_until(
 
 
 def connections(found: Status, process: int) -> int:
-    """How many connections a process holds, by a status."""
+    """Return how many connections a process holds, by a status."""
     workers = found["generation"]["workers"]
     return sum(worker["connections"] for worker in workers if worker["pid"] == process)
 
@@ -88,5 +88,5 @@ def command(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def mode(place: Path) -> int:
-    """The permissions of a file or folder."""
+    """Return the permissions of a file or folder."""
     return stat.S_IMODE(os.stat(place).st_mode)

@@ -1,4 +1,4 @@
-"""Reports what appears in a folder, from the kernel (inotify(7))."""
+"""Report what appears in a folder, from the kernel (inotify(7))."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FolderWatch:
             raise OSError(ctypes.get_errno(), "inotify_add_watch", str(folder))
 
     def wait_created(self, timeout: float = 10.0) -> list[str]:
-        """The names of what was created next; ``TimeoutError`` when nothing is."""
+        """Return the names that were created next; raise ``TimeoutError`` if none was."""
         if not select.select([self._end], [], [], timeout)[0]:
             raise TimeoutError("nothing was created")
         data, names, at = os.read(self._end, 65536), [], 0

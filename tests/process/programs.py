@@ -1,7 +1,7 @@
 """
-Programs that speak ActionLoop, in the languages that are at hand.
+Programs that speak ActionLoop, in the languages of this machine.
 
-Each answers ``{"pid": …, "name": …}``, the name that the request bears, and nothing else.
+Each answers ``{"pid": …, "name": …}``, with the name that the request has, and nothing else.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ def serve(main, acknowledge=bool(os.environ.get("__OW_WAIT_FOR_ACK"))):
 
 
 def python(body: str) -> bytes:
-    """A program in Python, zipped with its `serve`; ``body`` defines what it does."""
+    """Return a program in Python, zipped with its `serve`; ``body`` defines what it does."""
     return zipped({"exec": PYTHON, "loop.py": f"{LOOP}\n{body}"})
 
 
 def zipped(files: dict[str, str | bytes]) -> bytes:
-    """A zip whose ``exec`` has lost its mode, as from some archivers."""
+    """Return a zip whose ``exec`` has lost its mode, as from some archivers."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -107,13 +107,13 @@ def zipped(files: dict[str, str | bytes]) -> bytes:
 
 
 def needs(command: str) -> None:
-    """Fail, with the reason, where a language is missing."""
+    """Fail with the reason if a language is missing."""
     if shutil.which(command) is None:
         pytest.fail(f"{command} is needed to run a program in that language")
 
 
 def go_binary(folder: Path) -> bytes:
-    """The Go program, compiled now."""
+    """Return the Go program, compiled now."""
     needs("go")
     (folder / "main.go").write_text(GO)
     built = subprocess.run(

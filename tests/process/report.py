@@ -1,4 +1,4 @@
-"""Sources that tell what they find in their process."""
+"""Sources that report what they find in their process."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ STDIN = os.readlink("/proc/self/fd/0")
 
 
 def report_source(*, asynchronous: bool = False) -> str:
-    """An action that answers what its process looks like from inside."""
+    """Return an action that answers what its process looks like from inside."""
     return REPORT.format(define="async def" if asynchronous else "def")

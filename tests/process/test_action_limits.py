@@ -1,4 +1,4 @@
-"""Limits that an action sets on its own process: they are no limits of the version after it."""
+"""Limits that an action sets on its own process do not limit the next version."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """
-Programs of any language behind the bridge: whatever one of them does, a request gets its own
-answer or an error, and the next one is served. What the official proxy gets wrong is in test_field.
+Programs of any language behind the bridge.
+
+Whatever one of them does, a request gets its own answer or an error, and the next one is served.
+Bad input to the official proxy is in test_field.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ serve(main)
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Server]:
-    """One server for tests that leave it as good as new; each posts a program of its own."""
+    """Start one server for tests that leave it as good as new; each posts a program of its own."""
     with Server() as started:
         yield started
         started.terminate()
@@ -307,7 +309,7 @@ def test_what_is_said_before_a_request_is_read_is_not_its_answer(plain: Server) 
     plain.post(python(LATE))
     with Connection(plain.address, timeout=20) as connection:
         assert json.loads(connection.run({"n": 1}).body) == {"value": {"n": 1}}
-        # It is not reading now: it says one line more, once this request waits for it.
+        # It is not reading now. It prints one line more, once this request waits for it.
         assert json.loads(connection.run({"n": 2}).body) == {"value": {"n": 2}}
 
 

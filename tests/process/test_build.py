@@ -65,7 +65,7 @@ def test_serve_takes_one(hello: Path) -> None:
 
 
 def alone(built: Path, *arguments: str, **env: str) -> Server:
-    """The artifact as a program of its own: hotwhisk comes from inside it."""
+    """Return a server that is the artifact as a program: hotwhisk comes from inside it."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     run_dir = ("--run-dir", str(built.parent / "run"))
     return Server(command=[str(built), *arguments, *run_dir], env={"PATH": path, **env})

@@ -1,6 +1,5 @@
 """
-Actions with real libraries, from the real index: built, put current of a running server one
-after the other, and asked.
+Build actions with real libraries from the real index, post them to a running server, and call them.
 
 uv keeps what it fetched in its own cache; the first run needs the network.
 """
@@ -74,7 +73,7 @@ LIBRARIES = {
 
 
 def make(folder: Path, source: str, *needs: str, order: Order | None = None) -> bytes:
-    """An artifact of one source and what it needs."""
+    """Return an artifact of one source and the libraries that it needs."""
     folder.mkdir(parents=True)
     (folder / "__main__.py").write_text(source)
     (folder / "requirements.txt").write_text("".join(f"{need}\n" for need in needs))
@@ -95,7 +94,7 @@ def asked(server: Server) -> dict[str, object]:
 
 @contextmanager
 def under_load(server: Server) -> Iterator[list[dict[str, object]]]:
-    """Four callers, each on a connection that it keeps; their answers."""
+    """Run four callers, each on a kept connection; yield their answers."""
     answers: list[dict[str, object]] = []
     lost: list[str] = []
     enough = threading.Event()

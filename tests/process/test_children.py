@@ -1,6 +1,7 @@
 """
-Child processes of an action: what it defines can be pickled and imported in each of them, however
-the action was given and however the child is started.
+Child processes of an action can pickle and import what it defines.
+
+This holds however the action was posted and however the child is started.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ STARTS: list[dict[str, object]] = [
 
 
 def built(folder: Path, source: str, *flags: str) -> Path:
-    """An artifact, of a folder whose entry is this source."""
+    """Build an artifact of a folder whose entry is this source."""
     work = folder / "to-build"
     work.mkdir()
     for name, text in {**BESIDE, "__main__.py": source}.items():
@@ -109,7 +110,7 @@ def built(folder: Path, source: str, *flags: str) -> Path:
 
 
 def written(folder: Path, name: str, source: str) -> Path:
-    """A folder of a user with an action in it."""
+    """Make a user's folder with an action in it."""
     for each, text in {**BESIDE, name: source}.items():
         (folder / each).parent.mkdir(exist_ok=True)
         (folder / each).write_text(text)

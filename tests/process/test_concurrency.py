@@ -1,4 +1,4 @@
-"""More than one at a time: worker processes for all handlers, coroutines within one of them."""
+"""More than one run at a time: worker processes for all handlers, coroutines within one worker."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_synchronous_handlers_never_overlap(server: Server) -> None:
         for number, connection in enumerate(opened):
             connection.send_run({"hold": meet.path, "token": number})
         held = meet.wait_arrival()
-        # All others are read and parked: whoever would have overlapped is inside by now.
+        # All others are read and parked: a request that could overlap would be running by now.
         control.wait_until(server, lambda found: found["parked"] == 19, "the others parked")
         assert not select.select([meet._listener], [], [], 0)[0]
         held.release()

@@ -22,7 +22,7 @@ GO_COMPILER = ROOT / "conformance" / "tests" / "servers" / "go_compile.py"
 SERVER = f"{sys.executable} -m hotwhisk serve --openwhisk --port {{port}}"
 COMPILE = f"{sys.executable} -m hotwhisk proxy -compile {{main}}"
 CASES = {"python": 27, "actionloop": 15, "concurrency": 3}
-"""How many cases of each profile apply to this server, so that none is lost in silence."""
+"""How many cases of each profile apply to this server, so that a missing one is noticed."""
 CASES_WITH_GO = 34
 """The same for a server with a compiler of Go: G4 to G12, and B1 to B10 once more."""
 
@@ -57,7 +57,7 @@ def test_the_actionloop_profile_passes_whole_with_a_compiler_of_go(tmp_path: Pat
 
 
 def passed(folder: Path, *options: str, variables: dict[str, str] | None = None) -> int:
-    """How many cases passed, of which none failed."""
+    """Return how many cases passed, of which none failed."""
     report = folder / "junit.xml"
     command = [sys.executable, "-m", "hotwhisk_conformance", "--command", SERVER]
     done = subprocess.run(

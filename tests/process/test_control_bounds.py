@@ -1,4 +1,4 @@
-"""The control socket has bounds, as every other door: connections, time, and the size of a question."""
+"""The control socket has limits: connections, time, and the size of a question."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect(server: Server, stack: ExitStack) -> socket.socket:
 
 
 def busy(server: Server) -> float:
-    """Seconds of processor that the supervisor has used."""
+    """Return the seconds of processor time that the supervisor has used."""
     fields = tree.stat(server.pid)
     assert fields
     return (int(fields[11]) + int(fields[12])) / tree.TICKS

@@ -1,7 +1,9 @@
 """
-Actions as users write them for OpenWhisk, each on a server of its own, called as the platform
-calls. What is expected is in `events.json` beside each, and came from plain Python, or from the
-program itself without a server. How they are built is in `tests/support/corpus`.
+Run actions as users write them for OpenWhisk, each on a server of its own.
+
+They are called as the platform calls. The expected results are in `events.json` beside each, and
+came from plain Python, or from the program itself without a server. `tests/support/corpus` builds
+them.
 """
 
 from __future__ import annotations

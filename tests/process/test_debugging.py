@@ -1,4 +1,4 @@
-"""Looking into an action, and what is told where that cannot be."""
+"""Look into an action with a debugger, and read the explanation if that is not possible."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-A worker is killed after every single step of its code: each call and each return, one a round.
+Kill a worker after every single step of its code: each call and each return, one a round.
 
-The action installs a profile function, which sees the server's own code around it, and kills
-its process at the step of the round. A sweep ends with the first round that nobody dies in.
-Whichever step it was: every request gets one answer, its own, and never of another version.
+The action installs a profile function, which sees the server's own code around it, and kills its
+process at the step of the round. A sweep ends with the first round without a death. Whichever step
+it was: every request gets one answer, its own, and never of another version.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 MOST_STEPS = 2000
 MOST_TESTED = 60
-"""Steps in one sweep that are tried; a longer way is gone over at equal distances."""
+"""Most steps that are tried in one sweep; a longer one is tried at equal distances."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def server() -> Iterator[Server]:
 
 
 def sweep(dies: Callable[[int], bool]) -> int:
-    """Find by halving how many steps there are, then die at each; how many were tried."""
+    """Find by halving how many steps there are, then die at each; return how many were tried."""
     few, many = 1, MOST_STEPS
     assert dies(few), "nobody dies at the first step"
     while many - few > 8:
@@ -51,7 +51,7 @@ def sweep(dies: Callable[[int], bool]) -> int:
 
 
 def judge(response: Response, version: int, token: object) -> str:
-    """The version's own answer, or an error; which of them."""
+    """Return whether it is the version's own answer, or an error; fail for any other."""
     if response.status == 200 and response.error is None:
         assert response.value("version") == version, response
         assert response.value("token") == token, response
@@ -62,7 +62,7 @@ def judge(response: Response, version: int, token: object) -> str:
 
 
 def ask(connection: Connection, address: tuple[str, int], version: int, token: str) -> Connection:
-    """One request; gives back the connection for the next one."""
+    """Send one request; return the connection for the next one."""
     response = connection.run({"token": token})
     judge(response, version, token)
     return follow(connection, address, response)
@@ -126,7 +126,7 @@ def test_worker_dies_at_every_step_of_a_request(
 
 
 def put_current(server: Server, source: str) -> None:
-    """Post until it is taken: the worker that reads it may be one that is armed still."""
+    """Post until the source is current: the worker that reads it may still be armed."""
     response = init_once(server.address, source)
     while response.status != 200:
         assert "send it again" in str(response.error), response
@@ -161,7 +161,7 @@ def test_candidate_dies_at_every_step_from_its_ready_on(server: Server) -> None:
 
 
 def ask_until_answered(server: Server) -> Response:
-    """An armed worker dies once; a request or two later a fresh one is there."""
+    """Send a request until it is answered: an armed worker dies once, then a new one serves."""
     response = run_once(server.address, {})
     for _ in range(3):
         if response.status == 200:

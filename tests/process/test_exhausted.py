@@ -1,5 +1,6 @@
 """
-No process can be started, or each dies at once: what is there goes on, and nothing spins.
+Let every start of a process fail, or each process die at once: the server goes on and does not
+spin.
 
 The system refuses at the seam, `hotwhisk.system.system.System`; everything else is the real server.
 """
@@ -46,7 +47,7 @@ sys.exit(main())
 
 
 class Exhaustible(Server):
-    """A server whose machine can be told to refuse processes."""
+    """A server whose machine refuses processes if a test says so."""
 
     def __init__(self, *arguments: str) -> None:
         super().__init__(*arguments, command=(sys.executable, "-c", PROGRAM))

@@ -1,8 +1,8 @@
 """
-In the plain profile the port is open to this machine only, whatever is typed or in the environment.
+Check that in the plain profile only this machine reaches the port, whatever the user types.
 
-Each case starts a real server, or what was meant to be one, and asks the kernel where that process
-listens: its own descriptors, looked up in /proc/net.
+Each case starts a real server, or tries to, and asks the kernel where that process listens: its own
+descriptors, looked up in /proc/net.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def outcome(
 
 
 def _served(pid: int, pidfd: int, notify: socket.socket) -> Iterator[str]:
-    """Where it listens when it says that it is ready; nothing if it ends before."""
+    """Yield where it listens when it reports that it is ready; nothing if it ends before."""
     while select.select([notify, pidfd], [], [], 10.0)[0] == [notify]:
         if b"READY=1" in notify.recv(4096):
             yield from listening_addresses(pid)
@@ -118,7 +118,7 @@ def _served(pid: int, pidfd: int, notify: socket.socket) -> Iterator[str]:
 
 
 def must_be_for_this_machine(found: Outcome, case: object) -> None:
-    """Either it was refused as a mistake, or it listened on loopback and nowhere else."""
+    """Expect that it was refused as a mistake, or listened on loopback only."""
     if found.addresses:
         assert found.addresses <= LOOPBACK, f"{case}: listens on {found.addresses}"
         assert found.code == 0, f"{case}: {found.said}"
@@ -128,7 +128,7 @@ def must_be_for_this_machine(found: Outcome, case: object) -> None:
 
 
 def forms(row: Option) -> list[list[str]]:
-    """One option as it is meant and as it is mistyped."""
+    """Return one option in its correct form and mistyped."""
     value = [SAMPLES[row.name]] if row.name in SAMPLES else []
     flag = row.flag
     return [

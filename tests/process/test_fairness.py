@@ -1,4 +1,4 @@
-"""Nobody waits for ever behind others, and nothing that is said to nobody stops the server."""
+"""No client waits for ever behind others, and no unread message stops the server."""
 
 from __future__ import annotations
 
@@ -62,11 +62,12 @@ def test_a_worker_that_is_slow_to_listen_hears_everything(server: Server) -> Non
         stop(worker)
         try:
             clients = [held.enter_context(Connection(server.address)) for _ in range(MANY)]
-            # They are silent for now: what has sent something would be moved to another worker.
+            # They are silent for now: a connection that has sent something would move to another
+            # worker.
             control.wait_until(
                 server, lambda found: control.connections(found, worker) == MANY, "all accepted"
             )
-            # One for each connection; what waits behind a full channel costs no other.
+            # One for each connection; what waits behind a full channel needs no other.
             assert MANY <= len(tree.descriptors(server.pid)) < MANY + 100
         finally:
             os.kill(worker, signal.SIGCONT)

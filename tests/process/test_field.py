@@ -1,8 +1,8 @@
 """
-What the platform's own proxy does with bad input, one test a row, and what is done here instead.
+Bad input to the platform's own proxy, one test a row, and what hotwhisk does with it.
 
-docs/comparison.md has the rows as a table. Each holds for a Python action and for a program
-behind the bridge, under the platform's profile: the same code is posted as either.
+docs/comparison.md has the rows as a table. Each holds for a Python action and for a program behind
+the bridge, under the platform's profile: the same code is posted as either.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(event):
 
 
 def action(kind: str, version: int = 1) -> str | bytes:
-    """The action as a Python source, or in a program."""
+    """Return the action as a Python source, or in a program."""
     source = f"VERSION = {version}\n{BODY}"
     if kind == "python":
         return source + "\nNO_JSON = {'x': {1, 2}}\n"
@@ -68,7 +68,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(kind: str) -> Iterator[Server]:
-    """It has the action, and takes a second ``/init`` as the proxy does with ``-debug``."""
+    """
+    Start a server that has the action, and takes a second ``/init`` as the proxy with
+    ``-debug``.
+    """
     with Server("--openwhisk", env={"OW_DEBUG": "1", "__OW_API_HOST": "a=b=c"}) as started:
         started.post(action(kind))
         yield started
@@ -87,12 +90,12 @@ def run(server: Server, event: object = None) -> Any:
 
 
 def expect_unharmed(server: Server, pid: int) -> None:
-    """The same process goes on, again and again."""
+    """Expect that the same process goes on, again and again."""
     assert [run(server)["pid"] for _ in range(3)] == [pid] * 3
 
 
 def expect_served(server: Server) -> None:
-    """Whichever process it is, now and later: the proxy hung at the second call."""
+    """Expect that requests are answered now and later: the proxy hung at the second call."""
     for number in range(3):
         assert run(server, {"n": number})["event"] == {"n": number}
 
@@ -163,7 +166,7 @@ def test_a_death_between_calls_is_noticed_and_nothing_hangs(server: Server) -> N
     for _ in range(2):
         pid = run(server)["pid"]
         os.kill(pid, signal.SIGKILL)
-        assert wait_gone(pid, 10.0)  # until then it could take a request into its grave
+        assert wait_gone(pid, 10.0)  # until then it could still take a request and lose it
         assert run(server)["pid"] != pid
         expect_served(server)
 
@@ -220,7 +223,7 @@ sed -i '1i #!/bin/bash' "$3/exec"
 
 
 def test_a_warning_of_the_compiler_is_no_failure(kind: str, tmp_path: Path) -> None:
-    """Of Python's own, which warns of the escape, and of one that an image brings."""
+    """Python's own compiler warns of the escape, and so does one that an image brings."""
     compiler = tmp_path / "compile"
     compiler.write_text(COMPILER)
     compiler.chmod(0o755)
@@ -235,7 +238,7 @@ def test_a_warning_of_the_compiler_is_no_failure(kind: str, tmp_path: Path) -> N
 
 
 def test_a_megabyte_comes_back_to_the_byte(server: Server) -> None:
-    """How fast is measured by ./run bench."""
+    """`./run bench` measures how fast it is."""
     text = "x" * ((1 << 20) - 10) + 'é\\"\n☃'
     assert run(server, {"text": text})["event"] == {"text": text}
 
@@ -255,7 +258,7 @@ def test_head_and_body_of_an_answer_are_one_write(server: Server) -> None:
 
 
 def test_a_late_answer_is_never_read_as_the_next_one(server: Server) -> None:
-    """The proxy gave the caller after the one that had given up that one's answer, or none: 10 of 10."""
+    """The proxy gave a later caller the answer of a caller that had given up, or none: 10 of 10."""
     with Rendezvous() as meet:
         for turn in range(10):
             with Connection(server.address) as quitter:

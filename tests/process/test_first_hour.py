@@ -1,4 +1,4 @@
-"""What somebody meets in the first hour: mistakes, and what is said about them."""
+"""Mistakes of a user in the first hour, and what the server says about them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_caller_is_told_why_file_could_not_be_loaded(
         assert error_of(response).startswith("no action is current: ")
         assert says in error_of(response)
         assert f"hotwhisk replace --port {server.port} {tmp_path / name}" in server.stderr()
-        # The version that is posted next is not spoken of in these words.
+        # The error of FILE does not apply to the version that is posted next.
         server.post("def main(event): return {'n': 2}\n")
         assert run_once(server.address, {}).value("n") == 2
     with Server("--openwhisk", "--host", "127.0.0.1", str(tmp_path / name)) as server:

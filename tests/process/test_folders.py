@@ -1,4 +1,4 @@
-"""Folders that actions leave behind, and what lies at the place of a server's own."""
+"""Folders that actions leave behind, and files that lie in the place of a server's own folder."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.support.trees import NEST, TAKE_RIGHTS, nest
 pytestmark = pytest.mark.slow
 
 OTHER = 65534
-"""A user without any rights; the tests may run as root, who needs none."""
+"""A user without any rights; the tests may run as root, who needs no rights."""
 
 
 def remove_as_other(path: Path) -> None:
-    """In a process that is not root, by the same code."""
+    """Remove a folder in a process that is not root, by the same code."""
     code = (
         "import os, sys\n"
         "from hotwhisk.system.removal import remove\n"
@@ -112,7 +112,7 @@ TAKING = TAKE_RIGHTS + "def main(event):\n    take_rights()\n    return {}\n"
 
 
 def replace_and_stop(server: Server, event: dict[str, object], source: str) -> None:
-    """One version leaves something behind; the ones after it are served, and the stop is clean."""
+    """Let one version leave something behind; the next ones are served, and the stop is clean."""
     server.post(source)
     assert run_once(server.address, event).status == 200
     for number in (2, 3, 4):

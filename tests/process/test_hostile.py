@@ -1,6 +1,8 @@
 """
-An action that lies to its supervisor: what it sends, and what it writes into the shared table,
-costs its own worker. The server lives, and the next version serves.
+Let an action lie to its supervisor.
+
+What it sends, and what it writes into the shared table, can end its own worker only. The server
+goes on, and the next version serves.
 """
 
 from __future__ import annotations
@@ -57,14 +59,14 @@ LIES = {
 
 
 def attack(server: Server, *packets: bytes, plain: bool = True, seed: int = 1) -> None:
-    """Have the current version send these packets from its handler."""
+    """Let the current version send these packets from its handler."""
     texts = [each.decode("latin-1") for each in packets]
     with Connection(server.address) as connection, suppress(ClientError, TimeoutError):
         connection.run({"attack": {"packets": texts, "words": 0, "seed": seed, "plain": plain}})
 
 
 def expect_next(server: Server, number: int) -> None:
-    """The next version is loaded, and answers."""
+    """Expect that the next version is loaded, and answers."""
     server.replace(number)
     assert json.loads(run_once(server.address, {}).body)["version"] == number
 
@@ -86,7 +88,7 @@ def alive(found: control.Status, process: int) -> bool:
 
 
 def loading(message: Message) -> str:
-    """A version that says something to the supervisor while it is loaded."""
+    """Return a version that sends a message to the supervisor while it is loaded."""
     packet = encode(message).decode("latin-1")
     return hostile_source({"packets": [packet], "words": 0, "seed": 1, "plain": True})
 
@@ -113,7 +115,7 @@ def test_a_version_that_lies_while_it_loads_takes_no_charge_by_it(
     with Connection(server.address) as connection:
         answer = connection.run({})
     assert "set-cookie" not in answer.headers
-    if isinstance(message, Released):  # of nothing that it has: it crossed with another word
+    if isinstance(message, Released):  # it has none of these: a real one can cross with a recall
         assert response.status == 200
     else:
         assert response.status >= 400, "its sender was told that it is current"
@@ -138,7 +140,7 @@ def test_descriptors_that_come_with_lies_are_closed(server: Server) -> None:
         server.post(hostile_source())
         liar = control.pid(server, "serving")
         attack(server, *LIES.values(), plain=False, seed=number)
-        assert wait_gone(liar, 10.0)  # what it reads as it is ended is lost
+        assert wait_gone(liar, 10.0)  # messages that are unread when it is killed are lost
         expect_next(server, number)
     control.wait_until(
         server,
@@ -152,7 +154,7 @@ def test_a_table_full_of_scribbles_ends_no_server(server: Server) -> None:
         server.post(hostile_source())
         with Connection(server.address) as connection:
             plan = {"packets": [], "words": 2000, "seed": number}
-            with suppress(ClientError, TimeoutError):  # of no interest is what its caller gets
+            with suppress(ClientError, TimeoutError):  # the answer to its own caller is not checked
                 connection.send_run({"attack": plan})
                 connection.read_response(5.0)
         expect_next(server, number)
@@ -195,7 +197,7 @@ def test_a_memory_file_does_not_shrink_under_the_next_version(server: Server) ->
     with Connection(server.address) as half, Connection(server.address) as other:
         half.send(head + body[:200_000])
         other.run({})
-        other.run({})  # the half is read: it came before both
+        other.run({})  # the half is read, because it came before both
         tried = json.loads(other.run({"shrink": True}).body)["tried"]
         assert tried, "there was no memory file to shrink"
         assert not any(tried)

@@ -1,4 +1,4 @@
-"""What an action finds in its environment under the platform: that of the official image."""
+"""An action's environment under the platform is that of the official image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = f"openwhisk/action-python-v{sys.version_info[0]}.{sys.version_info[1]}"
 def seen(
     variables: dict[str, str], env: dict[str, object] | None = None, *profile: str
 ) -> dict[str, Any]:
-    """What an action sees; ``variables`` are the container's, ``env`` those of the /init."""
+    """Return what an action sees; ``variables`` are the container's, ``env`` those of the /init."""
     with Server(*(profile or ("--openwhisk",)), env=variables) as server:
         value = {"code": SOURCE, "env": env}
         with Connection(server.address) as connection:

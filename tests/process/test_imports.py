@@ -1,6 +1,7 @@
 """
-What a load imports: what the action asks for, and nothing of ours. Each module that a fresh worker
-has to find and run is time in every ``/init``.
+Check what a load imports: what the action needs, and nothing of the server's.
+
+Each module that a new worker has to find and run is time in every ``/init``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
-# First among the finders: it notes who looks for which module, and finds none.
+# It is the first finder: it notes which module is looked for, and finds none.
 _NOTES = """\
 import os, sys
 
@@ -54,7 +55,7 @@ class Notes:
         self.env = {"PYTHONPATH": str(folder)}
 
     def of_worker(self, address: Address) -> list[str]:
-        """Have the action answer twice; then what its worker looked for since it was forked."""
+        """Let the action answer twice; return what its worker looked for since it was forked."""
         for _ in range(2):
             answered = run_once(address, {})
             assert answered.status == 200, answered
@@ -62,7 +63,7 @@ class Notes:
         return self._of_process(pid)
 
     def of(self, code: str) -> set[str]:
-        """What a fresh Python looks for that runs this code."""
+        """Return what a fresh Python looks for that runs this code."""
         with subprocess.Popen([sys.executable, "-c", code], env=os.environ | self.env) as process:
             assert not process.wait(10.0)
         return set(self._of_process(process.pid))

@@ -1,6 +1,7 @@
 """
-What a signal handler, a thread or a trace function of the action raises in the server's own code
-is never taken for something that a client did, and loses no request.
+Let a signal handler, a thread or a trace function of the action raise in the server's own code.
+
+The server never takes that for something that a client did, and loses no request.
 """
 
 from __future__ import annotations

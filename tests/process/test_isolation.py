@@ -1,6 +1,6 @@
 """
-The action's house: what it brings wins, and nothing of the server or of an earlier generation
-is seen in it.
+Isolation of the action: its own modules win, and it sees nothing of the server or an earlier
+version.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_what_the_action_brings_wins(server: Server, define: str) -> None:
     expected = {name: f"own {name}" for name in NAMES}
     answer = ask(server)
     assert answer == expected | {"deep": "deep", "context": "hotwhisk.openwhisk.context"}
-    # What the server itself needs later is not taken from there: long JSON, and an error's text.
+    # What the server itself needs later is not imported from there: long JSON, and an error's text.
     assert ask(server, {"long": "x" * 100_000}) == {"long": "x" * 100_000}
     assert ask(server) == answer
 
@@ -189,7 +189,9 @@ def main(event):
     return {"thread": threading.get_native_id()}
 """
     server.post(source.replace("SPENT", str(spent)))
-    assert len({ask(server)["thread"] for _ in range(3)}) == 1  # one process lives through it
+    assert (
+        len({ask(server)["thread"] for _ in range(3)}) == 1
+    )  # the same process serves all of them
     with Connection(server.address) as connection:
         assert connection.run({}).status == 200
     server.post("def main(event): return {'next': 1}\n")
@@ -359,7 +361,9 @@ def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: st
         f"import os, hotwhisk\nos.fork()\n@hotwhisk.on_startup\n{define} ready(): os.fork()\n{define} main(e): return e\n"
     )
     assert ask(server, {"asked": 1}) == {"asked": 1}
-    server.post("def main(event): return event\n")  # whoever listens on the channel hears of it
+    server.post(
+        "def main(event): return event\n"
+    )  # each process that has the channel open gets the message
     assert ask(server, {"asked": 2}) == {"asked": 2}
 
 

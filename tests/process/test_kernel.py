@@ -1,5 +1,6 @@
 """
-What the kernel refuses: `hotwhisk doctor` says it, and the server says it or does without.
+Let the kernel refuse features: `hotwhisk doctor` reports it, and so does the server, or works
+without.
 
 The refusals are real, by a filter of system calls, a limit, a mount: see `tests.support.seccomp`.
 """
@@ -31,7 +32,7 @@ DOCTOR = (sys.executable, "-m", "hotwhisk", "doctor")
 
 
 class Filtered(Server):
-    """A server that may not make certain system calls, nor may anything that it starts."""
+    """A server that may not make certain system calls, like every process that it starts."""
 
     def __init__(self, names: str, *arguments: str, nofile: int = 0) -> None:
         command = (*FILTER, "deny", "EPERM", names, *HOTWHISK, *arguments)
@@ -42,7 +43,7 @@ class Filtered(Server):
 
 
 def doctor(folder: Path, *before: str) -> tuple[int, dict[str, Any]]:
-    """Its exit code, and its findings by name."""
+    """Run doctor; return its exit code, and its findings by name."""
     done = subprocess.run(
         [*before, *DOCTOR, "--json", "--run-dir", str(folder)],
         capture_output=True,
@@ -192,7 +193,7 @@ def test_the_promises_hold_without_membarrier(proof: Proof) -> None:
 
 
 def test_the_cost_of_no_membarrier_is_as_told() -> None:
-    """What waits for a worker that hangs waits until that answers, and is answered then."""
+    """A request that waits for a hung worker waits until that answers, and is answered then."""
     with Filtered("membarrier") as server, Rendezvous() as meet:
         server.post(actions.plain(1))
         with Connection(server.address) as waiting, Connection(server.address) as running:
@@ -211,7 +212,7 @@ def test_the_cost_of_no_membarrier_is_as_told() -> None:
 
 
 def test_deaths_for_memory_are_counted_somewhere() -> None:
-    """A container or machine without either version of the file would be told by the doctor."""
+    """On a machine without either version of the file, the doctor would report it."""
     path = control_group.find("deaths")
     assert path.endswith(("memory.events", "memory.oom_control"))
     assert "oom_kill" in Path(path).read_text()

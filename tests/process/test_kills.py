@@ -1,9 +1,9 @@
 """
-kill -9 of every party at every step of a replacement (design §5), with real processes.
+Kill -9 each process at every step of a replacement (design §5), with real processes.
 
-Each test finds its step by being told of it: an action waits at a rendezvous, the server's
-status names a process's state, the kernel names a file. What holds in all: whoever asked is
-answered, the next request is served by the current version, and nothing is left over.
+Each test waits for a report of its step: an action waits at a rendezvous, the server's status names
+a process's state, the kernel names a file. In all tests the caller is answered, the next request is
+served by the current version, and nothing is left over.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def kill(pid: int) -> None:
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """SIGSTOP for the block: what the others send waits in its queues."""
+    """Stop a process by SIGSTOP for the block: messages to it wait in its queues."""
     stop(pid)
     try:
         yield
@@ -53,7 +53,7 @@ def meet() -> Iterator[Rendezvous]:
 
 @pytest.fixture
 def first(server: Server) -> Server:
-    """A server with version 1 current."""
+    """Return a server with version 1 current."""
     server.post(actions.plain(1))
     return server
 
@@ -71,11 +71,17 @@ def expect_error(response: Response, *words: str) -> Response:
 
 
 def expect_calm(server: Server, version: int, processes: int = PROCESSES) -> None:
-    """The version answers on a new connection; no process and no file is left over."""
+    """
+    Expect that the version answers on a new connection, and that no process and no file is left
+    over.
+    """
     expect_version(run_once(server.address, {}), version)
 
     def without_template() -> set[int]:
-        """What lives, but for the template: of an action that was slow to load there is one."""
+        """
+        Return the living processes without the template, which exists if the action was slow to
+        load.
+        """
         return server.left() - {(control.status(server)["template"] or {}).get("pid")}
 
     left = wait_few(without_template, processes, 10.0)
@@ -203,7 +209,7 @@ def test_candidate_dies_when_ready_is_sent_and_not_heard(first: Server, meet: Re
 def test_candidate_dies_when_it_has_just_taken_charge(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as poster, Connection(first.address) as kept:
         kept.run({})
-        # READY is heard, 200 is out; its connections wait in its channel when it dies.
+        # READY is received, 200 is sent; its connections wait in its channel when it dies.
         gated = f"os.path.exists(GATE) and (os.unlink(GATE), meet({meet.path!r}))"
         source = actions.held_after_ready(2, meet.path).replace(f"meet({meet.path!r})", gated)
         gate = first.folder / "tmp" / "gate"
@@ -409,7 +415,7 @@ def test_spare_dies_before_it_has_removed_a_folder(first: Server, meet: Rendezvo
             held.release()
             expect_version(runner.read_response(), 1)
             assert wait_gone(held.pid, 10.0)
-            control.status(first)  # its death is known, and somebody was told to clean up
+            control.status(first)  # its exit is known, and a spare was ordered to clean up
             kill(spare)
             assert wait_gone(spare, 10.0)
     expect_calm(first, 2)
@@ -454,7 +460,7 @@ def test_spare_dies_while_it_answers_for_the_dead(first: Server, meet: Rendezvou
         worker = meet.wait_arrival()
         kill(worker.pid)
         assert worker.wait_gone(10.0)
-        # The spare is stopped, so it became the fresh worker or holds the answer; either way.
+        # The spare is stopped. It became the new worker or has the answer; both are right.
         control.wait_until(
             first, lambda found: found["answered_for_the_dead"] == 1, "given to the spare"
         )
@@ -494,7 +500,7 @@ def test_supervisor_dies_and_takes_everybody_along(meet: Rendezvous) -> None:
 
 
 def test_spare_and_worker_die_again_and_again(first: Server) -> None:
-    """By turns, without a pause, and all on one connection."""
+    """Kill them in turns, without a pause, and all on one connection."""
     version = 1
     with Connection(first.address) as kept:
         for turn in range(12):

@@ -1,4 +1,4 @@
-"""Few open files are allowed, and every connection has half a request while workers are replaced."""
+"""Few open files are allowed, and every connection has half a request during a replacement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What actions print, and what becomes of it: read, read slowly, or not at all."""
+"""The output of actions: read, read slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 AGAIN = {"PROXY_ALLOW_REINIT": "1"}
 BUFFERED = {"PYTHONUNBUFFERED": ""}
-"""As Python has it by default, whatever this test runs under."""
+"""The default of Python, whatever the environment of this test is."""
 
 PYTHON = shlex.quote(sys.executable)
 PROMPTLY = 3.0

@@ -1,7 +1,7 @@
 """
-The server as process 1, as in a container: the first process of a pid namespace of its own.
+Run the server as process 1, as in a container: the first process of a pid namespace of its own.
 
-unshare(1) makes the namespace. Where that is not permitted these tests fail and say so.
+unshare(1) makes the namespace. If that is not permitted, these tests fail and say so.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 NAMESPACE = ("unshare", *(() if os.getuid() == 0 else ("--user", "--map-root-user")))
 NAMESPACE = (*NAMESPACE, "--fork", "--pid", "--mount-proc", "--kill-child")
 
-# Starts a process that nobody of the server knows: without the worker's tag and name, and left
-# by its parent, so that process 1 gets it.
+# Starts a process that the server does not know. It has not the worker's tag and name, and its
+# parent ends, so process 1 gets it.
 STRANGER = """
 import os, socket, sys
 if os.fork():
@@ -91,7 +91,7 @@ def children(pid: int) -> list[int]:
 
 
 def first(server: Server) -> int:
-    """The pid, seen from outside, of the namespace's process 1."""
+    """Return the pid, seen from outside, of the namespace's process 1."""
     (pid,) = children(server.pid)
     return pid
 
@@ -101,7 +101,10 @@ def zombies(pid: int) -> list[int]:
 
 
 def settle(server: Server) -> None:
-    """Two turns of the supervisor's loop: the first may be under way when the signal comes."""
+    """
+    Wait for two turns of the supervisor's loop: the first may be under way when the
+    signal comes.
+    """
     for _ in range(2):
         control.status(server)
 
@@ -122,7 +125,7 @@ def test_serves_replaces_and_survives(server: Server) -> None:
 
 
 def outside(server: Server, inside: int) -> int:
-    """The pid that a process of the namespace has outside of it."""
+    """Return the pid that a process of the namespace has outside of it."""
     for pid in children(first(server)):
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             (names,) = (line.split()[1:] for line in file if line.startswith("NSpid:"))
@@ -148,7 +151,7 @@ def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
 
 
 def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
-    """As by docker exec: it is not the workers', so it outlives them; when it ends it is reaped."""
+    """As by docker exec: it is not a worker's, so it outlives them; when it ends it is reaped."""
     server.post(actions.plain(1))
     one = first(server)
     before = set(children(one))

@@ -1,4 +1,4 @@
-"""A worker is a plain Python process: what `python file.py` has by default, an action finds."""
+"""A worker is a plain Python process: an action finds what `python file.py` has by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``--preload``: what stands its trial is there at pending_fork, what does not is left out by name."""
+"""
+``--preload``: a library that passes its trial is there at the fork, another is left out
+by name.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ NO_ROLL_BACK = ("--crash-count", "100000")
 
 
 class Visitor(threading.Thread):
-    """Opens one connection after the other, and asks on each, until told to stop."""
+    """Opens one connection after the other, and sends a request on each, until stopped."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(name="visitor", daemon=True)
@@ -56,7 +56,7 @@ class Visitor(threading.Thread):
 
 @contextmanager
 def visited(server: Server) -> Iterator[Visitor]:
-    """A visitor comes and goes as long as the block runs."""
+    """Run a visitor during the block."""
     visitor = Visitor(server)
     visitor.start()
     try:

@@ -1,4 +1,4 @@
-"""Every proof in its short form; ``python -m tests.prove`` runs the same ones long."""
+"""Run every proof in its short form; ``python -m tests.prove`` runs the same ones long."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """
-The entry point of an image: ``-version``, ``-debug``, ``-compile``, ``-env``; and that what it
-compiles runs here and by the official way, which is its ``exec``.
+The entry point of an image: ``-version``, ``-debug``, ``-compile``, ``-env``.
+
+What it compiles runs here, and by the official way, which is its ``exec``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def names(content: bytes) -> list[str]:
 
 
 def by_exec(content: bytes, folder: Path, *requests: object, **env: str) -> list[object]:
-    """What the official proxy gets: ``exec`` is run, with the variables that it passes."""
+    """Return what the official proxy gets if it runs ``exec`` with the variables that it passes."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
     (folder / "exec").chmod(0o755)

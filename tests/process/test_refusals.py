@@ -1,4 +1,4 @@
-"""What is refused is refused in words that say what is wrong, to whoever can mend it."""
+"""A refusal says what is wrong, to the person who can mend it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_answer_to_a_head_is_a_head(server: Server) -> None:
             assert head.startswith(b"HTTP/1.1 " + line)
             assert head.endswith(b"\r\n\r\n")
             assert b"\r\nContent-Length: " in head
-        assert connection.run({}).body  # nothing came in between
+        assert connection.run({}).body  # no bytes came in between
 
 
 def test_who_has_no_token_is_told_the_scheme(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_result_that_is_none_is_told_in_the_words_of_the_profile(want: str, pl
 
 
 def big_folder() -> bytes:
-    """An archive of a few hundred bytes that unpacks to 8 MB."""
+    """Return an archive of a few hundred bytes that unpacks to 8 MB."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w:gz") as archive:
         for name, content in {
@@ -99,7 +99,10 @@ ON_TMPFS = 'mount -t tmpfs -o size=1m,mode=700 tmpfs "$1" && shift && exec "$@"'
 
 
 class OnTmpfs(Server):
-    """A server whose run folder is a file system of its own, of one megabyte, that nobody else sees."""
+    """
+    A server whose run folder is a file system of its own, of one megabyte, which only
+    it sees.
+    """
 
     def __init__(self) -> None:
         tried = subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, text=True, check=False)
@@ -161,7 +164,7 @@ def test_two_servers_with_one_port_on_two_addresses() -> None:
 
 
 def inherited(server: Server, first: socket.socket, second: socket.socket, port: int) -> None:
-    """Two servers in one run folder, each on one of the sockets; both are asked by the command."""
+    """Run two servers in one run folder, each on one of the sockets; the command asks both."""
     running = []
     shim = (
         "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "

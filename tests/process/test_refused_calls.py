@@ -1,7 +1,8 @@
 """
-What the system refuses while the server runs: it ends in done, later, or given up with a line.
+Let the system refuse calls while the server runs: each is done, tried later, or given up with a
+line.
 
-Each call failing once with each of its errors is a proof, `tests.prove.refusals`.
+That each call fails once with each of its errors is a proof, `tests.prove.refusals`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 DEADLINE = 1.0
 TOLD_WITHIN = 1.5
-"""Seconds after a deadline until its caller is told, where the kill is refused at first."""
+"""Seconds after a deadline until its caller gets the error, if the kill is refused at first."""
 
 OTHER_USER = """
 import os, time
@@ -45,8 +46,10 @@ def main(event):
 
 WAYS = ("exec", "run on") if os.geteuid() == 0 else ()
 """
-How a worker becomes another user's. A setuid program does it, and only root can do it without
-one; for others the refusal in the tests beside this one is the same, by a filter of system calls.
+How a worker becomes another user's.
+
+A setuid program does it, and only root can do it without one. For other users the refusal in the
+tests beside this one is the same, by a filter of system calls.
 """
 
 WITHOUT_CAP_KILL = """
@@ -58,7 +61,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def overdue(connection: Connection, event: dict[str, object]) -> float:
-    """Send a request with a deadline, and wait for the error; seconds after the deadline."""
+    """Send a request with a deadline; wait for the error; return the seconds after the deadline."""
     due = time.time() + DEADLINE
     connection.send(run_request(event, deadline=int(1000 * due)))
     answer = connection.read_response()

@@ -1,4 +1,7 @@
-"""``requirements.txt`` in a posted zip or a served folder: installed as the official image does it."""
+"""
+``requirements.txt`` in a posted zip or a served folder is installed as the official image
+does it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ TIME = 60.0
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index: two versions of a library with a program."""
+    """Make an index: two versions of a library with a program."""
     folder = tmp_path_factory.mktemp("wheels")
     for version in ("1.0", "2.0"):
         make_wheel(
@@ -60,7 +63,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def index(wheels: Path, tmp_path: Path) -> dict[str, str]:
-    """The variables by which both installers know it, and no other."""
+    """Return the variables that tell both installers this index, and no other."""
     return {
         "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull,
         "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": str(tmp_path / "cache"),
@@ -69,7 +72,7 @@ def index(wheels: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Environments without uv beside them: one that has pip, and one that has not."""
+    """Make environments without uv: one that has pip, and one that has not."""
     found = {}
     for name, flags in {"pip": [], "neither": ["--without-pip"]}.items():
         folder = tmp_path_factory.mktemp("python") / name
@@ -109,7 +112,7 @@ def test_requirements_of_a_posted_zip_are_installed(
         assert (seen["version"], seen["said"]) == ("1.0", "1.0\n")
         assert seen["in"] == seen["home"] + "/virtualenv"
         assert seen["listed"] == ["__main__.py", "main__.py", "requirements.txt", "virtualenv"]
-        # What the installer said on its way is no output of the action.
+        # The installer's output is not output of the action.
         assert server.stdout() == server.stderr() == "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 
 
@@ -178,7 +181,7 @@ def test_requirements_may_name_files_beside_them(wheels: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An action's folder, as its user has it."""
+    """Make an action's folder, as its user has it."""
     made = tmp_path / "board"
     made.mkdir()
     (made / "__main__.py").write_text(MAIN)
@@ -205,7 +208,7 @@ def test_replace_with_a_folder_installs_too(folder: Path, index: dict[str, str])
 
 
 def test_installations_at_once_do_not_collide(index: dict[str, str]) -> None:
-    """Two servers with one cache, and in each of them versions one after the other."""
+    """Run two servers with one cache, and in each of them versions one after the other."""
     statuses: list[int] = []
 
     def put(server: Server) -> None:
@@ -226,7 +229,7 @@ def test_installations_at_once_do_not_collide(index: dict[str, str]) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An index that takes each connection and answers none."""
+    """Run an index that accepts each connection and answers none."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -234,7 +237,7 @@ def silent() -> Iterator[str]:
 
 
 def installers(server: Server) -> list[int]:
-    """Processes of the server that install."""
+    """Return the processes of the server that install."""
     found = []
     for pid in server.left():
         try:

@@ -1,4 +1,4 @@
-"""What is served from where it lies is a version like one that is posted: kept whole, with a digest."""
+"""A version that is served where it lies is like a posted one: kept whole, with a digest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WAYS = ("file", "folder", "module", "python -m", "start", "workers")
 
 @contextmanager
 def served(way: str, folder: Path, text: str = "") -> Iterator[Server]:
-    """A server of the sources in a folder, ``part.py`` among them, given in one of the `WAYS`."""
+    """Serve the sources in a folder, ``part.py`` among them, given in one of the `WAYS`."""
     paths = {"PYTHONPATH": f"{folder}:{ROOT / 'src'}"}
     (folder / "part.py").write_text("PART = 1\n")
     name = "__main__.py" if way == "folder" else "hello.py"
@@ -60,7 +60,7 @@ def ask(server: Server) -> Any:
 
 
 def digest(server: Server) -> str:
-    """In the status, in each answer, and in the line of a replacement it is the same one."""
+    """Return the digest, which is the same in the status, in each answer, and in the log line."""
     found = str(control.status(server)["generation"]["digest"])
     assert found in run_once(server.address, {}).headers["hotwhisk-generation"]
     return found

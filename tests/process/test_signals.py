@@ -1,4 +1,4 @@
-"""Signals, service managers, and the control socket: what an operator touches."""
+"""Signals, service managers, and the control socket: the operator's interface."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ BROKEN = "def main(event:\n"
 
 
 def next_note(server: Server, timeout: float = 10.0) -> list[str]:
-    """The lines of the next datagram that the server sends to its service manager."""
+    """Return the lines of the next datagram that the server sends to its service manager."""
     server._notify.settimeout(timeout)
     return server._notify.recv(4096).decode().splitlines()
 
 
 def note_of(server: Server, first: str) -> list[str]:
-    """The next datagram that begins with this line; READY=1 may be said more often than needed."""
+    """
+    Return the next datagram that begins with this line; READY=1 may be sent more often than
+    needed.
+    """
     while (lines := next_note(server))[0] != first:
         assert lines[0] == "READY=1", lines
     return lines
@@ -102,7 +105,10 @@ def test_stop_waits_for_what_runs(server: Server, number: signal.Signals) -> Non
 
 
 def leave_at_once(server: Server, *signals: signal.Signals) -> None:
-    """With a handler running that nobody releases: the server leaves, its caller gets an error."""
+    """
+    Stop with a handler running that is not released: the server ends, its caller gets
+    an error.
+    """
     server.post(actions.plain(1))
     with Rendezvous() as meet, Connection(server.address) as runner:
         runner.send_run({"hold": meet.path})
@@ -273,7 +279,7 @@ def started(
 
 
 def failure(*arguments: str) -> tuple[int, str]:
-    """Exit code and text of a server that cannot start."""
+    """Return exit code and text of a server that cannot start."""
     finished = subprocess.run(
         [*HOTWHISK, *arguments], capture_output=True, text=True, timeout=10, check=False
     )
@@ -423,7 +429,7 @@ def begin_rollback(server: Server) -> socket.socket:
 
 
 def expect_recovery(server: Server, version: int) -> None:
-    """The artifact current is still there: a fresh worker can be made of it."""
+    """Expect that the current artifact can still be loaded by a new worker."""
     with Connection(server.address) as kept:
         pid = kept.run({}).value("pid")
         os.kill(pid, signal.SIGKILL)

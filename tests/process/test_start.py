@@ -75,7 +75,7 @@ def tarred(files: dict[str, str]) -> bytes:
 
 
 def of(python: Sequence[str], run_dir: Path, *arguments: str, env: str = "src") -> Server:
-    """A server that a user's own command starts."""
+    """Return a server that a user's own command starts."""
     command = [sys.executable, *python, *arguments, "--run-dir", str(run_dir)]
     return Server(command=command, env={"PYTHONPATH": env.replace("src", str(ROOT / "src"))})
 

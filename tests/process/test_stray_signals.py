@@ -1,6 +1,7 @@
 """
-Signals that mean nothing to a server: the supervisor ignores them, its workers have them as any
-Python has.
+Signals that mean nothing to a server: the supervisor ignores them.
+
+Its workers have them as any Python process has.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ENDING = {
     signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS,
     signal.SIGTRAP,
 }  # fmt: skip
-"""What docs/operating.md says that a signal of these does: end the server."""
+"""Signals that end the server, by docs/operating.md."""
 
 STRAY = [
     number for number in range(1, 65) if number not in {*ENDING, signal.SIGKILL, signal.SIGSTOP}
@@ -88,7 +89,8 @@ def test_workers_and_their_children_have_the_signals_of_a_plain_python(server: S
         check=True,
     ).stdout
     ignored = next(line.split()[1] for line in plain.splitlines() if line.startswith("SigIgn"))
-    # Those that the server itself obeys are never ignored in a worker, as under nohup they would be.
+    # The signals that the server itself handles are never ignored in a worker, as under nohup they
+    # would be.
     obeyed = sum(1 << number - 1 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT))
     expected = f"{int(ignored, 16) & ~obeyed:016x}"
     assert found["own"]["SigIgn:"] == expected

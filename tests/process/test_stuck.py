@@ -1,6 +1,7 @@
 """
-A worker that blocks between two requests is noticed, its connections move, and it is ended like a
-handler that takes too long; and one that comes back serves again.
+A worker that blocks between two requests is noticed, and its connections move.
+
+It is ended like a handler that takes too long. If it comes back, it serves again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 MOVED_WITHIN = 0.5
 SLACK = 0.5
-"""For a processor that is shared."""
+"""Seconds for a processor that is shared."""
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def alone() -> Iterator[Server]:
 
 
 def block(server: Server, connection: Connection, how: str) -> int:
-    """Have the worker of a connection block once it has answered; its pid, when it does."""
+    """Let the worker of a connection block once it has answered; return its pid when it does."""
     with Rendezvous() as meet:
         process = int(connection.run({"block": how, "at": meet.path}).value("pid"))
         if how == "stop":

@@ -1,4 +1,4 @@
-"""The template: further workers of a generation have its import at pending_fork, and nothing else of it."""
+"""The template: a worker that it forks has its import, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def main(event):
 OFTEN = ("--crash-count", "1000")
 
 DELAYS_NOBODY = 0.4
-"""Seconds within which an answer comes though a template is silent; far below its time limit of old."""
+"""Seconds within which an answer comes though a template is silent; far below its former limit."""
 
 SILENT_COSTS = 1.5
-"""Seconds until a worker is loaded that a silent template was to fork, with the load itself."""
+"""Seconds until a worker is loaded that a silent template had to fork, with the load itself."""
 
 
 def counting(folder: Path, more: str = "") -> str:
@@ -86,7 +86,7 @@ def end(pid: int) -> None:
 
 
 def everyone(server: Server, workers: int) -> list[Any]:
-    """One answer of each of so many workers; asking waits for them."""
+    """Return one answer of each of so many workers; the requests wait for them."""
     found: dict[int, Any] = {}
     while len(found) < workers:
         connections = [Connection(server.address) for _ in range(2 * workers)]
@@ -250,7 +250,7 @@ def test_a_template_that_dies_as_it_forks_leaves_its_worker_to_a_load(
 
 
 def wait_until_loading(server: Server) -> None:
-    """The death is heard, and the worker that follows is there without a process."""
+    """Wait until the exit is known, and the next worker is there without a process."""
     deadline = time.monotonic() + 10.0
     while not any(each["pid"] == 0 for each in status(server)["generation"]["workers"]):
         assert time.monotonic() < deadline
@@ -278,7 +278,7 @@ def test_one_that_is_not_ready_leaves_no_template(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_cannot_live_after_a_fork_is_loaded(tmp_path: Path) -> None:
-    # It ends in each process but the one that imported it.
+    # Its function ends each process but the one that imported it.
     more = "\nimport hotwhisk\nIMPORTED = os.getpid()\n\n@hotwhisk.on_startup\ndef ready():\n    if os.getpid() != IMPORTED: os._exit(3)\n"
     with Server(*OFTEN) as server:
         server.post(counting(tmp_path, more))

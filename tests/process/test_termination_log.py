@@ -1,4 +1,4 @@
-"""Why a server ended, in the file that Kubernetes shows."""
+"""The file that Kubernetes shows says why a server ended."""
 
 from __future__ import annotations
 

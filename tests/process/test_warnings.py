@@ -1,4 +1,4 @@
-"""What Python warns of while an action runs, and whose file it names."""
+"""Warnings of Python while an action runs, and the file that they name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_warning_names_no_file_of_ours(
 def test_a_fork_beside_threads_of_the_action_is_warned_of_in_its_own_file_only(
     tmp_path: Path,
 ) -> None:
-    """Python 3.12 and newer warn at each fork: at those of the action, not at ours."""
+    """Python 3.12 and newer warn at each fork: at forks of the action, not at ours."""
     file = tmp_path / "hello.py"
     file.write_text(
         "import os, threading, time\n"

@@ -24,7 +24,7 @@ SOURCE = "from part import PART\ndef main(event): return {{'version': {0}, 'part
 
 
 def wait_note(server: Server, text: str) -> None:
-    """Until the server says that to its service manager."""
+    """Wait until the server sends that text to its service manager."""
     server._notify.settimeout(10.0)
     while text not in server._notify.recv(4096).decode():
         pass
@@ -138,7 +138,7 @@ def test_the_server_outlives_its_watcher(file: Path) -> None:
 
 
 def make(folder: Path, number: int) -> None:
-    """A project with a module and a package beside its file, all of one number."""
+    """Make a project with a module and a package beside its file, all of one number."""
     (folder / "package" / "deep").mkdir(parents=True)
     (folder / "hello.py").write_text(
         "from part import PART\nfrom package.deep import DEEP\n"
@@ -211,7 +211,10 @@ def test_it_serves_what_a_fresh_start_would(
 
 
 def wait_answer(server: Server, expected: object) -> None:
-    """Ask again after each replacement, whether it went well or not, until that is answered."""
+    """
+    Send a request after each replacement, good or failed, until the answer is the
+    expected one.
+    """
     while ask(server) != expected:
         wait_note(server, "current")
 

@@ -1,4 +1,7 @@
-"""What a web page could have sent is refused, and where a token is set, nobody gets by without."""
+"""
+Requests that a web page could send are refused, and so is every request without a
+required token.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """Every module of the package."""
+    """Return every module of the package."""
     return [Source(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 

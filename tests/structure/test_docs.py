@@ -1,4 +1,4 @@
-"""What is not documented fails."""
+"""An option, variable, signal or error that is not documented fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(begin: str) -> list[str]:
 
 
 def expected_row(option: Option) -> str:
-    """The row of an option, to be copied into the page and to be told in more words there."""
+    """Return the row of an option, to be copied into the page and explained there."""
     head = f"{option.flag} {option.metavar}".rstrip()
     default = f"`{option.default}`" if option.default else ""
     other = f"`{option.openwhisk}`" if option.openwhisk != option.default else ""

@@ -1,9 +1,8 @@
 """
-What is shipped for operators: OpenWhisk's manifest and the units of systemd.
+Files for operators: OpenWhisk's manifest and the units of systemd.
 
-The rules of the manifest are those of the platform's reader (core/entity/ExecManifest.scala);
-systemd's units are judged by its own tool, and their filter of system calls by a server that
-runs under it.
+The rules of the manifest are those of the platform's reader (core/entity/ExecManifest.scala).
+systemd's own tool checks the units, and a server runs under their filter of system calls.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 
 
 def duration(text: str) -> float:
-    """What Scala's ``Duration`` makes of a text, in seconds, for the units that are of use here."""
+    """Return the seconds of a text for Scala's ``Duration``, in the units that are of use here."""
     number, unit = re.fullmatch(r"(\d+) ?(\w+)", text).groups()  # type: ignore[union-attr]
     units = {"millis": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400}
     return int(number) * units[unit if unit == "millis" else unit.removesuffix("s")]
@@ -68,7 +67,7 @@ def check_stem_cell(cell: dict[str, Any]) -> None:
 
 
 def check_manifest(manifest: dict[str, Any]) -> None:
-    """What the platform refuses to start with, and what it would read as something else."""
+    """Refuse what the platform refuses to start with, and what it would read as something else."""
     names = []
     for family, kinds in manifest["runtimes"].items():
         assert re.fullmatch(r"[a-z0-9]+", family)  # or FAMILY:default finds nothing
@@ -161,7 +160,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def instances(tmp_path: Path) -> list[Path]:
-    """The units as those of one port, with a program that is there."""
+    """Write the units for one port, with a program that exists; return them."""
     made = []
     program = shutil.which("hotwhisk", path=str(Path(sys.executable).parent))
     assert program is not None
@@ -204,7 +203,7 @@ def test_the_units_fit_the_server() -> None:
 
 
 def system_calls(expression: str) -> set[str]:
-    """What a group of system calls of systemd holds, groups within it opened."""
+    """Return the system calls in a group of systemd's, also those of groups within it."""
     names: set[str] = set()
     done = analyze("syscall-filter", "--no-pager", expression)
     assert done.returncode == 0, done.stderr
@@ -219,7 +218,7 @@ def system_calls(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def permitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The system calls that the unit leaves, one a line."""
+    """Write the system calls that the unit permits, one a line; return the file."""
     names: set[str] = system_calls("@default")
     text = UNITS[0].read_text(encoding="utf-8")
     for given in re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE):
@@ -234,7 +233,7 @@ def permitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Confined(Server):
-    """A server that may make those system calls only, and all that it starts."""
+    """A server that may make only those system calls, like all processes that it starts."""
 
     def __init__(self, permitted: Path, *arguments: str, nofile: int = 0) -> None:
         shim = (sys.executable, str(ROOT / "tests" / "support" / "seccomp.py"))

@@ -1,7 +1,9 @@
 """
-What the README and the other pages show is true: transcripts are typed into a real shell and
-their output compared, links lead somewhere, Python compiles, the tests they name exist, and
-the pages about messages, statuses and the status report name all there is.
+Check that the README and the other pages are true.
+
+Transcripts are typed into a real shell and their output is compared; links lead somewhere; Python
+compiles; the tests that the pages name exist; the pages about messages, statuses and the status
+report name all there is.
 
 bash and curl must be there. A command of a transcript that ends in ``&`` is the server: it gets a
 listener of the test's own, whose port takes the place of 8080.
@@ -53,7 +55,7 @@ def page_id(page: Path) -> str:
 
 
 class Terminal:
-    """A shell in a folder of its own that holds the examples; at most one server."""
+    """A shell in a folder of its own that holds the examples; it has at most one server."""
 
     def __init__(self) -> None:
         self.server = Server()
@@ -84,7 +86,7 @@ class Terminal:
         return str(self.server.run_dir)
 
     def type(self, command: str) -> str:
-        """What a command prints, on both streams."""
+        """Type a command; return what it prints on both streams."""
         if re.search(r"&\s*(#.*)?$", command):
             return self.start(command.rpartition("&")[0])
         if self.running:
@@ -103,7 +105,7 @@ class Terminal:
         return done.stdout
 
     def start(self, command: str) -> str:
-        """Start the server; what it had printed when it said that it serves."""
+        """Start the server; return what it had printed when it was ready."""
         assert not self.running, "one server in a transcript"
         program, *arguments = shlex.split(command)
         first = HOTWHISK[:-1] if program == "hotwhisk" else (program,)
@@ -114,7 +116,7 @@ class Terminal:
         return self.server.stderr()
 
     def shown(self, text: str) -> list[str]:
-        """The lines of an output without what varies."""
+        """Return the lines of an output without what differs from run to run."""
         if self.running:
             text = re.sub(rf"\b{self.server.port}\b", "8080", text)
             text = text.replace(" --port 8080", "")  # a hint leaves the usual port out
@@ -154,13 +156,13 @@ def test_what_looks_like_a_transcript_is_one(page: Path) -> None:
 
 
 def prose(page: Path) -> str:
-    """A page without its blocks of code."""
+    """Return a page without its blocks of code."""
     text = page.read_text(encoding="utf-8")
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, by GitHub's rule."""
+    """Return the anchors of a page's headings, by GitHub's rule."""
     heads = re.findall(r"^#+ +(.+?)\s*$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 

@@ -1,6 +1,7 @@
 """
-Run by ``./run test-wheel`` with the interpreter of an empty environment: what is shipped
-can be imported and started, without the source and without any other distribution.
+Check that the wheel can be imported and started, without the source and other distributions.
+
+``./run test-wheel`` runs this with the interpreter of an empty environment.
 """
 
 from __future__ import annotations

@@ -192,11 +192,11 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def stdout(self) -> str:
-        """What the server and its actions wrote to stdout so far."""
+        """Return what the server and its actions wrote to stdout so far."""
         return (self.folder / "stdout").read_text(errors="replace")
 
     def stderr(self) -> str:
-        """What the server and its actions wrote to stderr so far."""
+        """Return what the server and its actions wrote to stderr so far."""
         return (self.folder / "stderr").read_text(errors="replace")
 
     def replace(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the supervisor have in common."""
+"""Fixtures for the tests of the supervisor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.supervisor.scripted import Scripted
 
 @pytest.fixture
 def script(tmp_path: Path) -> Iterator[Callable[..., Scripted]]:
-    """Make a scripted supervisor, with what is set of its configuration."""
+    """Return a function that makes a scripted supervisor with these settings."""
     made = []
 
     def make(**settings: object) -> Scripted:

@@ -1,4 +1,4 @@
-"""The bench: what it sends, and when a bar is met."""
+"""The bench: its requests, and when a bar is met."""
 
 from bench.client import Work, requests_of
 from bench.report import Bar, ratio_row

@@ -1,4 +1,4 @@
-"""JSON is the standard library's, with orjson and without."""
+"""JSON gives the standard library's results, with orjson and without."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ GETENV.restype = ctypes.c_char_p
 
 
 def seen() -> tuple[str | None, str | None, str]:
-    """By Python, by the C library, and by a program."""
+    """Return a variable as Python, the C library and a program see it."""
     in_c = GETENV(NAME.encode())
     told = subprocess.run(["printenv", NAME], capture_output=True, text=True, check=False).stdout
     return os.environ.get(NAME), None if in_c is None else in_c.decode(), told.removesuffix("\n")

@@ -1,4 +1,4 @@
-"""What a ``requirements.txt`` asks for, and whether versions can share what is installed."""
+"""The libraries that a ``requirements.txt`` names, and whether versions can share them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines between the server and a program; and what is told of programs by their content."""
+"""Lines between the server and a program, and how programs are recognised by their content."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_environment_of_a_program() -> None:
     config = Config(openwhisk=True, wait_for_ack=True, execution_env="own/env")
     own = {"__OW_WAIT_FOR_ACK": "1", "__OW_EXECUTION_ENV": "own/env"}
     assert environment(given, config) == given | version | own
-    # What an image or an /init sets wins, as with the official proxy.
+    # A variable of an image or an /init is used first, as in the official proxy.
     assert environment({"__OW_PROXY_VERSION": "9"}, config)["__OW_PROXY_VERSION"] == "9"
 
 

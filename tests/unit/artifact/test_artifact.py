@@ -1,4 +1,4 @@
-"""What was posted, told by content, and unpacked inside one folder or not at all."""
+"""Posted code is recognised by its content, and unpacked inside one folder or not at all."""
 
 from __future__ import annotations
 

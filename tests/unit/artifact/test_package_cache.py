@@ -14,12 +14,12 @@ from hotwhisk.artifact import package_cache
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A server's folder."""
+    """Return a server's folder."""
     return tmp_path / "8080"
 
 
 def take(home: Path, generation: int, key: str, text: str = "") -> str:
-    """What a generation finds; ``text`` is what it would have unpacked."""
+    """Return what a generation finds; ``text`` is what it would have unpacked."""
     holder = home / str(generation)
     holder.mkdir(parents=True)
 

@@ -122,7 +122,7 @@ MAIN = "def main(event): return event\n"
 
 @pytest.fixture
 def action(tmp_path: Path) -> Path:
-    """A folder with an entry and nothing else."""
+    """Make a folder with an entry and nothing else."""
     folder = tmp_path / "action"
     folder.mkdir()
     (folder / "__main__.py").write_text(MAIN)

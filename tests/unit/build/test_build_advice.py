@@ -1,4 +1,4 @@
-"""What is told of sources: what is missing, left out, or looks as if it should not be there."""
+"""Notes about sources: what is missing, left out, or looks as if it should not be there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_a_file_that_imports_a_module_beside_it_is_refused_with_what_to_do(
 def test_a_file_that_needs_nothing_beside_it_is_not_spoken_of(tmp_path: Path, source: str) -> None:
     for name in ("helper.py", "hello.py", "hotwhisk.py"):
         (tmp_path / name).touch()
-    (tmp_path / "helpers").mkdir()  # no package: an installed library of that name wins
+    (
+        tmp_path / "helpers"
+    ).mkdir()  # not a package: an installed library of that name is imported first
     assert advice.refuse_lone_file(tmp_path / "hello.py", source.encode()) == []
 
 
@@ -107,7 +109,7 @@ def test_a_build_has_a_name_for_its_output_and_overwrites_nothing_else(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hello.py").write_text(HANDLER)
     assert main(["build", "hello.py"]) == 0
-    assert main(["build", "hello.py"]) == 0  # an artifact of before is replaced
+    assert main(["build", "hello.py"]) == 0  # an artifact from an earlier build is replaced
     assert main(["build", "hello.py", "--format", "zip"]) == 0
     assert {path.name for path in tmp_path.iterdir()} >= {"hello", "hello.zip"}
     (tmp_path / "hello").write_text("a diary")

@@ -1,4 +1,7 @@
-"""Libraries in artifacts, from wheels made here: what is read, refused, checked and written."""
+"""
+Libraries in artifacts, from wheels made here: how they are read, refused, checked and
+written.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ OTHER = "3.12" if HERE == "3.11" else "3.11"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An action that needs ``tiny``, which only a folder of wheels has."""
+    """Make an action that needs ``tiny``, which only a folder of wheels has."""
     make_wheel(tmp_path / "wheels", "tiny", files={"tiny.py": "VERSION = '1.0'\n", "t.json": "1"})
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     (tmp_path / "offline.toml").write_text("no-index = true\n")
@@ -123,7 +126,10 @@ def test_a_zip_for_other_servers(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_elsewhere(folder: Path, tmp_path: Path) -> None:
-    """In another folder, with another umask, time zone and temporary folder, and files of another day."""
+    """
+    The folder, umask, time zone and temporary folder differ, and the files are of
+    another day.
+    """
     make(folder, tmp_path / "one")
     other = tmp_path / "else where" / "action"
     other.parent.mkdir()

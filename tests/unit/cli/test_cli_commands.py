@@ -1,4 +1,4 @@
-"""The commands against a server of a few lines, which answers one request as it is told."""
+"""Run the commands on a server of a few lines, which gives one prepared answer."""
 
 from __future__ import annotations
 
@@ -331,7 +331,9 @@ def test_invoke_of_a_failing_action_ends_with_1(run: Run, server: OneAnswer) -> 
 
 
 def test_where_nothing_listens_the_command_to_start_one_is_given(run: Run) -> None:
-    with socket.socket() as reserved:  # bound, not listening: refused, and nobody else's
+    with (
+        socket.socket() as reserved
+    ):  # bound, not listening: connections are refused, and no other process can have the port
         reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         code, _, err = run("invoke", "--url", url)

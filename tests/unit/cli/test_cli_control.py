@@ -59,7 +59,7 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
             while not peer.ended:
                 connection, _ = listener.accept()
                 with connection, connection.makefile() as lines:
-                    if line := lines.readline():  # else it only looked whether anybody listens
+                    if line := lines.readline():  # else it only checked whether a server listens
                         peer.asked = json.loads(line)
                         connection.sendall(json.dumps(peer.reply).encode() + b"\n")
 
@@ -159,7 +159,7 @@ def test_without_any_server(run: Run) -> None:
 
 @pytest.fixture
 def listen(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Sockets of that name, behind which somebody listens and says nothing."""
+    """Make sockets of that name, on which a server listens that sends nothing."""
     open_: list[socket.socket] = []
 
     def listen(name: str) -> None:

@@ -1,4 +1,4 @@
-"""What ``--watch`` sees, where it looks, and what it says."""
+"""What ``--watch`` sees, where it looks, and what it prints."""
 
 from __future__ import annotations
 

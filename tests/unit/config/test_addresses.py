@@ -1,4 +1,4 @@
-"""How a server is called."""
+"""The URL by which a server is called."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def head(*lines: str, start: str = "POST /run HTTP/1.1", host: str = "h") -> Hea
 
 
 def refusal(data: bytes) -> errors.RequestError:
-    """The error for ``data``; it must be readable, whatever was sent."""
+    """Return the error for ``data``; its text must be readable, whatever was sent."""
     with pytest.raises(errors.RequestError) as caught:
         read(data)
     text = str(caught.value)

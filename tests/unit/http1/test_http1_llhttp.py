@@ -1,4 +1,4 @@
-"""llhttp's published request cases, retold in data/llhttp_cases.toml, against our reader."""
+"""Run llhttp's published request cases, copied into data/llhttp_cases.toml, on our reader."""
 
 from __future__ import annotations
 

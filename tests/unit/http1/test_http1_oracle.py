@@ -28,7 +28,7 @@ from hotwhisk.http1.http1 import Reader, Request
 
 PROFILE = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
-TE = "transfer-encoding"  # h11 hands out its value in lower case
+TE = "transfer-encoding"  # h11 returns its value in lower case
 
 Outcome = tuple[object, ...]
 
@@ -41,7 +41,7 @@ RESERVED = {"host", "content-length", "transfer-encoding", "expect", "connection
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """Valid requests: every form of target, framing and version."""
+    """Draw valid requests: every form of target, framing and version."""
     case = draw(CASE)
     minor = draw(st.sampled_from([1, 1, 1, 0]))
     target = draw(st.sampled_from(["/run", "/init?a=b", "*", "http://h:1/p/q?x", "https://H:1"]))
@@ -103,7 +103,7 @@ PIECES = st.sampled_from([*CHARACTERS, *LINES, *CODINGS, *STARTS])
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """Valid requests with a few pieces cut out, replaced or put in."""
+    """Draw valid requests with a few pieces cut out, replaced or put in."""
     data = draw(requests())
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(data)))
@@ -130,8 +130,9 @@ def read_whole(data: bytes) -> Outcome:
 
 def read_in_pieces(data: bytes, cuts: list[int]) -> Outcome:
     """
-    As it arrives: one reader, shown a longer prefix each time. What it wants only grows, up to
-    the end of the request.
+    Read a request as it arrives: one reader, shown a longer prefix each time.
+
+    The number of bytes that it needs only grows, up to the end of the request.
     """
     reader = Reader()
     wanted: list[int] = []
@@ -149,7 +150,7 @@ def read_in_pieces(data: bytes, cuts: list[int]) -> Outcome:
 
 
 def read_by_h11(data: bytes) -> tuple[h11.Request, bytes, int]:
-    """The first request as h11 reads it: its head, body and end."""
+    """Return the first request as h11 reads it: its head, body and end."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     connection.receive_data(data)
     request = connection.next_event()

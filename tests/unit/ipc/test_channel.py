@@ -46,7 +46,7 @@ def receive_all(channel: Channel) -> list[Message]:
 
 
 def fill(channel: Channel) -> int:
-    """Send until the queue holds three; how many were sent."""
+    """Send until the queue holds three; return how many were sent."""
     count = 0
     while len(channel._queue) < 3:
         channel.send(SpillCreated(count))
@@ -151,7 +151,7 @@ def test_the_end_of_the_other_side(pair: Pair) -> None:
     ours, theirs = pair
     theirs.send(Pong())
     theirs.close()
-    ours.send(Ping())  # its death is learned elsewhere
+    ours.send(Ping())  # the supervisor learns of its exit by the pidfd
     ours.send(Ping(), (0,))
     assert not ours.backlog
     assert receive_until_closed(ours) == [Pong()]

@@ -1,4 +1,4 @@
-"""What crosses between processes: there and back, and what is refused."""
+"""Messages between processes: there and back, and what is refused."""
 
 from __future__ import annotations
 

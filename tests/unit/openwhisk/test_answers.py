@@ -1,4 +1,4 @@
-"""What is answered for an action that cannot answer itself, in both profiles."""
+"""Answers for an action that cannot answer itself, in both profiles."""
 
 from __future__ import annotations
 

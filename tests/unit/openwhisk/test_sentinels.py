@@ -44,7 +44,7 @@ def test_a_sentinel_is_a_line_of_its_own() -> None:
 
 
 def test_a_sentinel_waits_for_a_thread_that_is_writing() -> None:
-    # More than a pipe holds: whoever has read the first byte knows that the write goes on.
+    # More than a pipe holds: once the first byte was read, the write is known to go on.
     line = b"x" * (1 << 20)
     with pipe() as (reading, stream):
         entered = threading.Event()

@@ -37,7 +37,7 @@ def answer(body: object, status: int = 200) -> bytes:
 
 @dataclass
 class Script:
-    """A server that gives these answers, one to a connection, and keeps what it was asked."""
+    """A server that gives these answers, one to a connection, and keeps the requests."""
 
     answers: list[bytes]
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -73,7 +73,7 @@ def serving(*answers: bytes) -> Iterator[Script]:
 
 
 class Scripted(Runtime):
-    """A container whose server is a script; each start takes the next one."""
+    """A container whose server is a `Script`; each start uses the next one."""
 
     def __init__(self, *scripts: Script) -> None:
         super().__init__()
@@ -280,7 +280,7 @@ def test_init_waits_for_the_port_and_run_does_not() -> None:
         connection, _ = closed.accept()
         with connection:
             asked = b""
-            while not asked.endswith(b"{}"):  # to close with something unread is to reset
+            while not asked.endswith(b"{}"):  # a close with unread bytes would be a reset
                 asked += connection.recv(1 << 16)
             connection.sendall(OK)
         thread.join()

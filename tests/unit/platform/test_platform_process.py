@@ -139,7 +139,7 @@ def test_a_port_of_this_machine_is_good_when_connections_to_it_are_kept(tmp_path
     kept: list[socket.socket] = []
 
     def proxy() -> None:
-        for _ in range(3):  # as an engine's proxy does while nobody listens behind it
+        for _ in range(3):  # as an engine's proxy does while no server listens behind it
             listener.accept()[0].close()
         kept.append(listener.accept()[0])
 

@@ -1,4 +1,4 @@
-"""The control socket, without a server: what is a question, and who has to go."""
+"""The control socket, without a server: valid questions, and which connection is closed."""
 
 from __future__ import annotations
 

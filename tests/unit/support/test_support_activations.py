@@ -1,6 +1,7 @@
 """
-The proof of the activations is tested: what it expects is what the platform's rules say, and
-it sees what it is there to see.
+Test the proof of the activations.
+
+It expects what the platform's rules say, and sees each fault that it is there to see.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What builds the corpus: made once, whole or not at all, and told why where it cannot be."""
+"""The builder of the corpus makes each file once, whole or not at all, and says why it cannot."""
 
 from __future__ import annotations
 

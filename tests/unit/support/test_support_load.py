@@ -1,4 +1,4 @@
-"""The load itself is tested: a right server comes out clean, and every fault is seen."""
+"""Test the load itself: a right server gives a clean result, and every fault is seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The proofs are tested: on a right server they hold, and each sees what it is there to see."""
+"""
+Test the proofs: on a right server they hold, and each sees the faults that it is there
+to see.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the control group says, in both versions of its files."""
+"""The values of the control group, in both versions of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that are born as children of somebody else."""
+"""Processes that are started as children of another process."""
 
 from __future__ import annotations
 

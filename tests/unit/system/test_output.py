@@ -64,7 +64,7 @@ def opened(kind: Callable[[ExitStack], Ends]) -> Iterator[tuple[int, int, Output
 
 
 def fill(output: Output) -> int:
-    """Write until nothing more goes in; how many bytes that was."""
+    """Write until the stream is full; return how many bytes that was."""
     before = output.state.dropped[1]
     length = 0
     while output.state.dropped[1] == before:
@@ -159,7 +159,10 @@ def test_a_reader_that_is_gone_costs_nothing_more() -> None:
 def test_the_end_for_the_dead_is_a_line_of_its_own_and_no_empty_one_precedes_it(
     text: bytes,
 ) -> None:
-    """What was written past our streams, as a child of the action does, is seen in the pipe."""
+    """
+    Output that did not go through our streams, as of a child of the action, is seen in
+    the pipe.
+    """
     with opened(pipe) as (reading, writing, output):
         os.write(writing, text)
         output.end_for_the_dead()
@@ -183,7 +186,7 @@ def test_the_end_for_the_dead_looks_into_a_file(tmp_path: object, flags: int, te
 
 
 def test_what_all_processes_know_of_a_stream_is_one_thing() -> None:
-    """A worker that printed half a line is dead; the one that writes the end knows it."""
+    """A worker that printed half a line has died; the process that writes the end knows it."""
     memory = memoryview(bytearray(STATE_SIZE))
     with ExitStack() as stack:
         reading, writing = pipe(stack)

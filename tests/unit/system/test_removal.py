@@ -1,4 +1,4 @@
-"""Removing a folder that an action could write to: all of it, and nothing else."""
+"""Remove a folder that an action could write to: all of it, and nothing else."""
 
 from __future__ import annotations
 

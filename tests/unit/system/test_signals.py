@@ -1,4 +1,4 @@
-"""Signals that are ignored, and given back in a child."""
+"""Signals that are ignored, and restored in a child."""
 
 from __future__ import annotations
 
