@@ -189,9 +189,7 @@ def main(event):
     return {"thread": threading.get_native_id()}
 """
     server.post(source.replace("SPENT", str(spent)))
-    assert (
-        len({ask(server)["thread"] for _ in range(3)}) == 1
-    )  # the same process serves all of them
+    assert len({ask(server)["thread"] for _ in range(3)}) == 1  # one process serves all
     with Connection(server.address) as connection:
         assert connection.run({}).status == 200
     server.post("def main(event): return {'next': 1}\n")
@@ -361,9 +359,8 @@ def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: st
         f"import os, hotwhisk\nos.fork()\n@hotwhisk.on_startup\n{define} ready(): os.fork()\n{define} main(e): return e\n"
     )
     assert ask(server, {"asked": 1}) == {"asked": 1}
-    server.post(
-        "def main(event): return event\n"
-    )  # each process that has the channel open gets the message
+    # Each process that has the channel open gets the message.
+    server.post("def main(event): return event\n")
     assert ask(server, {"asked": 2}) == {"asked": 2}
 
 
