@@ -1,9 +1,9 @@
 """
-How long things take, on a clock that a frozen container cannot jump.
+Measure how long things take, without the time in which the machine slept.
 
-Pure. The supervisor looks at the scoreboard once a tick while anything is in flight. Each look
-adds at most two ticks to an age, so that a container which was paused for an hour, by the
-platform or by a laptop's lid, finds nothing expired when it wakes.
+Pure. The watchdog looks at the scoreboard once a tick. Each tick adds at most two ticks to an age.
+So if the platform paused the container for an hour, or a laptop slept, nothing has timed out when
+it goes on.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 TICK = 0.25
-"""Seconds between two looks."""
+"""Seconds between two ticks."""
 
 
 class Ages(Generic[Key]):
-    """The ages of the things that are watched, by key."""
+    """The age of each watched thing, by key."""
 
     def __init__(self) -> None:
         self._ages: dict[Key, tuple[float, float]] = {}
@@ -26,8 +26,9 @@ class Ages(Generic[Key]):
 
     def update(self, now: float, since: Iterable[tuple[Key, float]]) -> dict[Key, float]:
         """
-        The age in seconds of each watched thing, given when it began. What is not given any
-        more is forgotten; the same key with another beginning is another thing.
+        Return the age in seconds of each key, given the times at which they began.
+
+        A key that is not given any more is forgotten. A key with a new time starts at age 0.
         """
         elapsed = TICK if self._last is None else min(now - self._last, 2 * TICK)
         self._last = now
@@ -42,6 +43,6 @@ class Ages(Generic[Key]):
         return {key: age for key, (_, age) in ages.items()}
 
     def reset(self) -> None:
-        """Forget all ages; nothing is watched until the next look, however long that takes."""
+        """Forget all ages: nothing is watched until the next update."""
         self._ages.clear()
         self._last = None

@@ -1,8 +1,8 @@
 """
-The artifacts that the supervisor keeps: where their bytes are, and the order that loads them.
+The artifacts that the supervisor keeps, and the messages that have a worker load them.
 
-It never looks into one: a memory file that it has a descriptor of, or the name of something on
-this machine, is passed on to the worker that is to load it.
+The supervisor never reads an artifact. It passes on the descriptor of a memory file, or a path, to
+the worker that loads it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LocalArtifact(Source):
         self.main = main
         self.module = module
         self.content: UploadedArtifact | None = None
-        """What the file held when the generation began; its first worker tells."""
+        """The content of the file when the generation began; its first worker sends it."""
 
     def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
         """See `Source`."""

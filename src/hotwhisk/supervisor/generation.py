@@ -1,9 +1,9 @@
 """
 The current generation, and what counts as a crash loop.
 
-Pure. A death inside a handler is that request's fault and is not counted here. Too many deaths
-outside of one, and the version is not worth starting again: it is rolled back, or, where there
-is nothing before it, started after a pause that grows.
+Pure. An exit during a request is not counted. If there are too many other exits in a short time,
+the version is rolled back. If there is no version before it, its workers are started again after a
+pause, and each further pause is longer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.commands import Artifact
 
 RETRY_FIRST, RETRY_MAX = 1.0, 8.0
-"""Seconds between attempts to bring up a generation that crashes and has no predecessor."""
+"""Seconds between attempts to start a generation that crashes and has no predecessor."""
 
 
 class Policy(Record):
     """
-    How many workers a generation has, and what counts as a crash loop: ``crash_count`` deaths
+    How many workers a generation has, and what counts as a crash loop: ``crash_count`` exits
     outside a handler within ``crash_window`` seconds.
     """
 
@@ -34,7 +34,7 @@ class Policy(Record):
     reinit: bool = True
     """Whether an ``/init`` may follow one that succeeded."""
     log_init_error: bool = True
-    """Whether the log says why an ``/init`` failed, under OpenWhisk; else its answer does."""
+    """Under OpenWhisk: whether the log says why an ``/init`` failed; if not, the answer says it."""
 
 
 class Generation:
@@ -47,14 +47,14 @@ class Generation:
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
         self.unstable = False
-        """Whether it pauses because of a crash loop; False if it only lacks a further worker."""
+        """Whether it pauses because of a crash loop; False if it only lacks a worker."""
         self.retry_after = RETRY_FIRST
         self.last_crash: float | None = None
 
     def crashed(self, now: float, policy: Policy) -> bool:
-        """Record a death that no request explains; return True if the deaths make a loop."""
+        """Record an exit that no request caused; return True if there is a crash loop."""
         if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MAX:
-            self.retry_after = RETRY_FIRST  # it has held for a while
+            self.retry_after = RETRY_FIRST  # it ran well for a while
         self.last_crash = now
         self.crashes.append(now)
         while self.crashes[0] < now - policy.crash_window:

@@ -1,15 +1,14 @@
 """
-Find workers that give no sign of life.
+Find workers that do not answer.
 
 A worker that runs a handler may take its time, until the deadline. Any other worker must read at
-once what its clients send. If it has left something unread since the last look, or holds a claim,
-it is sent a ping. If it has neither answered nor read anything by the next look, it is stuck: a
-task that the action left running blocks its loop, a thread holds the interpreter's lock, or a
-SIGSTOP holds the process. Its connections are moved then. A connection that cannot be moved is
-settled when the worker has been silent for as long as a handler may take: the worker is killed. If
-it comes back before that, it serves again.
+once what its clients send. If it has left something unread since the last tick, or has a claim, it
+is sent a ping. If it has neither answered nor read anything by the next tick, it is stuck: a task
+that the action left running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops
+the process. Its connections are moved then. If one cannot be moved, the worker is killed after it
+has been silent for as long as a handler may take. If it answers before that, it serves again.
 
-A silent spare runs no action that must be waited for, so a fresh one takes its place at once.
+A silent spare runs no action, so a new spare takes its place at once.
 """
 
 from __future__ import annotations
@@ -24,31 +23,31 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
 SOON = 0.125
-"""Seconds until the next look, after a look that asked a worker or found one stuck."""
+"""Seconds until the next tick, if this one sent a ping or found a stuck worker."""
 
-DESK_LIMIT = 1.0
+SPARE_LIMIT = 1.0
 """Seconds for which a spare may be silent before it is killed."""
 
 LOAD_LIMIT = 1.0
-"""Seconds within which a spare has to begin an order to load."""
+"""Seconds within which a spare has to begin to load."""
 
 SILENT = "silent"
 
 
 class Liveness:
-    """Asks workers for a sign of life, and remembers the silent ones."""
+    """Sends pings to workers, and remembers the silent ones."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._doubted: set[int] = set()
         self._unread: dict[int, set[int]] = {}
-        """The unread connections of each worker at this look."""
+        """The unread connections of each worker at this tick."""
         self._unread_when_asked: dict[int, set[int]] = {}
         self.urgent = False
-        """Whether the next look should come soon."""
+        """Whether the next tick should come soon."""
 
     def begin(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
-        """Begin a look; return the workers that are silent, each with the time of its ping."""
+        """Begin a tick; return the workers that are silent, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
         processes = self._parts.processes.by_slot
@@ -94,20 +93,20 @@ class Liveness:
         return found
 
     def _has_read(self, slot: int) -> bool:
-        """Return whether a worker has read from a connection that was unread when it was asked."""
+        """Return whether a worker has read from a connection that was unread at its ping."""
         holder = self._parts.rollout.dispatcher.owners.owner
         read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
         return any(holder(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
-        """Ask a worker for a sign of life at the end of this look."""
+        """Send a ping to a worker at the end of this tick."""
         self._doubted.add(slot)
 
     def expire(self, slot: int, age: float) -> None:
         """Kill a worker if it has been silent for longer than its limit."""
         rollout, limit = self._parts.rollout, self._parts.config.timeout
         if rollout.workers[slot].generation == 0:
-            if age > DESK_LIMIT:
+            if age > SPARE_LIMIT:
                 self._parts.processes.kill(slot)
         elif age > limit:
             rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
@@ -119,9 +118,9 @@ class Liveness:
 
     def end(self, now: float) -> None:
         """
-        End a look: send pings to the doubted workers.
+        End a tick: send pings to the doubted workers.
 
-        A worker that has been silent since the last look counts as stuck.
+        A worker that has been silent since the last tick counts as stuck.
         """
         rollout = self._parts.rollout
         for slot, process in list(self._parts.processes.by_slot.items()):

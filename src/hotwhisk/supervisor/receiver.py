@@ -155,11 +155,11 @@ class Receiver:
         """Act on a message at once, or queue it; close the descriptors that are not taken over."""
         try:
             if isinstance(message, messages.SpillCreated):
-                self._sockets.spills.deposit(message.spill, descriptors[0], process.slot)
+                self._sockets.spills.add(message.spill, descriptors[0], process.slot)
                 descriptors.clear()
                 self._kill_largest_spill_owner()
             elif isinstance(message, messages.SpillClosed):
-                self._sockets.spills.drop(message.spill, process.slot)
+                self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
                 if self._is_loading(process):
                     template = self._templates.ready(process.generation, message, descriptors)

@@ -1,4 +1,8 @@
-"""Find what a dead worker owed: from the scoreboard and, for half-sent answers, from the kernel."""
+"""
+Decide what is done with a connection whose worker has exited.
+
+The scoreboard says how far its request had come. The kernel says how much of an answer was sent.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from hotwhisk.system.tcp import bytes_written
 
 
 def _written(descriptor: int) -> int | None:
-    """Return how many bytes were ever written, or None if the system refuses twice to tell."""
+    """Return how many bytes were ever written; None if the system refuses twice to say it."""
     for _ in range(2):
         try:
             return bytes_written(descriptor)
@@ -21,8 +25,11 @@ def recovery_for(
     scoreboard: Scoreboard, number: int, descriptor: int, *, claimed: bool
 ) -> Recovery:
     """
-    What is owed on connection ``number`` of a worker that died, with ``claimed`` if it was
-    touching that connection.
+    Return what is done with connection ``number`` of a dead worker; ``claimed`` says whether the
+    worker had claimed the connection.
+
+    Raises:
+        OSError: the kernel does not say how much of an answer was sent.
     """
     phase = scoreboard.phase(number)
     if phase is Phase.RESPONDING:
@@ -31,11 +38,9 @@ def recovery_for(
         return Recovery.FAIL
     if phase is Phase.LINGERING or phase is Phase.FREE:
         return Recovery.CLOSE
-    if claimed:  # it may have read bytes that nobody has any more
+    if claimed:  # it may have read bytes that are lost with its memory
         return Recovery.LOST
-    if (
-        phase is Phase.INIT_PENDING
-    ):  # it died, or was ended for a false message, before its `UploadedArtifact` was heard
+    if phase is Phase.INIT_PENDING:  # it exited, or was killed, before its message was handled
         return Recovery.LOST
     return Recovery.QUEUE if phase is Phase.PARKED else Recovery.KEEP
 
@@ -44,7 +49,7 @@ def _recovery_of_answer(scoreboard: Scoreboard, number: int, descriptor: int) ->
     row = scoreboard.row(number)
     written = _written(descriptor)
     if written is None:
-        return Recovery.CLOSE  # a second answer would be worse than none
+        return Recovery.CLOSE  # a second answer would be worse than no answer
     if written == row.sent:
         return Recovery.FAIL
     if written < row.sent + row.answer:  # less than row.sent is impossible, so it counts as broken

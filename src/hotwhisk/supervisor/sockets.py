@@ -1,8 +1,8 @@
 """
-Hold a duplicate of every client socket, and the memory files of workers (see `spill_files`).
+Keep a duplicate of every client socket, and the memory files of workers (see `spill_files`).
 
-It never reads a socket. It writes only the answer to an ``/init``, which no worker could give:
-the old ones are retired and the new one has not got the connection yet.
+The supervisor never reads a socket. It writes only the answer to an ``/init``, which no worker can
+send: the old workers are draining, and the new one does not have the connection yet.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ NOT_YET = (0, NO_SLOT)
 
 class Sockets:
     """
-    The sockets by connection number, the holder of each, and ``spills``, the memory files.
+    The sockets by connection number, the epoch of each, and ``spills``, the memory files.
 
-    The scoreboard's entry for a connection is trusted while a worker has that connection. If no worker
-    has it, only the supervisor may change the entry, and what a worker wrote there is corrected.
+    While a worker has a connection, the supervisor believes the connection's row in the scoreboard.
+    If no worker has it, only the supervisor may change the row, and other changes are corrected.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Sockets:
 
     def add(self, descriptor: int) -> int:
         """Take an accepted connection, and return its number."""
-        # The number that was free for longest, so that a late word about its last holder
-        # finds it unused.
+        # The number that was free for longest, so that a late message about its last use finds
+        # it unused.
         number = self._free.popleft()
         self.descriptors[number] = descriptor
         self._epochs[number] = NOT_YET
@@ -116,9 +116,10 @@ class Sockets:
 
     def send_response(self, number: int, answer: bytes) -> None:
         """
-        Answer on a connection that no worker holds. A client that has not read what came before
-        it may have left no room: then the connection ends, since the next answer would be taken
-        for this one.
+        Answer on a connection that no worker has.
+
+        If the client has not read earlier answers, there may be no room. Then the connection is
+        shut down, because the client would take the next answer for this one.
         """
         with self._borrowed(number) as connection:
             try:
@@ -126,7 +127,7 @@ class Sockets:
             except OSError:
                 length = 0  # or the client is gone
         if length < len(answer):
-            self.shutdown(number)  # whoever gets the connection finds out
+            self.shutdown(number)  # the worker that gets the connection finds it closed
         self._scoreboard.set_responding(number, self._scoreboard.sent(number), len(answer))
         spill, _ = self._scoreboard.spill(number)
         self._scoreboard.set_phase(number, Phase.BUFFERED if spill else Phase.IDLE)
@@ -157,7 +158,7 @@ class Sockets:
         ]
 
     def recoveries(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Recovery]]:
-        """Return the recoveries on a dead worker's connections; it touched ``claimed`` when it died."""
+        """Return what is done with each connection of a dead worker, which had claimed ``claimed``."""
         recoveries = []
         for number in numbers:
             if number not in self.descriptors:
@@ -178,7 +179,7 @@ class Sockets:
 
     def next_epoch(self, number: int, slot: int) -> int:
         """
-        Begin a epoch: the worker in ``slot`` gets connection ``number``.
+        Begin an epoch: the worker in ``slot`` gets connection ``number``.
 
         Every message of the worker about this connection names the epoch. So if a message crosses
         a recall, it is not taken for a message about the next epoch.
@@ -198,7 +199,7 @@ class Sockets:
         if latest != epoch:
             return False
         if holder != slot:
-            raise ProtocolError(f"tenure {epoch} of connection {number} is not its own")
+            raise ProtocolError(f"epoch {epoch} of connection {number} is not its own")
         return True
 
     # -- memory files -----------------------------------------------------------------------
@@ -231,7 +232,7 @@ class Sockets:
         self._scoreboard.set_spill(number, 0, 0)
 
     def close_spills_of_worker(self, slot: int) -> None:
-        """SpillClosed a dead worker's memory files, except those that the next worker continues with."""
+        """Close a dead worker's memory files, except those that the next worker needs."""
         kept: dict[int, int] = {}
         for number in self.descriptors:
             latest, holder = self._epochs[number]
@@ -240,4 +241,4 @@ class Sockets:
                 if unread is not None and unread[0]:
                     kept.setdefault(unread[0], number)
                 self._epochs[number] = (latest, NO_SLOT)  # another worker may get the slot
-        self.spills.bury(slot, kept)
+        self.spills.close_of_worker(slot, kept)

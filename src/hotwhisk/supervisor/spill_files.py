@@ -76,7 +76,7 @@ class SpillFiles:
         )
         return owners.most_common(1)[0][0] if owners else NO_SLOT
 
-    def deposit(self, spill: int, descriptor: int, slot: int) -> None:
+    def add(self, spill: int, descriptor: int, slot: int) -> None:
         """
         Take a new file of the worker in ``slot``, with its descriptor.
 
@@ -109,11 +109,11 @@ class SpillFiles:
             descriptor = make_file(RESERVE)
         except OSError:
             return None
-        self.deposit(number, descriptor, slot)
+        self.add(number, descriptor, slot)
         self._reserves[number] = slot
         return number, descriptor
 
-    def drop(self, spill: int, slot: int) -> None:
+    def close_own(self, spill: int, slot: int) -> None:
         """
         Close a file that the worker in ``slot`` does not need any more.
 
@@ -173,7 +173,7 @@ class SpillFiles:
         if spill in self._files and self._files[spill][1] == NO_SLOT:
             self.close(spill)
 
-    def bury(self, slot: int, kept: Mapping[int, int]) -> None:
+    def close_of_worker(self, slot: int, kept: Mapping[int, int]) -> None:
         """Close a dead worker's files, except ``kept`` ones, which go to one connection each."""
         for spill, (descriptor, owner) in list(self._files.items()):
             if owner != slot:

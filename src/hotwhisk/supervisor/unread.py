@@ -1,16 +1,11 @@
 """
-Find connections with bytes that no worker has read, without a look at each connection.
+Find connections with bytes that no worker has read, without a system call for each connection.
 
-The supervisor's own duplicates are in an epoll set. While the supervisor looks at the clock, it
-polls the set at each look. While it sleeps, it waits for the set with its other descriptors. So a
-request to a worker that does not answer wakes the supervisor, and an idle server sleeps.
-Connections enter the set at a look, so one that is opened and closed between two looks costs
-nothing.
-
-Alternatives considered: to wait for the duplicates at all times (the supervisor would wake up for
-each request); to ask the kernel for each connection at each look (a system call for each, and the
-looks would not end while the server is idle); a worker that reports what it reads (a message for
-each request).
+The supervisor's own duplicates are in an epoll set. While the watchdog ticks, the set is polled at
+each tick. While the supervisor sleeps, it waits for the set with its other descriptors. So a request
+to a worker that does not answer wakes the supervisor, and an idle server sleeps. Connections enter
+the set at a tick, so one that is opened and closed between two ticks costs nothing.
+docs/decisions.md says what else was considered.
 """
 
 from __future__ import annotations
@@ -39,7 +34,7 @@ class Inputs:
                 try:
                     self._epoll.register(descriptor, select.EPOLLIN)
                 except OSError:
-                    return  # no memory, or the user's limit of watches: try at the next look
+                    return  # no memory, or the user's limit of watches: try at the next tick
                 self._numbers[descriptor] = number
 
     def forget(self, descriptor: int) -> None:
@@ -57,5 +52,5 @@ class Inputs:
         try:
             found = self._epoll.poll(0, len(self._numbers))
         except OSError:
-            return []  # try at the next look
+            return []  # try at the next tick
         return [self._numbers[each] for each, _ in found if each in self._numbers]

@@ -1,18 +1,16 @@
 """
-The supervisor's watchdog: a look at the scoreboard and the clock while anything is in flight.
+The watchdog: at each tick it compares the scoreboard with the clock.
 
-Deadlines, hanging handlers, slow readers and late starters are all found here and nowhere
-else. With nothing in flight there are no watchdog: an idle server does not wake up.
+Only it finds passed deadlines, stuck handlers, slow clients and slow loads. It ticks while anything
+is in flight. So an idle server does not wake up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
-from hotwhisk.supervisor.liveness import SILENT, SOON, Liveness
+from hotwhisk.supervisor.liveness import SOON, Liveness
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
 
@@ -22,7 +20,7 @@ STUCK_AFTER = 0.2
 """Seconds in one synchronous run after which other connections stop waiting for it."""
 
 LINGER_LIMIT = 2.0
-"""Seconds that an answered client may go on sending before its connection is ended."""
+"""Seconds that a client may go on sending after the last answer; then its connection is closed."""
 
 SPAWN_LIMIT = 0.5
 """Seconds that a template has to fork a worker, which takes some milliseconds."""
@@ -31,27 +29,27 @@ LONG_LOAD = 2.0
 """Seconds of loading after which a line says so. The next line follows after twice as long."""
 
 LEAVE_LIMIT = 5.0
-"""Seconds that atexit functions of a retired action may take."""
+"""Seconds that the atexit functions of a draining worker may take."""
 
 FIRST_REQUEST_LIMIT = 1.0
 """Seconds that a stopping server waits for the first request of a fresh connection."""
 
 
 class Watchdog:
-    """Finds what is overdue, and remembers since when."""
+    """Finds what takes too long, and remembers since when it lasts."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._ages: Ages[Key] = Ages()
         self._quiet = 0
-        self._tell_loading: dict[int, float] = {}
+        self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
         self._liveness = Liveness(supervisor.parts)
         self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
     def tick(self, now: float) -> None:
-        """Look once; stop the ticking if two looks in a row found nothing in flight."""
+        """Check everything once; stop the timer if two ticks in a row found nothing in flight."""
         processes = self._supervisor.processes
         processes.backoff = False
         late = self._supervisor.try_again()
@@ -60,15 +58,15 @@ class Watchdog:
         self._supervisor.stay_awake()
         stopping = self.stopping_since is not None
         keys = [*self._in_flight(), *self._liveness.begin(stopping=stopping)]
-        if self._tell_loading:
+        if self._next_line:
             loading = {number for (kind, number), _ in keys if kind is State.LOADING}
-            self._tell_loading = {
-                slot: age for slot, age in self._tell_loading.items() if slot in loading
+            self._next_line = {
+                slot: age for slot, age in self._next_line.items() if slot in loading
             }
         self._began = dict(keys)
         ages = self._ages.update(now, keys)
         for (kind, number), age in ages.items():
-            CHECKS[kind](self, number, age)
+            self._check(kind, number, age)
         self._liveness.end(now)
         rollout, dispatcher = self._supervisor.rollout, self._supervisor.dispatcher
         rollout.retry(now)
@@ -81,13 +79,30 @@ class Watchdog:
         if self._quiet > 1 and rollout.current.retry_at is None and not stopping:
             self._supervisor.sleep()
             self._ages.reset()
-            # A worker that began a run before it could see that sent no word: look once more.
+            # A worker that began a run before it saw that sent no message: check once more.
             self._supervisor.system.barrier()
             if self._in_flight() or self._liveness.suspects():
                 self._supervisor.scoreboard.timer_on = True
 
+    def _check(self, kind: Phase | State | str, number: int, age: float) -> None:
+        match kind:
+            case Phase.RUNNING:
+                self._check_running(number, age)
+            case Phase.RESPONDING:
+                self._check_responding(number, age)
+            case Phase.LINGERING:
+                self._check_lingering(number, age)
+            case State.LOADING:
+                self._check_loading(number, age)
+            case State.DRAINING:
+                self._check_draining(number, age)
+            case State.KILLED:
+                self._check_spawning(number, age)
+            case _:
+                self._liveness.expire(number, age)
+
     def interval(self) -> float:
-        """Return how many seconds after this look the next one is due."""
+        """Return the seconds until the next tick."""
         return SOON if self._liveness.urgent else TICK
 
     def _in_flight(self) -> list[tuple[Key, float]]:
@@ -104,7 +119,7 @@ class Watchdog:
                 found.append(((worker.state, slot), processes.by_slot[slot].started))
         return found
 
-    def _handling(self, number: int, age: float) -> None:
+    def _check_running(self, number: int, age: float) -> None:
         rollout = self._supervisor.rollout
         slot = self._supervisor.dispatcher.owners.owner(number)
         if slot is None:
@@ -116,72 +131,71 @@ class Watchdog:
         if age > row.budget:
             rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
         elif age > STUCK_AFTER and worker.overlap:
-            self._liveness.doubt(slot)  # many runs: only silence tells that one blocks the others
+            self._liveness.doubt(slot)  # many runs: only silence shows that one blocks the others
         elif age > STUCK_AFTER and worker.generation and worker.state is not State.LOADING:
-            rollout.stuck(slot)  # a spare that loads is let alone: it has an answer to give
+            rollout.stuck(slot)  # not a spare that loads, because it has an answer to send
 
-    def _silent(self, slot: int, age: float) -> None:
-        self._liveness.expire(slot, age)
-
-    def _answering(self, number: int, age: float) -> None:
+    def _check_responding(self, number: int, age: float) -> None:
         slot = self._supervisor.dispatcher.owners.owner(number)
         if slot is not None and self._supervisor.processes.by_slot[slot].silent:
             return  # the worker is slow, not the client, and its answer may be out
         if age > self._supervisor.config.timeout:
             self._supervisor.sockets.shutdown(number)
 
-    def _lingering(self, number: int, age: float) -> None:
+    def _check_lingering(self, number: int, age: float) -> None:
         if age > LINGER_LIMIT:
             self._supervisor.sockets.shutdown(number)
 
-    def _loading(self, slot: int, age: float) -> None:
-        self._spawning(slot, age)
+    def _check_loading(self, slot: int, age: float) -> None:
+        self._check_spawning(slot, age)
         limit = self._supervisor.config.init_timeout
         if age > limit:
             self._supervisor.rollout.load_timed_out(slot, f"{limit:g} s")
         elif self._liveness.is_not_loading(slot, age):
             self._supervisor.rollout.stuck(slot)
-        elif age > self._tell_loading.get(slot, LONG_LOAD):
-            self._tell_loading[slot] = 2 * age
+        elif age > self._next_line.get(slot, LONG_LOAD):
+            self._next_line[slot] = 2 * age
             generation = self._supervisor.rollout.workers[slot].generation
             self._supervisor.parts.log(
                 f"generation {generation} is still loading after {age:.0f} s; "
                 f"it is given {limit:g} s (--init-timeout)"
             )
 
-    def _retired(self, slot: int, age: float) -> None:
+    def _check_draining(self, slot: int, age: float) -> None:
         owners = self._supervisor.dispatcher.owners
         if age > LEAVE_LIMIT and not owners.count(slot):
             self._supervisor.processes.kill(slot)
 
-    def _spawning(self, slot: int, age: float) -> None:
+    def _check_spawning(self, slot: int, age: float) -> None:
         """Kill the template of a worker if it has not forked the worker in time."""
         template = self._supervisor.processes.by_slot[slot].template
         if template is not None and age > SPAWN_LIMIT:
             self._supervisor.rollout.workers.template_timed_out(template.slot)
 
     def _enforce_stop(self, age: float) -> None:
-        """End what a stopping server must not wait for any longer."""
+        """End everything that a stopping server must not wait for any longer."""
         supervisor = self._supervisor
         scoreboard, owners = supervisor.scoreboard, supervisor.dispatcher.owners
         if age > FIRST_REQUEST_LIMIT:
             self._end_idle()
         if age > supervisor.config.drain_timeout:
-            # Who posted what still loads is told first.
+            # The sender of an `/init` that still loads is answered first.
             overdue = [*scoreboard.in_phase(Phase.IDLE), *scoreboard.in_phase(Phase.BUFFERED)]
             if not supervisor.rollout.abort_loading():
                 overdue += owners.init_pending
             for number in overdue:
                 supervisor.sockets.shutdown(number)
             for slot, worker in list(supervisor.rollout.workers.by_slot.items()):
-                # A spare is giving the answers that the others owed, so it is not ended.
+                # A spare sends the answers of dead workers, so it is not killed.
                 if owners.count(slot) and worker.generation:
                     supervisor.rollout.run_timed_out(slot, Cause.STOPPING, "the stop")
 
     def _end_idle(self) -> None:
         """
-        End the connections on which nothing came. Of one that is claimed the worker may just have
-        read a request, which the scoreboard does not show yet.
+        Close the connections on which nothing came.
+
+        A claimed one stays open: its worker may just have read a request, which the scoreboard does
+        not show yet.
         """
         supervisor = self._supervisor
         scoreboard, sockets = supervisor.scoreboard, supervisor.sockets
@@ -192,14 +206,3 @@ class Watchdog:
         for number in silent:
             if number not in claimed and scoreboard.phase(number) is Phase.IDLE:
                 sockets.shutdown(number)
-
-
-CHECKS: dict[Phase | State | str, Callable[[Watchdog, int, float], None]] = {
-    SILENT: Watchdog._silent,
-    Phase.RUNNING: Watchdog._handling,
-    Phase.RESPONDING: Watchdog._answering,
-    Phase.LINGERING: Watchdog._lingering,
-    State.LOADING: Watchdog._loading,
-    State.DRAINING: Watchdog._retired,
-    State.KILLED: Watchdog._spawning,
-}

@@ -95,7 +95,7 @@ class World:
         self.clients: dict[int, Client] = {}
         self.numbers = deque(range(CONNECTIONS))
         self.epochs: dict[int, int] = {}
-        self.last_tenure = 0
+        self.last_epoch = 0
         self.processes: dict[int, Process] = {}
         self.templates: dict[int, int] = {}
         """The generation of each template, by slot."""
@@ -138,9 +138,9 @@ class World:
         for number in command.numbers:
             assert self.clients[number].phase in MOVABLE
             assert self.owners.owner(number) == command.worker
-        self.last_tenure += 1
-        self.epochs.update(dict.fromkeys(command.numbers, self.last_tenure))
-        self.processes[command.worker].orders.append((command, self.last_tenure))
+        self.last_epoch += 1
+        self.epochs.update(dict.fromkeys(command.numbers, self.last_epoch))
+        self.processes[command.worker].orders.append((command, self.last_epoch))
 
     def do_recall(self, command: commands.Recall) -> None:
         process = self.processes[command.worker]
@@ -182,9 +182,9 @@ class World:
         client = self.clients[command.number]
         last = client.phase not in IN_FLIGHT  # some of what was sent may be lost
         client.phase = Phase.RUNNING
-        self.last_tenure += 1
-        self.epochs[command.number] = self.last_tenure
-        self.processes[command.worker].orders.append((command, self.last_tenure, last))
+        self.last_epoch += 1
+        self.epochs[command.number] = self.last_epoch
+        self.processes[command.worker].orders.append((command, self.last_epoch, last))
 
     def do_closeconnection(self, command: commands.CloseConnection) -> None:
         client = self.clients[command.number]

@@ -37,19 +37,19 @@ def is_open(descriptor: int) -> bool:
 
 
 def test_a_file_is_its_workers_and_nobody_elses(files: SpillFiles) -> None:
-    files.deposit(7, memory_file(), WORKER)
+    files.add(7, memory_file(), WORKER)
     assert files.holds(7, 100, WORKER, 0)
     assert not files.holds(7, 100, OTHER, 0)
     assert not files.holds(8, 100, WORKER, 0)
-    for wrong in (lambda: files.drop(7, OTHER), lambda: files.take(7, OTHER, 0)):
+    for wrong in (lambda: files.close_own(7, OTHER), lambda: files.take(7, OTHER, 0)):
         with pytest.raises(ProtocolError, match="memory file 7 is not its own"):
             wrong()
-    files.drop(7, WORKER)
+    files.close_own(7, WORKER)
     assert 7 not in files
 
 
 def test_a_length_beyond_the_file_is_not_believed(files: SpillFiles) -> None:
-    files.deposit(7, memory_file(100), WORKER)
+    files.add(7, memory_file(100), WORKER)
     assert not files.holds(7, 101, WORKER, 0)
     with pytest.raises(ProtocolError, match="has 100 bytes, not 101"):
         files.take(7, WORKER, 101)
@@ -59,7 +59,7 @@ def test_a_length_beyond_the_file_is_not_believed(files: SpillFiles) -> None:
 
 
 def test_a_file_too_large_to_be_a_request_is_not_handed_on(files: SpillFiles) -> None:
-    files.deposit(7, memory_file(LARGEST + 1), WORKER)
+    files.add(7, memory_file(LARGEST + 1), WORKER)
     assert not files.holds(7, 100, WORKER, 0)
 
 
@@ -70,14 +70,14 @@ def test_a_file_that_the_next_worker_could_not_write_or_grow_is_refused(
     descriptor = memory_file()
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seal)
     with pytest.raises(ProtocolError, match="has the seals"):
-        files.deposit(7, descriptor, WORKER)
+        files.add(7, descriptor, WORKER)
     assert 7 not in files
     os.close(descriptor)
 
 
 def test_no_seal_can_be_added_later(files: SpillFiles) -> None:
     descriptor = memory_file()
-    files.deposit(7, descriptor, WORKER)
+    files.add(7, descriptor, WORKER)
     with pytest.raises(PermissionError):
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
 
@@ -86,25 +86,25 @@ def test_a_file_that_can_only_be_read_is_refused(files: SpillFiles) -> None:
     writable = memory_file()
     descriptor = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
     with pytest.raises(ProtocolError, match="cannot be sealed"):
-        files.deposit(7, descriptor, WORKER)
+        files.add(7, descriptor, WORKER)
     os.close(descriptor)
     os.close(writable)
 
 
 def test_what_is_handed_on_is_no_longer_its_first_workers(files: SpillFiles) -> None:
-    files.deposit(7, memory_file(), WORKER)
+    files.add(7, memory_file(), WORKER)
     files.pass_on(7, 0, OTHER)
     assert not files.holds(7, 100, WORKER, 1), "one file for two connections"
     with pytest.raises(ProtocolError):
-        files.drop(7, WORKER)
-    files.drop(7, OTHER)
+        files.close_own(7, WORKER)
+    files.close_own(7, OTHER)
 
 
 def test_what_a_dead_worker_left_belongs_to_one_connection(files: SpillFiles) -> None:
     kept, dropped = memory_file(), memory_file()
-    files.deposit(7, kept, WORKER)
-    files.deposit(8, dropped, WORKER)
-    files.bury(WORKER, {7: 2})
+    files.add(7, kept, WORKER)
+    files.add(8, dropped, WORKER)
+    files.close_of_worker(WORKER, {7: 2})
     assert not is_open(dropped)
     assert files.holds(7, 100, NO_SLOT, 2)
     assert not files.holds(7, 100, NO_SLOT, 1)
@@ -116,8 +116,8 @@ def test_what_a_dead_worker_left_belongs_to_one_connection(files: SpillFiles) ->
 
 def test_it_goes_with_its_connection(files: SpillFiles) -> None:
     kept = memory_file()
-    files.deposit(7, kept, WORKER)
-    files.bury(WORKER, {7: 2})
+    files.add(7, kept, WORKER)
+    files.close_of_worker(WORKER, {7: 2})
     files.forget(1)
     assert is_open(kept)
     files.forget(2)
@@ -127,10 +127,10 @@ def test_it_goes_with_its_connection(files: SpillFiles) -> None:
 
 def test_the_worker_with_most_is_found_when_there_are_too_many(files: SpillFiles) -> None:
     assert files.largest_owner() == NO_SLOT
-    files.deposit(1, memory_file(), OTHER)
+    files.add(1, memory_file(), OTHER)
     for spill in range(2, 4 + SPARE + 1):
-        files.deposit(spill, memory_file(), WORKER)
+        files.add(spill, memory_file(), WORKER)
     assert not files.crowded
-    files.deposit(1000, memory_file(), OTHER)
+    files.add(1000, memory_file(), OTHER)
     assert files.crowded
     assert files.largest_owner() == WORKER
