@@ -185,14 +185,14 @@ class Attacked:
         while len(scripted.supervisor.sockets.descriptors) >= scripted.scoreboard.capacity:
             number = next(iter(scripted.supervisor.sockets.descriptors))
             scripted.supervisor.dispatcher.owners.remove(number)
-            scripted.supervisor.sockets.end(number)
+            scripted.supervisor.sockets.close(number)
             self.turn()
         drain(scripted)
         number = scripted.connect()
         given = [message for message in scripted.orders(slot) if names(message, number)]
         self.outcome.expect(given, f"connection {number} did not reach the next version")
         scripted.supervisor.dispatcher.owners.remove(number)
-        scripted.supervisor.sockets.end(number)
+        scripted.supervisor.sockets.close(number)
         self.turn()
 
 

@@ -1,1 +1,1 @@
-"""The supervisor process: it listens, decides, and holds every connection."""
+"""The supervisor process: it accepts, decides which worker serves, and keeps every connection."""

@@ -117,7 +117,7 @@ class SendError(Record):
 
 
 class CloseConnection(Record):
-    """End a connection that can get no further answer."""
+    """Close a connection that can get no further answer."""
 
     number: int
 

@@ -1,8 +1,8 @@
 """
 Carries out the decisions of `rollout`, one command at a time, in order.
 
-The order is part of the decision: a replacement takes the connections back from every old
-worker before its answer is written (promise 3), and hands them on after it.
+The order is part of the decision. For example, a replacement recalls the connections of every old
+worker before the answer to its ``/init`` is written (promise 3), and assigns them again after that.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Executor:
             case commands.SendError():
                 self._send_error(command)
             case commands.CloseConnection():
-                self._sockets.end(command.number)
+                self._sockets.close(command.number)
             case commands.Reply():
                 self._reply(command)
             case commands.ReleaseArtifact():
@@ -103,8 +103,10 @@ class Executor:
 
     def start_pending(self) -> None:
         """
-        Start the processes that are to be. Those that cannot be are tried again at the next
-        tick; until then their orders wait in their channels, and everybody else goes on.
+        Fork every worker that has no process yet.
+
+        If a fork fails, it is tried again at the next tick. Until then the worker's messages wait
+        in its channel, and the other workers go on.
         """
         for process in self._processes.pending():
             try:
@@ -162,7 +164,7 @@ class Executor:
             rights: list[int] = []
             for number in command.numbers[at : at + messages.HANDED_AT_ONCE]:
                 if number not in self._sockets.descriptors:
-                    continue  # its connection has ended meanwhile
+                    continue  # it was closed meanwhile
                 unread = self._sockets.unread(number)
                 if unread is None:
                     # No descriptor was free for the file with its unread bytes, or its worker named
@@ -195,13 +197,13 @@ class Executor:
     def _send_error(self, command: commands.SendError) -> None:
         number, parts = command.number, self._parts
         if number not in self._sockets.descriptors:
-            return  # the connection has ended meanwhile
+            return  # the connection was closed meanwhile
         parts.stats.answered_for_the_dead += 1
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
         last = bool(row.last) or not begun
-        # Were the spare to die now, the next one would find that an answer is owed.
+        # If the spare dies now, the scoreboard shows that an answer is still missing.
         self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
         status, text = failure_response(parts.profile, command.cause, command.detail)
         if last:
@@ -243,4 +245,4 @@ class Executor:
             head = http1.response_head(command.status, len(body), header, keep_alive=keep)
             self._sockets.send_response(candidate.number, head + body)
             if candidate.last:
-                self._sockets.end(candidate.number)
+                self._sockets.close(candidate.number)

@@ -64,8 +64,8 @@ class Liveness:
         """
         Return the workers that run no handler, and have something unread or claimed.
 
-        When the server stops, these are all workers that hold a connection, because each has been
-        told to close its idle ones.
+        When the server stops, these are all workers that have a connection, because each must close
+        its idle ones.
         """
         parts = self._parts
         scoreboard, owners = parts.scoreboard, parts.rollout.dispatcher.owners
@@ -84,7 +84,7 @@ class Liveness:
             owes = slot in self._unread or scoreboard.claimed(slot) >= 0
             if worker.state is State.STUCK:  # its connections were moved, but it must still
                 owes = owes or parts.processes.by_slot[slot].silent  # come back
-            if worker.generation == 0:  # a spare runs only answers that it was told to give
+            if worker.generation == 0:  # a spare only sends answers
                 owes = owes or slot in running or parts.rollout.jobs.waits_for(slot)
             elif slot in running:
                 owes = False

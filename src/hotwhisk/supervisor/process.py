@@ -38,7 +38,7 @@ class Process:
         """The time of the last ping."""
         self.inbox: deque[Message] = deque()
         self.killed_for_protocol_error = False
-        """Whether it is ended for its messages, and further ones are ignored."""
+        """Whether it is killed for a wrong message; further ones are ignored."""
         self.cancelled = False
         """Whether it was killed before its process id was known."""
 

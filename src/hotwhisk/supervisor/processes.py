@@ -1,4 +1,4 @@
-"""The supervisor's live processes: fork them, notice their ends, and kill what they leave."""
+"""The live processes of the supervisor: fork, kill and reap them, and kill their orphans."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Processes:
         self.descriptors = Descriptors()
         """Descriptors that queued messages still need."""
         self.backoff = False
-        """Whether nothing is to be born before the next tick: the last spare died at once."""
+        """Whether no process is forked before the next tick, because the last spare exited at once."""
         self.given_up: list[Process] = []
         """Workers that cannot be killed, and whose requests are still to be settled."""
         self._unkillable: list[Process] = []
@@ -58,12 +58,12 @@ class Processes:
         """
         Open the channel of a worker whose process will be started later.
 
-        From now on the worker can be given orders. A worker that was pending in this slot is
-        forgotten. If its process is ever started, it ends, because it has no channel.
+        From now on messages can be sent to the worker. If another worker is pending in this slot, it
+        is forgotten. If a template forks it later, it exits, because its channel is closed.
         """
         before = self.by_slot.get(slot)
         process = Process(slot, Channel(None, FROM_WORKER, self.descriptors), self._system.now())
-        # Counted here: by the time the child looks, it may have been recalled already.
+        # Counted here, because the worker may be recalled before its process runs.
         process.pending_fork = PendingFork(self._scoreboard.recalls(slot))
         self.by_slot[slot] = process
         if before is not None:
@@ -76,7 +76,7 @@ class Processes:
 
     def start(self, process: Process) -> None:
         """
-        Start a process that is to be.
+        Fork the process of a pending worker.
 
         Raises:
             OSError: the system has none to give; it can be tried again.
@@ -112,8 +112,8 @@ class Processes:
         """
         Tell a template to fork a worker.
 
-        `spawned` gets the template's answer. Until then the worker is pending, and its orders wait
-        in its channel.
+        `spawned` gets the template's answer. Until then the worker is pending, and its messages
+        wait in its channel.
 
         Raises:
             OSError: no descriptors are free for its channel.
@@ -128,7 +128,7 @@ class Processes:
 
     def _open_channel(self, process: Process) -> tuple[socket.socket, int]:
         """
-        Return the worker's end of its channel, and how often its slot had been recalled.
+        Return the worker's end of its channel, and how often its slot was recalled before.
 
         Raises:
             OSError: no descriptor is free for it.
@@ -260,14 +260,14 @@ class Processes:
 
     @property
     def has_orphans(self) -> bool:
-        """Return whether processes that dead workers left were killed and have not ended yet."""
+        """Return whether orphans of dead workers were killed and have not exited yet."""
         return bool(self._ended)
 
     def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
         high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
-        # Everything the supervisor holds: connections, other workers' channels, the listener.
+        # Everything that the supervisor has: connections, channels of other workers, the port.
         os.closerange(3, high)
         os.closerange(high + 1, HIGHEST)
         null = os.open(os.devnull, os.O_RDONLY)

@@ -126,17 +126,14 @@ class Receiver:
         self._guard(process, self._receive, most)
 
     def _guard(self, process: Process, step: Callable[[Process, T], None], value: T) -> None:
-        """
-        Run a step that handles a worker's messages; any error in it ends that worker and nothing
-        else.
-        """
+        """Run a step that handles a worker's messages; if it fails, that worker is killed."""
         if process.killed_for_protocol_error:
             return
         try:
             step(process, value)
         except (ProtocolError, DescriptorsLost) as error:
             self._kill_for(process, str(error) or "descriptors were lost on the way")
-        except Exception:  # noqa: BLE001 - the net: a bug of ours must not end the server
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the server
             self._kill_for(process, f"a bug in hotwhisk, please report it: {_trace()}")
 
     def _receive(self, process: Process, most: int) -> None:
@@ -146,7 +143,7 @@ class Receiver:
                 if received is None:
                     return
                 self._sort(process, *received)
-        except ChannelClosed:  # no proof of its death: a child of the action may hold the end
+        except ChannelClosed:  # no proof of its exit: a child of the action may have closed it
             self._loop.unwatch(process.channel.fileno())
         except OSError:  # memory has run out for now: the rest is read at the next tick
             self._loop.rest(process.channel.fileno())
@@ -201,14 +198,14 @@ class Receiver:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
-        """End the worker with most memory files, if there are more files than requests can need."""
+        """Kill the worker with most memory files, if there are more files than requests can need."""
         spills = self._sockets.spills
         process = self._processes.by_slot.get(spills.largest_owner()) if spills.crowded else None
         if process is not None and not process.killed_for_protocol_error:
             self._kill_for(process, "it keeps more memory files than its requests can need")
 
     def _kill_for(self, process: Process, why: str) -> None:
-        """End a worker for a wrong message: the action can write to its channel."""
+        """Kill a worker for a wrong message; the action can write to its channel."""
         self._parts.log(f"worker {process.pid} is ended: {why}")
         self._loop.unwatch(process.channel.fileno())
         process.killed_for_protocol_error = True
@@ -229,8 +226,8 @@ class Receiver:
 
     def _cut_off(self, process: Process, error: OSError) -> None:
         """
-        End a worker to which a message could not be sent. If it has closed its channel, it has
-        ended as a rule, or has become another program.
+        Kill a worker to which a message could not be sent. If its channel is closed, it has exited
+        as a rule, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
             self._parts.log(f"worker {process.pid} is ended: {error.strerror}")

@@ -156,7 +156,7 @@ class Rollout:
         """
         Fork and load the worker in ``slot``, because the template did not fork it.
 
-        If another generation is current now, the artifact is gone, and the process only ends.
+        If another generation is current now, the artifact is released, so the worker is killed.
         """
         worker, current = self.workers[slot], self.current
         self.commands.append(commands.StartWorker(slot))
@@ -247,8 +247,8 @@ class Rollout:
 
     def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
         """
-        Handle a load that ended without a word from its worker. Under OpenWhisk the log of the failed
-        ``/init`` says ``why``, and ends; or the answer says it.
+        Handle a load that ended without a message of its worker. Under OpenWhisk the log of the failed
+        ``/init`` says ``why``, or the answer says it.
         """
         status, text = failure_response(self.policy.profile, *cause)
         candidate, openwhisk = self.candidate, self.policy.profile is Profile.OPENWHISK
@@ -275,7 +275,7 @@ class Rollout:
     # -- workers in trouble -----------------------------------------------------------------
 
     def released(self, slot: int, moved: Moved, *, recalled: bool) -> None:
-        """Assign again the connections that a worker gave back, by itself or on a recall."""
+        """Assign the connections that a worker released, by itself or after a recall."""
         if recalled and self.workers.apply(slot, Event.RELEASED):
             self.dispatcher.recall_from_spare()
         self.dispatcher.reclaimed(slot, moved)
@@ -392,7 +392,7 @@ class Rollout:
         for _ in range(self.policy.workers - len(there)):
             self._start_loading(current.artifact, current.number)
 
-    # -- the end ----------------------------------------------------------------------------
+    # -- stop -------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop: replace nothing any more, and answer the present requests."""
@@ -409,7 +409,7 @@ class Rollout:
         self.dispatcher.assign_waiting()
 
     def abort_loading(self) -> bool:
-        """Stop waiting for versions that load, because the server leaves; False if none loads."""
+        """Give up the versions that load, because the server stops; return False if none loads."""
         workers = self.workers.by_slot.values()
         loading = [each.slot for each in workers if each.state is State.LOADING]
         for slot in loading:

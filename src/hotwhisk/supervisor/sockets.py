@@ -49,7 +49,7 @@ class Sockets:
         self._scoreboard = scoreboard
         self._free = deque(range(scoreboard.capacity))
         self._ended: set[int] = set()
-        """Connections that the supervisor itself has ended, and that no sweep has handled yet."""
+        """Connections that the supervisor has closed, and that `remove_closed` has not removed yet."""
         self._epochs: dict[int, tuple[int, int]] = {}
         """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
         self._last_epoch = 0
@@ -95,10 +95,10 @@ class Sockets:
                 closed.append(number)
         return closed
 
-    def end(self, number: int) -> None:
-        """End a connection that no worker has and drop its bytes; the next sweep forgets it."""
+    def close(self, number: int) -> None:
+        """Close a connection that no worker has; `remove_closed` removes it."""
         if number not in self.descriptors:
-            return  # it has ended meanwhile
+            return  # it was closed meanwhile
         self.shutdown(number)
         self.close_spill_of(number)
         self._ended.add(number)
@@ -146,7 +146,7 @@ class Sockets:
         try:
             answer = fcntl.ioctl(self.descriptors[number], termios.FIONREAD, bytes(4))
         except OSError:
-            return True  # the safe answer, since the system does not tell
+            return True  # the safe answer, since the system does not say it
         return answer != bytes(4)
 
     def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
@@ -167,7 +167,7 @@ class Sockets:
                 owed = recovery_for(
                     self._scoreboard, number, self.descriptors[number], claimed=number == claimed
                 )
-            except OSError:  # the kernel does not tell how much of an answer was sent
+            except OSError:  # the kernel does not say how much of an answer was sent
                 owed = Recovery.CLOSE
             if owed is Recovery.KEEP and self._scoreboard.phase(number) is Phase.RESPONDING:
                 self.close_spill_of(number)  # its answer was out

@@ -29,7 +29,7 @@ NO_SLOT = -1
 """In place of a slot: the owner is not a worker."""
 
 LARGEST = 1 << 30
-"""The most bytes of a file that is handed on. A request needs a fraction of that."""
+"""The most bytes of a file that is passed on. A request needs a fraction of that."""
 
 SPARE = 64
 """Extra files, beyond those for connections and workers, for messages that cross each other."""

@@ -26,7 +26,7 @@ class Stats:
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
     def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
-        """Record a worker's unexpected exit, while it was handling ``owed`` requests."""
+        """Record a worker's unexpected exit, while it had ``owed`` requests to answer."""
         self.deaths.append(
             {
                 "pid": pid,

@@ -155,7 +155,7 @@ class Supervisor:
             self.loop.unwatch(self._listener.fileno())
             self.keep_full()
             self.system.barrier()
-            self.remove_closed()  # a worker that closed one before it could see that sent no word
+            self.remove_closed()  # a worker that closed one before it saw that sent no message
         return True
 
     def keep_full(self) -> bool:

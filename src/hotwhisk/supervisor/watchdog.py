@@ -173,11 +173,11 @@ class Watchdog:
             self._supervisor.rollout.workers.template_timed_out(template.slot)
 
     def _enforce_stop(self, age: float) -> None:
-        """End everything that a stopping server must not wait for any longer."""
+        """Close and kill everything that a stopping server must not wait for any longer."""
         supervisor = self._supervisor
         scoreboard, owners = supervisor.scoreboard, supervisor.dispatcher.owners
         if age > FIRST_REQUEST_LIMIT:
-            self._end_idle()
+            self._close_idle()
         if age > supervisor.config.drain_timeout:
             # The sender of an `/init` that still loads is answered first.
             overdue = [*scoreboard.in_phase(Phase.IDLE), *scoreboard.in_phase(Phase.BUFFERED)]
@@ -190,7 +190,7 @@ class Watchdog:
                 if owners.count(slot) and worker.generation:
                     supervisor.rollout.run_timed_out(slot, Cause.STOPPING, "the stop")
 
-    def _end_idle(self) -> None:
+    def _close_idle(self) -> None:
         """
         Close the connections on which nothing came.
 

@@ -82,7 +82,7 @@ def step(state: State, event: Event) -> State | None:
 
 
 RESERVED_SLOTS = 32
-"""Slots that a replacement leaves free, for spares, templates and workers in the place of dead ones."""
+"""Slots that a replacement keeps free, for spares, templates and workers that replace dead ones."""
 
 
 class Worker:
@@ -112,7 +112,7 @@ class Workers:
         self._commands = commands
         self._free = deque(range(slots))
         self.banned = 0
-        """The latest generation whose workers leave no template any more."""
+        """The latest generation whose workers must not leave a template."""
         self.spare = self._fork()
 
     def __getitem__(self, slot: int) -> Worker:

@@ -93,7 +93,7 @@ def test_what_has_no_other_answer_is_told_and_the_rest_is_done(
     def refuse(_: int) -> None:
         raise OSError(EPERM, os.strerror(EPERM))
 
-    monkeypatch.setattr(scripted.supervisor.sockets, "end", refuse)
+    monkeypatch.setattr(scripted.supervisor.sockets, "close", refuse)
     scripted.connect()
     queue = scripted.supervisor.rollout.commands
     queue += [commands.CloseConnection(0), commands.Log("next")]
