@@ -16,9 +16,7 @@ the same:
   types without floats only. After a refusal, the standard library writes it.
 
 Both checks walk the value and give up after a few dozen nodes, so beside a long string their time
-cannot be measured. Alternatives considered: orjson for everything, with the differences documented.
-It is twice as fast for large documents of many small nodes, but an action would see other numbers
-on a machine that has it.
+cannot be measured. docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

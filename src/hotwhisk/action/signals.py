@@ -11,10 +11,7 @@ looks at the frame that was interrupted. If code of the action runs there, the e
 there, as in any Python program. Otherwise the exception is printed to stderr and goes no further.
 `signal.getsignal` and `signal.signal` still return the action's own handlers.
 
-Alternatives considered: Signals could be blocked around our code. This costs two system calls for
-each request. A flag could be set around each call of the handler. This costs stores for each
-request, and the flag says nothing about the tasks of an event loop. The check of the frame costs
-nothing until a signal comes.
+docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ or a file that is never closed is noticed when its last reference goes. This may
 of the handler. Such a warning is shown with the action's file. A warning of a deprecation in our
 own code does not concern the action and is not shown.
 
-Alternatives considered: a filter. The author would not hear of a forgotten `await`, and the first
-`simplefilter` of the action would come before the filter.
+docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -2,10 +2,7 @@
 The output of a program, on its way to the server's own streams.
 
 It passes through here where ends of activations are written to those streams, because only a
-reader knows whether the last line was complete. Weighed against it: the program inherits the
-streams. Then the mark of an end is glued to a line that had no end of its own, and is missed by
-whoever compares whole lines; or each mark gets a newline before it, and an empty line stands in
-every log.
+reader knows whether the last line was complete. docs/decisions.md says what was rejected.
 
 What is lost if this process is killed is what the program wrote in the microseconds before,
 since waiting for an answer is waiting for output as well.

@@ -3,8 +3,7 @@ Turn bytes into HTTP/1.1 requests by a strict reader, and write response heads. 
 
 The caller keeps the bytes. A ``Reader`` is shown one growing buffer and keeps offsets into it. So
 the bytes may be in a memory file that moves to another process, where a new ``Reader`` starts again
-at byte 0. Alternatives considered: a reader that is fed pieces and keeps them, as h11 is. It would
-copy a large body once more, and before a connection moves it would have to return its bytes.
+at byte 0. docs/decisions.md says what was rejected.
 
 Strict rules cost no time on the usual path. A caller repeats its head byte for byte, so the parsed
 head is found in a cache by its bytes (`head`). A small request that arrives complete takes one

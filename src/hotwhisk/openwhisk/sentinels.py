@@ -7,8 +7,7 @@ other text on the same line. So if an action ended its output without a newline,
 works for output that went through Python's own streams.
 
 Each line that an action prints is written at once, so that it is in the log however the process
-ends. Alternatives considered: to write each piece (`python -u`; lines of several workers would
-mix).
+ends. docs/decisions.md says what was rejected.
 
 Source: the rules for logs of the OpenWhisk action interface.
 """

@@ -6,9 +6,7 @@ of them would see it if we made the streams non-blocking, so we do not. If the k
 stream a second time (a pipe, a terminal), only that copy is non-blocking. For a socket, each packet
 is sent with a flag that forbids waiting. Any other stream is polled before each write.
 
-Alternatives considered: a pipe of our own, with a process that reads it (one more wake-up for each
-activation); `poll` before each write (one more system call, and another worker may fill the pipe in
-between).
+docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ opened again before anything else can get its number.
 An action may also point the streams elsewhere. But the reader of the log waits for the line that
 ends an activation, so that line goes to the streams that the worker had when it started.
 
-Alternatives considered: to check after each run (a system call for each request; descriptors come
-with new connections only), and to move each connection to a high number (two calls for each).
+docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

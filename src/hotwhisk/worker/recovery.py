@@ -18,9 +18,7 @@ lost there, the run is answered at its deadline. If something else cannot be rep
 ends, and the supervisor settles what the process owed. A refusal is also a statement about a
 client. So a request is refused only if a second look agrees.
 
-Alternatives considered: The process could always end. The request that was read would be lost, and
-with it the data that the action keeps in memory. There could be a transaction around each step.
-This costs instructions for every request.
+docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -17,10 +17,8 @@ of random numbers of its own (two would draw the same). A pool of threads that i
 before a fork, as numpy's does, is no reason, and that is seen, not known by name: right after
 the fork, the parent has one thread.
 
-Options weighed: workers as children of the template (their deaths would be heard at second hand,
-and theirs with its own); ``CLONE_PARENT`` (skips every library's fork handlers). Hence two forks:
-the process between leaves at once, and the kernel gives the new one to the supervisor, which is
-the nearest child subreaper, and hears its death like any other.
+A template forks twice: the process between ends at once, and the kernel gives the worker to the
+supervisor, the nearest child subreaper. docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations
