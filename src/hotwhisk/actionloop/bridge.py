@@ -1,20 +1,22 @@
 """
-The bridge to programs in any language that speak ActionLoop.
+Run a program in any language that follows the ActionLoop protocol, in the place of an action.
 
-Such a program reads requests from its standard input, one line each, and writes answers to
-descriptor 3, one line each. There are no numbers on them: an answer belongs to a request because
-it is the next line. So this module asks one question of everything: could a line be read as an
-answer to something else? Where it could, the program is ended, and a fresh one takes its place:
+Such a program reads requests from its standard input and writes responses to descriptor 3, one line
+each. The lines have no numbers: a response belongs to a request because it is the next line. So a
+line that the program writes must never be taken for the response to another request. The program is
+ended and started again if
 
-* it said more than it was asked for, or something that is no JSON;
-* it died, during a request or between two;
-* it was given up: then the worker is killed, and the program with it.
+* it wrote more than one line for a request, or a line that is not JSON;
+* it exited, during a request or between two.
 
-A request that is no JSON never reaches it. What it answers is checked and passed on to the byte.
+If a run takes too long, the worker is killed, and the program with it.
 
-Readiness. A program that acknowledges is ready when it says so. Of one that does not, the first
-to serve it waited five milliseconds and hoped; here it is ready when it begins to read (see
-`Child.wait_reading`), so one that dies before that never becomes current.
+A request that is not JSON is not sent to the program. Its response is checked and sent unchanged.
+
+Readiness: if the image says that programs send an acknowledgement, a program is ready when it has
+sent one. OpenWhisk's proxy waits five milliseconds for any other program. Here such a program is
+ready when it begins to read (see `Child.wait_reading`). So if it exits before that, the version
+never becomes current.
 
 Source: the ActionLoop protocol of the OpenWhisk action interface.
 """
@@ -40,15 +42,15 @@ if TYPE_CHECKING:
     from hotwhisk.system.loop import Loop
 
 PROXY_VERSION: Final = "1.17.1"
-"""The version of the ActionLoop proxy whose rules are kept; programs may ask for it."""
+"""The version of the ActionLoop proxy that this module follows. Programs can read it."""
 
 KILLED: Final = 9
-LONGEST_SAID: Final = 60
-"""Bytes of an answer that is none which the error repeats."""
+MOST_QUOTED: Final = 60
+"""How many bytes of an invalid response the error message quotes."""
 
 
 class Program:
-    """A program in the place of an action. It has no handler and gets requests as they came."""
+    """Runs a program in the place of an action. It has no handler and gets the requests' bodies."""
 
     handler = None
     is_async = False
@@ -57,11 +59,12 @@ class Program:
 
     def __init__(self, entry: str, environ: Mapping[str, str], config: Config) -> None:
         """
-        Start the program ``entry`` in its folder and wait until it is ready. ``environ`` is
-        what a Python action would see.
+        Start the program ``entry`` in its folder, and wait until it is ready.
+
+        ``environ`` is the environment that an action in Python would get.
 
         Raises:
-            LoadFailed: it cannot be started, or does not come to be ready.
+            LoadFailed: the program cannot be started, or exits before it is ready.
         """
         self._entry = os.path.realpath(entry)
         self._acknowledges = config.wait_for_ack
@@ -73,23 +76,23 @@ class Program:
         self._child: Child | None = self._start()
         atexit.register(self.end)
 
-    def attend(self, loop: Loop) -> None:
-        """Look after the program between requests too, because it is current here."""
+    def watch(self, loop: Loop) -> None:
+        """Copy the program's output, and notice its exit, between requests too."""
         self._loop = loop
         if self._child is not None:
-            self._child.attend(loop, self.end)
+            self._child.watch(loop, self.end)
 
-    def exchange(self, body: bytes | memoryview, profile: Profile) -> tuple[int, bytes]:
-        """Answer one ``/run``, whose body is known to be JSON: the HTTP status and body."""
+    def run(self, body: bytes | memoryview, profile: Profile) -> tuple[int, bytes]:
+        """Run a ``/run`` with a JSON body; return the HTTP status and body of the response."""
         request = request_line(body)
         try:
             try:
-                answer = self._fresh().ask(request)
+                answer = self._ready_child().request(request)
             except ChildEnded as ended:
                 self._child = None
                 if not ended.untouched:
                     raise
-                answer = self._fresh().ask(request)
+                answer = self._ready_child().request(request)
         except ChildEnded as ended:
             self._child = None
             return self._explain(ended, profile)
@@ -99,30 +102,30 @@ class Program:
         try:
             good = is_result(answer)
         except ValueError:
-            self.end()  # what it says next cannot be told from the next answer
+            self.end()  # its next line could be taken for the next response
             good = False
         if self._child is not None:
             self._child.reap()
         if good:
             return 200, answer
-        said = answer[:LONGEST_SAID].decode(errors="replace").strip()
-        none = BadResult(f"the program answered {said!r}; expected a JSON object or array")
-        return none.status, result_error(profile, none)
+        quoted = answer[:MOST_QUOTED].decode(errors="replace").strip()
+        bad = BadResult(f"the program answered {quoted!r}; expected a JSON object or array")
+        return bad.status, result_error(profile, bad)
 
     def end(self) -> None:
-        """End the program; the next request would start it again."""
+        """End the program. The next request starts it again."""
         child, self._child = self._child, None
         if child is not None:
             child.end()
 
-    def _fresh(self) -> Child:
-        """Return the program, started again if its answers can no longer be believed."""
+    def _ready_child(self) -> Child:
+        """Return the program; restart it first if it has exited or written unrequested lines."""
         child = self._child
-        if child is None or not child.is_in_step():
+        if child is None or not child.is_in_sync():
             self.end()
             child = self._child = self._start()
             if self._loop is not None:
-                child.attend(self._loop, self.end)
+                child.watch(self._loop, self.end)
         return child
 
     def _start(self) -> Child:
@@ -145,7 +148,7 @@ class Program:
         return child
 
     def _explain(self, ended: ChildEnded, profile: Profile) -> tuple[int, bytes]:
-        """Return the answer to the request that the program did not survive."""
+        """Return the response to a request during which the program ended."""
         ending = ended.ending
         cause = Cause.KILLED if ending.signal else Cause.EXITED
         kills, self._oom_kills = self._oom_kills, oom_kills()
@@ -160,10 +163,11 @@ class Program:
 
 def environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
     """
-    What a program gets: all that a Python action would, and the proxy's own variables below it.
+    Return the environment of a program: the proxy's variables, then those of an action in Python.
 
-    The proxy passes nothing of the image's but what begins with ``__OW_``, not even PATH; no
-    program can depend on a variable's absence as one does on PATH.
+    Of the image's variables the proxy passes only those that begin with ``__OW_``, and not even
+    PATH. Here a program gets them all, because programs need PATH and none depends on the absence
+    of a variable.
     """
     return proxy_variables(config) | dict(environ)
 
@@ -192,14 +196,14 @@ def python_variables(config: Config) -> dict[str, str]:
 
 def request_line(body: bytes | memoryview) -> bytes:
     """
-    The body of a ``/run`` as one line, else as it came.
+    Return the JSON body of a ``/run`` as one line.
 
-    A JSON text holds line ends between its parts only, so they can go. Carriage returns go as
-    well: to many a program they end a line.
+    A JSON text has line ends only between its parts, so they can be removed. Carriage returns are
+    removed too, because some programs take them for the end of a line.
     """
     text = bytes(body).strip(b" \t\r\n")
     if not text.startswith(b"{") or text[1:2] == b"\0":
-        # No body at all, a byte order mark, or an encoding that JSON had long ago.
+        # No body, a byte order mark, or an encoding that earlier versions of JSON allowed.
         text = text.decode(json.detect_encoding(text)).strip().encode() if text else b"{}"
     if b"\n" in text or b"\r" in text:
         text = text.replace(b"\n", b"").replace(b"\r", b"")
@@ -208,9 +212,10 @@ def request_line(body: bytes | memoryview) -> bytes:
 
 def is_result(line: bytes) -> bool:
     """
-    Whether a line is the JSON of an object or an array, without NaN or infinities.
+    Return whether a line is a JSON object or array, without NaN or infinities.
 
-    Raises ``ValueError`` if it is no JSON.
+    Raises:
+        ValueError: the line is not JSON.
     """
     if b"\0" in line:
         raise ValueError("NUL in an answer")
@@ -227,17 +232,17 @@ def is_result(line: bytes) -> bool:
 
 
 def check_acknowledgement(line: bytes) -> None:
-    """Raise ``LoadFailed`` unless a program says that it is ready."""
+    """Refuse an acknowledgement that does not say that the program is ready."""
     try:
-        said = json_codec.loads(line)
+        value = json_codec.loads(line)
     except (ValueError, RecursionError) as error:
         _refuse(f"the acknowledgement is not JSON: {error}: {line[:80]!r}")
-    if not (type(said) is dict and said.get("ok") is True):
+    if not (type(value) is dict and value.get("ok") is True):
         _refuse("The action did not initialize properly.")
 
 
 class _Constant(Exception):
-    """The error for a number that JSON does not have."""
+    """A number that JSON does not have: NaN or an infinity."""
 
 
 def _refuse_constant(_: str) -> NoReturn:

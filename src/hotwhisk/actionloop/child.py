@@ -1,13 +1,13 @@
 """
-A program that was started to answer requests: its process, its pipes, its end.
+Start a program that answers requests, exchange lines with it, and end it.
 
-One `poll` waits for its answers, its death and its output, in this order. The order matters: the
-kernel looks at descriptors one after another, so output that was written before an answer is
-seen by the same look that sees the answer, and is passed on before the end of the run is.
+One `poll` waits for its response, its exit and its output, in this order. The order matters: the
+kernel checks the descriptors one after another. So output that was written before a response is
+found by the same call that finds the response, and is copied before the run's log ends.
 
-The program stays in the worker's process group, so that whatever ends the worker ends it too.
-And the worker adopts orphans: when the program is ended, so is all that it started, whether in
-sessions of their own or not.
+The program stays in the worker's process group, so a kill of the group ends it too. The worker is a
+child subreaper: when the program ends, the worker ends all processes that the program started, even
+those in sessions of their own.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from hotwhisk.system.loop import Callback, Loop
 
 RESULTS: Final = 3
-"""The descriptor on which a program answers."""
+"""The descriptor to which a program writes its responses."""
 
 PIPE_SIZE: Final = 1 << 20
-"""Bytes that a pipe holds, where that much is permitted."""
+"""Bytes that a pipe holds, if the system permits that many."""
 
 READ_SIZE: Final = 65536
 MOST_ANSWER: Final = 256 << 20
 
 NOTHING: Final = memoryview(b"")
-"""What remains of a request that was sent whole."""
+"""Empty: nothing of the request is left to write."""
 
 _PAGE: Final = 4096
-_SETTLING: Final = 5
-"""Milliseconds for an acknowledgement that nobody asked for."""
+_ACKNOWLEDGING: Final = 5
+"""Milliseconds in which a program may still write an acknowledgement that was not required."""
 
 _DYING: Final = 100
-"""Milliseconds that a program may take to die after its pipes have closed."""
+"""Milliseconds that a program may take to exit after its pipes have closed."""
 
 _DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
-"""Signals that Python ignores, and that a program expects to be as they always are."""
+"""Signals that Python ignores. A program gets the default actions."""
 
 
 class ChildEnded(Exception):
@@ -67,11 +67,11 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """A running program. Its output is the server's own, or with ``relay`` passes through here."""
+    """A running program. It inherits the output streams; with ``relay``, its output is copied here."""
 
     def __init__(self, path: str, environ: Mapping[str, str], *, relay: bool) -> None:
         """
-        Start it, in the current folder.
+        Start the program at ``path``, in the current folder.
 
         Raises:
             OSError: it cannot be started.
@@ -79,7 +79,7 @@ class Child:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._ending: ExitStatus | None = None
         self._killed = False
-        """Return whether the program ended because we killed it."""
+        """Whether the program ended because we killed it."""
         self._loop: Loop | None = None
         self._taken = bytearray()
         self._withheld = self._asked = False
@@ -111,74 +111,74 @@ class Child:
         self._pidfd = os.pidfd_open(self.pid)
         self._poll.register(self._pidfd, select.POLLIN)
 
-    def attend(self, loop: Loop, ended: Callback) -> None:
-        """Pass the program's output on and notice its death, between requests as well."""
+    def watch(self, loop: Loop, ended: Callback) -> None:
+        """Copy the program's output, and call ``ended`` at its exit, between requests too."""
         self._loop = loop
         loop.watch(self._pidfd, ended)
         if self._relay is not None:
-            self._relay.attend(loop)
+            self._relay.watch(loop)
 
-    # -- beginning --------------------------------------------------------------------------
+    # -- readiness --------------------------------------------------------------------------
 
     def wait_acknowledgement(self) -> bytes:
         """
-        The first line that it says.
+        Return the first line that the program writes.
 
         Raises:
-            ChildEnded: it never will.
+            ChildEnded: the program ended before that.
         """
         return self._line()
 
     def wait_reading(self) -> None:
         """
-        Wait until it reads requests. What it says meanwhile is an acknowledgement that nobody
-        asked for, and is thrown away.
+        Wait until the program reads requests; discard an acknowledgement that was not required.
 
-        Every request begins with the same byte. That goes ahead, into a pipe made so small that
-        it is full with it: when there is room again, somebody has begun to read.
+        Every request begins with the same byte. It is written ahead, into a pipe that is made so
+        small that this byte fills it. If the pipe has room again, the program has begun to read.
 
         Raises:
-            ChildEnded: it never will.
+            ChildEnded: the program ended before that.
         """
         _resize(self._requests, _PAGE)
-        self._write(memoryview(b"{"))  # into a pipe that may have no reader any more
+        self._write(memoryview(b"{"))  # the pipe may have no reader any more
         self._withheld = True
         self._poll.register(self._requests, select.POLLOUT)
-        heard = False
+        acknowledged = False
         while True:
-            ready = self._listen(None)
-            heard = heard or self._results in ready
-            if ready.get(self._requests, 0) & ~select.POLLOUT:  # nobody has it to read any more
+            ready = self._read_ready(None)
+            acknowledged = acknowledged or self._results in ready
+            if ready.get(self._requests, 0) & ~select.POLLOUT:  # the pipe has no reader any more
                 raise self._closed("its standard input before it read a request")
             if self._requests in ready:
                 break
         self._poll.unregister(self._requests)
         _resize(self._requests, PIPE_SIZE)
-        if not heard:
-            self._listen(_SETTLING)
+        if not acknowledged:
+            self._read_ready(_ACKNOWLEDGING)
         self._taken.clear()
 
     # -- requests ---------------------------------------------------------------------------
 
-    def is_in_step(self) -> bool:
+    def is_in_sync(self) -> bool:
         """
-        Whether it lives and has said nothing that it was not asked for: what a program says
-        beyond its answer would be taken for the next one.
+        Return whether the program runs and has written nothing beyond its responses.
+
+        A further line would be taken for the response to the next request.
         """
         try:
-            self._listen(0)
+            self._read_ready(0)
         except ChildEnded:
             return False
         if not self._asked:
             self._taken.clear()
         return not self._taken
 
-    def ask(self, request: bytes) -> bytes:
+    def request(self, request: bytes) -> bytes:
         """
-        One request, as a line; its answer, as a line.
+        Send a request, which is one line; return the response, which is one line.
 
         Raises:
-            ChildEnded: there will be none.
+            ChildEnded: the program ended without a response.
         """
         if self._withheld:
             request, self._withheld = request[1:], False
@@ -188,7 +188,7 @@ class Child:
         if rest:
             self._poll.register(self._requests, select.POLLOUT)
         line = self._line(rest)
-        if unread(self._requests) == self._sent > 0:  # so it answers something else
+        if unread(self._requests) == self._sent > 0:  # it answers something else
             raise self._ended("it answered without reading the request", untouched=True)
         return line
 
@@ -199,7 +199,7 @@ class Child:
             at = len(taken)
             if at > MOST_ANSWER:
                 raise self._ended(f"its answer has no end after {MOST_ANSWER >> 20} MB")
-            ready = self._listen(None)
+            ready = self._read_ready(None)
             if rest and self._requests in ready:
                 rest = self._write(rest)
                 if not rest:
@@ -216,16 +216,17 @@ class Child:
             length = os.write(self._requests, data)
         except BlockingIOError:
             return data
-        except BrokenPipeError:  # it may have read enough, and answer
+        except BrokenPipeError:  # it may have read enough to answer
             return data[:0]
         self._sent += length
         return data[length:]
 
-    def _listen(self, milliseconds: int | None) -> dict[int, int]:
+    def _read_ready(self, milliseconds: int | None) -> dict[int, int]:
         """
-        Wait for anything, and take what came.
+        Wait for a response, the exit or output; read them; return the ready descriptors.
 
-        Answers first, also from the dead: one that died after its answer has answered.
+        A response is read before the exit is noticed: it counts even if the program exited after
+        it.
         """
         ready = dict(self._poll.poll(milliseconds))
         if self._results in ready or self._pidfd in ready:
@@ -233,27 +234,27 @@ class Child:
                 data = os.read(self._results, READ_SIZE)
             except BlockingIOError:
                 data = b""
-            if not data:  # whatever it goes on with, it cannot answer
+            if not data:  # without descriptor 3 it cannot answer any more
                 raise self._closed("descriptor 3, where it answers")
             self._taken += data
         if self._relay is not None:
-            self._relay.hear(ready)
+            self._relay.copy_ready(ready)
         return ready
 
     # -- the end ----------------------------------------------------------------------------
 
     def reap(self) -> None:
-        """Reap the processes that the program left to us and that have ended by themselves."""
+        """Reap orphans of the program that have exited by themselves."""
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if ended.si_pid == self.pid:
                 return
             os.waitpid(ended.si_pid, os.WNOHANG)
 
     def end(self) -> ExitStatus:
-        """End the program and all that it started; return how it ended, perhaps by itself."""
+        """Kill the program and all that it started; return its exit status, or that of an earlier exit."""
         if self._ending is None:
-            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            alive = os.waitid(os.P_PIDFD, self._pidfd, look) is None
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            alive = os.waitid(os.P_PIDFD, self._pidfd, options) is None
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
             assert result is not None
@@ -268,12 +269,12 @@ class Child:
         return self._ending
 
     def _ended(self, reason: str, *, untouched: bool = False) -> ChildEnded:
-        """End the program, and return how it ended: by itself, or by us for this reason."""
+        """End the program; return its end as an error, with ``reason`` if it did not exit by itself."""
         ending = self.end()
         return ChildEnded(ending, reason if self._killed else "", untouched=untouched)
 
     def _closed(self, what: str) -> ChildEnded:
-        """Return how a program ended that closed a pipe. As a rule it ended by itself."""
+        """Return the end of a program that has closed a pipe. As a rule it has exited by itself."""
         dying = select.poll()
         dying.register(self._pidfd, select.POLLIN)
         dying.poll(_DYING)
@@ -288,7 +289,7 @@ class Child:
 
 
 def _resize(descriptor: int, size: int) -> None:
-    """Set how much a pipe holds; one that stays as it was costs speed, or knowledge, but no answer."""
+    """Set how much a pipe holds. If that is refused, responses are slower, but not wrong."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
     except OSError:

@@ -1,9 +1,10 @@
 """
-What an image for another language brings: its compiler, and the name of its environment.
+Run the compiler of an image for another language, and check the name of its environment.
 
-A compiler is a program that is given the name of the handler, a folder with what was posted (a
-single file under the name ``exec``) and a folder to fill; it must leave ``exec`` there. It has
-failed if it says so or leaves none. What it prints is no failure: compilers have warnings.
+A compiler is a program. Its arguments are the name of the handler, a folder with the posted code (a
+single file is named ``exec``) and a folder for its output, where it must leave ``exec``. It has
+failed if its exit status is not 0, or if there is no ``exec``. Its output alone is not a failure,
+because compilers print warnings.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ def compiler(config: Config, main: str) -> Compile | None:
     if command is None:
         return None
 
-    def warned(source: str, target: str) -> None:
-        if said := run(command, main, (source, target)):
-            write(2, said)
+    def compile_and_log(source: str, target: str) -> None:
+        if output := run(command, main, (source, target)):
+            write(2, output)
 
-    return warned
+    return compile_and_log
 
 
 def run(
     command: str, main: str, folders: tuple[str, str], environ: Mapping[str, str] | None = None
 ) -> bytes:
     """
-    Compile from the first folder into the second, and return what that printed.
+    Compile from the first folder into the second, and return the output of the compiler.
 
     Raises:
-        BuildFailed: it could not be compiled; its text is what the compiler said.
+        BuildFailed: the compiler failed. The text of the error is the compiler's output.
     """
     import subprocess
 
@@ -61,20 +62,20 @@ def run(
         )
     except OSError as error:
         raise BuildFailed(f"the compiler {command} cannot be run: {error.strerror}") from error
-    said = done.stdout.decode(errors="replace").strip()
+    output = done.stdout.decode(errors="replace").strip()
     if done.returncode:
-        raise BuildFailed(said or f"the compiler left with status {done.returncode}")
+        raise BuildFailed(output or f"the compiler left with status {done.returncode}")
     if not os.path.isfile(f"{target}/{PROGRAM}"):
-        raise BuildFailed(f"cannot compile: the compiler left no {PROGRAM}\n{said}".strip())
+        raise BuildFailed(f"cannot compile: the compiler left no {PROGRAM}\n{output}".strip())
     return done.stdout
 
 
 def check_environment(unpacked: Unpacked, config: Config) -> None:
     """
-    A program may be served only where it was compiled for, if the image says what it is.
+    Refuse a program that was compiled for another environment, if the image names its own.
 
     Raises:
-        LoadFailed: it was compiled for another environment, or says none.
+        LoadFailed: the program names another environment, or none.
     """
     if config.execution_env is None or unpacked.kind not in (Kind.EXECUTABLE, Kind.COMPILED):
         return

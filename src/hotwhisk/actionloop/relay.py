@@ -1,11 +1,12 @@
 """
-The output of a program, on its way to the server's own streams.
+Copy the output of a program to the server's own streams.
 
-It passes through here where ends of activations are written to those streams, because only a
-reader knows whether the last line was complete. docs/decisions.md says what was rejected.
+This is done under OpenWhisk, where the server writes a sentinel to these streams after each
+activation. Only a reader of the output knows whether its last line is complete. docs/decisions.md
+says what was rejected.
 
-What is lost if this process is killed is what the program wrote in the microseconds before,
-since waiting for an answer is waiting for output as well.
+If this process is killed, only the output of the last microseconds is lost, because a wait for a
+response is also a wait for output.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ READ_SIZE: Final = 65536
 
 class Relay:
     """
-    The reading ends of a program's output. ``writing`` are the ends for the program, by the
-    number of the stream they stand for; whoever starts it closes them here.
+    Holds the pipes for a program's output.
+
+    ``writing`` has the ends for the program, by the numbers of the streams. The code that starts
+    the program closes them in this process.
     """
 
     def __init__(self, poll: select.poll) -> None:
@@ -45,21 +48,22 @@ class Relay:
             self.reading[reading], self.writing[stream] = stream, writing
             poll.register(reading, select.POLLIN)
 
-    def attend(self, loop: Loop) -> None:
-        """Pass output on whenever there is some, between requests as well."""
+    def watch(self, loop: Loop) -> None:
+        """Copy output whenever there is some, between requests too."""
         self._loop = loop
         for descriptor in self.reading:
-            loop.watch(descriptor, lambda descriptor=descriptor: self.pass_on(descriptor))  # type: ignore[misc]
+            loop.watch(descriptor, lambda descriptor=descriptor: self.copy(descriptor))  # type: ignore[misc]
 
-    def hear(self, ready: dict[int, int]) -> None:
-        """Pass on the output that is there on the streams that are ``ready``."""
+    def copy_ready(self, ready: dict[int, int]) -> None:
+        """Copy the output of the streams that are ``ready``."""
         for descriptor in self.reading.keys() & ready.keys():
-            self.pass_on(descriptor)
+            self.copy(descriptor)
 
-    def pass_on(self, descriptor: int) -> None:
+    def copy(self, descriptor: int) -> None:
         """
-        All that is there now, and not what comes meanwhile: a program that never stops printing
-        would never be answered for.
+        Copy the output that is in the pipe now, and not what arrives meanwhile.
+
+        Otherwise a program that never stops printing would never get its response sent.
         """
         data = os.read(descriptor, unread(descriptor) or 1)
         if data:
@@ -69,13 +73,13 @@ class Relay:
             self._close(descriptor)
 
     def close(self) -> None:
-        """Pass on the last of the output, when no process is left that could write more."""
+        """Copy the rest of the output after the program has ended, and close the pipes."""
         for descriptor in list(self.reading):
             try:
                 while data := os.read(descriptor, READ_SIZE):
                     write(self.reading[descriptor], data)
             except BlockingIOError:
-                pass  # somebody is left after all
+                pass  # a process that the program started still has the pipe open
             self._close(descriptor)
 
     def _close(self, descriptor: int) -> None:
@@ -86,7 +90,7 @@ class Relay:
 
 
 def unread(descriptor: int) -> int:
-    """Return how many bytes are in a pipe, asked at either end."""
+    """Return how many bytes are in a pipe. ``descriptor`` is either of its ends."""
     there = bytearray(4)
     fcntl.ioctl(descriptor, termios.FIONREAD, there)
     return int.from_bytes(there, sys.byteorder)
@@ -94,10 +98,10 @@ def unread(descriptor: int) -> int:
 
 def write(stream: int, data: bytes) -> None:
     """
-    Write to the server's own stream, where the last byte is remembered.
+    Write to the server's own stream, which remembers whether its last line is complete.
 
-    Bytes that are not read within a moment are dropped. Otherwise a worker that waits between
-    requests would look stuck.
+    Bytes for which there is no room for half a second are dropped. Otherwise a worker that waits
+    between requests would look stuck.
     """
     with bounded():
         cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).write(data)

@@ -1,14 +1,20 @@
 """
-Who may ask: what keeps a web page from posting code to a developer's machine.
+Check whether a request may run or replace the action.
 
-Posting code is running code. A browser lets any page send a form or a "simple" request to
-127.0.0.1, so the plain profile refuses what a page could have caused: a request with an
-``Origin``, one whose ``Sec-Fetch-Site`` is not ``none``, and one for a host name that is not
-ours (a page can make its own name resolve to 127.0.0.1). Beyond loopback a token is needed.
-The platform's network is its own matter: under OpenWhisk nothing is asked.
+Code that is posted is run. A browser lets any page send a form or a "simple" request to 127.0.0.1,
+so a web page could post code to a developer's machine. The plain profile refuses the requests that
+a page can cause:
 
-Pure. Only the digest of the token is kept, so that the action, which shares the process with
-the reader, does not find the token in its memory.
+- a request with an ``Origin``;
+- a request whose ``Sec-Fetch-Site`` is not ``none``;
+- a request for a host name that is not this server's (a page can make its own name resolve to
+  127.0.0.1).
+
+Beyond loopback a token is needed. Under OpenWhisk the platform guards its own network, so none of
+this is checked.
+
+This module is pure. Only the digest of the token is kept, because the action is in the same process
+and could find the token in its memory.
 """
 
 from __future__ import annotations
@@ -28,7 +34,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def digest(token: str) -> bytes:
-    """Return the form in which a token is kept."""
+    """Return the digest of a token, which is kept in its place."""
     return sha256(token.encode())
 
 
@@ -42,10 +48,11 @@ class AccessCheck:
 
     def check(self, head: Head) -> None:
         """
-        Let a request pass that is a POST to a path we serve, from someone who may ask.
+        Refuse a request that is not an allowed POST to ``/run`` or ``/init``.
 
         Raises:
-            NotFound, MethodNotAllowed: there is nothing at this path, or not by this method.
+            NotFound: the path is another one.
+            MethodNotAllowed: the method is another one.
             Forbidden: a web page could have caused the request.
             Unauthorized: the token is missing or wrong.
         """
@@ -100,9 +107,9 @@ class AccessCheck:
 
 
 def is_ip_address(name: str) -> bool:
-    """Return whether the host of a URL is an address rather than a name."""
+    """Return whether the host of a URL is an IP address."""
     if name.startswith("["):
-        return True  # only an address of IPv6 may stand in brackets
+        return True  # only an IPv6 address may be in brackets
     parts = name.split(".")
     return len(parts) == 4 and all(
         part.isascii() and part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts

@@ -1,10 +1,9 @@
 """
-Waiting for descriptors: by epoll alone, or inside an asyncio loop.
+Wait for descriptors, by epoll alone or in an asyncio loop.
 
-A worker with a synchronous handler needs no more than the first. One whose handler is a
-coroutine waits in asyncio's loop, which is then the only one in the process: user code finds
-its own tasks and ours in the same place. asyncio costs 40 ms to import, so it is imported
-only for such an action.
+epoll alone is enough for a synchronous handler. If the handler is a coroutine function, the worker
+waits in asyncio's loop. It is then the only loop in the process, for the action's tasks and ours.
+The import of asyncio takes 40 ms, so it is imported for such an action only.
 """
 
 from __future__ import annotations
@@ -43,14 +42,16 @@ def _is_repeatable(error: BaseException) -> bool:
 
 def fatal(callback: Callback) -> Callback:
     """
-    The same callback, whose exceptions end the process. asyncio would log them and go on, with
-    a claim in the scoreboard and a client without an answer.
+    Return a callback that ends the process if the given one raises an exception.
+
+    asyncio would log the exception and continue. The claim would stay in the scoreboard, and the
+    client would get no response.
     """
 
     def run() -> None:
         try:
             callback()
-        except BaseException as error:  # noqa: BLE001 - this is the wall at the top of the process
+        except BaseException as error:  # noqa: BLE001 - the outermost frame of ours
             if not _is_repeatable(error):
                 fail()
             print_stray(error, "the action")
@@ -59,10 +60,10 @@ def fatal(callback: Callback) -> Callback:
 
 
 class EpollLoop:
-    """The loop of a spare and of a synchronous action."""
+    """Waits by epoll, in a spare and for a synchronous action."""
 
     def __init__(self, lowest: int) -> None:
-        """``lowest`` is the least number its own descriptor may have (design: ours live high)."""
+        """Open an epoll descriptor with a number from ``lowest`` on, away from the action's."""
         self._epoll = select.epoll()
         high = fcntl.fcntl(self._epoll.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         self._epoll.close()
@@ -92,15 +93,15 @@ class EpollLoop:
             self._epoll.unregister(descriptor)
 
     def descriptors(self) -> set[int]:
-        """Return the loop's own descriptors and all that it watches."""
+        """Return the loop's own descriptor and all descriptors that it watches."""
         return {self._epoll.fileno(), *self.callbacks}
 
     def close(self) -> None:
-        """Close the loop. The callbacks stay readable for its successor."""
+        """Close the loop. The next loop can still read ``callbacks``."""
         self._epoll.close()
 
     def run(self) -> None:
-        """See `Loop`. Returns when closed."""
+        """See `Loop`. Return when the loop is closed."""
         poll, callbacks = self._epoll.poll, self.callbacks
         while not self._epoll.closed:
             try:
@@ -116,7 +117,7 @@ class EpollLoop:
 
 
 class AsyncioLoop:
-    """The loop of an action whose handler is a coroutine."""
+    """Waits in an asyncio loop, for an action whose handler is a coroutine function."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.asyncio = loop
@@ -145,7 +146,7 @@ class AsyncioLoop:
             self.asyncio.remove_writer(descriptor)
 
     def run(self) -> None:
-        """See `Loop`. Returns if the action stops or ends the loop, as by `sys.exit` in a task."""
+        """See `Loop`. Return if the action stops the loop, for example by `sys.exit` in a task."""
         try:
             self.asyncio.run_forever()
         except BaseException as error:  # noqa: BLE001 - the exception is the action's
@@ -153,7 +154,7 @@ class AsyncioLoop:
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
-    """Return an asyncio loop with the same descriptors. ``old`` is closed, so its `run` ends."""
+    """Return an asyncio loop that watches the same descriptors; close ``old``, so its `run` ends."""
     loop = AsyncioLoop(new_asyncio())
     for descriptor, callback in old.callbacks.items():
         watch = loop.watch_writable if descriptor in old.writing else loop.watch

@@ -20,19 +20,17 @@ if TYPE_CHECKING:
 
 
 def install_unpacked(unpacked: Unpacked, libraries: str, config: Config) -> None:
-    """
-    Install the libraries in a folder's ``requirements.txt``.
-
-    They are installed where the action looks for them.
-    """
+    """Install the libraries of a folder's ``requirements.txt`` where the action looks for them."""
     folder = unpacked.folder
     content = requirements.wanted(folder)
     if content:
         seconds = _time_left(config)
-        connections = os.path.dirname(folder)
+        generation_folder = os.path.dirname(folder)
         unique = unpacked.digest
         try:
-            place = requirements.install(content, folder, connections, libraries, unique, seconds)
+            place = requirements.install(
+                content, folder, generation_folder, libraries, unique, seconds
+            )
         except BuildFailed as error:
             if not config.openwhisk:  # OpenWhisk logs the text of any version that fails
                 sys.stderr.write(f"{error}\n")
@@ -45,7 +43,7 @@ def _time_left(config: Config) -> float:
     Return the seconds for an installation.
 
     These are the seconds of an ``/init``, or fewer if the platform sets an earlier deadline. Some
-    of them are kept back, so that the server can still tell why it fails.
+    of them are subtracted, so that the server can still send the reason of a failure.
     """
     left = config.init_timeout
     try:
@@ -67,7 +65,7 @@ def install_beside(kept: Snapshot, folder: str, config: Config) -> str:
     content = kept.files.get(REQUIREMENTS, b"")
     if not requirements.are_wanted(kept.root, content):
         return ""
-    connections = os.path.dirname(folder)
-    libraries = artifact.libraries_beside(connections)
+    generation_folder = os.path.dirname(folder)
+    libraries = artifact.libraries_beside(generation_folder)
     seconds = _time_left(config)
-    return requirements.install(content, kept.root, connections, libraries, folder, seconds)
+    return requirements.install(content, kept.root, generation_folder, libraries, folder, seconds)

@@ -1,9 +1,9 @@
 """
-One run of the action: call it, and make an answer of whatever comes out.
+Call the action for one ``/run``, and make a response of its result or its exception.
 
-This is the one place where user code runs between our lines, so it catches everything. What is called after user
-code is bound by name, here as in the whole path of a request: an action may have put something
-else into ``time`` or ``os``.
+Code of the action runs here, so every exception is caught. Functions that are called after it are
+imported by name, here and wherever a request is handled: the action may have replaced attributes of
+modules such as ``time`` or ``os``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 
 GRACE = 2.0
-"""Seconds after the platform's deadline before a run is killed: its own text goes first."""
+"""Seconds from the platform's deadline to the kill, so that its own error comes first."""
 
 
 class Budget:
@@ -48,8 +48,10 @@ class Budget:
 
     def __call__(self, context: Mapping[str, str]) -> float:
         """
-        ``deadline`` is in epoch milliseconds. One that is past already, or unreadable, is not
-        enforced: the platform's own tests send one from 1970.
+        Return the seconds until the ``deadline``, which is in milliseconds since the epoch.
+
+        A deadline that has passed already, or cannot be read, is not enforced: the platform's own
+        tests send one from 1970.
         """
         if "deadline" not in context:
             return self._default
@@ -64,11 +66,12 @@ def call(
     action: Action | Program, run: RunRequest, profile: Profile, body: bytes | memoryview
 ) -> tuple[int, bytes]:
     """
-    Call a synchronous handler, or let a program have the ``body`` of the request itself: the
-    HTTP status and body of the answer.
+    Call a synchronous handler; return the HTTP status and body of the response.
+
+    A program in the place of an action gets the ``body`` of the request itself.
     """
     if action.handler is None:
-        return action.exchange(body, profile)
+        return action.run(body, profile)
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -78,14 +81,14 @@ def call(
             while is_awaitable(result):
                 result = run_to_end(result)
         return 200, write_result(result)
-    except BaseException as error:  # the wall between user code and us
+    except BaseException as error:  # code of the action ran
         return failure(error, profile)
     finally:
         flush()
 
 
 async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
-    """Call a handler that is a coroutine; return the HTTP status and body of the answer."""
+    """Call a coroutine function; return the HTTP status and body of the response."""
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -94,7 +97,7 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         while is_awaitable(result):
             result = await _await(result)
         return 200, write_result(result)
-    except BaseException as error:  # the wall between user code and us
+    except BaseException as error:  # code of the action ran
         return failure(error, profile)
     finally:
         flush()
@@ -106,12 +109,12 @@ def _context(run: RunRequest) -> Context:
 
 @enters_action
 async def _await(awaitable: Awaitable[object]) -> object:
-    """Run the action's coroutine."""
+    """Await an awaitable of the action."""
     return await awaitable
 
 
 def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
-    """Print the exception that ended a run; return the HTTP status and body of its answer."""
+    """Print the exception that ended a run; return the HTTP status and body of its response."""
     if isinstance(error, BadResult):
         if error.__cause__ is not None:
             actions.print_error(error.__cause__)
@@ -125,7 +128,7 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
         if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
             return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
-    # The platform's launcher catches neither of the two: its process ends.
+    # The platform's launcher catches neither SystemExit nor KeyboardInterrupt: it ends.
     status, text = failure_response(profile, Cause.EXITED)
     if profile is Profile.PLAIN:
         text = f"the action {did} during this request"

@@ -1,7 +1,7 @@
 """
-A spare becomes a worker: from the bytes of an ``/init`` to a handler that can be called.
+Load an action into a spare: from the bytes of an ``/init`` to a handler that can be called.
 
-Whatever happens here, a zip bomb, a syntax error, an exit or a hang, costs this process only.
+A zip bomb, a syntax error, an exit or a hang ends or blocks this process only.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ The call comes before any of the content is run.
 
 
 def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> Loaded | Failed:
-    """Load what the message names; Failed with the answer to its ``/init`` if that cannot be."""
+    """Load the version that the message names. If it fails, return the response to its ``/init``."""
     if message.path:
-        # A file that is worked on: Python would take old bytecode for a module that was saved
-        # twice within a second.
+        # The author may save a module twice within a second. Python would then use the bytecode
+        # of the first one.
         sys.dont_write_bytecode = True
     try:
-        with _alone():
+        with _exit_forked_copies():
             loaded = _load(message, _read(message, descriptors), config, keep)
             if not config.openwhisk:
                 _check_arguments(loaded.action)
             return loaded
     except HotwhiskError as error:
         return _refuse(config, error)
-    except BaseException as error:  # the wall: user code ran
+    except BaseException as error:  # code of the action ran
         actions.print_error(error)
         text = f"the new version could not be loaded: {type(error).__name__}: {error}"
         return _refuse(config, LoadFailed(text))
@@ -75,8 +75,12 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
 
 def _check_arguments(action: actions.Action | Program) -> None:
     """
-    Raises ``LoadFailed`` for a handler that would fail at each event. The platform initialises
-    such a version, and each activation has the error.
+    Refuse a handler that cannot be called with an event.
+
+    The platform accepts such a version, and each of its activations fails.
+
+    Raises:
+        LoadFailed: the handler requires other arguments.
     """
     if isinstance(action, actions.Action) and not can_take_event(action.handler):
         raise LoadFailed(
@@ -98,11 +102,11 @@ def make_ready(
     """
     for function in action.startup:
         try:
-            with _alone():
+            with _exit_forked_copies():
                 result = function()
                 while is_awaitable(result):
                     result = finish(result)
-        except BaseException as error:  # the wall between user code and us
+        except BaseException as error:  # code of the action ran
             actions.print_error(error)
             name = getattr(function, "__name__", "a function")
             raised = f"{type(error).__name__}: {actions.text_of(error)}"
@@ -114,10 +118,11 @@ def make_ready(
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _exit_forked_copies() -> Iterator[None]:
     """
-    User code runs in here, and may fork. A copy of us that comes out, by whichever way, has nothing
-    to say about the version: it ends here.
+    End each process that code of the action forks in this context, when it leaves the context.
+
+    Only the original process reports whether the version was loaded.
     """
     pid = getpid()
     try:
@@ -130,7 +135,7 @@ def _alone() -> Iterator[None]:
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
-    """Return the refusal. If the platform's general text hides the cause, the log has it."""
+    """Return the error as a message. If the platform's general text hides the cause, log it."""
     profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
     logged = config.log_init_error
     status, text = answer_for_init(profile, error, logged=logged)
@@ -138,7 +143,7 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
         try:
             with bounded():
                 sys.stderr.write(f"{error}\n")
-        except Exception:  # the action may have closed or replaced it
+        except Exception:  # the action may have closed or replaced the stream
             pass
     return Failed(status, text)
 
@@ -148,7 +153,7 @@ def _read(message: Load, descriptors: list[int]) -> memoryview | None:
     if not descriptors:
         return None
     try:
-        # The offset need not be that of a page, so the whole file is mapped.
+        # The whole file is mapped, because the offset may lie within a page.
         size = message.offset + message.length
         if not size:
             return memoryview(b"")
@@ -218,29 +223,27 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
         return _load_snapshot(kept, message, config)
     if body is None:
         keep(content)
-    if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):  # where it lies, beside its files
+    if kind is Kind.EXECUTABLE and os.access(
+        path, os.X_OK
+    ):  # it runs where it is, beside its files
         program = Program(path, environment(), config)
         return Loaded(program, artifact.digest_of(content))
     return _load_content(content, message.main, message.folder, config)
 
 
 def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
-    """Load sources where they lie, with their content from when the version was loaded."""
+    """Load sources under their own paths, with the content that the generation began with."""
     packages = install_beside(kept, message.folder, config)
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"
     _set_proxy_variables(config)
-    source, connections = kept.files[kept.entry], os.path.dirname(message.folder)
-    action = actions.load_file(entry, message.main, source, connections, packages)
+    source, folder = kept.files[kept.entry], os.path.dirname(message.folder)
+    action = actions.load_file(entry, message.main, source, folder, packages)
     return Loaded(action, kept.digest)
 
 
 def _set_proxy_variables(config: Config) -> None:
-    """
-    Set the variables that the official image gives an action in Python, unless they are set.
-
-    This applies under OpenWhisk only.
-    """
+    """Set the variables of the official Python image that are not set yet; under OpenWhisk only."""
     if config.openwhisk:
         set_defaults(python_variables(config))
 

@@ -36,8 +36,10 @@ STANDARD = (0, 1, 2)
 
 class Streams:
     """
-    Duplicates of the standard descriptors, numbered from ``lowest``: out of the action's way.
-    ``states`` has the known state of each output stream.
+    Holds duplicates of the standard descriptors, with numbers from ``lowest`` on.
+
+    The action does not touch descriptors that high. ``states`` has the known state of each output
+    stream.
     """
 
     def __init__(self, lowest: int, states: Mapping[int, StreamState]) -> None:
@@ -45,9 +47,9 @@ class Streams:
         self.outputs = {
             number: Output(self.kept[number], state, lowest) for number, state in states.items()
         }
-        self._look = select.poll()
+        self._poll = select.poll()
         for each in STANDARD:
-            self._look.register(each, 0)  # no event: what is closed is told all the same
+            self._poll.register(each, 0)  # no event: a closed descriptor is reported always
 
     def descriptors(self) -> set[int]:
         """Return all descriptors of this object."""
@@ -55,12 +57,14 @@ class Streams:
 
     def reopen_closed(self) -> None:
         """
-        Open again what the action has closed; before any descriptor is received or made.
+        Open the standard streams again that the action has closed.
+
+        This is called before any descriptor is received or made.
 
         Raises:
-            OSError: it closed the duplicates too, so this worker has to go.
+            OSError: the action has closed the duplicates too, so this worker must end.
         """
-        for number, event in self._look.poll(0):
+        for number, event in self._poll.poll(0):
             if event & POLLNVAL:
                 dup2(self.kept[number], number)
 
@@ -75,15 +79,15 @@ def flush() -> None:
 
 
 def exit_now(status: int) -> NoReturn:
-    """End this process now."""
+    """End this process now, without any cleanup."""
     _exit(status)
 
 
 def fail() -> NoReturn:
     """
-    End this process because of the exception that is being handled.
+    Print the exception that is being handled, and end this process with status 70.
 
-    `sys.excepthook` may be the action's.
+    The action may have replaced `sys.excepthook`.
     """
     try:
         sys.excepthook(*sys.exc_info())
@@ -96,7 +100,7 @@ def exit_gracefully() -> NoReturn:
     """End this process after the action's atexit functions; the supervisor bounds their time."""
     try:
         atexit._run_exitfuncs()
-    except BaseException:  # the wall again
+    except BaseException:  # code of the action ran
         pass
     with bounded():
         flush()

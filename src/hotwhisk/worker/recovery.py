@@ -1,5 +1,5 @@
 """
-Go on after an exception from outside that hit our own code in the middle of a request.
+Repair a connection after an exception from outside broke off our own code.
 
 A thread can raise an exception in another thread (`PyThreadState_SetAsyncExc`). A trace or profile
 function can raise one in the code that it watches. Memory can run out anywhere. (Signal handlers
@@ -7,16 +7,16 @@ cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit bet
 and the store of its result. So this module asks the kernel, which counts the bytes of a connection,
 how much was read or written. The scoreboard says how far the request had come:
 
-- If the request had not yet reached the action, the bytes that were read go into a spill and are
-  looked at again.
+- If the request had not yet reached the action, the bytes that were read are saved in a spill file
+  and parsed again.
 - If the request was with the action, the exception is the result of that run, as if the handler had
   raised it.
-- If the request was being answered, the rest of the answer is sent.
+- If the response was being sent, the rest of it is sent.
 
 In an event loop the steps between belong to asyncio and cannot be repaired. If the end of a run is
 lost there, the run is answered at its deadline. If something else cannot be repaired, the process
-ends, and the supervisor settles what the process owed. A refusal is also a statement about a
-client. So a request is refused only if a second look agrees.
+ends, and the supervisor recovers its connections. A request is refused only if it is malformed when
+it is parsed a second time: the first error may have come from outside.
 
 docs/decisions.md says what was rejected.
 """
@@ -46,10 +46,9 @@ ATTEMPTS = 10
 
 def resolve(connections: Connections, connection: Connection, error: BaseException) -> None:
     """
-    Handle an exception that broke off a touch.
+    Handle an exception that was raised while a connection was claimed.
 
-    Either the client is gone, or it sent something that is not a request, or the exception came
-    from outside.
+    Either the client is gone, or its bytes are not a request, or the exception came from outside.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -64,7 +63,7 @@ def resolve(connections: Connections, connection: Connection, error: BaseExcepti
             error = another
     try:
         raise error
-    except BaseException:  # noqa: BLE001 - the hook tells it
+    except BaseException:  # noqa: BLE001 - the hook prints it
         fail()
 
 
@@ -79,12 +78,12 @@ def _refuse_if_sure(connections: Connections, connection: Connection, error: Req
 
 
 def _go_on(connections: Connections, connection: Connection, error: BaseException) -> None:
-    """Take up a connection where an exception from outside left it."""
+    """Continue with a connection from the phase in which an exception from outside left it."""
     if connection.stage is Stage.CLOSING:
         _finish_close(connections, connection)
         return
     if not connections.has(connection) or connection.socket.fileno() < 0:
-        raise error  # while the worker parts with it: the supervisor knows what is owed
+        raise error  # it was being released: only the supervisor knows its state now
     phase = connections.scoreboard.phase(connection.number)
     if phase is Phase.LINGERING:
         connections.linger(connection)
@@ -106,8 +105,8 @@ def _finish_close(connections: Connections, connection: Connection) -> None:
     """
     Close a connection that is not closed yet.
 
-    If the supervisor was told of the end, the number may be used again. So the connection is only
-    removed here.
+    If the scoreboard says already that it is closed, its number may be in use again. Then the
+    connection is only removed here.
     """
     if connections.scoreboard.phase(connection.number) in (Phase.CLOSED, Phase.FREE):
         connections.by_number.pop(connection.number, None)
@@ -116,11 +115,7 @@ def _finish_close(connections: Connections, connection: Connection) -> None:
 
 
 def _finish_answer(connections: Connections, connection: Connection, error: BaseException) -> bool:
-    """
-    Complete an answer that was being sent.
-
-    Return True if the connection can be asked for more.
-    """
+    """Send the rest of a response; return whether the next request can be read."""
     out = recover_output(connection, connections.scoreboard)
     if out is None:
         return connections.answerer.end_interrupted(connection, error)
@@ -132,7 +127,7 @@ def _finish_answer(connections: Connections, connection: Connection, error: Base
 
 def recover_input(connection: Connection, buffer: memoryview) -> bool:
     """
-    Put all bytes that were read and not answered into a spill; return False if there are none.
+    Save all bytes that were read and not answered in a spill file; return False if there are none.
 
     ``buffer`` is the scratch space into which bytes were read.
     """
@@ -156,7 +151,7 @@ def recover_input(connection: Connection, buffer: memoryview) -> bool:
 
 def reread(connection: Connection) -> Request | None:
     """
-    Read the request in hand once more.
+    Parse the current request once more.
 
     Raises:
         RequestError: the bytes are not a request.
@@ -168,13 +163,13 @@ def reread(connection: Connection) -> Request | None:
 
 def recover_output(connection: Connection, scoreboard: Scoreboard) -> bool | None:
     """
-    Find how far an answer was sent.
+    Find out how much of a response was sent.
 
-    Return True if the whole answer is out. Return False if the rest of it must still be flushed.
-    Return None if the answer is lost and no byte of it was sent.
+    Return True if all of it was sent. Return False if the rest of it must still be flushed. Return
+    None if the response is lost and no byte of it was sent.
 
     Raises:
-        Disconnected: a part of the answer was sent, and the rest is lost.
+        Disconnected: a part of the response was sent, and the rest is lost.
     """
     row = scoreboard.row(connection.number)
     end, written = row.sent + row.answer, bytes_written(connection.socket.fileno())
@@ -194,7 +189,7 @@ def recover_output(connection: Connection, scoreboard: Scoreboard) -> bool | Non
 
 
 def has_next(connection: Connection, scoreboard: Scoreboard) -> bool:
-    """Return whether the request in hand follows the request whose answer is out."""
+    """Return whether the current request follows the one whose response was sent."""
     row = scoreboard.row(connection.number)
-    in_hand = bool(connection._data) or connection.spill is not None
-    return in_hand and connection._next_at == row.sent + row.answer
+    has_bytes = bool(connection._data) or connection.spill is not None
+    return has_bytes and connection._next_at == row.sent + row.answer

@@ -1,9 +1,9 @@
 """
-Memory files for bytes that were read and not yet answered.
+Keep bytes that were read and not yet answered in memory files (memfd), called spill files.
 
-A request that does not arrive at once is read into a memory file (memfd) which the supervisor
-has too. So half a request survives the worker that read it: the next one maps the same file
-and goes on reading where it ends. A body of 50 MB is held once, whoever serves it.
+If a request does not arrive at once, it is read into a spill file, which the supervisor has too. So
+half a request outlives the worker that read it: the next worker maps the same file and continues to
+read where it ends. A body of 50 MB is held once, whichever worker serves it.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def make_file(size: int) -> int:
 
 class Spill:
     """
-    One memory file, mapped. ``number`` is what the scoreboard calls it.
+    Maps one spill file. ``number`` is its number in the scoreboard.
 
-    It is unmapped when the last reference goes, not by a call: the body of a request that is
-    being given back is still a view of it.
+    It is unmapped when its last reference is gone, and not by a call, because the body of a request
+    that is being released is still a view of it.
     """
 
     __slots__ = ("map", "number")
@@ -57,7 +57,7 @@ class Spill:
 
     @classmethod
     def adopt(cls, number: int, descriptor: int) -> Spill:
-        """Map a file that came with a connection; takes over the descriptor."""
+        """Map a file that came with a connection, and close the descriptor."""
         try:
             return cls(number, mmap.mmap(descriptor, os.fstat(descriptor).st_size))
         finally:
@@ -71,9 +71,11 @@ class Spill:
 
 class Spills:
     """
-    The memory files of one worker. ``deposit(number, descriptor)`` gives the supervisor a
-    duplicate of a new one, ``drop(number)`` tells it that one is gone. ``prepare`` is called before
-    descriptors are made.
+    Holds the spill files of one worker.
+
+    ``created(number, descriptor)`` sends a duplicate of a new file to the supervisor.
+    ``closed(number)`` tells the supervisor that a file is not needed any more. ``prepare`` is
+    called before descriptors are made.
 
     An action may limit its process (setrlimit) so that files can neither be made nor grow there.
     For this case the supervisor makes one file beforehand, the reserve.
@@ -82,32 +84,32 @@ class Spills:
     def __init__(
         self,
         first: int,
-        deposit: Callable[[int, int], None],
-        drop: Callable[[int], None],
+        created: Callable[[int, int], None],
+        closed: Callable[[int], None],
         prepare: Callable[[], None],
     ) -> None:
         self._next = first
-        self._deposit = deposit
-        self._drop = drop
+        self._created = created
+        self._closed = closed
         self._prepare = prepare
         self._idle: Spill | None = None
         self._reserve: Spill | None = None
 
     def set_reserve(self, number: int, descriptor: int) -> None:
-        """Take over the descriptor of the file that the supervisor made for this worker."""
+        """Map the file that the supervisor made for this worker, and close the descriptor."""
         try:
             spill = Spill.adopt(number, descriptor)
-        except OSError:  # because of a limit of the action again
-            self._drop(number)
+        except OSError:  # because of a limit that the action set
+            self._closed(number)
             return
         if self._reserve is None:
             self._reserve = spill
         else:
-            self._drop(number)
+            self._closed(number)
 
     def take(self, size: int) -> Spill:
         """
-        A file with room for ``size`` bytes; the supervisor has it too.
+        Return a file with room for ``size`` bytes; the supervisor has it too.
 
         Raises:
             OSError: the file cannot be made, and the reserve is in use.
@@ -134,7 +136,7 @@ class Spills:
         except OSError:
             larger = self._take_reserve(size)
             larger.map[:used] = spill.map[:used]
-            self._drop(spill.number)
+            self._closed(spill.number)
             return larger
         return spill
 
@@ -151,17 +153,17 @@ class Spills:
         try:
             spill = Spill(self._next, mmap.mmap(descriptor, size))
             self._next += 1
-            self._deposit(spill.number, descriptor)
+            self._created(spill.number, descriptor)
         finally:
             os.close(descriptor)
         return spill
 
     def release(self, spill: Spill) -> None:
-        """Keep the file of answered bytes for the next request, or drop it."""
+        """Free a spill file; keep one small file for the next request."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         elif self._reserve is None and len(spill.map) == RESERVE:
-            spill.map.madvise(mmap.MADV_REMOVE)  # it was needed once and will be again
+            spill.map.madvise(mmap.MADV_REMOVE)  # it takes no memory until it is needed again
             self._reserve = spill
         else:
-            self._drop(spill.number)
+            self._closed(spill.number)

@@ -1,24 +1,32 @@
 """
-The template: a process that has loaded the action, has served nothing, and waits to be forked.
+Fork a template: a process that has loaded the action, has served nothing, and forks workers.
 
-A worker whose action took long to import leaves one behind. Further workers of that generation
-(``--workers``, or after a death) are forked from it and have the import at pending_fork: milliseconds
-where pandas takes a second. It is never more than an optimisation: whatever goes wrong with
-it, the worker is loaded in the ordinary way. The supervisor does not wait for the template. A
-worker that it ordered is pending until the template sends the process id.
+If the import of an action took long, the worker that loaded it forks a template (Pitchfork calls it
+a mold, Android a zygote). Further workers of that generation, for ``--workers`` or after a worker's
+exit, are forked from it. Their modules are imported already: this takes milliseconds where pandas
+takes a second. A template is only an optimisation. If anything goes wrong with it, the worker is
+loaded in the ordinary way. The supervisor does not wait for the template: a worker is pending until
+the template sends its process id.
 
-The template is left after the import and before the functions with ``@on_startup``. Every worker
+The template is forked after the import and before the functions with ``@on_startup``. Every worker
 calls these functions for itself, because an action opens objects there that two processes must not
 share. So coroutines need no exception: their event loop does not exist yet.
-Whoever holds such a thing after the import gets no template: a thread
-(ends at a fork, and leaves its locks behind), a child, an open file or socket (one offset, one
-conversation for two), shared memory or a semaphore (a death would leave it locked), a generator
-of random numbers of its own (two would draw the same). A pool of threads that itself ends
-before a fork, as numpy's does, is no reason, and that is seen, not known by name: right after
-the fork, the parent has one thread.
 
-A template forks twice: the process between ends at once, and the kernel gives the worker to the
-supervisor, the nearest child subreaper. docs/decisions.md says what was rejected.
+No template is forked if the action holds something after the import that two processes must not
+share:
+
+- a thread: it ends at a fork, and its locks stay locked;
+- a child process;
+- an open file or socket: both processes would use one offset, or one connection;
+- shared memory or a semaphore: if one process dies, it may stay locked;
+- a generator of random numbers: both processes would draw the same numbers.
+
+A pool of threads that ends itself before a fork, as numpy's does, is allowed. No list of names is
+needed for that: right after the fork, the number of threads is counted.
+
+The template forks twice. The process in between exits at once, and the kernel gives the new process
+to the supervisor, the nearest child subreaper. So the supervisor gets its wait status as for any
+worker. docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations
@@ -42,16 +50,17 @@ from hotwhisk.worker.process import exit_now
 
 MIN_LOAD_TIME = 0.03
 """
-Seconds of CPU time in loading from which on a template is left; less is not worth a process.
-What was waited for, a disk say, is there the next time.
+Seconds of CPU time that a load must take before a template is worth a process.
+
+Time spent waiting does not count: what was read from a disk is in memory the next time.
 """
 
 OWN_FILES = "/memfd:hotwhisk"
-"""What our memory files are called in /proc."""
+"""How the names of our memory files begin in /proc."""
 
 
-class PendingFork(Record):
-    """A worker just forked from a template: its place, and the number of its channel."""
+class ForkedWorker(Record):
+    """Names the slot of a worker that a template has forked, and the descriptor of its channel."""
 
     channel: int
     slot: int
@@ -65,12 +74,14 @@ def template_name(generation: int) -> str:
 
 def fork_template(
     generation: int, channel: Channel, own: Collection[int], lowest: int
-) -> PendingFork | None:
+) -> ForkedWorker | None:
     """
-    Leave a template behind, if nothing is in its way, and tell the supervisor through
-    ``channel``. Returns None in this process; and once in each worker that is forked from it.
+    Fork a template if the action allows it, and send `TemplateReady` to the supervisor.
 
-    ``own`` are the numbers of our own descriptors, ``lowest`` the least that a worker's may have.
+    Return None in this process. Return again, once, in each worker that the template forks.
+
+    ``channel`` leads to the supervisor. ``own`` are the descriptors of this process that belong to
+    the server. ``lowest`` is the lowest number of a descriptor that the server opens in a worker.
     """
     supervisor = os.getppid()
     pid = -1
@@ -89,7 +100,7 @@ def fork_template(
         reason = f"{type(error).__name__}: {error}"
     if not pid:
         ends[0].close()
-        return _stand_by(Channel(ends[1]), supervisor, lowest)
+        return _fork_workers(Channel(ends[1]), supervisor, lowest)
     if reason:
         channel.send(TemplateReady(reason=reason))
     for end in ends:
@@ -98,7 +109,11 @@ def fork_template(
 
 
 def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
-    """Tell of a template; of one with an reason nobody will know, and it leaves by itself."""
+    """
+    Send the process id of a template to the supervisor; return a reason against it, or "".
+
+    If there is a reason, the template is not announced. It exits when its channel is closed.
+    """
     threads = _threads_that_stay()
     if threads > 1:
         return f"the action left {threads - 1} threads behind"
@@ -110,8 +125,8 @@ def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
     return ""
 
 
-def _stand_by(channel: Channel, supervisor: int, lowest: int) -> PendingFork:
-    """Wait for orders, and return only in the workers."""
+def _fork_workers(channel: Channel, supervisor: int, lowest: int) -> ForkedWorker:
+    """Be the template: fork a worker for each `Spawn`. Return only in the workers."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
     while True:
@@ -122,19 +137,19 @@ def _stand_by(channel: Channel, supervisor: int, lowest: int) -> PendingFork:
             exit_now(0)
         if received is None or not isinstance(received[0], Spawn):
             continue
-        order, (end,) = received[0], received[1]
+        spawn, (end,) = received[0], received[1]
         try:
-            pid = double_fork(order.name, supervisor)
+            pid = double_fork(spawn.name, supervisor)
         except OSError:
-            channel.send(Spawned(order.slot))
+            channel.send(Spawned(spawn.slot))
         else:
             if not pid:
                 channel.close()
                 high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, lowest)
                 os.close(end)
                 _seed_again()
-                return PendingFork(high, order.slot, order.recalls)
-            channel.send(Spawned(order.slot, pid))
+                return ForkedWorker(high, spawn.slot, spawn.recalls)
+            channel.send(Spawned(spawn.slot, pid))
         os.close(end)
 
 
@@ -145,11 +160,11 @@ def _seed_again() -> None:
         seed()
 
 
-# -- what is in the way ---------------------------------------------------------------------
+# -- reasons against a template -------------------------------------------------------------
 
 
 def _reason_against(own: Collection[int]) -> str:
-    """Return what the action holds that two processes must not share, or an empty text."""
+    """Return what the action holds that two processes must not share; "" if it holds nothing."""
     threads = len(sys._current_frames()) - 1
     if threads:
         return f"the action left {threads} threads behind"
@@ -166,16 +181,16 @@ def _reason_against(own: Collection[int]) -> str:
 
 
 def _threads_that_stay() -> int:
-    """Count the threads right after a fork. A joined thread is listed a moment longer."""
-    patience = 20
-    while (threads := len(os.listdir("/proc/self/task"))) > 1 and patience:
-        patience -= 1
+    """Count the threads right after a fork. The kernel lists a joined thread a moment longer."""
+    attempts = 20
+    while (threads := len(os.listdir("/proc/self/task"))) > 1 and attempts:
+        attempts -= 1
         time.sleep(0.001)
     return threads
 
 
 def _open_files(own: Collection[int]) -> str:
-    """Return the target of an open file or socket that is not ours; empty if there is none."""
+    """Return the name of an open file or socket that is not ours; "" if there is none."""
     for entry in os.listdir("/proc/self/fd"):
         if int(entry) > 2 and int(entry) not in own:
             try:
@@ -188,14 +203,14 @@ def _open_files(own: Collection[int]) -> str:
 
 
 def _shares_memory() -> bool:
-    """Return whether there is writable memory, beside our scoreboard, that a fork does not copy."""
+    """Return whether the action has writable shared memory. One mapping is our scoreboard."""
     with open("/proc/self/maps", "rb") as file:
         shared = [line for line in file if b" rw-s " in line and OWN_FILES.encode() not in line]
     return len(shared) > 1
 
 
 def _has_random_state() -> bool:
-    """Return whether a generator of random numbers exists beside those that are seeded again."""
+    """Return whether a random generator exists besides those that are seeded again."""
     kinds: list[type] = []
     known: list[Any] = []
     ordinary, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
@@ -208,7 +223,7 @@ def _has_random_state() -> bool:
         known.append(getattr(ours, "_bit_generator", None))
     system = getattr(ordinary, "SystemRandom", ())
     objects = gc.get_objects()
-    # By type first: there are few, and `isinstance` would ask an object that lies about its own.
+    # By type first: there are few types, and `isinstance` would run code of the objects.
     drawing = {
         kind
         for kind in {type(each) for each in objects}

@@ -175,7 +175,7 @@ class Worker:
             loaded.digest.encode(),
         )
         if isinstance(action, Program):
-            action.attend(connections.loop)
+            action.watch(connections.loop)
         connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._kept))
 
     # -- connections ------------------------------------------------------------------------

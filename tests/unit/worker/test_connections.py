@@ -182,14 +182,14 @@ def test_the_supervisor_has_a_spill_file_before_the_scoreboard_names_it(
     client.send(ASK[:50])
     named = []
     connection = supervised.connection(client)
-    deposit = supervised.connections.spills._deposit
+    created = supervised.connections.spills._created
 
     def note(number: int, descriptor: int) -> None:
-        deposit(number, descriptor)
+        created(number, descriptor)
         supervised.messages()
         named.append((number in supervised.spills, supervised.scoreboard.spill(client.number)))
 
-    supervised.connections.spills._deposit = note
+    supervised.connections.spills._created = note
     supervised.connections.with_claim(connection, supervised.connections.receive)
     assert named == [(True, (0, 0))]
     assert supervised.spilled(client) == ASK[:50]
