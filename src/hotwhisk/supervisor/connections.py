@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from enum import Enum
 
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.commands import (
@@ -32,79 +33,82 @@ Moved = Iterable[tuple[int, bool]]
 """Reclaimed connections, each with whether it is parked."""
 
 
+class Queue(Enum):
+    """The queues of connections that no worker has."""
+
+    WAITING = "waiting"
+    """Any worker can have it."""
+    PARKED = "parked"
+    """A whole ``/run`` was read on it, so only a worker with an action can have it."""
+    INIT_PENDING = "init pending"
+    """It sent an ``/init`` that is being carried out."""
+
+
 class Owners:
     """
-    The owner of each connection.
+    The place of each connection: a worker, by its slot, or a queue of the supervisor.
 
-    A connection that no worker has is in one of three sets. A ``waiting`` one can go to any worker.
-    On a ``parked`` one a whole ``/run`` was read, so it goes only to a worker with an action. An
-    ``init_pending`` one sent an ``/init`` that is being carried out.
+    One record for each connection, so that it is never in two places.
     """
 
     def __init__(self) -> None:
-        self._owner: dict[int, int] = {}
-        self._owned: dict[int, set[int]] = {}
-        self.waiting: dict[int, None] = {}
-        self.parked: dict[int, None] = {}
-        self.init_pending: set[int] = set()
+        self._places: dict[int, int | Queue] = {}
+        self._numbers: dict[int | Queue, dict[int, None]] = {each: {} for each in Queue}
+        """The connections in each place, the oldest first."""
+        self.waiting = self._numbers[Queue.WAITING]
+        self.parked = self._numbers[Queue.PARKED]
+        self.init_pending = self._numbers[Queue.INIT_PENDING]
 
     def __len__(self) -> int:
-        return len(self._owner) + len(self.waiting) + len(self.parked) + len(self.init_pending)
+        return len(self._places)
 
     def __contains__(self, number: int) -> bool:
-        return (
-            number in self._owner
-            or number in self.waiting
-            or number in self.parked
-            or number in self.init_pending
-        )
+        return number in self._places
 
     def owner(self, number: int) -> int | None:
         """Return the worker that has a connection; None if no worker has it."""
-        return self._owner.get(number)
+        place = self._places.get(number)
+        return None if isinstance(place, Queue) else place
 
     def is_held(self, number: int) -> bool:
         """Return whether a worker has a connection."""
-        return number in self._owner
+        return self.owner(number) is not None
 
     def owned(self, worker: int) -> frozenset[int]:
         """Return the connections that a worker has."""
-        return frozenset(self._owned.get(worker, ()))
+        return frozenset(self._numbers.get(worker, ()))
 
     def count(self, worker: int) -> int:
         """Return how many connections a worker has."""
-        return len(self._owned.get(worker, ()))
+        return len(self._numbers.get(worker, ()))
 
     def assign(self, number: int, worker: int) -> None:
         """Record that a worker has the connection from now on."""
-        if number in self:
-            self.remove(number)
-        self._owner[number] = worker
-        self._owned.setdefault(worker, set()).add(number)
+        self._move(number, worker)
 
     def queue(self, number: int, *, parked: bool = False) -> None:
         """Record that no worker has the connection, and that it waits."""
-        self.remove(number)
-        (self.parked if parked else self.waiting)[number] = None
+        self._move(number, Queue.PARKED if parked else Queue.WAITING)
 
     def set_init_pending(self, number: int) -> None:
         """Record that the ``/init`` of the connection is being carried out."""
-        self.remove(number)
-        self.init_pending.add(number)
+        self._move(number, Queue.INIT_PENDING)
 
     def remove(self, number: int) -> None:
-        """Forget a connection that is closed, or that is about to get another owner."""
-        worker = self._owner.pop(number, None)
-        if worker is not None:
-            self._owned[worker].discard(number)
-        self.waiting.pop(number, None)
-        self.parked.pop(number, None)
-        self.init_pending.discard(number)
+        """Forget a connection that is closed."""
+        place = self._places.pop(number, None)
+        if place is not None:
+            del self._numbers[place][number]
 
     def remove_worker(self, worker: int) -> None:
         """Forget a worker that has no connection any more."""
-        left = self._owned.pop(worker, None)
-        assert not left, f"worker {worker} was removed with connections {left}"
+        left = self._numbers.pop(worker, None)
+        assert not left, f"worker {worker} was removed with connections {set(left)}"
+
+    def _move(self, number: int, place: int | Queue) -> None:
+        self.remove(number)
+        self._places[number] = place
+        self._numbers.setdefault(place, {})[number] = None
 
 
 class Dispatcher:

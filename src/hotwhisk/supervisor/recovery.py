@@ -6,19 +6,23 @@ The scoreboard says how far its request had come. The kernel says how much of an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase, Scoreboard
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.system.tcp import bytes_written
 
-
-def _written(descriptor: int) -> int | None:
-    """Return how many bytes were ever written; None if the system refuses twice to say it."""
-    for _ in range(2):
-        try:
-            return bytes_written(descriptor)
-        except OSError:
-            continue
-    return None
+RECOVERY: Mapping[Phase, Recovery] = {
+    Phase.FREE: Recovery.CLOSE,
+    Phase.IDLE: Recovery.KEEP,
+    Phase.BUFFERED: Recovery.KEEP,
+    Phase.PARKED: Recovery.QUEUE,
+    Phase.RUNNING: Recovery.FAIL,
+    Phase.LINGERING: Recovery.CLOSE,
+    Phase.INIT_PENDING: Recovery.LOST,  # its worker exited before its message was handled
+    Phase.CLOSED: Recovery.KEEP,
+}
+"""By phase; for `Phase.RESPONDING` it depends on how much of the answer was sent."""
 
 
 def recovery_for(
@@ -34,15 +38,9 @@ def recovery_for(
     phase = scoreboard.phase(number)
     if phase is Phase.RESPONDING:
         return _recovery_of_answer(scoreboard, number, descriptor)
-    if phase is Phase.RUNNING:
-        return Recovery.FAIL
-    if phase is Phase.LINGERING or phase is Phase.FREE:
-        return Recovery.CLOSE
-    if claimed:  # it may have read bytes that are lost with its memory
-        return Recovery.LOST
-    if phase is Phase.INIT_PENDING:  # it exited, or was killed, before its message was handled
-        return Recovery.LOST
-    return Recovery.QUEUE if phase is Phase.PARKED else Recovery.KEEP
+    if claimed and RECOVERY[phase] in (Recovery.KEEP, Recovery.QUEUE):
+        return Recovery.LOST  # the worker may have read bytes that are lost with its memory
+    return RECOVERY[phase]
 
 
 def _recovery_of_answer(scoreboard: Scoreboard, number: int, descriptor: int) -> Recovery:
@@ -59,3 +57,13 @@ def _recovery_of_answer(scoreboard: Scoreboard, number: int, descriptor: int) ->
         CloseAfter.REQUESTED: Recovery.CLOSE,
         CloseAfter.READ_AHEAD: Recovery.LOST,
     }[row.last]
+
+
+def _written(descriptor: int) -> int | None:
+    """Return how many bytes were ever written; None if the system refuses twice to say it."""
+    for _ in range(2):
+        try:
+            return bytes_written(descriptor)
+        except OSError:
+            continue
+    return None
