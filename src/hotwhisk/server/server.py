@@ -118,6 +118,7 @@ class Server:
         else:
             supervisor.rollout.submit(candidate)
             supervisor.run_commands()
+        supervisor.scoreboard.timer_on = True
         while not self._finished():
             self._wait()
         return self._terminate_workers()
@@ -139,9 +140,10 @@ class Server:
         if now >= self._next_tick:
             self._watchdog.tick(now)
             self._next_tick = now + self._watchdog.interval()
+            supervisor.run_commands()
+            self._watchdog.sleep_if_idle()
             if self._control.expire(now):
                 supervisor.scoreboard.timer_on = True
-            supervisor.run_commands()
 
     # -- events from outside ----------------------------------------------------------------
 

@@ -33,7 +33,9 @@ class EventLoop:
 
     def watch_writable(self, descriptor: int, callback: Callable[[], object] | None) -> None:
         """Call back also when a watched descriptor is writable; with None, no longer."""
-        if descriptor not in self._readers:
+        if descriptor not in self._readers or (
+            callback is None and descriptor not in self._writers
+        ):
             return
         events = select.EPOLLIN
         if callback is None:
@@ -62,6 +64,11 @@ class EventLoop:
         if callback is not None:
             self.unwatch(descriptor)
             self._resting[descriptor] = callback
+
+    @property
+    def resting(self) -> bool:
+        """Return whether descriptors are to be watched again at the next tick."""
+        return bool(self._resting)
 
     def try_again(self) -> bool:
         """Watch the resting descriptors; return False if there are none."""

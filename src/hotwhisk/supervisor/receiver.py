@@ -237,8 +237,8 @@ class Receiver:
 
     def _init_received(self, process: Process, message: messages.InitReceived) -> None:
         # Never stale: the worker claimed the connection, so it was not taken from it.
-        holder = self._rollout.dispatcher.owners.owner(message.number)
-        if holder is not None and holder != process.slot:
+        owner = self._rollout.dispatcher.owners.owner(message.number)
+        if owner is not None and owner != process.slot:
             raise ProtocolError(f"connection {message.number} is not its own")
         offset, length = message.offset, message.length
         descriptor = self._sockets.spills.take(message.spill, process.slot, offset + length)

@@ -125,6 +125,12 @@ class Supervisor:
         self.executor.start_pending()
         return rested or bool(waiting) or refused
 
+    def must_try_again(self) -> bool:
+        """Return whether the next tick has something to try again."""
+        processes = self.processes
+        backlog = any(each.channel.backlog for each in processes.by_slot.values())
+        return backlog or self.loop.resting or bool(processes.pending() or processes.spawning())
+
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""
         self.scoreboard.timer_on = False

@@ -49,7 +49,7 @@ class Watchdog:
         self.stopping_since: float | None = None
 
     def tick(self, now: float) -> None:
-        """Check everything once; stop the timer if two ticks in a row found nothing in flight."""
+        """Check everything once. After it, the decisions are carried out, then `sleep_if_idle`."""
         processes = self._supervisor.processes
         processes.backoff = False
         late = self._supervisor.try_again()
@@ -74,15 +74,21 @@ class Watchdog:
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
         busy = self._supervisor.keep_full() or late
-        waiting = dispatcher.owners.waiting or processes.pending() or busy
+        waiting = dispatcher.owners.waiting or busy
         self._quiet = 0 if keys or waiting or self._liveness.urgent else self._quiet + 1
-        if self._quiet > 1 and rollout.current.retry_at is None and not stopping:
-            self._supervisor.sleep()
-            self._ages.reset()
-            # A worker that began a run before it saw that sent no message: check once more.
-            self._supervisor.system.barrier()
-            if self._in_flight() or self._liveness.suspects():
-                self._supervisor.scoreboard.timer_on = True
+
+    def sleep_if_idle(self) -> None:
+        """Stop the timer if two ticks in a row found nothing in flight, and nothing to try again."""
+        supervisor = self._supervisor
+        waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
+        if self._quiet < 2 or waits or supervisor.must_try_again():
+            return
+        supervisor.sleep()
+        self._ages.reset()
+        # A worker that began a run before it saw that sent no message: check once more.
+        supervisor.system.barrier()
+        if self._in_flight() or self._liveness.suspects() or supervisor.loop.resting:
+            supervisor.scoreboard.timer_on = True
 
     def _check(self, kind: Phase | State | str, number: int, age: float) -> None:
         match kind:

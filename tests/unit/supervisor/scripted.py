@@ -166,6 +166,7 @@ class Scripted:
         self.system.clock += seconds
         self.watchdog.tick(self.system.clock)
         self.supervisor.run_commands()
+        self.watchdog.sleep_if_idle()
 
     def close(self) -> None:
         """Let go of everything."""
