@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.server.termination_log import LONGEST, write_termination_log
+from hotwhisk.server.notify import LONGEST, write_termination_log
 from tests.support.server import NotReady, Server
 
 from . import actions

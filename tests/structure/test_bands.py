@@ -29,7 +29,6 @@ PURE = {
     "ipc.messages",
     "config.option",
     "config.options",
-    "server.names",
     "record",
     "registration",
     "sizes",

@@ -20,17 +20,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action import children, pinned
-from hotwhisk.action.calling import caller
 from hotwhisk.action.entry_point import enters_by_start, parse
-from hotwhisk.action.finding import find_module, read_module
 from hotwhisk.action.isolation import (
     apply_context,
     enter_action_folder,
     import_path,
     set_environment,
 )  # fmt: skip
+from hotwhisk.action.pinned import find_module, read_module
 from hotwhisk.action.signals import enters_action
-from hotwhisk.action.signature import accepts, is_async, is_async_generator, takes_context
+from hotwhisk.action.signature import accepts, caller, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, debugger_hint
 from hotwhisk.registration import (

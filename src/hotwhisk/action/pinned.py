@@ -4,11 +4,14 @@ Import the sources of a version from its snapshot, at the paths where they lie.
 Modules have their true ``__file__``. So tracebacks, debuggers and files beside the modules are the
 same as for ``python hello.py``. Only the content of the modules is that of the version, even if the
 files on the disk have changed. Extension modules, and modules that are not in the snapshot, are
-found on the disk.
+found on the disk. The version of a module that is served by its name is found as ``python -m``
+finds it.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
 import types
 from collections.abc import Sequence
@@ -24,6 +27,9 @@ from importlib.machinery import (
 )
 from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING
+
+from hotwhisk.artifact import snapshot
+from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
     from hotwhisk.artifact.snapshot import Snapshot
@@ -119,3 +125,36 @@ class _Finder(FileFinder):
         return spec_from_file_location(
             name, path, loader=loader, submodule_search_locations=locations
         )
+
+
+def read_module(name: str) -> Snapshot:
+    """Read the files of the version that a module belongs to, without importing anything."""
+    top = name.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ModuleNotFoundError, ValueError):
+        spec = None
+    if spec is None:
+        raise _not_found(name)
+    places = spec.submodule_search_locations or [spec.origin or ""]
+    root = os.path.dirname(next(iter(places)))
+    return snapshot.of_module(root, top, alone=os.path.basename(root) in snapshot.SKIPPED)
+
+
+def find_module(name: str) -> ModuleSpec:
+    """Return where a module is, and import the packages above it."""
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name += ".__main__"
+            spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise _not_found(name, f": {error}") from None
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        raise _not_found(name)
+    return spec
+
+
+def _not_found(name: str, why: str = "") -> BuildFailed:
+    hint = f"; expected the name of a Python source that can be imported from {os.getcwd()}"
+    return BuildFailed(f"cannot find the module {name!r}{why or hint}")

@@ -1,9 +1,16 @@
 """
-The shape of a handler: how many arguments it takes, and whether it is a coroutine function.
+Find out how a handler must be called, and make the call.
 
-Told from the code object, which is exact for functions and methods and costs a microsecond.
-`inspect` weighs more than the rest of a worker; it is asked about what is neither: partials
-with keywords, classes, objects with a signature of their own, functions written in C.
+How many arguments it takes, and whether it is a coroutine function, is read from the code object,
+which is exact for functions and methods and takes a microsecond. `inspect` is larger than the rest
+of a worker. It is used for what is neither: partials with keywords, classes, objects with a
+signature of their own, functions written in C.
+
+Python notices some mistakes of a handler only when the handler has returned. For example, a
+coroutine that was never awaited is dropped with the handler's variables. The warning then names the
+code that called the handler, which would be a line of the server. So the functions that make the
+call have the file and the first line of the handler. `hotwhisk.action.tracebacks` leaves their
+frames out.
 """
 
 from __future__ import annotations
@@ -11,13 +18,13 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from hotwhisk.action.isolation import server_modules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeGuard
-
-from hotwhisk.action.isolation import server_modules
 
 VARARGS = 0x04
 COROUTINE = 0x80
@@ -145,3 +152,62 @@ def _accepts_by_signature(handler: Handler, count: int) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+CALLER: Final = "<hotwhisk>"
+"""The name that those functions have."""
+
+Call = Callable[[object, object], object]
+
+
+# Each function has one line, so the line of the call is the first line of the function.
+def _plain(handler: Handler) -> Call:
+    return lambda event, _: handler(event)
+
+
+def _with_context(handler: Handler) -> Call:
+    return lambda event, context: handler(event, context)  # noqa: PLW0108 - it makes a frame
+
+
+def _plain_async(handler: Handler) -> Call:
+    async def call(event: object, _: object) -> object: return await handler(event)  # fmt: skip
+
+    return call
+
+
+def _with_context_async(handler: Handler) -> Call:
+    async def call(event: object, context: object) -> object: return await handler(event, context)  # fmt: skip
+
+    return call
+
+
+_MAKERS: Final = {
+    (False, False): _plain,
+    (True, False): _with_context,
+    (False, True): _plain_async,
+    (True, True): _with_context_async,
+}
+
+
+def caller(handler: Handler, *, takes_context: bool, is_async: bool) -> Call:
+    """Return a function of an event and a context that calls or awaits the handler."""
+    call = _MAKERS[takes_context, is_async](handler)
+    code = _code_of(handler)
+    if code is not None and isinstance(call, types.FunctionType):
+        call.__code__ = call.__code__.replace(
+            co_filename=code.co_filename, co_firstlineno=code.co_firstlineno, co_name=CALLER
+        )
+    return call
+
+
+def _code_of(handler: Handler) -> types.CodeType | None:
+    """Return the code of a function or method, or of the callable in a partial or an object."""
+    for _ in range(64):  # the limit ends a circle of partials
+        code = getattr(handler, "__code__", None)
+        if isinstance(code, types.CodeType):
+            return code
+        inner = getattr(handler, "func", None) or getattr(type(handler), "__call__", None)  # noqa: B004
+        if inner is None or inner is handler:
+            return None
+        handler = inner
+    return None

@@ -1,4 +1,13 @@
-"""Print exceptions of the user's code for its author, without the server's own frames."""
+"""
+Print exceptions and warnings of the user's code for its author, without the server's own frames.
+
+Python gives a warning the line that runs when Python notices the problem. A coroutine that is never
+awaited or a file that is never closed is noticed when its last reference goes. This may happen in
+our call of the handler. Such a warning is shown with the action's file. A warning of a deprecation
+in our own code does not concern the action and is not shown.
+
+docs/decisions.md says what was rejected.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +15,17 @@ import os
 import sys
 import traceback
 import types
+import warnings
 from errno import EADDRINUSE
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hotwhisk.action.calling import CALLER
 from hotwhisk.action.isolation import server_modules
+from hotwhisk.action.signature import CALLER
 from hotwhisk.errors import debugger_hint
 from hotwhisk.openwhisk.sentinels import bounded
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
@@ -22,6 +35,7 @@ PORT_HINT: Final = (
     "is taken: bind port 0, or set SO_REUSEPORT, or bind it outside the action"
 )
 _MOST_CAUSES: Final = 16
+_OF_OUR_CODE: Final = (DeprecationWarning, PendingDeprecationWarning)
 SERVER_FOLDER: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 """The folder of this package, or the path of it in an artifact."""
 
@@ -115,3 +129,26 @@ def text_of(error: BaseException) -> str:
         return f"{text}. {PORT_HINT}" if taken else text
     except Exception:  # noqa: BLE001 - the user's code
         return "(no text)"
+
+
+def place_warnings() -> None:
+    """Show warnings that would name a file of ours as warnings of the action from now on."""
+    shown = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not filename.startswith(SERVER_FOLDER):
+            shown(message, category, filename, lineno, file, line)
+        elif not issubclass(category, _OF_OUR_CODE):
+            module = sys.modules.get(MODULE)
+            name = getattr(module, "__file__", None) or "the action"
+            with bounded():
+                (file or sys.stderr).write(f"{name}: {category.__name__}: {message}\n")
+
+    warnings.showwarning = show

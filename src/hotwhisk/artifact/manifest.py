@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.record import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT: Final = 2
 ANY: Final = "any"
@@ -117,3 +120,9 @@ MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def action_name(path: Path) -> str:
+    """Return the name of the action in a file or folder. Only files have an ending after a dot."""
+    whole = path.resolve()
+    return whole.name if whole.is_dir() else whole.stem

@@ -23,9 +23,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.digest import sha256
 from hotwhisk.record import Record
+
+REQUIREMENTS: Final = "requirements.txt"
+"""A file in the folder of an action. It lists libraries that the action needs but lacks."""
 
 MOST_FOLDERS: Final = 5000
 MOST_BYTES: Final = 48 << 20

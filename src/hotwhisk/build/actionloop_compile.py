@@ -23,8 +23,8 @@ from hotwhisk.action.requirements import ACTIVATE, VIRTUALENV
 from hotwhisk.actionloop import compiling
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind
-from hotwhisk.artifact.files import REQUIREMENTS
 from hotwhisk.artifact.kinds import LAUNCHER
+from hotwhisk.artifact.snapshot import REQUIREMENTS
 from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.config.platform import image_compiler, image_jar
 from hotwhisk.errors import BuildFailed

@@ -24,9 +24,8 @@ from hotwhisk.action.requirements import ACTIVATE
 from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
-from hotwhisk.artifact.files import action_name
 from hotwhisk.artifact.kinds import MANIFEST
-from hotwhisk.artifact.manifest import Manifest
+from hotwhisk.artifact.manifest import Manifest, action_name
 from hotwhisk.build import advice, bytecode, layout, sources
 from hotwhisk.build.layout import Members, below, digest_of_members
 from hotwhisk.build.own_package import own_package

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
-from hotwhisk.artifact.files import action_name
+from hotwhisk.artifact.manifest import action_name
 from hotwhisk.cli.files import reason, require_file
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import BuildFailed, UsageError

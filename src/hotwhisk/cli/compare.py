@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hotwhisk.artifact.files import action_name
+from hotwhisk.artifact.manifest import action_name
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import StartError, UsageError

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
 from hotwhisk.cli.terminal import port_number
-from hotwhisk.config.addresses import client_port
+from hotwhisk.config.addresses import client_port, control_path, server_name
 from hotwhisk.errors import ServerError
-from hotwhisk.server.names import control_path, server_name
 
 if TYPE_CHECKING:
     import argparse

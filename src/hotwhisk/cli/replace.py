@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.artifact.files import action_name
+from hotwhisk.artifact.manifest import action_name
 from hotwhisk.cli.client import add_arguments, find_server, refusal
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation

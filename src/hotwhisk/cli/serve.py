@@ -62,7 +62,7 @@ def run(argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
 
 
 def _write_termination_log(path: str, error: Exception) -> None:
-    from hotwhisk.server.termination_log import write_termination_log
+    from hotwhisk.server.notify import write_termination_log
 
     write_termination_log(path, f"{type(error).__name__}: {error}")
 

@@ -1,5 +1,5 @@
 """
-Find the addresses of a server, for its commands and for requests from this machine and others.
+Find the addresses and names of a server, for its commands and for requests from elsewhere.
 
 Commands read the variables of a server too, so in the same environment they find the server. This
 module is pure.
@@ -14,6 +14,9 @@ from hotwhisk.config.options import BY_NAME, CLIENT_VARIABLES, is_loopback, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+USUAL = ("127.0.0.1", "localhost", "0.0.0.0", "::", "")
+"""Addresses that conflict on one port, so that the port alone names the server."""
 
 
 def base_url(config: Config) -> str:
@@ -64,3 +67,17 @@ def named_port(environ: Mapping[str, str]) -> int | None:
 def client_setting(name: str, environ: Mapping[str, str]) -> str | None:
     """Return a text setting that commands share with the server, such as ``token_file``."""
     return environ.get(BY_NAME[name].variable) or None
+
+
+def server_name(host: str, port: int) -> str:
+    """
+    Return the name of a server's folder and socket.
+
+    The name is the port. For an address that is not in `USUAL`, the address is added.
+    """
+    return str(port) if host in USUAL else f"{port}@{host.lower()}"
+
+
+def control_path(run_dir: str, place: str) -> str:
+    """Return the path of the socket on which a server answers ``status`` and ``rollback``."""
+    return f"{run_dir}/{place}.sock"

@@ -1,20 +1,26 @@
 """
-Tell a service manager the state of the server: sd_notify(3), and s6's line on a descriptor.
+Tell a service manager the state of the server: systemd, s6, or the kubelet.
 
-If no manager is configured, nothing is sent. If a message cannot be sent, the caller gets the
-error: without it a wrong socket would look like success. `hotwhisk.config.platform` reads the variables.
-Child processes do not inherit them.
+systemd gets datagrams (sd_notify(3)), s6 gets a line on a descriptor. If no manager is configured, nothing is sent. If a message cannot be sent, the caller gets the
+error: without it a wrong socket would look like success. `hotwhisk.config.platform` reads the
+variables. Child processes do not inherit them.
+
+The kubelet shows what a container wrote to its termination message file. By default that is
+``/dev/termination-log``, which the kubelet makes. If the file does not exist, nothing is written.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import stat
 import time
 from contextlib import closing
 
 READY = "READY=1"
 STOPPING = "STOPPING=1"
+LONGEST = 4096
+"""Most bytes that the kubelet keeps."""
 
 
 def notify(address: str | None, *lines: str) -> str | None:
@@ -58,3 +64,18 @@ def write_ready(descriptor: int | None) -> str | None:
     except OSError as error:
         return f"--ready-fd {descriptor}: {error.strerror}"
     return None
+
+
+def write_termination_log(path: str | None, text: str) -> None:
+    """Write one line to a file that exists and is writable; ignore every failure."""
+    line = " ".join(f"hotwhisk: {text}".split()).encode(errors="replace")[: LONGEST - 1]
+    try:
+        descriptor = os.open(path or "", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, line + b"\n")
+        finally:
+            os.close(descriptor)
+    except OSError:
+        pass

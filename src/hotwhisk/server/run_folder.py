@@ -15,10 +15,10 @@ import stat
 from errno import EEXIST
 from typing import TYPE_CHECKING
 
+from hotwhisk.config.addresses import control_path, server_name
 from hotwhisk.config.config import default_run_dir
 from hotwhisk.errors import StartError
 from hotwhisk.record import Record
-from hotwhisk.server.names import control_path, server_name
 from hotwhisk.system.removal import make_accessible, remove
 
 if TYPE_CHECKING:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.artifact.built import misfit_of
-from hotwhisk.config.addresses import accepted_hosts, client_flags
+from hotwhisk.config.addresses import accepted_hosts, client_flags, control_path
 from hotwhisk.errors import StartError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
-from hotwhisk.server.names import control_path
+from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
 from hotwhisk.server.shutdown import EXIT_GRACE, end_workers
 from hotwhisk.server.status import status
-from hotwhisk.server.termination_log import write_termination_log
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
 from hotwhisk.supervisor.commands import Reply

@@ -25,7 +25,7 @@ from hotwhisk.openwhisk.bodies import (
     write_result,
 )
 from hotwhisk.openwhisk.context import Context
-from hotwhisk.worker.awaiting import run_to_end
+from hotwhisk.worker.event_loop import run_to_end
 from hotwhisk.worker.process import flush
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ import hotwhisk.launch  # noqa: F401 - an action imports `start` after its own m
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
 from hotwhisk.action.isolation import environment, set_defaults
+from hotwhisk.action.requirements import install_beside, install_unpacked
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.signature import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
@@ -31,7 +32,6 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import Profile, answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.record import Record
-from hotwhisk.worker.installing import install_beside, install_unpacked
 from hotwhisk.worker.process import exit_now, flush
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.signals import guard
-from hotwhisk.action.warn import place_warnings
+from hotwhisk.action.tracebacks import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.config.platform import TAG_VARIABLE
@@ -26,10 +26,9 @@ from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, Proto
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
 from hotwhisk.worker import loading, template
-from hotwhisk.worker.awaiting import alone, run_to_end
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
-from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, move_into_asyncio
+from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, alone, move_into_asyncio, run_to_end
 from hotwhisk.worker.process import exit_now
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected

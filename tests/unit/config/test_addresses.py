@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hotwhisk.config import addresses
 from hotwhisk.config.addresses import accepted_hosts, client_flags, client_url, named_port
 from hotwhisk.config.config import Config, read_config
 
@@ -52,3 +53,17 @@ def test_a_hint_has_the_flags_that_reach_the_server(config: Config, flags: str) 
 )
 def test_the_start_says_by_which_hosts_a_server_is_called(arguments: list[str], hosts: str) -> None:
     assert accepted_hosts(read_config(arguments, {})) == hosts
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::", ""])
+def test_the_usual_addresses_make_a_short_name(host: str) -> None:
+    assert addresses.server_name(host, 8080) == "8080"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "10.1.2.3", "Name.example"])
+def test_another_address_is_part_of_the_name(host: str) -> None:
+    assert addresses.server_name(host, 8080) == f"8080@{host.lower()}"
+
+
+def test_the_socket_of_a_place() -> None:
+    assert addresses.control_path("/r", "80@::1") == "/r/80@::1.sock"
