@@ -25,6 +25,7 @@ OUTSIDE_DOCS = {
     "SECURITY.md": "security.md",
     "conformance/README.md": "conformance.md",
     "examples/README.md": "examples.md",
+    "tests/corpus/README.md": "corpus.md",
 }
 RELATIVE_LINK = re.compile(r"\]\((?!\w+:|[#/])([^)\s#]+)")
 
