@@ -22,7 +22,7 @@ class Record:
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
-    least: ClassVar[int] = 0
+    required: ClassVar[int] = 0
     """How many fields have no default; they come first."""
 
     def __init_subclass__(cls) -> None:
@@ -30,10 +30,10 @@ class Record:
             name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar")
         ]
         cls.fields = (*cls.fields, *own)
-        cls.least = sum(not hasattr(cls, name) for name in cls.fields)
+        cls.required = sum(not hasattr(cls, name) for name in cls.fields)
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        if self.least <= len(values) <= len(self.fields) and not named:
+        if self.required <= len(values) <= len(self.fields) and not named:
             self.__dict__.update(zip(self.fields, values))  # noqa: B905 - some have defaults
             return
         given = dict(zip(self.fields, values, strict=False), **named)

@@ -39,7 +39,7 @@ def test_only_tmp_is_writable_for_who_serves(image: str) -> None:
 
 
 @IMAGES
-def test_nobody_becomes_another(image: str) -> None:
+def test_no_user_becomes_another(image: str) -> None:
     assert found(image, "-type f -perm /6000") == []
     assert docker("inspect", "--format={{.Config.User}}", image) == "65534:0"
 
@@ -59,7 +59,7 @@ def test_no_caches_secrets_or_build_tools(image: str) -> None:
 
 
 @IMAGES
-def test_bytecode_is_there_and_nobody_could_write_it(image: str) -> None:
+def test_bytecode_is_there_and_cannot_be_written(image: str) -> None:
     sources = found(image, "-path /opt/hotwhisk/lib/hotwhisk/*.py -type f")
     compiled = found(image, "-path /opt/hotwhisk/lib/hotwhisk/*.pyc -type f")
     assert len(sources) == len(compiled) > 50

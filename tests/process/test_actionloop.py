@@ -430,7 +430,7 @@ def test_a_program_that_cannot_be_executed(plain: Server) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_an_acknowledgement_that_nobody_asked_for_is_no_result(plain: Server, late: bool) -> None:
+def test_an_unexpected_acknowledgement_is_not_a_result(plain: Server, late: bool) -> None:
     serve = "    time.sleep(0.1); os.write(3, b'{\"ok\": true}\\n')\n"
     if late:  # after it has begun to read
         body = "import threading\ndef late():\n" + serve + "threading.Thread(target=late).start()\n"

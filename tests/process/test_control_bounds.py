@@ -33,7 +33,7 @@ def busy(server: Server) -> float:
     return (int(fields[11]) + int(fields[12])) / tree.TICKS
 
 
-def test_silent_connections_keep_nobody_out() -> None:
+def test_silent_connections_do_not_block_others() -> None:
     with Server(nofile=256) as server, ExitStack() as stack:
         server.post(actions.plain(1))
         for _ in range(MANY):

@@ -86,7 +86,7 @@ def test_a_long_load_says_so_in_the_log() -> None:
         assert posting.read_response().status == 200
 
 
-def test_a_port_that_the_version_in_charge_holds_is_explained(server: Server) -> None:
+def test_a_port_that_the_current_version_holds_is_explained(server: Server) -> None:
     source = (
         "import socket\nlistener = socket.create_server(('127.0.0.1', PORT))\n"
         "def main(event): return {'port': listener.getsockname()[1]}\n"

@@ -172,7 +172,7 @@ def ask_until_answered(server: Server) -> Response:
     return response
 
 
-def test_worker_dies_at_every_step_of_retiring(server: Server) -> None:
+def test_worker_dies_at_every_step_of_draining(server: Server) -> None:
     with Rendezvous() as loading, Rendezvous() as running:
 
         def dies(steps: int) -> bool:

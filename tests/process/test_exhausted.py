@@ -139,7 +139,7 @@ def test_a_stop_is_obeyed_while_no_process_can_be_started(server: Exhaustible) -
     assert server.wait(5.0) == 0, server.stderr()
 
 
-def test_desks_that_die_at_once_are_not_forked_in_a_loop(server: Exhaustible) -> None:
+def test_spares_that_die_at_once_are_not_forked_in_a_loop(server: Exhaustible) -> None:
     server.set("short-lived")
     kill_spare(server)
     before, start = server.forks(), time.monotonic()

@@ -85,7 +85,7 @@ def test_a_log_that_cannot_be_written_costs_its_lines_only() -> None:
             assert run_once(server.address, {}).value("version") == number
 
 
-def test_a_log_that_nobody_reads_costs_its_lines_only(tmp_path: Path) -> None:
+def test_an_unread_log_costs_its_lines_only(tmp_path: Path) -> None:
     log = tmp_path / "log"
     os.mkfifo(log)
     serve = f"exec {shlex.quote(sys.executable)} -m hotwhisk serve 2<>{shlex.quote(str(log))}"

@@ -107,7 +107,7 @@ def loading(message: Message) -> str:
     ],
     ids=repr,
 )
-def test_a_version_that_lies_while_it_loads_takes_no_charge_by_it(
+def test_a_version_that_lies_while_it_loads_does_not_become_current(
     server: Server, message: Message
 ) -> None:
     server.replace(1)

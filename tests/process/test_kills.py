@@ -185,7 +185,9 @@ def test_candidate_dies_while_it_unpacks(first: Server) -> None:
     expect_calm(first, 1)
 
 
-def test_candidate_dies_when_ready_is_sent_and_not_heard(first: Server, meet: Rendezvous) -> None:
+def test_candidate_dies_when_ready_is_sent_and_not_received(
+    first: Server, meet: Rendezvous
+) -> None:
     with Connection(first.address) as poster, Connection(first.address) as kept:
         kept.run({})
         # Held in ready() first, so that the supervisor can be stopped before READY is sent.
@@ -206,7 +208,7 @@ def test_candidate_dies_when_ready_is_sent_and_not_heard(first: Server, meet: Re
     expect_calm(first, 1)
 
 
-def test_candidate_dies_when_it_has_just_taken_charge(first: Server, meet: Rendezvous) -> None:
+def test_candidate_dies_when_it_has_just_become_current(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as poster, Connection(first.address) as kept:
         kept.run({})
         # READY is received, 200 is sent; its connections wait in its channel when it dies.
@@ -252,7 +254,7 @@ def test_candidates_that_wait_outlive_the_one_that_dies(first: Server, meet: Ren
 # -- the current worker -------------------------------------------------------------------
 
 
-def test_worker_in_charge_dies_while_its_successor_loads(first: Server, meet: Rendezvous) -> None:
+def test_current_worker_dies_while_its_successor_loads(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as poster, Connection(first.address) as kept:
         pid = kept.run({}).value("pid")
         poster.send(init_request(actions.held_at_import(2, meet.path)))
@@ -320,7 +322,7 @@ def test_everybody_but_the_supervisor_dies_at_once(first: Server, meet: Rendezvo
 # -- the old worker -------------------------------------------------------------------------
 
 
-def test_retired_worker_dies_in_its_last_handler(first: Server, meet: Rendezvous) -> None:
+def test_draining_worker_dies_in_its_last_handler(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as runner:
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
@@ -333,7 +335,7 @@ def test_retired_worker_dies_in_its_last_handler(first: Server, meet: Rendezvous
     expect_calm(first, 2)
 
 
-def test_retired_worker_dies_with_half_an_answer_sent(server: Server) -> None:
+def test_draining_worker_dies_with_half_an_answer_sent(server: Server) -> None:
     answer = 'def main(event): return {"text": "x" * event.get("size", 0)}\n'
     server.post(answer)
     with Connection(server.address, segment=1000, receive_buffer=4096) as reader:
@@ -351,17 +353,17 @@ def test_retired_worker_dies_with_half_an_answer_sent(server: Server) -> None:
     expect_calm(server, 2)
 
 
-def test_retired_and_new_worker_die_at_once(first: Server, meet: Rendezvous) -> None:
+def test_draining_and_new_worker_die_at_once(first: Server, meet: Rendezvous) -> None:
     with Connection(first.address) as old, Connection(first.address) as new:
         new.run({})
         old.send_run({"hold": meet.path})
-        retired = meet.wait_arrival().pid
+        draining = meet.wait_arrival().pid
         first.post(actions.plain(2))
         new.send_run({"hold": meet.path})
-        in_charge = meet.wait_arrival().pid
+        current = meet.wait_arrival().pid
         with stopped(first.pid):
-            kill(retired)
-            kill(in_charge)
+            kill(draining)
+            kill(current)
         for connection in (old, new):
             expect_error(connection.read_response(), "signal 9")
             expect_version(connection.run({}), 2)
@@ -481,14 +483,14 @@ def test_supervisor_dies_and_takes_everybody_along(meet: Rendezvous) -> None:
     ):
         server.post(actions.plain(1))
         runner.send_run({"hold": meet.path})
-        retired = meet.wait_arrival()
+        draining = meet.wait_arrival()
         server.post(actions.plain(2))
         poster.send(init_request(actions.held_at_import(3, meet.path)))
         candidate = meet.wait_arrival()
         assert len(server.left()) >= 4
         kill(server.pid)
         assert server.wait(10.0) == -signal.SIGKILL
-        for held in (retired, candidate):
+        for held in (draining, candidate):
             assert held.wait_gone(10.0)
         assert not wait_few(server.left, 0, 10.0)
         for connection in (poster, runner):

@@ -57,7 +57,7 @@ def said(text: bytes) -> list[bytes]:
     return [line for line in text.splitlines() if line in (b"line", b"WARNING:root:line")]
 
 
-def test_an_action_that_fails_to_load_is_told_at_once_though_nobody_reads() -> None:
+def test_a_failed_load_is_answered_at_once_with_an_unread_log() -> None:
     with (
         sinks.pipe() as sink,
         Server("--openwhisk", env=AGAIN, output=sink.writing) as server,
@@ -71,7 +71,7 @@ def test_an_action_that_fails_to_load_is_told_at_once_though_nobody_reads() -> N
         assert time.monotonic() - began < PROMPTLY
 
 
-def test_an_error_of_the_action_is_told_at_once_though_nobody_reads() -> None:
+def test_an_error_of_the_action_is_answered_at_once_with_an_unread_log() -> None:
     with sinks.pipe() as sink, Server("--openwhisk", output=sink.writing) as server:
         server.post("def main(event):\n    raise ValueError('wrong')\n")
         sink.fill()
@@ -90,7 +90,7 @@ serve(lambda request: {"version": VERSION})
 """
 
 
-def test_a_program_that_floods_is_answered_and_replaced_though_nobody_reads() -> None:
+def test_a_program_that_floods_an_unread_log_is_answered_and_replaced() -> None:
     with sinks.pipe() as sink, Server("--openwhisk", env=AGAIN, output=sink.writing) as server:
         for version in (1, 2):
             began = time.monotonic()

@@ -100,7 +100,7 @@ def test_a_kill_that_is_refused_once_is_done_at_the_next_tick() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_worker_that_runs_as_another_user_holds_up_nobody(way: str) -> None:
+def test_a_worker_that_runs_as_another_user_delays_no_client(way: str) -> None:
     command = (sys.executable, "-c", WITHOUT_CAP_KILL, *HOTWHISK)
     with Server(command=command) as server:
         server.post(OTHER_USER)
@@ -120,7 +120,7 @@ def test_a_worker_that_runs_as_another_user_holds_up_nobody(way: str) -> None:
         assert wait_gone(pid, 10.0)
 
 
-def test_many_retired_workers_leave_room_for_clients_and_for_the_next_spare() -> None:
+def test_many_draining_workers_leave_room_for_clients_and_for_the_next_spare() -> None:
     with Server(nofile=256) as server, Rendezvous() as meet, ExitStack() as stack:
         server.post(actions.plain(1))
         runners, version = [], 1

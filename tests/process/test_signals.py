@@ -78,7 +78,7 @@ print(code, client.recv(12))
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_who_came_before_the_server_could_hear_a_stop_is_answered(
+def test_a_client_from_before_a_stop_could_be_received_is_answered(
     name: str, tmp_path: Path
 ) -> None:
     done = subprocess.run(
@@ -479,7 +479,7 @@ def test_control_socket_survives_nonsense(server: Server, line: bytes) -> None:
     assert control.status(server)["pid"] == server.pid
 
 
-def test_asker_that_says_nothing_holds_up_nobody(server: Server) -> None:
+def test_a_silent_control_client_delays_no_other(server: Server) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(control.path(server)))
         server.post(actions.plain(1))

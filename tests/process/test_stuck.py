@@ -184,7 +184,7 @@ def test_spare_that_blocks_before_it_loads_costs_a_second(alone: Server) -> None
     assert wait_gone(stopped, 5.0)
 
 
-def test_blocked_spare_owes_no_answer_for_long(alone: Server) -> None:
+def test_blocked_spare_leaves_no_request_unanswered_for_long(alone: Server) -> None:
     alone.post(actions.blocking(1))
     with Connection(alone.address) as kept, Rendezvous() as meet:
         kept.send_run({"hold": meet.path})
@@ -197,7 +197,7 @@ def test_blocked_spare_owes_no_answer_for_long(alone: Server) -> None:
         assert kept.run({"token": "next"}).value("token") == "next"
 
 
-def test_retired_worker_that_blocks_holds_up_neither_replacement_nor_stop(alone: Server) -> None:
+def test_draining_worker_that_blocks_delays_neither_replacement_nor_stop(alone: Server) -> None:
     alone.post(actions.blocking(1))
     with Connection(alone.address) as kept, Connection(alone.address) as other:
         kept.run({})

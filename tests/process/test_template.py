@@ -50,10 +50,10 @@ def main(event):
 )
 OFTEN = ("--crash-count", "1000")
 
-DELAYS_NOBODY = 0.4
+ANSWER_LIMIT = 0.4
 """Seconds within which an answer comes though a template is silent; far below its former limit."""
 
-SILENT_COSTS = 1.5
+LOAD_LIMIT = 1.5
 """Seconds until a worker is loaded that a silent template had to fork, with the load itself."""
 
 
@@ -189,7 +189,7 @@ def test_a_template_that_does_nothing_is_not_waited_for(server: Server, tmp_path
     end(ask(server)["pid"])
     begun = time.monotonic()
     ask(server)
-    assert time.monotonic() - begun < SILENT_COSTS  # there is no other worker
+    assert time.monotonic() - begun < LOAD_LIMIT  # there is no other worker
     assert imports(tmp_path) == 2
     assert wait_gone(template, 10.0)
 
@@ -207,7 +207,7 @@ def test_a_silent_template_delays_no_request_and_no_replacement(tmp_path: Path) 
             ask(server)
             assert status(server)["pid"] == server.pid
             longest = max(longest, time.monotonic() - asked)
-        assert longest < DELAYS_NOBODY
+        assert longest < ANSWER_LIMIT
         assert wait_gone(template, 10.0)
         assert len(everyone(server, 2)) == 2
 
@@ -220,7 +220,7 @@ def test_a_replacement_does_not_wait_for_a_silent_template(tmp_path: Path) -> No
         end(answers[0]["pid"])
         begun = time.monotonic()
         server.replace(1)
-        assert time.monotonic() - begun < DELAYS_NOBODY
+        assert time.monotonic() - begun < ANSWER_LIMIT
         assert run_once(server.address, {}).value("version") == 1
         # The worker that the template was to fork is of no use now, and is not loaded.
         assert len(wait_few(server.tree, 4, 10.0)) == 4  # supervisor, two workers, spare

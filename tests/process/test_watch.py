@@ -80,7 +80,7 @@ def test_a_module_beside_and_one_in_a_new_folder(file: Path) -> None:
         assert ask(server) == {"part": 40}
 
 
-def test_a_broken_save_shows_its_error_and_the_version_in_charge_goes_on(file: Path) -> None:
+def test_a_broken_save_shows_its_error_and_the_current_version_goes_on(file: Path) -> None:
     with Server(str(file), "--watch") as server:
         file.write_text("def main(:\n")
         wait_note(server, "does not compile")

@@ -61,7 +61,7 @@ class Attacked:
             *range(max(0, latest - 3), latest + 2),
         ]
 
-    def born(self) -> list[Process]:
+    def started(self) -> list[Process]:
         """Return the workers that have a process; if there are none, tick until there are."""
         while not any(
             each.pending_fork is None for each in self.scripted.processes.by_slot.values()
@@ -101,7 +101,7 @@ class Attacked:
     def send(self) -> None:
         """Send one hostile packet as a random worker, which is sometimes killed right after."""
         scripted = self.scripted
-        process = self.draw.choice(self.born())
+        process = self.draw.choice(self.started())
         slot = process.slot
         descriptors = self.packets.descriptors()
         try:
@@ -133,7 +133,7 @@ class Attacked:
         if draw.random() < 0.2:
             self.turn()
         if draw.random() < 0.02:
-            self.scripted.system.kill(draw.choice(self.born()).pidfd)
+            self.scripted.system.kill(draw.choice(self.started()).pidfd)
             self.turn()
 
     def _word(self) -> bytes:

@@ -58,7 +58,7 @@ def attack_each_round(
             "words": words,
             "seed": seed + turn,
         }
-        moment = ("load", "serve", "die", "retire")[turn % 4]
+        moment = ("load", "serve", "die", "drain")[turn % 4]
         suffer(server, moment, attack)
         begun = time.monotonic()
         version = 2 * turn + 3
@@ -104,7 +104,7 @@ def suffer(server: Server, moment: str, attack: dict[str, object]) -> None:
             first.run({})
             second.send_run({"sleep": 0.05})
             first.send_run({"attack": attack, "die": moment == "die"})
-            if moment == "retire":
+            if moment == "drain":
                 server.replace(0)
             first.read_response(5.0)
     except (ClientError, TimeoutError, NotReplaced):

@@ -157,7 +157,7 @@ class Loop:
             if not client.kept:
                 self.drop(client)
             else:
-                self.retire(client)
+                self.ignore(client)
         elif client.kept and not response.closes:
             self.send(client)
         else:
@@ -205,11 +205,11 @@ class Loop:
 
     def drop(self, client: Client) -> None:
         """Close the connection of ``client``."""
-        self.retire(client)
+        self.ignore(client)
         assert client.socket is not None
         client.socket.close()
 
-    def retire(self, client: Client) -> None:
+    def ignore(self, client: Client) -> None:
         """Stop watching ``client``; its connection stays open."""
         assert client.socket is not None
         self.epoll.unregister(client.socket.fileno())

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from hotwhisk_conformance.client import NobodyListens
+from hotwhisk_conformance.client import NoListener
 from hotwhisk_conformance.compiling import Compiled
 from hotwhisk_conformance.container import ImageTarget
 from hotwhisk_conformance.flavours import FLAVOURS, PROFILES
@@ -191,9 +191,9 @@ def _judge_start(item: pytest.Item, session: Session, error: BaseException | Non
     """End all tests if the runtime cannot be started or does not listen, and never did."""
     stash = item.config.stash
     stash[_LISTENED] |= session.has_listened
-    if isinstance(error, TargetError | NobodyListens) and not stash[_LISTENED]:
+    if isinstance(error, TargetError | NoListener) and not stash[_LISTENED]:
         hint = ""
-        if _option(item.config, "command") and isinstance(error, NobodyListens):
+        if _option(item.config, "command") and isinstance(error, NoListener):
             hint = "; a command must listen on the port that replaces {port}, or is in PORT"
         notes = getattr(error, "__notes__", [])
         stash[_HOPELESS] = "\n".join([f"there is nothing to test: {error}{hint}", *notes])

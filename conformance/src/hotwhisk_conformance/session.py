@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from hotwhisk_conformance.client import Answer, NoAnswer, NobodyListens, TooLate, post
+from hotwhisk_conformance.client import Answer, NoAnswer, NoListener, TooLate, post
 from hotwhisk_conformance.streams import Streams
 from hotwhisk_conformance.target import Running, Target
 
@@ -157,7 +157,7 @@ class Session:
         try:
             answer = post(running.url, path, body, timeout, running.is_there)
         except NoAnswer as error:
-            self.has_listened |= not isinstance(error, NobodyListens)
+            self.has_listened |= not isinstance(error, NoListener)
             if running.has_streams:
                 error.add_note(_told(running.streams()))
             if not running.is_there():

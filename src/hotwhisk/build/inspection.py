@@ -98,14 +98,14 @@ def read(path: Path) -> Contents:
                     f"{path} has no {MANIFEST}: expected what hotwhisk build made, with libraries "
                     "if it is a zip"
                 )
-            return Contents(stated, weigh(opened), len(content), digest_of(content))
+            return Contents(stated, parts_of(opened), len(content), digest_of(content))
     except archive.damage() as error:
         raise UsageError(f"{path} is not an artifact: {error}") from None
     except BuildFailed as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def weigh(opened: ZipFile) -> tuple[Part, ...]:
+def parts_of(opened: ZipFile) -> tuple[Part, ...]:
     """Return the parts of an artifact, the heaviest first: the action, each library, hotwhisk."""
     owners = _owners(opened)
     as_zip = not is_artifact(opened.NameToInfo)
@@ -125,7 +125,7 @@ def too_large(content: bytes) -> str:
     if posted <= MOST_POSTED:
         return ""
     with zips.open_zip(content) as opened:
-        heaviest = weigh(opened)[:_HEAVIEST]
+        heaviest = parts_of(opened)[:_HEAVIEST]
         infos = opened.infolist()
     compiled = sum(info.compress_size for info in infos if info.filename.endswith(".pyc"))
     hint = f"; --no-bytecode leaves out {show_size(compiled)}" if compiled else ""

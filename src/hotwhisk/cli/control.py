@@ -50,7 +50,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
             raise ServerError(f"{folder} belongs to another user; give --run-dir FOLDER")
         reply = _exchange(path, line)
     except (FileNotFoundError, ConnectionRefusedError):
-        raise ServerError(_nobody(folder, port)) from None
+        raise ServerError(_no_server_text(folder, port)) from None
     except OSError as error:
         raise ServerError(f"{path}: {error.strerror or error}") from None
     return _read(reply, path)
@@ -96,7 +96,7 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
     return answer
 
 
-def _nobody(folder: Path, port: int) -> str:
+def _no_server_text(folder: Path, port: int) -> str:
     others = [name for name in places(folder) if name != str(port)]
     same = any(port_of(name) == port for name in others)
     hint = f"; there is one {shown(others)}: give {'--host' if same else '--port'}"

@@ -28,9 +28,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         raise StartError("serve needs Linux, and so does what this would check")
     config = read_config(["--run-dir", given.run_dir] if given.run_dir else [], environ)
-    from hotwhisk.server.doctor import FAILS, OK, examine
+    from hotwhisk.server.doctor import FAILS, OK, run_checks
 
-    checks = list(examine(config, environ))
+    checks = list(run_checks(config, environ))
     healthy = all(check.verdict != FAILS for check in checks)
     if given.json:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -25,7 +25,7 @@ OTHER_SERVERS = {
     "--reload": "did you mean --watch?",
     "--auto-reload": "did you mean --watch?",
     "--hot-reload": "did you mean --watch?",
-    "--debug": "errors are told in full without it; did you mean --watch?",
+    "--debug": "errors are shown in full without it; did you mean --watch?",
     "--dev": "did you mean --watch?",
     "--bind": "did you mean --host and --port?",
     "-b": "did you mean --host and --port?",

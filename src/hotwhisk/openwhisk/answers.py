@@ -135,7 +135,7 @@ def answer_for_init(
 
     Under OpenWhisk the texts for a version that cannot be built or loaded are fixed. The caller
     writes ``str(error)`` to stderr, unless such errors are not ``logged``. All other errors are
-    told in full.
+    shown in full.
     """
     text = str(error)
     if profile is Profile.OPENWHISK and isinstance(error, BuildFailed):

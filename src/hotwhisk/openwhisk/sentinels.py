@@ -140,11 +140,11 @@ class Sentinels:
         text.mode = "w"  # type: ignore[misc]  # as Python's own streams have it
         return text
 
-    def write(self, told: Callable[[int], None]) -> None:
+    def write(self, on_written: Callable[[int], None]) -> None:
         """
         End the activation on both streams, which are flushed already.
 
-        ``told`` is called after each stream with the streams that have their end so far. Then
+        ``on_written`` is called after each stream with the streams that have their end so far. Then
         another process can complete the rest after a death.
         """
         patience = FORK_TIMEOUT  # one limit for both, because they are often the same pipe
@@ -153,14 +153,14 @@ class Sentinels:
             if not self._raw[number].end(patience):
                 patience = 0.0
             done |= number
-            told(done)
+            on_written(done)
 
 
-def write_missing(outputs: Mapping[int, Output], owed: int) -> None:
-    """End the activation of a worker that exited, on the streams in ``owed``."""
+def write_missing(outputs: Mapping[int, Output], missing: int) -> None:
+    """End the activation of a worker that exited, on the streams in ``missing``."""
     patience = FORK_TIMEOUT
     for number in STREAMS:
-        if owed & number and not outputs[number].end_for_the_dead(patience):
+        if missing & number and not outputs[number].end_for_the_dead(patience):
             patience = 0.0
 
 

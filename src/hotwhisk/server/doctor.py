@@ -47,7 +47,7 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
+def run_checks(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     """Make every check, and yield the results; required features come first."""
     for feature in features.NEEDED:
         yield _try(feature, FAILS)
@@ -65,13 +65,13 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _try(feature: Feature, worst: str) -> Check:
-    problem = refusal(feature)
+    problem = probe(feature)
     if not problem:
         return Check(feature.name, OK, "works")
     return Check(feature.name, worst, problem, feature.cost, feature.remedy)
 
 
-def refusal(feature: Feature) -> str:
+def probe(feature: Feature) -> str:
     """Return why a child cannot have a feature; empty if it can."""
     ours, theirs = os.pipe()
     pid = os.fork()

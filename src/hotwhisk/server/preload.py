@@ -43,7 +43,7 @@ TRIAL = "hotwhisk:try"
 """The name in ``ps`` of the child, and of processes that it leaves behind."""
 
 
-class Trial(Record):
+class ImportTrial(Record):
     """The result of the import of a library in a child process."""
 
     problem: str = ""
@@ -54,22 +54,22 @@ class Trial(Record):
 
 
 def preload(
-    names: Collection[str], system: System, patience: float, tell: Callable[[str], None]
+    names: Collection[str], system: System, timeout: float, log: Callable[[str], None]
 ) -> None:
     """
-    Import the libraries that can be imported in a child within ``patience`` seconds.
+    Import the libraries that can be imported in a child within ``timeout`` seconds.
 
     Log each result. Under OpenWhisk nothing is logged, so `status` lists the libraries that were
     left out as well.
     """
     for name in names:
-        trial = _try(name, system, patience)
+        trial = _try(name, system, timeout)
         problem = _problem(name, trial) or _import(name)
         if problem:
             system.weaknesses.append(f"--preload {name}: left out: {problem}")
-            tell(system.weaknesses[-1])
+            log(system.weaknesses[-1])
         else:
-            tell(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
+            log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
     if names:
         system.settle()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
@@ -90,7 +90,7 @@ def _import(name: str) -> str:
     return ""
 
 
-def _problem(name: str, trial: Trial) -> str:
+def _problem(name: str, trial: ImportTrial) -> str:
     """Return why a library is left out; empty if it is not."""
     if trial.problem:
         return trial.problem
@@ -107,35 +107,35 @@ def _problem(name: str, trial: Trial) -> str:
     return ""
 
 
-def _try(name: str, system: System, patience: float) -> Trial:
+def _try(name: str, system: System, timeout: float) -> ImportTrial:
     """Import a library in a child, and return the child's report."""
     try:
         ours, theirs = os.pipe()
     except OSError as error:
-        return Trial(f"it cannot be tried: {error.strerror}")
+        return ImportTrial(f"it cannot be tried: {error.strerror}")
     try:
         pid, pidfd = system.fork(lambda: _import_in_child(name, theirs), TRIAL)
     except OSError as error:
         os.close(ours)
-        return Trial(f"it cannot be tried: {error.strerror}")
+        return ImportTrial(f"it cannot be tried: {error.strerror}")
     finally:
         os.close(theirs)
     try:
         # The library may have given the pipe to a child process of its own. So wait for the exit
         # too.
-        ready, _, _ = select.select([ours, pidfd], [], [], patience)
+        ready, _, _ = select.select([ours, pidfd], [], [], timeout)
         if not ready:
-            return Trial(f"it was not imported within {patience:g} s")
+            return ImportTrial(f"it was not imported within {timeout:g} s")
         os.set_blocking(ours, False)
         try:
             report = os.read(ours, 65536)
         except BlockingIOError:
             report = b""
         if report:
-            return Trial(**json.loads(report))
-        if not select.select([pidfd], [], [], patience)[0]:
-            return Trial("it closes what is not its own, and stays")
-        return Trial(f"it ends the process that imports it, with {system.ended(pidfd)}")
+            return ImportTrial(**json.loads(report))
+        if not select.select([pidfd], [], [], timeout)[0]:
+            return ImportTrial("it closes what is not its own, and stays")
+        return ImportTrial(f"it ends the process that imports it, with {system.ended(pidfd)}")
     finally:
         os.close(ours)
         _end(pid, pidfd, system)

@@ -276,8 +276,16 @@ class Server:
         if self.supervisor.system.now() > since + limit:
             return True
         scoreboard = self.supervisor.scoreboard
-        owed = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
-        in_flight = any(map(scoreboard.in_phase, owed)) or self.supervisor.dispatcher.owners.waiting
+        unanswered = (
+            Phase.RUNNING,
+            Phase.RESPONDING,
+            Phase.PARKED,
+            Phase.BUFFERED,
+            Phase.INIT_PENDING,
+        )
+        in_flight = (
+            any(map(scoreboard.in_phase, unanswered)) or self.supervisor.dispatcher.owners.waiting
+        )
         return not self.supervisor.sockets.descriptors or (self._stops > 1 and not in_flight)
 
     def _terminate_workers(self) -> int:

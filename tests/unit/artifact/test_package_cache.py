@@ -140,7 +140,7 @@ def test_what_a_killed_process_left_unfinished_is_made_anew(home: Path) -> None:
     assert sorted(os.listdir(made)) == ["where"]
 
 
-def test_whoever_wants_the_same_waits_for_it(home: Path) -> None:
+def test_a_process_that_wants_the_same_waits_for_it(home: Path) -> None:
     begun, made = os.pipe(), os.pipe()
     (home / "1").mkdir(parents=True)
 

@@ -616,7 +616,7 @@ def test_inspect_of_something_else(tmp_path: Path) -> None:
     assert main(["inspect", str(tmp_path / "x")]) == 2
 
 
-def test_too_large_for_the_platform_says_what_weighs_most(folder: Path, tmp_path: Path) -> None:
+def test_too_large_for_the_platform_names_the_largest_parts(folder: Path, tmp_path: Path) -> None:
     (folder / "model.bin").write_bytes(os.urandom(37 << 20))
     make(folder, tmp_path / "app")
     warning = inspection.too_large((tmp_path / "app").read_bytes())

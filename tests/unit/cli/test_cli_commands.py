@@ -365,7 +365,7 @@ def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert run("status") == (130, "", "")
 
 
-def test_an_output_that_nobody_reads_is_no_error() -> None:
+def test_an_unread_output_is_not_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -260,7 +260,7 @@ def test_the_platform_has_its_own_variables(
     assert (plain.reinit, plain.concurrency) == (True, True)
 
 
-def test_systemd_is_heard() -> None:
+def test_variables_of_systemd_are_read() -> None:
     assert read_config([], {"NOTIFY_SOCKET": "@x"}).notify_socket == "@x"
     assert read_config([], {}).notify_socket is None
 

@@ -90,15 +90,15 @@ def test_as_many_descriptors_as_linux_takes(pair: Pair) -> None:
         os.close(descriptor)
 
 
-def test_a_slow_listener_blocks_nobody_and_misses_nothing(pair: Pair) -> None:
+def test_a_slow_receiver_blocks_no_sender_and_misses_nothing(pair: Pair) -> None:
     ours, theirs = pair
     count = fill(ours)
     assert ours.backlog
-    heard = receive_all(theirs)
+    received = receive_all(theirs)
     while ours.backlog:
         ours.flush()
-        heard += receive_all(theirs)
-    assert heard == [SpillCreated(number) for number in range(count)]
+        received += receive_all(theirs)
+    assert received == [SpillCreated(number) for number in range(count)]
 
 
 def test_what_is_sent_behind_a_queue_does_not_overtake_it(pair: Pair) -> None:
@@ -106,12 +106,12 @@ def test_what_is_sent_behind_a_queue_does_not_overtake_it(pair: Pair) -> None:
     count = fill(ours)
     theirs.receive()  # there is room again
     ours.send(Ping())
-    heard = []
+    received = []
     while ours.backlog:
-        heard += receive_all(theirs)
+        received += receive_all(theirs)
         ours.flush()
-    heard += receive_all(theirs)
-    assert heard == [*(SpillCreated(number) for number in range(1, count)), Ping()]
+    received += receive_all(theirs)
+    assert received == [*(SpillCreated(number) for number in range(1, count)), Ping()]
 
 
 def test_a_queued_descriptor_outlives_its_senders(pair: Pair) -> None:

@@ -106,7 +106,7 @@ def test_the_refusal_names_what_was_expected() -> None:
         decode(b'[3,"ready",{}]')
 
 
-def test_a_full_hand_keeps_the_limits_of_a_packet() -> None:
+def test_a_full_assignment_keeps_the_limits_of_a_packet() -> None:
     assert 2 * HANDED_AT_ONCE <= MAX_DESCRIPTORS
     spill = ((WORKERS - 1) << 40) + (2**22 << 16)
     full = Assign(
@@ -217,7 +217,7 @@ def test_a_template_has_a_process_id_that_is_no_group(pid: int) -> None:
     )
 
 
-def test_a_template_may_say_only_that_a_worker_was_born() -> None:
+def test_a_template_may_send_only_that_it_has_forked() -> None:
     assert decode(encode(Spawned(3)), FROM_TEMPLATE) == Spawned(3, 0)
     assert decode(encode(Spawned(3, 4711)), FROM_TEMPLATE) == Spawned(3, 4711)
     for packet in (encode(Spawned(3, 1)), encode(Failed(500)), b'[2,"spawned",{"pid":"5"}]'):

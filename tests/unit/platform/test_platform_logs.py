@@ -112,7 +112,7 @@ def test_a_missing_sentinel_is_passed_over_on_kubernetes(streams: Streams) -> No
     assert take(streams, LogRule.KUBERNETES) == (["stdout: one"], True)
 
 
-def test_nobody_waits_after_a_developer_error(streams: Streams) -> None:
+def test_no_wait_follows_a_developer_error(streams: Streams) -> None:
     write(streams.err, "Traceback\n")
     assert take(streams, failed=True) == (["stderr: Traceback", f"stderr: {FAILED}"], True)
 
@@ -138,7 +138,7 @@ def test_a_log_over_the_limit_is_cut(streams: Streams) -> None:
 
 
 @pytest.mark.parametrize(("rule", "limit"), [(LogRule.NONE, 10), (LogRule.DOCKER, 0)])
-def test_a_log_that_nobody_wants_is_dropped(streams: Streams, rule: LogRule, limit: int) -> None:
+def test_an_unwanted_log_is_dropped(streams: Streams, rule: LogRule, limit: int) -> None:
     write(streams.out, f"one\n{END}")
     assert collect(streams.log, rule, limit, wait=True, failed=False) == Collected(())
     assert streams.log.drain() == []
@@ -171,7 +171,7 @@ def test_sentinels_are_counted_by_stream() -> None:
     assert count_sentinels(lines, "stderr") == 0
 
 
-def test_what_was_read_is_counted_whoever_takes_it(streams: Streams) -> None:
+def test_what_was_read_is_counted_taken_or_not(streams: Streams) -> None:
     write(streams.out, f"one\ntwo\n{END}not {END}")
     write(streams.err, f"{END}")
     streams.log.drain()

@@ -34,7 +34,7 @@ def test_an_abstract_name() -> None:
         assert manager.recv(1000) == b"STOPPING=1"
 
 
-def test_a_manager_that_does_not_hear_is_reported(tmp_path: Path) -> None:
+def test_a_manager_that_cannot_receive_is_reported(tmp_path: Path) -> None:
     assert "No such file" in str(notify.notify(str(tmp_path / "gone"), notify.READY))
     assert "expected a path or @name" in str(notify.notify("odd", notify.READY))
 

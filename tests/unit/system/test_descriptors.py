@@ -22,7 +22,7 @@ def descriptor() -> int:
     return os.open(os.devnull, os.O_RDONLY)
 
 
-def test_one_that_nobody_uses_is_closed_at_once(descriptor: int) -> None:
+def test_an_unused_one_is_closed_at_once(descriptor: int) -> None:
     Descriptors().close(descriptor)
     assert not is_open(descriptor)
 

@@ -73,7 +73,7 @@ def test_e7_run_that_exits(badaction: Session) -> None:
 
 
 @row("E8", "skeleton")
-def test_e8_nobody_listens(badproxy: Session) -> None:
+def test_e8_no_server_listens(badproxy: Session) -> None:
     with pytest.raises(NoAnswer):
         badproxy.post_init({})
     badproxy.must_write(sentinels=0)
