@@ -62,7 +62,7 @@ def test_a_healthy_system(tmp_path: Path) -> None:
     code, checks = doctor(tmp_path)
     assert code == 0
     assert not any(tmp_path.iterdir())
-    for feature in (*features.NEEDED, *features.USEFUL):
+    for feature in (*features.REQUIRED, *features.OPTIONAL):
         assert checks[feature.name]["verdict"] == "ok", checks[feature.name]
     assert checks["kernel"]["found"].startswith(os.uname().release)
 
@@ -78,7 +78,7 @@ def test_a_line_for_each_and_a_last_word(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("hotwhisk can serve here; ")
 
 
-NEEDED = {
+REQUIRED = {
     "pidfd_open": "pidfd",
     "waitid": "pidfd",
     "pidfd_send_signal": "pidfd",
@@ -90,7 +90,7 @@ NEEDED = {
 
 REFUSALS = [
     (call, refused)
-    for call in NEEDED
+    for call in REQUIRED
     for refused in (("deny", "EPERM"), ("deny", "ENOSYS"), ("kill",))
     if (call, refused) != ("epoll_create1", ("kill",))  # ends Python where it imports selectors
 ]
@@ -102,7 +102,7 @@ def test_what_is_needed_and_missing_is_told(
 ) -> None:
     code, checks = doctor(tmp_path, *FILTER, *refused, call)
     assert code == 1
-    check = checks[NEEDED[call]]
+    check = checks[REQUIRED[call]]
     assert check["verdict"] == "fails"
     assert check["cost"]
     assert call.rstrip("1") in check["remedy"]
@@ -110,12 +110,12 @@ def test_what_is_needed_and_missing_is_told(
         assert check["found"] == "whoever asks for it is ended by SIGSYS"
 
 
-@pytest.mark.parametrize("call", NEEDED)
+@pytest.mark.parametrize("call", REQUIRED)
 def test_the_server_refuses_to_start_without_it(call: str) -> None:
     with pytest.raises(NotReady) as caught, Filtered(call):
         pass
     text = str(caught.value)
-    assert f"this system has no {NEEDED[call]} (Operation not permitted)" in text
+    assert f"this system has no {REQUIRED[call]} (Operation not permitted)" in text
     assert "hotwhisk doctor checks the rest" in text
     assert "Traceback" not in text
 

@@ -24,7 +24,7 @@ from .activation_kinds import VARIABLES
 from .activation_record import Call, differences
 from .activation_rules import Expected, expect
 
-FORK_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 30.0
 """Seconds for what is expected at once; after them it is a failure."""
 
 
@@ -81,7 +81,7 @@ class Container:
         self.runtime.start()
         # Wait until it listens, by the platform's own retries: not every driver begins with an
         # /init.
-        call(self.runtime.url, "/", b"{}", limits=(FORK_TIMEOUT, 1000), retry=True)
+        call(self.runtime.url, "/", b"{}", limits=(ANSWER_TIMEOUT, 1000), retry=True)
         return self
 
     def __exit__(
@@ -169,7 +169,7 @@ class Container:
         Wait until each stream has had so many sentinels; return the lines that came
         with them.
         """
-        end = time.monotonic() + FORK_TIMEOUT
+        end = time.monotonic() + ANSWER_TIMEOUT
         lines = []
         while any(self.logs.sentinels_read[name] - before[name] < sentinels for name in STREAMS):
             line = self.logs.next_line(max(0.0, end - time.monotonic()))
@@ -190,7 +190,7 @@ class Container:
             self,
             lambda found: found["connections"] == 0 and not _moving(found),
             "at rest",
-            FORK_TIMEOUT,
+            ANSWER_TIMEOUT,
         )
 
     def left(self) -> set[int]:

@@ -22,7 +22,7 @@ from hotwhisk.platform.action import run_body
 from tests.support.waiting import wait_gone
 from tests.support.wire import post
 
-from .activation_container import FORK_TIMEOUT, STREAMS, Container
+from .activation_container import ANSWER_TIMEOUT, STREAMS, Container
 from .activation_kinds import lines, word
 from .activation_record import brief, log_differences
 from .activation_requests import (
@@ -67,7 +67,7 @@ def request(host: Container, event: Event) -> tuple[bytes, Mapping[str, str]]:
 def open_to(host: Container) -> socket.socket:
     """Return a new connection."""
     parts = urlsplit(host.runtime.url)
-    return socket.create_connection((parts.hostname, parts.port), FORK_TIMEOUT)
+    return socket.create_connection((parts.hostname, parts.port), ANSWER_TIMEOUT)
 
 
 def hang_up(host: Container, end: socket.socket) -> None:
@@ -84,7 +84,7 @@ def give_up(host: Container, event: Event) -> int:
     data, environment = request(host, asked)
     end = open_to(host)
     end.sendall(data)
-    held = host.meet.wait_arrival(FORK_TIMEOUT)
+    held = host.meet.wait_arrival(ANSWER_TIMEOUT)
     hang_up(host, end)
     held.release()
     come(host, before, 1, expect(asked, environment), asked)
@@ -111,10 +111,10 @@ def half_body(host: Container, event: Event) -> int:
 def kill_between(host: Container, event: Event) -> int:
     """Kill the process when it has answered: the next activation is not affected."""
     host.invoke({**event, "do": "report", "at": host.meet.path})
-    held = host.meet.wait_arrival(FORK_TIMEOUT)
+    held = host.meet.wait_arrival(ANSWER_TIMEOUT)
     held.close()
     os.kill(held.pid, signal.SIGKILL)
-    host.note([] if wait_gone(held.pid, FORK_TIMEOUT) else ["it outlived kill -9"], event)
+    host.note([] if wait_gone(held.pid, ANSWER_TIMEOUT) else ["it outlived kill -9"], event)
     host.invoke(plain(host))
     return 2
 
@@ -127,9 +127,9 @@ def speak_later(host: Container, event: Event) -> int:
     """
     then = lines(host.random, ended=event["by"] == "child" or host.random.random() < 0.5)
     host.invoke({**event, "at": host.meet.path, "then": then})
-    held = host.meet.wait_arrival(FORK_TIMEOUT)
+    held = host.meet.wait_arrival(ANSWER_TIMEOUT)
     held.release()
-    host.note([] if held.wait_gone(FORK_TIMEOUT) else ["nothing was said later"], event)
+    host.note([] if held.wait_gone(ANSWER_TIMEOUT) else ["nothing was said later"], event)
     held.close()
     next_event = plain(host)
     before = Counter(host.logs.sentinels_read)

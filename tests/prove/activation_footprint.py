@@ -12,7 +12,7 @@ from tests.process.control import Status
 from tests.support import tree
 from tests.support.waiting import wait_few
 
-from .activation_container import FORK_TIMEOUT, Container
+from .activation_container import ANSWER_TIMEOUT, Container
 from .activation_drivers import DRIVERS
 from .activation_kinds import Kind
 from .activation_together import run_together
@@ -66,7 +66,7 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
     usual_number = (
         1 + len(found["generation"]["workers"]) + bool((found["template"] or {}).get("pid"))
     )
-    members = wait_few(host.left, usual_number, FORK_TIMEOUT)
+    members = wait_few(host.left, usual_number, ANSWER_TIMEOUT)
     workers = members - {host.runtime.pid}
     names = [name for pid in members for name in tree.descriptors(pid)]
     spare = {name for name in names if name.startswith("/memfd:")}
@@ -118,8 +118,8 @@ def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list
 def leave(host: Container) -> None:
     """Stop the server: it must end with status 0, and leave nothing behind."""
     host.runtime.terminate()
-    status = host.runtime.wait(FORK_TIMEOUT)
+    status = host.runtime.wait(ANSWER_TIMEOUT)
     host.note([] if status == 0 else [f"it left with {status}"], "SIGTERM")
-    left = wait_few(host.left, 0, FORK_TIMEOUT)
+    left = wait_few(host.left, 0, ANSWER_TIMEOUT)
     host.note([f"processes left: {left}"] if left else [], "SIGTERM")
     host.note([f"{host.files()} files left"] if host.files() else [], "SIGTERM")

@@ -10,14 +10,14 @@ from hotwhisk.platform.action import init_body
 from hotwhisk.platform.exchange import Outcome, Reply, call
 from hotwhisk.platform.verdict import Status, judge_run
 
-from .activation_container import FORK_TIMEOUT, Container
+from .activation_container import ANSWER_TIMEOUT, Container
 from .activation_record import brief
 from .activation_rules import NOT_AN_ARGUMENT, Event, Expected, expect, refusal
 
 
 def send(host: Container, body: bytes, path: str = "/run") -> Outcome:
     """Send one request as the invoker's client sends it."""
-    return call(host.runtime.url, path, body, limits=(FORK_TIMEOUT, 1 << 20), retry=False)
+    return call(host.runtime.url, path, body, limits=(ANSWER_TIMEOUT, 1 << 20), retry=False)
 
 
 def argument(host: Container, event: Event) -> int:

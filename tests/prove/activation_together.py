@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from .activation_container import FORK_TIMEOUT, STREAMS, Container
+from .activation_container import ANSWER_TIMEOUT, STREAMS, Container
 from .activation_kinds import GATHERING, Kind, draw, word
 from .activation_record import Call, differences
 from .activation_rules import Event, Expected, expect
@@ -54,7 +54,7 @@ def run_batch(host: Container, pool: ThreadPoolExecutor, events: list[Event]) ->
     """Make all at once, as far as the pool allows; then check the sums."""
     host.logs.settle()
     before = host.logs.lines_read["stdout"], Counter(host.logs.sentinels_read)
-    expected = list(pool.map(lambda event: invoke(host, event), events, timeout=2 * FORK_TIMEOUT))
+    expected = list(pool.map(lambda event: invoke(host, event), events, timeout=2 * ANSWER_TIMEOUT))
     host.logs.drain()
     sentinels = {name: host.logs.sentinels_read[name] - before[1][name] for name in STREAMS}
     if sentinels != dict.fromkeys(STREAMS, len(events)):

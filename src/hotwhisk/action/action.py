@@ -1,11 +1,11 @@
 """
-Load the action's code and find its handler; call it.
+Load the action's code and find its handler.
 
-This runs in the worker, in the process that answers requests. Import this module, and all
-else that the worker needs, before `load`: from then on the action's own modules win (see
-`hotwhisk.action.isolation`). A source is run once, either as ``main__``, where the handler is found
-by name, or as ``__main__``, where it is given to `hotwhisk.start`, which registers it in
-`hotwhisk.registration`; `hotwhisk.action.entry_point` decides which.
+This happens in the worker, the process that answers requests. This module, and all else that the
+worker needs, must be imported before `load` is called: from then on the action's own modules win
+(see `hotwhisk.action.isolation`). A source is run once, in one of two ways, which
+`hotwhisk.action.entry_point` chooses: as ``main__``, and the handler is found by its name; or as
+``__main__``, and the source gives its handler to `hotwhisk.start`.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ __all__ = [
 Handler = Callable[..., Any]
 
 MAIN: Final = "main"
-"""The name that a handler has where none is given."""
+"""The name of the handler if an ``/init`` or an option does not give another one."""
 
 
 HandlerSlot.in_server = True  # this module is imported by servers only
 
 
 class Action:
-    """A loaded handler, and how it wants to be called."""
+    """Holds a loaded handler, and how it must be called."""
 
     __slots__ = ("call", "handler", "is_async", "startup", "takes_context")
 
     def __init__(self, handler: Handler, startup: Sequence[Handler] = ()) -> None:
-        """Raise ``LoadFailed`` for a handler that can never give a result."""
+        """Raise ``LoadFailed`` if the handler is an asynchronous generator, which has no result."""
         self.handler = handler
         self.startup = startup
         self.takes_context = takes_context(handler)
@@ -84,8 +84,8 @@ def load(unpacked: Unpacked, main: str) -> Action:
     """
     Load an unpacked artifact and find its handler.
 
-    A built artifact states its handler's name itself; a name in the request that is not
-    the default wins.
+    A built artifact states the name of its handler. If the request has another name than the
+    default, the request wins.
     """
     if main == MAIN and unpacked.main:
         main = unpacked.main
@@ -93,17 +93,21 @@ def load(unpacked: Unpacked, main: str) -> Action:
 
 
 def load_file(
-    path: str, main: str, source: bytes | None = None, holder: str = "", virtualenv: str = ""
+    path: str,
+    main: str,
+    source: bytes | None = None,
+    generation_folder: str = "",
+    virtualenv: str = "",
 ) -> Action:
     """
-    Load a file of the user's where it lies, with its folder as the place to import from.
+    Load a file of the user under its own path; its folder is the first place to import from.
 
-    If ``source`` is given, it is run instead of the present content of the file. ``holder`` is the
+    If ``source`` is given, it is run instead of the present content of the file. ``generation_folder`` is the
     folder of the generation, where child processes find the file. ``virtualenv`` is an environment
     elsewhere. It replaces an environment beside the file.
     """
     path = os.path.abspath(path)
-    return _load(os.path.dirname(path), path, main, source, holder, virtualenv)
+    return _load(os.path.dirname(path), path, main, source, generation_folder, virtualenv)
 
 
 def load_module(
@@ -111,7 +115,7 @@ def load_module(
     main: str,
     kept: Snapshot | None,
     keep: Callable[[Snapshot], object],
-    holder: str = "",
+    generation_folder: str = "",
 ) -> tuple[Action, str]:
     """
     Load a module as ``python -m`` finds it; return the action and the digest of its version.
@@ -120,10 +124,10 @@ def load_module(
     work.
 
     The module is loaded from ``kept``. If ``kept`` is None, ``keep`` is called with the present
-    content of the files. ``holder`` is the folder of the generation, as for `load_file`.
+    content of the files. ``generation_folder`` is the folder of the generation, as for `load_file`.
     """
     _enter(os.getcwd())
-    with _wall():
+    with _user_errors():
         if kept is None:
             kept = read_module(name)
             keep(kept)
@@ -131,8 +135,8 @@ def load_module(
         spec = find_module(name)
     entry = spec.origin or ""
     _, code, by_start = _compile(entry, main, kept.paths().get(entry))
-    if holder:
-        children.offer_module(holder, spec.name, import_path())
+    if generation_folder:
+        children.offer_module(generation_folder, spec.name, import_path())
     module = importlib.util.module_from_spec(spec)
     if by_start:
         module.__name__ = "__main__"
@@ -145,14 +149,14 @@ def _load(
     entry: str,
     main: str,
     source: bytes | None = None,
-    holder: str = "",
+    generation_folder: str = "",
     virtualenv: str = "",
 ) -> Action:
     """Run the source in its folder, then find the handler."""
     source, code, by_start = _compile(entry, main, source)
     _enter(folder, virtualenv)
-    if holder:
-        children.offer_file(holder, entry, source, import_path())
+    if generation_folder:
+        children.offer_file(generation_folder, entry, source, import_path())
     module = _new_module("__main__" if by_start else MODULE, entry)
     return _run(module, code, main, by_start=by_start)
 
@@ -161,8 +165,10 @@ def _compile(
     entry: str, main: str, source: bytes | None = None
 ) -> tuple[bytes, types.CodeType, bool]:
     """
-    Read and compile; and tell whether the source is entered by its ``start``, see `entry`.
-    By way of one tree, so that warnings are given once; without one where that is certain.
+    Return the source, its code, and whether the source calls ``start`` (see `entry_point`).
+
+    One syntax tree serves both, so that the compiler warns once. If the text has no "start", no
+    tree is made.
     """
     name = os.path.basename(entry)
     if "." in main:
@@ -194,7 +200,7 @@ def _enter(folder: str, virtualenv: str = "") -> None:
 
 
 def _new_module(name: str, entry: str) -> types.ModuleType:
-    """Return an empty module for the action, known by its official name however it runs."""
+    """Return an empty module for the action. It is importable as ``main__`` in both ways."""
     spec = importlib.util.spec_from_file_location(MODULE, entry)
     if spec is None:  # no Python suffix
         module = types.ModuleType(name)
@@ -209,15 +215,15 @@ def _new_module(name: str, entry: str) -> types.ModuleType:
 
 
 @contextmanager
-def _wall() -> Iterator[None]:
-    """Turn whatever the user's code raises into ``LoadFailed``, and print its traceback."""
+def _user_errors() -> Iterator[None]:
+    """Turn any exception of the user's code into ``LoadFailed``, and print its traceback."""
     HandlerSlot.open, HandlerSlot.handler = True, None
     try:
         yield
     except (HandlerRegistered, BuildFailed):
         if HandlerSlot.handler is None:
             raise
-    except BaseException as error:  # noqa: BLE001 - the wall
+    except BaseException as error:  # noqa: BLE001 - code of the action ran
         if isinstance(error, SystemExit) and not debugger_hint(error):
             raise LoadFailed(
                 "Command exited abruptly during initialization. "
@@ -233,7 +239,7 @@ def _wall() -> Iterator[None]:
 
 def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start: bool) -> Action:
     """Run the source; return the handler given to ``start``, or else the handler of that name."""
-    with _wall():
+    with _user_errors():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     handler = HandlerSlot.handler
     if handler is not None and main != MAIN:

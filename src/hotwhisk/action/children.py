@@ -53,23 +53,23 @@ sys.modules["main__"] = importlib.import_module({name!r})
 """
 
 
-def offer_file(holder: str, entry: str, source: bytes, path: list[str]) -> None:
+def offer_file(generation_folder: str, entry: str, source: bytes, path: list[str]) -> None:
     """
     Let children find a file that is served where it lies.
 
-    ``holder`` is the folder of the generation. ``path`` lists the other places from which a child
+    ``generation_folder`` is the folder of the generation. ``path`` lists the other places from which a child
     must import.
     """
     if os.path.basename(entry) != f"{MODULE}.py":
-        folder = f"{holder}/{_FOLDER}"
+        folder = f"{generation_folder}/{_FOLDER}"
         text = _OF_A_FILE.format(entry=entry, source=f"{folder}/{_SOURCE}", path=path)
         _offer(folder, {_SOURCE: source, f"{MODULE}.py": text.encode()})
 
 
-def offer_module(holder: str, name: str, path: list[str]) -> None:
+def offer_module(generation_folder: str, name: str, path: list[str]) -> None:
     """Let children find a module that is served by its own name."""
     text = _OF_A_MODULE.format(name=name, path=path)
-    _offer(f"{holder}/{_FOLDER}", {f"{MODULE}.py": text.encode()})
+    _offer(f"{generation_folder}/{_FOLDER}", {f"{MODULE}.py": text.encode()})
 
 
 def _offer(folder: str, files: dict[str, bytes]) -> None:

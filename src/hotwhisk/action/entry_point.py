@@ -1,13 +1,13 @@
 """
-Which way into an action's source, decided from its text before any of it runs.
+Decide from the text of an action's source how it is run, before any of it runs.
 
-An action is entered by name (``main``), its module being called ``main__`` so that an
-``if __name__ == "__main__"`` block does not run. A file written for `hotwhisk.start` has
-its entry in just that block, and is run as ``__main__``. Code must not run twice, so
-trying the one and then the other will not do.
+As a rule a handler is found by its name (``main``). Then the module is called ``main__``, so that an
+``if __name__ == "__main__"`` block does not run. A file that is written for `hotwhisk.start` gives
+its handler in just that block, so it must be run as ``__main__``. Code must not run twice, so it is
+not possible to try both.
 
-The trees are those of `ast`, made by the compiler itself: the module of that name is not needed
-to walk over one, and would be 1.7 ms in each start.
+The compiler makes the syntax trees. The module `ast` is not needed to walk over one, and its import
+would add 1.7 ms to each start.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def parse(source: bytes, name: str) -> ast.Module:
 
 def enters_by_start(tree: ast.Module, main: str) -> bool:
     """
-    Whether a source is to be run as ``__main__``, where it calls ``start(handler)``.
+    Return whether a source must be run as ``__main__``, where it calls ``start(handler)``.
 
-    It is, if it calls hotwhisk's ``start`` and does not bind ``main`` at its top level, or
-    binds it to a function that itself makes that call (the usual ``def main()`` of a
-    script is no handler).
+    This is the case if it calls hotwhisk's ``start`` and does not bind ``main`` at its top level. It
+    is also the case if ``main`` is a function that itself calls ``start``, as the usual ``def
+    main()`` of a script does, which is not a handler.
     """
     names, modules = _start_names(tree)
     if not _calls_start(tree, names, modules):

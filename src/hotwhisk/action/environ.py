@@ -1,12 +1,11 @@
 """
-Setting variables of the environment over and over, without a leak.
+Set variables of the environment for each request without a leak.
 
-``os.environ[name] = value`` calls setenv(3), and the C library keeps each value that there
-ever was: somebody may still hold a pointer to it. With an identifier and a deadline per
-request that is a quarter of a kilobyte for each, for as long as the worker lives.
-putenv(3) takes memory of the caller's instead. So each variable has two buffers here, that
-take turns: whoever reads the environment in another thread, or starts a program, finds the
-value before or this one, never half of each.
+``os.environ[name] = value`` calls setenv(3). The C library keeps each former value, because a
+pointer to it may still be in use. A request sets an identifier and a deadline, so this would leak a
+quarter of a kilobyte for each request. putenv(3) uses memory of the caller instead. So each variable
+has two buffers, which are used in turn. Code that reads the environment in another thread, or starts
+a program, finds the former value or the new one, and never a mixture.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ import ctypes
 import os
 from typing import Final
 
-_libc: Final = ctypes.PyDLL(None)  # keeps Python's lock: a call this short is no rest for anybody
+_libc: Final = ctypes.PyDLL(None)  # keeps Python's lock, because the call is short
 _ROOM: Final = 64
 
 
 class Variable:
-    """One variable, set as ``os.environ`` would set it. Changes by the action are respected."""
+    """Sets one variable as ``os.environ`` would set it. The action can change it too."""
 
     __slots__ = ("_key", "_prefix", "_shown", "_spare")
 
@@ -51,8 +50,9 @@ class Variables:
 
     def set(self, name: str, value: str) -> None:
         """
-        Set a variable. An environment that the action put in the place of Python's own is
-        set as any mapping is.
+        Set a variable.
+
+        If the action has replaced ``os.environ``, the variable is set in the action's mapping.
         """
         if type(os.environ) is not _ENVIRON:
             os.environ[name] = value
@@ -67,7 +67,7 @@ _ENVIRON: Final = type(os.environ)
 
 
 def _immortal(size: int) -> ctypes.Array[ctypes.c_char]:
-    """Return a buffer that is never freed, since the C library may keep it for ever."""
+    """Return a buffer that is never freed, because the C library may keep a pointer to it."""
     buffer = ctypes.create_string_buffer(size)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(buffer))
     return buffer

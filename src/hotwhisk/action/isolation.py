@@ -1,15 +1,15 @@
 """
-The process as a house for the action's code: paths, modules, environment.
+Isolate the action's imports, paths and environment from those of the server.
 
-The server and the action share one interpreter, and the action must not notice. What
-plain ``python main.py`` gives, it gets: its own modules win over those of the standard
-library that the interpreter has not needed to start, and over whatever the server has
-imported. This works because the server's modules keep their own references: taking a
-module out of ``sys.modules`` hides it from the next ``import`` and from nothing else.
+The server and the action share one interpreter. The action gets what plain ``python main.py`` gives
+it. Its own modules win over modules of the standard library, except those that the interpreter
+imports at its start, and over all that the server has imported. This works because the server's
+modules keep their own references: if a module is removed from ``sys.modules``, only the next
+``import`` does not find it.
 
-Therefore the order matters: everything the server needs is imported, then `enter_action_folder`. What is
-too heavy to be imported for every action, as asyncio, is imported later `server_modules`, where the
-action's modules are not seen.
+So the order matters: first everything that the server needs is imported, then `enter_action_folder`
+is called. A module that is too heavy to be imported for every action, such as asyncio, is imported
+later within `server_modules`, which hides the action's modules.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ STAYS: Final = frozenset(sys.builtin_module_names) | {
     "posixpath", "site", "stat", "sys", "time", "zipimport",
 }  # fmt: skip
 """
-Modules that no file of an action replaces: those which the interpreter has loaded before
-it runs a first line, so that plain Python would not look for them either, and ours.
+Modules that no file of an action replaces: the server's own, and those that the interpreter has
+loaded before it runs a first line, because plain Python does not look for them either.
 """
 
 _VIRTUALENV: Final = "virtualenv"
 _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
 
 
-class _Home:
-    """Holds the server's own settings from before an action moved in. Changes once in a process."""
+class _Server:
+    """Holds the import settings from before `enter_action_folder`, which is called once."""
 
     path: list[str] | None = None
     shadowed: frozenset[str] = frozenset()
@@ -93,8 +93,8 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
     """
     folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
-        del sys.path[0]  # of `python -m hotwhisk`: the server's folder is not the action's
-    _Home.path = list(sys.path)
+        del sys.path[0]  # `python -m hotwhisk` put it there: it is not the action's folder
+    _Server.path = list(sys.path)
     shadowing = pinned.names_in(folder)
     try:
         os.chdir(folder)
@@ -109,28 +109,28 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
     sys.argv[:] = [""]
     sys.modules["__main__"] = types.ModuleType("__main__")
     _invalidate_caches()
-    _Home.shadowed = frozenset(shadowing - STAYS)
-    _Home.modules = _take_out(_Home.shadowed)
+    _Server.shadowed = frozenset(shadowing - STAYS)
+    _Server.modules = _take_out(_Server.shadowed)
 
 
 def import_path() -> list[str]:
     """Return the places that `enter_action_folder` put before all other places to import from."""
-    return [each for each in sys.path if each not in (_Home.path or ())]
+    return [each for each in sys.path if each not in (_Server.path or ())]
 
 
 @contextmanager
 def server_modules() -> Iterator[None]:
-    """Import or print as if no action had moved in. Its modules are put aside meanwhile."""
-    if _Home.path is None:
+    """Hide the action's modules and paths meanwhile, for imports and output of the server."""
+    if _Server.path is None:
         yield
         return
-    theirs, path = _take_out(_Home.shadowed), list(sys.path)
-    sys.modules.update(_Home.modules)
-    sys.path[:] = _Home.path
+    theirs, path = _take_out(_Server.shadowed), list(sys.path)
+    sys.modules.update(_Server.modules)
+    sys.path[:] = _Server.path
     try:
         yield
     finally:
-        _Home.modules = _take_out(_Home.shadowed)
+        _Server.modules = _take_out(_Server.shadowed)
         sys.modules.update(theirs)
         sys.path[:] = path
 
@@ -175,8 +175,10 @@ def _working_directory() -> str:
 
 def _top_level_names(folder: str) -> set[str]:
     """
-    Names that an ``import`` finds in a folder. One without ``__init__.py`` is no such
-    name: a namespace package yields to any module of that name further down the path.
+    Return the names that an ``import`` finds in a folder.
+
+    A folder without ``__init__.py`` is left out: a namespace package yields to any module of that
+    name further down the path.
     """
     suffixes = importlib.machinery.all_suffixes()
     names = set()

@@ -1,5 +1,5 @@
 """
-Import the sources of a version from its snapshot, at the paths where they lie.
+Import the sources of a version from its snapshot, under their own paths.
 
 Modules have their true ``__file__``. So tracebacks, debuggers and files beside the modules are the
 same as for ``python hello.py``. Only the content of the modules is that of the version, even if the
@@ -39,7 +39,7 @@ Sources = dict[str, bytes]
 
 
 class _Installed:
-    """Holds the sources that this process imports from. They change once in its life."""
+    """Holds the sources that this process imports from. They are set once."""
 
     sources: Sources = {}  # noqa: RUF012 - it is replaced and never shared
 

@@ -1,10 +1,10 @@
 """
 Find out how a handler must be called, and make the call.
 
-How many arguments it takes, and whether it is a coroutine function, is read from the code object,
-which is exact for functions and methods and takes a microsecond. `inspect` is larger than the rest
-of a worker. It is used for what is neither: partials with keywords, classes, objects with a
-signature of their own, functions written in C.
+For functions and methods the code object says exactly how many arguments it takes, and whether it
+is a coroutine function, in a microsecond. The import of `inspect` takes longer than that of the
+rest of a worker. So it is imported for other callables only: partials with keywords, classes,
+objects with a signature of their own, functions written in C.
 
 Python notices some mistakes of a handler only when the handler has returned. For example, a
 coroutine that was never awaited is dropped with the handler's variables. The warning then names the
@@ -36,8 +36,10 @@ Handler = Callable[..., Any]
 
 def takes_context(handler: Handler) -> bool:
     """
-    Whether a second positional parameter is required: an optional one, or ``*rest``, is
-    the action's own business. Both the function and what wraps it are asked.
+    Return whether the handler requires a second positional parameter, which is the context.
+
+    An optional second parameter, or ``*rest``, is not filled. Both the function and its wrapper
+    must accept two arguments.
     """
     inner = _innermost(handler)
     plain = _as_function(inner)
@@ -50,12 +52,12 @@ def takes_context(handler: Handler) -> bool:
 
 
 def can_take_event(handler: Handler) -> bool:
-    """Return whether a handler can be called with an event, as far as that is known beforehand."""
+    """Return whether a handler can be called with an event, as far as its signature shows that."""
     return _as_function(handler) is None or accepts(handler, 2 if takes_context(handler) else 1)
 
 
 def accepts(handler: Handler, count: int) -> bool:
-    """Return whether a handler accepts so many positional arguments, whatever it wraps."""
+    """Return whether a handler accepts ``count`` positional arguments; its wrapper decides."""
     plain = _as_function(handler)
     if plain is None:
         return _accepts_by_signature(handler, count)
@@ -87,7 +89,7 @@ def is_async_generator(handler: Handler) -> bool:
 
 
 def _innermost(handler: Handler) -> Handler:
-    """Return the function that `functools.wraps` says is wrapped, as far as that goes."""
+    """Return the innermost function that `functools.wraps` has wrapped."""
     for _ in range(64):  # a cycle of wrappers ends as well
         inner = getattr(handler, "__wrapped__", None)
         if not callable(inner) or hasattr(handler, "__signature__"):
@@ -98,8 +100,9 @@ def _innermost(handler: Handler) -> Handler:
 
 def _as_function(handler: Handler) -> tuple[types.FunctionType, int] | None:
     """
-    The function behind a function, a method, or an object's ``__call__``, and how many
-    arguments are bound already; None if it is none of these.
+    Return the function of a function, a method or an object's ``__call__``; None for others.
+
+    Return also how many arguments are bound already.
     """
     if hasattr(handler, "__signature__"):
         return None

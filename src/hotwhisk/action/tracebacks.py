@@ -65,7 +65,7 @@ def print_error(error: BaseException) -> None:
         try:
             with bounded():
                 sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
-        except Exception:  # noqa: BLE001 - the action closed the stream; there is nobody to tell
+        except Exception:  # noqa: BLE001 - the action closed the stream
             pass
 
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from errno import ECONNRESET, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from typing import Any, Final
 
-from hotwhisk.system.output import FORK_TIMEOUT, NEWLINE, STREAMS, Output
+from hotwhisk.system.output import NEWLINE, STREAMS, WRITE_TIMEOUT, Output
 
 BOTH: Final = 0b11
 """Both streams, as a bit mask in the scoreboard and in `messages.SendError`: 1 stdout, 2 stderr."""
@@ -98,18 +98,18 @@ class LineTracker(io.FileIO):
             room.poll()
             rest = rest[super().write(rest) or 0 :]
 
-    def end(self, patience: float = FORK_TIMEOUT) -> bool:
+    def end(self, timeout: float = WRITE_TIMEOUT) -> bool:
         """
         End an activation; return False if its last line could not be written, which is counted.
 
         Raises:
             OSError: the duplicate was closed; another process has to write that line.
         """
-        if not self._lock.acquire(False) and not self._lock.acquire(timeout=patience):
+        if not self._lock.acquire(False) and not self._lock.acquire(timeout=timeout):
             self._state.drop(0, sentinels=1)  # a thread waits for room and keeps the lock
             return False
         try:
-            return self.output.end(patience)
+            return self.output.end(timeout)
         finally:
             self._lock.release()
 
@@ -144,24 +144,24 @@ class Sentinels:
         """
         End the activation on both streams, which are flushed already.
 
-        ``on_written`` is called after each stream with the streams that have their end so far. Then
-        another process can complete the rest after a death.
+        ``on_written`` is called after each stream with the streams that have their end so far. If
+        this process exits in between, another process can write the rest.
         """
-        patience = FORK_TIMEOUT  # one limit for both, because they are often the same pipe
+        timeout = WRITE_TIMEOUT  # one limit for both, because they are often the same pipe
         done = 0
         for number in STREAMS:
-            if not self._raw[number].end(patience):
-                patience = 0.0
+            if not self._raw[number].end(timeout):
+                timeout = 0.0
             done |= number
             on_written(done)
 
 
 def write_missing(outputs: Mapping[int, Output], missing: int) -> None:
     """End the activation of a worker that exited, on the streams in ``missing``."""
-    patience = FORK_TIMEOUT
+    timeout = WRITE_TIMEOUT
     for number in STREAMS:
-        if missing & number and not outputs[number].end_for_the_dead(patience):
-            patience = 0.0
+        if missing & number and not outputs[number].end_for_exited(timeout):
+            timeout = 0.0
 
 
 @contextmanager
@@ -170,7 +170,7 @@ def bounded() -> Iterator[None]:
     Limit the time that writes to the action's streams may wait for room.
 
     This is for our own lines, and for the last lines of the action. Bytes that find no room for
-    `FORK_TIMEOUT` seconds are dropped and counted.
+    `WRITE_TIMEOUT` seconds are dropped and counted.
     """
     raws = [
         raw

@@ -49,11 +49,11 @@ class Check(NamedTuple):
 
 def run_checks(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     """Make every check, and yield the results; required features come first."""
-    for feature in features.NEEDED:
+    for feature in features.REQUIRED:
         yield _try(feature, FAILS)
     yield _folder(config, environ)
     yield _files(config)
-    for feature in features.USEFUL:
+    for feature in features.OPTIONAL:
         yield _try(feature, WARNS)
     yield _modules(config, environ)
     yield _processes()
@@ -78,7 +78,7 @@ def probe(feature: Feature) -> str:
     if not pid:
         text = "it failed in an unknown way"
         try:
-            feature.attempt()
+            feature.probe()
             text = ""
         except OSError as error:
             text = error.strerror or str(error)

@@ -71,7 +71,7 @@ def preload(
         else:
             log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
     if names:
-        system.settle()
+        system.trim_memory()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)
     if generator is not None:
         # Only in our own forks. If an action seeds numpy and then forks, it wants the same numbers

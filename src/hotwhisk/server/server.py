@@ -126,7 +126,7 @@ class Server:
         """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
         if not self.config.openwhisk:
             # A closed terminal, a full disk or a log without a reader costs this line only.
-            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), patience=0.0)
+            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), timeout=0.0)
 
     def _wait(self) -> None:
         supervisor = self.supervisor

@@ -1,4 +1,4 @@
-"""Find the children of this process, tell how each one ended, and kill those left behind."""
+"""Find the children of this process, describe how each one ended, and kill orphans."""
 
 from __future__ import annotations
 
@@ -87,8 +87,10 @@ def kill_orphans(belongs: Callable[[int], bool]) -> bool:
 
 def end_orphans(belongs: Callable[[int], bool]) -> None:
     """
-    Kill and reap every child that ``belongs``, by its process id. Killing one can bring its own
-    children here, so this looks until nothing is new.
+    Kill and reap every child for whose process id ``belongs`` is true.
+
+    When a child ends, its own children may become children of this process. So this is repeated
+    until there are no new ones.
     """
     seen: set[int] = set()
     while fresh := [pid for pid in children() if pid not in seen]:

@@ -1,8 +1,8 @@
 """
-What the control group of this process allows and counts: memory, processes.
+Read the limits and counts of this process's control group: memory, processes.
 
-Both versions of the interface are read. Within a container the path that the kernel states is
-often one outside of it, and the group itself is at the root of what is mounted.
+Both versions of the interface are read. In a container, the path that the kernel states is often a
+path of the host. Then the files of the group are at the root of the mount.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Fork twice, so that the new process becomes a child of the supervisor, a child subreaper.
 
-The one who forks is not their parent: a process between the two leaves at once, and the kernel
-gives the orphan to the nearest child subreaper above, which hears its death like any other.
+The caller forks a process, which forks the new process and exits at once. The kernel gives the
+orphan to the nearest child subreaper above, which gets its wait status as for any child.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import errno
 import os
 
-from hotwhisk.system.system import settle
+from hotwhisk.system.system import setup_child
 
 
 def double_fork(name: str, adopter: int) -> int:
     """
-    Fork a process that is not our child but that of ``adopter``, the child subreaper above us:
-    its process id, and 0 in itself. By then it has a name and a session of its own, so that it
-    is not taken for something that we left behind, should we die the next moment.
+    Fork a process that becomes a child of ``adopter``, the child subreaper above this process.
+
+    Return its process id here, and 0 in the new process. When this returns, the new process has a
+    name and a session of its own. So if this process dies, the new process is not killed as one
+    that this process left behind.
 
     Raises:
-        OSError: no process or descriptor could be had.
+        OSError: the system has no process or no descriptor left.
     """
-    pipes: list[int] = []  # two of them: told and tell, gate and key
+    pipes: list[int] = []  # two pipes: child → us (its process id), us → child (go on)
     try:
         pipes += os.pipe()
         pipes += os.pipe()
@@ -33,11 +35,11 @@ def double_fork(name: str, adopter: int) -> int:
         os.close(pipes.pop(1))
         try:
             os.waitpid(between, 0)
-        except ChildProcessError:  # the action's own handler for SIGCHLD was faster
+        except ChildProcessError:  # the action's handler for SIGCHLD has waited for it
             pass
         pid = int(os.read(pipes[0], 16) or 0)
         os.close(pipes.pop())  # the new process has its new parent, and can go on
-        os.read(pipes[0], 1)  # until it is settled, and lets go of the other end
+        os.read(pipes[0], 1)  # until it is set up and closes the other end
     finally:
         for each in pipes:
             os.close(each)
@@ -48,19 +50,20 @@ def double_fork(name: str, adopter: int) -> int:
 
 def _go_between(name: str, adopter: int, pipes: list[int]) -> None:
     """
-    In the process between: fork, tell and leave, so that the new process is an orphan. Returns
-    in the new process, when it is adopted and settled.
+    In the process in between, fork the new process, write its process id, and exit.
+
+    Return in the new process only, when ``adopter`` is its parent and it is set up.
     """
-    _, tell, gate, _ = pipes
+    _, writing, gate, _ = pipes
     try:
         pid = os.fork()
         if pid:
-            os.write(tell, b"%d" % pid)
+            os.write(writing, b"%d" % pid)
         else:
             os.close(pipes.pop())
             os.read(gate, 1)
-            if settle(name, adopter):
+            if setup_child(name, adopter):
                 return
-    except BaseException:  # noqa: BLE001 - nothing of what called us may go on here a second time
+    except BaseException:  # noqa: BLE001 - the caller's code must not run twice
         pass
     os._exit(0)

@@ -1,10 +1,10 @@
 """
-What hotwhisk asks of the kernel: one function for each feature, which tries it.
+Probe the features of the kernel that hotwhisk uses: one function for each.
 
-The server tries what it cannot do without before it starts, and says what is missing; what it
-only profits from is tried where it is set up, and its lack is a weakness that the status names.
-``hotwhisk doctor`` tries all of it, each in a process of its own, since a filter of system calls
-may end whoever makes one.
+The server probes the required features before it starts, and says which one is missing. It probes
+an optional feature where it uses it; if that is missing, the status names it as a weakness.
+``hotwhisk doctor`` probes all of them, each in a process of its own, because a filter of system
+calls may end the process that makes one.
 """
 
 from __future__ import annotations
@@ -33,28 +33,30 @@ SYS_MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 MEMBARRIER_GLOBAL_EXPEDITED: Final = 1 << 1
 MEMBARRIER_REGISTER_GLOBAL_EXPEDITED: Final = 1 << 2
 PIPE_SIZE: Final = 1 << 20
-WILLING_TO_DIE: Final = 500
-MOST_WILLING: Final = 1000
+OOM_SCORE_ADDED: Final = 500
+MOST_OOM_SCORE: Final = 1000
 
 
 class Feature(Record):
     """
-    A thing that the kernel may refuse. ``attempt`` raises OSError if it does; ``cost`` is what
-    that means, ``remedy`` what can be done.
+    Describes a feature that the kernel may lack or refuse.
+
+    ``probe`` raises OSError then. ``cost`` says what does not work without the feature, ``remedy``
+    what can be done.
     """
 
     name: str
-    attempt: Callable[[], object]
+    probe: Callable[[], object]
     cost: str
     remedy: str
 
 
 def call(name: str, *arguments: int) -> None:
     """
-    A function of the C library that returns 0 if all is well.
+    Call a function of the C library that returns 0 if it succeeds.
 
     Raises:
-        OSError: it does not.
+        OSError: the function failed. The error has the number that it set.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(*arguments) != 0:
@@ -87,7 +89,9 @@ def _process_descriptors() -> None:
         signal.pidfd_send_signal(descriptor, 0)
         os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG)
     except ChildProcessError as error:
-        if error.errno != ECHILD:  # nobody is one's own child: the call is known
+        if (
+            error.errno != ECHILD
+        ):  # ECHILD: the kernel knows the call, and this process is not its own child
             raise
     finally:
         os.close(descriptor)
@@ -146,17 +150,17 @@ def _death_signal() -> None:
 
 def raise_oom_score() -> None:
     """
-    Have the kernel take this process before the one it was forked from, when memory runs out.
+    Make the kernel kill this process before its parent when memory runs out.
 
-    What both had is raised: a kubelet gives a container up to 999 from outside.
+    This adds to the current oom_score_adj, which a kubelet may have set to as much as 999.
     """
     with open("/proc/self/oom_score_adj", "r+") as file:
-        score = min(int(file.read()) + WILLING_TO_DIE, MOST_WILLING)
+        score = min(int(file.read()) + OOM_SCORE_ADDED, MOST_OOM_SCORE)
         file.seek(0)
         file.write(str(score))
 
 
-def _count_of_deaths() -> str:
+def _count_of_oom_kills() -> str:
     path = control_group.find("deaths")
     if "oom_kill" not in control_group.read(path):
         raise OSError(ENOSYS, "no memory.events or memory.oom_control can be read")
@@ -175,21 +179,26 @@ def _large_pipes() -> None:
 
 FILTER: Final = "a newer kernel, or a seccomp profile that permits"
 
-NEEDED: Final = (
+REQUIRED: Final = (
     Feature(
         "pidfd",
         _process_descriptors,
-        "deaths of workers cannot be told",
+        "exits of workers cannot be noticed",
         "Linux 5.4 or newer, and a seccomp profile that permits pidfd_open, pidfd_send_signal, waitid",
     ),
     Feature("memfd", _memory_files, "no /init can be taken", f"{FILTER} memfd_create"),
     Feature(
         "descriptor passing",
         _descriptor_passing,
-        "connections cannot be handed over",
+        "connections cannot be assigned to workers",
         f"{FILTER} socketpair, sendmsg, recvmsg on AF_UNIX",
     ),
-    Feature("shared memory", _shared_memory, "nothing is known of the dead", "room for one page"),
+    Feature(
+        "shared memory",
+        _shared_memory,
+        "the requests of a worker that exits are lost",
+        "room for one page",
+    ),
     Feature("epoll", _epoll, "nothing can be waited for", f"{FILTER} epoll_create1"),
 )
 MEMBARRIER: Final = Feature(
@@ -204,7 +213,7 @@ SUBREAPER: Final = Feature(
     "daemons left by an action survive it",
     f"{FILTER} prctl(PR_SET_CHILD_SUBREAPER)",
 )
-USEFUL: Final = (
+OPTIONAL: Final = (
     MEMBARRIER,
     SUBREAPER,
     Feature(
@@ -227,8 +236,8 @@ USEFUL: Final = (
     ),
     Feature(
         "count of deaths for memory",
-        _count_of_deaths,
-        'such a death is told as "signal 9" and not as want of memory',
+        _count_of_oom_kills,
+        'such an exit is reported as "signal 9", and not as a lack of memory',
         "mount the control group's file system, /sys/fs/cgroup, readable",
     ),
     Feature(
@@ -248,14 +257,14 @@ USEFUL: Final = (
 
 def require() -> None:
     """
-    Try what hotwhisk cannot do without.
+    Probe the features that hotwhisk requires.
 
     Raises:
-        StartError: something of it is missing; the text says what, and what to do.
+        StartError: a feature is missing. The text says which one, and what to do.
     """
-    for feature in NEEDED:
+    for feature in REQUIRED:
         try:
-            feature.attempt()
+            feature.probe()
         except OSError as error:
             raise StartError(
                 f"this system has no {feature.name} ({error.strerror}), and without it "

@@ -29,8 +29,8 @@ BREAK: Final = b"\n"
 _IOLBF: Final = 1
 _SPLICE_F_NONBLOCK: Final = 2
 
-FORK_TIMEOUT: Final = 0.5
-"""Seconds that a write waits for a reader; after one in vain, none waits until one succeeds."""
+WRITE_TIMEOUT: Final = 0.5
+"""Seconds that a write waits for room. After a failure, no write waits until one succeeds."""
 
 STATE_SIZE: Final = 24
 """Bytes of shared memory for the state of one stream, which all processes of a server share."""
@@ -38,8 +38,9 @@ STATE_SIZE: Final = 24
 
 class StreamState:
     """
-    The state of one output stream, in ``memory`` that all processes of a server share. Each field
-    is one store. The counts are of rare events: two at the same moment may count as one.
+    Holds the state of one output stream in ``memory`` that all processes of a server share.
+
+    Each field is written by one store. Two rare events at the same moment may count as one.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -74,8 +75,8 @@ class StreamState:
         self._flags[0] = last != NEWLINE
         self._doubles[2] = time()
 
-    def ended_well(self) -> None:
-        """Record a sentinel that was written now: the stream had room, and its line is complete."""
+    def sentinel_written(self) -> None:
+        """Record that a sentinel was written now: the stream had room, and its line is complete."""
         self._flags[0] = self._flags[1] = 0
         self._doubles[2] = time()
 
@@ -97,8 +98,9 @@ class StreamState:
 
 class Output:
     """
-    One output stream for our own lines. A line is written whole, or is dropped after `FORK_TIMEOUT`.
-    ``lowest`` is the least number of a descriptor that this class opens.
+    Writes the server's own lines to one output stream, or drops a line after `WRITE_TIMEOUT`.
+
+    ``lowest`` is the lowest number of a descriptor that this class opens.
     """
 
     def __init__(self, descriptor: int, state: StreamState, lowest: int) -> None:
@@ -125,14 +127,14 @@ class Output:
         elif self.descriptor != self._given:
             os.close(self.descriptor)
 
-    def end(self, patience: float = FORK_TIMEOUT) -> bool:
+    def end(self, timeout: float = WRITE_TIMEOUT) -> bool:
         """
-        Write the line that ends an activation; False if it could not be written.
+        Write the line that ends an activation; return False if it could not be written.
 
-        It has to be a line of its own. A line that could not be written is counted.
+        It must be a line of its own. A line that could not be written is counted.
 
         Raises:
-            OSError: the descriptor was closed; another process has to write that line.
+            OSError: the descriptor was closed, so another process must write that line.
         """
         state = self.state
         line = BREAK + SENTINEL if state.open_line else SENTINEL
@@ -141,36 +143,37 @@ class Output:
         except OSError:
             written = 0  # `_put` below tries again, and knows what an error means
         if written == len(line):  # the usual case
-            state.ended_well()
+            state.sentinel_written()
             return True
         if written:
             state.open_line = True
-        if self._put(line[written:], patience):
+        if self._put(line[written:], timeout):
             self.state.drop(0, sentinels=1)
             return False
         return True
 
-    def end_for_the_dead(self, patience: float = FORK_TIMEOUT) -> bool:
+    def end_for_exited(self, timeout: float = WRITE_TIMEOUT) -> bool:
         """
-        Write the line that ends an activation, in place of a process that died.
+        Write the line that ends the activation of a process that has exited.
 
-        Returns False if it could not be written. The children of that process may have written
-        after it. A file shows that. For another stream a break is written if in doubt, because a
-        needless break costs less than a missed sentinel.
+        Return False if it could not be written. If the children of that process may have written
+        after it, a line break comes first: a needless break costs less than a missed sentinel.
         """
         ended = _ends_line(self.descriptor, self.state)
         self.state.open_line = not ended
-        return self.end(patience)
+        return self.end(timeout)
 
-    def write(self, data: bytes, patience: float = FORK_TIMEOUT) -> None:
+    def write(self, data: bytes, timeout: float = WRITE_TIMEOUT) -> None:
         """
-        Write lines, or what can be written of them; count the rest.
+        Write as much of some lines as there is room for; count the other bytes.
 
         Raises:
             OSError: the descriptor was closed.
         """
-        for at in range(0, len(data), select.PIPE_BUF):  # a stream that has room takes this much
-            rest = self._put(data[at : at + select.PIPE_BUF], patience)
+        for at in range(
+            0, len(data), select.PIPE_BUF
+        ):  # a stream that is writable has room for this much
+            rest = self._put(data[at : at + select.PIPE_BUF], timeout)
             if rest:
                 self.state.drop(rest + len(data[at + select.PIPE_BUF :]))
                 return
@@ -179,8 +182,8 @@ class Output:
         assert self._socket is not None
         return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
-    def _put(self, data: bytes, patience: float) -> int:
-        """Write data of which a pipe takes all or nothing; return how many bytes are unwritten."""
+    def _put(self, data: bytes, timeout: float) -> int:
+        """Write data that a pipe takes whole or not at all; return how many bytes are unwritten."""
         rest, until = data, 0.0
         while True:
             try:
@@ -195,9 +198,9 @@ class Output:
                 self.state.stalled = False
                 self.state.wrote(data[-1])
                 return 0
-            if self.state.stalled or not patience:
+            if self.state.stalled or not timeout:
                 break
-            until = until or monotonic() + patience
+            until = until or monotonic() + timeout
             if not _wait_for_room(self.descriptor, until - monotonic()):
                 self.state.stalled = True
                 break
@@ -207,10 +210,10 @@ class Output:
 
 
 def _open_again(descriptor: int, lowest: int) -> int:
-    """Return a non-blocking descriptor of the same pipe or terminal, else the given one."""
+    """Return a non-blocking descriptor of the same pipe or terminal, or else the given one."""
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:  # it is another user's, it has no reader, or there is no /proc
+    except OSError:  # it belongs to another user, it has no reader, or there is no /proc
         return descriptor
     try:
         return fcntl(again, F_DUPFD_CLOEXEC, lowest)
@@ -225,7 +228,7 @@ def _write_if_room(descriptor: int, data: bytes) -> int:
 
 
 def _wait_for_room(descriptor: int, seconds: float) -> bool:
-    """Return whether a stream has room, or an error for a write to find, within ``seconds``."""
+    """Return whether a stream has room, or has failed, within ``seconds``."""
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return bool(room.poll(max(0.0, 1000 * seconds)))

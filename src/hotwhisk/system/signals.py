@@ -22,7 +22,7 @@ from typing import Final
 HANDLED: Final = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
 )  # fmt: skip
-"""Signals that the supervisor obeys."""
+"""Signals that the supervisor handles."""
 
 LIBRARY: Final = (32, 33)
 """Real-time signals that the C library keeps for itself."""

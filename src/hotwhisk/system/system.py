@@ -56,7 +56,7 @@ class System:
 
     def _try(self, feature: Feature) -> object:
         try:
-            return feature.attempt()
+            return feature.probe()
         except OSError:
             self.weaknesses.append(f"no {feature.name}: {feature.cost}")
             return None
@@ -65,7 +65,7 @@ class System:
         """Return the seconds on the monotonic clock."""
         return time.monotonic()
 
-    def settle(self) -> None:
+    def trim_memory(self) -> None:
         """Free the memory that imports left behind, before other processes share it."""
         gc.collect()
         if hasattr(self._libc, "malloc_trim"):  # not everywhere
@@ -82,24 +82,25 @@ class System:
         """
         Make every running worker's earlier writes to shared memory visible, and ours to them.
 
-        The expensive half of an asymmetric handshake: workers publish what they touch and
-        then look for orders without a fence; whoever gives orders fences for both sides.
+        This is the expensive half of an asymmetric fence. A worker writes its claim and then reads
+        ``recalls``, without a fence. The supervisor fences for both sides when it recalls.
         """
         if self.has_barrier and self._libc.syscall(
             self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0
         ):
-            self.has_barrier = False  # from now on nothing is taken back unless its worker agrees
+            self.has_barrier = False  # from now on a worker must release its connections itself
             self.weaknesses.append(f"no {MEMBARRIER.name}: {MEMBARRIER.cost}")
 
     def fork(self, child: Callable[[], NoReturn], name: str) -> tuple[int, int]:
         """
-        Fork; run ``child`` in the copy; return ``(pid, pidfd)`` of it.
+        Fork, and run ``child`` in the new process; return the process id and a pidfd.
 
-        The child leads a session of its own and dies with its parent. Objects of the parent
-        are frozen first: a collection in the child would otherwise copy their pages.
+        The child leads a session of its own, and the kernel kills it when its parent dies. The
+        parent's objects are frozen first, because a garbage collection in the child would copy
+        their pages.
 
         Raises:
-            OSError: no process or descriptor could be had.
+            OSError: the system has no process or no descriptor left.
         """
         gc.freeze()
         parent = os.getpid()
@@ -115,12 +116,12 @@ class System:
         try:
             return pid, os.pidfd_open(pid)
         except OSError:
-            os.kill(pid, signal.SIGKILL)  # it is reaped as a stranger later
+            os.kill(pid, signal.SIGKILL)  # `reap_orphans` reaps it later
             raise
 
     def open_child(self, pid: int) -> int:
         """
-        Return a pidfd of a child that another process has forked for us, alive or dead.
+        Return a pidfd of a child that another process has forked for us; it may have exited.
 
         Raises:
             OSError: the process is not our child, or no descriptor is free.
@@ -144,9 +145,9 @@ class System:
 
     def reap(self, pidfd: int) -> None:
         """
-        Reap a dead child, so that its number becomes free.
+        Reap a dead child, so that its process id becomes free.
 
-        A child that is not dead yet is reaped later, as a stranger.
+        If the child is not dead yet, `reap_orphans` reaps it later.
         """
         try:
             os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
@@ -218,25 +219,25 @@ def _run_child(
 ) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
-        settled = settle(name, parent)
+        has_parent = setup_child(name, parent)
         for number in HANDLED:
             # A signal that waits is dropped if it is ignored first. A waiting Ctrl-C meant the
-            # supervisor, whose process group this child has just left.
+            # supervisor, whose process group this child is not in any more.
             signal.signal(number, signal.SIG_IGN)
             signal.signal(number, signal.SIG_DFL)
         signals.restore()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        if settled:
+        if has_parent:
             child()
     finally:
         os._exit(70)
 
 
-def settle(name: str, parent: int) -> bool:
+def setup_child(name: str, parent: int) -> bool:
     """
-    Lead a new session, take a name, and arrange to die with the parent.
+    Start a session, set the process name, and have the kernel kill this child after its parent.
 
-    Returns False if the parent has died.
+    Return False if the parent has died already.
     """
     libc = ctypes.CDLL(None)
     os.setsid()

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from hotwhisk.system.output import (
-    FORK_TIMEOUT,
     SENTINEL,
     STATE_SIZE,
+    WRITE_TIMEOUT,
     Output,
     StreamState,
     _write_if_room,
@@ -68,7 +68,7 @@ def fill(output: Output) -> int:
     before = output.state.dropped[1]
     length = 0
     while output.state.dropped[1] == before:
-        output.write(b"." * 1023 + b"\n", patience=0.0)
+        output.write(b"." * 1023 + b"\n", timeout=0.0)
         length += 1024
     return length
 
@@ -83,7 +83,7 @@ def test_what_finds_no_room_is_dropped_within_a_bound_and_counted(
         began = time.monotonic()
         for _ in range(10):
             output.end()
-        assert time.monotonic() - began < FORK_TIMEOUT + 0.5, "only the first of them waits"
+        assert time.monotonic() - began < WRITE_TIMEOUT + 0.5, "only the first of them waits"
         sentinels, length = output.state.dropped
         assert length == before[1]
         if kind in (pipe, unix_socket):  # the others move what they have while we look
@@ -113,7 +113,7 @@ def test_a_reader_that_reads_again_gets_whole_sentinels_only() -> None:
 def test_a_slow_reader_gets_the_sentinel() -> None:
     with opened(pipe) as (reading, _, output):
         fill(output)
-        slow = threading.Timer(FORK_TIMEOUT / 5, os.read, (reading, 8192))
+        slow = threading.Timer(WRITE_TIMEOUT / 5, os.read, (reading, 8192))
         slow.start()
         output.end()
         slow.join()
@@ -156,7 +156,7 @@ def test_a_reader_that_is_gone_costs_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"whole\n", b"not whole"])
-def test_the_end_for_the_dead_is_a_line_of_its_own_and_no_empty_one_precedes_it(
+def test_the_end_for_exited_is_a_line_of_its_own_and_no_empty_one_precedes_it(
     text: bytes,
 ) -> None:
     """
@@ -165,20 +165,20 @@ def test_the_end_for_the_dead_is_a_line_of_its_own_and_no_empty_one_precedes_it(
     """
     with opened(pipe) as (reading, writing, output):
         os.write(writing, text)
-        output.end_for_the_dead()
+        output.end_for_exited()
         broken = b"\n" if text and not text.endswith(b"\n") else b""
         assert os.read(reading, 4096) == text + broken + SENTINEL
 
 
 @pytest.mark.parametrize("flags", [0, os.O_APPEND])
 @pytest.mark.parametrize("text", [b"", b"whole\n", b"not whole"])
-def test_the_end_for_the_dead_looks_into_a_file(tmp_path: object, flags: int, text: bytes) -> None:
+def test_the_end_for_exited_looks_into_a_file(tmp_path: object, flags: int, text: bytes) -> None:
     path = f"{tmp_path}/log"
     file = os.open(path, os.O_WRONLY | os.O_CREAT | flags)
     state = StreamState(memoryview(bytearray(STATE_SIZE)))
     state.begin()
     os.write(file, text)
-    Output(file, state, 3).end_for_the_dead()
+    Output(file, state, 3).end_for_exited()
     os.close(file)
     broken = b"\n" if text and not text.endswith(b"\n") else b""
     with open(path, "rb") as log:
@@ -195,5 +195,5 @@ def test_what_all_processes_know_of_a_stream_is_one_thing() -> None:
             stack.callback(each.close)
         first.write(b"half a line")
         os.read(reading, 4096)
-        second.end_for_the_dead()
+        second.end_for_exited()
         assert os.read(reading, 4096) == b"\n" + SENTINEL
