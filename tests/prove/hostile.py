@@ -94,7 +94,7 @@ class Attacked:
     def tick(self) -> None:
         """Let the supervisor look at the table and the clock; record an exception as a problem."""
         try:
-            self.scripted.look()
+            self.scripted.tick()
         except Exception:  # noqa: BLE001 - any of them would end the server
             self.outcome.problems.append(traceback.format_exc()[-900:])
 
@@ -171,7 +171,7 @@ class Attacked:
         if candidate is None or candidate.slot is None or not slot:
             self.outcome.problems.append("a version that was submitted is not loaded")
             return
-        scripted.say(candidate.slot, Ready(DIGEST))
+        scripted.send(candidate.slot, Ready(DIGEST))
         self.turn()
         worker = scripted.workers.by_slot.get(candidate.slot)
         state = worker and worker.state
@@ -189,7 +189,7 @@ class Attacked:
             self.turn()
         drain(scripted)
         number = scripted.connect()
-        given = [message for message in scripted.orders(slot) if names(message, number)]
+        given = [message for message in scripted.messages(slot) if names(message, number)]
         self.outcome.expect(given, f"connection {number} did not reach the next version")
         scripted.supervisor.dispatcher.owners.remove(number)
         scripted.supervisor.sockets.close(number)
@@ -217,8 +217,8 @@ def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
                 attacked.tick()
                 drain(attacked.scripted)
             if count % 500 == 499:
-                ended += len([line for line in attacked.scripted.told if " is ended: " in line])
-                attacked.scripted.told.clear()
+                ended += len([line for line in attacked.scripted.logged if " is ended: " in line])
+                attacked.scripted.logged.clear()
                 attacked.replace()
             if len(outcome.problems) > 5:
                 break
@@ -257,4 +257,4 @@ def drain(scripted: Scripted) -> None:
     """Read the messages to every worker, and obey none."""
     for slot, process in scripted.processes.by_slot.items():
         if process.pending_fork is None:
-            scripted.orders(slot)
+            scripted.messages(slot)

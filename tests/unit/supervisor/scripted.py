@@ -1,4 +1,4 @@
-"""A whole supervisor with a fake clock and fake processes, which live and die as the test says."""
+"""A whole supervisor with a fake clock and fake processes, which start and end as the test says."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ class FakeSystem:
 
 
 class Scripted:
-    """A supervisor; the test says what workers say, and reads what they are told."""
+    """A supervisor; the test sends messages as its workers, and reads the messages to them."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self.system = FakeSystem()
-        self._listener, self._nobody = socket.socketpair()
-        self.told: list[str] = []
+        self._listener, self._other_end = socket.socketpair()
+        self.logged: list[str] = []
         self.replies: list[Reply] = []
         self.clients: dict[int, socket.socket] = {}
         self.supervisor = Supervisor(
             config, self._listener, cast("System", self.system), 8, str(folder),
-            log=self.told.append, replied=self.replies.append,
+            log=self.logged.append, replied=self.replies.append,
         )  # fmt: skip
         self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
         self.workers = self.supervisor.rollout.workers
@@ -106,27 +106,27 @@ class Scripted:
         return pending_fork.end
 
     def serve(self, *, overlap: bool = False) -> int:
-        """Put a current version; the slot of its worker."""
+        """Make a version current; return the slot of its worker."""
         slot = self.workers.spare
         self.supervisor.rollout.submit(self.candidate())
         self.supervisor.run_commands()
-        self.say(slot, Pong())  # it has begun to load
+        self.send(slot, Pong())  # it has begun to load
         self.supervisor.rollout.ready(slot, "sha256:0", overlap=overlap)
         self.supervisor.run_commands()
         return slot
 
     @staticmethod
     def candidate() -> Candidate:
-        """A version that can be submitted."""
+        """Return a version that can be submitted."""
         return Candidate(UploadedArtifact(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0, 0))
 
     def worker(self, state: State) -> int:
-        """The slot of the one worker in that state."""
+        """Return the slot of the only worker in that state."""
         (slot,) = [each.slot for each in self.workers.by_slot.values() if each.state is state]
         return slot
 
     def connect(self) -> int:
-        """A client connects, and a worker is given the connection; its number."""
+        """Connect a client, whose connection is assigned to a worker; return its number."""
         ours, client = socket.socketpair()
         number = self.supervisor.sockets.add(ours.detach())
         self.clients[number] = client
@@ -135,47 +135,47 @@ class Scripted:
         return number
 
     def is_ended(self, number: int) -> bool:
-        """Whether a client sees the end of its connection."""
+        """Return whether a client sees the end of its connection."""
         try:
             return not self.clients[number].recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
         except BlockingIOError:
             return False
 
     def die(self, slot: int) -> None:
-        """A worker exits, and the supervisor learns of it."""
+        """End a worker, and let the supervisor learn of it."""
         self.system.end(self.processes.by_slot[slot].pidfd, ExitStatus(status=3))
         self.supervisor.wait(0.0)
 
-    def say(self, slot: int, message: Message, *descriptors: int) -> None:
-        """A worker says something, and is heard."""
+    def send(self, slot: int, message: Message, *descriptors: int) -> None:
+        """Send a message as a worker, and let the supervisor receive it."""
         self.system.ends[slot].send(message, descriptors)
         self.supervisor.wait(0.0)
 
-    def orders(self, slot: int) -> list[Message]:
-        """What a worker was told since the last look."""
-        orders = []
+    def messages(self, slot: int) -> list[Message]:
+        """Return the messages to a worker since the last call."""
+        messages = []
         while (received := self.system.ends[slot].receive()) is not None:
             message, descriptors = received
-            orders.append(message)
+            messages.append(message)
             for each in descriptors:
                 os.close(each)
-        return orders
+        return messages
 
-    def look(self, seconds: float = 0.25) -> None:
-        """So much later the supervisor looks at the scoreboard."""
+    def tick(self, seconds: float = 0.25) -> None:
+        """Let the supervisor's watchdog look at the scoreboard so many seconds later."""
         self.system.clock += seconds
         self.watchdog.tick(self.system.clock)
         self.supervisor.run_commands()
         self.watchdog.sleep_if_idle()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         for process in list(self.processes.by_slot.values()):
             self.system.endings[process.pidfd] = ExitStatus()
             self.processes.reap(process)
         for end in self.system.ends.values():
             end.close()
-        for each in (self._listener, self._nobody, *self.clients.values()):
+        for each in (self._listener, self._other_end, *self.clients.values()):
             each.close()
         for descriptor in self.supervisor.sockets.descriptors.values():
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The orders that load what the supervisor keeps, and the end of it."""
+"""The messages that load what the supervisor keeps, and when the supervisor closes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 
 @pytest.fixture
 def file() -> int:
-    """A descriptor that the artifact under test is to close."""
+    """Return a descriptor that the artifact under test must close."""
     return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 

@@ -1,4 +1,4 @@
-"""Which worker gets which connection."""
+"""The dispatcher: which worker gets which connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hotwhisk.supervisor.connections import Dispatcher
 from hotwhisk.supervisor.workers import Event, Workers
 
 
-def same_hand(one: Command, other: Assign) -> bool:
+def same_assignment(one: Command, other: Assign) -> bool:
     return isinstance(one, Assign) and (one.worker, one.fallback) == (other.worker, other.fallback)
 
 
@@ -48,11 +48,11 @@ class Server:
         return slot
 
     def new(self) -> list[Command]:
-        """What was decided since; whether in one hand-over or in several is no matter."""
+        """Return the commands since the last call; several `Assign`s to one worker count as one."""
         found: list[Command] = []
         for each in self.commands:
             if isinstance(each, Assign):
-                same = [i for i, one in enumerate(found) if same_hand(one, each)]
+                same = [i for i, one in enumerate(found) if same_assignment(one, each)]
                 if same:
                     numbers = found[same[0]].numbers + each.numbers  # type: ignore[union-attr]
                     found[same[0]] = Assign(each.worker, numbers, each.fallback)
@@ -133,7 +133,7 @@ def test_too_many_parked_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.owners.owner(2) == spare
 
 
-def test_what_comes_back_late_is_somebody_elses() -> None:
+def test_a_late_release_changes_nothing() -> None:
     server = Server(2)
     server.dispatcher.accepted([1])
     server.new()
@@ -159,7 +159,7 @@ def test_nothing_is_taken_back_from_who_has_nothing() -> None:
     assert server.new() == [Recall(0, drain=True)]
 
 
-def test_only_what_was_lent_returns() -> None:
+def test_only_a_connection_with_a_pending_init_returns() -> None:
     server = Server(1)
     server.dispatcher.accepted([1])
     server.new()
@@ -170,7 +170,7 @@ def test_only_what_was_lent_returns() -> None:
     assert server.new() == [Assign(0, (1,))]
 
 
-def test_debts_of_the_dead() -> None:
+def test_recoveries_after_an_exit() -> None:
     server = Server(1)
     server.dispatcher.accepted(range(5))
     server.new()
@@ -208,7 +208,7 @@ def test_lost_bytes_are_no_death_in_a_handler() -> None:
     assert not server.die(0, (1, Recovery.LOST))
 
 
-def test_debts_on_what_others_hold_are_none() -> None:
+def test_a_connection_of_another_worker_needs_no_recovery() -> None:
     server = Server(2)
     server.dispatcher.accepted([1])
     server.new()

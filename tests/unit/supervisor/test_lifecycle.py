@@ -1,4 +1,4 @@
-"""The table of a worker's life, and its picture in ARCHITECTURE.md."""
+"""The table of a worker's states, and its picture in ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ DOCUMENT = Path(__file__).parents[3] / "ARCHITECTURE.md"
 
 def diagram() -> str:
     """
-    The table as a Mermaid state diagram. A worker may die in any state; DOOMED is where
-    nothing else can happen.
+    Return the table as a Mermaid state diagram.
+
+    A worker may die in any state; KILLED is where nothing else can happen.
     """
     edges: dict[tuple[State, State], list[Event]] = {}
     for (before, event), after in TABLE.items():
@@ -54,12 +55,12 @@ def test_every_state_is_reached_from_a_fork(state: State) -> None:
 
 
 @pytest.mark.parametrize("event", Event)
-def test_nothing_saves_the_doomed(event: Event) -> None:
+def test_a_killed_worker_stays_killed(event: Event) -> None:
     assert step(State.KILLED, event) is None
 
 
 @pytest.mark.parametrize("event", Event)
-def test_who_is_retired_never_serves_again(event: Event) -> None:
+def test_a_draining_worker_never_serves_again(event: Event) -> None:
     assert step(State.DRAINING, event) in (None, State.KILLED)
 
 

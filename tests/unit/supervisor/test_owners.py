@@ -1,4 +1,4 @@
-"""One holder for each connection."""
+"""Each connection has one owner."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_waits_waits_in_the_order_it_came() -> None:
     assert list(owners.waiting) == [1, 2, 3]
 
 
-def test_a_buried_worker_leaves_nothing() -> None:
+def test_a_removed_worker_leaves_nothing() -> None:
     owners = Owners()
     owners.assign(1, 7)
     owners.remove(1)

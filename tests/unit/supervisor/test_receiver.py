@@ -1,4 +1,4 @@
-"""What the supervisor makes of what it hears, deaths among it, with fake processes."""
+"""What the supervisor does for each message and each exit, with fake processes."""
 
 from __future__ import annotations
 
@@ -38,21 +38,26 @@ def test_a_folder_that_is_in_use_again_is_not_removed_for_a_spare_that_died(
 ) -> None:
     scripted = script(crash_count=2)
     scripted.die(scripted.serve())
-    scripted.die(scripted.worker(State.LOADING))  # a loop: the generation pauses, nobody serves it
+    scripted.die(
+        scripted.worker(State.LOADING)
+    )  # a crash loop: the generation pauses, and no worker serves it
     spare = scripted.workers.spare
-    assert RemoveFolder in map(type, scripted.orders(spare))
+    assert RemoveFolder in map(type, scripted.messages(spare))
     while scripted.workers[spare].state is State.SPARE:
-        scripted.look()
-    scripted.die(spare)  # it was told to remove the folder, then to load; it did neither
+        scripted.tick()
+    scripted.die(spare)  # it was ordered to remove the folder, then to load; it did neither
     assert scripted.worker(State.LOADING)
-    assert RemoveFolder not in map(type, scripted.orders(scripted.workers.spare))
+    assert RemoveFolder not in map(type, scripted.messages(scripted.workers.spare))
 
 
 DIGEST = "sha256:" + 64 * "0"
 
 
 def send(scripted: Scripted, slot: int, packet: bytes, *descriptors: int) -> None:
-    """A worker sends any bytes with any descriptors, which it then closes, and is heard."""
+    """
+    Send any bytes with any descriptors as a worker, close these, and let the supervisor receive
+    them.
+    """
     socket.send_fds(scripted.system.ends[slot]._socket, [packet], descriptors)
     for each in descriptors:
         os.close(each)
@@ -60,7 +65,7 @@ def send(scripted: Scripted, slot: int, packet: bytes, *descriptors: int) -> Non
 
 
 def is_ended(scripted: Scripted, slot: int) -> bool:
-    """Whether a worker was killed, or is dead and forgotten."""
+    """Return whether a worker was killed, or has exited and is forgotten."""
     process = scripted.processes.by_slot.get(slot)
     return process is None or process.pidfd in scripted.system.endings
 
@@ -72,19 +77,22 @@ def memory_file(size: int = 4096, flags: int = os.MFD_ALLOW_SEALING) -> int:
 
 
 def open_descriptors() -> int:
-    """How many there are, those of earlier tests that wait for the collector not counted."""
+    """
+    Return how many descriptors are open, without those of earlier tests that wait for the
+    collector.
+    """
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
 
 
 def expect_ended(scripted: Scripted, slot: int, why: str) -> None:
-    """A worker was ended with a line, and a fresh one serves in its place."""
+    """Expect that a worker was ended with a line, and that a new one serves in its place."""
     assert is_ended(scripted, slot)
-    (line,) = [line for line in scripted.told if " is ended: " in line]
+    (line,) = [line for line in scripted.logged if " is ended: " in line]
     assert why in line
-    scripted.supervisor.wait(0.0)  # hears the death
+    scripted.supervisor.wait(0.0)  # learns of the exit
     fresh = scripted.worker(State.LOADING)
-    scripted.say(fresh, Ready(DIGEST))
+    scripted.send(fresh, Ready(DIGEST))
     assert scripted.workers[fresh].state is State.SERVING
 
 
@@ -173,7 +181,7 @@ def test_a_worker_names_no_memory_file_of_another(script: Script, message: Messa
     scripted = script(workers=2)
     first = scripted.serve()
     second = scripted.worker(State.LOADING)
-    scripted.say(second, Ready(DIGEST))
+    scripted.send(second, Ready(DIGEST))
     send(scripted, first, encode(SpillCreated(5)), memory_file())
     send(scripted, second, encode(message))
     assert is_ended(scripted, second)
@@ -185,13 +193,13 @@ def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) 
     scripted = script(workers=2)
     first = scripted.serve()
     second = scripted.worker(State.LOADING)
-    scripted.say(second, Ready(DIGEST))
+    scripted.send(second, Ready(DIGEST))
     connection = scripted.connect()
     owner = scripted.owners.owner(connection)
     thief = second if owner == first else first
     (epoch,) = [
         epoch
-        for message in scripted.orders(owner)
+        for message in scripted.messages(owner)
         if isinstance(message, Assign)
         for _, epoch, _, _ in message.connections
     ]
@@ -204,7 +212,7 @@ def test_the_init_of_another_workers_connection_is_refused(script: Script) -> No
     scripted = script(workers=2)
     first = scripted.serve()
     second = scripted.worker(State.LOADING)
-    scripted.say(second, Ready(DIGEST))
+    scripted.send(second, Ready(DIGEST))
     connection = scripted.connect()
     owner = scripted.owners.owner(connection)
     thief = second if owner == first else first
@@ -230,9 +238,9 @@ def test_a_connection_that_is_given_back_in_the_midst_of_a_request_ends(script: 
     scripted = script()
     worker = scripted.serve()
     connection = scripted.connect()
-    (hand,) = [each for each in scripted.orders(worker) if isinstance(each, Assign)]
+    (assign,) = [each for each in scripted.messages(worker) if isinstance(each, Assign)]
     scripted.scoreboard.set_phase(connection, Phase.INIT_PENDING)
-    scripted.say(worker, Released([hand.connections[0][:2]]))
+    scripted.send(worker, Released([assign.connections[0][:2]]))
     assert scripted.is_ended(connection)
     assert connection not in scripted.owners
     assert not is_ended(scripted, worker)
@@ -263,7 +271,7 @@ def test_a_template_without_a_channel_is_refused(script: Script) -> None:
     pidfd = os.pidfd_open(os.getpid())
     send(scripted, loading, encode(TemplateReady(os.getpid())), memory_file(), pidfd)
     assert is_ended(scripted, loading)
-    assert any("is not its channel" in line for line in scripted.told)
+    assert any("is not its channel" in line for line in scripted.logged)
 
 
 def test_a_worker_that_hoards_memory_files_is_ended_not_the_one_that_needs_one(
@@ -272,7 +280,7 @@ def test_a_worker_that_hoards_memory_files_is_ended_not_the_one_that_needs_one(
     scripted = script(workers=2)
     hoarder = scripted.serve()
     honest = scripted.worker(State.LOADING)
-    scripted.say(honest, Ready(DIGEST))
+    scripted.send(honest, Ready(DIGEST))
     spills = scripted.supervisor.sockets.spills
     for number in range(1, spills._most + 1):
         send(scripted, hoarder, encode(SpillCreated(number)), memory_file())
@@ -297,17 +305,17 @@ def test_a_flood_of_one_worker_does_not_keep_others_waiting(script: Script) -> N
             sent += 1
     except BlockingIOError:
         pass
-    heard = []
+    received = []
     original = scripted.processes.by_slot[flooder].channel.receive
     scripted.processes.by_slot[flooder].channel.receive = (  # type: ignore[method-assign]
-        lambda: heard.append(1) or original()  # type: ignore[func-returns-value]
+        lambda: received.append(1) or original()  # type: ignore[func-returns-value]
     )
-    scripted.say(other, Ready(DIGEST))
+    scripted.send(other, Ready(DIGEST))
     assert scripted.workers[other].state is State.SERVING
-    assert len(heard) <= READ_AT_ONCE
+    assert len(received) <= READ_AT_ONCE
 
 
-def test_an_exception_while_a_worker_is_heard_ends_that_worker_with_the_traceback(
+def test_an_exception_while_a_worker_is_read_ends_that_worker_with_the_traceback(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted = script()
@@ -318,18 +326,18 @@ def test_an_exception_while_a_worker_is_heard_ends_that_worker_with_the_tracebac
 
     with monkeypatch.context() as patch:
         patch.setattr(scripted.supervisor.rollout.jobs, "folder_removed", fail)
-        scripted.say(worker, FolderRemoved(1))
+        scripted.send(worker, FolderRemoved(1))
     expect_ended(scripted, worker, "ZeroDivisionError: a bug of ours")
 
 
-def test_what_is_said_after_a_refusal_is_not_heard(script: Script) -> None:
+def test_what_is_sent_after_a_refusal_is_not_received(script: Script) -> None:
     scripted = script()
     worker = scripted.serve()
     connection = scripted.connect()
     scripted.system.ends[worker].send(SpillClosed(5))
-    scripted.say(worker, Released([[connection, 1]]))
+    scripted.send(worker, Released([[connection, 1]]))
     scripted.supervisor.wait(0.0)
-    assert len([line for line in scripted.told if "is ended" in line]) == 1
+    assert len([line for line in scripted.logged if "is ended" in line]) == 1
 
 
 def test_a_load_that_is_late_is_no_breach(script: Script) -> None:
@@ -340,10 +348,10 @@ def test_a_load_that_is_late_is_no_breach(script: Script) -> None:
     loading = scripted.worker(State.LOADING)
     scripted.system.ends[loading].send(Ready(DIGEST))
     for _ in range(8):
-        scripted.look()
+        scripted.tick()
     assert scripted.workers[loading].state is State.KILLED
     scripted.supervisor.wait(0.0)
-    assert not [line for line in scripted.told if "is ended" in line]
+    assert not [line for line in scripted.logged if "is ended" in line]
 
 
 def test_a_failure_tells_the_sender_of_the_init_what_failed(script: Script) -> None:
@@ -354,7 +362,7 @@ def test_a_failure_tells_the_sender_of_the_init_what_failed(script: Script) -> N
     loading = scripted.worker(State.LOADING)
     replies = scripted.replies
     replies.clear()
-    scripted.say(loading, Failed(200, "ok"))
+    scripted.send(loading, Failed(200, "ok"))
     assert [reply.status for reply in replies] != [200]
     scripted.supervisor.wait(0.0)
     assert [reply.status for reply in replies] == [502]
@@ -370,11 +378,11 @@ def test_one_memory_file_that_two_connections_name_goes_with_one_of_them(script:
         scripted.scoreboard.set_phase(number, Phase.BUFFERED)
     scripted.die(worker)
     fresh = scripted.worker(State.LOADING)
-    scripted.say(fresh, Ready(DIGEST))
-    spare = scripted.orders(scripted.workers.spare)
+    scripted.send(fresh, Ready(DIGEST))
+    spare = scripted.messages(scripted.workers.spare)
     handed = [
         row
-        for each in scripted.orders(fresh)
+        for each in scripted.messages(fresh)
         if isinstance(each, Assign)
         for row in each.connections
     ]
@@ -395,8 +403,8 @@ def test_bytes_that_are_in_no_file_of_the_worker_are_lost_and_nothing_else(
     scripted.scoreboard.set_phase(number, Phase.BUFFERED)
     scripted.die(worker)
     fresh = scripted.worker(State.LOADING)
-    scripted.say(fresh, Ready(DIGEST))
-    spare = scripted.orders(scripted.workers.spare)
+    scripted.send(fresh, Ready(DIGEST))
+    spare = scripted.messages(scripted.workers.spare)
     assert [each.number for each in spare if isinstance(each, SendError)] == [number]
     assert 5 not in scripted.supervisor.sockets.spills
 
@@ -413,7 +421,7 @@ def test_the_table_does_not_close_a_connection_whose_init_is_carried_out(
     scripted.scoreboard.set_phase(number, phase)
     scripted.supervisor.remove_closed()
     assert number in scripted.owners.init_pending
-    scripted.say(scripted.worker(State.LOADING), Ready(DIGEST))
+    scripted.send(scripted.worker(State.LOADING), Ready(DIGEST))
     assert b'"ok":true' in scripted.clients[number].recv(1000)
 
 

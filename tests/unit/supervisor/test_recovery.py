@@ -1,4 +1,4 @@
-"""What a dead worker owed: the scoreboard beside real TCP connections, whose bytes the kernel counts."""
+"""Unanswered requests of a worker that died: the scoreboard beside real TCP connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANSWER = b"a" * 100
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The server's end and the client's."""
+    """Yield the server's end and the client's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=5)
         server, _ = listener.accept()
@@ -37,12 +37,12 @@ def scoreboard() -> Scoreboard:
     return scoreboard
 
 
-def owed(scoreboard: Scoreboard, server: socket.socket, *, claimed: bool = True) -> Recovery:
+def recovery_of(scoreboard: Scoreboard, server: socket.socket, *, claimed: bool = True) -> Recovery:
     return recovery_for(scoreboard, NUMBER, server.fileno(), claimed=claimed)
 
 
 def fill(server: socket.socket) -> int:
-    """Write until the kernel takes no more; how much it took."""
+    """Write until the kernel takes no more; return how much it took."""
     server.setblocking(False)
     length = 0
     while True:
@@ -120,7 +120,7 @@ def test_of_an_answer_nothing_was_sent(
         drain(client, 15)
     scoreboard.set_running(NUMBER, 1.0, 60.0, 15)
     scoreboard.set_responding(NUMBER, 15, 100)
-    assert owed(scoreboard, server) is Recovery.FAIL
+    assert recovery_of(scoreboard, server) is Recovery.FAIL
 
 
 @pytest.mark.parametrize("length", [1, 99])
@@ -128,17 +128,17 @@ def test_of_an_answer_a_part_was_sent(ends: Ends, scoreboard: Scoreboard, length
     server, client = ends
     server.send(b"earlier answers" + ANSWER[:length])
     scoreboard.set_responding(NUMBER, 15, 100)
-    assert owed(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CLOSE
     drain(client, 15 + length)
     wait_acknowledged(server)
-    assert owed(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CLOSE
 
 
 def test_the_whole_answer_was_sent(ends: Ends, scoreboard: Scoreboard) -> None:
     server, _ = ends
     server.send(ANSWER)
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert owed(scoreboard, server) is Recovery.KEEP
+    assert recovery_of(scoreboard, server) is Recovery.KEEP
 
 
 def test_the_whole_answer_was_sent_and_the_next_request_was_read(
@@ -148,7 +148,7 @@ def test_the_whole_answer_was_sent_and_the_next_request_was_read(
     server.send(ANSWER)
     scoreboard.set_close(NUMBER, CloseAfter.READ_AHEAD)
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert owed(scoreboard, server) is Recovery.LOST
+    assert recovery_of(scoreboard, server) is Recovery.LOST
 
 
 def test_the_whole_answer_was_sent_and_the_client_wants_no_more(
@@ -158,7 +158,7 @@ def test_the_whole_answer_was_sent_and_the_client_wants_no_more(
     server.send(ANSWER)
     scoreboard.set_close(NUMBER, CloseAfter.REQUESTED)
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert owed(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CLOSE
 
 
 def test_half_an_answer_and_the_next_request_was_read(ends: Ends, scoreboard: Scoreboard) -> None:
@@ -166,7 +166,7 @@ def test_half_an_answer_and_the_next_request_was_read(ends: Ends, scoreboard: Sc
     server.send(ANSWER[:50])
     scoreboard.set_close(NUMBER, CloseAfter.READ_AHEAD)
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert owed(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CLOSE
 
 
 def test_the_client_is_gone(ends: Ends, scoreboard: Scoreboard) -> None:
@@ -174,7 +174,7 @@ def test_the_client_is_gone(ends: Ends, scoreboard: Scoreboard) -> None:
     server.send(ANSWER[:50])
     client.close()  # with bytes unread: a reset
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert owed(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CLOSE
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_the_phase_alone_says(
     ends: Ends, scoreboard: Scoreboard, phase: Phase, claimed: bool, expected: Recovery
 ) -> None:
     scoreboard.set_phase(NUMBER, phase)
-    assert owed(scoreboard, ends[0], claimed=claimed) is expected
+    assert recovery_of(scoreboard, ends[0], claimed=claimed) is expected
 
 
 @pytest.mark.parametrize("claimed", [True, False])
@@ -206,4 +206,4 @@ def test_an_init_that_was_read_and_never_told_of_is_lost(
     scoreboard: Scoreboard, ends: tuple[socket.socket, socket.socket], claimed: bool
 ) -> None:
     scoreboard.set_phase(NUMBER, Phase.INIT_PENDING)
-    assert owed(scoreboard, ends[0], claimed=claimed) is Recovery.LOST
+    assert recovery_of(scoreboard, ends[0], claimed=claimed) is Recovery.LOST

@@ -1,4 +1,4 @@
-"""What the system refuses a supervisor: done, later, or given up with a line."""
+"""Calls that the system refuses a supervisor: done, later, or given up with a line."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def test_a_worker_that_cannot_be_killed_counts_as_dead(script: Callable[..., Scr
     scripted.system.may_kill = False
     scripted.processes.kill(slot)
     assert scripted.workers[slot].state is State.SERVING
-    scripted.look()  # refused again
+    scripted.tick()  # refused again
     scripted.supervisor.wait(0.0)
     assert slot not in scripted.workers.by_slot
     assert scripted.owners.owner(number) != slot
-    assert any("cannot be ended" in line for line in scripted.told)
-    scripted.look()
+    assert any("cannot be ended" in line for line in scripted.logged)
+    scripted.tick()
     assert scripted.scoreboard.timer_on  # it is tried again
     scripted.system.may_kill = True
-    scripted.look()
+    scripted.tick()
     assert scripted.system.endings.get(process.pidfd) in (None, ExitStatus(signal=9))
     assert not scripted.processes.kill_again()
 
@@ -45,9 +45,9 @@ def test_a_kill_that_is_refused_once_is_done_later(script: Callable[..., Scripte
     scripted.system.may_kill = False
     scripted.processes.kill(slot)
     scripted.system.may_kill = True
-    scripted.look()
+    scripted.tick()
     assert scripted.system.endings[pidfd] == ExitStatus(signal=9)
-    assert not any("cannot be ended" in line for line in scripted.told)
+    assert not any("cannot be ended" in line for line in scripted.logged)
 
 
 def test_orders_wait_for_a_worker_that_has_no_channel(
@@ -68,10 +68,10 @@ def test_orders_wait_for_a_worker_that_has_no_channel(
     scripted.supervisor.rollout.commands.append(commands.Send(spare, EndLog("text")))
     scripted.supervisor.run_commands()
     monkeypatch.setattr(Channel, "pair", pairs)
-    scripted.look()
+    scripted.tick()
     scripted.supervisor.wait(0.0)
     assert not scripted.processes.pending()
-    assert any(isinstance(each, EndLog) for each in scripted.orders(spare))
+    assert any(isinstance(each, EndLog) for each in scripted.messages(spare))
     assert number in scripted.owners
 
 
@@ -82,7 +82,7 @@ def test_a_worker_to_which_nothing_can_be_sent_ends(script: Callable[..., Script
     assert process.channel.on_failure is not None
     process.channel.on_failure(OSError(EPERM, os.strerror(EPERM)))
     assert scripted.system.endings[process.pidfd] == ExitStatus(signal=9)
-    assert scripted.told[-1].endswith("is ended: Operation not permitted")
+    assert scripted.logged[-1].endswith("is ended: Operation not permitted")
 
 
 def test_what_has_no_other_answer_is_told_and_the_rest_is_done(
@@ -98,13 +98,13 @@ def test_what_has_no_other_answer_is_told_and_the_rest_is_done(
     queue = scripted.supervisor.rollout.commands
     queue += [commands.CloseConnection(0), commands.Log("next")]
     scripted.supervisor.run_commands()
-    assert scripted.told[-2:] == [
+    assert scripted.logged[-2:] == [
         "the system refused what had to be done: CloseConnection: Operation not permitted",
         "next",
     ]
 
 
-def test_retired_workers_take_the_room_of_connections() -> None:
+def test_draining_workers_take_the_room_of_connections() -> None:
     few, many = (resources.room_beside(processes, 1, 256) for processes in (2, 60))
     assert few - many == 59  # three descriptors for each, less one: its request has been read
     assert resources.room_beside(500, 1, 256) < 0
@@ -140,7 +140,7 @@ def test_a_queue_of_the_supervisor_needs_no_descriptor_of_its_own() -> None:
     channel.send(Assign([[1, 1, 0, 0]]), [file])
     channel.send(Ping())
     assert len(os.listdir("/proc/self/fd")) == before
-    used.close(file)  # its owner needs it no more
+    used.close(file)  # its owner does not need it any more
     ours, theirs = Channel.pair()
     channel.open(ours)
     channel.flush()

@@ -1,7 +1,7 @@
 """
-Scripted histories: what the server decides, event by event, and in which order.
+Scripted histories: the decisions of a server, event by event, and their order.
 
-Longer than other files, because all histories are written in the words of one `Server`.
+Longer than other files, because all histories use one `Server`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Named(Artifact):
 
 
 def shown(command: commands.Command) -> str:
-    """A command as a history writes it: "Assign 0 (1, 2)"."""
+    """Return a command as a history writes it: "Assign 0 (1, 2)"."""
     match command:
         case commands.Reply():
             return f"Reply {command.candidate.artifact} {command.status}"
@@ -47,8 +47,8 @@ def shown(command: commands.Command) -> str:
     return " ".join([type(command).__name__, *words]).rstrip()
 
 
-def in_one_hand(history: list[str]) -> list[str]:
-    """`Assign`s that follow each other as one: whether in one or in several is no matter."""
+def in_one_assignment(history: list[str]) -> list[str]:
+    """Join `Assign`s that follow each other: whether there are one or several does not matter."""
     joined: list[str] = []
     for each in history:
         match = re.fullmatch(r"(Assign \d+) \((.*?),?\)(.*)", each)
@@ -62,8 +62,10 @@ def in_one_hand(history: list[str]) -> list[str]:
 
 class Server:
     """
-    A rollout whose workers give back at once what they do not ``touch``. The first spare is
-    in slot 0, the next in slot 1, and so on: slots are used again only after 64 forks.
+    A rollout whose workers release at once what they do not ``touch``.
+
+    The first spare is in slot 0, the next in slot 1, and so on: slots are used again only after 64
+    forks.
     """
 
     def __init__(self, workers: int = 1, policy: Policy | None = None) -> None:
@@ -83,7 +85,7 @@ class Server:
         return self.rollout.workers[slot].state
 
     def did(self) -> list[str]:
-        """What was decided since the last question, carried out."""
+        """Return the commands since the last call, and carry them out."""
         done = []
         while self.rollout.commands:
             command = self.rollout.commands.popleft()
@@ -94,14 +96,14 @@ class Server:
                 self.rollout.dispatcher.reclaimed(command.worker, pairs)
             if isinstance(command, commands.RemoveFolder):
                 self.rollout.jobs.folder_removed(command.worker, command.generation, rest=False)
-        return in_one_hand([each for each in done if not each.startswith("StartWorker")])
+        return in_one_assignment([each for each in done if not each.startswith("StartWorker")])
 
     def accept(self, *numbers: int) -> list[str]:
         self.rollout.dispatcher.accepted(numbers)
         return self.did()
 
     def post(self, name: str, number: int | None = None) -> list[str]:
-        """An /init on connection ``number``; from the operator where that is None."""
+        """Post an /init on connection ``number``; without a number it is the operator's."""
         if number is None:
             self.rollout.submit(Candidate(Named(name)))
         else:
@@ -115,7 +117,7 @@ class Server:
         return self.did()
 
     def serve(self, name: str) -> int:
-        """Bring a version into current; the slot of its first worker."""
+        """Make a version current; return the slot of its first worker."""
         slot = self.spare
         self.post(name)
         self.ready(slot)
@@ -146,7 +148,7 @@ def test_a_replacement_step_by_step() -> None:
     server.touched.add(3)  # in the handler
     assert server.post("B", 1) == ["Load 1 2 B"]
     assert server.accept(4) == ["Assign 0 (4,)"]
-    # Everything is taken back before the answer; nothing is handed on before it.
+    # Everything is recalled before the answer; nothing is assigned before it.
     assert server.ready(1) == [
         "Recall 0 leave", "Log generation 2 is current (digest…)", "Reply B 200",
         "Assign 1 (1, 2, 4)",
@@ -166,7 +168,7 @@ def test_the_first_version_is_told_of_unless_the_banner_does(posted: bool, told:
     assert ("Log generation 1 is current (digest…)" in server.ready(0)) is told
 
 
-def test_old_workers_and_the_spare_give_back_before_the_answer_and_hand_over_follows() -> None:
+def test_old_workers_and_the_spare_release_before_the_answer_and_assign_follows() -> None:
     server = Server()
     server.serve("A")
     server.accept(1, 2)
@@ -178,7 +180,7 @@ def test_old_workers_and_the_spare_give_back_before_the_answer_and_hand_over_fol
     server.rollout.dispatcher.give_to_spare()
     spare = server.spare
     assert server.did() == [f"Assign {spare} (3,)"]
-    server.post("B", 3)  # the spare loads it, so what it held is read by the next
+    server.post("B", 3)  # the spare loads it, so the next spare reads the connections that it had
     server.rollout.dispatcher.give_to_spare()
     server.did()
     next_spare = server.spare
@@ -259,7 +261,7 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
         assert marks == []
 
 
-def test_who_waits_for_a_log_is_answered_when_nobody_can_end_it() -> None:
+def test_who_waits_for_a_log_is_answered_when_no_spare_can_end_it() -> None:
     server = Server(policy=Policy(profile=Profile.OPENWHISK))
     server.accept(1)
     loading, number = server.spare, 1
@@ -282,7 +284,7 @@ def test_a_further_worker_that_is_overdue_ends_no_activation() -> None:
 
 
 @pytest.mark.parametrize("then", ["ready", "failed", "overdue"])
-def test_words_of_the_doomed_mean_nothing(then: str) -> None:
+def test_messages_of_a_killed_worker_mean_nothing(then: str) -> None:
     server = Server()
     slot = server.spare
     server.post("A")
@@ -296,7 +298,7 @@ def test_words_of_the_doomed_mean_nothing(then: str) -> None:
     assert server.rollout.current.number == 0
 
 
-def test_a_candidate_that_dies_after_it_took_charge_is_a_crash_not_a_failure() -> None:
+def test_a_candidate_that_dies_after_it_became_current_is_a_crash_not_a_failure() -> None:
     server = Server()
     server.serve("A")
     server.accept(1)
@@ -310,7 +312,7 @@ def test_the_spare_that_dies_while_a_candidate_loads_is_replaced() -> None:
     server.accept(1)
     server.post("A")
     spare = server.spare
-    # It waits for what was named at the start; the next spare has nothing to say to it.
+    # It waits for FILE of the start; the next spare need not answer it.
     assert server.die(spare) == []
     assert server.ready(0)[-1] == "Assign 0 (1,)"
     assert server.owners.owner(1) == 0
@@ -340,7 +342,7 @@ def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
     refused = 0
     for number in range(REPLACEMENTS_WAITING):
         refused += f"Reply B{number} 503" in server.post(f"B{number}")
-    for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all that are old are in their handlers
+    for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all old workers are in their handlers
         candidate = server.rollout.candidate
         assert candidate is not None
         assert candidate.slot is not None
@@ -385,7 +387,7 @@ def test_only_the_artifact_before_is_kept() -> None:
     assert str(server.rollout.previous) == "B"
 
 
-def test_an_init_on_a_connection_that_is_somebody_elses_is_let_go() -> None:
+def test_an_init_on_a_connection_of_another_worker_is_ignored() -> None:
     server = Server(workers=1)
     server.serve("A")
     server.accept(1)
@@ -409,7 +411,7 @@ def test_the_first_becomes_current_and_the_others_follow() -> None:
     assert [server.owners.count(slot) for slot in (0, 1, 2)] == [2, 2, 2]
 
 
-def test_a_recruit_that_is_ready_too_late_retires() -> None:
+def test_a_further_worker_that_is_ready_too_late_drains() -> None:
     server = Server(workers=2)
     server.serve("A")  # slot 1 still loads
     slot = server.spare
@@ -467,7 +469,7 @@ def test_a_run_past_its_deadline_costs_its_worker_and_is_told_why() -> None:
 
 
 def crash(server: Server, times: int, after: float = 0.0) -> list[str]:
-    """Let the current worker come up and die, outside a handler."""
+    """Let the current worker start and die outside a handler."""
     done: list[str] = []
     for _ in range(times):
         (slot,) = server.rollout.workers.in_generation(server.rollout.current.number)
@@ -549,7 +551,7 @@ def test_the_pause_grows_while_it_does_not_come_up() -> None:
     assert pauses == [1, 2, 4, 8, 8, 8, 8, 8]
 
 
-def test_a_roll_back_that_fails_leaves_the_generation_in_charge_with_a_worker() -> None:
+def test_a_roll_back_that_fails_leaves_the_current_generation_with_a_worker() -> None:
     server = Server()
     server.serve("A")
     server.serve("B")

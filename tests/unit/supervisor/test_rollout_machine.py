@@ -2,10 +2,10 @@
 Any order of events against `Rollout`, in a world of fake workers that obey late.
 
 The world carries commands out as the supervisor does, at once and in order. Its workers are
-separate: each has a queue of orders that it has not read and one of words that nobody has heard,
-and dies wherever it stands. Where an command may be refused, the world asserts; what must hold
-after every step are the invariants at the end. Longer than other files, because neither the
-world nor its rules can be judged alone.
+separate: each has a queue of messages that it has not read, and one of messages that the supervisor
+has not received, and it may die at any point. If a command may be refused, the world asserts. What
+must hold after every step are the invariants at the end. Longer than other files, because neither
+the world nor its rules can be understood alone.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Process:
     busy: set[int] = field(default_factory=set)
     claim: int | None = None
     loading: bool = False
-    pending: bool = False  # a template was told to fork it
+    pending: bool = False  # a template was ordered to fork it
     template: int = -1  # the slot of that template
     leaving: bool = False
     dead: bool = False
@@ -75,14 +75,16 @@ class Process:
         return not self.dead and not self.loading and not self.pending
 
     def will_hold(self) -> set[int]:
-        """What it holds when it has read its orders."""
+        """Return what it holds when it has read its messages."""
         held = set(self.holds)
         for order in self.orders:
             if isinstance(order, commands.Recall):
                 held &= self.busy | {self.claim}
             elif isinstance(order, tuple):
-                hand = order[0]
-                held |= set(hand.numbers if isinstance(hand, commands.Assign) else [hand.number])
+                assign = order[0]
+                held |= set(
+                    assign.numbers if isinstance(assign, commands.Assign) else [assign.number]
+                )
         return held
 
 
@@ -161,7 +163,7 @@ class World:
             self.templates[slot] = process.generation
 
     def end_template(self, slot: int) -> None:
-        """A template exits: each worker that it was told to fork and has not forked is loaded."""
+        """End a template: each worker that it was ordered to fork and has not forked is loaded."""
         del self.templates[slot]
         self.killed_templates.discard(slot)
         waiting = [
@@ -236,7 +238,7 @@ class World:
         phases = [(number, self.clients[number].phase) for number in there]
         return [(number, phase is Phase.PARKED) for number, phase in phases if phase in MOVABLE]
 
-    def hear(self, process: Process) -> None:
+    def receive(self, process: Process) -> None:
         kind, *words = process.words.popleft()
         if kind == "released":
             epochs, recalled = words
@@ -249,10 +251,10 @@ class World:
             getattr(self.rollout, kind)(process.slot, *words)
         self.carry_out()
 
-    def bury(self, process: Process) -> None:
+    def remove(self, process: Process) -> None:
         process.dead = True
         while process.words:
-            self.hear(process)
+            self.receive(process)
         recoveries = [
             (each, self.recovery_for(process, each)) for each in self.owners.owned(process.slot)
         ]
@@ -282,10 +284,10 @@ class World:
         if isinstance(order, commands.Load):
             process.loading = True
         elif isinstance(order, tuple) and isinstance(order[0], commands.Assign):
-            hand, epoch = order
-            assert not set(hand.numbers) & set(process.holds), "given twice"
-            process.holds.update(dict.fromkeys(hand.numbers, hand.fallback))
-            process.epochs.update(dict.fromkeys(hand.numbers, epoch))
+            assign, epoch = order
+            assert not set(assign.numbers) & set(process.holds), "given twice"
+            process.holds.update(dict.fromkeys(assign.numbers, assign.fallback))
+            process.epochs.update(dict.fromkeys(assign.numbers, epoch))
         elif isinstance(order, tuple):
             self.failure_response(process, *order)
         elif isinstance(order, commands.Send):
@@ -390,7 +392,7 @@ class World:
     # -- until nothing happens any more
 
     def settle(self) -> None:
-        """Every client says all it has to say, every worker does all it can."""
+        """Let every client send all that it has to send, and every worker do all that it can."""
         for client in self.clients.values():
             for ask in client.asks:
                 ask.whole = True
@@ -430,9 +432,9 @@ class World:
                 if process.claim is not None:
                     self.go_on(process)
         if process.dead:
-            self.bury(process)
+            self.remove(process)
         while process.words:
-            self.hear(process)
+            self.receive(process)
 
     def go_on(self, process: Process) -> None:
         assert process.claim is not None
@@ -451,7 +453,7 @@ WHICH = st.integers(0, 7)
 
 
 class Machine(RuleBasedStateMachine):
-    """The events; each picks among what can happen, or does nothing where nothing can."""
+    """The events; each picks among what can happen, or does nothing if nothing can."""
 
     world: World
 
@@ -535,10 +537,10 @@ class Machine(RuleBasedStateMachine):
             self.world.obey(process)
 
     @rule(which=WHICH)
-    def hear(self, which: int) -> None:
+    def receive(self, which: int) -> None:
         found = [each for each in self.world.processes.values() if each.words]
         if process := self.pick(found, which):
-            self.world.hear(process)
+            self.world.receive(process)
 
     @rule(which=WHICH)
     def claim(self, which: int) -> None:
@@ -602,7 +604,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def die(self, which: int) -> None:
         found = [each for each in self.world.processes.values() if not each.pending]
-        self.world.bury(self.pick(found, which))
+        self.world.remove(self.pick(found, which))
 
     # -- the clock and the operator
 
@@ -662,7 +664,7 @@ class Machine(RuleBasedStateMachine):
                 assert owners.owner(number) == process.slot
 
     @invariant()
-    def the_roster_is_what_lives(self) -> None:
+    def the_workers_are_what_lives(self) -> None:
         workers = self.rollout.workers
         assert workers.by_slot.keys() == self.world.processes.keys() | self.world.templates.keys()
         assert workers[workers.spare].state is State.SPARE
@@ -692,9 +694,9 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def every_artifact_is_wanted_or_released(self) -> None:
-        unheard = [word[2] for each in self.world.processes.values() for word in each.words
+        unreceived = [word[2] for each in self.world.processes.values() for word in each.words
                    if word[0] == "init_received"]  # fmt: skip
-        kept = {id(each) for each in [*self.world.wanted(), *unheard]}
+        kept = {id(each) for each in [*self.world.wanted(), *unreceived]}
         for artifact in self.world.made:
             assert (id(artifact) in kept) is (artifact not in self.world.released)
 
@@ -716,5 +718,5 @@ class Machine(RuleBasedStateMachine):
             assert len(self.world.processes) == wanted + 1
 
 
-TestSuccession = Machine.TestCase
-TestSuccession.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestRollout = Machine.TestCase
+TestRollout.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -1,4 +1,4 @@
-"""What the supervisor itself writes to a client, on a real connection."""
+"""The bytes that the supervisor itself writes to a client, on a real connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_answer_for_which_there_is_no_room_ends_the_connection() -> None:
         number = sockets.add(server.fileno())
         sockets.send_response(number, b"answer")
         assert sockets._scoreboard.phase(number) is Phase.IDLE
-        # The next answer would be taken for this one.
+        # The client would take the next answer for this one.
         read = 0
         while data := client.recv(1 << 20):
             read += len(data)

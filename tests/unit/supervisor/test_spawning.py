@@ -1,4 +1,4 @@
-"""Workers that a template is told to fork: pending until it answers, and loaded if it does not."""
+"""A worker that a template must fork is pending until it answers, and loaded if it does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ PID = 200_000
 
 
 class Templated:
-    """A supervisor with one worker that has left a template, and the template's end of its channel."""
+    """
+    A supervisor with one worker that has left a template, and the template's end of its
+    channel.
+    """
 
     def __init__(self, script: Scripted) -> None:
         self.script = script
@@ -39,19 +42,19 @@ class Templated:
         self.worker = slot
 
     def lose_worker(self) -> int:
-        """The worker dies; the slot of the one that the template is told to fork."""
+        """End the worker; return the slot of the one that the template must fork."""
         self.script.die(self.worker)
         return self.script.worker(State.LOADING)
 
     def order(self) -> tuple[Spawn, socket.socket]:
-        """What the template was told."""
+        """Return the message to the template."""
         received = self.channel.receive()
         assert received is not None
         message, (end,) = received
         assert isinstance(message, Spawn)
         return message, socket.socket(fileno=end)
 
-    def say(self, message: Spawned) -> None:
+    def send(self, message: Spawned) -> None:
         self.channel.send(message)
         self.script.supervisor.wait(0.0)
 
@@ -64,18 +67,18 @@ def templated(script: Callable[..., Scripted]) -> Iterator[Templated]:
     os.close(made.pidfd)
 
 
-def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Templated) -> None:
+def test_a_worker_is_pending_until_the_template_sends_its_pid(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
     process = script.processes.by_slot[slot]
     assert process.pending
     assert process.pid == 0
-    number = script.connect()  # accepted meanwhile, and waits for nobody
+    number = script.connect()  # accepted meanwhile, and delayed by no process
     spawn, end = templated.order()
     assert spawn.slot == slot
     worker = Channel(end)
-    worker.send(Ready(DIGEST))  # faster than the template's word
-    templated.say(Spawned(slot, PID + 1))
+    worker.send(Ready(DIGEST))  # before the message of the template
+    templated.send(Spawned(slot, PID + 1))
     assert script.processes.by_slot[slot] is process
     assert process.pid == PID + 1
     script.supervisor.wait(0.0)
@@ -86,27 +89,27 @@ def test_a_worker_is_pending_until_the_template_says_its_pid(templated: Template
 
 @pytest.mark.parametrize("pid", [0, 4, 100_001])
 def test_one_that_has_no_process_is_loaded(templated: Templated, pid: int) -> None:
-    """None could be had, it is no child of ours, or it is another worker."""
+    """The system gave no process, it is not our child, or it is another worker."""
     script = templated.script
     slot = templated.lose_worker()
     _, end = templated.order()
-    templated.say(Spawned(slot, pid))
+    templated.send(Spawned(slot, pid))
     assert script.processes.by_slot[slot].pid == 100_000 + slot
-    assert any(isinstance(each, Load) for each in script.orders(slot))
-    assert end.recv(1) == b""  # what the template forks later finds this, and leaves
+    assert any(isinstance(each, Load) for each in script.messages(slot))
+    assert end.recv(1) == b""  # a process that the template forks later finds this, and exits
     end.close()
 
 
 def test_a_silent_template_is_ended_and_its_worker_loaded(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
-    script.look()
+    script.tick()
     assert script.processes.by_slot[slot].pending
     for _ in range(int(SPAWN_LIMIT / 0.25)):
-        script.look()
+        script.tick()
     script.supervisor.wait(0.0)  # the template has exited
     assert not script.processes.by_slot[slot].pending
-    assert any(isinstance(each, Load) for each in script.orders(slot))
+    assert any(isinstance(each, Load) for each in script.messages(slot))
     assert templated.process.ending == ExitStatus(signal=9)
     assert script.workers.template_of(1) is None
     assert script.scoreboard.timer_on
@@ -119,21 +122,21 @@ def test_what_a_template_was_to_fork_for_a_replaced_generation_is_not_loaded(
     slot = templated.lose_worker()
     script.serve()
     for _ in range(3):
-        script.look()
+        script.tick()
     script.supervisor.wait(0.0)  # the template has exited
     assert script.workers[slot].state is State.KILLED
-    assert not script.orders(slot)
+    assert not script.messages(slot)
     script.supervisor.wait(0.0)
     assert slot not in script.workers.by_slot or script.workers[slot].generation != 1
     assert len(script.supervisor.parts.stats.deaths) == 1  # of the worker that was lost
 
 
-def test_a_late_word_of_a_slot_that_was_given_up_is_left(templated: Templated) -> None:
+def test_a_late_message_about_a_given_up_slot_is_ignored(templated: Templated) -> None:
     script = templated.script
     slot = templated.lose_worker()
-    templated.say(Spawned(slot))
+    templated.send(Spawned(slot))
     process = script.processes.by_slot[slot]
-    templated.say(Spawned(slot, PID + 1))
+    templated.send(Spawned(slot, PID + 1))
     assert script.processes.by_slot[slot] is process
     assert process.pid == 100_000 + slot
 
@@ -144,7 +147,7 @@ def test_one_that_is_killed_while_pending_is_killed_when_it_is_there(templated: 
     script.supervisor.rollout.load_timed_out(slot, "60 s")
     script.supervisor.run_commands()
     process = script.processes.by_slot[slot]
-    templated.say(Spawned(slot, PID + 1))
+    templated.send(Spawned(slot, PID + 1))
     assert process.ending is not None or script.system.endings[process.pidfd].signal == 9
 
 
@@ -171,12 +174,12 @@ def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
         script.supervisor.wait(0.0)
         script.supervisor.wait(0.0)  # the template has exited
         assert templated.process.ending == ExitStatus(signal=9)
-        assert any(isinstance(each, Load) for each in script.orders(slot))
+        assert any(isinstance(each, Load) for each in script.messages(slot))
     script.supervisor.wait(0.0)
     assert script.workers.template_of(1) is None
 
 
-def test_a_flood_of_a_template_keeps_nobody_waiting(templated: Templated) -> None:
+def test_a_flood_of_a_template_delays_no_other(templated: Templated) -> None:
     script = templated.script
     template = templated.process
     flood = templated.channel._socket
@@ -192,7 +195,7 @@ def test_a_flood_of_a_template_keeps_nobody_waiting(templated: Templated) -> Non
     assert sent - left == READ_AT_ONCE
 
 
-def test_an_exception_while_a_template_is_heard_ends_that_template(
+def test_an_exception_while_a_template_is_read_ends_that_template(
     templated: Templated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = templated.script
@@ -202,7 +205,7 @@ def test_an_exception_while_a_template_is_heard_ends_that_template(
 
     with monkeypatch.context() as patch:
         patch.setattr(script.processes, "spawned", fail)
-        templated.say(Spawned(3, 4711))
-    assert any("a bug of ours" in line for line in script.told)
+        templated.send(Spawned(3, 4711))
+    assert any("a bug of ours" in line for line in script.logged)
     script.supervisor.wait(0.0)
     assert script.workers.template_of(1) is None

@@ -1,4 +1,7 @@
-"""The memory files of workers: whose each is, and what of a dead worker is kept."""
+"""
+The memory files of workers: their owners, and which of a worker's files are kept after
+its exit.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def is_open(descriptor: int) -> bool:
     return True
 
 
-def test_a_file_is_its_workers_and_nobody_elses(files: SpillFiles) -> None:
+def test_a_file_has_one_owner(files: SpillFiles) -> None:
     files.add(7, memory_file(), WORKER)
     assert files.holds(7, 100, WORKER, 0)
     assert not files.holds(7, 100, OTHER, 0)

@@ -1,4 +1,4 @@
-"""Which generations have a template, and which are to have none."""
+"""Which generations have a template, and which must not have one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hotwhisk.supervisor.workers import State
 
 
 def loading() -> Rollout:
-    """A rollout whose first generation is being loaded."""
+    """Return a rollout whose first generation is being loaded."""
     rollout = Rollout(Policy(), 64)
     rollout.submit(Candidate(Artifact()))
     return rollout
 
 
 def killed(rollout: Rollout) -> list[int]:
-    """The slots that were killed since the last look."""
+    """Return the slots that were killed since the last call."""
     found = [each.worker for each in rollout.commands if isinstance(each, Kill)]
     rollout.commands.clear()
     return found

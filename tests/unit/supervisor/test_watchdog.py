@@ -1,4 +1,4 @@
-"""What a look at the scoreboard finds, with a supervisor whose clock and processes are the test's."""
+"""The watchdog's ticks, with a supervisor whose clock and processes are the test's."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def test_a_worker_with_overlapping_runs_is_asked_once_and_has_a_tick_to_answer(
     scripted = script()
     worker = scripted.serve(overlap=True)
     begin_runs(scripted, scripted.connect(), scripted.connect(), scripted.connect())
-    scripted.orders(worker)
+    scripted.messages(worker)
     for _ in range(4):
-        scripted.look()
-        assert scripted.orders(worker) == [Ping()]
-        scripted.say(worker, Pong())
+        scripted.tick()
+        assert scripted.messages(worker) == [Ping()]
+        scripted.send(worker, Pong())
     assert scripted.workers[worker].state is State.SERVING
 
 
-def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_relieved(
+def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_stuck(
     script: Script,
 ) -> None:
     scripted = script()
     worker = scripted.serve(overlap=True)
     begin_runs(scripted, scripted.connect(), scripted.connect())
-    scripted.orders(worker)
-    scripted.look()
-    assert scripted.orders(worker) == [Ping()]
-    scripted.look()
-    assert scripted.orders(worker) == [Recall()]
+    scripted.messages(worker)
+    scripted.tick()
+    assert scripted.messages(worker) == [Ping()]
+    scripted.tick()
+    assert scripted.messages(worker) == [Recall()]
     assert scripted.workers[worker].state is State.STUCK
 
 
@@ -56,7 +56,7 @@ def test_a_spare_that_is_to_load_and_to_answer_for_the_dead_has_time_for_both(
     loading = scripted.worker(State.LOADING)
     assert scripted.owners.owner(number) == loading
     for _ in range(3):
-        scripted.look()
+        scripted.tick()
     assert scripted.worker(State.LOADING) == loading
     assert scripted.owners.owner(number) == loading
 
@@ -65,12 +65,12 @@ def test_a_pause_in_a_quiet_server_ends(script: Script) -> None:
     scripted = script(crash_count=1)
     worker = scripted.serve()
     while scripted.scoreboard.timer_on:
-        scripted.look()
+        scripted.tick()
     scripted.die(worker)
     assert scripted.supervisor.rollout.current.retry_at is not None
     for _ in range(10):
         assert scripted.scoreboard.timer_on, "nobody looks at the clock"
-        scripted.look()
+        scripted.tick()
     assert State.LOADING in [each.state for each in scripted.workers.by_slot.values()]
 
 
@@ -80,11 +80,11 @@ def test_a_stop_ends_no_connection_that_its_worker_has_just_read(script: Script)
     read, idle = scripted.connect(), scripted.connect()
     scripted.watchdog.stopping_since = scripted.system.clock
     scripted.scoreboard.claim(worker, read)
-    scripted.look(FIRST_REQUEST_LIMIT + TICK)
+    scripted.tick(FIRST_REQUEST_LIMIT + TICK)
     assert not scripted.is_ended(read)
     assert scripted.is_ended(idle)
     scripted.scoreboard.unclaim(worker)
-    scripted.look()
+    scripted.tick()
     assert scripted.is_ended(read)
 
 
@@ -94,7 +94,7 @@ def test_runs_that_no_worker_has_keep_no_server_awake(script: Script) -> None:
     for number in range(scripted.scoreboard.capacity):  # a worker scribbles: there is no connection
         scripted.scoreboard.set_running(number, scripted.system.clock, 0.1, 0)
     for _ in range(8):
-        scripted.look()
+        scripted.tick()
     assert not scripted.scoreboard.clock_wanted
     assert State.KILLED not in [each.state for each in scripted.workers.by_slot.values()]
 
@@ -110,7 +110,7 @@ def test_what_is_written_over_the_words_of_the_supervisor_is_put_right(script: S
         "it leaves what it is handed unread"
     )
     scoreboard.words[place] = 77
-    scripted.look()
+    scripted.tick()
     assert scoreboard.words[place] == scoreboard.recalls(worker)
 
 
@@ -120,8 +120,8 @@ def test_a_full_server_goes_on_asking_for_what_is_closed(script: Script) -> None
     while not scripted.supervisor.sockets.full:
         scripted.connect()
     for _ in range(5):
-        scripted.look()
+        scripted.tick()
         scripted.scoreboard._map[0] = scripted.scoreboard._map[1] = 0  # a worker scribbles
     assert scripted.scoreboard.clock_wanted
-    scripted.look()
+    scripted.tick()
     assert scripted.scoreboard.notify_close

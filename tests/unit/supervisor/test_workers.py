@@ -1,4 +1,4 @@
-"""Who lives, and the spare among them."""
+"""Which workers there are, and the spare among them."""
 
 from __future__ import annotations
 
