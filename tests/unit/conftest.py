@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.config.config import Config
+from tests.support.phases import check_stores
 from tests.unit.supervisor.scripted import Scripted
+
+
+@pytest.fixture(autouse=True)
+def checked_phases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check in each test of the worker and of the supervisor that connections change as they may."""
+    if request.path.parent.name in ("worker", "supervisor") and "calls" not in request.path.name:
+        check_stores(monkeypatch)
 
 
 @pytest.fixture
