@@ -7,7 +7,6 @@ import os
 import select
 import struct
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 IN_CREATE = 0x100
@@ -26,12 +25,7 @@ class FolderWatch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._end)
 
     def add(self, folder: Path) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Self
 
 from hotwhisk.platform import Action, Invoker, Limits, LogRule, LogStream, Names, ProcessRuntime
@@ -84,12 +83,7 @@ class Container:
         call(self.runtime.url, "/", b"{}", limits=(ANSWER_TIMEOUT, 1000), retry=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.runtime.stop()
         self.meet.__exit__(None, None, None)
         for name in sorted(self.folder.rglob("*"), reverse=True):

@@ -24,8 +24,9 @@ from typing import Self
 
 import pytest
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.ipc import messages
-from hotwhisk.openwhisk.answers import ANSWERS, Cause, Profile
+from hotwhisk.openwhisk.answers import ANSWERS, Cause
 from tests.structure.source import ROOT
 from tests.support.server import HOTWHISK, Server
 from tests.support.transcript import (

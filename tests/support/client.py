@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import time
-from types import TracebackType
 from typing import Self
 
 from .wire import ClientError, Response, ResponseReader, init_request, run_request
@@ -66,12 +65,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.actionloop.child import Child, ChildEnded
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, LoadFailed
-from hotwhisk.openwhisk.answers import Cause, Profile, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import error_body, result_error
 from hotwhisk.system.control_group import oom_kills
 

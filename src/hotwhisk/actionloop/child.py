@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from hotwhisk.actionloop.relay import Relay, unread
 from hotwhisk.system.children import ExitStatus, end_orphans
-from hotwhisk.system.features import PR_SET_CHILD_SUBREAPER
+from hotwhisk.system.features import PIPE_SIZE, PR_SET_CHILD_SUBREAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 RESULTS: Final = 3
 """The descriptor to which a program writes its responses."""
-
-PIPE_SIZE: Final = 1 << 20
-"""Bytes that a pipe holds, if the system permits that many."""
 
 READ_SIZE: Final = 65536
 MOST_ANSWER: Final = 256 << 20

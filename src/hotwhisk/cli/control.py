@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
 from hotwhisk.cli.terminal import port_number
-from hotwhisk.config.addresses import client_port, control_path, server_name
+from hotwhisk.config.addresses import CONTROL_VERSION, client_port, control_path, server_name
 from hotwhisk.errors import ServerError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-VERSION = 1
 TIMEOUT = 10.0
 
 
@@ -44,7 +43,7 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     place = meant_place(folder, given.port, environ) if given.host is None else None
     port = client_port(environ) if given.port is None else given.port
     path = control_path(str(folder), place or _place(folder, given.host, port))
-    line = json.dumps({"version": VERSION, "ask": question}).encode() + b"\n"
+    line = json.dumps({"version": CONTROL_VERSION, "ask": question}).encode() + b"\n"
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
             raise ServerError(f"{folder} belongs to another user; give --run-dir FOLDER")
@@ -86,10 +85,10 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
         answer = None
     if not isinstance(answer, dict):
         raise ServerError(f"{path}: expected one line of JSON, got {reply[:60]!r}")
-    if answer.get("version", VERSION) != VERSION:
+    if answer.get("version", CONTROL_VERSION) != CONTROL_VERSION:
         raise ServerError(
             f"the server speaks version {answer['version']} of the control protocol, "
-            f"this command version {VERSION}; use the hotwhisk that serves"
+            f"this command version {CONTROL_VERSION}; use the hotwhisk that serves"
         )
     if "error" in answer:
         raise ServerError(str(answer["error"]))

@@ -16,10 +16,5 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = Arguments("rollback", "[OPTION]...")
     control.add_arguments(parser)
     answer = control.ask("rollback", parser.parse(argv), environ)
-    generation = answer.get("generation")
-    if isinstance(generation, dict):
-        shown = show_generation(generation.get("number"), generation.get("digest"))
-    else:
-        shown = show_generation(generation, None)
-    print(f"rolled back: {shown} is current")
+    print(f"rolled back: {show_generation(answer.get('generation'), None)} is current")
     return 0

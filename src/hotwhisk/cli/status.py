@@ -25,7 +25,7 @@ COUNTS = {
     "answered_for_the_dead": ("answered for the dead", "answered for the dead"),
 }
 """Keys of the reply, and what each key counts, in the singular and the plural."""
-COLUMNS = ("pid", "generation", "state", "connections", "answered")
+COLUMNS = ("pid", "generation", "state", "connections")
 LAST = 5
 
 
@@ -36,18 +36,18 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     control.add_arguments(parser)
     given = parser.parse(argv)
     answer = control.ask("status", given, environ)
-    print(json.dumps(answer, indent=2) if given.json else render(answer, time.time()))
+    print(json.dumps(answer, indent=2) if given.json else render(answer))
     return 0
 
 
-def render(answer: Mapping[str, object], now: float) -> str:
+def render(answer: Mapping[str, object]) -> str:
     """Return the reply as a table for people."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
     lines = [
         f"{place} · {process}",
-        _current(generation, now),
+        _current(generation),
     ]
     previous = answer.get("previous")
     if previous:
@@ -73,10 +73,10 @@ def _count(answer: Mapping[str, object], key: str) -> str:
     return f"{_cell(answer, key)} {COUNTS[key][answer.get(key) != 1]}"
 
 
-def _current(generation: Mapping[str, object], now: float) -> str:
+def _current(generation: Mapping[str, object]) -> str:
     if generation.get("number") == 0:
         return "no current version yet"
-    return f"{_name(generation)} current{_since(generation.get('since'), now)}"
+    return f"{_name(generation)} current"
 
 
 def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:
@@ -124,10 +124,6 @@ def _name(generation: Mapping[str, object]) -> str:
         name = str(generation.get("digest") or "").removeprefix("sha256:")
         return f"a version (sha256:{name[:12]}…)"
     return show_generation(_cell(generation, "number"), generation.get("digest"))
-
-
-def _since(moment: object, now: float) -> str:
-    return f" for {_duration(now - moment)}" if isinstance(moment, int | float) else ""
 
 
 def _duration(seconds: object) -> str:

@@ -15,6 +15,9 @@ from hotwhisk.config.options import BY_NAME, CLIENT_VARIABLES, is_loopback, scan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONTROL_VERSION = 1
+"""The version of the questions and answers on a control socket."""
+
 USUAL = ("127.0.0.1", "localhost", "0.0.0.0", "::", "")
 """Addresses that conflict on one port, so that the port alone names the server."""
 

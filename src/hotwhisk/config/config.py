@@ -20,7 +20,7 @@ from hotwhisk.config.options import (
     require_loopback,
     scan,
 )
-from hotwhisk.config.platform import TAG_VARIABLE, platform_settings
+from hotwhisk.config.platform import TAG_VARIABLE, Profile, platform_settings
 from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
@@ -97,6 +97,11 @@ class Config(Record):
     """The socket on which systemd waits for readiness."""
     warnings: tuple[str, ...] = ()
     """Texts about settings that look like a mistake but do not stop the server."""
+
+    @property
+    def profile(self) -> Profile:
+        """Return whose texts and statuses the server answers with."""
+        return Profile.OPENWHISK if self.openwhisk else Profile.PLAIN
 
 
 def field_of(option: Option) -> str:
@@ -178,9 +183,8 @@ def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     for option in OPTIONS:
         value = getattr(config, field_of(option))
         rows.append((option.name, _shown(value), found.raw[option.name][1]))
-    for name in _NO_FLAG:
-        profile = "openwhisk profile" if config.openwhisk else "plain profile"
-        rows.append((name, _shown(getattr(config, name)), profile))
+    source = f"{config.profile} profile"
+    rows += [(name, _shown(getattr(config, name)), source) for name in _NO_FLAG]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
 

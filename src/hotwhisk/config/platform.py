@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hotwhisk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+
+
+class Profile(StrEnum):
+    """Whose texts and statuses are answered."""
+
+    PLAIN = "plain"
+    OPENWHISK = "openwhisk"
+
 
 TAG_VARIABLE = "HOTWHISK_WORKER"
 """The variable that marks a worker, and every program that an action starts."""

@@ -62,23 +62,19 @@ _FIRST_PRINTABLE = 0x21
 
 _REASONS = {
     200: "OK",
-    202: "Accepted",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
-    408: "Request Timeout",
     409: "Conflict",
     413: "Content Too Large",
     417: "Expectation Failed",
-    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
     502: "Bad Gateway",
     503: "Server Unavailable",
-    504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }
 

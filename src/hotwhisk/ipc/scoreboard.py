@@ -194,10 +194,6 @@ class Scoreboard:
         """Write a worker's recalls again, because another worker may have overwritten them."""
         self.words[self.recall_word(slot)] = self._recalls[slot]
 
-    def claim(self, slot: int, number: int) -> None:
-        """Record that the worker in ``slot`` is about to use connection ``number``."""
-        self.words[self.claim_word(slot)] = number + 1
-
     def unclaim(self, slot: int) -> None:
         """Record that the worker in ``slot`` uses no connection."""
         self.words[self.claim_word(slot)] = 0

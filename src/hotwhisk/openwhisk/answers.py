@@ -11,14 +11,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
-
-
-class Profile(StrEnum):
-    """Whose texts and statuses are answered."""
-
-    PLAIN = "plain"
-    OPENWHISK = "openwhisk"
 
 
 class Cause(StrEnum):

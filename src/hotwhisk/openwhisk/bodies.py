@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple, NoReturn
 
 from hotwhisk import json_codec
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError, debugger_hint
-from hotwhisk.openwhisk.answers import Profile
 from hotwhisk.record import Record
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."

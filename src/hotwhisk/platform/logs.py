@@ -13,7 +13,6 @@ import selectors
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -244,8 +243,3 @@ def _is_sentinel(line: LogLine, rule: LogRule) -> bool:
     if rule is LogRule.KUBERNETES:
         return line.text == texts.SENTINEL
     return texts.SENTINEL in line.text
-
-
-def count_sentinels(lines: Sequence[LogLine], stream: str) -> int:
-    """Return how often the sentinel occurs on a stream."""
-    return sum(line.text.count(texts.SENTINEL) for line in lines if line.stream == stream)

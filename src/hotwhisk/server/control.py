@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.errors import StartError
 from hotwhisk.supervisor.commands import Reply, Requester
 from hotwhisk.system.removal import remove
@@ -22,7 +23,6 @@ from hotwhisk.system.system import EXHAUSTED
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
-VERSION = 1
 LONGEST = 4096
 """Most bytes of a question. A connection that sends more is closed."""
 
@@ -72,9 +72,9 @@ class ControlRequest(Requester):
     def replied(self, reply: Reply, generation: int) -> None:
         """Answer with the result of a replacement."""
         if reply.status == 200:
-            self.answer({"version": VERSION, "ok": True, "generation": generation})
+            self.answer({"version": CONTROL_VERSION, "ok": True, "generation": generation})
         else:
-            self.answer({"version": VERSION, "ok": False, "error": reply.text})
+            self.answer({"version": CONTROL_VERSION, "ok": False, "error": reply.text})
 
 
 class Control:
@@ -158,7 +158,7 @@ class Control:
             answer = self._answers[json.loads(line)["ask"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             known = ", ".join(sorted(self._answers))
-            question.answer({"version": VERSION, "error": f"ask one of: {known}"})
+            question.answer({"version": CONTROL_VERSION, "error": f"ask one of: {known}"})
         else:
             answer(question)
 

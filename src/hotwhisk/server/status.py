@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hotwhisk.config.addresses import CONTROL_VERSION
+
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
-
-VERSION = 1
 
 
 def _template(parts: Parts) -> dict[str, object] | None:
@@ -47,7 +47,7 @@ def status(parts: Parts) -> dict[str, object]:
         if not worker.is_template
     ]
     return {
-        "version": VERSION,
+        "version": CONTROL_VERSION,
         "pid": os.getpid(),
         "profile": str(parts.profile),
         "port": parts.config.port,

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never, cast
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.http1 import http1
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
 from hotwhisk.openwhisk import bodies
-from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Profile, failure_response
+from hotwhisk.openwhisk.answers import LONGEST_DETAIL, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Command

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hotwhisk.openwhisk.answers import Profile
+from hotwhisk.config.platform import Profile
 from hotwhisk.record import Record
 
 if TYPE_CHECKING:

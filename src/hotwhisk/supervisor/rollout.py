@@ -12,8 +12,9 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.messages import Stop
-from hotwhisk.openwhisk.answers import Cause, Profile, failure_response, not_started
+from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.connections import Dispatcher, Moved

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.scoreboard import WORKERS, Scoreboard
-from hotwhisk.openwhisk.answers import Profile
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
@@ -61,7 +60,7 @@ class Supervisor:
         self.processes = Processes(system, config, self.scoreboard)
         close = self.processes.descriptors.close
         self.sockets = Sockets(self.scoreboard, close, workers=config.workers)
-        profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+        profile = config.profile
         self.rollout = Rollout(
             Policy(
                 config.workers,

@@ -28,11 +28,13 @@ from hotwhisk.system import control_group
 from hotwhisk.system.tcp import bytes_written
 
 PR_SET_PDEATHSIG: Final = 1
+PR_SET_NAME: Final = 15
 PR_SET_CHILD_SUBREAPER: Final = 36
 SYS_MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 MEMBARRIER_GLOBAL_EXPEDITED: Final = 1 << 1
 MEMBARRIER_REGISTER_GLOBAL_EXPEDITED: Final = 1 << 2
 PIPE_SIZE: Final = 1 << 20
+"""Bytes that a pipe to a program holds, if the system permits that many."""
 OOM_SCORE_ADDED: Final = 500
 MOST_OOM_SCORE: Final = 1000
 

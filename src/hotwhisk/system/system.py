@@ -27,14 +27,13 @@ from hotwhisk.system.children import ExitStatus, children, kill_orphans
 from hotwhisk.system.features import (
     MEMBARRIER,
     MEMBARRIER_GLOBAL_EXPEDITED,
+    PR_SET_NAME,
     PR_SET_PDEATHSIG,
     SUBREAPER,
     Feature,
     raise_oom_score,
 )
 from hotwhisk.system.signals import HANDLED, Dispositions
-
-PR_SET_NAME = 15
 
 EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
 """Errors of a call that may succeed later: descriptors or memory have run out for now."""

@@ -15,8 +15,9 @@ from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
 from hotwhisk.action.signals import enters_action
 from hotwhisk.action.signature import is_awaitable
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, debugger_hint
-from hotwhisk.openwhisk.answers import Cause, Profile, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import (
     RunRequest,
     error_body,

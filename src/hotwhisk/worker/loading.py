@@ -29,7 +29,7 @@ from hotwhisk.config.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.ipc.messages import Failed, Load
 from hotwhisk.openwhisk import bodies
-from hotwhisk.openwhisk.answers import Profile, answer_for_init
+from hotwhisk.openwhisk.answers import answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.record import Record
 from hotwhisk.worker.process import exit_now, flush
@@ -136,7 +136,7 @@ def _exit_forked_copies() -> Iterator[None]:
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:
     """Return the error as a message. If the platform's general text hides the cause, log it."""
-    profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+    profile = config.profile
     logged = config.log_init_error
     status, text = answer_for_init(profile, error, logged=logged)
     if logged and text != str(error):

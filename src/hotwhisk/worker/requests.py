@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ipc.messages import InitReceived, Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
-from hotwhisk.openwhisk.answers import Cause, Profile, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
 from hotwhisk.worker import invocation, recovery
@@ -60,7 +60,7 @@ class Requests:
         self.detail = ""
         """The text that follows the cause in a response without an action."""
         self.config = config
-        self.profile = Profile.OPENWHISK if config.openwhisk else Profile.PLAIN
+        self.profile = config.profile
         streams = Sentinels(self.connections.streams.outputs, utf8=config.openwhisk)
         self.sentinels = streams if config.openwhisk else None
         self._scoreboard = scoreboard

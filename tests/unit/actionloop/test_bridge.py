@@ -23,9 +23,8 @@ from hotwhisk.actionloop.child import ChildEnded
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import Kind, detect
 from hotwhisk.config.config import Config
-from hotwhisk.config.platform import image_compiler, image_jar
+from hotwhisk.config.platform import Profile, image_compiler, image_jar
 from hotwhisk.errors import BuildFailed, LoadFailed, UsageError
-from hotwhisk.openwhisk.answers import Profile
 from hotwhisk.system.children import ExitStatus
 from tests.unit.artifact.test_artifact import ELF, MAIN, file, tarred, zipped
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed, NoCode
-from hotwhisk.openwhisk.answers import ANSWERS, Cause, Profile, answer_for_init, failure_response
+from hotwhisk.openwhisk.answers import ANSWERS, Cause, answer_for_init, failure_response
 
 
 def test_every_cause_has_an_answer_in_every_profile() -> None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError
-from hotwhisk.openwhisk.answers import Profile
 from hotwhisk.openwhisk.bodies import (
     error_body,
     exception_body,

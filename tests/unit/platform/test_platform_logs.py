@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from hotwhisk.platform import SENTINEL, LogRule, LogStream, logs
-from hotwhisk.platform.logs import Collected, LogLine, collect, count_sentinels
+from hotwhisk.platform.logs import Collected, LogLine, collect
 
 LONGEST = 16 * 1024
 END = f"{SENTINEL}\n"
@@ -163,12 +163,6 @@ def test_a_line_as_a_record_shows_it() -> None:
     shown = LogLine("stdout", "hello  ", 1_700_000_000.25).shown()
     assert shown == "2023-11-14T22:13:20.250000000Z stdout: hello"
     assert re.fullmatch(r"\S{30} stdout: hello", shown)
-
-
-def test_sentinels_are_counted_by_stream() -> None:
-    lines = [LogLine("stdout", f"a{SENTINEL}", 0.0), LogLine("stderr", "x", 0.0)]
-    assert count_sentinels(lines, "stdout") == 1
-    assert count_sentinels(lines, "stderr") == 0
 
 
 def test_what_was_read_is_counted_taken_or_not(streams: Streams) -> None:

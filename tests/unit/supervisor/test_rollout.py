@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.messages import EndLog
-from hotwhisk.openwhisk.answers import Cause, Profile
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Artifact, Candidate, Recovery
 from hotwhisk.supervisor.generation import RETRY_FIRST, Policy

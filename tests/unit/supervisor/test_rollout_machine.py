@@ -19,9 +19,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.messages import EndLog
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
-from hotwhisk.openwhisk.answers import Cause, Profile
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor import commands, connections
 from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy

@@ -79,7 +79,7 @@ def test_a_stop_ends_no_connection_that_its_worker_has_just_read(script: Script)
     worker = scripted.serve()
     read, idle = scripted.connect(), scripted.connect()
     scripted.watchdog.stopping_since = scripted.system.clock
-    scripted.scoreboard.claim(worker, read)
+    scripted.scoreboard.words[scripted.scoreboard.claim_word(worker)] = read + 1
     scripted.tick(FIRST_REQUEST_LIMIT + TICK)
     assert not scripted.is_ended(read)
     assert scripted.is_ended(idle)
