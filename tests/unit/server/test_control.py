@@ -90,7 +90,7 @@ def test_without_descriptors_it_rests_until_the_next_tick(
         made._listener.detach()
         made._listener = real
         end.sendall(b'{"ask":"status"}\n')
-        scripted.look()
+        scripted.tick()
         scripted.supervisor.wait(0.0)
         assert end.recv(4096)
 
