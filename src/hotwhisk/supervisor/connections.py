@@ -72,7 +72,7 @@ class Owners:
 
     def is_held(self, number: int) -> bool:
         """Return whether a worker has a connection."""
-        return self.owner(number) is not None
+        return type(self._places.get(number)) is int
 
     def owned(self, worker: int) -> frozenset[int]:
         """Return the connections that a worker has."""
@@ -106,7 +106,9 @@ class Owners:
         assert not left, f"worker {worker} was removed with connections {set(left)}"
 
     def _move(self, number: int, place: int | Queue) -> None:
-        self.remove(number)
+        before = self._places.get(number)
+        if before is not None:
+            del self._numbers[before][number]
         self._places[number] = place
         self._numbers.setdefault(place, {})[number] = None
 

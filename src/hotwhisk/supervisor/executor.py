@@ -57,6 +57,8 @@ class Executor:
 
     def _carry_out(self, command: Command) -> None:  # noqa: C901, PLR0912 - a case for each command
         match command:
+            case commands.Assign():  # first, since there is one for each new connection
+                self._assign(command)
             case commands.StartWorker():
                 self._processes.create(command.worker)
                 self.start_pending()
@@ -70,8 +72,6 @@ class Executor:
                 self._remove_folder(command)
             case commands.Send():
                 self._processes.by_slot[command.worker].channel.send(command.message)
-            case commands.Assign():
-                self._assign(command)
             case commands.Recall():
                 self._recall(command)
             case commands.SendError():

@@ -83,6 +83,8 @@ class Supervisor:
         self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._counted = 0
         """How many processes lived when the room for connections was counted."""
+        self._paused = False
+        """Whether no connection is accepted, since there is no room."""
         self._listener: _socket.socket | None = listener
         self.loop.watch(listener.fileno(), self._accept)
 
@@ -95,7 +97,7 @@ class Supervisor:
         Each event starts the timer of the watchdog, which stops it when nothing is in flight.
         """
         ready = self.loop.poll(timeout)
-        if ready:
+        if ready and not self.scoreboard.clock_wanted:
             self.scoreboard.timer_on = True
         for descriptor, events in ready:
             if self.loop.dispatch(descriptor, events):
@@ -158,6 +160,7 @@ class Supervisor:
         self.dispatcher.accepted([self.sockets.add(descriptor)])
         if self.sockets.full:
             self.loop.unwatch(self._listener.fileno())
+            self._paused = True
             self.keep_full()
             self.system.barrier()
             self.remove_closed()  # a worker that closed one before it saw that sent no message
@@ -186,20 +189,14 @@ class Supervisor:
 
     def remove_closed(self) -> None:
         """Forget the connections that workers closed, and accept again if there was no room."""
-        if self.parts.remove_closed() or len(self.processes.by_slot) != self._counted:
-            self._count_room()
-
-    def _count_room(self) -> None:
-        """Count the descriptors beside those of living processes; accept while there is room."""
-        self._counted = len(self.processes.by_slot)
-        templates = [each for each in self.rollout.workers.by_slot.values() if each.is_template]
-        self.sockets.most = self._room_beside(self._counted - len(templates))
-        listener = self._listener
-        if listener is None or listener.fileno() in self.loop or self.sockets.full:
-            return
-        self.scoreboard.notify_close = False
-        self.loop.unwatch(listener.fileno())  # it may rest
-        self.loop.watch(listener.fileno(), self._accept)
+        self.parts.remove_closed()
+        if len(self.processes.by_slot) != self._counted:
+            self._counted = len(self.processes.by_slot)
+            templates = [each for each in self.rollout.workers.by_slot.values() if each.is_template]
+            self.sockets.most = self._room_beside(self._counted - len(templates))
+        if self._paused and self._listener is not None and not self.sockets.full:
+            self._paused = self.scoreboard.notify_close = False
+            self.loop.watch(self._listener.fileno(), self._accept)
 
     def _room_beside(self, processes: int) -> int:
         return resources.room_beside(processes, self.config.workers, self._limit)
