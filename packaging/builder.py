@@ -46,12 +46,12 @@ def settings() -> dict[str, str]:
 
 
 def output(*command: str) -> str:
-    """What a command prints."""
+    """Run a command; return what it prints."""
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """A context for the engine; the same bytes for the same files, so that it finds its cache."""
+    """Return a context for the engine: the same bytes for the same files, so that its cache is used."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for name, content in files.items():

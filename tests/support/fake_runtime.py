@@ -88,7 +88,7 @@ class FakeRuntime:
                 value["token"], self.last_token = self.last_token, value.get("token")
         try:
             return self.render(200, main(value))
-        except Exception as error:  # noqa: BLE001 - the wall around user code
+        except Exception as error:  # noqa: BLE001 - the boundary of user code
             return self.render(502, {"error": repr(error)})
 
     def init(self, value: dict[str, Any], end: socket.socket) -> bytes:
@@ -97,7 +97,7 @@ class FakeRuntime:
         try:
             exec(compile(value["code"], "main__", "exec"), scope)
             main = scope[value.get("main", "main")]
-        except BaseException as error:  # noqa: BLE001 - the wall around user code
+        except BaseException as error:  # noqa: BLE001 - the boundary of user code
             return self.render(502, {"error": repr(error)})
         if self.fault == "deaf" and self.generation:
             return self.render(200, {"ok": True})

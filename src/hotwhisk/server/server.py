@@ -37,10 +37,7 @@ if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 
 OVERTIME = 5.0
-"""
-Seconds after ``--drain-timeout`` until the rest is killed, whatever the scoreboard
-says of it.
-"""
+"""Seconds after ``--drain-timeout`` until the rest is killed, even if requests are in flight."""
 
 REMOVAL = 5.0
 """Seconds to remove the server's folder at its end. The next start removes the rest."""
@@ -58,12 +55,11 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
     """
     Serve until a signal or a command stops the server; return the exit code.
 
-    The descriptor ``changes`` yields a line for each change of what is served, see
-    `hotwhisk.cli.watch`.
+    `hotwhisk.cli.watch` writes a line to the descriptor ``changes`` for each change of the sources.
 
     Raises:
-        StartError: the folder for sockets and unpacked versions cannot be used, the system
-            lacks what a server needs, or FILE was built for another Python or platform.
+        StartError: the run folder cannot be used, the system refuses what a server needs, or FILE
+            was built for another Python or platform.
     """
     json_codec.use_faster(server_modules)  # before any fork
     line_buffer_c()
@@ -195,8 +191,7 @@ class Server:
             return
         for waiting in self.supervisor.rollout.candidates:
             if isinstance(waiting.artifact, LocalArtifact) and waiting.requester is None:
-                # The sources of this replacement are not read yet, so a further one would load the
-                # same.
+                # It has not read its sources yet, so a further replacement would load the same.
                 waiting.because = because
                 return
         candidate.because = because
@@ -276,16 +271,8 @@ class Server:
         if self.supervisor.system.now() > since + limit:
             return True
         scoreboard = self.supervisor.scoreboard
-        unanswered = (
-            Phase.RUNNING,
-            Phase.RESPONDING,
-            Phase.PARKED,
-            Phase.BUFFERED,
-            Phase.INIT_PENDING,
-        )
-        in_flight = (
-            any(map(scoreboard.in_phase, unanswered)) or self.supervisor.dispatcher.owners.waiting
-        )
+        busy = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
+        in_flight = any(map(scoreboard.in_phase, busy)) or self.supervisor.dispatcher.owners.waiting
         return not self.supervisor.sockets.descriptors or (self._stops > 1 and not in_flight)
 
     def _terminate_workers(self) -> int:

@@ -211,8 +211,8 @@ class Executor:
             self._scoreboard.set_close(
                 number, CloseAfter.READ_AHEAD
             )  # also for the spare after this one
-        owed = BOTH & ~row.ended if parts.profile is Profile.OPENWHISK and begun else 0
-        self._scoreboard.set_sentinels(number, BOTH & ~owed)
+        missing = BOTH & ~row.ended if parts.profile is Profile.OPENWHISK and begun else 0
+        self._scoreboard.set_sentinels(number, BOTH & ~missing)
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
         epoch = self._sockets.next_epoch(number, command.worker)
@@ -220,7 +220,7 @@ class Executor:
         generation = f"{current.number} {current.digest}"
         process.channel.send(
             messages.SendError(
-                number, epoch, status, text, last=last, sentinels=owed, generation=generation
+                number, epoch, status, text, last=last, sentinels=missing, generation=generation
             ),
             (self._sockets.descriptors[number],),
         )

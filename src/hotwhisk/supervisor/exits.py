@@ -62,8 +62,10 @@ class Exits:
         worker = self._parts.rollout.workers[process.slot]
         dismissed = worker.state is State.KILLED and worker.kill_reason is None
         if not dismissed and worker.state is not State.DRAINING:
-            owed = sum(each is Recovery.FAIL for _, each in recoveries)
-            self._parts.stats.died(process.pid, process.generation, str(ending), owed=owed)
+            unanswered = sum(each is Recovery.FAIL for _, each in recoveries)
+            self._parts.stats.died(
+                process.pid, process.generation, str(ending), unanswered=unanswered
+            )
 
     def _cause(self, ending: ExitStatus) -> Cause:
         kills, self._oom_kills = self._oom_kills, self._parts.system.oom_kills()

@@ -55,8 +55,8 @@ def room_beside(processes: int, workers: int, limit: int) -> int:
     ``limit`` is the limit of open files. Each connection may need a memory file beside its socket.
     A draining worker needs none, because it is busy with a request that it has read.
     """
-    retired = max(0, processes - 2 * workers - 1)
-    return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + retired) // 2
+    draining = max(0, processes - 2 * workers - 1)
+    return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + draining) // 2
 
 
 def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:

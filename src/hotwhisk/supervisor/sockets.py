@@ -164,15 +164,15 @@ class Sockets:
             if number not in self.descriptors:
                 continue
             try:
-                owed = recovery_for(
+                recovery = recovery_for(
                     self._scoreboard, number, self.descriptors[number], claimed=number == claimed
                 )
             except OSError:  # the kernel does not say how much of an answer was sent
-                owed = Recovery.CLOSE
-            if owed is Recovery.KEEP and self._scoreboard.phase(number) is Phase.RESPONDING:
+                recovery = Recovery.CLOSE
+            if recovery is Recovery.KEEP and self._scoreboard.phase(number) is Phase.RESPONDING:
                 self.close_spill_of(number)  # its answer was out
                 self._scoreboard.set_phase(number, Phase.IDLE)
-            recoveries.append((number, owed))
+            recoveries.append((number, recovery))
         return recoveries
 
     # -- epochs ----------------------------------------------------------------------------

@@ -25,14 +25,14 @@ class Stats:
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
-    def died(self, pid: int, generation: int, how: str, *, owed: int) -> None:
-        """Record a worker's unexpected exit, while it had ``owed`` requests to answer."""
+    def died(self, pid: int, generation: int, how: str, *, unanswered: int) -> None:
+        """Record a worker's unexpected exit, while it had ``unanswered`` requests to answer."""
         self.deaths.append(
             {
                 "pid": pid,
                 "generation": generation,
                 "how": how,
-                "during": _during(owed),
+                "during": _during(unanswered),
                 "at": round(time.time(), 3),
             }
         )
@@ -60,7 +60,7 @@ class Stats:
         )
 
 
-def _during(owed: int) -> str:
-    if owed == 0:
+def _during(unanswered: int) -> str:
+    if unanswered == 0:
         return "no request"
-    return "a request" if owed == 1 else f"{owed} requests"
+    return "a request" if unanswered == 1 else f"{unanswered} requests"

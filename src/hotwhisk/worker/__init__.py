@@ -1,1 +1,1 @@
-"""Run the process that reads requests, calls the action, and hands on the rest."""
+"""Run the process that reads requests, calls the action, and sends the rest to the supervisor."""

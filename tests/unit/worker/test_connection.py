@@ -37,7 +37,7 @@ class Wire:
         self.workers = 0
 
     def worker(self) -> Connection:
-        """The connection as the next worker gets it."""
+        """Return the connection as the next worker gets it."""
         self.workers += 1
         row = self.scoreboard.row(NUMBER)
         spills = Spills(self.workers * 100, self.deposit, self.drop, lambda: None)
@@ -234,13 +234,13 @@ def test_a_client_that_waits_for_it_is_told_to_go_on_once(wire: Wire) -> None:
     connection.release()
 
 
-def test_the_count_of_bytes_sent_survives_a_hand_over_after_continue(wire: Wire) -> None:
+def test_the_count_of_bytes_sent_survives_a_move_after_continue(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"0123456789", "Expect: 100-continue")[:-10])
     assert wire.receive(connection) is None
     connection.release()
     connection = wire.worker()
-    # By this count the recoveries of the dead are told: one too small, and an owed answer is lost.
+    # Recoveries depend on this count. If it is too small by one, an answer is lost.
     sent = connection.sent
     connection.release()
     assert sent == bytes_written(wire.server.fileno())
@@ -257,7 +257,7 @@ def test_a_whole_request_with_expect_is_just_answered(wire: Wire) -> None:
 @pytest.mark.parametrize("followed", [b"", post(b"2"), post(b"2")[:20]])
 @pytest.mark.parametrize("body", [b"", b"init", LARGE])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_lent_body_is_in_the_file_and_the_rest_is_kept(
+def test_the_body_of_an_init_is_in_the_file_and_the_rest_is_kept(
     wire: Wire, body: bytes, followed: bytes, chunked: bool
 ) -> None:
     data = post(body, path="/init")

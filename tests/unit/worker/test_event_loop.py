@@ -43,19 +43,19 @@ Stoppable = tuple[Loop, Callable[[], None]]
 
 def test_a_readable_descriptor_calls_back(stoppable: Stoppable, ends: Ends) -> None:
     loop, stop = stoppable
-    heard = []
+    received = []
 
-    def hear() -> None:
-        heard.append(ends[0].recv(10))
-        if len(heard) == 1:
+    def receive() -> None:
+        received.append(ends[0].recv(10))
+        if len(received) == 1:
             ends[1].send(b"again")
         else:
             stop()
 
-    loop.watch(ends[0].fileno(), hear)
+    loop.watch(ends[0].fileno(), receive)
     ends[1].send(b"once")
     loop.run()
-    assert heard == [b"once", b"again"]
+    assert received == [b"once", b"again"]
 
 
 def test_an_end_calls_back(stoppable: Stoppable, ends: Ends) -> None:
@@ -121,7 +121,7 @@ def test_its_own_descriptor_lives_high_and_is_not_inherited() -> None:
     assert str(descriptor) not in os.listdir("/proc/self/fd")
 
 
-def test_the_callbacks_outlive_the_loop_for_whoever_takes_over(ends: Ends) -> None:
+def test_the_callbacks_outlive_the_loop_for_the_next_one(ends: Ends) -> None:
     loop = EpollLoop(LOWEST)
 
     def callback() -> None:

@@ -112,7 +112,7 @@ def forbidden() -> Iterator[None]:
 
 @pytest.fixture
 def limited(supervisor: Supervisor) -> Supervisor:
-    """A worker that has a reserve."""
+    """Make a worker that has a reserve."""
     descriptor = make_file(RESERVE)
     supervisor.deposit(900, descriptor)
     supervisor.spills.set_reserve(900, descriptor)
