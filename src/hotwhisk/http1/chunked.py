@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
-from hotwhisk.http1.head import parse_field, refuse_illegal, shown
+from hotwhisk.http1.head import parse_field, quote, refuse_illegal
 from hotwhisk.sizes import show_size
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Chunks:
         self._trailer = False
 
     @property
-    def wanted(self) -> int:
+    def bytes_needed(self) -> int:
         """Return the least number of bytes that the whole request has."""
         if self._chunk_end:
             return self._chunk_end + len(b"\r\n") + LAST_CHUNK
@@ -94,14 +94,14 @@ class Chunks:
         if end < 0:
             if len(window) == MAX_CHUNK_LINE or b"\n" in window:
                 raise RequestError(
-                    f"not a chunk size: {shown(window)}; expected hexadecimal digits and CRLF"
+                    f"not a chunk size: {quote(window)}; expected hexadecimal digits and CRLF"
                     f" within {MAX_CHUNK_LINE} bytes"
                 )
             return False
         line = _LINE.fullmatch(window, 0, end)
         if line is None:
             raise RequestError(
-                f"not a chunk size: {shown(window[:end])}; expected hexadecimal digits and CRLF"
+                f"not a chunk size: {quote(window[:end])}; expected hexadecimal digits and CRLF"
             )
         size = int(line[1], 16)
         if len(self.body) + size > self._max_body:
@@ -125,7 +125,7 @@ class Chunks:
         after = bytes(view[end : min(length, end + 2)])
         if not b"\r\n".startswith(after):
             raise RequestError(
-                f"expected CRLF after the chunk, got {shown(after)}; the chunk's size is wrong"
+                f"expected CRLF after the chunk, got {quote(after)}; the chunk's size is wrong"
             )
         if len(after) < 2:
             return False

@@ -87,7 +87,7 @@ class Head(NamedTuple):
         return ", ".join(values) if values else None
 
 
-def shown(data: bytes | str) -> str:
+def quote(data: bytes | str) -> str:
     """Return input for an error text: printable ASCII, quoted, cut short."""
     text = data if isinstance(data, str) else data[:MAX_SHOWN].decode("latin-1")
     quoted = ascii(text[:MAX_SHOWN])
@@ -105,7 +105,7 @@ def check_start(data: bytes) -> None:
         raise RequestError("this port speaks plain HTTP, not TLS; use http:// in place of https://")
     if not _START.match(data[: MAX_METHOD + 1]):
         raise RequestError(
-            f"not an HTTP request: it begins with {shown(data[: MAX_METHOD + 1])};"
+            f"not an HTTP request: it begins with {quote(data[: MAX_METHOD + 1])};"
             " expected a method, a space and a path, such as POST /run HTTP/1.1"
         )
 
@@ -126,12 +126,12 @@ def parse_field(line: bytes) -> tuple[str, str]:
         return name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
     if line[:1] in (b" ", b"\t"):  # RFC 9112 §5.2
         raise RequestError(
-            f"a header line begins with a blank: {shown(line)}; folded headers are obsolete,"
+            f"a header line begins with a blank: {quote(line)}; folded headers are obsolete,"
             " send each header on one line"
         )
     if colon and name.endswith((b" ", b"\t")):  # RFC 9112 §5.1
-        raise RequestError(f"blank between header name and colon: {shown(line)}; remove it")
-    raise RequestError(f"not a header line: {shown(line)}; expected 'Name: value'")
+        raise RequestError(f"blank between header name and colon: {quote(line)}; remove it")
+    raise RequestError(f"not a header line: {quote(line)}; expected 'Name: value'")
 
 
 def refuse_illegal(data: bytes) -> None:
@@ -140,7 +140,7 @@ def refuse_illegal(data: bytes) -> None:
     if bad:
         around = data[max(0, bad.start() - 20) : bad.start() + 20]
         raise RequestError(
-            f"illegal character {bad.group().decode()!a} in the head near {shown(around)};"
+            f"illegal character {bad.group().decode()!a} in the head near {quote(around)};"
             " lines end with CRLF and hold no control characters"
         )
 
@@ -179,16 +179,16 @@ def _request_line(line: bytes) -> tuple[str, str, int]:
     parts = line.split(b" ")
     if len(parts) != 3 or not _TARGET.fullmatch(parts[1]):
         raise RequestError(
-            f"malformed request line {shown(line)}; expected METHOD /path HTTP/1.1 with single"
+            f"malformed request line {quote(line)}; expected METHOD /path HTTP/1.1 with single"
             " spaces, the path in printable ASCII without a fragment"
         )
     method, target, version = parts
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):
         if version.startswith(b"HTTP/"):
             raise VersionNotSupported(
-                f"version {shown(version)} is not served here; use HTTP/1.1 or HTTP/1.0"
+                f"version {quote(version)} is not served here; use HTTP/1.1 or HTTP/1.0"
             )
-        raise RequestError(f"{shown(version)} is not an HTTP version; expected HTTP/1.1")
+        raise RequestError(f"{quote(version)} is not an HTTP version; expected HTTP/1.1")
     return method.decode("ascii"), target.decode("ascii"), version[-1] - ord("0")
 
 
@@ -199,7 +199,7 @@ def _check_host(values: list[str], minor: int) -> None:
     if not values and minor:
         raise RequestError("no Host header; HTTP/1.1 requires one, such as Host: localhost")
     if values and not _HOST.fullmatch(values[0]):
-        raise RequestError(f"invalid Host {shown(values[0])}; expected a host or host:port")
+        raise RequestError(f"invalid Host {quote(values[0])}; expected a host or host:port")
 
 
 def _path(target: str) -> tuple[str, str | None]:
@@ -217,7 +217,7 @@ def _path(target: str) -> tuple[str, str | None]:
     authority = absolute[1]
     if not authority.partition(":")[0] or not _HOST.fullmatch(authority):  # RFC 9110 §4.2.1, §4.2.4
         raise RequestError(
-            f"the target names the host {shown(authority)}; expected one such as "
+            f"the target names the host {quote(authority)}; expected one such as "
             "http://localhost:8080/run"
         )
     return absolute[2] or "/", authority
@@ -238,7 +238,7 @@ def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool
             raise RequestError("Transfer-Encoding in HTTP/1.0; send a Content-Length, or HTTP/1.1")
         if len(codings) > 1 or codings[0].lower() != "chunked":
             raise NotImplementedCoding(
-                f"Transfer-Encoding {shown(', '.join(codings))} is not understood;"
+                f"Transfer-Encoding {quote(', '.join(codings))} is not understood;"
                 " send 'chunked' once, or a Content-Length"
             )
         return None, True
@@ -247,7 +247,7 @@ def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool
     if len(lengths) > 1:  # §6.3 rule 5, without its allowance for equal values
         raise RequestError(f"{len(lengths)} Content-Length headers; expected one")
     if not _DIGITS.fullmatch(lengths[0]):
-        raise RequestError(f"Content-Length {shown(lengths[0])}; expected one number in digits")
+        raise RequestError(f"Content-Length {quote(lengths[0])}; expected one number in digits")
     if len(lengths[0]) > MAX_LENGTH_DIGITS:
         raise BodyTooLarge(
             f"Content-Length of {len(lengths[0])} digits; at most {MAX_LENGTH_DIGITS} are taken"
@@ -271,6 +271,6 @@ def _expects(values: list[str], minor: int) -> bool:
     for value in values:
         if value.lower() != "100-continue":
             raise ExpectationFailed(
-                f"Expect: {shown(value)} cannot be met; only 100-continue is known"
+                f"Expect: {quote(value)} cannot be met; only 100-continue is known"
             )
     return True

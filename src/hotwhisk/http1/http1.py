@@ -1,7 +1,7 @@
 """
 Turn bytes into HTTP/1.1 requests by a strict reader, and write response heads. No I/O.
 
-The caller keeps the bytes. A ``Reader`` is shown one growing buffer and keeps offsets into it. So
+The caller keeps the bytes. A ``Reader`` gets one growing buffer and keeps offsets into it. So
 the bytes may be in a memory file that moves to another process, where a new ``Reader`` starts again
 at byte 0. docs/decisions.md says what was rejected.
 
@@ -97,16 +97,16 @@ class Reader:
     """
     Finds the one request at the start of a growing buffer.
 
-    ``head`` is set as soon as it is complete. ``wanted`` is the least number of bytes that the
+    ``head`` is set as soon as it is complete. ``bytes_needed`` is the least number of bytes that the
     request has, 0 while unknown. It is exact with a Content-Length; without one it grows with each
     chunk.
     """
 
-    __slots__ = ("_body_at", "_chunks", "_max_body", "_scanned", "_start", "head", "wanted")
+    __slots__ = ("_body_at", "_chunks", "_max_body", "_scanned", "_start", "bytes_needed", "head")
 
     def __init__(self, max_body: int = MAX_BODY) -> None:
         self.head: Head | None = None
-        self.wanted = 0
+        self.bytes_needed = 0
         self._max_body = max_body
         self._start = 0  # of the request line, after blank lines
         self._scanned = 0  # the end of the head is not before this offset
@@ -131,7 +131,7 @@ class Reader:
                 return None
         if self._chunks is not None:
             return self._read_chunks(head, self._chunks, buffer, length)
-        end = self.wanted
+        end = self.bytes_needed
         if length < end:
             return None
         if type(buffer) is bytes:
@@ -158,13 +158,13 @@ class Reader:
         body_at = at + 4
         if head.chunked:
             self._chunks = Chunks(body_at, self._max_body)
-            self.wanted = self._chunks.wanted
+            self.bytes_needed = self._chunks.bytes_needed
         else:
             size = head.content_length or 0
             if size > self._max_body:
                 has, most = show_excess(size, self._max_body)
                 raise BodyTooLarge(f"a body of {has} exceeds the limit of {most}; send less")
-            self.wanted = body_at + size
+            self.bytes_needed = body_at + size
         self._body_at = body_at
         self.head = head
         return head
@@ -207,7 +207,7 @@ class Reader:
         self, head: Head, chunks: Chunks, buffer: Buffer, length: int
     ) -> Request | None:
         complete = chunks.examine(buffer, length)
-        self.wanted = chunks.at if complete else chunks.wanted
+        self.bytes_needed = chunks.at if complete else chunks.bytes_needed
         if not complete:
             return None
         body = bytes(chunks.body) if type(buffer) is bytes else memoryview(chunks.body)

@@ -169,7 +169,7 @@ class Connection:
         if request is None:
             request = self._read_on().examine(data, len(data))
         if request is None:
-            self._save(data, self._read_on().wanted)
+            self._save(data, self._read_on().bytes_needed)
             return self._receive_more()
         if request.end < len(data):
             self.pipelined = data[request.end :]
@@ -184,7 +184,7 @@ class Connection:
             if request is not None:
                 return request
             self._send_continue()
-            wanted = max(self._read_on().wanted, self._spilled + 4096)
+            wanted = max(self._read_on().bytes_needed, self._spilled + 4096)
             fitting = self._spills.fit(spill, wanted, self._spilled)
             if fitting is not spill:
                 self.spill = spill = fitting

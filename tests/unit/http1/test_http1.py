@@ -169,7 +169,7 @@ def test_what_may_not_stand_before_a_request(before: bytes) -> None:
 def test_a_beginning_waits(start: bytes) -> None:
     reader = Reader()
     assert reader.examine(start, len(start)) is None
-    assert (reader.head, reader.wanted) == (None, 0)
+    assert (reader.head, reader.bytes_needed) == (None, 0)
 
 
 @pytest.mark.parametrize(
@@ -362,14 +362,14 @@ def test_wanted_is_the_whole_request_once_the_head_is_known() -> None:
     data = POST + b"Content-Length: 70000\r\n\r\n"
     reader = Reader()
     assert reader.examine(data, len(data)) is None
-    assert reader.wanted == len(data) + 70000
+    assert reader.bytes_needed == len(data) + 70000
 
 
 def test_wanted_reaches_beyond_the_chunk_that_has_begun() -> None:
     data = CHUNKED + b"1000\r\n"
     reader = Reader()
     assert reader.examine(data, len(data)) is None
-    assert reader.wanted == len(data) + 0x1000 + 2 + len(LAST)
+    assert reader.bytes_needed == len(data) + 0x1000 + 2 + len(LAST)
 
 
 def test_a_body_of_another_buffer_is_not_copied() -> None:

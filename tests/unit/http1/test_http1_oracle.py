@@ -139,7 +139,7 @@ def read_in_pieces(data: bytes, cuts: list[int]) -> Outcome:
     try:
         for cut in sorted({min(cut, len(data)) for cut in cuts} | {len(data)}):
             request = reader.examine(data, cut)
-            wanted.append(reader.wanted)
+            wanted.append(reader.bytes_needed)
             if request is not None:
                 assert wanted == sorted(wanted)
                 assert wanted[-1] == request.end
