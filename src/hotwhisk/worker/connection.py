@@ -16,7 +16,12 @@ from hotwhisk.http1 import http1
 from hotwhisk.http1.http1 import Reader, Request, parse_complete
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
 from hotwhisk.system.tcp import bytes_read
-from hotwhisk.worker.socket_errors import Disconnected, gone, is_kernels, is_nothing
+from hotwhisk.worker.socket_errors import (
+    Disconnected,
+    disconnected_or,
+    is_from_own_call,
+    would_block,
+)
 from hotwhisk.worker.spill import Spill, Spills
 
 DONT_WAIT = int(socket.MSG_DONTWAIT)
@@ -142,9 +147,9 @@ class Connection:
         try:  # as `_receive_into`, without the call: nearly every request takes this path
             length = self.socket.recv_into(buffer, 0, DONT_WAIT)
         except OSError as error:
-            if is_nothing(error):
+            if would_block(error):
                 return None
-            raise gone(error) from None
+            raise disconnected_or(error) from None
         if not length:
             raise Disconnected
         self._data = data = bytes(buffer[:length])
@@ -154,7 +159,7 @@ class Connection:
     def examine_spill(self) -> Request | None:
         """Return the request in the spill file that came with the connection, if it is whole."""
         assert self.spill is not None
-        return self._found(self._read_on().examine(self.spill.map, self._spilled))
+        return self._set_pipelined(self._current_reader().examine(self.spill.map, self._spilled))
 
     def next_request(self) -> Request | None:
         """Return the pipelined request behind the one just answered, if it is whole."""
@@ -167,9 +172,9 @@ class Connection:
     def _examine(self, data: bytes) -> Request | None:
         request = parse_complete(data)
         if request is None:
-            request = self._read_on().examine(data, len(data))
+            request = self._current_reader().examine(data, len(data))
         if request is None:
-            self._save(data, self._read_on().bytes_needed)
+            self._save(data, self._current_reader().bytes_needed)
             return self._receive_more()
         if request.end < len(data):
             self.pipelined = data[request.end :]
@@ -180,11 +185,11 @@ class Connection:
         spill = self.spill
         assert spill is not None
         while True:
-            request = self._found(self._read_on().examine(spill.map, self._spilled))
+            request = self._set_pipelined(self._current_reader().examine(spill.map, self._spilled))
             if request is not None:
                 return request
             self._send_continue()
-            wanted = max(self._read_on().bytes_needed, self._spilled + 4096)
+            wanted = max(self._current_reader().bytes_needed, self._spilled + 4096)
             fitting = self._spills.fit(spill, wanted, self._spilled)
             if fitting is not spill:
                 self.spill = spill = fitting
@@ -201,12 +206,12 @@ class Connection:
             self._read = self._spill_at + self._spilled
             self._scoreboard.set_spill(self.number, spill.number, self._spilled)
 
-    def _found(self, request: Request | None) -> Request | None:
+    def _set_pipelined(self, request: Request | None) -> Request | None:
         if request is not None and self.spill is not None and request.end < self._spilled:
             self.pipelined = self.spill.map[request.end : self._spilled]
         return request
 
-    def _read_on(self) -> Reader:
+    def _current_reader(self) -> Reader:
         if self._reader is None:
             self._reader = Reader()
         return self._reader
@@ -216,22 +221,22 @@ class Connection:
         try:
             length = self.socket.recv_into(room, 0, DONT_WAIT)
         except OSError as error:
-            if is_nothing(error):
+            if would_block(error):
                 return -1
-            raise gone(error) from None
+            raise disconnected_or(error) from None
         if not length:
             raise Disconnected
         return length
 
     def _send_continue(self) -> None:
         """Send 100 Continue once if the client asks for it before its body (RFC 9110 §10.1.1)."""
-        head = self._read_on().head
+        head = self._current_reader().head
         if head is not None and head.expects_continue and not self._continued:
             self._continued = True
             try:
                 self.sent += self.socket.send(http1.CONTINUE, SEND)
             except OSError as error:
-                if not is_kernels(error):
+                if not is_from_own_call(error):
                     raise
                 return  # 100 Continue is optional: the client sends the body anyway
             self._scoreboard.set_sent(self.number, self.sent)
@@ -322,9 +327,9 @@ class Connection:
         try:
             length = self.socket.send(data, SEND if keep_alive else SEND_LAST)
         except OSError as error:
-            if not is_nothing(error):
+            if not would_block(error):
                 self._out = [memoryview(data)]
-                raise gone(error) from None
+                raise disconnected_or(error) from None
             length = 0
         except BaseException:
             self._out = [memoryview(data)]
@@ -343,9 +348,9 @@ class Connection:
         try:
             length = self.socket.sendmsg(parts, (), SEND)
         except OSError as error:
-            if not is_nothing(error):
+            if not would_block(error):
                 self._out = [memoryview(part) for part in parts]
-                raise gone(error) from None
+                raise disconnected_or(error) from None
             length = 0
         except BaseException:
             self._out = [memoryview(part) for part in parts]
@@ -371,7 +376,7 @@ class Connection:
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
-            raise gone(error) from None
+            raise disconnected_or(error) from None
 
     def discard(self, buffer: memoryview) -> None:
         """Read and discard bytes; raise Disconnected if the client has closed the connection."""

@@ -1,7 +1,7 @@
 """
-Tell what an error of a client's socket means.
+Find out whether an error of a client's socket means that the client is gone.
 
-Only an error that the kernel reports for a dead peer says something about the client. Code of the
+Only an error that the kernel reports for a dead peer means that. Code of the
 action can also raise an error between our instructions: in a signal handler, a trace function or
 another thread. Such an error may be of any class, and TimeoutError is an OSError.
 """
@@ -15,7 +15,7 @@ class Disconnected(Exception):
     """The client closed or reset the connection."""
 
 
-DEAD = frozenset({
+PEER_GONE = frozenset({
     errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTDOWN,
     errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH, errno.ENOTCONN,
     errno.EPIPE, errno.EPROTO, errno.ESHUTDOWN, errno.ETIMEDOUT,
@@ -23,7 +23,7 @@ DEAD = frozenset({
 """The error numbers by which the kernel reports that the other end is gone."""
 
 
-def is_kernels(error: OSError) -> bool:
+def is_from_own_call(error: OSError) -> bool:
     """
     Return whether an error that was just caught came from our own system call.
 
@@ -34,16 +34,11 @@ def is_kernels(error: OSError) -> bool:
     return error.errno is not None and trace is not None and trace.tb_next is None
 
 
-def is_nothing(error: OSError) -> bool:
-    """Return whether the kernel said that no byte can be read now, or that no room is left."""
-    return error.errno == errno.EAGAIN and is_kernels(error)
+def would_block(error: OSError) -> bool:
+    """Return whether a call of ours would block: there is nothing to read, or no room to write."""
+    return error.errno == errno.EAGAIN and is_from_own_call(error)
 
 
-def gone(error: OSError) -> Exception:
-    """
-    Return the meaning of an error of a client's socket.
-
-    If the kernel says that the other end is dead, the result is Disconnected. Otherwise the result is the
-    error itself, which says nothing about the client.
-    """
-    return Disconnected() if error.errno in DEAD and is_kernels(error) else error
+def disconnected_or(error: OSError) -> Exception:
+    """Return Disconnected if the kernel reports that the client is gone, else the same error."""
+    return Disconnected() if error.errno in PEER_GONE and is_from_own_call(error) else error

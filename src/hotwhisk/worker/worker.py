@@ -54,7 +54,7 @@ class Worker:
         self.config = config
         self.requests = Requests(channel, scoreboard, place, config, self.handle_messages)
         self.connections = self.requests.connections
-        self._kept = (0, 0)
+        self._sources = (0, 0)
         """The spill file with the content of files that were read, and its length; see `Ready`."""
         place_warnings()
 
@@ -107,7 +107,7 @@ class Worker:
 
     def _load(self, message: messages.Load, descriptors: list[int]) -> None:
         began = process_time()
-        outcome = loading.load(message, descriptors, self.config, self._keep)
+        outcome = loading.load(message, descriptors, self.config, self._keep_sources)
         self.connections.streams.reopen_closed()
         if isinstance(outcome, loading.Loaded):
             slow = process_time() - began > template.MIN_LOAD_TIME
@@ -118,15 +118,15 @@ class Worker:
             failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
             outcome = failed or outcome
         if isinstance(outcome, messages.Failed):
-            self._fail(outcome)
+            self._send_failure(outcome)
         else:
             self._start_serving(message.generation, outcome)
 
-    def _keep(self, content: bytes) -> None:
+    def _keep_sources(self, content: bytes) -> None:
         """Copy content that the further workers of this generation will load into a spill file."""
         spill = self.connections.spills.take(len(content))
         spill.map[: len(content)] = content
-        self._kept = (spill.number, len(content))
+        self._sources = (spill.number, len(content))
 
     def _fork_template(self, generation: int) -> None:
         """
@@ -140,7 +140,7 @@ class Worker:
         lowest = self.connections.place.lowest
         spawned = template.fork_template(generation, channel, own, lowest)
         if spawned is not None:
-            self._kept = (0, 0)  # the worker that forked the template reported it
+            self._sources = (0, 0)  # the worker that forked the template reported it
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()
@@ -159,7 +159,7 @@ class Worker:
             return loop.asyncio.run_until_complete(alone(awaitable))
         return run_to_end(awaitable)
 
-    def _fail(self, failed: messages.Failed) -> None:
+    def _send_failure(self, failed: messages.Failed) -> None:
         logged = self.config.log_init_error and failed.status == VersionError.status
         if self.requests.sentinels is not None and logged:
             self.requests.sentinels.write(lambda _: None)
@@ -175,20 +175,20 @@ class Worker:
         )
         if isinstance(action, Program):
             action.watch(connections.loop)
-        connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._kept))
+        connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._sources))
 
     # -- connections ------------------------------------------------------------------------
 
     def _assign(self, message: messages.Assign, descriptors: list[int]) -> None:
-        connections, given = self.connections, iter(descriptors)
+        connections, remaining = self.connections, iter(descriptors)
         self.requests.detail = message.detail
-        fresh = []
+        added = []
         for number, epoch, spill, length in message.connections:
-            connection = connections.add(number, next(given), epoch, message.fallback)
+            connection = connections.add(number, next(remaining), epoch, message.fallback)
             if spill:
-                connection.resume(Spill.adopt(spill, next(given)), length)
-            fresh.append(connection)
-        for connection in fresh:
+                connection.resume(Spill.adopt(spill, next(remaining)), length)
+            added.append(connection)
+        for connection in added:
             # As a rule its request has arrived already: answer first, watch later.
             connections.with_claim(connection, connections.resume)
             connections.watch_idle(connection)
