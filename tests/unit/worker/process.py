@@ -98,6 +98,11 @@ class WorkerProcess(End):
         """Send the name of a file to be served where it lies."""
         self.send(Load(1, f"{self._folder}/1/files", path=str(path)))
 
+    def load_kept(self, path: Path, spill: int, length: int) -> None:
+        """Send the name of a file with the content that the first worker kept of it."""
+        message = Load(1, f"{self._folder}/1/files", length=length, path=str(path))
+        self.send(message, spill)
+
     def wait_end(self) -> tuple[int, str, str]:
         """Return the exit status and what the worker has printed, when all its children ended."""
         texts = []

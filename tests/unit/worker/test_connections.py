@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from types import FrameType
 from typing import Any
 
 from hotwhisk.http1.http1 import Request
-from hotwhisk.ipc.messages import Closed, Recall, Released, SpillClosed, StartTimer
+from hotwhisk.ipc.messages import Closed, Recall, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.worker.connection import Connection, Stage
 from hotwhisk.worker.connections import Connections
-from hotwhisk.worker.spill import KEPT
+from hotwhisk.worker.spill import KEPT, RESERVE, make_file
 from tests.support.wire import post, run_request
 from tests.unit.worker.supervised import SLOT, Client, Supervised
 
@@ -209,6 +210,45 @@ def test_a_spill_file_too_large_to_keep_is_closed_after_its_request(
     supervised.turn_until(lambda: supervised.phase(client) is not Phase.BUFFERED)
     closed = [each for each in supervised.messages() if isinstance(each, SpillClosed)]
     assert [each.spill for each in closed] == list(supervised.spills)
+
+
+def test_a_request_is_read_into_the_reserve_where_the_action_allows_no_files(
+    supervised: Supervised,
+) -> None:
+    reserve = make_file(RESERVE)
+    supervised.spills[77] = reserve
+    supervised.send(SpillCreated(77), reserve)
+    client = supervised.client()
+    client.send(ASK[:50])
+    with files_forbidden():
+        supervised.turn()
+    assert supervised.scoreboard.spill(client.number) == (77, 50)
+    client.send(ASK[50:])
+    supervised.turn()
+    assert client.response().json() == {"name": "Mike"}
+
+
+@contextmanager
+def files_forbidden() -> Iterator[None]:
+    """Let this process make no file, as a limit of an action does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_timeout_that_the_action_sets_for_its_sockets_does_not_concern_clients(
+    supervised: Supervised,
+) -> None:
+    socket.setdefaulttimeout(0.001)
+    try:
+        client = supervised.connect()
+        supervised.assign(client)
+    finally:
+        socket.setdefaulttimeout(None)
+    assert supervised.connection(client).socket.gettimeout() is None
 
 
 def test_a_busy_connection_stays_at_a_recall_and_is_released_after_its_response(

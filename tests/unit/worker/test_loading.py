@@ -102,6 +102,63 @@ def test_the_content_of_a_served_file_is_kept_for_further_workers(
     assert worker.run({"name": "Mike"}).json() == {"hello": "Mike"}
 
 
+def test_a_further_worker_loads_the_content_that_the_first_one_kept(
+    start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    first, file = start(), tmp_path / "hello.py"
+    file.write_text(HELLO)
+    first.load_file(file)
+    first.wait_message()
+    (spill,) = first.descriptors
+    message = ready(first)
+    file.write_text("def main(event):\n    return {'changed': True}\n")
+    second = start()
+    second.load_kept(file, spill, message.length)
+    os.close(spill)
+    assert ready(second).digest == message.digest
+    assert second.run({"name": "Mike"}).json() == {"hello": "Mike"}
+
+
+def test_a_folder_is_served_from_its_entry(
+    start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    worker, folder = start(), tmp_path / "action"
+    folder.mkdir()
+    (folder / "helper.py").write_text("GREETING = 'hello'\n")
+    (folder / "__main__.py").write_text(
+        "from helper import GREETING\n\ndef main(event):\n    return [GREETING]\n"
+    )
+    worker.load_file(folder)
+    worker.wait_message()
+    os.close(*worker.descriptors)
+    ready(worker)
+    assert worker.run({}).json() == ["hello"]
+
+
+def test_a_program_that_speaks_actionloop_is_served_where_it_lies(
+    start: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    worker, file = start(), tmp_path / "program"
+    file.write_text("#!/bin/sh\nwhile read -r line; do echo '{\"answer\":1}' >&3; done\n")
+    file.chmod(0o755)
+    worker.load_file(file)
+    worker.wait_message()
+    os.close(*worker.descriptors)
+    ready(worker)
+    assert worker.run({}).json() == {"answer": 1}
+
+
+def test_an_awaitable_that_a_plain_handler_returns_is_run_to_its_end(
+    start: Callable[..., WorkerProcess],
+) -> None:
+    worker = start()
+    worker.load(
+        "async def answer(event):\n    return event\n\nmain = lambda event: answer(event)\n"
+    )
+    assert not ready(worker).overlap
+    assert worker.run({"name": "Mike"}).json() == {"name": "Mike"}
+
+
 def test_functions_for_the_start_run_before_the_worker_is_ready(
     start: Callable[..., WorkerProcess],
 ) -> None:
@@ -191,6 +248,17 @@ def test_an_empty_file_fails(start: Callable[..., WorkerProcess], tmp_path: Path
     file.write_text("\n")
     worker.load_file(file)
     assert "is empty" in failed(worker).text
+
+
+def test_an_exception_of_a_startup_function_that_is_a_coroutine_fails(
+    start: Callable[..., WorkerProcess],
+) -> None:
+    worker = start()
+    worker.load(
+        "from hotwhisk import on_startup\n\n@on_startup\nasync def connect():\n    1 / 0\n\n"
+        "async def main(event):\n    return event\n"
+    )
+    assert "connect(), called on startup, raised ZeroDivisionError" in failed(worker).text
 
 
 def test_an_action_that_ends_its_process_while_it_is_loaded_ends_the_worker(

@@ -313,6 +313,26 @@ def test_runs_of_coroutines_overlap(supervised: Supervised, gate: Gate) -> None:
     assert supervised.phase(first) is Phase.IDLE
 
 
+def test_a_slow_client_gets_the_whole_response_of_a_coroutine(
+    supervised: Supervised,
+) -> None:
+    async def long(event: dict[str, str]) -> dict[str, str]:
+        return {"text": "y" * 20_000_000} if event["name"] == "long" else event
+
+    supervised.serve(long)
+    client = supervised.client(named("long"))
+    supervised.run_tasks(lambda: supervised.connection(client).stage is Stage.WRITING)
+
+    def is_written() -> bool:
+        client.receive_some()
+        return supervised.phase(client) is Phase.IDLE
+
+    supervised.run_tasks(is_written)
+    assert len(client.response().body) > 20_000_000
+    client.send(named("short"))
+    assert answered(supervised, client) == "short"
+
+
 def test_where_runs_may_not_overlap_the_next_request_is_queued(
     supervised: Supervised, gate: Gate
 ) -> None:
