@@ -1,4 +1,4 @@
-"""The operations of an event loop that a worker and its program need, whichever loop it is. Pure."""
+"""Declare the operations of an event loop that a worker and its program use. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Callback = Callable[[], None]
 
 
 class Loop(Protocol):
-    """The operations that a worker needs of either loop."""
+    """Watches descriptors: by epoll alone or in an asyncio loop."""
 
     def watch(self, descriptor: int, callback: Callback) -> None:
         """Call back whenever the descriptor is readable or has ended."""
@@ -18,7 +18,7 @@ class Loop(Protocol):
         """Call back when the descriptor is writable, and do not watch for reading meanwhile."""
 
     def unwatch(self, descriptor: int) -> None:
-        """Stop watching. Always before a close: a duplicate elsewhere would keep the events coming."""
+        """Stop watching. Call it before a close, or a duplicate elsewhere would cause more events."""
 
     def run(self) -> None:
-        """Wait and call back, for ever."""
+        """Wait for events and call back until the loop is closed or stopped."""

@@ -169,7 +169,7 @@ def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
     return loop
 
 
-class _Kept:
+class _OwnLoop:
     """Holds the loop of this process. Objects that an action opened in it remain usable."""
 
     loop: asyncio.AbstractEventLoop | None = None
@@ -186,12 +186,12 @@ def run_to_end(awaitable: Any) -> object:
     own = getattr(awaitable, "get_loop", None)
     if own is not None:
         return own().run_until_complete(awaitable)
-    if _Kept.loop is None or _Kept.loop.is_closed():
-        _Kept.loop = new_asyncio()
-    return _Kept.loop.run_until_complete(alone(awaitable))
+    if _OwnLoop.loop is None or _OwnLoop.loop.is_closed():
+        _OwnLoop.loop = new_asyncio()
+    return _OwnLoop.loop.run_until_complete(await_and_end_copies(awaitable))
 
 
-async def alone(awaitable: Any) -> object:
+async def await_and_end_copies(awaitable: Any) -> object:
     """
     Await an awaitable, and end each copy of this process that it forked.
 

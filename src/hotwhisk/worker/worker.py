@@ -28,7 +28,13 @@ from hotwhisk.openwhisk.sentinels import BOTH, write_missing
 from hotwhisk.worker import loading, template
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
-from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, alone, move_into_asyncio, run_to_end
+from hotwhisk.worker.event_loop import (
+    AsyncioLoop,
+    EpollLoop,
+    await_and_end_copies,
+    move_into_asyncio,
+    run_to_end,
+)
 from hotwhisk.worker.process import exit_now
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
@@ -156,7 +162,7 @@ class Worker:
         """
         loop = self.connections.loop
         if isinstance(loop, AsyncioLoop):
-            return loop.asyncio.run_until_complete(alone(awaitable))
+            return loop.asyncio.run_until_complete(await_and_end_copies(awaitable))
         return run_to_end(awaitable)
 
     def _send_failure(self, failed: messages.Failed) -> None:
