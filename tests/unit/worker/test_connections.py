@@ -6,7 +6,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from types import FrameType
@@ -28,27 +28,37 @@ LARGE = "y" * 20_000_000
 
 
 @contextmanager
-def called_at(line: int, code: object, action: Callable[[], object]) -> Iterator[list[bool]]:
-    """Call ``action`` before the given line of a function that runs meanwhile; True if it ran."""
-    left = [line]
-    ran: list[bool] = []
+def called_at_each_line(codes: Collection[object], action: Callable[[], object]) -> Iterator[None]:
+    """Call ``action`` before each line of some functions that run meanwhile."""
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code is not code:
+        if frame.f_code not in codes:
             return None
         if event == "line":
-            left[0] -= 1
-            if left[0] == 0:
-                ran.append(True)
-                action()
+            action()
         return trace
 
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        yield ran
+        yield
     finally:
         sys.settrace(before)
+
+
+@contextmanager
+def called_at(line: int, code: object, action: Callable[[], object]) -> Iterator[list[bool]]:
+    """Call ``action`` before one line of a function that runs meanwhile; the list says so."""
+    left, ran = [line], list[bool]()
+
+    def call_once() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            ran.append(True)
+            action()
+
+    with called_at_each_line({code}, call_once):
+        yield ran
 
 
 # -- claim, check, touch ----------------------------------------------------------------------
@@ -107,7 +117,7 @@ def test_a_recall_at_any_line_leaves_the_request_answered_or_whole(
             return
         answered, kept = client.answered, client.unread or supervised.spilled(client)
         assert kept == (b"" if answered else ASK), line
-        assert moved in ([], [kept]), "the worker touched a connection that is not its own"
+        assert moved in ([], [client.unread]), "it touched a connection that was not its own"
         assert supervised.scoreboard.claimed(SLOT) == -1
         supervised.send(Recall())
         assert supervised.messages() == [Released([[client.number, line]], recalled=True)]
@@ -135,6 +145,26 @@ def test_a_request_that_was_read_before_a_recall_is_not_answered_by_this_worker(
     assert supervised.messages() == [Released([[client.number, 1]], recalled=True)]
     supervised.assign(client)
     assert client.response().json() == {"name": "Mike"}
+
+
+def test_a_connection_whose_response_was_sent_is_never_idle_under_a_claim(
+    supervised: Supervised,
+) -> None:
+    client = supervised.client()
+    client.send(ASK)
+    states: list[tuple[Phase, bool]] = []
+
+    def note() -> None:
+        claimed = supervised.scoreboard.claimed(SLOT) == client.number
+        states.append((supervised.phase(client), claimed))
+
+    with called_at_each_line({Connections.response_sent.__code__}, note):
+        supervised.callback(client)()
+    note()
+    assert states[0] == (Phase.RESPONDING, True)
+    assert states[-1] == (Phase.IDLE, False)
+    # The supervisor would take it for one whose bytes were read and lost.
+    assert (Phase.IDLE, True) not in states
 
 
 # -- what is released -------------------------------------------------------------------------
