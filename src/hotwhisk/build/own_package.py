@@ -4,7 +4,7 @@ Choose the modules of hotwhisk that an artifact carries, and shorten them.
 An artifact serves by itself, and it has the commands that call or ask a running server. It does not
 build, compare, inspect, watch or examine a machine: an installed hotwhisk does that. The package is
 stored as source, so that any Python can run it. Docstrings, comments and imports for type checkers
-are left out: they are a third of the size. Every line keeps its number, so tracebacks stay right.
+are left out, and the annotations of functions: they are a third of the size. Every line keeps its number, so tracebacks stay right.
 """
 
 from __future__ import annotations
@@ -44,13 +44,16 @@ def own_package() -> Members:
 
 
 def shortened(source: str) -> str:
-    """Return a source without docstrings, comments and imports for type checkers."""
+    """Return a source without docstrings, comments, annotations and imports for type checkers."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column].rstrip()
-    for node, replacement in _unneeded(ast.parse(source)):
+    tree = ast.parse(source)
+    for row, start, end in sorted(_annotations(tree, lines), reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
+    for node, replacement in _unneeded(tree):
         first, last = node.lineno - 1, node.end_lineno or node.lineno
         lines[first:last] = [replacement, *[""] * (last - first - 1)]
     return "\n".join(lines) + "\n"
@@ -58,6 +61,25 @@ def shortened(source: str) -> str:
 
 def _member(path: Path) -> tuple[int, bytes]:
     return _FILE, shortened(path.read_text(encoding="utf-8")).encode()
+
+
+def _annotations(tree: ast.Module, lines: list[str]) -> Iterator[tuple[int, int, int]]:
+    """
+    Yield the row of each annotation of a function, and the columns of its start and end.
+
+    Classes keep theirs, because a `Record` reads its fields from them. Columns of the syntax tree
+    count bytes, so a line that is not ASCII keeps its annotations.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            found, start = node.annotation, node.col_offset + len(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
+            found = node.returns
+            start = lines[found.lineno - 1].rindex(" ->", 0, found.col_offset)
+        else:
+            continue
+        if found and found.end_lineno == found.lineno and lines[found.lineno - 1].isascii():
+            yield found.lineno - 1, start, found.end_col_offset or start
 
 
 def _unneeded(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
