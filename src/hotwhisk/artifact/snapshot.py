@@ -5,15 +5,15 @@ Posted code is kept whole. A file or folder on this machine may have changed whe
 of its generation starts, or when the server rolls back to it. So the first worker reads all sources
 of the version, the supervisor keeps them in a memory file, and later workers get that file.
 
-- In a folder, all Python sources and `requirements.txt` belong to the version. The digest also
+- In a folder, all Python sources and ``requirements.txt`` belong to the version. The digest also
   covers the other files. These are read where they lie, since an action may write to them.
 - With a file or a module, the sources that it may import from beside it belong to the version.
   These are each module and package whose name is a word of its text, or a word of their texts. A
   few needless sources do no harm. To parse all sources for their imports would cost more. It would
   also miss names that are put together.
 
-Virtual environments, caches, hidden files and `node_modules` are left out. Libraries are found by
-their path.
+Virtual environments, caches, hidden files and ``node_modules`` are left out. Libraries are found
+by their path.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Scoreboard:
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
         self.words = memoryview(self._map)[: self._phases].cast("I")
         """The header and the slots as 32-bit words; see `recall_word` and `claim_word`."""
-        # Written through typed views: an assignment is one store, where `Struct.pack_into` clears
+        # Written through typed views: an assignment is one store, where `struct.pack_into` clears
         # the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
         self.clock_wanted = False

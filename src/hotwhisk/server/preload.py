@@ -32,7 +32,7 @@ FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """
 Libraries whose only threads are those of OpenBLAS.
 
-OpenBLAS ends them before a fork by `pthread_atfork` handlers of its own.
+OpenBLAS ends them before a fork by ``pthread_atfork`` handlers of its own.
 """
 
 GENERATOR = "numpy.random"
