@@ -1,48 +1,33 @@
 """
 ``hotwhisk compare``: run the same actions and events on two runtimes, and show the differences.
 
-Both are called through the model of the invoker, one after the other, so that neither slows the
-other down. An event has the same identifiers on both, so an action that prints its activation
-prints the same. Times are shown, and are a difference only if that is asked for: a busy machine
-must not make a release fail.
+Times are shown, and are a difference only if that is asked for: a busy machine must not make a
+release fail.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import socket
 import sys
-import time
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from hotwhisk.artifact.manifest import action_name
 from hotwhisk.cli.code import read_code
 from hotwhisk.cli.terminal import Arguments
-from hotwhisk.errors import StartError, UsageError
-from hotwhisk.platform import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime, Runtime
-from hotwhisk.platform.differences import Difference, Record, differences, shared_failures, slower
+from hotwhisk.errors import UsageError
+from hotwhisk.platform import Action, Limits
+from hotwhisk.platform.compare import invoke_both, require_listener
+from hotwhisk.platform.differences import Difference, differences, shared_failures, slower
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
 Events = dict[str, list[object]]
-
-NO_PORT = (
-    "it does not listen yet, and the command does not say {port}: the port is in PORT, which not "
-    "every server reads; hotwhisk serve --openwhisk does not"
-)
-LAST_WORDS_SECONDS = 2.0  # for the log of a command that has ended
-LISTEN_SECONDS = 30.0
-HINT_SECONDS = 2.0
-_PAUSE = 0.05
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -54,12 +39,13 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     known = {*names, *(action.name for action in actions.values())}
     events = _read_events(given.events, known)
     ignored = _patterns(given.ignore)
-    for flag in ("old", "new"):
-        _require_listener(flag, getattr(given, flag))
+    sides = {"old": given.old, "new": given.new}
+    for flag, text in sides.items():
+        require_listener(flag, text, _warn)
     differing = slow = lost = count = 0
     for name, action in actions.items():
         wanted = events.get(name) or events.get(action.name) or events.get("") or [{}]
-        pairs = _invoke_both(given, action, wanted)
+        pairs = invoke_both(sides, given.memory, action, wanted)
         found = [_told(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
         times = [_told(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)]
         fails = [_told(list(shared_failures(*pair)), at) for at, pair in enumerate(pairs)]
@@ -96,24 +82,6 @@ def names_apart(paths: Sequence[str]) -> list[str]:
         again = sum(each == name or each.startswith(f"{name} (") for each in names)
         names.append(f"{name} ({again + 1})" if again else name)
     return names
-
-
-def runtime_of(text: str, memory: int = 256) -> Runtime:
-    """
-    Return the runtime for an argument: a command if it has a space or is a program, else
-    an image.
-    """
-    if " " in text:
-        try:
-            words = shlex.split(text)
-        except ValueError as error:
-            raise UsageError(f"{text}: {error}") from None
-        if not words:
-            raise UsageError(f'expected an image or a command, got "{text}"')
-        return ProcessRuntime(words)
-    if os.path.isfile(text) and os.access(text, os.X_OK):
-        return ProcessRuntime([os.path.abspath(text)])
-    return ContainerRuntime(text, memory=memory)
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -193,64 +161,8 @@ def _patterns(given: Sequence[str]) -> list[re.Pattern[str]]:
         raise UsageError(f"--ignore {error.pattern!r}: {error}") from None
 
 
-def _require_listener(flag: str, text: str) -> None:
-    """
-    Start it once and wait until it listens: two runtimes that both do not start would
-    be equal.
-    """
-    runtime = runtime_of(text)
-    try:
-        with runtime:
-            command = not isinstance(runtime, ContainerRuntime)
-            doubt = f"--{flag} {text}: {NO_PORT}" if command and "{port}" not in text else ""
-            _wait_listening(runtime, doubt)
-    except StartError as error:
-        raise UsageError(f"--{flag} {text}: {error}") from None
-
-
-def _wait_listening(runtime: Runtime, doubt: str) -> None:
-    """Wait until it listens. If that takes long, print ``doubt`` before the time is up."""
-    parts = urlsplit(runtime.url)
-    start = time.monotonic()
-    while (waited := time.monotonic() - start) < LISTEN_SECONDS:
-        if doubt and waited > HINT_SECONDS:
-            print(f"hotwhisk: {doubt}", file=sys.stderr, flush=True)
-            doubt = ""
-        try:
-            socket.create_connection((parts.hostname or "", parts.port or 80), 1.0).close()
-        except OSError:
-            pass
-        else:
-            return
-        if how := runtime.ended():
-            said = ""
-            if runtime.logs is not None:
-                runtime.logs.wait_end(LAST_WORDS_SECONDS)  # its reader may still be behind
-                said = runtime.logs.last_line(runtime.log_lag)
-            raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
-        time.sleep(_PAUSE)
-    raise StartError(f"it did not listen on {runtime.url} within {LISTEN_SECONDS:.0f} seconds")
-
-
-def _invoke_both(
-    given: argparse.Namespace, action: Action, events: Sequence[object]
-) -> list[tuple[Record, Record]]:
-    invoker = Invoker()
-    names = [invoker.new_names() for _ in events]
-    sides: list[list[Record]] = []
-    for flag in ("old", "new"):
-        text = getattr(given, flag)
-        try:
-            with runtime_of(text, given.memory) as runtime:
-                sides.append(
-                    [
-                        invoker.invoke(runtime, action, event, names=name)
-                        for event, name in zip(events, names, strict=True)
-                    ]
-                )
-        except StartError as error:
-            raise UsageError(f"--{flag} {text}: {error}") from None
-    return list(zip(*sides, strict=True))
+def _warn(text: str) -> None:
+    print(f"hotwhisk: {text}", file=sys.stderr, flush=True)
 
 
 def _told(found: list[Difference], index: int) -> list[Difference]:

@@ -77,11 +77,10 @@ def judge_init(
     reply = outcome.reply
     if isinstance(reply, Reply) and reply.status == 200 and reply.complete:
         return None
-    if outcome.seconds * 1000 >= limits.timeout:
-        return _late(limits, during_init=True)
+    if late := _late(outcome, limits, during_init=True):
+        return late
     if isinstance(reply, NoReply):
-        text = texts.MEMORY_EXHAUSTED if out_of_memory() else texts.NO_INIT_RESPONSE
-        return error(Status.DEVELOPER_ERROR, text)
+        return _unanswered(out_of_memory, texts.NO_INIT_RESPONSE)
     if not reply.complete:
         text = texts.truncated(reply.text, reply.length, limits.response)
         return error(Status.DEVELOPER_ERROR, text)
@@ -98,11 +97,10 @@ def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool
     The time limit counts first, even before an answer that arrived.
     """
     reply = outcome.reply
-    if outcome.seconds * 1000 >= limits.timeout:
-        return _late(limits, during_init=False)
+    if late := _late(outcome, limits, during_init=False):
+        return late
     if isinstance(reply, NoReply):
-        text = texts.MEMORY_EXHAUSTED if out_of_memory() else texts.NO_RUN_RESPONSE
-        return error(Status.DEVELOPER_ERROR, text)
+        return _unanswered(out_of_memory, texts.NO_RUN_RESPONSE)
     if not reply.complete:
         text = texts.truncated(reply.text, reply.length, limits.response)
         return error(Status.APPLICATION_ERROR, text, reply.length)
@@ -116,9 +114,15 @@ def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool
     return error(Status.DEVELOPER_ERROR, texts.bad_run(reply.text), size)
 
 
-def _late(limits: Limits, *, during_init: bool) -> Verdict:
+def _late(outcome: Outcome, limits: Limits, *, during_init: bool) -> Verdict | None:
+    if outcome.seconds * 1000 < limits.timeout:
+        return None
     text = texts.time_limit_exceeded(limits.timeout, during_init=during_init)
     return Verdict(Status.DEVELOPER_ERROR, {"error": text}, timed_out=True)
+
+
+def _unanswered(out_of_memory: Callable[[], bool], otherwise: str) -> Verdict:
+    return error(Status.DEVELOPER_ERROR, texts.MEMORY_EXHAUSTED if out_of_memory() else otherwise)
 
 
 def _json(reply: Reply) -> object:

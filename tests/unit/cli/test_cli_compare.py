@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from hotwhisk.cli import compare, main
-from hotwhisk.cli.compare import runtime_of
 from hotwhisk.errors import UsageError
 from hotwhisk.platform import Action, ContainerRuntime, Invoker, ProcessRuntime
+from hotwhisk.platform import compare as runtimes
+from hotwhisk.platform.compare import runtime_of
 from hotwhisk.platform.differences import (
     LEAST_MS,
     LONGEST,
@@ -304,8 +305,8 @@ def test_of_a_command_that_may_not_know_its_port_the_user_hears_in_time(
     sides: list[str], action: Write, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(compare, "HINT_SECONDS", 0.1)
-    monkeypatch.setattr(compare, "LISTEN_SECONDS", 0.3)
+    monkeypatch.setattr(runtimes, "HINT_SECONDS", 0.1)
+    monkeypatch.setattr(runtimes, "LISTEN_SECONDS", 0.3)
     given = ["compare", *sides[:4], "--new", "sleep 60", action("a", "answer = {}")]
     assert main(given) == 2
     said = capsys.readouterr().err
