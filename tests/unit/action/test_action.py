@@ -53,7 +53,7 @@ MAIN = "def main(args):\n    return {}\n"
         ("import os, sys\ndef main(e): return [os.getcwd() == sys.path[0], sys.modules['__main__'].__dict__.get('LOAD')]\n", "[true, null]"),
     ],
 )  # fmt: skip
-def test_ways_in(tmp_path: Path, source: str, result: str) -> None:
+def test_a_handler_is_found_by_name_or_by_start(tmp_path: Path, source: str, result: str) -> None:
     assert load(tmp_path, source) == (result, "")
 
 
@@ -72,7 +72,9 @@ def test_ways_in(tmp_path: Path, source: str, result: str) -> None:
         ("raise KeyboardInterrupt\n", "main", "KeyboardInterrupt"),
     ],
 )  # fmt: skip
-def test_refused(tmp_path: Path, source: str, main: str, text: str) -> None:
+def test_a_source_without_a_handler_is_refused_with_its_reason(
+    tmp_path: Path, source: str, main: str, text: str
+) -> None:
     assert text in load(tmp_path, source, main)[0]
 
 
@@ -158,7 +160,9 @@ async def asynchronous(event: object) -> object:
         (wrapped(lambda event, context: event), True, False), (narrow(lambda event, context: event), False, False),
     ],
 )  # fmt: skip
-def test_shapes_of_handlers(handler: object, takes_context: bool, is_async: bool) -> None:
+def test_the_parameters_of_a_handler_are_found(
+    handler: object, takes_context: bool, is_async: bool
+) -> None:
     action = Action(handler)  # type: ignore[arg-type]
     assert (action.takes_context, action.is_async) == (takes_context, is_async)
 

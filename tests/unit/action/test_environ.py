@@ -29,13 +29,13 @@ def variables() -> Iterator[Variables]:
     os.environ.pop(NAME, None)
 
 
-def test_everybody_sees_each_value(variables: Variables) -> None:
+def test_python_the_c_library_and_programs_see_each_value(variables: Variables) -> None:
     for value in ("1", "22", "", "é=ü", "x" * 10_000, "3", "y" * 30_000, "4"):
         variables.set(NAME, value)
         assert seen() == (value, value, value)
 
 
-def test_what_the_action_does_to_it_is_respected(variables: Variables) -> None:
+def test_a_change_by_the_action_is_kept(variables: Variables) -> None:
     variables.set(NAME, "ours")
     os.environ[NAME] = "theirs"
     assert seen() == ("theirs", "theirs", "theirs")
@@ -47,7 +47,7 @@ def test_what_the_action_does_to_it_is_respected(variables: Variables) -> None:
     assert seen() == ("ours", "ours", "ours")
 
 
-def test_an_environment_that_is_not_pythons_own(
+def test_an_environment_that_the_action_has_replaced_is_set(
     variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", {})

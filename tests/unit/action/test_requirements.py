@@ -56,5 +56,5 @@ def test_a_folder_without_the_file_asks_for_nothing(tmp_path: Path) -> None:
         ("--find-links wheels", True),
     ],
 )
-def test_a_line_that_names_a_file_beside_it_is_told(line: str, local: bool) -> None:
+def test_a_line_that_names_a_file_beside_it_is_found(line: str, local: bool) -> None:
     assert requirements.names_a_file(line) is local

@@ -80,14 +80,14 @@ def test_any_request_is_one_line_with_the_same_value(
         (b"1\n", False), (b'{"a": NaN}\n', False), (b"[1, -Infinity]\n", False), (b"[" * 99_999 + b"]" * 99_999, False),
     ],
 )  # fmt: skip
-def test_results(line: bytes, good: bool) -> None:
+def test_a_line_is_a_result_if_it_is_an_object_or_an_array(line: bytes, good: bool) -> None:
     assert is_result(line) is good
 
 
 @pytest.mark.parametrize(
     "line", [b"\n", b"ok\n", b"{'a': 1}\n", b"\xff\n", b"{}{}\n", b"{\0}\n", b"{\0}\0\n"]
 )
-def test_what_is_no_json_is_no_result_and_worse(line: bytes) -> None:
+def test_a_line_that_is_not_json_is_an_error(line: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         is_result(line)
 
@@ -97,7 +97,7 @@ def test_any_object_or_array_is_a_result(value: object) -> None:
     assert is_result(json.dumps(value).encode() + b"\n") is isinstance(value, (dict, list))
 
 
-def test_acknowledgements() -> None:
+def test_an_acknowledgement_must_say_ok() -> None:
     check_acknowledgement(b'{ "ok": true, "more": 1 }\n')
     for line in (b"{}\n", b'{"ok": 1}\n', b"[]\n", b'"ok"\n'):
         with pytest.raises(LoadFailed, match=r"The action did not initialize properly\."):
@@ -127,7 +127,9 @@ def test_the_environment_of_a_program() -> None:
         (COMPILED[:2], Kind.EXECUTABLE), (COMPILED[1:], Kind.FOLDER),
     ],
 )  # fmt: skip
-def test_archives_are_told_by_their_exec(pack: object, members: list[object], kind: Kind) -> None:
+def test_the_kind_of_an_archive_depends_on_its_exec(
+    pack: object, members: list[object], kind: Kind
+) -> None:
     assert detect(pack(*members)) is kind  # type: ignore[operator]
 
 
@@ -199,7 +201,7 @@ def test_a_java_archive_goes_to_the_compiler_whole_if_the_image_says_so(tmp_path
     assert asked == ["exec.jar", "META-INF Main.class", "Main.class"]
 
 
-def test_the_name_for_java_archives_is_no_path() -> None:
+def test_the_name_for_java_archives_must_not_be_a_path() -> None:
     assert image_jar({"OW_SAVE_JAR": ""}) is None
     assert image_jar({"OW_SAVE_JAR": "exec.jar"}) == "exec.jar"
     for name in ("/tmp/exec.jar", "..", "a/b"):
@@ -242,7 +244,7 @@ def test_an_image_for_python_needs_no_compiler() -> None:
         (ExitStatus(status=3), 0, Profile.PLAIN, 502, "the program ended with exit status 3 during this request; a fresh one serves"),
     ],
 )  # fmt: skip
-def test_the_answer_for_a_program_that_died(
+def test_the_response_for_a_program_that_exited(
     ending: ExitStatus, kills: int, profile: Profile, status: int, text: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -179,7 +179,7 @@ def test_what_is_not_http_is_refused_without_waiting(junk: bytes) -> None:
     assert "not an HTTP request" in str(refusal(junk))
 
 
-def test_tls_is_told_apart() -> None:
+def test_tls_gets_an_error_of_its_own() -> None:
     assert "not TLS" in str(refusal(b"\x16\x03\x01\x02\x00\x01"))
     assert "not TLS" in str(refusal(b"\x16\x03\r\n\r\n"))
 

@@ -24,7 +24,7 @@ FIRST_AT_ROOT = "memory/memory.oom_control"
         ([], ""),
     ],
 )
-def test_where_deaths_for_want_of_memory_are_counted(
+def test_the_file_that_counts_kills_for_lack_of_memory_is_found(
     there: list[str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_group, "MOUNT", str(tmp_path))

@@ -22,12 +22,12 @@ def descriptor() -> int:
     return os.open(os.devnull, os.O_RDONLY)
 
 
-def test_an_unused_one_is_closed_at_once(descriptor: int) -> None:
+def test_a_descriptor_that_is_not_used_is_closed_at_once(descriptor: int) -> None:
     Descriptors().close(descriptor)
     assert not is_open(descriptor)
 
 
-def test_one_in_use_is_closed_after_its_last_use(descriptor: int) -> None:
+def test_a_descriptor_in_use_is_closed_after_its_last_use(descriptor: int) -> None:
     descriptors = Descriptors()
     descriptors.use([descriptor])
     descriptors.use([descriptor])

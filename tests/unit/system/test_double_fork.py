@@ -35,7 +35,7 @@ for _ in range(51):
 """
 
 
-def test_who_is_adopted_is_settled_when_its_number_is_known() -> None:
+def test_a_process_is_set_up_when_its_process_id_is_known() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ADOPTER], capture_output=True, text=True, timeout=30, check=False
     )

@@ -74,7 +74,7 @@ def fill(output: Output) -> int:
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_what_finds_no_room_is_dropped_within_a_bound_and_counted(
+def test_bytes_that_find_no_room_are_dropped_in_time_and_counted(
     kind: Callable[[ExitStack], Ends],
 ) -> None:
     with opened(kind) as (_, __, output):
@@ -92,7 +92,7 @@ def test_what_finds_no_room_is_dropped_within_a_bound_and_counted(
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_the_shared_stream_stays_one_that_waits(kind: Callable[[ExitStack], Ends]) -> None:
+def test_the_shared_stream_stays_blocking(kind: Callable[[ExitStack], Ends]) -> None:
     with opened(kind) as (_, writing, output):
         fill(output)
         assert os.get_blocking(writing)
@@ -121,7 +121,7 @@ def test_a_slow_reader_gets_the_sentinel() -> None:
         assert os.read(reading, 1 << 20).endswith(SENTINEL)
 
 
-def test_a_pipe_that_cannot_be_opened_again_is_looked_at_first() -> None:
+def test_a_pipe_that_cannot_be_opened_again_is_polled_first() -> None:
     with opened(pipe) as (reading, writing, output):
         output.close()
         output._write, output.descriptor = _write_if_room, writing
@@ -133,7 +133,7 @@ def test_a_pipe_that_cannot_be_opened_again_is_looked_at_first() -> None:
         assert os.read(reading, 4096) == SENTINEL
 
 
-def test_a_log_that_cannot_be_written_costs_only_itself() -> None:
+def test_a_log_that_cannot_be_written_loses_only_its_own_lines() -> None:
     state = StreamState(memoryview(bytearray(STATE_SIZE)))
     full = os.open("/dev/full", os.O_WRONLY)
     output = Output(full, state, 3)
@@ -144,7 +144,7 @@ def test_a_log_that_cannot_be_written_costs_only_itself() -> None:
     output.close()
 
 
-def test_a_reader_that_is_gone_costs_nothing_more() -> None:
+def test_without_a_reader_the_lines_are_dropped() -> None:
     reading, writing = os.pipe()
     state = StreamState(memoryview(bytearray(STATE_SIZE)))
     output = Output(writing, state, 3)
@@ -156,7 +156,7 @@ def test_a_reader_that_is_gone_costs_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"whole\n", b"not whole"])
-def test_the_end_for_exited_is_a_line_of_its_own_and_no_empty_one_precedes_it(
+def test_the_sentinel_for_an_exited_worker_is_a_line_of_its_own_without_an_empty_line_before(
     text: bytes,
 ) -> None:
     """
@@ -172,7 +172,9 @@ def test_the_end_for_exited_is_a_line_of_its_own_and_no_empty_one_precedes_it(
 
 @pytest.mark.parametrize("flags", [0, os.O_APPEND])
 @pytest.mark.parametrize("text", [b"", b"whole\n", b"not whole"])
-def test_the_end_for_exited_looks_into_a_file(tmp_path: object, flags: int, text: bytes) -> None:
+def test_the_sentinel_for_an_exited_worker_depends_on_the_last_byte_of_a_file(
+    tmp_path: object, flags: int, text: bytes
+) -> None:
     path = f"{tmp_path}/log"
     file = os.open(path, os.O_WRONLY | os.O_CREAT | flags)
     state = StreamState(memoryview(bytearray(STATE_SIZE)))
@@ -185,7 +187,7 @@ def test_the_end_for_exited_looks_into_a_file(tmp_path: object, flags: int, text
         assert log.read() == text + broken + SENTINEL
 
 
-def test_what_all_processes_know_of_a_stream_is_one_thing() -> None:
+def test_all_processes_share_the_state_of_a_stream() -> None:
     """A worker that printed half a line has died; the process that writes the end knows it."""
     memory = memoryview(bytearray(STATE_SIZE))
     with ExitStack() as stack:

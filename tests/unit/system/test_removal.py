@@ -26,7 +26,7 @@ def few_descriptors(count: int = 24) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_file_a_link_and_nothing(tmp_path: Path) -> None:
+def test_a_file_a_link_or_nothing_is_removed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
     assert remove(str(tmp_path / "link"))
@@ -70,7 +70,7 @@ def test_an_empty_or_absent_time_removes_nothing_and_says_so(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_removal_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_removal_continues_where_it_was(tmp_path: Path) -> None:
     for count in range(30):
         nest(tmp_path / "wide" / str(count), 30)
     rounds = 1
@@ -80,7 +80,7 @@ def test_an_interrupted_removal_goes_on_where_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_swapped_for_a_link_meanwhile(tmp_path: Path) -> None:
+def test_a_folder_that_is_swapped_for_a_link_is_removed_as_a_link(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     nest(outside, 2)
     for _ in range(10):

@@ -37,20 +37,20 @@ def masks(*before: str) -> tuple[int, int, int]:
     return first, during, after
 
 
-def test_what_is_ignored_is_given_back() -> None:
+def test_ignored_signals_are_restored_in_a_child() -> None:
     before, during, after = masks()
     assert before == after
     for number in (*IGNORED, *LIBRARY, SUSPENDS):
         assert during >> (number - 1) & 1, number
 
 
-def test_what_was_ignored_before_stays_ignored() -> None:
+def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
     before, _, after = masks("sh", "-c", 'trap "" USR1 ALRM; exec "$@"', "sh")
     assert before == after
     assert before >> (signal.SIGUSR1 - 1) & 1
 
 
-def test_every_signal_is_thought_of() -> None:
+def test_every_signal_is_handled_or_ignored_or_left_on_purpose() -> None:
     faults = {
         signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV,
         signal.SIGSYS, signal.SIGTRAP,

@@ -87,7 +87,7 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
 
 
 @pytest.mark.parametrize(("config", "start", "lines", "error"), CASES)
-def test_who_may_ask(
+def test_a_request_is_allowed_or_refused_with_its_reason(
     config: Config, start: str, lines: tuple[str, ...], error: type[RequestError] | None
 ) -> None:
     gate = AccessCheck(config)
@@ -113,7 +113,7 @@ def test_a_refusal_says_what_to_do() -> None:
         AccessCheck(GUARDED).check(head("POST /run", LOCAL))
 
 
-def test_a_wrong_token_is_told_from_a_missing_one() -> None:
+def test_a_wrong_token_gets_another_error_than_a_missing_one() -> None:
     told = {
         None: "a token is needed",
         "Basic abc": "must be of the form: Bearer TOKEN",
@@ -132,7 +132,7 @@ def test_the_token_is_not_kept() -> None:
     assert digest("s3cret") in kept.values()
 
 
-def test_a_host_that_is_refused_is_told_what_to_call_it_from_where_it_is() -> None:
+def test_the_error_for_a_host_names_the_hosts_that_are_accepted() -> None:
     request = head("POST /run", "Host: box.lan:8080")
     with pytest.raises(Forbidden, match=r"by its IP address.*--allow-host box.lan$"):
         AccessCheck(GUARDED).check(request)

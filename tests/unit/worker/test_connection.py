@@ -40,16 +40,16 @@ class Wire:
         """Return the connection as the next worker gets it."""
         self.workers += 1
         row = self.scoreboard.row(NUMBER)
-        spills = Spills(self.workers * 100, self.deposit, self.drop, lambda: None)
+        spills = Spills(self.workers * 100, self.created, self.closed, lambda: None)
         connection = Connection(NUMBER, os.dup(self.server.fileno()), self.scoreboard, spills)
         if row.spill:
             connection.resume(Spill.adopt(row.spill, os.dup(self.files[row.spill])), row.spilled)
         return connection
 
-    def deposit(self, number: int, descriptor: int) -> None:
+    def created(self, number: int, descriptor: int) -> None:
         self.files[number] = os.dup(descriptor)
 
-    def drop(self, number: int) -> None:
+    def closed(self, number: int) -> None:
         os.close(self.files.pop(number))
 
     def receive(self, connection: Connection) -> Request | None:
@@ -78,7 +78,7 @@ def wire() -> Iterator[Wire]:
     wire.client.close()
     wire.server.close()
     for number in list(wire.files):
-        wire.drop(number)
+        wire.closed(number)
 
 
 def test_a_small_request_touches_no_file(wire: Wire) -> None:
@@ -95,7 +95,7 @@ def test_a_small_request_touches_no_file(wire: Wire) -> None:
     connection.release()
 
 
-def test_nothing_to_read_is_nothing(wire: Wire) -> None:
+def test_without_bytes_there_is_no_request_and_the_phase_stays_idle(wire: Wire) -> None:
     connection = wire.worker()
     assert wire.receive(connection) is None
     assert wire.scoreboard.phase(NUMBER) is Phase.IDLE
@@ -103,7 +103,7 @@ def test_nothing_to_read_is_nothing(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 50, 59, 60])
-def test_half_a_request_survives_its_worker(wire: Wire, cut: int) -> None:
+def test_the_next_worker_continues_with_half_a_request(wire: Wire, cut: int) -> None:
     data = post(b"0123456789")
     first = wire.worker()
     wire.send(data[:cut])
@@ -147,7 +147,7 @@ def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
     connection.release()
 
 
-def test_chunks_in_pieces(wire: Wire) -> None:
+def test_a_chunked_body_can_arrive_in_pieces(wire: Wire) -> None:
     connection = wire.worker()
     head = b"POST /run HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     wire.send(head + b"5\r\n01234\r\n")
@@ -164,7 +164,7 @@ def test_chunks_in_pieces(wire: Wire) -> None:
     connection.release()
 
 
-def test_requests_that_came_at_once_are_taken_in_turn(wire: Wire) -> None:
+def test_pipelined_requests_are_returned_in_turn(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"1") + post(b"2") + post(b"3")[:-1])
     request = wire.receive(connection)
@@ -184,7 +184,7 @@ def test_requests_that_came_at_once_are_taken_in_turn(wire: Wire) -> None:
 
 @pytest.mark.parametrize("body", [b"1", LARGE])
 @pytest.mark.parametrize("phase", [Phase.BUFFERED, Phase.PARKED])
-def test_what_is_put_back_is_read_again_with_what_followed(
+def test_a_saved_request_is_parsed_again_by_the_next_worker(
     wire: Wire, body: bytes, phase: Phase
 ) -> None:
     connection = wire.worker()
@@ -219,7 +219,7 @@ def send_all_and_wait(wire: Wire, connection: Connection, data: bytes) -> Reques
                 break
 
 
-def test_a_client_that_waits_for_it_is_told_to_go_on_once(wire: Wire) -> None:
+def test_a_client_that_expects_100_continue_gets_it_once(wire: Wire) -> None:
     connection = wire.worker()
     data = post(b"0123456789", "Expect: 100-continue")
     wire.send(data[:-10])
@@ -246,7 +246,7 @@ def test_the_count_of_bytes_sent_survives_a_move_after_continue(wire: Wire) -> N
     assert sent == bytes_written(wire.server.fileno())
 
 
-def test_a_whole_request_with_expect_is_just_answered(wire: Wire) -> None:
+def test_a_whole_request_with_expect_gets_no_100_continue(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"0", "Expect: 100-continue"))
     assert wire.receive(connection) is not None
@@ -299,7 +299,7 @@ def test_a_slow_reader_gets_all_of_it(wire: Wire) -> None:
     connection.release()
 
 
-def test_the_end_of_the_client(wire: Wire) -> None:
+def test_a_client_that_has_closed_its_sending_half_still_gets_its_response(wire: Wire) -> None:
     connection = wire.worker()
     wire.client.sendall(post(b"1"))
     wire.client.shutdown(socket.SHUT_WR)
@@ -311,7 +311,7 @@ def test_the_end_of_the_client(wire: Wire) -> None:
     assert wire.scoreboard.phase(NUMBER) is Phase.CLOSED
 
 
-def test_an_end_in_mid_request(wire: Wire) -> None:
+def test_a_client_that_closes_within_a_request_is_disconnected(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"1")[:-1])
     assert wire.receive(connection) is None
@@ -321,7 +321,7 @@ def test_an_end_in_mid_request(wire: Wire) -> None:
     connection.close()
 
 
-def test_what_is_no_request_is_refused_and_the_refusal_can_be_read(wire: Wire) -> None:
+def test_bytes_that_are_not_a_request_are_refused_and_the_error_can_be_read(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(b"\x16\x03\x01\x02")
     with pytest.raises(RequestError, match="TLS"):
@@ -343,7 +343,7 @@ def test_what_is_no_request_is_refused_and_the_refusal_can_be_read(wire: Wire) -
     connection.close()
 
 
-def test_letting_go_is_no_end(wire: Wire) -> None:
+def test_a_released_connection_stays_open(wire: Wire) -> None:
     wire.worker().release()
     connection = wire.worker()
     wire.send(post(b"1"))

@@ -375,7 +375,9 @@ def test_a_client_that_asks_for_it_is_closed_after_its_response(supervised: Supe
     assert supervised.messages() == []
 
 
-def test_the_supervisor_hears_of_a_close_only_if_it_wants_to(supervised: Supervised) -> None:
+def test_a_closed_connection_is_reported_only_if_the_scoreboard_asks_for_it(
+    supervised: Supervised,
+) -> None:
     supervised.scoreboard.notify_close = True
     supervised.client(run_request({}, "Connection: close"))
     assert supervised.messages() == [Closed()]

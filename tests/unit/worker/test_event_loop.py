@@ -58,14 +58,14 @@ def test_a_readable_descriptor_calls_back(stoppable: Stoppable, ends: Ends) -> N
     assert received == [b"once", b"again"]
 
 
-def test_an_end_calls_back(stoppable: Stoppable, ends: Ends) -> None:
+def test_the_end_of_a_connection_calls_back(stoppable: Stoppable, ends: Ends) -> None:
     loop, stop = stoppable
     loop.watch(ends[0].fileno(), stop)
     ends[1].close()
     loop.run()
 
 
-def test_while_it_waits_to_write_it_does_not_look_for_reading(
+def test_a_descriptor_that_waits_for_room_is_not_watched_for_reading(
     stoppable: Stoppable, ends: Ends
 ) -> None:
     loop, stop = stoppable
@@ -86,7 +86,9 @@ def test_while_it_waits_to_write_it_does_not_look_for_reading(
     assert order == ["write", "read"]
 
 
-def test_what_is_not_watched_may_be_unwatched(stoppable: Stoppable, ends: Ends) -> None:
+def test_a_descriptor_that_is_not_watched_can_be_unwatched(
+    stoppable: Stoppable, ends: Ends
+) -> None:
     loop, _ = stoppable
     loop.unwatch(ends[0].fileno())
     loop.watch(ends[0].fileno(), pytest.fail)
@@ -94,7 +96,7 @@ def test_what_is_not_watched_may_be_unwatched(stoppable: Stoppable, ends: Ends) 
     loop.unwatch(ends[0].fileno())
 
 
-def test_who_is_unwatched_in_the_same_batch_is_not_called(ends: Ends) -> None:
+def test_a_descriptor_that_is_unwatched_in_the_same_batch_is_not_called(ends: Ends) -> None:
     loop = EpollLoop(LOWEST)
     with ends[0].dup() as other:
         called = []
@@ -111,7 +113,7 @@ def test_who_is_unwatched_in_the_same_batch_is_not_called(ends: Ends) -> None:
     assert len(called) == 1
 
 
-def test_its_own_descriptor_lives_high_and_is_not_inherited() -> None:
+def test_the_loops_own_descriptor_has_a_high_number_and_is_not_inherited() -> None:
     before = set(os.listdir("/proc/self/fd"))
     loop = EpollLoop(LOWEST)
     fresh = {int(each) for each in set(os.listdir("/proc/self/fd")) - before}

@@ -64,7 +64,7 @@ def ready(worker: End) -> Ready:
 # -- a load that succeeds ---------------------------------------------------------------------
 
 
-def test_a_worker_that_has_loaded_a_version_says_so_and_answers(
+def test_a_worker_that_has_loaded_a_version_sends_ready_and_answers(
     start: Callable[..., WorkerProcess],
 ) -> None:
     worker = start()
@@ -135,7 +135,7 @@ def test_a_folder_is_served_from_its_entry(
     assert worker.run({}).json() == ["hello"]
 
 
-def test_a_program_that_speaks_actionloop_is_served_where_it_lies(
+def test_a_program_that_follows_actionloop_runs_in_its_own_folder(
     start: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
     worker, file = start(), tmp_path / "program"
@@ -174,7 +174,7 @@ def test_functions_for_the_start_run_before_the_worker_is_ready(
     assert worker.run({}).json() == ["first", "second"]
 
 
-def test_a_fork_that_the_action_makes_while_it_is_loaded_says_nothing(
+def test_a_fork_that_the_action_makes_while_it_is_loaded_sends_nothing(
     start: Callable[..., WorkerProcess],
 ) -> None:
     worker = start()

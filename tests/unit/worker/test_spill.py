@@ -17,12 +17,12 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.files: dict[int, int] = {}
-        self.spills = Spills(100, self.deposit, self.drop, lambda: None)
+        self.spills = Spills(100, self.created, self.closed, lambda: None)
 
-    def deposit(self, number: int, descriptor: int) -> None:
+    def created(self, number: int, descriptor: int) -> None:
         self.files[number] = os.dup(descriptor)
 
-    def drop(self, number: int) -> None:
+    def closed(self, number: int) -> None:
         os.close(self.files.pop(number))
 
 
@@ -31,10 +31,10 @@ def supervisor() -> Iterator[Supervisor]:
     supervisor = Supervisor()
     yield supervisor
     for number in list(supervisor.files):
-        supervisor.drop(number)
+        supervisor.closed(number)
 
 
-def test_a_file_is_deposited_before_anybody_learns_its_number(supervisor: Supervisor) -> None:
+def test_the_supervisor_gets_a_file_before_its_number_is_used(supervisor: Supervisor) -> None:
     spill = supervisor.spills.take(10)
     assert spill.number == 100
     assert len(spill.map) == SMALLEST
@@ -52,14 +52,14 @@ def test_another_worker_reads_what_was_written(supervisor: Supervisor) -> None:
     assert other.map[:6] == b"hello!"
 
 
-def test_adopting_uses_up_the_descriptor(supervisor: Supervisor) -> None:
+def test_a_file_that_is_mapped_closes_its_descriptor(supervisor: Supervisor) -> None:
     descriptor = os.dup(supervisor.files[supervisor.spills.take(10).number])
     Spill.adopt(100, descriptor)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
 
 
-def test_a_file_grows_ahead_of_what_is_asked(supervisor: Supervisor) -> None:
+def test_a_file_grows_by_more_than_it_must(supervisor: Supervisor) -> None:
     spill = supervisor.spills.take(10)
     spill.fit(SMALLEST)
     assert len(spill.map) == SMALLEST
@@ -114,7 +114,7 @@ def forbidden() -> Iterator[None]:
 def limited(supervisor: Supervisor) -> Supervisor:
     """Make a worker that has a reserve."""
     descriptor = make_file(RESERVE)
-    supervisor.deposit(900, descriptor)
+    supervisor.created(900, descriptor)
     supervisor.spills.set_reserve(900, descriptor)
     return supervisor
 
@@ -137,7 +137,7 @@ def test_the_reserve_is_taken_where_a_file_cannot_grow(limited: Supervisor) -> N
     assert list(limited.files) == [900]
 
 
-def test_the_reserve_that_is_given_back_is_one_again_and_takes_no_memory(
+def test_a_released_reserve_can_be_taken_again_and_takes_no_memory(
     limited: Supervisor,
 ) -> None:
     with forbidden():
@@ -148,8 +148,8 @@ def test_the_reserve_that_is_given_back_is_one_again_and_takes_no_memory(
         assert limited.spills.take(10).number == 900
 
 
-def test_a_second_reserve_is_dropped(limited: Supervisor) -> None:
+def test_a_second_reserve_is_closed(limited: Supervisor) -> None:
     descriptor = make_file(RESERVE)
-    limited.deposit(901, descriptor)
+    limited.created(901, descriptor)
     limited.spills.set_reserve(901, descriptor)
     assert list(limited.files) == [900]
