@@ -35,8 +35,8 @@ def profile(scale: float) -> Iterator[Row]:
             hotwhisk(ECHO, "--openwhisk", piped=piped) as ours,
             hotwhisk(ECHO, piped=piped) as plain,
         ):
-            for mode, said, count in MODES:
-                name = f"--openwhisk against plain, {said}{sink}, p50"
+            for mode, label, count in MODES:
+                name = f"--openwhisk against plain, {label}{sink}, p50"
                 yield compare(name, bar, (ours, plain), mode, count, scale)
 
 
@@ -49,8 +49,8 @@ def bridge(scale: float) -> Iterator[Row]:
     with hotwhisk(ECHO, "--openwhisk") as handler:
         for language, program, limit in programs:
             with hotwhisk(program, "--openwhisk") as ours:
-                for mode, said, count in MODES:
-                    name = f"program in {language}, {said} connection, p50"
+                for mode, label, count in MODES:
+                    name = f"program in {language}, {label} connection, p50"
                     bar = limit if mode == "kept" else None
                     yield compare(name, bar, (ours, handler), mode, count, scale)
 

@@ -94,7 +94,7 @@ def test_all_profiles_in_one_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "give one of --image, --url and --command"),
         (["--comand", "x"], "unrecognized arguments: --comand"),
@@ -109,10 +109,10 @@ def test_all_profiles_in_one_table() -> None:
         (["--url", "127.0.0.1:8080"], "expected a URL"),
     ],
 )
-def test_what_cannot_be_meant(arguments: list[str], told: str) -> None:
+def test_what_cannot_be_meant(arguments: list[str], message: str) -> None:
     result = run_kit(*arguments)
     assert result.code == 2
-    assert told in result.output
+    assert message in result.output
 
 
 def test_a_command_that_cannot_be_started_ends_it() -> None:
@@ -135,9 +135,9 @@ def test_a_command_that_never_listens_is_waited_for_once() -> None:
     result = run_kit("--command", "sleep 60", "--timeout", "0.5")
     assert result.code == 2
     assert set(result.outcomes) == {"B1"}
-    (told,) = [line for line in result.output.splitlines() if "nothing to test" in line]
-    assert "nobody listens" in told
-    assert "is in PORT" in told
+    (message,) = [line for line in result.output.splitlines() if "nothing to test" in line]
+    assert "nobody listens" in message
+    assert "is in PORT" in message
 
 
 def test_a_runtime_that_listened_once_is_tried_to_the_end(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def answering(reply: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("reply", "message"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\n{}", "without Content-Length"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length"),
@@ -197,8 +197,8 @@ def answering(reply: bytes) -> Iterator[str]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1048577, "longer"),
     ],
 )
-def test_what_is_no_answer_to_the_platform(reply: bytes, told: str) -> None:
-    with answering(reply) as url, pytest.raises(NoAnswer, match=told):
+def test_what_is_no_answer_to_the_platform(reply: bytes, message: str) -> None:
+    with answering(reply) as url, pytest.raises(NoAnswer, match=message):
         post(url, "/run", {}, 10)
 
 

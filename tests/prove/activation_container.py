@@ -135,8 +135,8 @@ class Container:
             assert isinstance(event, Mapping)
             expected = expect(event, self.environment(names))
         call = Call(self.action, names, cold, self.merged, collected=settled)
-        told = record if settled else {**record, "logs": []}
-        self.note(differences(told, call, expected), event)
+        compared = record if settled else {**record, "logs": []}
+        self.note(differences(compared, call, expected), event)
         if settled:
             self.account(before, expected.sentinels, event, expected.rest)
         return record

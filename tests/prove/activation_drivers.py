@@ -33,7 +33,7 @@ from .activation_requests import (
     second_init,
     unknown_route,
 )
-from .activation_rules import Event, Expected, Trace, expect, said
+from .activation_rules import Event, Expected, Trace, expect, lines_of
 
 GRACE = 2.0
 """Seconds that a run may go on after its deadline; then its process is killed."""
@@ -129,14 +129,14 @@ def speak_later(host: Container, event: Event) -> int:
     host.invoke({**event, "at": host.meet.path, "then": then})
     held = host.meet.wait_arrival(ANSWER_TIMEOUT)
     held.release()
-    host.note([] if held.wait_gone(ANSWER_TIMEOUT) else ["nothing was said later"], event)
+    host.note([] if held.wait_gone(ANSWER_TIMEOUT) else ["nothing was printed later"], event)
     held.close()
     next_event = plain(host)
     before = Counter(host.logs.sentinels_read)
     record = host.invoke(next_event, settled=False)
     own = next_event["say"]
     assert isinstance(own, list)
-    out, err = said([*then, *own])
+    out, err = lines_of([*then, *own])
     logs = record["logs"]
     assert isinstance(logs, list)
     expected = Expected(0, None, out=out, err=err)
@@ -180,7 +180,7 @@ def hang(host: Container, event: Event) -> int:
     whole = [*event["say"], *((name, "\n") for name, rest in begins.items() if rest)]  # type: ignore[misc]
     out, err = (
         lines[: -1 if begins[name] else None]
-        for name, lines in zip(STREAMS, said(whole), strict=True)
+        for name, lines in zip(STREAMS, lines_of(whole), strict=True)
     )
     _time_out(host, event, out, err)
     rests = [(begins[name],) if begins[name] else () for name in STREAMS]
@@ -201,7 +201,7 @@ def _unended(pieces: object, stream: str) -> str:
 def dawdle(host: Container, event: Event) -> int:
     """Make a run that ends late, but within the grace: its process is not killed."""
     before = Counter(host.logs.sentinels_read)
-    out, err = said(event["say"])
+    out, err = lines_of(event["say"])
     _time_out(host, event, out, err)  # each line is in the log when it is printed
     come(host, before, 1, Expected(2, None), event)
     host.invoke(plain(host))

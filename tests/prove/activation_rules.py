@@ -95,7 +95,7 @@ def expect(event: Event, environment: Mapping[str, str]) -> Expected:
     """Return what must come of an event; ``environment`` is what its run must find."""
     doing = event["do"]
     code, result, size = _result(event, environment)
-    out, err = said(event.get("say", ()))
+    out, err = lines_of(event.get("say", ()))
     trace: tuple[Trace, ...] = ()
     if doing == "fail":
         text = event["text"]
@@ -145,8 +145,8 @@ def _result(event: Event, environment: Mapping[str, str]) -> tuple[int, object, 
         return 1, {"error": given}, size
     if doing == "fail":
         text = str(event["text"])
-        told = {"error": repr(text) if event["error"] == "KeyError" else text}
-        return 1, told, len(answer(told))
+        shown = {"error": repr(text) if event["error"] == "KeyError" else text}
+        return 1, shown, len(answer(shown))
     result = _value(event, environment)
     body = answer(result)
     if len(body) <= LIMIT:
@@ -179,7 +179,7 @@ def _value(event: Event, environment: Mapping[str, str]) -> object:
     return {"id": event["id"], "environment": found, "given": given}
 
 
-def said(pieces: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def lines_of(pieces: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     Return the lines of both streams.
 

@@ -111,7 +111,7 @@ PROOFS = (
     ),
     Proof(
         "stuck",
-        "a stuck handler is replaced within a second, its caller told at the deadline",
+        "a stuck handler is replaced within a second, its caller answered at the deadline",
         replace_stuck,
         short={"rounds": 2, "deadline": 1.5},
         long={"rounds": 20},
@@ -240,7 +240,7 @@ PROOFS = (
     ),
     Proof(
         "system-calls",
-        "each system call of the supervisor fails once: done, later, or told, and nothing lost",
+        "each system call of the supervisor fails once: done, later, or reported, and nothing lost",
         fail_each_call,
         short={"most": 1},
         alone=True,

@@ -77,8 +77,8 @@ class InitReplacer:
             self._result.replacements += 1
         else:
             self._result.failed_replacements += 1
-            said = why if response is None else f"{response.status} {response.body[:120]!r}"
-            self._result.note(f"init {self._next}: {said}")
+            what = why if response is None else f"{response.status} {response.body[:120]!r}"
+            self._result.note(f"init {self._next}: {what}")
         assert self._used is not None
         broken = response is None or response.closes
         if self._kept is None and not broken:

@@ -71,8 +71,8 @@ def main(arguments: list[str]) -> None:
     failing = 0
     if what == "ask":
         pipe, given, *command = rest
-        told = os.open(pipe, os.O_WRONLY)
-        os.write(told, b"%d" % install(ALLOW, NOTIFY, given.split(",")))
+        number = os.open(pipe, os.O_WRONLY)
+        os.write(number, b"%d" % install(ALLOW, NOTIFY, given.split(",")))
         # This openat is one of the calls. It is answered only when the other process has a duplicate
         # of the descriptor, which this process loses when it becomes the command.
         os.open(os.devnull, os.O_RDONLY)

@@ -60,9 +60,9 @@ class Compiled:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return b"", str(error)
-        told = done.stderr.decode("utf-8", "replace").strip()
+        message = done.stderr.decode("utf-8", "replace").strip()
         if done.returncode:
-            return b"", f"exit code {done.returncode}: {told}"
+            return b"", f"exit code {done.returncode}: {message}"
         if not zipfile.is_zipfile(io.BytesIO(done.stdout)):
-            return b"", f"standard output is no zip; standard error: {told}"
+            return b"", f"standard output is no zip; standard error: {message}"
         return done.stdout, ""

@@ -61,8 +61,8 @@ class _Container(Running):
             self.remove()
             if there:
                 raise
-            told = (written.stderr or written.stdout).strip()
-            raise TargetError(f"the container of {image} has ended: {told}") from None
+            message = (written.stderr or written.stdout).strip()
+            raise TargetError(f"the container of {image} has ended: {message}") from None
 
     def _own_address(self) -> str:
         for text in self._inspect(_ADDRESSES).split():

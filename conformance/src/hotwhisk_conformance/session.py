@@ -105,8 +105,8 @@ class Session:
         done = subprocess.run(
             command, input=source, capture_output=True, check=False, timeout=self._timeout
         )
-        told = done.stderr.decode("utf-8", "replace").strip()
-        assert done.returncode == 0, f"-compile {main}: exit code {done.returncode}: {told}"
+        message = done.stderr.decode("utf-8", "replace").strip()
+        assert done.returncode == 0, f"-compile {main}: exit code {done.returncode}: {message}"
         return done.stdout
 
     def times_out(self, path: str, body: object) -> bool:

@@ -47,19 +47,19 @@ class PythonRuntime(Server):
             main = "main" if self.fault == "ignores main" else value.get("main") or "main"
             self.handler = scope[main]
         except SyntaxError as error:
-            self.told(str(error))
+            self.print_error(str(error))
             raise Refused(502, wire.NO_BINARY, logged=True) from None
         except SystemExit:
             if self.fault == "dies with its action":
                 os._exit(1)
-            self.told("Command exited abruptly during initialization.")
+            self.print_error("Command exited abruptly during initialization.")
             raise Refused(502, GENERIC, logged=True) from None
         except Exception:  # noqa: BLE001 - the action's
-            self.told(format_error())
+            self.print_error(format_error())
             raise Refused(502, GENERIC, logged=True) from None
         os.environ.update(env)
 
-    def told(self, text: str) -> None:
+    def print_error(self, text: str) -> None:
         wire.write(2, text.strip() + "\n")
 
     def unpacked(self, content: bytes) -> str:
@@ -79,7 +79,7 @@ class PythonRuntime(Server):
         except FileNotFoundError:
             if self.fault == "takes an archive without main":
                 return "def main(args): return args\necho = main"
-            self.told("Zip file does not include __main__.py")
+            self.print_error("Zip file does not include __main__.py")
             compiled = os.path.exists(os.path.join(folder, "exec.env"))
             raise Refused(502, GENERIC if compiled else wire.NO_BINARY, logged=True) from None
 
@@ -125,7 +125,7 @@ class PythonRuntime(Server):
             raise Refused(400, "command exited", logged=True) from None
         except Exception as error:  # noqa: BLE001 - the action's
             if self.fault != "swallows tracebacks":
-                self.told(format_error())
+                self.print_error(format_error())
             return {"error": str(error)}
         return result
 

@@ -159,10 +159,10 @@ def _import_in_child(name: str, report: int) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     before = _resident()
-    said: dict[str, object]
+    result: dict[str, object]
     try:
         importlib.import_module(name)
-        said = {
+        result = {
             "threads": len(os.listdir("/proc/self/task")),
             "processes": len(children()),
             "grown": _resident() - before,
@@ -170,11 +170,11 @@ def _import_in_child(name: str, report: int) -> NoReturn:
     except SystemExit:
         exit_now(1)
     except ImportError as error:
-        said = {"problem": f"it cannot be imported: {error}"}
+        result = {"problem": f"it cannot be imported: {error}"}
     except BaseException as error:  # boundary: code of others ran
         print_error(error)
-        said = {"problem": f"it raised {type(error).__name__} when it was imported: {error}"}
-    os.write(report, json.dumps(said).encode())
+        result = {"problem": f"it raised {type(error).__name__} when it was imported: {error}"}
+    os.write(report, json.dumps(result).encode())
     exit_now(0)
 
 

@@ -59,6 +59,6 @@ def cases(server: str = "{server}") -> list[Case]:
 def read_case(folder: Path, server: str) -> Case:
     """Return one case."""
     text = (folder / EVENTS).read_text(encoding="utf-8")
-    said = json.loads(text.replace("{server}", server))
-    assert set(said) <= KEYS, f"{folder.name}: {set(said) - KEYS}"
-    return Case(folder, **said)
+    content = json.loads(text.replace("{server}", server))
+    assert set(content) <= KEYS, f"{folder.name}: {set(content) - KEYS}"
+    return Case(folder, **content)

@@ -39,5 +39,5 @@ def test_v4_virtualenv_that_cannot_be_activated(session: Session) -> None:
     }
     answer = session.init(zipped(files))
     assert answer.status == 502, f"/init: got {answer}"
-    told = "Invalid virtualenv" in answer.error or "action failed" in answer.error
-    assert told, f"/init: got {answer}"
+    is_explained = "Invalid virtualenv" in answer.error or "action failed" in answer.error
+    assert is_explained, f"/init: got {answer}"
