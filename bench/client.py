@@ -14,18 +14,16 @@ import json
 import select
 import socket
 import statistics
-import subprocess
 import sys
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from hotwhisk.platform import Action, Names
 from hotwhisk.platform.action import run_body
+from tests.support.load import run_module
 from tests.support.wire import ResponseReader, post, run_request
 
-ROOT = Path(__file__).resolve().parents[1]
 MODES = ("kept", "fresh", "flood-kept", "flood-fresh")
 ACTIVATIONS = 16
 HOUR = 3600
@@ -58,16 +56,7 @@ class Taken:
 
 def measure(work: Work) -> Taken:
     """Do the work in a new process."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.client"],
-        input=json.dumps(asdict(work)),
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-        check=True,
-    )
-    return Taken(**json.loads(finished.stdout))
+    return Taken(**run_module("bench.client", asdict(work), 300.0))
 
 
 def open_connection(work: Work) -> socket.socket:

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from hotwhisk.platform.process import free_port
 from tests.image.artifact import build
 from tests.image.container import SLIM, docker
 from tests.support.actions import version_source
 from tests.support.client import Address, Connection, init_once, run_once
 from tests.support.wire import ClientError
 
-from .life import quiet_port
 from .report import Row, interleave, ratio_row
 
 END = 30.0
@@ -76,7 +76,7 @@ def first_answer() -> float:
 @contextmanager
 def starting(*options: str) -> Iterator[tuple[float, Address]]:
     """Run a container; yield when its command was given, and where it will listen."""
-    port = quiet_port()
+    port = free_port()
     publish = f"--publish=127.0.0.1:{port}:8080"
     begun = time.perf_counter()
     identity = docker("run", "--detach", publish, *options, SLIM)

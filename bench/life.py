@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import signal
 import socket
 import statistics
@@ -15,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hotwhisk.platform.process import free_port
 from tests.support.actions import version_source
 from tests.support.client import Address, Connection, init_once, run_once
 from tests.support.server import Server
@@ -110,7 +110,7 @@ def starting() -> Iterator[tuple[float, Address]]:
     imports `re` first, which takes longer than the rest of the way to the open port.
     """
     command = [sys.executable, "-c", COMMAND]
-    address = ("127.0.0.1", quiet_port())
+    address = ("127.0.0.1", free_port())
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -141,16 +141,3 @@ def wait_accepted(address: Address, process: subprocess.Popen[bytes], end: float
         if process.poll() is not None or time.perf_counter() > end:
             raise RuntimeError("hotwhisk serve did not open its port")
         time.sleep(0.0002)
-
-
-def quiet_port() -> int:
-    """Return a free port outside the range from which the kernel gives ports to clients."""
-    for _ in range(100):
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port found")

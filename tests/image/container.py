@@ -9,7 +9,6 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.client import Address
@@ -99,12 +98,7 @@ class Container:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None:
             error.add_note(self.logs())
         docker("rm", "--force", self.identity)

@@ -13,7 +13,6 @@ from .container import COMPAT, HARDENED, PRELOAD, SLIM, Container, docker, in_im
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 IMAGES = pytest.mark.parametrize("image", [SLIM, COMPAT, PRELOAD])
-ROOT_USER = ("--user=0",)
 OURS = "/ -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o"
 BUILD_TOOLS = ("gcc", "cc", "g++", "ld", "as", "make", "dpkg-buildpackage", "git", "curl", "wget")
 SECRETS = (

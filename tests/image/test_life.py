@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tree
 from tests.support.client import ClientError, Connection, init_once, run_once
 from tests.support.waiting import wait_gone
 
@@ -54,16 +55,6 @@ def release(container: Container) -> None:
     docker("exec", container.identity, "touch", "/tmp/release")
 
 
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in text.split()]
-
-
-def state(pid: int) -> str:
-    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    return text.rpartition(")")[2].split()[0]
-
-
 @pytest.mark.parametrize("image", [SLIM, COMPAT, PRELOAD])
 def test_serves_with_every_right_taken_away(image: str) -> None:
     with Container(image) as container:
@@ -77,15 +68,18 @@ def test_serves_with_every_right_taken_away(image: str) -> None:
 
 def test_process_1_reaps_what_docker_exec_left() -> None:
     with Container() as container:
-        one, before = container.pid, set(children(container.pid)) if container.address else set()
+        one, before = (
+            container.pid,
+            set(tree.children(container.pid)) if container.address else set(),
+        )
         # A grandchild that outlives its parent is given to process 1, and ends there.
         docker("exec", container.identity, "sh", "-c", "(sleep 3600 & echo $!) >/tmp/left")
-        (adopted,) = set(children(one)) - before
+        (adopted,) = set(tree.children(one)) - before
         os.kill(adopted, signal.SIGKILL)
         assert wait_gone(adopted, 10.0)
         container.status()
-        assert [child for child in children(one) if state(child) == "Z"] == []
-        assert set(children(one)) == before
+        assert [child for child in tree.children(one) if tree.is_zombie(child)] == []
+        assert set(tree.children(one)) == before
 
 
 def test_a_stop_drains_and_ends_within_its_grace() -> None:
@@ -182,7 +176,7 @@ def test_workers_die_before_process_1_whatever_score_the_container_was_given(
         address = container.address
         assert init_once(address, "def main(event):\n    return {}\n").status == 200
         assert score(container.pid) == given
-        assert {score(child) for child in children(container.pid)} == {workers}
+        assert {score(child) for child in tree.children(container.pid)} == {workers}
 
 
 def score(pid: int) -> int:
@@ -225,7 +219,7 @@ def kill_whole(container: Container) -> None:
     ]
     if version_1():
         Path(f"/proc/{container.pid}/oom_score_adj").write_text("1000", encoding="ascii")
-        for child in children(container.pid):
+        for child in tree.children(container.pid):
             Path(f"/proc/{child}/oom_score_adj").write_text("0", encoding="ascii")
     else:
         group = Path("/sys/fs/cgroup" + line.partition("::")[2])

@@ -85,19 +85,14 @@ def server() -> Iterator[Server]:
         assert not wait_few(started.left, 0, 5.0)
 
 
-def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(child) for child in file.read().split()]
-
-
 def first(server: Server) -> int:
     """Return the pid, seen from outside, of the namespace's process 1."""
-    (pid,) = children(server.pid)
+    (pid,) = tree.children(server.pid)
     return pid
 
 
 def zombies(pid: int) -> list[int]:
-    return [child for child in children(pid) if (tree.stat(child) or "Z")[0] == "Z"]
+    return [child for child in tree.children(pid) if tree.is_zombie(child)]
 
 
 def settle(server: Server) -> None:
@@ -126,7 +121,7 @@ def test_serves_replaces_and_survives(server: Server) -> None:
 
 def outside(server: Server, inside: int) -> int:
     """Return the pid that a process of the namespace has outside of it."""
-    for pid in children(first(server)):
+    for pid in tree.children(first(server)):
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             (names,) = (line.split()[1:] for line in file if line.startswith("NSpid:"))
         if names == [str(pid), str(inside)]:
@@ -137,16 +132,16 @@ def outside(server: Server, inside: int) -> int:
 def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
     server.post(LEAVES_STRANGER)
     one = first(server)
-    before = set(children(one))
+    before = set(tree.children(one))
     with Rendezvous() as meet:
         assert run_once(server.address, {"leave": meet.path}).status == 200
         left = meet.wait_arrival()
-        (adopted,) = set(children(one)) - before
+        (adopted,) = set(tree.children(one)) - before
         left.release()
         assert left.wait_gone(10.0)
         assert wait_gone(adopted, 10.0)
     settle(server)
-    assert set(children(one)) == before
+    assert set(tree.children(one)) == before
     assert run_once(server.address, {}).value("version") == 1
 
 
@@ -154,7 +149,7 @@ def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
     """As by docker exec: it is not a worker's, so it outlives them; when it ends it is reaped."""
     server.post(actions.plain(1))
     one = first(server)
-    before = set(children(one))
+    before = set(tree.children(one))
     with Rendezvous() as meet:
         subprocess.run(
             ["nsenter", "--target", str(one), "--pid", sys.executable, "-c", STRANGER, meet.path],
@@ -162,7 +157,7 @@ def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
             timeout=10,
         )
         stranger = meet.wait_arrival()
-        (adopted,) = set(children(one)) - before
+        (adopted,) = set(tree.children(one)) - before
         with Connection(server.address) as runner:
             runner.send_run({"hold": meet.path})
             worker = outside(server, meet.wait_arrival().pid)
@@ -173,7 +168,7 @@ def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
         stranger.release()
         assert wait_gone(adopted, 10.0)
     settle(server)
-    assert adopted not in children(one)
+    assert adopted not in tree.children(one)
     assert not zombies(one)
 
 

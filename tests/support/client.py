@@ -60,7 +60,6 @@ class Connection:
         except OSError as error:
             self.socket.close()
             raise Refused(str(error)) from error
-        self.local_port: int = self.socket.getsockname()[1]
 
     def __enter__(self) -> Self:
         return self

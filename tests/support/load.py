@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .client import Address
 
@@ -96,13 +97,20 @@ class Result:
 
 def run_load(plan: Plan) -> Result:
     """Run the load and return its result."""
+    timeout = plan.deadline + 3 * plan.answer_timeout
+    return Result(**run_module("tests.support.load_loop", asdict(plan), timeout))
+
+
+def run_module(module: str, plan: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Run a module in a new process with a plan on stdin; return what it prints. Both are JSON."""
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.support.load_loop"],
-        input=json.dumps(asdict(plan)),
+        [sys.executable, "-m", module],
+        input=json.dumps(plan),
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        timeout=plan.deadline + 3 * plan.answer_timeout,
+        timeout=timeout,
         check=True,
     )
-    return Result(**json.loads(finished.stdout))
+    result: dict[str, Any] = json.loads(finished.stdout)
+    return result

@@ -32,6 +32,17 @@ def stat(pid: int) -> list[str] | None:
         return None
 
 
+def children(pid: int) -> list[int]:
+    """Return the children of a process, zombies too."""
+    text = (PROC / str(pid) / "task" / str(pid) / "children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]
+
+
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended and is not reaped yet, or is gone."""
+    return (stat(pid) or "Z")[0] == "Z"
+
+
 def below(root: int) -> set[int]:
     """Return ``root`` and all its living descendants."""
     parents = processes()
