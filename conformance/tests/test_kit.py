@@ -136,7 +136,7 @@ def test_a_command_that_never_listens_is_waited_for_once() -> None:
     assert result.code == 2
     assert set(result.outcomes) == {"B1"}
     (message,) = [line for line in result.output.splitlines() if "nothing to test" in line]
-    assert "nobody listens" in message
+    assert "no server listens" in message
     assert "is in PORT" in message
 
 
@@ -207,7 +207,7 @@ def test_silence_is_told_from_refusal() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(TooLate, match="no answer within"):
             post(url, "/run", {}, 0.1)
-    with pytest.raises(TooLate, match="nobody listens"):
+    with pytest.raises(TooLate, match="no server listens"):
         post(url, "/run", {}, 0.1)
 
 

@@ -107,7 +107,7 @@ def test_what_is_needed_and_missing_is_told(
     assert check["cost"]
     assert call.rstrip("1") in check["remedy"]
     if refused == ("kill",):
-        assert check["found"] == "whoever asks for it is ended by SIGSYS"
+        assert check["found"] == "a process that makes the call is ended by SIGSYS"
 
 
 @pytest.mark.parametrize("call", REQUIRED)

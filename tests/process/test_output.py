@@ -128,7 +128,7 @@ def test_the_status_says_what_could_not_be_written() -> None:
             assert run_once(server.address, {}).value("version") == 1
         assert control.status(server)["dropped"] == {"sentinels": 6, "bytes": 0}
         said = control.command(server, "status").stdout
-        assert "could not be written, as nobody reads it: 6 sentinels and 0 bytes" in said
+        assert "could not be written, because it is not read: 6 sentinels and 0 bytes" in said
 
 
 @pytest.mark.parametrize("profile", ["", "--openwhisk"], ids=["plain", "openwhisk"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import keyword
 import re
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ def test_what_a_docstring_refers_to_exists() -> None:
         for number, line in prose(source.path)
         for name in REFERENCE.findall(line)
         if name.rpartition(".")[2] not in known
-        and name.partition(".")[0] not in {*sys.stdlib_module_names, *dir(builtins)}
+        and name.partition(".")[0]
+        not in {*sys.stdlib_module_names, *dir(builtins), *keyword.kwlist}
     ]
     assert not missing
 

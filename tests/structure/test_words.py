@@ -3,7 +3,7 @@ One word for each thing, and sentences that say who does what.
 
 The words are those of the [glossary](../../ARCHITECTURE.md#glossary). A synonym, or a word that makes
 the reader guess who does something, fails with its line and with what to write instead. Prose is
-read in Markdown, docstrings and comments; names are read where Python defines them.
+read in Markdown, docstrings, comments, and texts for users; names where Python defines them.
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
         match node:
             case ast.Expr(value=ast.Constant(value=str()), lineno=first, end_lineno=int(last)):
                 yield from ((number, lines[number - 1]) for number in range(first, last + 1))
+            case ast.Constant(value=str(message), lineno=first) if "src/" in named(path):
+                yield from enumerate(message.splitlines(), first)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string

@@ -108,7 +108,7 @@ def _connect(
         except OSError as error:
             connection.close()
             if time.monotonic() + _RETRY_SECONDS >= deadline or not hope():
-                raise NoListener(f"{host}:{port}: nobody listens ({error})") from None
+                raise NoListener(f"{host}:{port}: no server listens ({error})") from None
             time.sleep(_RETRY_SECONDS)  # a foreign server does not report that it listens
         else:
             connection.sock.settimeout(max(0.01, deadline - time.monotonic()))

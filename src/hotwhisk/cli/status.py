@@ -22,7 +22,7 @@ COUNTS = {
     "parked": ("parked", "parked"),
     "replacements": ("replacement", "replacements"),
     "rollbacks": ("rollback", "rollbacks"),
-    "answered_for_the_dead": ("answered for the dead", "answered for the dead"),
+    "answered_for_the_dead": ("answered for dead workers", "answered for dead workers"),
 }
 """Keys of the reply, and what each key counts, in the singular and the plural."""
 COLUMNS = ("pid", "generation", "state", "connections")
@@ -66,7 +66,7 @@ def _lost_output(dropped: Mapping[str, object]) -> list[str]:
     if not any(dropped.values()):
         return []
     what = f"{_cell(dropped, 'sentinels')} sentinels and {_cell(dropped, 'bytes')} bytes"
-    return [f"output that could not be written, as nobody reads it: {what}"]
+    return [f"output that could not be written, because it is not read: {what}"]
 
 
 def _count(answer: Mapping[str, object], key: str) -> str:

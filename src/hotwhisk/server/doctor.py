@@ -91,7 +91,7 @@ def probe(feature: Feature) -> str:
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return f"whoever asks for it is ended by {name}"
+        return f"a process that makes the call is ended by {name}"
     return text
 
 
@@ -163,7 +163,7 @@ def _memory() -> Check:
             "memory",
             WARNS,
             f"{found}, and the group is killed as one (memory.oom.group)",
-            "an action that runs out of memory takes the supervisor with it: nobody answers",
+            "an action that runs out of memory takes the supervisor with it: no request is answered",
             "kubelet: singleProcessOOMKill: true; systemd: OOMPolicy=continue",
         )
     return Check("memory", OK, found)
@@ -173,7 +173,9 @@ def _kernel() -> Check:
     release = os.uname().release
     numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal())
     if sys.platform != "linux" or numbers < OLDEST_KERNEL:
-        return Check("kernel", WARNS, release, "nobody has tried it", "Linux 5.4 or newer")
+        return Check(
+            "kernel", WARNS, release, "it is not tested on this kernel", "Linux 5.4 or newer"
+        )
     return Check("kernel", OK, f"{release} on {os.uname().machine}")
 
 

@@ -103,7 +103,7 @@ def test_status_for_people() -> None:
         "  5      idle      3",
         "  66666  handling  0",
         "",
-        "3 connections · 0 parked · 7 replacements · 0 rollbacks · 1 answered for the dead",
+        "3 connections · 0 parked · 7 replacements · 0 rollbacks · 1 answered for dead workers",
         "",
         "deaths",
         shown[11],
