@@ -34,7 +34,7 @@ PURE = {
     "sizes",
     "config.suggestions",
     "supervisor.ages",
-    "supervisor.connections",
+    "supervisor.dispatcher",
     "supervisor.workers",
     "supervisor.commands",
     "supervisor.generation",

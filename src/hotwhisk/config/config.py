@@ -176,7 +176,7 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
 
 
 def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the text of ``--show-config``: each value in command with its source, one a line."""
+    """Return the text of ``--show-config``: each value in force with its source, one a line."""
     found = scan(argv, environ)
     config = read_config(argv, environ)
     rows = [("file", config.file or "-", "argument" if config.file else "default")]

@@ -118,7 +118,7 @@ class Channel:
 
     @property
     def backlog(self) -> bool:
-        """Return whether messages wait until the socket is writable."""
+        """Return whether messages wait: for room, memory, a limit or a socket."""
         return bool(self._queue)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
@@ -163,6 +163,7 @@ class Channel:
             self.flush()
 
     def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        """Return False if a message must wait; True if it was sent, or given up."""
         if self._socket is None:
             return False
         self.full = False

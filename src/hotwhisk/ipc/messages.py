@@ -102,7 +102,7 @@ class Assign(Message):
 
 class Recall(Message):
     """
-    Release every connection without a running request, then send `Released`. With ``leave``,
+    Release every connection without a running request, then send `Released`. With ``drain``,
     release the others as they are answered, and exit after the last.
     """
 
@@ -310,7 +310,7 @@ class LogEnded(Message):
 
 
 class StartTimer(Message):
-    """A run starts, and the scoreboard says that the supervisor's timer is off."""
+    """A run or a linger starts, and the scoreboard says that the supervisor's timer is off."""
 
     kind: ClassVar[str] = "start_timer"
 

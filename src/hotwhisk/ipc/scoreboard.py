@@ -5,11 +5,12 @@ It is one anonymous mapping, made before the first fork, so it outlives every wo
 one writer at a time, and a write is one store, so a reader never sees half of it. When a worker was
 killed, this table is all that is known of its requests.
 
-    header        whether the supervisor's timer runs; the state of stdout and of stderr
+    header        whether the supervisor's timer runs, and whether it wants to know of each close;
+                  the state of stdout and of stderr
     worker slots  recalls (supervisor): how often its connections were recalled
                   claim (worker): the connection that it uses now, plus one; 0 for none
     phases        one byte a connection, side by side, so that memchr finds the closed ones
-    rows          64 bytes a connection: since, budget, sent, answer, spill, spilled, last
+    rows          64 bytes a connection: see `Row`
 
 The action can write to this table. So a reader trusts no value: it brings each one within its
 bounds when it reads it. The supervisor also keeps in its own memory what it alone writes
@@ -100,8 +101,8 @@ class Row(NamedTuple):
 
     ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none).
     ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes.
-    ``spill`` is the number of the memory file that holds its unread bytes, 0 for none, and
-    ``spilled`` how many. ``last`` says whether the connection can go on after the current answer.
+    ``spill`` is the number of the memory file with bytes that were read and not answered, 0 for none,
+    and ``spilled`` how many. ``close_after`` says why the connection is closed after this answer.
     ``ended`` says on which streams its activation has its sentinel.
     """
 
@@ -111,7 +112,7 @@ class Row(NamedTuple):
     answer: int
     spill: int
     spilled: int
-    last: CloseAfter
+    close_after: CloseAfter
     ended: int
 
 
@@ -128,7 +129,7 @@ class Scoreboard:
         # Written through typed views: an assignment is one store, where `struct.pack_into` clears
         # the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
-        self.clock_wanted = False
+        self.timer_on_here = False
         """Whether the supervisor's timer runs, in the supervisor's own memory."""
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
@@ -150,7 +151,7 @@ class Scoreboard:
 
     @timer_on.setter
     def timer_on(self, on: bool) -> None:
-        self.clock_wanted = on
+        self.timer_on_here = on
         self._map[0] = on
 
     @property
@@ -168,7 +169,7 @@ class Scoreboard:
     def recall_word(slot: int) -> int:
         """
         Return the index in ``words`` where a worker reads how often its connections were recalled.
-        A worker reads there three times a request, and writes its claim twice, so it does both
+        A worker reads there twice for a request, and writes its claim three times, so it does both
         without a call.
         """
         return _HEADER // 4 + 2 * slot

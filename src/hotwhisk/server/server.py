@@ -42,13 +42,13 @@ OVERTIME = 5.0
 REMOVAL = 5.0
 """Seconds to remove the server's folder at its end. The next start removes the rest."""
 
-SIGNALS = {
-    signal.SIGTERM: "stop: answer what is there, then leave",
-    signal.SIGINT: "stop, as SIGTERM; a second one leaves at once",
-    signal.SIGQUIT: "leave at once: what is in flight gets an error",
-    signal.SIGHUP: "load FILE again, and replace",
-    signal.SIGCHLD: "reap what came to us as process 1",
-}
+SIGNALS = (
+    signal.SIGTERM,  # stop after the present requests; a second signal to stop ends it at once
+    signal.SIGINT,  # the same
+    signal.SIGQUIT,  # stop at once: the present requests get an error
+    signal.SIGHUP,  # load FILE again, and replace
+    signal.SIGCHLD,  # reap adopted processes, as process 1 must
+)
 
 
 def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
@@ -126,7 +126,7 @@ class Server:
 
     def _wait(self) -> None:
         supervisor = self.supervisor
-        if not supervisor.scoreboard.clock_wanted:
+        if not supervisor.scoreboard.timer_on_here:
             supervisor.wait(None)
             self._next_tick = supervisor.system.now() + SOON
             return
@@ -189,7 +189,7 @@ class Server:
         if candidate is None:
             self.log("SIGHUP loads FILE again, and this server was started without one")
             return
-        for waiting in self.supervisor.rollout.candidates:
+        for waiting in self.supervisor.rollout.waiting:
             if isinstance(waiting.artifact, LocalArtifact) and waiting.requester is None:
                 # It has not read its sources yet, so a further replacement would load the same.
                 waiting.because = because

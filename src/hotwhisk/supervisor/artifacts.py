@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Source(Artifact):
     """An artifact that can be loaded and released."""
 
-    def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
+    def load_message(
+        self, generation: int, folder: str, *, template: bool
+    ) -> tuple[Load, list[int]]:
         """Return the message that tells a worker to load the artifact, and its descriptors."""
         raise NotImplementedError
 
@@ -45,7 +47,9 @@ class UploadedArtifact(Source):
         self.offset = offset
         self.length = length
 
-    def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
+    def load_message(
+        self, generation: int, folder: str, *, template: bool
+    ) -> tuple[Load, list[int]]:
         """See `Source`."""
         where = (self.offset, self.length)
         return Load(generation, folder, *where, template=template), [self.descriptor]
@@ -65,7 +69,9 @@ class LocalArtifact(Source):
         self.content: UploadedArtifact | None = None
         """The content of the file when the generation began; its first worker sends it."""
 
-    def order(self, generation: int, folder: str, *, template: bool) -> tuple[Load, list[int]]:
+    def load_message(
+        self, generation: int, folder: str, *, template: bool
+    ) -> tuple[Load, list[int]]:
         """See `Source`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])

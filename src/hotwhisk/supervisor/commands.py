@@ -1,5 +1,5 @@
 """
-The decisions of `rollout`, which `executor` carries out. They bear the names of messages.
+The decisions of `rollout`, which `executor` carries out. A command that sends a message has its name.
 
 Pure values. Workers are named by their slot in the scoreboard, connections by their number.
 """

@@ -109,7 +109,7 @@ class Executor:
         If a fork fails, it is tried again at the next tick. Until then the worker's messages wait
         in its channel, and the other workers go on.
         """
-        for process in self._processes.pending():
+        for process in self._processes.unforked():
             try:
                 if not self._processes.backoff:
                     self._processes.start(process)
@@ -145,7 +145,7 @@ class Executor:
         source, number = cast("Source", command.artifact), command.generation
         template = number != self._parts.rollout.workers.banned
         folder = f"{self._folder(number)}/code"
-        process.channel.send(*source.order(number, folder, template=template))
+        process.channel.send(*source.load_message(number, folder, template=template))
 
     def _folder(self, generation: int) -> str:
         return f"{self._parts.folder}/{generation}"
@@ -166,7 +166,7 @@ class Executor:
             for number in command.numbers[at : at + messages.HANDED_AT_ONCE]:
                 if number not in self._sockets.descriptors:
                     continue  # it was closed meanwhile
-                unread = self._sockets.unread(number)
+                unread = self._sockets.spilled(number)
                 if unread is None:
                     # No descriptor was free for the file with its unread bytes, or its worker named
                     # a file that it does not have.
@@ -203,7 +203,7 @@ class Executor:
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
-        last = bool(row.last) or not begun
+        last = bool(row.close_after) or not begun
         # If the spare dies now, the scoreboard shows that an answer is still missing.
         self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
         status, text = failure_response(parts.profile, command.cause, command.detail)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.commands import Artifact
 
 RETRY_FIRST, RETRY_MAX = 1.0, 8.0
-"""Seconds between attempts to start a generation that crashes and has no predecessor."""
+"""Seconds between attempts to start a worker of a generation that crashes."""
 
 
 class Policy(Record):
@@ -38,7 +38,7 @@ class Policy(Record):
 
 
 class Generation:
-    """The current generation. ``retry_at`` is set while it pauses between crash loops."""
+    """The current generation. ``retry_at`` is set while it waits to start a worker again."""
 
     def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
         self.number = number

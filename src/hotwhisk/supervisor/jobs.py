@@ -11,7 +11,7 @@ from collections import deque
 
 from hotwhisk.ipc.messages import EndLog
 from hotwhisk.supervisor.commands import Command, RemoveFolder, Reply, Send
-from hotwhisk.supervisor.connections import Dispatcher
+from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.workers import Workers
 
 

@@ -2,8 +2,7 @@
 Find workers that do not answer.
 
 A worker that runs a handler may take its time, until the deadline. Any other worker must read at
-once what its clients send. If it has left something unread since the last tick, or has a claim, it
-is sent a ping. If it has neither answered nor read anything by the next tick, it is stuck: a task
+once what its clients send. If something is unread at a tick, or it has a claim, it is sent a ping. If it has neither answered nor read anything by the next tick, it is stuck: a task
 that the action left running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops
 the process. Its connections are moved then. If one cannot be moved, the worker is killed after it
 has been silent for as long as a handler may take. If it answers before that, it serves again.
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
 SOON = 0.125
-"""Seconds until the next tick, if this one sent a ping or found a stuck worker."""
+"""Seconds until the next tick, after a sleep, a ping or a stuck worker."""
 
 SPARE_LIMIT = 1.0
 """Seconds for which a spare may be silent before it is killed."""
@@ -99,7 +98,7 @@ class Liveness:
         return any(holder(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
-        """Send a ping to a worker at the end of this tick."""
+        """Have `end` send a ping to a worker, or find it stuck if it has not answered one."""
         self._doubted.add(slot)
 
     def expire(self, slot: int, age: float) -> None:

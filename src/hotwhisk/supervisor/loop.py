@@ -31,7 +31,7 @@ class EventLoop:
         else:
             self._readers[descriptor] = callback
 
-    def watch_writable(self, descriptor: int, callback: Callable[[], object] | None) -> None:
+    def watch_both(self, descriptor: int, callback: Callable[[], object] | None) -> None:
         """Call back also when a watched descriptor is writable; with None, no longer."""
         if descriptor not in self._readers or (
             callback is None and descriptor not in self._writers

@@ -1,4 +1,4 @@
-"""The parts of one server, which its other parts share."""
+"""What the modules of the supervisor share."""
 
 from __future__ import annotations
 

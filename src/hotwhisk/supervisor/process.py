@@ -29,6 +29,7 @@ class Process:
         """The template that was told to fork it and has not reported its process id yet."""
         self.name = process_name(slot)
         self.started = started
+        """The time of its fork, or of its order to load."""
         self.generation = 0
         self.ending: ExitStatus | None = None
         self.exited = False
@@ -55,8 +56,8 @@ class Process:
 
 class PendingFork(Record):
     """
-    The worker's end of a channel, None until the system can make one; and how often its slot had
-    been recalled when the channel was made.
+    What a fork needs. ``end`` is the worker's end of its channel, None until the system can make
+    one. ``recalls`` is how often its slot had been recalled when the channel was made.
     """
 
     recalls: int

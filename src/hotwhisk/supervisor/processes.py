@@ -24,7 +24,7 @@ from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import template_name
 from hotwhisk.worker.worker import Worker
 
-OWN_DESCRIPTORS = 4200
+LOWEST_OWN = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
 
 ROOM_FOR_OWN = 16
@@ -70,7 +70,7 @@ class Processes:
             process.generation, process.cancelled = before.generation, before.cancelled
             before.channel.close()
 
-    def pending(self) -> list[Process]:
+    def unforked(self) -> list[Process]:
         """Return the workers whose process is still to be started."""
         return [each for each in self.by_slot.values() if each.pending_fork is not None]
 
@@ -99,7 +99,7 @@ class Processes:
         The ``descriptors`` are the template's channel and its pidfd; from now on they are ours.
         """
         end, pidfd = descriptors
-        # Given the family and type, Python does not ask the system, which might refuse.
+        # Given the family and type, an error of the system while Python asks for them is no matter.
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, end)
         channel = Channel(opened, FROM_TEMPLATE, self.descriptors)
         template = Process(slot, channel, self._system.now())
@@ -265,7 +265,7 @@ class Processes:
 
     def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        lowest = min(OWN_DESCRIPTORS, soft - ROOM_FOR_OWN)
+        lowest = min(LOWEST_OWN, soft - ROOM_FOR_OWN)
         high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         # Everything that the supervisor has: connections, channels of other workers, the port.
         os.closerange(3, high)

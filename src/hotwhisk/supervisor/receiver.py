@@ -71,7 +71,7 @@ class Receiver:
 
     def _watch_writable(self, process: Process) -> None:
         channel = process.channel
-        self._loop.watch_writable(
+        self._loop.watch_both(
             channel.fileno(), (lambda: self.flush(process)) if channel.full else None
         )
 

@@ -56,7 +56,7 @@ def _recovery_of_answer(scoreboard: Scoreboard, number: int, descriptor: int) ->
         CloseAfter.NO: Recovery.KEEP,
         CloseAfter.REQUESTED: Recovery.CLOSE,
         CloseAfter.READ_AHEAD: Recovery.LOST,
-    }[row.last]
+    }[row.close_after]
 
 
 def _written(descriptor: int) -> int | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MOST_DESCRIPTORS = 65536
 MOST_CONNECTIONS = 16384
 FEWEST_CONNECTIONS = 8
-OWN_DESCRIPTORS = 32
+SERVER_DESCRIPTORS = 32
 """Descriptors for the server itself: its sockets, the spare, templates, artifacts that wait."""
 
 WORKER_DESCRIPTORS = 8
@@ -26,7 +26,7 @@ The same number is needed again while the worker is replaced.
 PROCESS_DESCRIPTORS = 3
 """Descriptors for each worker process, draining ones too: channel, pidfd, reserve."""
 
-SPARE_CONNECTIONS = 4
+MARGIN_CONNECTIONS = 4
 """Connections for which descriptors are left when a replacement begins."""
 
 
@@ -40,7 +40,7 @@ def capacity(config: Config) -> int:
     Raises:
         StartError: there are too few descriptors for a single connection.
     """
-    most, wanted, (soft, hard) = descriptors(config.workers)
+    most, wanted, (soft, hard) = limits(config.workers)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if most < FEWEST_CONNECTIONS:
@@ -56,10 +56,10 @@ def room_beside(processes: int, workers: int, limit: int) -> int:
     A draining worker needs none, because it is busy with a request that it has read.
     """
     draining = max(0, processes - 2 * workers - 1)
-    return (limit - OWN_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + draining) // 2
+    return (limit - SERVER_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + draining) // 2
 
 
-def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:
+def limits(workers: int) -> tuple[int, int, tuple[int, int]]:
     """
     Return the number of connections that the limit of open files allows beside so many workers.
 
@@ -67,5 +67,5 @@ def descriptors(workers: int) -> tuple[int, int, tuple[int, int]]:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    left = max(soft, wanted) - OWN_DESCRIPTORS - WORKER_DESCRIPTORS * workers
+    left = max(soft, wanted) - SERVER_DESCRIPTORS - WORKER_DESCRIPTORS * workers
     return min(MOST_CONNECTIONS, left // 3), wanted, (soft, hard)

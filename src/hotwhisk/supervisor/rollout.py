@@ -3,7 +3,7 @@ The supervisor's decisions: which generation is current, and what follows from e
 
 Pure. Events come in as method calls, decisions leave as `commands`. So a test can script a whole
 replacement, with a worker's exit at any step of it. `workers` says which steps a worker can take,
-`connections` where connections go, and this class what becomes of generations.
+`dispatcher` where connections go, and this class what becomes of generations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
-from hotwhisk.supervisor.connections import Dispatcher, Moved
+from hotwhisk.supervisor.dispatcher import Dispatcher, Moved
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.workers import Event, State, Workers, line_of
@@ -47,7 +47,7 @@ class Rollout:
         self.previous: commands.Artifact | None = None
         self.previous_digest = ""
         self.candidate: commands.Candidate | None = None
-        self.candidates: deque[commands.Candidate] = deque()
+        self.waiting: deque[commands.Candidate] = deque()
         self.stopping = False
         self._numbers = itertools.count(1)
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
@@ -70,27 +70,27 @@ class Rollout:
         """Put a replacement in the queue, or refuse it if that is full or the server stops."""
         if self.stopping:
             self._refuse(candidate, *failure_response(self.policy.profile, Cause.STOPPING))
-        elif len(self.candidates) >= REPLACEMENTS_WAITING or not self._has_room():
+        elif len(self.waiting) >= REPLACEMENTS_WAITING or not self._has_room():
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
             if not self.current.number and candidate.number is None:
                 self._set_fallback("")  # requests wait for the FILE that was named at the start
-            self.candidates.append(candidate)
+            self.waiting.append(candidate)
             self._next_candidate()
 
     def _has_room(self) -> bool:
         """Return whether one more replacement, after all waiting ones, finds free slots."""
-        before = len(self.candidates) + (self.candidate is not None)
+        before = len(self.waiting) + (self.candidate is not None)
         workers = self.policy.workers * (before + 1)
         return self.workers.has_room(workers) and self._has_descriptors(workers)
 
     def roll_back(self, requester: commands.Requester | None = None) -> bool:
         """Make the previous artifact current again; return False if there is none."""
-        queue = [self.candidate, *self.candidates]
+        queue = [self.candidate, *self.waiting]
         if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
-        self.candidates.appendleft(
+        self.waiting.appendleft(
             commands.Candidate(self.previous, requester=requester, rollback=True)
         )
         self._next_candidate()
@@ -127,10 +127,10 @@ class Rollout:
 
     def _next_candidate(self) -> None:
         if self.current.number and not self.policy.reinit:
-            while self.candidates:  # they waited in case the first one failed, and it did not
-                self._refuse(self.candidates.popleft(), 403, INIT_TWICE)
-        if self.candidate is None and self.candidates:
-            self.candidate = self.candidates.popleft()
+            while self.waiting:  # they waited in case the first one failed, and it did not
+                self._refuse(self.waiting.popleft(), 403, INIT_TWICE)
+        if self.candidate is None and self.waiting:
+            self.candidate = self.waiting.popleft()
             self.candidate.generation = next(self._numbers)
             self.candidate.slot = self._start_loading(
                 self.candidate.artifact, self.candidate.generation
@@ -204,8 +204,8 @@ class Rollout:
         for slot in self.workers.in_generation(old.number):
             self._drain(slot)
         self.dispatcher.recall_from_spare()
-        for each in [each for each in self.candidates if each.rollback]:
-            self.candidates.remove(each)  # what it would restore is gone with this replacement
+        for each in [each for each in self.waiting if each.rollback]:
+            self.waiting.remove(each)  # what it would restore is gone with this replacement
             self._reply(each, 409, "another version became current meanwhile")
         # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
         discarded = old.artifact if candidate.rollback else self.previous
@@ -282,7 +282,11 @@ class Rollout:
         self.dispatcher.reclaimed(slot, moved)
 
     def stuck(self, slot: int) -> bool:
-        """Give the connections of a stuck worker to others; return False if that is done already."""
+        """
+        Recall the connections of a stuck worker; return False if that is done already.
+
+        A stuck spare is replaced. If it was told to load and has not begun, it is killed.
+        """
         if not self.workers.apply(slot, Event.STUCK):
             return False
         state = self.workers[slot].state
@@ -336,7 +340,7 @@ class Rollout:
             if text := line_of(worker, how, of_request=of_request):
                 self.commands.append(commands.Log(text))
             if worker.is_loading_or_failed:
-                self._fell_short(now)
+                self._further_worker_failed(now)
             elif of_request or worker.kill_reason:
                 self._scale_up()
             else:
@@ -348,7 +352,7 @@ class Rollout:
         self.jobs.exited(slot)
         self.dispatcher.assign_waiting()
 
-    def _fell_short(self, now: float) -> None:
+    def _further_worker_failed(self, now: float) -> None:
         """Try a further worker again later; if no others serve, count its failure as a crash."""
         current = self.current
         self.workers.ban_template(current.number)
@@ -375,7 +379,7 @@ class Rollout:
             self._set_fallback(Cause.UNSTABLE)
         self.commands.append(commands.Log(f"generation {current.number} crashes in a loop: {text}"))
 
-    def retry(self, now: float) -> None:
+    def end_pause(self, now: float) -> None:
         """Start workers of a crashing generation again when its pause is over."""
         if self.current.retry_at is not None and now >= self.current.retry_at:
             self.current.retry_at, self.current.unstable = None, False
@@ -399,9 +403,9 @@ class Rollout:
         """Stop: replace nothing any more, and answer the present requests."""
         self.stopping = True
         self._set_fallback(Cause.STOPPING)
-        while self.candidates:
+        while self.waiting:
             status, text = failure_response(self.policy.profile, Cause.STOPPING)
-            self._refuse(self.candidates.popleft(), status, text)
+            self._refuse(self.waiting.popleft(), status, text)
         for slot, worker in self.workers.by_slot.items():
             if worker.is_template:
                 self.workers.end_template(worker.generation)

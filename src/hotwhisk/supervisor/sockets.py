@@ -134,7 +134,7 @@ class Sockets:
 
     @contextmanager
     def _borrowed(self, number: int) -> Iterator[socket.socket]:
-        # Given the family and type, Python does not ask the system; no code below depends on them.
+        # Given a family and a type, whatever they are: no code below depends on them.
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.descriptors[number])
         try:
             yield connection
@@ -204,7 +204,7 @@ class Sockets:
 
     # -- memory files -----------------------------------------------------------------------
 
-    def unread(self, number: int) -> tuple[int, int] | None:
+    def spilled(self, number: int) -> tuple[int, int] | None:
         """
         Return the memory file with the unread bytes of a connection, and their count.
 
@@ -226,7 +226,7 @@ class Sockets:
 
     def close_spill_of(self, number: int) -> None:
         """Close the memory file of a connection that is answered without its unread bytes."""
-        unread = self.unread(number)
+        unread = self.spilled(number)
         if unread is not None and unread[0]:
             self.spills.close(unread[0])
         self._scoreboard.set_spill(number, 0, 0)
@@ -237,7 +237,7 @@ class Sockets:
         for number in self.descriptors:
             latest, holder = self._epochs[number]
             if holder == slot:
-                unread = self.unread(number)
+                unread = self.spilled(number)
                 if unread is not None and unread[0]:
                     kept.setdefault(unread[0], number)
                 self._epochs[number] = (latest, NO_SLOT)  # another worker may get the slot

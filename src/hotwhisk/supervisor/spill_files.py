@@ -31,7 +31,7 @@ NO_SLOT = -1
 LARGEST = 1 << 30
 """The most bytes of a file that is passed on. A request needs a fraction of that."""
 
-SPARE = 64
+MARGIN = 64
 """Extra files, beyond those for connections and workers, for messages that cross each other."""
 
 RESERVE_BIT = 1 << 47
@@ -50,7 +50,7 @@ class SpillFiles:
 
     def __init__(self, needed: int, close: Callable[[int], None] = os.close) -> None:
         self._close = close
-        self._most = needed + SPARE
+        self._most = needed + MARGIN
         self._made = 0
         self._reserves: dict[int, int] = {}
         """For each file that was made here and is not used yet: the slot of its worker."""

@@ -1,4 +1,4 @@
-"""Count what ``hotwhisk status`` shows, and keep the latest exits and replacements."""
+"""The events of a server that ``hotwhisk status`` shows."""
 
 from __future__ import annotations
 

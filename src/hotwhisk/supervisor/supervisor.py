@@ -97,7 +97,7 @@ class Supervisor:
         Each event starts the timer of the watchdog, which stops it when nothing is in flight.
         """
         ready = self.loop.poll(timeout)
-        if ready and not self.scoreboard.clock_wanted:
+        if ready and not self.scoreboard.timer_on_here:
             self.scoreboard.timer_on = True
         for descriptor, events in ready:
             if self.loop.dispatch(descriptor, events):
@@ -130,7 +130,7 @@ class Supervisor:
         """Return whether the next tick has something to try again."""
         processes = self.processes
         backlog = any(each.channel.backlog for each in processes.by_slot.values())
-        return backlog or self.loop.resting or bool(processes.pending() or processes.spawning())
+        return backlog or self.loop.resting or bool(processes.unforked() or processes.spawning())
 
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""
@@ -163,7 +163,7 @@ class Supervisor:
             self._paused = True
             self.keep_full()
             self.system.barrier()
-            self.remove_closed()  # a worker that closed one before it saw that sent no message
+            self.remove_closed()  # a worker that had not seen the flag yet sent no message
         return True
 
     def keep_full(self) -> bool:
@@ -203,4 +203,4 @@ class Supervisor:
 
     def _has_descriptors(self, workers: int) -> bool:
         room = self._room_beside(len(self.processes.by_slot) + workers)
-        return room - len(self.sockets.descriptors) >= resources.SPARE_CONNECTIONS
+        return room - len(self.sockets.descriptors) >= resources.MARGIN_CONNECTIONS

@@ -15,6 +15,7 @@ from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
 
 Key = tuple[Phase | State | str, int]
+"""What is watched, and the number of a connection or the slot of a worker."""
 
 STUCK_AFTER = 0.2
 """Seconds in one synchronous run after which other connections stop waiting for it."""
@@ -69,7 +70,7 @@ class Watchdog:
             self._check(kind, number, age)
         self._liveness.end(now)
         rollout, dispatcher = self._supervisor.rollout, self._supervisor.dispatcher
-        rollout.retry(now)
+        rollout.end_pause(now)
         dispatcher.give_to_spare()
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
@@ -85,7 +86,7 @@ class Watchdog:
             return
         supervisor.sleep()
         self._ages.reset()
-        # A worker that began a run before it saw that sent no message: check once more.
+        # A worker that had not seen that the timer is off sent no message: check once more.
         supervisor.system.barrier()
         if self._in_flight() or self._liveness.suspects() or supervisor.loop.resting:
             supervisor.scoreboard.timer_on = True
@@ -102,7 +103,7 @@ class Watchdog:
                 self._check_loading(number, age)
             case State.DRAINING:
                 self._check_draining(number, age)
-            case State.KILLED:
+            case State.KILLED:  # it may still wait for its template
                 self._check_spawning(number, age)
             case _:
                 self._liveness.expire(number, age)

@@ -20,15 +20,15 @@ class State(StrEnum):
     """The states of a worker."""
 
     SPARE = "spare"
-    """Has no action. It sends errors in the place of dead workers, and loads the next version."""
+    """Has no action. It answers or parks what no worker can take, and loads the next version."""
     LOADING = "loading"
     """Loads the action, or is about to be forked from a template."""
     SERVING = "serving"
     """Has the action of the current generation, and takes connections."""
     STUCK = "stuck"
-    """Has been in one run for too long; its other connections were recalled."""
+    """Is in one run for too long, or answers no ping; its other connections were recalled."""
     DRAINING = "draining"
-    """Belongs to an earlier generation, and finishes its requests."""
+    """Belongs to an earlier generation, or is a stuck spare; it finishes what it has."""
     TEMPLATE = "template"
     """Has loaded the action and serves no request; it forks further workers."""
     KILLED = "killed"
@@ -45,7 +45,7 @@ class Event(StrEnum):
     """It is neither ready nor failed in time; a template has not forked a worker in time."""
     STUCK = "stuck"
     """
-    The worker is in one run for longer than a tick, or does not answer a ping.
+    The worker is in one run for longer than `STUCK_AFTER`, or does not answer a ping.
 
     For a worker that loads: it has not begun to load.
     """
@@ -54,7 +54,7 @@ class Event(StrEnum):
     DRAIN = "drain"
     """Another generation is current, or the template is not needed any more."""
     RUN_TIMED_OUT = "run timed out"
-    """A run of it is past its deadline."""
+    """A run is past its deadline, the worker was silent for as long, or a stop waits no longer."""
 
 
 TABLE: Mapping[tuple[State, Event], State] = {
@@ -98,7 +98,7 @@ class Worker:
 
     @property
     def is_loading_or_failed(self) -> bool:
-        """Return whether the worker has not become ready, and will not."""
+        """Return, for a dead worker, whether it died before it was ready."""
         return self.state is State.LOADING or (
             self.state is State.KILLED and self.kill_reason is None
         )
@@ -113,7 +113,7 @@ class Workers:
         self._free = deque(range(slots))
         self.banned = 0
         """The latest generation whose workers must not leave a template."""
-        self.spare = self._fork()
+        self.spare = self._add_spare()
 
     def __getitem__(self, slot: int) -> Worker:
         return self.by_slot[slot]
@@ -133,7 +133,7 @@ class Workers:
 
     def replace_spare(self) -> None:
         """Start a fresh spare in place of one that died or has become a worker."""
-        self.spare = self._fork()
+        self.spare = self._add_spare()
 
     def allocate(self) -> int:
         """Add a worker that is not made from the spare; return its slot. Its loader starts it."""
@@ -186,7 +186,7 @@ class Workers:
             and (worker.state in states if states else not worker.is_template)
         ]
 
-    def _fork(self) -> int:
+    def _add_spare(self) -> int:
         slot = self.allocate()
         self._commands.append(StartWorker(slot))
         return slot

@@ -120,14 +120,14 @@ class _Remover:
             OSError: the entry is a folder that cannot be opened.
             _TimeIsUp: time has run out, and something is left that could be removed.
         """
-        if _is_removed(above, name):
+        if _remove_entry(above, name):
             return
         top = _open_folder(name, above)
         try:
             self._empty(top, 0)
         finally:
             os.close(top)
-        _is_removed(above, name)
+        _remove_entry(above, name)
 
     def _empty(self, top: int, level: int) -> None:
         """Remove the content of a folder; move each folder in it up into ``top``."""
@@ -141,7 +141,7 @@ class _Remover:
                 if name is None:
                     continue  # it was entered at its place, or is a mount point
                 waiting += self._flatten(top, name, level)
-                if not _is_empty_and_removed(top, name):
+                if not _remove_if_empty(top, name):
                     hopeless.add(name)
 
     def _flatten(self, top: int, name: str, level: int) -> list[str]:
@@ -170,8 +170,8 @@ class _Remover:
                 if entry.name in without:
                     continue
                 if not entry.is_dir(follow_symlinks=False):
-                    _is_removed(folder, entry.name)
-                elif not _is_empty_and_removed(folder, entry.name):
+                    _remove_entry(folder, entry.name)
+                elif not _remove_if_empty(folder, entry.name):
                     left.append(entry.name)
         return left
 
@@ -206,21 +206,21 @@ class _Remover:
                 self._empty(folder, level + 1)
         finally:
             os.close(folder)
-        _is_removed(above, name)
+        _remove_entry(above, name)
 
 
-def _is_removed(above: int, name: str) -> bool:
+def _remove_entry(above: int, name: str) -> bool:
     """Remove a file, a link or an empty folder; return False if it is still there."""
     try:
         os.unlink(name, dir_fd=above)
     except FileNotFoundError:
         return True
     except OSError:  # as a rule because the entry is a folder
-        return _is_empty_and_removed(above, name)
+        return _remove_if_empty(above, name)
     return True
 
 
-def _is_empty_and_removed(above: int, name: str) -> bool:
+def _remove_if_empty(above: int, name: str) -> bool:
     """Remove a folder if it is empty; return False if it is still there."""
     try:
         os.rmdir(name, dir_fd=above)

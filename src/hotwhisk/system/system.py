@@ -1,8 +1,7 @@
 """
-The seam to the operating system: processes, their deaths, and the clock.
+The operating system, as the supervisor uses it: processes, their exits, barriers and the clock.
 
-Everything the supervisor asks of the kernel that is not a socket goes through one object
-of this class, so that a test can put a scripted one in its place.
+All of these calls go through one object of this class, so that a test can put another in its place.
 
 Linux only. ``ctypes`` is needed for the calls that Python does not offer (prctl,
 membarrier); a kernel that refuses one of them costs a guarantee, which ``weaknesses``

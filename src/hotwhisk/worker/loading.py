@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
 
-import hotwhisk.launch  # noqa: F401 - an action imports `start` after its own modules win
+import hotwhisk.launch  # noqa: F401 - imported now: later the action's own modules come first
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
 from hotwhisk.action.isolation import environment, set_defaults

@@ -20,7 +20,7 @@ SECONDS = st.floats(0, LATEST)
 WORD = st.integers(0, MOST_BYTES)
 EMPTY: dict[str, Any] = {
     "since": 0.0, "budget": 0.0, "sent": 0, "answer": 0, "spill": 0, "spilled": 0,
-    "last": CloseAfter.NO, "ended": 0,
+    "close_after": CloseAfter.NO, "ended": 0,
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ class Writers(RuleBasedStateMachine):
     @rule(number=NUMBERS, last=st.sampled_from(CloseAfter))
     def set_last(self, number: int, last: CloseAfter) -> None:
         self.scoreboard.set_close(number, last)
-        self.rows[number]["last"] = last
+        self.rows[number]["close_after"] = last
 
     @rule(number=NUMBERS, streams=st.integers(0, 3))
     def ended(self, number: int, streams: int) -> None:
@@ -126,7 +126,7 @@ def test_the_last_connection_fits(capacity: int) -> None:
     scoreboard.set_close(capacity - 1, CloseAfter.REQUESTED)
     scoreboard.set_phase(capacity - 1, Phase.CLOSED)
     assert scoreboard.in_phase(Phase.CLOSED) == [capacity - 1]
-    assert scoreboard.row(capacity - 1).last is CloseAfter.REQUESTED
+    assert scoreboard.row(capacity - 1).close_after is CloseAfter.REQUESTED
     with pytest.raises(Exception, match=r"index out of range|out of bounds|requires a buffer"):
         scoreboard.row(capacity)
 
@@ -163,7 +163,7 @@ def test_whatever_a_row_holds_is_read_within_bounds(scribbled: bytes, phase: int
     assert 0 <= row.since <= LATEST
     assert row.budget >= 0
     assert 0 <= row.sent + row.answer < 2**64
-    assert row.last in CloseAfter
+    assert row.close_after in CloseAfter
     assert 0 <= row.ended <= 3
     assert scoreboard.phase(0) in Phase
     scoreboard.set_responding(
@@ -186,7 +186,7 @@ def test_what_the_supervisor_alone_writes_it_does_not_read_back() -> None:
     scoreboard.timer_on = True
     scoreboard._map[: scoreboard._phases] = bytes(scoreboard._phases)  # a worker scribbles
     assert scoreboard.recalls(3) == 1
-    assert scoreboard.clock_wanted
+    assert scoreboard.timer_on_here
     scoreboard.recall(3)
     assert scoreboard.words[scoreboard.recall_word(3)] == 2, (
         "the worker cannot follow the next recall"

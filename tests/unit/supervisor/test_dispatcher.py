@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor import connections
+from hotwhisk.supervisor import dispatcher
 from hotwhisk.supervisor.commands import (
     Assign,
     CloseConnection,
@@ -17,7 +17,7 @@ from hotwhisk.supervisor.commands import (
     SendError,
     StartWorker,
 )
-from hotwhisk.supervisor.connections import Dispatcher
+from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.workers import Event, Workers
 
 
@@ -122,7 +122,7 @@ def test_parked_ones_wait_for_a_worker_and_go_first() -> None:
 
 
 def test_too_many_parked_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PARKED_LIMIT", 1)
+    monkeypatch.setattr(dispatcher, "PARKED_LIMIT", 1)
     server = Server(1)
     server.workers.apply(0, Event.STUCK)
     server.dispatcher.accepted([1, 2])

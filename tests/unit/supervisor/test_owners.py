@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk.supervisor.connections import Owners
+from hotwhisk.supervisor.dispatcher import Owners
 
 NUMBERS = st.integers(0, 5)
 MOVES = st.tuples(st.sampled_from(["give", "wait", "park", "lend", "forget"]), NUMBERS, NUMBERS)

@@ -63,14 +63,14 @@ def test_orders_wait_for_a_worker_that_has_no_channel(
 
     monkeypatch.setattr(Channel, "pair", refuse)
     scripted.die(slot)
-    assert scripted.processes.pending()
+    assert scripted.processes.unforked()
     spare = scripted.workers.spare
     scripted.supervisor.rollout.commands.append(commands.Send(spare, EndLog("text")))
     scripted.supervisor.run_commands()
     monkeypatch.setattr(Channel, "pair", pairs)
     scripted.tick()
     scripted.supervisor.wait(0.0)
-    assert not scripted.processes.pending()
+    assert not scripted.processes.unforked()
     assert any(isinstance(each, EndLog) for each in scripted.messages(spare))
     assert number in scripted.owners
 
@@ -113,7 +113,7 @@ def test_draining_workers_take_the_room_of_connections() -> None:
 def test_a_replacement_without_descriptors_is_refused(script: Callable[..., Scripted]) -> None:
     scripted = script()
     scripted.serve()
-    scripted.supervisor._limit = resources.OWN_DESCRIPTORS
+    scripted.supervisor._limit = resources.SERVER_DESCRIPTORS
     scripted.supervisor.rollout.submit(Candidate(commands.Artifact()))
     (reply,) = [
         each for each in scripted.supervisor.rollout.commands if isinstance(each, commands.Reply)

@@ -527,9 +527,9 @@ def test_a_loop_in_the_first_generation_pauses_and_tries_again_and_is_never_0() 
     assert crash(server, 1) == ["RemoveFolder 1"]
     spare = server.spare
     assert server.accept(1) == [f"Assign {spare} (1,) unstable"]
-    server.rollout.retry(server.now + RETRY_FIRST / 2)
+    server.rollout.end_pause(server.now + RETRY_FIRST / 2)
     assert server.did() == []
-    server.rollout.retry(server.now + RETRY_FIRST)
+    server.rollout.end_pause(server.now + RETRY_FIRST)
     assert server.did() == [f"Recall {spare}", f"Load {spare} 1 A",
                             f"Assign {server.spare} (1,) unstable"]  # fmt: skip
     assert f"Assign {spare} (1,)" in server.ready(spare)
@@ -547,7 +547,7 @@ def test_the_pause_grows_while_it_does_not_come_up() -> None:
             server.die(slot)
         pauses.append(server.rollout.current.retry_at - server.now)
         server.now = server.rollout.current.retry_at
-        server.rollout.retry(server.now)
+        server.rollout.end_pause(server.now)
         server.did()
     assert pauses == [1, 2, 4, 8, 8, 8, 8, 8]
 

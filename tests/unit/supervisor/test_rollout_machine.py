@@ -23,7 +23,7 @@ from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.messages import EndLog
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor import commands, connections
+from hotwhisk.supervisor import commands, dispatcher
 from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.rollout import Rollout
@@ -227,7 +227,7 @@ class World:
 
     def wanted(self) -> list[commands.Artifact | None]:
         rollout = self.rollout
-        queued = [rollout.candidate, *rollout.candidates]
+        queued = [rollout.candidate, *rollout.waiting]
         return [
             rollout.current.artifact,
             rollout.previous,
@@ -445,7 +445,7 @@ class World:
             self.answered(process, process.claim)
 
     def tick(self) -> None:
-        self.rollout.retry(self.now)
+        self.rollout.end_pause(self.now)
         self.rollout.dispatcher.give_to_spare()
         self.carry_out()
 
@@ -461,7 +461,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(connections, "PARKED_LIMIT", 2)
+        self.patch.setattr(dispatcher, "PARKED_LIMIT", 2)
         self.highest = 0
 
     @initialize(
@@ -636,7 +636,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        queue = [self.rollout.candidate, *self.rollout.candidates]
+        queue = [self.rollout.candidate, *self.rollout.waiting]
         possible = (
             self.rollout.previous is not None
             and not self.rollout.stopping
@@ -709,7 +709,7 @@ class Machine(RuleBasedStateMachine):
         rollout = self.rollout
         assert not any(client.asks for client in self.world.clients.values()), "not answered"
         assert rollout.candidate is None
-        assert not rollout.candidates
+        assert not rollout.waiting
         assert not self.world.owners.init_pending
         current = [each for each in self.alive() if each.generation]
         assert {each.generation for each in current} <= {rollout.current.number}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from hotwhisk.ipc.messages import ProtocolError
-from hotwhisk.supervisor.spill_files import LARGEST, NO_SLOT, SPARE, SpillFiles
+from hotwhisk.supervisor.spill_files import LARGEST, MARGIN, NO_SLOT, SpillFiles
 
 WORKER, OTHER = 3, 4
 
@@ -131,7 +131,7 @@ def test_it_goes_with_its_connection(files: SpillFiles) -> None:
 def test_the_worker_with_most_is_found_when_there_are_too_many(files: SpillFiles) -> None:
     assert files.largest_owner() == NO_SLOT
     files.add(1, memory_file(), OTHER)
-    for spill in range(2, 4 + SPARE + 1):
+    for spill in range(2, 4 + MARGIN + 1):
         files.add(spill, memory_file(), WORKER)
     assert not files.crowded
     files.add(1000, memory_file(), OTHER)

@@ -95,7 +95,7 @@ def test_runs_that_no_worker_has_keep_no_server_awake(script: Script) -> None:
         scripted.scoreboard.set_running(number, scripted.system.clock, 0.1, 0)
     for _ in range(8):
         scripted.tick()
-    assert not scripted.scoreboard.clock_wanted
+    assert not scripted.scoreboard.timer_on_here
     assert State.KILLED not in [each.state for each in scripted.workers.by_slot.values()]
 
 
@@ -122,6 +122,6 @@ def test_a_full_server_goes_on_asking_for_what_is_closed(script: Script) -> None
     for _ in range(5):
         scripted.tick()
         scripted.scoreboard._map[0] = scripted.scoreboard._map[1] = 0  # a worker scribbles
-    assert scripted.scoreboard.clock_wanted
+    assert scripted.scoreboard.timer_on_here
     scripted.tick()
     assert scripted.scoreboard.notify_close

@@ -84,7 +84,7 @@ def test_the_scoreboard_says_whether_the_connection_can_go_on_without_this_worke
     found = []
 
     def look(event: object) -> object:
-        found.append(supervised.scoreboard.row(0).last)
+        found.append(supervised.scoreboard.row(0).close_after)
         return event
 
     supervised.serve(look)

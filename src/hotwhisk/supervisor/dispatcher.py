@@ -5,8 +5,8 @@ Pure. A connection has one owner at a time, a worker or the supervisor. With the
 waits, because the supervisor keeps a duplicate of every socket and reads none.
 
 A connection goes to the worker of the current generation that has the fewest. If no worker can take
-it, it waits for one that is starting. The spare takes the connections that have waited for a tick:
-it reads them, so that an ``/init`` among them is seen, and parks the ``/run``s.
+it, it waits for one that is starting. The spare takes the connections that have waited for a tick, and
+takes them at once if there is a fallback: it reads them, so that an ``/init`` among them is seen, and parks the ``/run``s.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Dispatcher:
                 self._commands.append(CloseConnection(number))
             elif recovery is Recovery.LOST and cause is not Cause.OUT_OF_MEMORY:
                 self._send_error(number, Cause.LOST, how)
-            elif recovery is not Recovery.QUEUE and recovery is not Recovery.KEEP:
+            elif recovery in (Recovery.FAIL, Recovery.LOST):
                 # FAIL; or LOST, as memory ran out: the body that was read was too large
                 of_request = True
                 self._send_error(number, cause, how)
