@@ -45,10 +45,7 @@ def render(answer: Mapping[str, object]) -> str:
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
-    lines = [
-        f"{place} · {process}",
-        _current(generation),
-    ]
+    lines = [f"{place} · {process}", _current(generation)]
     previous = answer.get("previous")
     if previous:
         name = _name(previous) if isinstance(previous, dict) else "a version"

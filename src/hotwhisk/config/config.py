@@ -127,10 +127,7 @@ _complete()
 
 
 def read_config(
-    argv: Sequence[str],
-    environ: Mapping[str, str],
-    *,
-    bound: tuple[str, int] | None = None,
+    argv: Sequence[str], environ: Mapping[str, str], *, bound: tuple[str, int] | None = None
 ) -> Config:
     """
     Read the arguments after ``serve`` and the environment.

@@ -40,83 +40,40 @@ SHOW = ("help", "show-config")
 TERMINATION_LOG = "/dev/termination-log"
 
 OPTIONS = (
-    Option(
-        "host", "ADDRESS", text, "address to listen on", default="127.0.0.1", openwhisk="0.0.0.0"
-    ),
-    Option(
-        "port",
-        "PORT",
-        port,
-        "port to listen on; 0 takes any free one; the plain profile also reads PORT",
-        default="8080",
-        also="PORT",
-    ),
+    Option("host", "ADDRESS", text, "address to listen on",
+           default="127.0.0.1", openwhisk="0.0.0.0"),
+    Option("port", "PORT", port,
+           "port to listen on; 0 takes any free one; the plain profile also reads PORT",
+           default="8080", also="PORT"),
     Option("openwhisk", "", switch, "follow the OpenWhisk platform to the letter", default="no"),
     Option("main", "NAME", text, "name of the handler in FILE", default="main"),
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "N", count, "processes that answer", default="1"),
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
     Option("watch", "", switch, "replace the current version when FILE changes", default="no"),
-    Option(
-        "timeout",
-        "SECONDS",
-        seconds_or_none,
-        "longest run of a request without a deadline",
-        default="60",
-        openwhisk="none",
-    ),
-    Option(
-        "init_timeout",
-        "SECONDS",
-        seconds,
-        "longest time from /init until the new version is ready",
-        default="60",
-        openwhisk="300",
-    ),
-    Option(
-        "drain_timeout",
-        "SECONDS",
-        seconds,
-        "how long a stop waits for the requests that are running",
-        default="25",
-    ),
-    Option(
-        "token_file",
-        "PATH",
-        text,
-        "file with the token that /init needs; for hosts off this machine",
-    ),
+    Option("timeout", "SECONDS", seconds_or_none, "longest run of a request without a deadline",
+           default="60", openwhisk="none"),
+    Option("init_timeout", "SECONDS", seconds,
+           "longest time from /init until the new version is ready",
+           default="60", openwhisk="300"),
+    Option("drain_timeout", "SECONDS", seconds,
+           "how long a stop waits for the requests that are running", default="25"),
+    Option("token_file", "PATH", text,
+           "file with the token that /init needs; for hosts off this machine"),
     Option("allow_host", "NAMES", words, "names allowed in a Host header besides loopback"),
-    Option(
-        "connections",
-        "N",
-        maybe_count,
-        "most connections at a time (default: a third of the descriptors that the server itself leaves)",
-    ),
-    Option(
-        "crash_count", "N", count, "deaths outside a request that roll a version back", default="3"
-    ),
+    Option("connections", "N", maybe_count, "most connections at a time "
+           "(default: a third of the descriptors that the server itself leaves)"),
+    Option("crash_count", "N", count, "deaths outside a request that roll a version back",
+           default="3"),
     Option("crash_window", "SECONDS", seconds, "the time within which they count", default="10"),
-    Option(
-        "run_dir",
-        "FOLDER",
-        text,
-        "folder of the control socket and of unpacked versions (default: $XDG_RUNTIME_DIR/hotwhisk)",
-    ),
-    Option(
-        "termination_log",
-        "PATH",
-        text,
-        "file that gets one line when the server ends, if it is there",
-        default=TERMINATION_LOG,
-    ),
-    Option(
-        "ready_fd",
-        "N",
-        maybe_descriptor,
-        "descriptor that gets one newline when the port is served",
-    ),
-)
+    Option("run_dir", "FOLDER", text, "folder of the control socket and of unpacked versions "
+           "(default: $XDG_RUNTIME_DIR/hotwhisk)"),
+    Option("termination_log", "PATH", text,
+           "file that gets one line when the server ends, if it is there",
+           default=TERMINATION_LOG),
+    Option("ready_fd", "N", maybe_descriptor,
+           "descriptor that gets one newline when the port is served"),
+)  # fmt: skip
 
 BY_NAME = {option.name: option for option in OPTIONS}
 

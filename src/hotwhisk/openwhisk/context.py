@@ -22,10 +22,7 @@ class Context:
     __slots__ = ("_clock", "_host", "_values")
 
     def __init__(
-        self,
-        values: Mapping[str, str],
-        clock: Callable[[], float] = time.time,
-        api_host: str = "",
+        self, values: Mapping[str, str], clock: Callable[[], float] = time.time, api_host: str = ""
     ) -> None:
         """
         Take the ``values`` of the request.

@@ -142,12 +142,7 @@ class Invoker:
         failed = verdict.status is Status.DEVELOPER_ERROR
         wait = action.sentinelled and verdict.status is not Status.WHISK_ERROR
         return collect(
-            runtime.logs,
-            rule,
-            action.limits.logs,
-            wait=wait,
-            failed=failed,
-            lag=runtime.log_lag,
+            runtime.logs, rule, action.limits.logs, wait=wait, failed=failed, lag=runtime.log_lag
         )
 
 

@@ -186,13 +186,7 @@ class LogStream:
 
 
 def collect(
-    stream: LogStream,
-    rule: LogRule,
-    limit_mb: int,
-    *,
-    wait: bool,
-    failed: bool,
-    lag: float = 0.0,
+    stream: LogStream, rule: LogRule, limit_mb: int, *, wait: bool, failed: bool, lag: float = 0.0
 ) -> Collected:
     """
     Cut off one activation's log.

@@ -81,10 +81,7 @@ class Control:
     """The listening socket. ``answers`` maps each question to the function that answers it."""
 
     def __init__(
-        self,
-        path: str,
-        answers: dict[str, Callable[[ControlRequest], None]],
-        parts: Parts,
+        self, path: str, answers: dict[str, Callable[[ControlRequest], None]], parts: Parts
     ) -> None:
         self.path = path
         self._answers = answers

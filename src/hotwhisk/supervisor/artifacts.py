@@ -36,11 +36,7 @@ class UploadedArtifact(Source):
     """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
     def __init__(
-        self,
-        descriptor: int,
-        offset: int,
-        length: int,
-        close: Callable[[int], None] = os.close,
+        self, descriptor: int, offset: int, length: int, close: Callable[[int], None] = os.close
     ) -> None:
         self._close = close
         self.descriptor = descriptor

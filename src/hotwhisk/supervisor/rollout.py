@@ -33,10 +33,7 @@ class Rollout:
     """
 
     def __init__(
-        self,
-        policy: Policy,
-        slots: int,
-        has_descriptors: Callable[[int], bool] = lambda _: True,
+        self, policy: Policy, slots: int, has_descriptors: Callable[[int], bool] = lambda _: True
     ) -> None:
         self.policy = policy
         self._has_descriptors = has_descriptors

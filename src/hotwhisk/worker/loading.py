@@ -91,9 +91,7 @@ def _check_arguments(action: actions.Action | Program) -> None:
 
 @enters_action
 def make_ready(
-    action: actions.Action | Program,
-    config: Config,
-    finish: Callable[[Awaitable[object]], object],
+    action: actions.Action | Program, config: Config, finish: Callable[[Awaitable[object]], object]
 ) -> Failed | None:
     """
     Call the functions that the action registered by `hotwhisk.on_startup`.
