@@ -51,7 +51,7 @@ def output(*command: str) -> str:
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """Return a context for the engine: the same bytes for the same files, so that its cache is used."""
+    """Return a context for the engine: the same bytes for the same files, so its cache is used."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for name, content in files.items():

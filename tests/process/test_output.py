@@ -143,7 +143,7 @@ def test_a_log_that_cannot_be_written_fails_no_run(profile: str, end: str) -> No
 
 
 def test_a_slow_reader_gets_whole_lines() -> None:
-    """It reads a little now and then, while two workers print: each sentinel is a line of its own."""
+    """It reads a little at times, while two workers print: each sentinel is a line of its own."""
     with (
         sinks.pipe() as sink,
         Server("--openwhisk", "--workers", "2", output=sink.writing) as server,

@@ -97,7 +97,7 @@ def put(left: Path) -> Callable[[Path, str], None]:
 
 
 def find_things(rounds: int = 20) -> Outcome:
-    """Start servers while a file, link or folder lies in the place of their folder, socket or lock."""
+    """Start servers while something else lies in the place of their folder, socket or lock."""
     outcome = Outcome(f"{rounds} starts with each of {len(THINGS)} things at each of 3 places")
     starts = 0
     slowest = 0.0

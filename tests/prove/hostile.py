@@ -233,7 +233,7 @@ def take_packets(packets: int = 100_000, seed: int = 1) -> Outcome:
 
 
 def take_words(words: int = 100_000, seed: int = 1) -> Outcome:
-    """Write words one by one anywhere in the table, with deaths; replace a version after each 500."""
+    """Write words anywhere in the table, with deaths; replace a version after each 500."""
     outcome = Outcome(f"{words} words in the table, seed {seed}")
     with tempfile.TemporaryDirectory() as folder:
         attacked = Attacked(seed, folder, outcome)

@@ -134,7 +134,8 @@ def keep_lines(rounds: int = 1, late: Sequence[str] = ()) -> Outcome:
     """
     Try each way to print, before each way to end, in each kind of stream.
 
-    If ``late`` is given, only these ways to print are tried before the end that waits for a deadline.
+    If ``late`` is given, only these ways to print are tried before the end that waits for a
+    deadline.
     """
     outcome = Outcome(f"{rounds} times every way to print before every way to end")
     found = calls = 0

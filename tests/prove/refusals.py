@@ -163,7 +163,7 @@ class History:
         return self.version
 
     def settle(self) -> bool:
-        """Return whether the same supervisor serves without failures, with one worker and a spare."""
+        """Return whether the same supervisor serves again, with one worker and a spare."""
         problems = len(self.outcome.problems)
         with self.outcome.trying(f"after {self.what}"):
             self.outcome.expect_version(f"after {self.what}", ask(self.server), self.version)

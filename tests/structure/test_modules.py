@@ -21,7 +21,7 @@ LONGER = {
 }
 
 EDGES = {"__init__", "build", "cli", "platform"}
-"""Their first lines are an interface; the other folders only keep together what belongs together."""
+"""Their ``__init__`` is an interface; the other folders only group modules."""
 
 
 def ids(source: Source) -> str:

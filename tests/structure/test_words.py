@@ -1,9 +1,9 @@
 """
 One word for each thing, and sentences that say who does what.
 
-The words are those of the [glossary](../../ARCHITECTURE.md#glossary). A synonym, or a word that makes
-the reader guess who does something, fails with its line and with what to write instead. Prose is
-read in Markdown, docstrings, comments, and texts for users; names where Python defines them.
+The words are those of the [glossary](../../ARCHITECTURE.md#glossary). A synonym, or a word that
+makes the reader guess who does something, fails with its line and with what to write instead. Prose
+is read in Markdown, docstrings, comments, and texts for users; names where Python defines them.
 """
 
 from __future__ import annotations

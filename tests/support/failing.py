@@ -111,7 +111,7 @@ class Failing(Server):
 
 
 def numbers() -> dict[int, str]:
-    """Return the names of the calls by their numbers; calls that this machine lacks are left out."""
+    """Return the names of the calls by their numbers, without calls that this machine lacks."""
     resolve = seccomp.library().seccomp_syscall_resolve_name
     found = {resolve(name.encode()): name for name in CALLS}
     return {number: name for number, name in found.items() if number >= 0}

@@ -207,7 +207,7 @@ class Server:
             raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
 
     def end_well(self) -> None:
-        """Stop the server, if it still runs; it must exit with status 0 and leave nothing behind."""
+        """Stop the server, if it still runs: it must exit with status 0 and leave nothing."""
         if self.process.poll() is None:
             self.terminate()
         assert self.wait(10.0) == 0, self.stderr()

@@ -37,7 +37,7 @@ class Sink:
             os.close(again)
 
     def read(self, most: int = 1 << 26) -> bytes:
-        """Read what is there now, up to ``most`` bytes, add it to ``taken``, and return ``taken``."""
+        """Read up to ``most`` bytes that are there, add them to ``taken``, and return that."""
         with suppress(BlockingIOError):
             while most > 0 and (data := os.read(self._reading, min(most, 1 << 20))):
                 self.taken += data

@@ -102,9 +102,9 @@ def load_file(
     """
     Load a file of the user under its own path; its folder is the first place to import from.
 
-    If ``source`` is given, it is run instead of the present content of the file. ``generation_folder`` is the
-    folder of the generation, where child processes find the file. ``virtualenv`` is an environment
-    elsewhere. It replaces an environment beside the file.
+    If ``source`` is given, it is run instead of the present content of the file.
+    ``generation_folder`` is the folder of the generation, where child processes find the file.
+    ``virtualenv`` is an environment elsewhere. It replaces an environment beside the file.
     """
     path = os.path.abspath(path)
     return _load(os.path.dirname(path), path, main, source, generation_folder, virtualenv)

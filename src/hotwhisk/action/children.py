@@ -57,8 +57,8 @@ def offer_file(generation_folder: str, entry: str, source: bytes, path: list[str
     """
     Let children find a file that is served where it lies.
 
-    ``generation_folder`` is the folder of the generation. ``path`` lists the other places from which a child
-    must import.
+    ``generation_folder`` is the folder of the generation. ``path`` lists the other places from
+    which a child must import.
     """
     if os.path.basename(entry) != f"{MODULE}.py":
         folder = f"{generation_folder}/{_FOLDER}"

@@ -1,10 +1,10 @@
 """
 Decide from the text of an action's source how it is run, before any of it runs.
 
-As a rule a handler is found by its name (``main``). Then the module is called ``main__``, so that an
-``if __name__ == "__main__"`` block does not run. A file that is written for `hotwhisk.start` gives
-its handler in just that block, so it must be run as ``__main__``. Code must not run twice, so it is
-not possible to try both.
+As a rule a handler is found by its name (``main``). Then the module is called ``main__``, so that
+an ``if __name__ == "__main__"`` block does not run. A file that is written for `hotwhisk.start`
+gives its handler in just that block, so it must be run as ``__main__``. Code must not run twice, so
+it is not possible to try both.
 
 The compiler makes the syntax trees. The module `ast` is not needed to walk over one, and its import
 would add 1.7 ms to each start.
@@ -29,8 +29,8 @@ def enters_by_start(tree: ast.Module, main: str) -> bool:
     """
     Return whether a source must be run as ``__main__``, where it calls ``start(handler)``.
 
-    This is the case if it calls hotwhisk's ``start`` and does not bind ``main`` at its top level. It
-    is also the case if ``main`` is a function that itself calls ``start``, as the usual ``def
+    This is the case if it calls hotwhisk's ``start`` and does not bind ``main`` at its top level.
+    It is also the case if ``main`` is a function that itself calls ``start``, as the usual ``def
     main()`` of a script does, which is not a handler.
     """
     names, modules = _start_names(tree)

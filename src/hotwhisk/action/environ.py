@@ -3,9 +3,9 @@ Set variables of the environment for each request without a leak.
 
 ``os.environ[name] = value`` calls setenv(3). The C library keeps each former value, because a
 pointer to it may still be in use. A request sets an identifier and a deadline, so this would leak a
-quarter of a kilobyte for each request. putenv(3) uses memory of the caller instead. So each variable
-has two buffers, which are used in turn. Code that reads the environment in another thread, or starts
-a program, finds the former value or the new one, and never a mixture.
+quarter of a kilobyte for each request. putenv(3) uses memory of the caller instead. So each
+variable has two buffers, which are used in turn. Code that reads the environment in another thread,
+or starts a program, finds the former value or the new one, and never a mixture.
 """
 
 from __future__ import annotations

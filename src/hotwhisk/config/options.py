@@ -4,9 +4,10 @@ Declare every option of ``hotwhisk serve`` once, and read them.
 Strategy. The port must be open before large modules are imported, so the host and the port must be
 known before ``argparse`` could be imported. Two readers of one command line, a quick one for the
 port and a full one for the rest, can disagree about what ``--port --host`` means. So there is one
-reader, small enough for the quick path: this module imports almost nothing, and `hotwhisk.config.config`
-builds the frozen Config from what it finds. The flags, the variables, ``--help``, ``--show-config``
-and the test that the reference page names everything all use `OPTIONS`.
+reader, small enough for the quick path: this module imports almost nothing, and
+`hotwhisk.config.config` builds the frozen Config from what it finds. The flags, the variables,
+``--help``, ``--show-config`` and the test that the reference page names everything all use
+`OPTIONS`.
 
 Grammar: ``--name VALUE``, ``--name=VALUE``, a switch ``--name`` or ``--no-name``, ``--`` before a
 file whose name begins with a dash, and at most one FILE. The last one given is used. A flag is used

@@ -135,7 +135,7 @@ def parse_field(line: bytes) -> tuple[str, str]:
 
 
 def refuse_illegal(data: bytes) -> None:
-    """Refuse control characters, and CR or LF other than together (RFC 9112 §2.2, RFC 9110 §5.5)."""
+    """Refuse control characters, and a lone CR or LF (RFC 9112 §2.2, RFC 9110 §5.5)."""
     bad = _ILLEGAL.search(data)
     if bad:
         around = data[max(0, bad.start() - 20) : bad.start() + 20]

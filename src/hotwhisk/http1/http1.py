@@ -97,9 +97,9 @@ class Reader:
     """
     Finds the one request at the start of a growing buffer.
 
-    ``head`` is set as soon as it is complete. ``bytes_needed`` is the least number of bytes that the
-    request has, 0 while unknown. It is exact with a Content-Length; without one it grows with each
-    chunk.
+    ``head`` is set as soon as it is complete. ``bytes_needed`` is the least number of bytes that
+    the request has, 0 while unknown. It is exact with a Content-Length; without one it grows with
+    each chunk.
     """
 
     __slots__ = ("_body_at", "_chunks", "_max_body", "_scanned", "_start", "bytes_needed", "head")

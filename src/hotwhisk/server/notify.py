@@ -1,9 +1,10 @@
 """
 Tell a service manager the state of the server: systemd, s6, or the kubelet.
 
-systemd gets datagrams (sd_notify(3)), s6 gets a line on a descriptor. If no manager is configured, nothing is sent. If a message cannot be sent, the caller gets the
-error: without it a wrong socket would look like success. `hotwhisk.config.platform` reads the
-variables. Child processes do not inherit them.
+systemd gets datagrams (sd_notify(3)), s6 gets a line on a descriptor. If no manager is configured,
+nothing is sent. If a message cannot be sent, the caller gets the error: without it a wrong socket
+would look like success. `hotwhisk.config.platform` reads the variables. Child processes do not
+inherit them.
 
 The kubelet shows what a container wrote to its termination message file. By default that is
 ``/dev/termination-log``, which the kubelet makes. If the file does not exist, nothing is written.

@@ -58,8 +58,8 @@ class Processes:
         """
         Open the channel of a worker whose process will be started later.
 
-        From now on messages can be sent to the worker. If another worker is pending in this slot, it
-        is forgotten. If a template forks it later, it exits, because its channel is closed.
+        From now on messages can be sent to the worker. If another worker is pending in this slot,
+        it is forgotten. If a template forks it later, it exits, because its channel is closed.
         """
         before = self.by_slot.get(slot)
         process = Process(slot, Channel(None, FROM_WORKER, self.descriptors), self._system.now())

@@ -245,8 +245,8 @@ class Rollout:
 
     def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
         """
-        Handle a load that ended without a message of its worker. Under OpenWhisk the log of the failed
-        ``/init`` says ``why``, or the answer says it.
+        Handle a load that ended without a message of its worker. Under OpenWhisk the log of the
+        failed ``/init`` says ``why``, or the answer says it.
         """
         status, text = failure_response(self.policy.profile, *cause)
         candidate, openwhisk = self.candidate, self.policy.profile is Profile.OPENWHISK

@@ -208,8 +208,8 @@ class Sockets:
         """
         Return the memory file with the unread bytes of a connection, and their count.
 
-        The file is 0 if there are no such bytes. Returns None if the scoreboard names a file that does
-        not exist, or that does not belong to the connection's worker.
+        The file is 0 if there are no such bytes. Returns None if the scoreboard names a file that
+        does not exist, or that does not belong to the connection's worker.
         """
         spill, length = self._scoreboard.spill(number)
         if not spill:

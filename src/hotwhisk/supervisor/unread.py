@@ -2,10 +2,10 @@
 Find connections with bytes that no worker has read, without a system call for each connection.
 
 The supervisor's own duplicates are in an epoll set. While the watchdog ticks, the set is polled at
-each tick. While the supervisor sleeps, it waits for the set with its other descriptors. So a request
-to a worker that does not answer wakes the supervisor, and an idle server sleeps. Connections enter
-the set at a tick, so one that is opened and closed between two ticks costs nothing.
-docs/decisions.md says what else was considered.
+each tick. While the supervisor sleeps, it waits for the set with its other descriptors. So a
+request to a worker that does not answer wakes the supervisor, and an idle server sleeps.
+Connections enter the set at a tick, so one that is opened and closed between two ticks costs
+nothing. docs/decisions.md says what else was considered.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 Repair a connection after an exception from outside broke off our own code.
 
 A thread can raise an exception in another thread (``PyThreadState_SetAsyncExc``). A trace or
-profile function can raise one in the code that it watches. Memory can run out anywhere. (Signal handlers
-cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit between a system call
-and the store of its result. So this module asks the kernel, which counts the bytes of a connection,
-how much was read or written. The scoreboard says how far the request had come:
+profile function can raise one in the code that it watches. Memory can run out anywhere. (Signal
+handlers cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit between a
+system call and the store of its result. So this module asks the kernel, which counts the bytes of a
+connection, how much was read or written. The scoreboard says how far the request had come:
 
 - If the request had not yet reached the action, the bytes that were read are saved in a spill file
   and parsed again.

@@ -1,8 +1,8 @@
 """
 A worker in a process of its own: loading changes a process, and some loads end it.
 
-This module is run as a program too, once for many tests. It then forks a parent for each worker. The
-parent is a child subreaper, as the supervisor is, because a template's workers come to it.
+This module is run as a program too, once for many tests. It then forks a parent for each worker.
+The parent is a child subreaper, as the supervisor is, because a template's workers come to it.
 """
 
 from __future__ import annotations
