@@ -19,7 +19,6 @@ from hotwhisk.platform import texts
 from hotwhisk.platform.action import Action, Names, init_body, run_body
 from hotwhisk.platform.exchange import NoReply, Outcome, call
 from hotwhisk.platform.logs import Collected, LogRule, collect
-from hotwhisk.platform.record import Timing, activation_record
 from hotwhisk.platform.runtime import Runtime
 from hotwhisk.platform.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
 
@@ -165,3 +164,50 @@ def _limits(action: Action) -> tuple[float, int]:
 
 def _deadline(action: Action) -> int:
     return int(time.time() * 1000) + action.limits.timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When an activation came, and when each part of it began and ended, in epoch seconds."""
+
+    arrival: float
+    begin: float
+    end: float
+    init: float | None = None
+    """Seconds that ``/init`` took; None for a container that was initialised already."""
+
+
+def activation_record(
+    action: Action, names: Names, verdict: Verdict, timing: Timing, logs: tuple[str, ...]
+) -> dict[str, object]:
+    """Put the parts of a record together."""
+    annotations: list[dict[str, object]] = [
+        {"key": "path", "value": action.path},
+        {"key": "waitTime", "value": _milliseconds(timing.begin - timing.arrival)},
+        {"key": "kind", "value": action.kind},
+        {"key": "timeout", "value": verdict.timed_out},
+        {"key": "limits", "value": action.limits.shown()},
+    ]
+    if timing.init is not None:
+        annotations.append({"key": "initTime", "value": _milliseconds(timing.init)})
+    start = int(timing.begin * 1000)  # rounded down like the deadline, so never after it
+    duration = _milliseconds(timing.end - timing.begin)
+    return {
+        "namespace": names.namespace,
+        "name": action.name,
+        "version": action.version,
+        "subject": names.namespace,
+        "activationId": names.activation,
+        "start": start,
+        "end": start + duration,
+        "duration": duration,
+        "statusCode": int(verdict.status),
+        "response": verdict.shown(),
+        "logs": list(logs),
+        "annotations": annotations,
+        "publish": False,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from hotwhisk.platform import Action, Limits, Names
-from hotwhisk.platform.record import Timing, activation_record
+from hotwhisk.platform.activation import Timing, activation_record
 from hotwhisk.platform.verdict import Status, Verdict
 from tests.prove.activation_action import SOURCE
 from tests.prove.activation_container import Container, Plan
