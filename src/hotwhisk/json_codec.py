@@ -84,8 +84,8 @@ class _Faster:
     imports it.
     """
 
-    # The one mutable global: `use_faster` sets it once at start, before any fork, so the hot path
-    # needs no codec object as an argument.
+    # A global, so that the hot path needs no codec object as an argument. `use_faster` sets it at
+    # the start, before any fork.
     wanted = False
     home: Callable[[], AbstractContextManager[None]] = nullcontext
     library: _Library | None = None

@@ -5,7 +5,7 @@ If the file is run directly, the process is replaced by a fresh interpreter, sta
 that runs ``hotwhisk serve`` on the file. In a worker of that server the file runs a second time,
 and there ``start`` registers the handler. A fresh interpreter is needed because the supervisor
 forks: it must not have the threads, locks and imports that the file made above ``start``. So code
-above ``start`` runs twice, once in each.
+above ``start`` runs once in each of them.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ class Load(Message):
     Become a worker of ``generation``. Descriptor: the body of its ``/init``. The body is ``length``
     bytes from ``offset``. If ``path`` is a file on this machine, or ``module`` the name of a
     module, the descriptor has the sources as they were when the generation began; the first worker
-    gets no descriptor and reads them. ``folder`` is where an archive is unpacked.
+    gets no descriptor and reads them. ``main`` names the handler. ``folder`` is where an archive is
+    unpacked. With ``template``, the worker may leave a template.
     """
 
     kind: ClassVar[str] = "load"
@@ -112,7 +113,7 @@ class Recall(Message):
 
 class SendError(Message):
     """
-    Answer connection ``number`` for a worker that exited, then release it. Descriptor: its socket.
+    Answer connection ``number``, which no worker can answer, then release it. Descriptor: its socket.
     If this is the ``last`` answer, close the connection instead. ``sentinels`` says on which of the
     two output streams the end of the activation is still missing (1 stdout, 2 stderr).
     ``generation`` is the value of the header of that name.
@@ -155,7 +156,10 @@ class Ping(Message):
 
 
 class RemoveFolder(Message):
-    """Remove the folder of a generation that is not served; 0: the files of an earlier server."""
+    """
+    Remove the folder of a generation that is not served; 0: the files of an earlier server. The
+    answer is `FolderRemoved`.
+    """
 
     kind: ClassVar[str] = "remove_folder"
     generation: int = 0

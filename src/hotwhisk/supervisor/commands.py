@@ -108,7 +108,7 @@ class Kill(Record):
 
 
 class SendError(Record):
-    """Have ``worker``, a spare, answer a connection of a dead worker."""
+    """Have ``worker``, a spare, answer a connection that no worker can answer."""
 
     worker: int
     number: int

@@ -151,11 +151,11 @@ class Dispatcher:
                 self._queue(number, parked=parked)
         self.assign_waiting()
 
-    def bytes_lost(self, number: int) -> None:
+    def answer_lost(self, number: int) -> None:
         """Have the spare send an error, because the bytes that were read of a request are lost."""
         self._send_error(number, Cause.LOST, "")
 
-    def contradicted(self, slot: int, number: int) -> None:
+    def close_contradicted(self, slot: int, number: int) -> None:
         """
         Close a connection whose worker released it in the middle of a request.
 

@@ -170,7 +170,7 @@ class Executor:
                 if unread is None:
                     # No descriptor was free for the file with its unread bytes, or its worker named
                     # a file that it does not have.
-                    self._parts.rollout.dispatcher.bytes_lost(number)
+                    self._parts.rollout.dispatcher.answer_lost(number)
                     continue
                 spill, length = unread
                 epoch = self._sockets.next_epoch(number, command.worker)

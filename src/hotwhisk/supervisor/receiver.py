@@ -264,7 +264,7 @@ class Receiver:
         ]
         moved = self._sockets.movable(current)
         for number in set(current).difference(number for number, _ in moved):
-            self._rollout.dispatcher.contradicted(process.slot, number)
+            self._rollout.dispatcher.close_contradicted(process.slot, number)
         self._rollout.released(process.slot, moved, recalled=message.recalled)
 
     def _ready(self, process: Process, message: messages.Ready) -> None:

@@ -44,7 +44,7 @@ class Stage(Enum):
     CLOSING = "nothing: it is being closed"
 
 
-FREE = frozenset({Stage.LISTENING, Stage.QUEUED})
+MOVABLE_STAGES = frozenset({Stage.LISTENING, Stage.QUEUED})
 """Stages in which a connection can move: nothing of it is in this process alone."""
 
 
@@ -114,7 +114,9 @@ class Connection:
         self._data = b""
         self.pipelined = b""
         """Bytes that were read behind the current request."""
-        self._next_at = -1  # `sent` when a request was found behind the last answered one
+        self._next_at = (
+            -1
+        )  # the value of `sent` at which pipelined bytes were parsed already; -1 for none
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []
@@ -122,7 +124,7 @@ class Connection:
     @property
     def busy(self) -> bool:
         """Return whether the connection stays in this worker at a recall."""
-        return self.stage not in FREE
+        return self.stage not in MOVABLE_STAGES
 
     def resume(self, spill: Spill, length: int) -> None:
         """Continue with the bytes in a spill file, which another worker read."""

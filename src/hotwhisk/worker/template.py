@@ -60,7 +60,10 @@ OWN_FILES = "/memfd:hotwhisk"
 
 
 class ForkedWorker(Record):
-    """Names the slot of a worker that a template has forked, and the descriptor of its channel."""
+    """
+    A worker that a template has forked: its slot, the descriptor of its channel, and the value of
+    ``recalls`` in the scoreboard when it was ordered.
+    """
 
     channel: int
     slot: int
