@@ -182,79 +182,40 @@ def _large_pipes() -> None:
 FILTER: Final = "a newer kernel, or a seccomp profile that permits"
 
 REQUIRED: Final = (
-    Feature(
-        "pidfd",
-        _process_descriptors,
-        "exits of workers cannot be noticed",
-        "Linux 5.4 or newer, and a seccomp profile that permits pidfd_open, pidfd_send_signal, waitid",
-    ),
+    Feature("pidfd", _process_descriptors, "exits of workers cannot be noticed",
+            "Linux 5.4 or newer, and a seccomp profile that permits pidfd_open, pidfd_send_signal, waitid"),
     Feature("memfd", _memory_files, "no /init can be taken", f"{FILTER} memfd_create"),
-    Feature(
-        "descriptor passing",
-        _descriptor_passing,
-        "connections cannot be assigned to workers",
-        f"{FILTER} socketpair, sendmsg, recvmsg on AF_UNIX",
-    ),
-    Feature(
-        "shared memory",
-        _shared_memory,
-        "the requests of a worker that exits are lost",
-        "room for one page",
-    ),
+    Feature("descriptor passing", _descriptor_passing, "connections cannot be assigned to workers",
+            f"{FILTER} socketpair, sendmsg, recvmsg on AF_UNIX"),
+    Feature("shared memory", _shared_memory, "the requests of a worker that exits are lost",
+            "room for one page"),
     Feature("epoll", _epoll, "nothing can be waited for", f"{FILTER} epoll_create1"),
-)
-MEMBARRIER: Final = Feature(
-    "membarrier",
-    register_for_barriers,
-    "connections of a worker that hangs wait until it answers",
-    f"{FILTER} membarrier",
-)
-SUBREAPER: Final = Feature(
-    "child subreaper",
-    become_subreaper,
-    "daemons left by an action survive it",
-    f"{FILTER} prctl(PR_SET_CHILD_SUBREAPER)",
-)
+)  # fmt: skip
+MEMBARRIER: Final = Feature("membarrier", register_for_barriers,
+                            "connections of a worker that hangs wait until it answers",
+                            f"{FILTER} membarrier")  # fmt: skip
+SUBREAPER: Final = Feature("child subreaper", become_subreaper,
+                           "daemons left by an action survive it",
+                           f"{FILTER} prctl(PR_SET_CHILD_SUBREAPER)")  # fmt: skip
 OPTIONAL: Final = (
     MEMBARRIER,
     SUBREAPER,
-    Feature(
-        "death signal",
-        _death_signal,
-        "workers outlive a supervisor that is killed",
-        f"{FILTER} prctl(PR_SET_PDEATHSIG)",
-    ),
-    Feature(
-        "count of bytes sent",
-        _count_of_bytes,
-        "an answer whose worker dies while it is sent may be sent twice, or cut off",
-        "a kernel that counts tcpi_bytes_acked and TIOCOUTQ: Linux 4.1 or newer",
-    ),
-    Feature(
-        "oom_score_adj",
-        raise_oom_score,
-        "the kernel may take the supervisor when memory runs out",
-        "a /proc that can be written to",
-    ),
-    Feature(
-        "count of deaths for memory",
-        _count_of_oom_kills,
-        'such an exit is reported as "signal 9", and not as a lack of memory',
-        "mount the control group's file system, /sys/fs/cgroup, readable",
-    ),
-    Feature(
-        "list of children",
-        _children,
-        "each death costs a walk over all processes",
-        "a kernel with CONFIG_PROC_CHILDREN",
-    ),
-    Feature(
-        "large pipes",
-        _large_pipes,
-        "programs with long answers are slower",
-        "a higher fs.pipe-user-pages-soft",
-    ),
-)
+    Feature("death signal", _death_signal, "workers outlive a supervisor that is killed",
+            f"{FILTER} prctl(PR_SET_PDEATHSIG)"),
+    Feature("count of bytes sent", _count_of_bytes,
+            "an answer whose worker dies while it is sent may be sent twice, or cut off",
+            "a kernel that counts tcpi_bytes_acked and TIOCOUTQ: Linux 4.1 or newer"),
+    Feature("oom_score_adj", raise_oom_score,
+            "the kernel may take the supervisor when memory runs out",
+            "a /proc that can be written to"),
+    Feature("count of deaths for memory", _count_of_oom_kills,
+            'such an exit is reported as "signal 9", and not as a lack of memory',
+            "mount the control group's file system, /sys/fs/cgroup, readable"),
+    Feature("list of children", _children, "each death costs a walk over all processes",
+            "a kernel with CONFIG_PROC_CHILDREN"),
+    Feature("large pipes", _large_pipes, "programs with long answers are slower",
+            "a higher fs.pipe-user-pages-soft"),
+)  # fmt: skip
 
 
 def require() -> None:
