@@ -130,7 +130,7 @@ class Writer:
             self.links.append((path, target))
 
     def finish(self) -> None:
-        """Set the modes, make the links, and check where the links lead."""
+        """Make the links, check where they lead, and set the modes."""
         for path, target in self.links:
             os.symlink(target, path)
         root = os.path.realpath(self.folder)

@@ -2,9 +2,8 @@
 Make the configuration of a server from the command line and the environment.
 
 `read_config` is a pure function: it is given both and returns a frozen value, which is passed whole
-to everything that needs a part of it. This module, `hotwhisk.config.options`,
-which holds the table of flags, and `hotwhisk.config.platform` are the only places that know the
-names of variables.
+to everything that needs a part of it. The table of flags and their variables is in
+`hotwhisk.config.options`, the variables of the platform are in `hotwhisk.config.platform`.
 """
 
 from __future__ import annotations
@@ -152,7 +151,7 @@ def read_config(
 
 
 def with_token(config: Config, content: str) -> Config:
-    """Return the configuration with the token that its file holds: the first line, stripped."""
+    """Return the configuration with the token of its file, without the space around it."""
     token = content.strip()
     if not token or not token.isascii() or len(token.split()) != 1:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Read the variables that the platform, its images and systemd set. Pure."""
+"""Read the variables that the platform, its images and systemd set."""
 
 from __future__ import annotations
 

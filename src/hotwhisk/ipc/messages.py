@@ -3,7 +3,7 @@ The messages between the supervisor and a worker.
 
 One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its descriptors
 beside it. A reader uses defaults for fields that are missing, ignores fields that it does not know,
-and refuses another version. So a worker in another language can be written from this file alone.
+and refuses another version.
 Each message names its descriptors in the order in which they travel.
 
 A worker's messages are checked in three steps, because the action can write to its channel.

@@ -71,7 +71,7 @@ class Phase(IntEnum):
 
 
 class CloseAfter(IntEnum):
-    """Why a connection is closed after the current answer if another process sends that."""
+    """Why a connection is closed after its answer if a spare sends that in the worker's place."""
 
     NO = 0
     REQUESTED = 1
@@ -126,11 +126,11 @@ class Scoreboard:
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
         self.words = memoryview(self._map)[: self._phases].cast("I")
         """The header and the slots as 32-bit words; see `recall_word` and `claim_word`."""
-        # Written through typed views: an assignment is one store, where `struct.pack_into` clears
-        # the whole span before it fills it.
         self._recalls = array("I", bytes(4 * WORKERS))
         self.timer_on_here = False
         """Whether the supervisor's timer runs, in the supervisor's own memory."""
+        # Written through typed views: an assignment is one store, where `struct.pack_into` clears
+        # the whole span before it fills it.
         rows = memoryview(self._map)[self._rows :]
         self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
         at = _STREAMS_AT - STATE_SIZE
@@ -270,7 +270,7 @@ class Scoreboard:
         self._map[self._phases + number] = Phase.LINGERING
 
     def set_close(self, number: int, last: CloseAfter) -> None:
-        """Record whether the connection can go on after its current answer."""
+        """Record why the connection is closed after its current answer."""
         self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
 
     def set_sentinels(self, number: int, streams: int) -> None:

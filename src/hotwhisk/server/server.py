@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.artifact.built import misfit_of
-from hotwhisk.config.addresses import accepted_hosts, client_flags, control_path
+from hotwhisk.config.addresses import (
+    CONTROL_VERSION,
+    accepted_hosts,
+    client_flags,
+    control_path,
+)
 from hotwhisk.errors import StartError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
@@ -109,7 +114,7 @@ class Server:
         supervisor.run_commands()
         candidate = named_by(self.config)
         if candidate is None:
-            self._print_banner(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
+            self._announce_ready(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
         else:
             supervisor.rollout.submit(candidate)
             supervisor.run_commands()
@@ -224,7 +229,7 @@ class Server:
     def _roll_back(self, question: ControlRequest) -> None:
         if not self.supervisor.rollout.roll_back(question):
             text = "nothing to roll back to: this is the first version, or was rolled back to"
-            question.answer({"version": 1, "error": text})
+            question.answer({"version": CONTROL_VERSION, "error": text})
 
     def _replied(self, reply: Reply) -> None:
         number = self.supervisor.rollout.current.number
@@ -232,7 +237,7 @@ class Server:
             reply.candidate.requester.replied(reply, number)
         if reply.status == 200:
             name = self.config.file or self.config.module
-            self._print_banner(f"{name} is generation {number}")
+            self._announce_ready(f"{name} is generation {number}")
             self._notify(*notify.ready(f"generation {number} current"))
         elif reply.candidate.requester is None:
             self._unfit = "" if number else misfit_of(self.config.file or "")
@@ -242,10 +247,10 @@ class Server:
             because = reply.candidate.because and f"{reply.candidate.because}: "
             self.log(f"{because}{reply.text}")
             command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
-            self._print_banner(f"no action yet; fix the file, then: {command}")
+            self._announce_ready(f"no action yet; fix the file, then: {command}")
             self._notify(*notify.ready(f"generation {number} current: {reply.text}"))
 
-    def _print_banner(self, what: str) -> None:
+    def _announce_ready(self, what: str) -> None:
         if self._banner_printed:
             return
         self._banner_printed = True

@@ -65,7 +65,7 @@ class Recovery(Enum):
 
 
 class StartWorker(Record):
-    """Start a spare."""
+    """Start the process of a worker."""
 
     worker: int
 

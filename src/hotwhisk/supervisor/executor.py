@@ -128,7 +128,7 @@ class Executor:
     def _load(self, command: commands.Load) -> None:
         process, now = self._processes.by_slot[command.worker], self._parts.system.now()
         process.generation, process.started = command.generation, now
-        process.ask(now)  # the answer says that the spare has begun
+        process.ask(now)  # sent before Load: its answer says that the spare has begun
         self._send_load(process, command)
         if (each := self._parts.rollout.candidate) and each.slot == command.worker:
             self._load_began = now

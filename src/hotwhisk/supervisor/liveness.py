@@ -2,9 +2,9 @@
 Find workers that do not answer.
 
 A worker that runs a handler may take its time, until the deadline. Any other worker must read at
-once what its clients send. If something is unread at a tick, or it has a claim, it is sent a ping. If it has neither answered nor read anything by the next tick, it is stuck: a task
-that the action left running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops
-the process. Its connections are moved then. If one cannot be moved, the worker is killed after it
+once what its clients send. A worker with unread bytes or a claim is sent a ping at the tick. If it
+has neither answered nor read anything by the next tick, it is stuck: a task that the action left
+running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops the process. Its connections are moved then. If one cannot be moved, the worker is killed after it
 has been silent for as long as a handler may take. If it answers before that, it serves again.
 
 A silent spare runs no action, so a new spare takes its place at once.
@@ -80,14 +80,14 @@ class Liveness:
         for slot, worker in parts.rollout.workers.by_slot.items():
             if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):
                 continue
-            owes = slot in self._unread or scoreboard.claimed(slot) >= 0
-            if worker.state is State.STUCK:  # its connections were moved, but it must still
-                owes = owes or parts.processes.by_slot[slot].silent  # come back
-            if worker.generation == 0:  # a spare only sends answers
-                owes = owes or slot in running or parts.rollout.jobs.waits_for(slot)
+            must_answer = slot in self._unread or scoreboard.claimed(slot) >= 0
+            if worker.state is State.STUCK:  # its connections were moved, but its ping is open
+                must_answer = must_answer or parts.processes.by_slot[slot].silent
+            if worker.generation == 0:  # a spare runs no handler, so it must answer at once
+                must_answer = must_answer or slot in running or parts.rollout.jobs.waits_for(slot)
             elif slot in running:
-                owes = False
-            if owes or (stopping and owners.count(slot) and slot not in running):
+                must_answer = False
+            if must_answer or (stopping and owners.count(slot) and slot not in running):
                 found.add(slot)
         return found
 

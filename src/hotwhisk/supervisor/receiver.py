@@ -97,7 +97,8 @@ class Receiver:
     def give_up(self, process: Process) -> None:
         """
         Count a worker that cannot be killed as dead, and decide about its connections. If it still
-        runs our code, it finds its connections reclaimed, and a connection with an answer closed.
+        runs our code, it finds that its connections are recalled, and that the one whose answer a
+        spare sends is closed after it.
         """
         self._parts.log(
             f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
@@ -116,7 +117,7 @@ class Receiver:
 
     def read_channel(self, process: Process) -> None:
         """
-        Read all messages of a worker; act only on those about memory files and templates.
+        Read all messages of a worker. Act on those about files and templates, and queue the others.
 
         A worker sends a file before the scoreboard names it, so every file named by now is known.
         """
@@ -226,8 +227,8 @@ class Receiver:
 
     def _cut_off(self, process: Process, error: OSError) -> None:
         """
-        Kill a worker to which a message could not be sent. If its channel is closed, it has exited
-        as a rule, or has become another program.
+        Kill a worker to which a message could not be sent. As a rule a worker whose channel is closed
+        has exited, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
             self._parts.log(f"worker {process.pid} is ended: {error.strerror}")
@@ -236,7 +237,7 @@ class Receiver:
     # -- messages ---------------------------------------------------------------------------
 
     def _init_received(self, process: Process, message: messages.InitReceived) -> None:
-        # Never stale: the worker claimed the connection, so it was not taken from it.
+        # Never stale: while a worker has claimed a connection, a recall leaves it there.
         owner = self._rollout.dispatcher.owners.owner(message.number)
         if owner is not None and owner != process.slot:
             raise ProtocolError(f"connection {message.number} is not its own")

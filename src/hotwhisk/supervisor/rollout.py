@@ -300,6 +300,7 @@ class Rollout:
 
     def _load_again(self, slot: int) -> None:
         """Kill a spare that has not begun to load, and have another one load."""
+        self.workers[slot].generation = 0  # so its exit is not taken for a failed load
         self.commands.append(commands.Kill(slot))
         if self.candidate and self.candidate.slot == slot:
             self.candidate.slot = self._start_loading(

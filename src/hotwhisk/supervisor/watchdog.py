@@ -30,7 +30,10 @@ LONG_LOAD = 2.0
 """Seconds of loading after which a line says so. The next line follows after twice as long."""
 
 LEAVE_LIMIT = 5.0
-"""Seconds that the atexit functions of a draining worker may take."""
+"""Seconds that the atexit functions of a draining worker may take, once it has no connection."""
+
+LEAVING = "leaving"
+"""A draining worker without a connection: it runs its atexit functions, and exits."""
 
 FIRST_REQUEST_LIMIT = 1.0
 """Seconds that a stopping server waits for the first request of a fresh connection."""
@@ -101,8 +104,10 @@ class Watchdog:
                 self._check_lingering(number, age)
             case State.LOADING:
                 self._check_loading(number, age)
+            case "leaving":
+                self._check_leaving(number, age)
             case State.DRAINING:
-                self._check_draining(number, age)
+                pass  # it finishes what it has; its runs have deadlines
             case State.KILLED:  # it may still wait for its template
                 self._check_spawning(number, age)
             case _:
@@ -114,15 +119,17 @@ class Watchdog:
 
     def _in_flight(self) -> list[tuple[Key, float]]:
         scoreboard, processes = self._supervisor.scoreboard, self._supervisor.processes
-        is_held = self._supervisor.dispatcher.owners.is_held
+        owners = self._supervisor.dispatcher.owners
         found: list[tuple[Key, float]] = [
             ((phase, number), scoreboard.row(number).since)
             for phase in (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
             for number in scoreboard.in_phase(phase)
-            if is_held(number)  # if not, the table is wrong: a worker has written into it
+            if owners.is_held(number)  # if not, the table is wrong: a worker has written into it
         ]
         for slot, worker in self._supervisor.rollout.workers.by_slot.items():
-            if worker.state in (State.LOADING, State.DRAINING, State.KILLED):
+            if worker.state is State.DRAINING and not owners.count(slot):
+                found.append(((LEAVING, slot), processes.by_slot[slot].started))
+            elif worker.state in (State.LOADING, State.DRAINING, State.KILLED):
                 found.append(((worker.state, slot), processes.by_slot[slot].started))
         return found
 
@@ -168,9 +175,8 @@ class Watchdog:
                 f"it is given {limit:g} s (--init-timeout)"
             )
 
-    def _check_draining(self, slot: int, age: float) -> None:
-        owners = self._supervisor.dispatcher.owners
-        if age > LEAVE_LIMIT and not owners.count(slot):
+    def _check_leaving(self, slot: int, age: float) -> None:
+        if age > LEAVE_LIMIT:
             self._supervisor.processes.kill(slot)
 
     def _check_spawning(self, slot: int, age: float) -> None:

@@ -132,7 +132,7 @@ class Workers:
         return True
 
     def replace_spare(self) -> None:
-        """Start a fresh spare in place of one that died or has become a worker."""
+        """Start a new spare in the place of one that has exited, is stuck or has become a worker."""
         self.spare = self._add_spare()
 
     def allocate(self) -> int:

@@ -1,8 +1,8 @@
 """
 Read requests from one client connection and write responses to it.
 
-Every method that uses the socket is called under a claim (see `hotwhisk.ipc.scoreboard`). Between
-two claims, nothing of a connection would be lost if this process died. Bytes that make no whole
+Every method that uses the socket is called under a claim (see `hotwhisk.ipc.scoreboard`), except
+those that close this process's duplicate of it. Between two claims, nothing of a connection would be lost if this process died. Bytes that make no whole
 request yet are in a spill file, which the supervisor has too.
 """
 

@@ -17,7 +17,7 @@ SMALLEST = 64 * 1024
 KEPT = 4 * 1024 * 1024
 """The size up to which one idle file is kept for the next large request."""
 
-RESERVE = 58 * 1024 * 1024
+RESERVE = 62 * 1024 * 1024
 """
 The bytes of the file that the supervisor makes for a worker. Any request fits.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotwhisk.ipc.messages import Ping, Pong, Recall
+from hotwhisk.ipc.messages import Ping, Pong, Recall, Released
+from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.ages import TICK
-from hotwhisk.supervisor.watchdog import FIRST_REQUEST_LIMIT
+from hotwhisk.supervisor.liveness import LOAD_LIMIT
+from hotwhisk.supervisor.watchdog import FIRST_REQUEST_LIMIT, LEAVE_LIMIT
 from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
@@ -125,3 +127,40 @@ def test_a_full_server_goes_on_asking_for_what_is_closed(script: Script) -> None
     assert scripted.scoreboard.timer_on_here
     scripted.tick()
     assert scripted.scoreboard.notify_close
+
+
+def test_a_draining_worker_has_its_time_for_atexit_from_its_last_answer_on(script: Script) -> None:
+    scripted = script()
+    worker, number = scripted.serve(), scripted.connect()
+    begin_runs(scripted, number)
+    scripted.scoreboard.words[scripted.scoreboard.claim_word(worker)] = number + 1
+    scripted.serve()
+    assert scripted.workers[worker].state is State.DRAINING
+    for _ in range(int(2 * LEAVE_LIMIT / TICK)):
+        scripted.tick()
+    scripted.scoreboard.unclaim(worker)
+    scripted.scoreboard.set_phase(number, Phase.IDLE)
+    epoch = scripted.supervisor.sockets._epochs[number][0]
+    scripted.send(worker, Released([[number, epoch]]))
+    assert not scripted.owners.count(worker)
+    scripted.tick()
+    scripted.supervisor.wait(0.0)
+    assert scripted.workers[worker].state is State.DRAINING
+    for _ in range(int(LEAVE_LIMIT / TICK) + 1):
+        scripted.tick()
+    scripted.supervisor.wait(0.0)
+    assert worker not in scripted.workers.by_slot
+
+
+def test_a_spare_that_does_not_begin_to_load_is_no_failed_load(script: Script) -> None:
+    scripted = script()
+    worker = scripted.serve()
+    scripted.die(worker)
+    silent = scripted.worker(State.LOADING)
+    for _ in range(int(LOAD_LIMIT / TICK) + 2):
+        scripted.tick()
+    scripted.supervisor.wait(0.0)
+    assert silent not in scripted.workers.by_slot
+    assert scripted.worker(State.LOADING) != silent
+    assert scripted.supervisor.rollout.current.retry_at is None
+    assert scripted.workers.banned == 0
