@@ -21,7 +21,8 @@ from hotwhisk.platform import Invoker, ProcessRuntime
 from hotwhisk.platform.texts import LOGS_AFTER_ERROR
 from tests.support.corpus import CORPUS, Case, FakeService, build, cases, export, python
 
-# joblib's own processes do not know the resource tracker of Python 3.15, and print tracebacks there.
+# joblib's own processes do not know the resource tracker of Python 3.15, and print tracebacks
+# there.
 PRINTS_ON_ITS_OWN = {"joblib_scores"} if sys.version_info >= (3, 15) else set()
 
 STAMP = 31  # characters before the stream in a line of a record

@@ -18,7 +18,10 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The module's name without ``hotwhisk.``, such as ``cli.serve``; the package is ``cli``."""
+        """
+        The module's name without ``hotwhisk.``, such as ``cli.serve``; the package is
+        ``cli``.
+        """
         parts = self.path.relative_to(PACKAGE).with_suffix("").parts
         return ".".join(part for part in parts if part != "__init__") or "__init__"
 

@@ -23,10 +23,10 @@ UNANSWERED = frozenset({Phase.IDLE, Phase.BUFFERED, Phase.PARKED})
 
 EVENTS: Mapping[str, tuple[frozenset[Phase], Phase]] = {
     "accepted": (frozenset({Phase.FREE}), Phase.IDLE),
-    "read in part": (frozenset({Phase.IDLE, Phase.BUFFERED, Phase.RESPONDING}), Phase.BUFFERED),
+    "read in part": (UNANSWERED | {Phase.RESPONDING}, Phase.BUFFERED),
     "run that has to wait": (frozenset({Phase.IDLE, Phase.BUFFERED}), Phase.PARKED),
     "run": (UNANSWERED | {Phase.RESPONDING}, Phase.RUNNING),
-    "init": (frozenset({Phase.IDLE, Phase.BUFFERED}), Phase.INIT_PENDING),
+    "init": (frozenset({Phase.IDLE, Phase.BUFFERED, Phase.RESPONDING}), Phase.INIT_PENDING),
     "answer": (
         UNANSWERED | {Phase.RUNNING, Phase.INIT_PENDING, Phase.RESPONDING},
         Phase.RESPONDING,
@@ -55,7 +55,9 @@ STORES = ("set_phase", "set_running", "set_responding", "set_lingering", "open")
 
 
 def diagram() -> str:
-    """Return the table as a Mermaid state diagram, without exits and closes, which come anywhere."""
+    """
+    Return the table as a Mermaid state diagram, without exits and closes, which come anywhere.
+    """
     lines = ["stateDiagram-v2"]
     for event, (befores, after) in EVENTS.items():
         if event not in ("worker exited", "closed"):

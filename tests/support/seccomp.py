@@ -73,7 +73,8 @@ def main(arguments: list[str]) -> None:
         pipe, given, *command = rest
         number = os.open(pipe, os.O_WRONLY)
         os.write(number, b"%d" % install(ALLOW, NOTIFY, given.split(",")))
-        # This openat is one of the calls. It is answered only when the other process has a duplicate
+        # This openat is one of the calls. It is answered only when the other process has
+        # a duplicate
         # of the descriptor, which this process loses when it becomes the command.
         os.open(os.devnull, os.O_RDONLY)
         os.execvp(command[0], command)

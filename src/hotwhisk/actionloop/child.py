@@ -64,7 +64,10 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """A running program. It inherits the output streams; with ``relay``, its output is copied here."""
+    """
+    A running program. It inherits the output streams; with ``relay``, its output is copied
+    here.
+    """
 
     def __init__(self, path: str, environ: Mapping[str, str], *, relay: bool) -> None:
         """
@@ -248,7 +251,10 @@ class Child:
             os.waitpid(ended.si_pid, os.WNOHANG)
 
     def end(self) -> ExitStatus:
-        """Kill the program and all that it started; return its exit status, or that of an earlier exit."""
+        """
+        Kill the program and all that it started; return its exit status, or that of an
+        earlier exit.
+        """
         if self._ending is None:
             options = os.WEXITED | os.WNOHANG | os.WNOWAIT
             alive = os.waitid(os.P_PIDFD, self._pidfd, options) is None
@@ -266,7 +272,10 @@ class Child:
         return self._ending
 
     def _ended(self, reason: str, *, untouched: bool = False) -> ChildEnded:
-        """End the program; return its end as an error, with ``reason`` if it did not exit by itself."""
+        """
+        End the program; return its end as an error, with ``reason`` if it did not exit by
+        itself.
+        """
         ending = self.end()
         return ChildEnded(ending, reason if self._killed else "", untouched=untouched)
 

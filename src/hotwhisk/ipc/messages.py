@@ -113,10 +113,10 @@ class Recall(Message):
 
 class SendError(Message):
     """
-    Answer connection ``number``, which no worker can answer, then release it. Descriptor: its socket.
-    If this is the ``last`` answer, close the connection instead. ``sentinels`` says on which of the
-    two output streams the end of the activation is still missing (1 stdout, 2 stderr).
-    ``generation`` is the value of the header of that name.
+    Answer connection ``number``, which no worker can answer, then release it. Descriptor: its
+    socket. If this is the ``last`` answer, close the connection instead. ``sentinels`` says on
+    which of the two output streams the end of the activation is still missing (1 stdout, 2
+    stderr). ``generation`` is the value of the header of that name.
     """
 
     kind: ClassVar[str] = "send_error"

@@ -101,9 +101,9 @@ class Row(NamedTuple):
 
     ``since`` is in seconds of the monotonic clock, ``budget`` in seconds (infinite for none).
     ``sent`` counts the bytes written before the current answer, which has ``answer`` bytes.
-    ``spill`` is the number of the memory file with bytes that were read and not answered, 0 for none,
-    and ``spilled`` how many. ``close_after`` says why the connection is closed after this answer.
-    ``ended`` says on which streams its activation has its sentinel.
+    ``spill`` is the number of the memory file with bytes that were read and not answered, 0 for
+    none, and ``spilled`` how many. ``close_after`` says why the connection is closed after this
+    answer. ``ended`` says on which streams its activation has its sentinel.
     """
 
     since: float

@@ -1,5 +1,6 @@
 """
-The decisions of `rollout`, which `executor` carries out. A command that sends a message has its name.
+The decisions of `rollout`, which `executor` carries out. A command that sends a message has its
+name.
 
 Pure values. Workers are named by their slot in the scoreboard, connections by their number.
 """
@@ -86,7 +87,10 @@ class Spawn(Record):
 
 
 class Assign(Record):
-    """Give connections to a worker; ``fallback`` and ``detail`` have the meaning of `messages.Assign`."""
+    """
+    Give connections to a worker; ``fallback`` and ``detail`` have the meaning of
+    `messages.Assign`.
+    """
 
     worker: int
     numbers: tuple[int, ...]

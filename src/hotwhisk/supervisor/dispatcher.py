@@ -5,8 +5,9 @@ Pure. A connection has one owner at a time, a worker or the supervisor. With the
 waits, because the supervisor keeps a duplicate of every socket and reads none.
 
 A connection goes to the worker of the current generation that has the fewest. If no worker can take
-it, it waits for one that is starting. After a tick the spare takes it, so that an ``/init`` is seen, and
-parks a ``/run``. If there is a fallback, the spare takes it at once, and answers a ``/run``.
+it, it waits for one that is starting. After a tick the spare takes it, so that an ``/init`` is
+seen, and parks a ``/run``. If there is a fallback, the spare takes it at once, and answers a
+``/run``.
 """
 
 from __future__ import annotations

@@ -192,6 +192,7 @@ class Executor:
         claimed = self._scoreboard.claimed(process.slot)
         held = (each for each in dispatcher.owners.owned(process.slot) if each != claimed)
         moved = self._sockets.movable(held)
+        # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
 

@@ -77,7 +77,10 @@ class SpareJobs:
                     self.remove_folder(generation)
 
     def _send(self, reply: Reply) -> None:
-        """Send a reply, and assign its connection to a worker, unless the reply is its last."""
+        """
+        Send a reply, and assign its connection to a worker, unless the connection is closed
+        after it.
+        """
         self._commands.append(reply)
         number = reply.candidate.number
         if number is not None and not reply.candidate.last:

@@ -4,8 +4,9 @@ Find workers that do not answer.
 A worker that runs a handler may take its time, until the deadline. Any other worker must read at
 once what its clients send. A worker with unread bytes or a claim is sent a ping at the tick. If it
 has neither answered nor read anything by the next tick, it is stuck: a task that the action left
-running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops the process. Its connections are moved then. If one cannot be moved, the worker is killed after it
-has been silent for as long as a handler may take. If it answers before that, it serves again.
+running blocks its loop, a thread has the interpreter's lock, or a SIGSTOP stops the process. Its
+connections are moved then. If one cannot be moved, the worker is killed after it has been silent
+for as long as a handler may take. If it answers before that, it serves again.
 
 A silent spare runs no action, so a new spare takes its place at once.
 """

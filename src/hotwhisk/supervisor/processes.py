@@ -46,7 +46,10 @@ class Processes:
         self.descriptors = Descriptors()
         """Descriptors that queued messages still need."""
         self.backoff = False
-        """Whether no process is forked before the next tick, because the last spare exited at once."""
+        """
+        Whether no process is forked before the next tick, because the last spare exited at
+        once.
+        """
         self.given_up: list[Process] = []
         """Workers that cannot be killed, and whose requests are still to be settled."""
         self._unkillable: list[Process] = []

@@ -199,7 +199,10 @@ class Receiver:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
-        """Kill the worker with most memory files, if there are more files than requests can need."""
+        """
+        Kill the worker with most memory files, if there are more files than requests can
+        need.
+        """
         spills = self._sockets.spills
         process = self._processes.by_slot.get(spills.largest_owner()) if spills.crowded else None
         if process is not None and not process.killed_for_protocol_error:
@@ -227,8 +230,8 @@ class Receiver:
 
     def _cut_off(self, process: Process, error: OSError) -> None:
         """
-        Kill a worker to which a message could not be sent. As a rule a worker whose channel is closed
-        has exited, or has become another program.
+        Kill a worker to which a message could not be sent. As a rule a worker whose channel
+        is closed has exited, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
             self._parts.log(f"worker {process.pid} is ended: {error.strerror}")

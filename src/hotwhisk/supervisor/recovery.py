@@ -20,7 +20,7 @@ RECOVERY: Mapping[Phase, Recovery] = {
     Phase.RUNNING: Recovery.FAIL,
     Phase.LINGERING: Recovery.CLOSE,
     Phase.INIT_PENDING: Recovery.LOST,  # its worker exited before its message was handled
-    Phase.CLOSED: Recovery.KEEP,
+    Phase.CLOSED: Recovery.KEEP,  # its removal follows
 }
 """By phase; for `Phase.RESPONDING` it depends on how much of the answer was sent."""
 
@@ -31,9 +31,6 @@ def recovery_for(
     """
     Return what is done with connection ``number`` of a dead worker; ``claimed`` says whether the
     worker had claimed the connection.
-
-    Raises:
-        OSError: the kernel does not say how much of an answer was sent.
     """
     phase = scoreboard.phase(number)
     if phase is Phase.RESPONDING:

@@ -176,7 +176,10 @@ class Rollout:
     # -- templates --------------------------------------------------------------------------
 
     def template_ready(self, generation: int) -> int | None:
-        """Record a template that a loading worker left; return its slot, None if it is not needed."""
+        """
+        Record a template that a loading worker left; return its slot, None if it is not
+        needed.
+        """
         wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
         there = self.workers.template_of(generation) is not None
         if generation not in wanted or there or self.stopping:

@@ -49,7 +49,10 @@ class Sockets:
         self._scoreboard = scoreboard
         self._free = deque(range(scoreboard.capacity))
         self._ended: set[int] = set()
-        """Connections that the supervisor has closed, and that `remove_closed` has not removed yet."""
+        """
+        Connections that the supervisor has closed, and that `remove_closed` has not removed
+        yet.
+        """
         self._epochs: dict[int, tuple[int, int]] = {}
         """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
         self._last_epoch = 0
@@ -158,17 +161,17 @@ class Sockets:
         ]
 
     def recoveries(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Recovery]]:
-        """Return what is done with each connection of a dead worker, which had claimed ``claimed``."""
+        """
+        Return what is done with each connection of a dead worker, which had claimed
+        ``claimed``.
+        """
         recoveries = []
         for number in numbers:
             if number not in self.descriptors:
                 continue
-            try:
-                recovery = recovery_for(
-                    self._scoreboard, number, self.descriptors[number], claimed=number == claimed
-                )
-            except OSError:  # the kernel does not say how much of an answer was sent
-                recovery = Recovery.CLOSE
+            recovery = recovery_for(
+                self._scoreboard, number, self.descriptors[number], claimed=number == claimed
+            )
             if recovery is Recovery.KEEP and self._scoreboard.phase(number) is Phase.RESPONDING:
                 self.close_spill_of(number)  # its answer was out
                 self._scoreboard.set_phase(number, Phase.IDLE)

@@ -4,8 +4,8 @@ The supervisor: waits, accepts, and puts together the parts that decide and act.
 `receiver` passes on to `rollout` what happened, and `executor` carries out what that decides.
 
 It has one thread. It accepts, and keeps a duplicate of every connection, but it never reads a byte
-of one, never decodes an artifact and runs no user code but that of ``--preload``. So it does not die of any of them, and
-its memory stays clean enough to fork from.
+of one, never decodes an artifact and runs no user code but that of ``--preload``. So it does not
+die of any of them, and its memory stays clean enough to fork from.
 """
 
 from __future__ import annotations

@@ -82,7 +82,10 @@ class Watchdog:
         self._quiet = 0 if keys or waiting or self._liveness.urgent else self._quiet + 1
 
     def sleep_if_idle(self) -> None:
-        """Stop the timer if two ticks in a row found nothing in flight, and nothing to try again."""
+        """
+        Stop the timer if two ticks in a row found nothing in flight, and nothing to try
+        again.
+        """
         supervisor = self._supervisor
         waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
         if self._quiet < 2 or waits or supervisor.must_try_again():

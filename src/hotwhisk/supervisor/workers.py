@@ -86,7 +86,9 @@ RESERVED_SLOTS = 32
 
 
 class Worker:
-    """A live worker or template. If a request or the stop had it killed, ``kill_reason`` says so."""
+    """
+    A live worker or template. If a request or the stop had it killed, ``kill_reason`` says so.
+    """
 
     def __init__(self, slot: int, *, is_template: bool = False) -> None:
         self.slot = slot
@@ -132,11 +134,14 @@ class Workers:
         return True
 
     def replace_spare(self) -> None:
-        """Start a new spare in the place of one that has exited, is stuck or has become a worker."""
+        """
+        Start a new spare in the place of one that has exited, is stuck or has become a
+        worker.
+        """
         self.spare = self._add_spare()
 
     def allocate(self) -> int:
-        """Add a worker that is not made from the spare; return its slot. Its loader starts it."""
+        """Add a worker, and return its slot; the caller has its process started."""
         slot = self._free.popleft()
         self.by_slot[slot] = Worker(slot)
         return slot

@@ -2,8 +2,9 @@
 Read requests from one client connection and write responses to it.
 
 Every method that uses the socket is called under a claim (see `hotwhisk.ipc.scoreboard`), except
-those that close this process's duplicate of it. Between two claims, nothing of a connection would be lost if this process died. Bytes that make no whole
-request yet are in a spill file, which the supervisor has too.
+those that close this process's duplicate of it. Between two claims, nothing of a connection would
+be lost if this process died. Bytes that make no whole request yet are in a spill file, which the
+supervisor has too.
 """
 
 from __future__ import annotations
@@ -114,9 +115,8 @@ class Connection:
         self._data = b""
         self.pipelined = b""
         """Bytes that were read behind the current request."""
-        self._next_at = (
-            -1
-        )  # the value of `sent` at which pipelined bytes were parsed already; -1 for none
+        self._next_at = -1
+        """The value of `sent` at which pipelined bytes were parsed already; -1 for none."""
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []

@@ -67,7 +67,10 @@ class Requests:
         self._access = AccessCheck(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
-        """The head that was checked last. The parser keeps heads, so an equal one is the same object."""
+        """
+        The head that was checked last. The parser keeps heads, so an equal one is the same
+        object.
+        """
         self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
         self._release_pending = False
         self._queue: list[Connection] = []
@@ -272,7 +275,7 @@ class Requests:
 
     def _forward_init(self, connection: Connection, request: Request) -> None:
         """Send an ``/init`` and its connection to the supervisor, which loads and answers it."""
-        # The fallback is one of these while no action is current.
+        # While no action is current, a spare gives its connections one of these fallbacks.
         if not self.config.reinit and connection.fallback not in WITHOUT_ACTION:
             self.connections.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())
             raise Forbidden(INIT_TWICE)

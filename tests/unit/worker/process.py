@@ -121,7 +121,9 @@ class WorkerProcess(End):
 
 
 class Starter:
-    """A process with all imported that a worker needs; it forks the workers, as a supervisor does."""
+    """
+    A process with all imported that a worker needs; it forks the workers, as a supervisor does.
+    """
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
