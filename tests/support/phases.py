@@ -56,7 +56,8 @@ STORES = ("set_phase", "set_running", "set_responding", "set_lingering", "open")
 
 def diagram() -> str:
     """
-    Return the table as a Mermaid state diagram, without exits and closes, which come anywhere.
+    Return the table as a Mermaid state diagram, without exits and closes, which
+    come anywhere.
     """
     lines = ["stateDiagram-v2"]
     for event, (befores, after) in EVENTS.items():

@@ -15,7 +15,8 @@ from tests.unit.supervisor.scripted import Scripted
 @pytest.fixture(autouse=True)
 def checked_phases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Check in each test of the worker and of the supervisor that connections change as they may.
+    Check in each test of the worker and of the supervisor that connections
+    change as they may.
     """
     if request.path.parent.name in ("worker", "supervisor") and "calls" not in request.path.name:
         check_stores(monkeypatch)

@@ -64,10 +64,7 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """
-    A running program. It inherits the output streams; with ``relay``, its output is copied
-    here.
-    """
+    """A running program. It inherits the output streams, or ``relay`` copies its output here."""
 
     def __init__(self, path: str, environ: Mapping[str, str], *, relay: bool) -> None:
         """
@@ -272,10 +269,7 @@ class Child:
         return self._ending
 
     def _ended(self, reason: str, *, untouched: bool = False) -> ChildEnded:
-        """
-        End the program; return its end as an error, with ``reason`` if it did not exit by
-        itself.
-        """
+        """End the program; return its end as an error, with ``reason`` if we ended it."""
         ending = self.end()
         return ChildEnded(ending, reason if self._killed else "", untouched=untouched)
 

@@ -87,7 +87,8 @@ RESERVED_SLOTS = 32
 
 class Worker:
     """
-    A live worker or template. If a request or the stop had it killed, ``kill_reason`` says so.
+    A live worker or template. If a request or the stop had it killed,
+    ``kill_reason`` says so.
     """
 
     def __init__(self, slot: int, *, is_template: bool = False) -> None:

@@ -161,7 +161,8 @@ class AsyncioLoop:
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
     """
-    Return an asyncio loop that watches the same descriptors; close ``old``, so its `run` ends.
+    Return an asyncio loop that watches the same descriptors; close ``old``, so
+    its `run` ends.
     """
     loop = AsyncioLoop(new_asyncio())
     for descriptor, callback in old.callbacks.items():

@@ -52,7 +52,8 @@ The call comes before any of the content is run.
 
 def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> Loaded | Failed:
     """
-    Load the version that the message names. If it fails, return the response to its ``/init``.
+    Load the version that the message names. If it fails, return the response to
+    its ``/init``.
     """
     if message.path:
         # The author may save a module twice within a second. Python would then use the bytecode

@@ -122,7 +122,8 @@ class WorkerProcess(End):
 
 class Starter:
     """
-    A process with all imported that a worker needs; it forks the workers, as a supervisor does.
+    A process with all imported that a worker needs; it forks the workers, as a
+    supervisor does.
     """
 
     def __init__(self) -> None:

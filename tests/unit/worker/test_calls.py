@@ -1,5 +1,6 @@
 """
-The Python calls of one ``/run`` on a kept connection: a count, so no machine is too slow for it.
+The Python calls of one ``/run`` on a kept connection: a count, so no machine is too
+slow for it.
 """
 
 from __future__ import annotations
