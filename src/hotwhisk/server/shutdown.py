@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXIT_GRACE = 2.0
 """Seconds that workers get for their atexit functions when the server ends."""
 
-KILLED = 1.0
+KILL_WAIT = 1.0
 """Seconds that killed processes may take to end."""
 
 
@@ -38,7 +38,7 @@ def end_workers(parts: Parts, *, at_once: bool) -> None:
     _wait_for_ends(parts, EXIT_GRACE)
     for slot in list(processes.by_slot):
         processes.kill(slot)
-    _wait_for_ends(parts, KILLED)
+    _wait_for_ends(parts, KILL_WAIT)
     for process in list(processes.by_slot.values()):
         processes.reap(process)
     _end_orphans(parts)
@@ -66,7 +66,7 @@ def _wait_for_ends(parts: Parts, limit: float) -> None:
 def _end_orphans(parts: Parts) -> None:
     """Reap orphans until none is left. When one is killed, this process inherits its children."""
     processes, system = parts.processes, parts.system
-    deadline = system.now() + KILLED
+    deadline = system.now() + KILL_WAIT
     processes.reap_orphans()
     while processes.has_orphans and system.now() < deadline:
         select.select([], [], [], 0.001)  # they are killed already

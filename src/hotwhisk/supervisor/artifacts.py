@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 
 
-class Source(Artifact):
+class StoredArtifact(Artifact):
     """An artifact that can be loaded and released."""
 
     def load_message(
@@ -32,7 +32,7 @@ class Source(Artifact):
         raise NotImplementedError
 
 
-class UploadedArtifact(Source):
+class UploadedArtifact(StoredArtifact):
     """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
     def __init__(
@@ -46,16 +46,16 @@ class UploadedArtifact(Source):
     def load_message(
         self, generation: int, folder: str, *, template: bool
     ) -> tuple[Load, list[int]]:
-        """See `Source`."""
+        """See `StoredArtifact`."""
         where = (self.offset, self.length)
         return Load(generation, folder, *where, template=template), [self.descriptor]
 
     def release(self) -> None:
-        """See `Source`."""
+        """See `StoredArtifact`."""
         self._close(self.descriptor)
 
 
-class LocalArtifact(Source):
+class LocalArtifact(StoredArtifact):
     """A file, a folder or a module on this machine, loaded where it is."""
 
     def __init__(self, path: str, main: str, *, module: bool = False) -> None:
@@ -68,14 +68,14 @@ class LocalArtifact(Source):
     def load_message(
         self, generation: int, folder: str, *, template: bool
     ) -> tuple[Load, list[int]]:
-        """See `Source`."""
+        """See `StoredArtifact`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])
         where = (self.path, self.module, self.main)
         return Load(generation, folder, 0, length, *where, template), descriptors
 
     def release(self) -> None:
-        """See `Source`."""
+        """See `StoredArtifact`."""
         if self.content is not None:
             self.content.release()
 

@@ -225,7 +225,7 @@ class Dispatcher:
     def recover(
         self, slot: int, recoveries: Iterable[tuple[int, Recovery]], cause: Cause, how: str
     ) -> bool:
-        """Recover the connections of a dead worker; return True if a request caused its death."""
+        """Recover the connections of a dead worker; return whether a request was with it."""
         of_request = False
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:

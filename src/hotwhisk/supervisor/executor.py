@@ -21,7 +21,7 @@ from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Command
 
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.artifacts import Source
+    from hotwhisk.supervisor.artifacts import StoredArtifact
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.receiver import Receiver
@@ -81,7 +81,7 @@ class Executor:
             case commands.Reply():
                 self._reply(command)
             case commands.ReleaseArtifact():
-                cast("Source", command.artifact).release()
+                cast("StoredArtifact", command.artifact).release()
             case commands.Log():
                 self._parts.log(command.text)
             case _:
@@ -142,10 +142,10 @@ class Executor:
             self._parts.rollout.not_spawned(command.worker)
 
     def _send_load(self, process: Process, command: commands.Load) -> None:
-        source, number = cast("Source", command.artifact), command.generation
+        artifact, number = cast("StoredArtifact", command.artifact), command.generation
         template = number != self._parts.rollout.workers.banned
         folder = f"{self._folder(number)}/code"
-        process.channel.send(*source.load_message(number, folder, template=template))
+        process.channel.send(*artifact.load_message(number, folder, template=template))
 
     def _folder(self, generation: int) -> str:
         return f"{self._parts.folder}/{generation}"

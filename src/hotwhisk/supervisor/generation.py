@@ -51,7 +51,7 @@ class Generation:
         self.retry_after = RETRY_FIRST
         self.last_crash: float | None = None
 
-    def crashed(self, now: float, policy: Policy) -> bool:
+    def count_crash(self, now: float, policy: Policy) -> bool:
         """Record an exit that no request caused; return True if there is a crash loop."""
         if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MAX:
             self.retry_after = RETRY_FIRST  # it ran well for a while
@@ -64,7 +64,7 @@ class Generation:
         self.crashes.clear()
         return True
 
-    def pause(self, now: float) -> float:
+    def begin_pause(self, now: float) -> float:
         """Set the time of the next try; return the seconds until then."""
         pause = self.retry_after
         self.retry_at = now + pause

@@ -32,8 +32,8 @@ class Process:
         """The time of its fork, or of its order to load."""
         self.generation = 0
         self.ending: ExitStatus | None = None
-        self.exited = False
-        """Whether it is dead and its last messages are read."""
+        self.exit_unhandled = False
+        """Whether it is dead, its last messages are read, and its exit is still to be handled."""
         self.silent = False
         self.asked = started
         """The time of the last ping."""

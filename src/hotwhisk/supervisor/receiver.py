@@ -87,8 +87,8 @@ class Receiver:
                 self._guard(process, self._handle, process.inbox.popleft())
                 return True
             self._unhandled.popleft()
-            if process.exited and process.ending is not None:
-                process.exited = False
+            if process.exit_unhandled and process.ending is not None:
+                process.exit_unhandled = False
                 self._loop.unwatch(process.channel.fileno())
                 self._exits.handle(process, process.ending)
                 return True
@@ -112,7 +112,7 @@ class Receiver:
         if self._processes.has_exited(process):
             self._loop.unwatch(process.pidfd)
             self.read_channel(process)
-            process.exited = True
+            process.exit_unhandled = True
             self._unhandled.append(process)
 
     def read_channel(self, process: Process) -> None:

@@ -120,7 +120,7 @@ class Rollout:
         if self.workers.apply(slot, Event.LOAD_TIMED_OUT):
             self.commands.append(commands.Kill(slot))
             why = f"The action did not initialize within {limit}."
-            self._explain(slot, (Cause.INIT_TIMED_OUT, limit), why)
+            self._load_ended_silently(slot, (Cause.INIT_TIMED_OUT, limit), why)
 
     def _next_candidate(self) -> None:
         if self.current.number and not self.policy.reinit:
@@ -246,7 +246,7 @@ class Rollout:
         self._scale_up()
         self._next_candidate()
 
-    def _explain(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
+    def _load_ended_silently(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
         """
         Handle a load that ended without a message of its worker. Under OpenWhisk the log of the
         failed ``/init`` says ``why``, or the answer says it.
@@ -336,7 +336,7 @@ class Rollout:
             text = "Command exited abruptly during initialization."
             if cause is Cause.OUT_OF_MEMORY:
                 how, text = f"{how}, as memory ran out,", f"{text} The memory was exhausted."
-            self._explain(slot, (Cause.INIT_DIED, how), text)
+            self._load_ended_silently(slot, (Cause.INIT_DIED, how), text)
         elif worker.generation == self.current.number != 0 and worker.state is not State.DRAINING:
             if text := line_of(worker, how, of_request=of_request):
                 self.commands.append(commands.Log(text))
@@ -360,7 +360,7 @@ class Rollout:
         if not self.workers.in_generation(current.number, State.SERVING, State.STUCK):
             self._crashed(now)
         elif not self.stopping:
-            after = current.pause(now)
+            after = current.begin_pause(now)
             self.commands.append(
                 commands.Log(f"the others serve; next attempt to start one in {after:g} s")
             )
@@ -368,14 +368,14 @@ class Rollout:
     def _crashed(self, now: float) -> None:
         """Count a death that no request explains; if there are too many, roll the version back."""
         current = self.current
-        if not current.crashed(now, self.policy):
+        if not current.count_crash(now, self.policy):
             self._scale_up()
             return
         self.workers.ban_template(current.number)
         if self.roll_back():
             text = "rolling back to the version before it"
         else:
-            text = f"next attempt in {current.pause(now):g} s"
+            text = f"next attempt in {current.begin_pause(now):g} s"
             current.unstable = True
             self._set_fallback(Cause.UNSTABLE)
         self.commands.append(commands.Log(f"generation {current.number} crashes in a loop: {text}"))

@@ -56,19 +56,19 @@ class Watchdog:
         """Check everything once. After it, the decisions are carried out, then `sleep_if_idle`."""
         processes = self._supervisor.processes
         processes.backoff = False
-        late = self._supervisor.try_again()
+        retried = self._supervisor.try_again()
         for slot in processes.by_slot:
             self._supervisor.scoreboard.restore(slot)
         self._supervisor.stay_awake()
         stopping = self.stopping_since is not None
-        keys = [*self._in_flight(), *self._liveness.begin(stopping=stopping)]
+        watched = [*self._in_flight(), *self._liveness.begin(stopping=stopping)]
         if self._next_line:
-            loading = {number for (kind, number), _ in keys if kind is State.LOADING}
+            loading = {number for (kind, number), _ in watched if kind is State.LOADING}
             self._next_line = {
                 slot: age for slot, age in self._next_line.items() if slot in loading
             }
-        self._began = dict(keys)
-        ages = self._ages.update(now, keys)
+        self._began = dict(watched)
+        ages = self._ages.update(now, watched)
         for (kind, number), age in ages.items():
             self._check(kind, number, age)
         self._liveness.end(now)
@@ -77,9 +77,9 @@ class Watchdog:
         dispatcher.give_to_spare()
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
-        busy = self._supervisor.keep_full() or late
+        busy = self._supervisor.keep_full() or retried
         waiting = dispatcher.owners.waiting or busy
-        self._quiet = 0 if keys or waiting or self._liveness.urgent else self._quiet + 1
+        self._quiet = 0 if watched or waiting or self._liveness.urgent else self._quiet + 1
 
     def sleep_if_idle(self) -> None:
         """

@@ -104,8 +104,8 @@ class Worker:
                 self.connections.channel.send(messages.Pong())
             case messages.RemoveFolder():
                 finished = artifact.discard(message.folder, REMOVE_FOR)
-                rest = messages.FolderRemoved(message.generation, rest=not finished)
-                self.connections.channel.send(rest)
+                report = messages.FolderRemoved(message.generation, rest=not finished)
+                self.connections.channel.send(report)
             case _:
                 raise ProtocolError(f"the supervisor sends no {message.kind}")
 
