@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from tests.support import tree
 from tests.support.client import Lost
@@ -10,10 +13,12 @@ from tests.support.hostile import Packets
 from tests.support.hostile_action import hostile_source
 from tests.support.server import NotReplaced, Server
 from tests.support.waiting import wait_few, wait_gone
-from tests.support.wire import ClientError, Response
+from tests.support.wire import ClientError
 
 from .hostile import FIELDS
 from .outcome import Outcome, ask, connect
+
+T = TypeVar("T")
 
 # The table is small, so that most words change a value that is used. Deaths of hostile workers must
 # not count as a crash loop: a roll-back would put another current version than the expected one.
@@ -64,10 +69,10 @@ def attack_each_round(
         version = 2 * turn + 3
         with outcome.trying(f"round {turn}, {moment}"):
             try:
-                server.replace(version)
+                until_answered(partial(server.replace, version), begun + SERVES_WITHIN)
             except NotReplaced as error:
                 outcome.problems.append(f"round {turn}, {moment}: {error}")
-            answer = ask_until_answered(server, begun + SERVES_WITHIN)
+            answer = until_answered(partial(ask, server), begun + SERVES_WITHIN)
             outcome.expect_version(f"round {turn}, {moment}", answer, version)
         longest = max(longest, time.monotonic() - begun)
         if server.process.poll() is not None or len(outcome.problems) > 5:
@@ -78,16 +83,16 @@ def attack_each_round(
         rest(server, outcome, usual)
 
 
-def ask_until_answered(server: Server, until: float) -> Response:
+def until_answered(request: Callable[[], T], until: float) -> T:
     """
-    Return the answer to a ``/run``, which is sent again if its connection is closed unanswered.
+    Return the outcome of a request, which is sent again if its connection is closed unanswered.
 
     A version that attacks still runs until ``--drain-timeout``, and it may write into the row of
     any connection.
     """
     while True:
         try:
-            return ask(server)
+            return request()
         except Lost:
             if time.monotonic() > until:
                 raise
