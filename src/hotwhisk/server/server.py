@@ -22,9 +22,9 @@ from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
+from hotwhisk.server.end_workers import EXIT_GRACE, end_workers
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
-from hotwhisk.server.shutdown import EXIT_GRACE, end_workers
 from hotwhisk.server.status import status
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
