@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def checked_phases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """
     if request.path.parent.name in ("worker", "supervisor") and "calls" not in request.path.name:
         check_stores(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def kept_environment() -> Iterator[None]:
+    """Undo changes of the environment: a run in this process sets variables of the action."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture
