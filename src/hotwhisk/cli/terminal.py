@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   hotwhisk serve hello.py                  serve a file on http://127.0.0.1:8080
   hotwhisk invoke -p name Ada              call it: {"value":{"name":"Ada"}} to /run
-  hotwhisk replace hello.py                put the new current version, losing no request
-  hotwhisk rollback                        and the one before again
+  hotwhisk replace hello.py                replace the version, without losing a request
+  hotwhisk rollback                        go back to the version before it
   hotwhisk serve --watch hello.py          replace at every save"""
 
 

@@ -60,7 +60,7 @@ OPTIONS = (
     Option("drain_timeout", "SECONDS", seconds,
            "how long a stop waits for the requests that are running", default="25"),
     Option("token_file", "PATH", text,
-           "file with the token that /init needs; for hosts off this machine"),
+           "file with the token that each request must carry; needed off this machine"),
     Option("allow_host", "NAMES", words, "names allowed in a Host header besides loopback"),
     Option("connections", "N", maybe_count, "most connections at a time "
            "(default: a third of the descriptors that the server itself leaves)"),

@@ -93,11 +93,11 @@ ANSWERS: Final[dict[Cause, dict[Profile, tuple[int, str]]]] = {
         Profile.OPENWHISK: (400, _OUT_OF_MEMORY),
     },
     Cause.INIT_TIMED_OUT: {
-        Profile.PLAIN: (502, "not ready within {detail}, so ended; the version before serves"),
+        Profile.PLAIN: (502, "the version was not ready within {detail}, and was ended"),
         Profile.OPENWHISK: (502, _NOT_STARTED),
     },
     Cause.INIT_DIED: {
-        Profile.PLAIN: (502, "ended by {detail} while it was loaded; the version before serves"),
+        Profile.PLAIN: (502, "the version was ended by {detail} while it was loaded"),
         Profile.OPENWHISK: (502, _NOT_STARTED),
     },
     Cause.UNSTABLE: {
