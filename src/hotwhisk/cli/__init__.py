@@ -35,7 +35,9 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
         from hotwhisk.errors import HotwhiskError, UsageError
 
         if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("hotwhisk."):
-            error = UsageError(f"an artifact lacks this command or option: install hotwhisk for it ({error.name})")
+            error = UsageError(
+                f"an artifact lacks this command or option: install hotwhisk for it ({error.name})"
+            )
         if not isinstance(error, HotwhiskError):
             raise
         print(f"hotwhisk: {error}", file=sys.stderr)

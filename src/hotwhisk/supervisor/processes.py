@@ -18,7 +18,7 @@ from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, Spawn, Spawned
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.supervisor.process import PendingFork, Process
 from hotwhisk.system.children import ExitStatus, children
-from hotwhisk.system.descriptors import Descriptors
+from hotwhisk.system.descriptors import Descriptors, close_others, of_libffi
 from hotwhisk.system.system import System
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import template_name
@@ -28,8 +28,6 @@ LOWEST_OWN = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
 
 ROOM_FOR_OWN = 16
-HIGHEST = 1 << 20
-
 
 FAST_EXIT = 0.25
 """Seconds; a spare that dies younger is no reason to fork the next one at once."""
@@ -43,6 +41,7 @@ class Processes:
         self._config = config
         self._scoreboard = scoreboard
         self.by_slot: dict[int, Process] = {}
+        self._libffi = of_libffi()
         self.descriptors = Descriptors()
         """Descriptors that queued messages still need."""
         self.backoff = False
@@ -271,8 +270,7 @@ class Processes:
         lowest = min(LOWEST_OWN, soft - ROOM_FOR_OWN)
         high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
         # Everything that the supervisor has: connections, channels of other workers, the port.
-        os.closerange(3, high)
-        os.closerange(high + 1, HIGHEST)
+        close_others([*self._libffi, high])
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)

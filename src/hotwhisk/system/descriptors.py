@@ -1,5 +1,5 @@
 """
-Keep descriptors open while a queued message needs them, even if their owner closes them.
+Keep descriptors open that something else than their owner needs: queued messages, and libffi.
 
 A message that waits for room in a socket keeps the descriptors that travel with it. Their owner may
 close them meanwhile. Duplicates would need further descriptors at a time when there may be none. So
@@ -12,6 +12,35 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+
+LIBFFI = "/libffi.so"
+"""
+Part of the path of a file that ctypes keeps open on newer systems. libffi maps the code of further
+callbacks from it. If its descriptor meant another file, the code would be that file's content.
+"""
+
+HIGHEST = 1 << 20
+
+
+def of_libffi() -> list[int]:
+    """Return the descriptors of this process that libffi keeps open."""
+    found = []
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            if LIBFFI in os.readlink(f"/proc/self/fd/{entry}"):
+                found.append(int(entry))
+        except OSError:  # the listing itself
+            continue
+    return found
+
+
+def close_others(kept: Iterable[int]) -> None:
+    """Close all descriptors but the standard streams and ``kept`` ones."""
+    first = 3
+    for descriptor in sorted(kept):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, HIGHEST)
 
 
 class Descriptors:

@@ -45,6 +45,7 @@ from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
+from hotwhisk.system.descriptors import LIBFFI
 from hotwhisk.system.double_fork import double_fork
 from hotwhisk.worker.process import exit_now
 
@@ -200,7 +201,7 @@ def _open_files(own: Collection[int]) -> str:
                 target = os.readlink(f"/proc/self/fd/{entry}")
             except OSError:  # the listing itself
                 continue
-            if not target.startswith(OWN_FILES):
+            if not target.startswith(OWN_FILES) and LIBFFI not in target:
                 return target
     return ""
 
