@@ -56,7 +56,7 @@ ENVIRONMENT = {
     "cli": "hands it to the command that runs",
     "supervisor.processes": "hands a worker's to config.worker_environment",
     "action.isolation": "sets what /init and /run send, for the action",
-    "server.server": "hands it to premises and config.default_run_dir",
+    "server.server": "passes it to run_folder and config.default_run_dir",
     "action.environ": "sets what each /run sends, for the action",
 }
 PRINTING = {

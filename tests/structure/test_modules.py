@@ -52,7 +52,7 @@ FOLDERS = [each for each in sources() if each.path.name == "__init__.py" and eac
 
 @pytest.mark.parametrize("source", FOLDERS, ids=ids)
 def test_a_folder_of_modules_is_a_name_and_costs_nothing(source: Source) -> None:
-    assert len(source.tree.body) == 1, "only its docstring: whoever wants a module imports that"
+    assert len(source.tree.body) == 1, "only its docstring: a module is imported by its own name"
 
 
 def test_every_module_can_be_imported_alone() -> None:

@@ -49,7 +49,7 @@ def status(parts: Parts) -> dict[str, object]:
     return {
         "version": CONTROL_VERSION,
         "pid": os.getpid(),
-        "profile": str(parts.profile),
+        "profile": str(parts.config.profile),
         "port": parts.config.port,
         "uptime": round(parts.system.now() - report.started, 3),
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},

@@ -207,12 +207,12 @@ class Executor:
         last = bool(row.close_after) or not begun
         # If the spare dies now, the scoreboard shows that an answer is still missing.
         self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
-        status, text = failure_response(parts.profile, command.cause, command.detail)
+        status, text = failure_response(parts.config.profile, command.cause, command.detail)
         if last:
             self._scoreboard.set_close(
                 number, CloseAfter.READ_AHEAD
             )  # also for the spare after this one
-        missing = BOTH & ~row.ended if parts.profile is Profile.OPENWHISK and begun else 0
+        missing = BOTH & ~row.ended if parts.config.profile is Profile.OPENWHISK and begun else 0
         self._scoreboard.set_sentinels(number, BOTH & ~missing)
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)

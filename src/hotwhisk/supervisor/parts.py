@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hotwhisk.config.platform import Profile
 from hotwhisk.record import Record
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ class Parts(Record):
     """
 
     config: Config
-    profile: Profile
     system: System
     folder: str
     log: Callable[[str], None]

@@ -60,13 +60,12 @@ class Supervisor:
         self.processes = Processes(system, config, self.scoreboard)
         close = self.processes.descriptors.close
         self.sockets = Sockets(self.scoreboard, close, workers=config.workers)
-        profile = config.profile
         self.rollout = Rollout(
             Policy(
                 config.workers,
                 config.crash_count,
                 config.crash_window,
-                profile,
+                config.profile,
                 config.reinit,
                 config.log_init_error,
             ),
@@ -75,7 +74,7 @@ class Supervisor:
         )
         self.dispatcher = self.rollout.dispatcher
         self.parts = Parts(
-            config, profile, system, folder, log, Stats(system.now()),
+            config, system, folder, log, Stats(system.now()),
             self.loop, self.scoreboard, self.processes, self.sockets, self.rollout,
         )  # fmt: skip
         self.receiver = Receiver(self.parts)

@@ -189,14 +189,20 @@ def test_a_worker_names_no_memory_file_of_another(script: Script, message: Messa
     assert 5 in scripted.supervisor.sockets.spills
 
 
-def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) -> None:
-    scripted = script(workers=2)
+def connect_beside_a_thief(scripted: Scripted) -> tuple[int, int, int]:
+    """Connect to a server with two workers; return the connection, its worker and the other one."""
     first = scripted.serve()
     second = scripted.worker(State.LOADING)
     scripted.send(second, Ready(DIGEST))
     connection = scripted.connect()
     owner = scripted.owners.owner(connection)
-    thief = second if owner == first else first
+    assert owner is not None
+    return connection, owner, second if owner == first else first
+
+
+def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) -> None:
+    scripted = script(workers=2)
+    connection, owner, thief = connect_beside_a_thief(scripted)
     (epoch,) = [
         epoch
         for message in scripted.messages(owner)
@@ -210,12 +216,7 @@ def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) 
 
 def test_the_init_of_another_workers_connection_is_refused(script: Script) -> None:
     scripted = script(workers=2)
-    first = scripted.serve()
-    second = scripted.worker(State.LOADING)
-    scripted.send(second, Ready(DIGEST))
-    connection = scripted.connect()
-    owner = scripted.owners.owner(connection)
-    thief = second if owner == first else first
+    connection, _, thief = connect_beside_a_thief(scripted)
     send(scripted, thief, encode(SpillCreated(5)), memory_file())
     send(scripted, thief, encode(InitReceived(connection, 5, 0, 10)))
     assert is_ended(scripted, thief)

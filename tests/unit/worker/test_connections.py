@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +17,7 @@ from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.worker.connection import Connection, Stage
 from hotwhisk.worker.connections import Connections
 from hotwhisk.worker.spill import KEPT, RESERVE, make_file
+from tests.support.limits import files_forbidden
 from tests.support.wire import post, run_request
 from tests.unit.worker.supervised import SLOT, Client, Supervised
 
@@ -256,17 +256,6 @@ def test_a_request_is_read_into_the_reserve_where_the_action_allows_no_files(
     client.send(ASK[50:])
     supervised.turn()
     assert client.response().json() == {"name": "Mike"}
-
-
-@contextmanager
-def files_forbidden() -> Iterator[None]:
-    """Let this process make no file, as a limit of an action does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_timeout_that_the_action_sets_for_its_sockets_does_not_concern_clients(

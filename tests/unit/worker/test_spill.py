@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from hotwhisk.worker.spill import KEPT, RESERVE, SMALLEST, Spill, Spills, make_file
+from tests.support.limits import files_forbidden
 
 
 class Supervisor:
@@ -99,17 +98,6 @@ def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
 # -- where no file can be made ----------------------------------------------------------------
 
 
-@contextmanager
-def forbidden() -> Iterator[None]:
-    """Let no file grow, but only for so long: the report of the tests may be written to a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.fixture
 def limited(supervisor: Supervisor) -> Supervisor:
     """Make a worker that has a reserve."""
@@ -120,7 +108,7 @@ def limited(supervisor: Supervisor) -> Supervisor:
 
 
 def test_the_reserve_is_taken_where_no_file_can_be_made(limited: Supervisor) -> None:
-    with forbidden():
+    with files_forbidden():
         spill = limited.spills.take(50_000_000)
         assert spill.number == 900
         with pytest.raises(OSError, match="File too large"):
@@ -130,7 +118,7 @@ def test_the_reserve_is_taken_where_no_file_can_be_made(limited: Supervisor) -> 
 def test_the_reserve_is_taken_where_a_file_cannot_grow(limited: Supervisor) -> None:
     spill = limited.spills.take(10)
     spill.map[:5] = b"hello"
-    with forbidden():
+    with files_forbidden():
         larger = limited.spills.fit(spill, 10 * SMALLEST, 5)
     assert larger.number == 900
     assert larger.map[:5] == b"hello"
@@ -140,7 +128,7 @@ def test_the_reserve_is_taken_where_a_file_cannot_grow(limited: Supervisor) -> N
 def test_a_released_reserve_can_be_taken_again_and_takes_no_memory(
     limited: Supervisor,
 ) -> None:
-    with forbidden():
+    with files_forbidden():
         spill = limited.spills.take(10)
         spill.map[: 1 << 20] = b"x" * (1 << 20)
         limited.spills.release(spill)
