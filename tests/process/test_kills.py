@@ -123,7 +123,7 @@ def test_candidate_dies_while_it_runs_its_code(first: Server, meet: Rendezvous, 
         held = meet.wait_arrival()
         assert expect_version(kept.run({}), 1).value("pid") == pid  # served meanwhile
         kill(held.pid)
-        expect_error(poster.read_response(), "signal 9", "version before serves")
+        expect_error(poster.read_response(), "signal 9", "while it was loaded")
         for connection in (kept, poster):
             assert expect_version(connection.run({}), 1).value("pid") == pid
     expect_calm(first, 1)
