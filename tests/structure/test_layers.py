@@ -25,6 +25,7 @@ LAYERS = (
     {"worker", "build"},  # the process that answers; the builder of artifacts
     {"supervisor"},  # the process that decides who serves
     {"server"},  # a server as the operating system sees it
+    {"gateway"},  # the platform on one machine
     {"cli"},
     {"__main__"},
 )

@@ -8,6 +8,7 @@ COMMANDS = {
     "invoke": "call the action and print its answer",
     "status": "show what a running server is doing",
     "rollback": "make the previous version current again",
+    "up": "be OpenWhisk on this machine: its API and a page, for wsk and other clients",
     "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",

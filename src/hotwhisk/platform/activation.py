@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from hotwhisk.platform import texts
 from hotwhisk.platform.action import Action, Names, init_body, run_body
-from hotwhisk.platform.exchange import NoReply, Outcome, call
+from hotwhisk.platform.exchange import NoReply, Outcome, Reply, call
 from hotwhisk.platform.logs import Collected, LogRule, collect
 from hotwhisk.platform.runtime import Runtime
 from hotwhisk.platform.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
@@ -87,8 +87,8 @@ class Invoker:
         with runtime.lock:
             warm = runtime.started and runtime.pinned == action
             runtime.resume()
-            if not warm and runtime.can_restart and runtime.pinned is not None:
-                runtime.stop()  # it belongs to another action
+            if not warm and runtime.pinned is not None and _must_restart(runtime, action):
+                runtime.stop()
             if not runtime.started:
                 runtime.start()
             init = None if warm else self._initialize(runtime, wanted)
@@ -98,7 +98,7 @@ class Invoker:
                     return self._finish(runtime, wanted, verdict, init, None)
                 runtime.pinned = action
         body = run_body(action, wanted.names, _deadline(action), wanted.argument)
-        run = call(runtime.url, "/run", body, limits=_limits(action), retry=False)
+        run = _post(runtime, "/run", body, action, retry=False)
         gone = is_unhealthy(run) or (isinstance(run.reply, NoReply) and run.reply.refused)
         if gone and warm and runtime.can_restart:
             with runtime.lock:
@@ -113,7 +113,7 @@ class Invoker:
     def _initialize(self, runtime: Runtime, wanted: _Call) -> Outcome:
         action = wanted.action
         body = init_body(action, wanted.names, _deadline(action))
-        return call(runtime.url, "/init", body, limits=_limits(action), retry=True)
+        return _post(runtime, "/init", body, action, retry=True)
 
     def _finish(
         self,
@@ -123,26 +123,43 @@ class Invoker:
         init: Outcome | None,
         run: Outcome | None,
     ) -> dict[str, object]:
-        collected = self._collect(runtime, wanted.action, verdict)
-        fatal = verdict.status in (Status.DEVELOPER_ERROR, Status.WHISK_ERROR)
-        if (fatal or not collected.complete) and not self._keep_after_error and runtime.can_restart:
-            with runtime.lock:
-                runtime.stop()
         first, last = init or run, run or init
         assert first is not None
         assert last is not None
+        alive = runtime.lives_on and isinstance(last.reply, Reply) and not verdict.timed_out
+        collected = self._collect(runtime, wanted.action, verdict, alive=alive)
+        fatal = verdict.status in (Status.DEVELOPER_ERROR, Status.WHISK_ERROR) and not alive
+        if (fatal or not collected.complete) and not self._keep_after_error and runtime.can_restart:
+            with runtime.lock:
+                runtime.stop()
         timing = Timing(wanted.arrival, first.begin, last.end, init.seconds if init else None)
         return activation_record(wanted.action, wanted.names, verdict, timing, collected.lines)
 
-    def _collect(self, runtime: Runtime, action: Action, verdict: Verdict) -> Collected:
+    def _collect(
+        self, runtime: Runtime, action: Action, verdict: Verdict, *, alive: bool
+    ) -> Collected:
         if runtime.logs is None:
             return Collected(())
         rule = self._log_rule if action.limits.concurrency == 1 else LogRule.NONE
         failed = verdict.status is Status.DEVELOPER_ERROR
         wait = action.sentinelled and verdict.status is not Status.WHISK_ERROR
+        wait = wait and (alive or not failed)
         return collect(
             runtime.logs, rule, action.limits.logs, wait=wait, failed=failed, lag=runtime.log_lag
         )
+
+
+def _post(runtime: Runtime, path: str, body: bytes, action: Action, *, retry: bool) -> Outcome:
+    limits = (action.limits.timeout / 1000, action.limits.response)
+    return call(runtime.url, path, body, limits=limits, retry=retry, token=runtime.token)
+
+
+def _must_restart(runtime: Runtime, action: Action) -> bool:
+    """Return whether a runtime that has an action cannot take this one."""
+    assert runtime.pinned is not None
+    if runtime.lives_on:
+        return (runtime.pinned.namespace, runtime.pinned.name) != (action.namespace, action.name)
+    return runtime.can_restart
 
 
 @contextmanager
@@ -156,10 +173,6 @@ def _judge_init(runtime: Runtime, action: Action, init: Outcome) -> Verdict | No
     if is_unhealthy(init):
         return error(Status.WHISK_ERROR, texts.UNHEALTHY)
     return judge_init(init, action.limits, runtime.out_of_memory)
-
-
-def _limits(action: Action) -> tuple[float, int]:
-    return action.limits.timeout / 1000, action.limits.response
 
 
 def _deadline(action: Action) -> int:
@@ -194,7 +207,7 @@ def activation_record(
     duration = _milliseconds(timing.end - timing.begin)
     return {
         "namespace": names.namespace,
-        "name": action.name,
+        "name": action.name.rpartition("/")[2],
         "version": action.version,
         "subject": names.namespace,
         "activationId": names.activation,

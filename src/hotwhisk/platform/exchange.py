@@ -59,25 +59,27 @@ class Outcome:
         return self.begin + self.seconds
 
 
-def call(url: str, path: str, body: bytes, *, limits: tuple[float, int], retry: bool) -> Outcome:
+def call(
+    url: str, path: str, body: bytes, *, limits: tuple[float, int], retry: bool, token: str = ""
+) -> Outcome:
     """
     POST until there is an outcome.
 
     ``limits`` are seconds and bytes. With ``retry``, a refused connection is tried again each 50
-    ms; that time counts too.
+    ms; that time counts too. A ``token`` is sent as ``Authorization: Bearer``.
     """
     seconds, most = limits
     begin, start = time.time(), time.monotonic()
     deadline = start + seconds
     while True:
-        reply = _post(url, path, body, deadline, most)
+        reply = _post(url + path, token, body, deadline, most)
         again = retry and isinstance(reply, NoReply) and reply.refused
         if not again or time.monotonic() >= deadline:
             return Outcome(reply, begin, time.monotonic() - start)
         time.sleep(RETRY_PAUSE)  # the platform's own pause between two attempts
 
 
-def _post(url: str, path: str, body: bytes, deadline: float, most: int) -> Reply | NoReply:
+def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> Reply | NoReply:
     parts = urlsplit(url)
     left = max(0.001, deadline - time.monotonic())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=left)
@@ -89,7 +91,9 @@ def _post(url: str, path: str, body: bytes, deadline: float, most: int) -> Reply
         except OSError as error:
             return NoReply(f"no connection: {error.strerror or error}", refused=True)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        connection.request("POST", parts.path.replace("//", "/"), body, headers)
         return _read(connection, connection.getresponse(), deadline, most)
     except TimeoutError:
         return NoReply("no answer in time")

@@ -191,14 +191,14 @@ def collect(
     """
     Cut off one activation's log.
 
-    ``wait`` says whether sentinels are expected. ``failed`` says whether the activation ended in a
-    developer error: then the log is not waited for, and it says so. If the log comes up to ``lag``
-    seconds late, it is waited for that long all the same, or its content would be random.
+    ``wait`` says whether to wait for the sentinels. ``failed`` says whether the activation ended in
+    a developer error; then the log says that data might be missing. If the log comes up to ``lag``
+    seconds late, it is waited for that long in any case, or its content would be random.
     """
     if rule is LogRule.NONE or limit_mb == 0:
         stream.drain()
         return Collected(())
-    taken, complete = _until_sentinels(stream, rule, limit_mb, lag, wait=wait and not failed)
+    taken, complete = _until_sentinels(stream, rule, limit_mb, lag, wait=wait)
     if failed:
         taken.append(LogLine("stderr", texts.LOGS_AFTER_ERROR, time.time()))
     if rule is LogRule.KUBERNETES:

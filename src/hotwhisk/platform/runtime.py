@@ -11,7 +11,7 @@ import os
 import subprocess
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from hotwhisk.errors import StartError
@@ -27,11 +27,18 @@ class Runtime(ABC):
     """
 
     can_restart = True
+    lives_on = False
+    """
+    Whether the server goes on when the action changes or dies.
+
+    Then a changed action is posted to it. It ends the log of an action that died.
+    """
     log_lag = 0.0
     """Seconds by which a line of the log may come later than the answer that followed it."""
 
     def __init__(self) -> None:
         self.url = ""
+        self.token = ""
         self.logs: LogStream | None = None
         self.started = False
         self.paused = False
@@ -113,7 +120,11 @@ class UrlRuntime(Runtime):
 
 
 def spawn(
-    command: Sequence[str], folder: str | None = None
+    command: Sequence[str],
+    folder: str | None = None,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    environ: Mapping[str, str] | None = None,
 ) -> tuple[subprocess.Popen[bytes], LogStream]:
     """Start a command in a new session, and read both its streams from now on."""
     ends, held = os.pipe(), []
@@ -121,10 +132,11 @@ def spawn(
         held = [*ends, *os.pipe()]
         process = subprocess.Popen(
             list(command),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=held[1],
             stderr=held[3],
             cwd=folder,
+            env=environ,
             start_new_session=True,
         )
     except OSError as error:

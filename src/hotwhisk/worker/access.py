@@ -10,8 +10,8 @@ a page can cause:
 - a request for a host name that is not this server's (a page can make its own name resolve to
   127.0.0.1).
 
-Beyond loopback a token is needed. Under OpenWhisk the platform guards its own network, so none of
-this is checked.
+Beyond loopback a token is needed. Under OpenWhisk the platform guards its own network, so only a
+token is checked, if there is one.
 
 This module is pure. Only the digest of the token is kept, because the action is in the same process
 and could find the token in its memory.
@@ -58,7 +58,7 @@ class AccessCheck:
         """
         if not self._open:
             self._check_origin(head)
-            self._check_token(head)
+        self._check_token(head)
         if head.path not in PATHS:
             raise NotFound(f"no such path: {head.path[:80]}; there are POST /run and POST /init")
         if head.method != "POST":

@@ -114,7 +114,10 @@ def test_a_missing_sentinel_is_passed_over_on_kubernetes(streams: Streams) -> No
 
 def test_no_wait_follows_a_developer_error(streams: Streams) -> None:
     write(streams.err, "Traceback\n")
-    assert take(streams, failed=True) == (["stderr: Traceback", f"stderr: {FAILED}"], True)
+    assert take(streams, wait=False, failed=True) == (
+        ["stderr: Traceback", f"stderr: {FAILED}"],
+        True,
+    )
 
 
 def test_a_blackbox_log_is_read_as_far_as_it_is(streams: Streams) -> None:

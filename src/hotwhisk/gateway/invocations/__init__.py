@@ -1,0 +1,1 @@
+"""Invoke actions: find one, merge its parameters, run it, keep the record."""

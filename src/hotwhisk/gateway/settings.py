@@ -1,0 +1,55 @@
+"""What ``hotwhisk up`` was told, as one frozen value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT_PORT: Final = 3233  # that of OpenWhisk's standalone server
+DEFAULT_NAMESPACE: Final = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    The settings of a gateway.
+
+    Times are in seconds. ``data`` is the folder of the database, which only its owner can read.
+    """
+
+    data: str
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    idle: float = 600.0
+    """How long a runtime is kept after its last call."""
+    most_runtimes: int = 64
+    most_runtimes_per_action: int = 8
+    most_activations: int = 100_000
+    """Activations that are kept; the oldest are removed."""
+    activation_age: float = 7 * 86_400.0
+
+    @property
+    def url(self) -> str:
+        """The address under which this machine reaches the gateway."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def database(self) -> str:
+        """The path of the database."""
+        return os.path.join(self.data, "hotwhisk.db")
+
+    @property
+    def run_dir(self) -> str:
+        """The folder of what lasts as long as the gateway."""
+        return os.path.join(self.data, "run")
+
+
+def default_data(environ: Mapping[str, str]) -> str:
+    """Return the folder for data, by the XDG Base Directory Specification."""
+    home = environ.get("XDG_DATA_HOME") or os.path.join(
+        environ.get("HOME") or os.path.expanduser("~"), ".local", "share"
+    )
+    return os.path.join(home, "hotwhisk")

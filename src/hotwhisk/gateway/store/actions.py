@@ -1,0 +1,189 @@
+"""Store actions, with their code and with every earlier version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotwhisk.gateway.store.database import Database
+
+_COLUMNS = (
+    "v.revision, v.namespace, v.package, v.name, v.version, v.document, v.code, v.updated, "
+    "v.init_ms, v.failure"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAction:
+    """
+    One version of an action.
+
+    ``document`` is what the API shows but for the code: ``exec``, ``parameters``, ``annotations``,
+    ``limits``, ``publish``. ``package`` is empty for the default package. ``digest`` names the
+    code; a sequence has none. ``updated`` is in milliseconds since the epoch. ``init_ms`` is how
+    long the last ``/init`` of this version took, and ``failure`` why it failed.
+    """
+
+    revision: int
+    namespace: str
+    package: str
+    name: str
+    version: str
+    document: dict[str, Any] = field(hash=False)
+    digest: str | None = None
+    updated: int = 0
+    init_ms: int | None = None
+    failure: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The full name: ``namespace/package/name``, without a slash before it."""
+        return "/".join(part for part in (self.namespace, self.package, self.name) if part)
+
+    @property
+    def components(self) -> list[str] | None:
+        """The actions of a sequence, as full names; None for an action with code."""
+        found: list[str] | None = self.document["exec"].get("components")
+        return found
+
+
+class Actions:
+    """The tables of actions, of their versions, and of code."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, key: tuple[str, str, str], document: dict[str, Any], code: str | None
+    ) -> StoredAction:
+        """
+        Store a new version of an action, and make it the current one.
+
+        ``key`` is namespace, package and name. The number of the version is the last one plus one.
+        """
+        with self._database.writing() as connection:
+            current = _current(connection, key)
+            digest = _keep_code(connection, code)
+            version = next_version(current.version if current else None)
+            updated = int(time.time() * 1000)
+            cursor = connection.execute(
+                "INSERT INTO action_versions "
+                "(namespace, package, name, version, document, code, updated) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key, version, json.dumps(document), digest, updated),
+            )
+            revision = cursor.lastrowid
+            assert revision is not None
+            connection.execute(
+                "INSERT INTO actions VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET revision = excluded.revision",
+                (*key, revision),
+            )
+        return StoredAction(revision, *key, version, document, digest, updated)
+
+    def get(self, key: tuple[str, str, str]) -> StoredAction | None:
+        """Return the current version of an action."""
+        with self._database.reading() as connection:
+            return _current(connection, key)
+
+    def version(self, revision: int) -> StoredAction | None:
+        """Return one version of an action."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM action_versions v WHERE revision = ?", (revision,)
+            ).fetchone()
+        return _action(row) if row else None
+
+    def versions(self, key: tuple[str, str, str]) -> list[StoredAction]:
+        """Return all versions of an action, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM action_versions v "
+                "WHERE namespace = ? AND package = ? AND name = ? ORDER BY revision DESC",
+                key,
+            ).fetchall()
+        return [_action(row) for row in rows]
+
+    def list(self, namespace: str, package: str | None = None) -> list[StoredAction]:
+        """Return the current actions of a namespace or of one package, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM actions a JOIN action_versions v USING (revision) "
+                "WHERE a.namespace = ?1 AND (?2 IS NULL OR a.package = ?2) "
+                "ORDER BY v.updated DESC, v.revision DESC",
+                (namespace, package),
+            ).fetchall()
+        return [_action(row) for row in rows]
+
+    def code(self, digest: str) -> str:
+        """Return code by its digest: a source text, or base64."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT content FROM codes WHERE digest = ?", (digest,)
+            ).fetchone()
+        content: str = row[0]
+        return content
+
+    def delete(self, key: tuple[str, str, str]) -> bool:
+        """Remove an action with all its versions; return False if there is none."""
+        with self._database.writing() as connection:
+            where = "WHERE namespace = ? AND package = ? AND name = ?"
+            found = connection.execute(f"DELETE FROM actions {where}", key).rowcount
+            connection.execute(f"DELETE FROM action_versions {where}", key)
+            connection.execute(
+                "DELETE FROM codes WHERE digest NOT IN "
+                "(SELECT code FROM action_versions WHERE code IS NOT NULL)"
+            )
+        return found > 0
+
+    def loaded(self, revision: int, init_ms: int, failure: str | None = None) -> None:
+        """Note how the last ``/init`` of a version went."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE action_versions SET init_ms = ?, failure = ? WHERE revision = ?",
+                (init_ms, failure, revision),
+            )
+
+    def codes(self) -> Iterator[str]:
+        """Return the digests of all code that is kept."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT digest FROM codes ORDER BY digest").fetchall()
+        return (row[0] for row in rows)
+
+
+def next_version(version: str | None) -> str:
+    """Return the number that the platform gives to the next version of an entity."""
+    if version is None:
+        return "0.0.1"
+    major, minor, patch = version.split(".")
+    return f"{major}.{minor}.{int(patch) + 1}"
+
+
+def _keep_code(connection: sqlite3.Connection, code: str | None) -> str | None:
+    if code is None:
+        return None
+    digest = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+    connection.execute("INSERT INTO codes VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, code))
+    return digest
+
+
+def _current(connection: sqlite3.Connection, key: tuple[str, str, str]) -> StoredAction | None:
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM actions a JOIN action_versions v USING (revision) "
+        "WHERE a.namespace = ? AND a.package = ? AND a.name = ?",
+        key,
+    ).fetchone()
+    return _action(row) if row else None
+
+
+def _action(row: tuple[Any, ...]) -> StoredAction:
+    revision, namespace, package, name, version, document, code, updated, init_ms, failure = row
+    return StoredAction(
+        revision, namespace, package, name, version, json.loads(document), code, updated,
+        init_ms, failure,
+    )  # fmt: skip

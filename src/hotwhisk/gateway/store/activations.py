@@ -1,0 +1,142 @@
+"""Store activations: what was called, with what, what came of it, and what was logged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotwhisk.gateway.store.database import Database
+
+_COLUMNS = "document, logs, event, revision"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredActivation:
+    """
+    An activation.
+
+    ``record`` is what ``wsk activation get`` shows, with the logs. ``event`` is the argument that
+    the action got. ``revision`` names the version that ran.
+    """
+
+    record: dict[str, Any] = field(hash=False)
+    event: object = field(default=None, hash=False)
+    revision: int | None = None
+    package: str = ""
+
+    @property
+    def id(self) -> str:
+        """The identifier: 32 hexadecimal digits."""
+        identifier: str = self.record["activationId"]
+        return identifier
+
+    def annotation(self, key: str) -> Any:
+        """Return the value of an annotation, or None."""
+        return next(
+            (each["value"] for each in self.record["annotations"] if each["key"] == key), None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which activations to list. Times are milliseconds since the epoch, both ends included."""
+
+    namespace: str
+    name: str | None = None
+    package: str | None = None
+    since: int | None = None
+    upto: int | None = None
+    limit: int = 30
+    skip: int = 0
+
+
+class Activations:
+    """The table of activations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, activation: StoredActivation) -> None:
+        """Store an activation that is over."""
+        record = dict(activation.record)
+        logs = record.pop("logs")
+        row = (
+            activation.id, record["namespace"], activation.package, record["name"],
+            record["start"], record["duration"], record["response"]["statusCode"],
+            activation.annotation("waitTime") or 0, activation.annotation("initTime"),
+            activation.revision, record.get("cause"),
+            _text(record), _text(logs), _text(activation.event),
+        )  # fmt: skip
+        with self._database.writing() as connection:
+            connection.execute(f"INSERT INTO activations VALUES ({', '.join('?' * len(row))})", row)
+
+    def get(self, namespace: str, identifier: str) -> StoredActivation | None:
+        """Return an activation of a namespace."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM activations WHERE id = ? AND namespace = ?",
+                (identifier, namespace),
+            ).fetchone()
+        return _activation(row) if row else None
+
+    def list(self, wanted: Wanted) -> list[StoredActivation]:
+        """Return activations, the newest first."""
+        clause, values = _where(wanted)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM activations {clause} "
+                "ORDER BY start DESC, rowid DESC LIMIT ? OFFSET ?",
+                (*values, wanted.limit, wanted.skip),
+            ).fetchall()
+        return [_activation(row) for row in rows]
+
+    def count(self, wanted: Wanted) -> int:
+        """Return how many activations there are."""
+        clause, values = _where(wanted)
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT count(*) FROM activations {clause}", values
+            ).fetchone()
+        number: int = row[0]
+        return number
+
+    def prune(self, most: int, seconds: float) -> int:
+        """Remove activations that are too old or too many, the oldest first; return how many."""
+        oldest = int((time.time() - seconds) * 1000)
+        with self._database.writing() as connection:
+            old = connection.execute("DELETE FROM activations WHERE start < ?", (oldest,)).rowcount
+            more = connection.execute(
+                "DELETE FROM activations WHERE rowid IN "
+                "(SELECT rowid FROM activations ORDER BY start DESC LIMIT -1 OFFSET ?)",
+                (most,),
+            ).rowcount
+        return old + more
+
+
+def _where(wanted: Wanted) -> tuple[str, Sequence[object]]:
+    conditions: list[tuple[str, object]] = [("namespace = ?", wanted.namespace)]
+    for column, value in (
+        ("name = ?", wanted.name),
+        ("package = ?", wanted.package),
+        ("start >= ?", wanted.since),
+        ("start <= ?", wanted.upto),
+    ):
+        if value is not None:
+            conditions.append((column, value))
+    clause = " AND ".join(text for text, _ in conditions)
+    return f"WHERE {clause}", [value for _, value in conditions]
+
+
+def _activation(row: sqlite3.Row | tuple[Any, ...]) -> StoredActivation:
+    document, logs, event, revision = row
+    record = json.loads(document)
+    record["logs"] = json.loads(logs)
+    return StoredActivation(record, json.loads(event), revision)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,89 @@
+"""Store packages, triggers and rules."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotwhisk.gateway.store.actions import next_version
+from hotwhisk.gateway.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """
+    A package, a trigger or a rule.
+
+    ``document`` is what the API shows, but for the names and the version. ``updated`` is in
+    milliseconds since the epoch.
+    """
+
+    namespace: str
+    name: str
+    version: str
+    document: dict[str, Any] = field(hash=False)
+    updated: int = 0
+
+    @property
+    def path(self) -> str:
+        """The full name: ``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Entities:
+    """The entities of one kind: ``package``, ``trigger`` or ``rule``."""
+
+    def __init__(self, database: Database, kind: str) -> None:
+        self._database = database
+        self._kind = kind
+
+    def put(self, namespace: str, name: str, document: dict[str, Any]) -> Entity:
+        """Store an entity; the number of its version is the last one plus one."""
+        updated = int(time.time() * 1000)
+        with self._database.writing() as connection:
+            row = connection.execute(
+                "SELECT version FROM entities WHERE kind = ? AND namespace = ? AND name = ?",
+                (self._kind, namespace, name),
+            ).fetchone()
+            version = next_version(row[0] if row else None)
+            connection.execute(
+                "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?)",
+                (self._kind, namespace, name, version, json.dumps(document), updated),
+            )
+        return Entity(namespace, name, version, document, updated)
+
+    def get(self, namespace: str, name: str) -> Entity | None:
+        """Return an entity."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT namespace, name, version, document, updated FROM entities "
+                "WHERE kind = ? AND namespace = ? AND name = ?",
+                (self._kind, namespace, name),
+            ).fetchone()
+        return _entity(row) if row else None
+
+    def list(self, namespace: str) -> list[Entity]:
+        """Return the entities of a namespace, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT namespace, name, version, document, updated FROM entities "
+                "WHERE kind = ? AND namespace = ? ORDER BY updated DESC, name",
+                (self._kind, namespace),
+            ).fetchall()
+        return [_entity(row) for row in rows]
+
+    def delete(self, namespace: str, name: str) -> bool:
+        """Remove an entity; return False if there is none."""
+        with self._database.writing() as connection:
+            cursor = connection.execute(
+                "DELETE FROM entities WHERE kind = ? AND namespace = ? AND name = ?",
+                (self._kind, namespace, name),
+            )
+        return cursor.rowcount > 0
+
+
+def _entity(row: tuple[Any, ...]) -> Entity:
+    namespace, name, version, document, updated = row
+    return Entity(namespace, name, version, json.loads(document), updated)
