@@ -1,0 +1,152 @@
+"""A gateway as a real process, and requests to it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+HOTWHISK_UP = (sys.executable, "-m", "hotwhisk", "up")
+START_SECONDS = 20.0
+STOP_SECONDS = 20.0
+
+
+class Answer(NamedTuple):
+    """The answer to a request."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+class GatewayProcess:
+    """A running ``hotwhisk up`` with a data folder of its own; a context manager that ends it."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        data: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        command: tuple[str, ...] = HOTWHISK_UP,
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-")) if data is None else data
+        self.data = self.folder / "data"
+        self.command = [*command, "--data", str(self.data), "--port", "0", *arguments]
+        self._env = {**os.environ, **(env or {})}
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self.log = self.folder / "log"
+        reading, writing = os.pipe()
+        self.process = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=writing,
+            env=self._env,
+            cwd=self.folder,
+        )
+        os.close(writing)
+        self._stderr = reading
+        self._text = b""
+        try:
+            self.url = self.wait_line(r"(http://\S+)", START_SECONDS)
+        except BaseException:
+            self.process.kill()
+            raise
+        self.port = int(self.url.rpartition(":")[2])
+        self.auth = self._key()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            os.close(self._stderr)
+
+    def wait_line(self, pattern: str, timeout: float) -> str:
+        """Wait until the log has a line that matches; return its first group."""
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.stderr())):
+            left = deadline - time.monotonic()
+            ready = select.select([self._stderr], [], [], max(0.0, left))[0]
+            data = os.read(self._stderr, 65536) if ready else b""
+            assert data, f"no {pattern!r} within {timeout} s in: {self.stderr()}"
+            self._text += data
+        return found[1] if found.groups() else found[0]
+
+    def stderr(self) -> str:
+        """Return what was read of standard error."""
+        return self._text.decode(errors="replace")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: str | None = None,
+    ) -> Answer:
+        """
+        Send a request, with the key of the namespace guest unless ``auth`` is another or empty.
+
+        A body that is not bytes is sent as JSON.
+        """
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        key = self.auth if auth is None else auth
+        if key:
+            sent.setdefault("Authorization", "Basic " + base64.b64encode(key.encode()).decode())
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        try:
+            connection.request(method, path, content, sent)
+            response = connection.getresponse()
+            named = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, named, response.read())
+        finally:
+            connection.close()
+
+    def api(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
+        """Send a request below ``/api/v1/namespaces/_``."""
+        return self.request(method, f"/api/v1/namespaces/_/{path}", body, **options)
+
+    def create(self, name: str, code: str, **fields: object) -> Answer:
+        """Create or update an action with a Python source; ``fields`` are further ones of it."""
+        body = {"exec": {"kind": "python:3", "code": code}, **fields}
+        answer = self.api("PUT", f"actions/{name}?overwrite=true", body)
+        assert answer.status == 200, answer
+        return answer
+
+    def invoke(self, name: str, argument: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """Call an action, wait for its end, and return its record."""
+        answer = self.api("POST", f"actions/{name}?blocking=true", dict(argument or {}))
+        assert answer.status in (200, 502), answer
+        record: dict[str, Any] = answer.json
+        return record
+
+    def _key(self) -> str:
+        with sqlite3.connect(f"file:{self.data}/hotwhisk.db?mode=ro", uri=True) as connection:
+            row = connection.execute("SELECT uuid, key FROM namespaces").fetchone()
+        connection.close()
+        return ":".join(row)
