@@ -178,6 +178,7 @@ def test_a_version_that_is_refused_bears_its_own_number_and_the_users_file_name(
         assert "not replaced: notes.md does not compile" in done.stderr
         assert "main__.py" not in done.stderr
         assert "the current version goes on" in done.stderr
+        assert "hotwhisk: a version was refused; generation 1 goes on: " in server.stderr()
         server.replace(3)
         assert hotwhisk("rollback", cwd=tmp_path, env=env).returncode == 0
         report = hotwhisk("status", cwd=tmp_path, env=env).stdout

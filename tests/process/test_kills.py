@@ -330,8 +330,10 @@ def test_draining_worker_dies_in_its_last_handler(first: Server, meet: Rendezvou
         assert control.pid(first, "draining") == held.pid
         expect_version(run_once(first.address, {}), 2)
         kill(held.pid)
-        expect_error(runner.read_response(), "signal 9")
+        assert expect_error(runner.read_response(), "signal 9").generation == 1
         expect_version(runner.run({}), 2)
+    line = "hotwhisk: a worker of generation 1 was ended by signal 9 (SIGKILL) during a request"
+    assert line in first.stderr()
     expect_calm(first, 2)
 
 

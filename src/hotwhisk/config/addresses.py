@@ -28,14 +28,18 @@ def base_url(config: Config) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
 
 
-def client_flags(config: Config) -> str:
-    """Return the flags that ``replace`` and ``invoke`` need here, each after a space."""
+def replace_command(config: Config) -> str:
+    """Return the command that posts a version to this server."""
     flags = ""
     if config.host not in (*WILDCARDS, "127.0.0.1", "localhost"):
         flags = f" --url {base_url(config)}"
     elif config.port != Config.port:
         flags = f" --port {config.port}"
-    return flags + (f" --token-file {config.token_file}" if config.token_file else "")
+    if config.token_file:
+        flags += f" --token-file {config.token_file}"
+    if config.main != Config.main:
+        flags += f" --main {config.main}"
+    return f"hotwhisk replace{flags} {config.file or 'FILE'}"
 
 
 def accepted_hosts(config: Config) -> str:

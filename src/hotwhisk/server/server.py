@@ -14,8 +14,8 @@ from hotwhisk.artifact.built import misfit_of
 from hotwhisk.config.addresses import (
     CONTROL_VERSION,
     accepted_hosts,
-    client_flags,
     control_path,
+    replace_command,
 )
 from hotwhisk.errors import StartError
 from hotwhisk.ipc.scoreboard import Phase
@@ -114,7 +114,7 @@ class Server:
         supervisor.run_commands()
         candidate = named_by(self.config)
         if candidate is None:
-            self._announce_ready(f"no action yet: hotwhisk replace{client_flags(self.config)} FILE")
+            self._announce_ready(f"no action yet: {replace_command(self.config)}")
         else:
             supervisor.rollout.submit(candidate)
             supervisor.run_commands()
@@ -211,7 +211,8 @@ class Server:
         supervisor.rollout.stop()
         supervisor.scoreboard.notify_close = True
         self._watchdog.stopping_since = supervisor.system.now()
-        self.log(f"stopping; connections to finish first: {len(supervisor.sockets.descriptors)}")
+        left = len(supervisor.sockets.descriptors)
+        self.log(f"stopping; connections to finish first: {left} (a second Ctrl-C stops at once)")
 
     def _stop_now(self) -> None:
         """Stop at once: requests in flight get an error instead of their answers."""
@@ -246,8 +247,8 @@ class Server:
                 return
             because = reply.candidate.because and f"{reply.candidate.because}: "
             self.log(f"{because}{reply.text}")
-            command = f"hotwhisk replace{client_flags(self.config)} {self.config.file or 'FILE'}"
-            self._announce_ready(f"no action yet; fix the file, then: {command}")
+            hint = replace_command(self.config)
+            self._announce_ready(f"no action yet; fix the file, then: {hint}")
             self._notify(*notify.ready(f"generation {number} current: {reply.text}"))
 
     def _announce_ready(self, what: str) -> None:

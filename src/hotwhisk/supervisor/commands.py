@@ -112,12 +112,17 @@ class Kill(Record):
 
 
 class SendError(Record):
-    """Have ``worker``, a spare, answer a connection that no worker can answer."""
+    """
+    Have ``worker``, a spare, answer a connection that no worker can answer.
+
+    ``version`` is the value of ``Hotwhisk-Generation``; if it is empty, that of the current one.
+    """
 
     worker: int
     number: int
     cause: Cause
     detail: str
+    version: str = ""
 
 
 class CloseConnection(Record):

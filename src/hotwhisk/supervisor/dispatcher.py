@@ -223,9 +223,18 @@ class Dispatcher:
                 self.recall(slot)
 
     def recover(
-        self, slot: int, recoveries: Iterable[tuple[int, Recovery]], cause: Cause, how: str
+        self,
+        slot: int,
+        recoveries: Iterable[tuple[int, Recovery]],
+        cause: Cause,
+        how: str,
+        version: str = "",
     ) -> bool:
-        """Recover the connections of a dead worker; return whether a request was with it."""
+        """
+        Recover the connections of a dead worker; return whether a request was with it.
+
+        An error for such a request names its ``version``, or the current one if that is empty.
+        """
         of_request = False
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
@@ -238,7 +247,7 @@ class Dispatcher:
             elif recovery in (Recovery.FAIL, Recovery.LOST):
                 # FAIL; or LOST, as memory ran out: the body that was read was too large
                 of_request = True
-                self._send_error(number, cause, how)
+                self._send_error(number, cause, how, version)
             else:
                 self._queue(number, parked=recovery is Recovery.QUEUE)
         self.owners.remove_worker(slot)
@@ -250,6 +259,6 @@ class Dispatcher:
         else:
             self.owners.queue(number, parked=parked)
 
-    def _send_error(self, number: int, cause: Cause, detail: str) -> None:
+    def _send_error(self, number: int, cause: Cause, detail: str, version: str = "") -> None:
         self.owners.assign(number, self._workers.spare)
-        self._commands.append(SendError(self._workers.spare, number, cause, detail))
+        self._commands.append(SendError(self._workers.spare, number, cause, detail, version))

@@ -218,7 +218,7 @@ class Executor:
         self._scoreboard.restore(command.worker)
         epoch = self._sockets.next_epoch(number, command.worker)
         current = parts.rollout.current
-        generation = f"{current.number} {current.digest}"
+        generation = command.version or f"{current.number} {current.digest}"
         process.channel.send(
             messages.SendError(
                 number, epoch, status, text, last=last, sentinels=missing, generation=generation

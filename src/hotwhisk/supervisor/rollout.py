@@ -20,7 +20,7 @@ from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.jobs import SpareJobs
-from hotwhisk.supervisor.workers import Event, State, Workers, line_of
+from hotwhisk.supervisor.workers import Event, State, Worker, Workers, line_of
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""
@@ -99,6 +99,7 @@ class Rollout:
             return
         worker = self.workers[slot]
         worker.overlap = overlap
+        worker.version = f"{worker.generation} {digest}"
         if self.candidate and self.candidate.slot == slot:
             self._promote(self.candidate, worker.generation, digest)
         elif worker.generation == self.current.number:
@@ -235,6 +236,10 @@ class Rollout:
             self.workers.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
+        if candidate.number is not None or candidate.rollback:  # what FILE did, the server logs
+            self.commands.append(
+                commands.Log(f"{_refusal(candidate, self.current.number)}: {text}")
+            )
         self._refuse(candidate, status, text)
         if candidate.rollback and self.previous is not None:
             # It loads no more, so no roll-back to it is tried again.
@@ -331,27 +336,36 @@ class Rollout:
         if self.stopping and worker.state is State.SPARE:
             self.commands.append(commands.Send(self.workers.spare, Stop()))
         why = worker.kill_reason or (cause, how)
-        of_request = self.dispatcher.recover(slot, recoveries, *why)
+        of_request = self.dispatcher.recover(slot, recoveries, *why, worker.version)
         if self.candidate and self.candidate.slot == slot:
             text = "Command exited abruptly during initialization."
             if cause is Cause.OUT_OF_MEMORY:
                 how, text = f"{how}, as memory ran out,", f"{text} The memory was exhausted."
             self._load_ended_silently(slot, (Cause.INIT_DIED, how), text)
-        elif worker.generation == self.current.number != 0 and worker.state is not State.DRAINING:
-            if text := line_of(worker, how, of_request=of_request):
-                self.commands.append(commands.Log(text))
-            if worker.is_loading_or_failed:
-                self._further_worker_failed(now)
-            elif of_request or worker.kill_reason:
-                self._scale_up()
-            else:
-                self._crashed(now)
+        else:
+            self._worker_died(worker, how, of_request=of_request, now=now)
         if worker.generation and not self.workers.in_generation(worker.generation):
             if worker.generation != self.current.number:
                 self.workers.end_template(worker.generation)
             self.jobs.remove_folder(worker.generation)
         self.jobs.exited(slot)
         self.dispatcher.assign_waiting()
+
+    def _worker_died(self, worker: Worker, how: str, *, of_request: bool, now: float) -> None:
+        """Log a death, and start another worker if this one was of the current generation."""
+        current = worker.generation == self.current.number and worker.state is not State.DRAINING
+        if not worker.generation or not (current or of_request):
+            return
+        if text := line_of(worker, how, of_request=of_request):
+            self.commands.append(commands.Log(text))
+        if not current:
+            return
+        if worker.is_loading_or_failed:
+            self._further_worker_failed(now)
+        elif of_request or worker.kill_reason:
+            self._scale_up()
+        else:
+            self._crashed(now)
 
     def _further_worker_failed(self, now: float) -> None:
         """Try a further worker again later; if no others serve, count its failure as a crash."""
@@ -425,3 +439,8 @@ class Rollout:
     def _set_fallback(self, fallback: str, detail: str = "") -> None:
         self.dispatcher.fallback = Cause.STOPPING if self.stopping else fallback
         self.dispatcher.detail = detail
+
+
+def _refusal(candidate: commands.Candidate, current: int) -> str:
+    what = "the roll-back failed" if candidate.rollback else "a version was refused"
+    return f"{what}; generation {current} goes on" if current else f"{what}; no action is current"

@@ -96,6 +96,8 @@ class Worker:
         self.is_template = is_template
         self.state = State.TEMPLATE if is_template else State.SPARE
         self.generation = 0
+        self.version = ""
+        """The value of ``Hotwhisk-Generation`` in its answers, from the moment it is ready."""
         self.overlap = False
         self.kill_reason: tuple[Cause, str] | None = None
 

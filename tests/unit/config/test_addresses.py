@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hotwhisk.config import addresses
-from hotwhisk.config.addresses import accepted_hosts, client_flags, client_url, named_port
+from hotwhisk.config.addresses import accepted_hosts, client_url, named_port, replace_command
 from hotwhisk.config.config import Config, read_config
 
 
@@ -34,7 +34,7 @@ def test_a_port_is_named_by_either_variable() -> None:
     ],
 )
 def test_a_hint_has_the_flags_that_reach_the_server(config: Config, flags: str) -> None:
-    assert client_flags(config) == flags
+    assert replace_command(config) == f"hotwhisk replace{flags} FILE"
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,8 @@ def test_another_address_is_part_of_the_name(host: str) -> None:
 
 def test_the_socket_of_a_place() -> None:
     assert addresses.control_path("/r", "80@::1") == "/r/80@::1.sock"
+
+
+def test_a_hint_names_the_handler_and_the_file() -> None:
+    config = Config(file="hello.py", main="greet")
+    assert replace_command(config) == "hotwhisk replace --main greet hello.py"
