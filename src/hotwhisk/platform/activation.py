@@ -77,6 +77,24 @@ class Invoker:
             assert record is not None, "a fresh container cannot be idle"
             return record
 
+    def replace(self, runtime: Runtime, action: Action) -> dict[str, object] | None:
+        """
+        Post an ``/init`` to a runtime that is started, whether or not it has an action already.
+
+        A runtime that takes a second ``/init`` has the new action from then on. If it refuses,
+        return the record of an activation that failed in this way; the runtime goes on with what it
+        had, if it lives on.
+        """
+        wanted = _Call(action, self.new_names(), {}, time.time())
+        with runtime.lock:
+            runtime.resume()
+            init = self._initialize(runtime, wanted)
+            verdict = _judge_init(runtime, action, init)
+            if verdict is None:
+                runtime.pinned = action
+                return None
+            return self._finish(runtime, wanted, verdict, init, None)
+
     def new_names(self) -> Names:
         """Return fresh identifiers for an activation."""
         return Names(secrets.token_hex(16), secrets.token_hex(16), self._namespace)

@@ -374,3 +374,41 @@ def test_what_cannot_be_replayed_is_named(document: dict[str, object], text: str
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         activation_from(tmp_path / "none.json")
+
+
+def test_a_replacement_is_an_init_of_a_started_runtime() -> None:
+    newer = Action("hello", "def main(args): return {}", limits=HELLO.limits)
+    script_answers = OK, answer({"a": 1}), OK, answer({"a": 2})
+    with serving(*script_answers) as script, Scripted(script) as runtime:
+        invoker = Invoker()
+        invoker.invoke(runtime, HELLO)
+        runtime.pause()
+        assert invoker.replace(runtime, newer) is None
+        record = invoker.invoke(runtime, newer)
+    assert [path for path, _ in script.asked] == ["/init", "/run", "/init", "/run"]
+    assert response(record)["result"] == {"a": 2}
+    assert runtime.events == ["start", "pause", "resume", "stop"]
+
+
+class LivesOn(Scripted):
+    """A server that ends the log also if it refuses an ``/init``, and then goes on."""
+
+    lives_on = True
+
+    def write(self, path: str) -> None:
+        super().write("/run" if self.pinned else path)
+
+
+def test_a_refused_replacement_leaves_the_runtime_as_it_was() -> None:
+    refusal = answer({"error": "no such name"}, 502)
+    script_answers = OK, answer({"a": 1}), refusal, answer({"a": 1})
+    with serving(*script_answers) as script, LivesOn(script) as runtime:
+        invoker = Invoker()
+        invoker.invoke(runtime, HELLO)
+        record = invoker.replace(runtime, Action("hello", "broken", limits=HELLO.limits))
+        assert record is not None
+        assert response(record)["result"] == {"error": "no such name"}
+        assert log(record)[0] == "stdout: hello"
+        assert response(invoker.invoke(runtime, HELLO))["result"] == {"a": 1}
+    assert [path for path, _ in script.asked] == ["/init", "/run", "/init", "/run"]
+    assert runtime.events == ["start", "stop"]
