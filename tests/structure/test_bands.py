@@ -42,7 +42,7 @@ PURE = {
     "supervisor.rollout",
     "system.loop",
 }
-EDGE = {"__main__", "build", "cli", "gateway", "platform"}
+EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE
 DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
 DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
@@ -58,6 +58,7 @@ ENVIRONMENT = {
     "action.isolation": "sets what /init and /run send, for the action",
     "server.server": "passes it to run_folder and config.default_run_dir",
     "action.environ": "sets what each /run sends, for the action",
+    "testing.serve_action": "starts servers with that of the test run",
 }
 PRINTING = {
     "server.server": "the banner and the line per event, on stderr",
@@ -116,6 +117,7 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
         "build.packages": {"packaging"},  # of the extra `build`
         "cli.watch_events": {"watchfiles"},  # of the extra `watch`
         "build.resolver": {"packaging", "uv"},
+        "testing.plugin": {"pytest"},  # which imports it
     }.get(source.name, set())
     if source.name.startswith("gateway"):
         optional = {"jinja2", "prometheus_client", "starlette", "uvicorn"}  # of the extra `up`

@@ -27,6 +27,7 @@ LAYERS = (
     {"server"},  # a server as the operating system sees it
     {"gateway"},  # the platform on one machine
     {"cli"},
+    {"testing"},  # a plugin for pytest, for users' tests
     {"__main__"},
 )
 TYPES_ONLY = (

@@ -47,9 +47,10 @@ _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
 
 
 class _Server:
-    """Holds the import settings from before `enter_action_folder`, which is called once."""
+    """Holds the import settings from before `enter_action_folder`, and the folders it added."""
 
     path: list[str] | None = None
+    folders: list[str] = []  # noqa: RUF012 - as modules
     shadowed: frozenset[str] = frozenset()
     modules: dict[str, types.ModuleType] = {}  # noqa: RUF012 - replaced, never shared
 
@@ -103,14 +104,46 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
     except FileNotFoundError:
         if not shadowing:  # else the folder was removed since the version was loaded
             raise
-    for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
-        shadowing |= _top_level_names(packages)
+    packages = _activate(virtualenv or f"{folder}/{_VIRTUALENV}")
+    for each in packages:
+        shadowing |= _top_level_names(each)
+    _Server.folders = [*_Server.folders, folder, *packages]
     sys.path.insert(0, folder)
     sys.argv[:] = [""]
     sys.modules["__main__"] = types.ModuleType("__main__")
     _invalidate_caches()
     _Server.shadowed = frozenset(shadowing - STAYS)
     _Server.modules = _take_out(_Server.shadowed)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """
+    Leave the folders of actions when the context ends, with all that they changed in the process.
+
+    A worker never leaves the folder of its action. A test that loads an action must.
+    """
+    folder, environ, path, argv = os.getcwd(), dict(os.environ), list(sys.path), list(sys.argv)
+    modules, server = dict(sys.modules), (_Server.path, _Server.shadowed, _Server.modules)
+    _Server.folders = []
+    try:
+        yield
+    finally:
+        _Server.path, _Server.shadowed, _Server.modules = server
+        _forget_modules(tuple(f"{each}{os.sep}" for each in _Server.folders))
+        sys.modules.update(modules)
+        sys.path[:], sys.argv[:] = path, argv
+        for name in os.environ.keys() - environ.keys():
+            del os.environ[name]
+        os.environ.update(environ)
+        os.chdir(folder)
+
+
+def _forget_modules(folders: tuple[str, ...]) -> None:
+    """Forget all modules that were imported from these folders."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(folders):
+            del sys.modules[name]
 
 
 def import_path() -> list[str]:

@@ -2,10 +2,10 @@
 Choose the modules of hotwhisk that an artifact carries, and shorten them.
 
 An artifact serves by itself, and it has the commands that call or ask a running server. It does not
-build, compare, inspect, watch or examine a machine: an installed hotwhisk does that. The package is
-stored as source, so that any Python can run it. Docstrings, comments and imports for type checkers
-are left out, and the annotations of functions: they are a third of the size. Every line keeps its
-number, so tracebacks stay right.
+build, compare, inspect, watch, test or examine a machine: an installed hotwhisk does that. The
+package is stored as source, so that any Python can run it. Docstrings, comments and imports for
+type checkers are left out, and the annotations of functions: they are a third of the size. Every
+line keeps its number, so tracebacks stay right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = (
     "build/", "platform/", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/doctor.py",
-    "cli/inspect.py", "cli/watch.py", "cli/watch_events.py", "server/doctor.py",
+    "cli/inspect.py", "cli/watch.py", "cli/watch_events.py", "server/doctor.py", "testing/",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 

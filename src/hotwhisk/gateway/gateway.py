@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotwhisk.gateway.invocations.invocations import Invocations
-from hotwhisk.gateway.runtimes.action_server import ActionServer, Launch
 from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
+from hotwhisk.platform.action_server import ActionServer, Launch
 
 _SWEEP_SECONDS = 10.0
 _KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")

@@ -1,7 +1,7 @@
 """
-Start a hotwhisk server for one action, which only the gateway can call.
+Start a hotwhisk server for one action, which only the process that starts it can call.
 
-The gateway opens the port and passes it on, so no call is refused while the server starts, and no
+That process opens the port and passes it on, so no call is refused while the server starts, and no
 other process can take the port. A token keeps other users of the machine out; it is in a file that
 only its owner can read.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hotwhisk.platform import ProcessRuntime
+from hotwhisk.platform.process import ProcessRuntime
 from hotwhisk.platform.runtime import spawn
 
 # LISTEN_PID must be the server's own process id: a shell sets it and becomes the server.
@@ -28,7 +28,7 @@ class Launch:
     What each action server is started with.
 
     ``token_file`` holds ``token``. ``folder`` becomes the working directory, ``run_dir`` holds the
-    control sockets. ``environ`` is the whole environment.
+    control sockets. ``environ`` is the whole environment. ``program`` runs a command of hotwhisk.
     """
 
     token: str
@@ -36,6 +36,7 @@ class Launch:
     folder: str
     run_dir: str
     environ: Mapping[str, str]
+    program: Sequence[str] = (sys.executable, "-m", "hotwhisk")
 
 
 class ActionServer(ProcessRuntime):
@@ -45,7 +46,7 @@ class ActionServer(ProcessRuntime):
 
     def __init__(self, launch: Launch) -> None:
         command = [
-            sys.executable, "-m", "hotwhisk", "serve", "--openwhisk",
+            *launch.program, "serve", "--openwhisk",
             "--token-file", launch.token_file, "--run-dir", launch.run_dir,
         ]  # fmt: skip
         super().__init__(command, folder=launch.folder)
