@@ -10,9 +10,11 @@ keeps batches below that.
 from __future__ import annotations
 
 import array
+import fcntl
 import os
 import select
 import socket
+import termios
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
@@ -31,6 +33,12 @@ TRUNCATED = int(socket.MSG_CTRUNC)
 
 TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 """Too many descriptors in flight for this user, or no memory for the message: both pass."""
+
+_BUFFER = bytearray(LONGEST)
+"""
+Scratch space for one packet. All channels of a process share it, and a forked process inherits it,
+so a worker begins without a page of it.
+"""
 
 
 class ChannelClosed(Exception):
@@ -77,7 +85,6 @@ class Channel:
         Whether messages wait for room in the socket; if not, they wait for what
         `TRY_AGAIN` names.
         """
-        self._buffer = bytearray(LONGEST)
         if end is not None:
             self.open(end)
 
@@ -120,6 +127,16 @@ class Channel:
     def backlog(self) -> bool:
         """Return whether messages wait: for room, memory, a limit or a socket."""
         return bool(self._queue)
+
+    @property
+    def unread(self) -> bool:
+        """Return whether the other end has not received all messages; False if it is not known."""
+        if self._queue or self._socket is None:
+            return bool(self._queue)
+        try:
+            return fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+        except OSError:
+            return False
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """
@@ -206,7 +223,7 @@ class Channel:
             return None
         try:
             length, ancillary, flags, _ = self._socket.recvmsg_into(
-                [self._buffer], ANCILLARY_SIZE, CLOSE_ON_EXEC
+                [_BUFFER], ANCILLARY_SIZE, CLOSE_ON_EXEC
             )
         except BlockingIOError:
             return None
@@ -221,7 +238,7 @@ class Channel:
         try:
             if flags & TRUNCATED:
                 raise DescriptorsLost
-            packet = bytes(self._buffer[:length])
+            packet = bytes(_BUFFER[:length])
             return decode(packet, self._expected, len(descriptors)), descriptors.tolist()
         except (DescriptorsLost, ProtocolError):
             for each in descriptors:  # some may have found room

@@ -25,6 +25,7 @@ from typing import Final
 from hotwhisk.errors import StartError
 from hotwhisk.record import Record
 from hotwhisk.system import control_group
+from hotwhisk.system.libc import LIBC
 from hotwhisk.system.tcp import bytes_written
 
 PR_SET_PDEATHSIG: Final = 1
@@ -60,8 +61,7 @@ def call(name: str, *arguments: int) -> None:
     Raises:
         OSError: the function failed. The error has the number that it set.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
+    if getattr(LIBC, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
@@ -156,10 +156,12 @@ def raise_oom_score() -> None:
 
     This adds to the current oom_score_adj, which a kubelet may have set to as much as 999.
     """
-    with open("/proc/self/oom_score_adj", "r+") as file:
-        score = min(int(file.read()) + OOM_SCORE_ADDED, MOST_OOM_SCORE)
-        file.seek(0)
-        file.write(str(score))
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        score = min(int(os.read(descriptor, 16)) + OOM_SCORE_ADDED, MOST_OOM_SCORE)
+        os.pwrite(descriptor, b"%d" % score, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _count_of_oom_kills() -> str:

@@ -22,6 +22,8 @@ from fcntl import F_DUPFD_CLOEXEC, F_GETFL, F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
 from time import monotonic, time
 from typing import Final
 
+from hotwhisk.system.libc import LIBC
+
 STREAMS: Final = (1, 2)
 SENTINEL: Final = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 NEWLINE: Final = 0x0A
@@ -241,9 +243,8 @@ def line_buffer_c() -> None:
     This holds for this process and for those that are forked from it. Lines in a C buffer would be
     lost with a worker that is killed.
     """
-    library = ctypes.CDLL(None)
     try:
-        library.setvbuf(ctypes.c_void_p.in_dll(library, "stdout"), None, _IOLBF, 0)
+        LIBC.setvbuf(ctypes.c_void_p.in_dll(LIBC, "stdout"), None, _IOLBF, 0)
     except (AttributeError, ValueError):
         pass  # another C library keeps its streams under other names
 
@@ -291,7 +292,7 @@ def _last_of_pipe(descriptor: int) -> bytes:
     try:
         size = fcntl(descriptor, F_GETPIPE_SZ)
         fcntl(into, F_SETPIPE_SZ, size)
-        length = ctypes.CDLL(None).tee(reading, into, size, _SPLICE_F_NONBLOCK)
+        length = LIBC.tee(reading, into, size, _SPLICE_F_NONBLOCK)
         return os.read(copy, length)[-1:] if length > 0 else b""
     finally:
         for each in (reading, copy, into):

@@ -13,11 +13,12 @@ a system call.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 from typing import Final
+
+from hotwhisk.system.libc import LIBC
 
 HANDLED: Final = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
@@ -73,4 +74,4 @@ def _act(number: int, handler: signal.Handlers) -> bool:
     if call is None:
         return False
     action = int(handler).to_bytes(8, sys.byteorder).ljust(_ACTION_SIZE, b"\0")
-    return bool(ctypes.CDLL(None).syscall(call, number, action, None, _MASK_SIZE) == 0)
+    return bool(LIBC.syscall(call, number, action, None, _MASK_SIZE) == 0)

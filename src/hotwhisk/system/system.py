@@ -10,7 +10,6 @@ names, but never the start.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
@@ -32,6 +31,7 @@ from hotwhisk.system.features import (
     Feature,
     raise_oom_score,
 )
+from hotwhisk.system.libc import LIBC
 from hotwhisk.system.signals import HANDLED, Dispositions
 
 EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
@@ -42,7 +42,6 @@ class System:
     """The real operating system."""
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self.weaknesses: list[str] = []
         self.signals = Dispositions()
         self._deaths = control_group.find("deaths")
@@ -66,8 +65,8 @@ class System:
     def trim_memory(self) -> None:
         """Free the memory that imports left behind, before other processes share it."""
         gc.collect()
-        if hasattr(self._libc, "malloc_trim"):  # not everywhere
-            self._libc.malloc_trim(0)
+        if hasattr(LIBC, "malloc_trim"):  # not everywhere
+            LIBC.malloc_trim(0)
 
     def raise_oom_score(self) -> None:
         """Make the kernel kill this worker before the supervisor when memory runs out."""
@@ -83,9 +82,7 @@ class System:
         This is the expensive half of an asymmetric fence. A worker writes its claim and then reads
         ``recalls``, without a fence. The supervisor fences for both sides when it recalls.
         """
-        if self.has_barrier and self._libc.syscall(
-            self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0
-        ):
+        if self.has_barrier and LIBC.syscall(self._membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0):
             self.has_barrier = False  # from now on a worker must release its connections itself
             self.weaknesses.append(f"no {MEMBARRIER.name}: {MEMBARRIER.cost}")
 
@@ -237,10 +234,9 @@ def setup_child(name: str, parent: int) -> bool:
 
     Return False if the parent has died already.
     """
-    libc = ctypes.CDLL(None)
     os.setsid()
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    LIBC.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
     return os.getppid() == parent
 
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 READ_SIZE = 65536
 
+_BUFFER = memoryview(bytearray(READ_SIZE))
+"""Scratch space for one read. A forked process inherits it, so it begins without a page of it."""
+
 
 class Place(NamedTuple):
     """Names the scoreboard slot of a worker, and how often that was recalled before it began."""
@@ -81,7 +84,7 @@ class Connections:
         self.answerer = answerer
         self._handle_messages = handle_messages
         self._words = scoreboard.words
-        self.buffer = memoryview(bytearray(READ_SIZE))
+        self.buffer = _BUFFER
         self.reset(channel, place)
         os.register_at_fork(after_in_child=self._after_fork)
 
