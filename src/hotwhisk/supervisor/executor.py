@@ -128,7 +128,6 @@ class Executor:
     def _load(self, command: commands.Load) -> None:
         process, now = self._processes.by_slot[command.worker], self._parts.system.now()
         process.generation, process.started = command.generation, now
-        process.ask(now)  # sent before Load: its answer says that the spare has begun
         self._send_load(process, command)
         if (each := self._parts.rollout.candidate) and each.slot == command.worker:
             self._load_began = now
@@ -159,6 +158,8 @@ class Executor:
     def _assign(self, command: commands.Assign) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
+        if process.generation:  # only here, since the first connections come after the reply
+            self._sockets.give_reserve(process.slot, process.channel)
         detail = command.detail[:LONGEST_DETAIL]
         for at in range(0, len(command.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []

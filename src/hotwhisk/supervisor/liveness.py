@@ -112,9 +112,15 @@ class Liveness:
             rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{limit:.3g} s")
 
     def is_not_loading(self, slot: int, age: float) -> bool:
-        """Return whether a spare that was told to load ``age`` seconds ago has not begun yet."""
-        process = self._parts.processes.by_slot[slot]
-        return process.silent and not process.pending and age > LOAD_LIMIT
+        """
+        Return whether a spare that was told to load ``age`` seconds ago has not begun yet.
+
+        Then the message is still in its channel. When the server stops, a later message may be.
+        """
+        process, rollout = self._parts.processes.by_slot[slot], self._parts.rollout
+        if age <= LOAD_LIMIT or process.pending or rollout.stopping:
+            return False
+        return process.channel.unread
 
     def end(self, now: float) -> None:
         """
@@ -127,8 +133,7 @@ class Liveness:
             if process.pending or slot not in rollout.workers.by_slot:
                 continue
             if slot not in self._doubted:
-                if rollout.workers[slot].state is not State.LOADING:
-                    process.silent = False
+                process.silent = False
             elif not process.silent:
                 process.ask(now)
                 self._unread_when_asked[slot] = self._unread.get(slot, set())

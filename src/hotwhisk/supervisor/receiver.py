@@ -280,7 +280,6 @@ class Receiver:
             self._set_content(process.generation, descriptor, length)
         # Dead already? Then it was never current, and its /init is answered with the reason.
         if not self._processes.has_exited(process):
-            self._sockets.give_reserve(process.slot, process.channel)
             self._rollout.ready(process.slot, message.digest, overlap=message.overlap)
 
 

@@ -53,7 +53,7 @@ class SpillFiles:
         self._most = needed + MARGIN
         self._made = 0
         self._reserves: dict[int, int] = {}
-        """For each file that was made here and is not used yet: the slot of its worker."""
+        """For each worker's slot the file that was made here and is not used yet."""
         self._files: dict[int, tuple[int, int]] = {}
         """For each file its descriptor and its owner's slot."""
         self._kept: dict[int, int] = {}
@@ -72,7 +72,7 @@ class SpillFiles:
         owners = Counter(
             owner
             for spill, (_, owner) in self._files.items()
-            if owner != NO_SLOT and spill not in self._reserves
+            if owner != NO_SLOT and self._reserves.get(owner) != spill
         )
         return owners.most_common(1)[0][0] if owners else NO_SLOT
 
@@ -94,15 +94,16 @@ class SpillFiles:
             raise ProtocolError(f"memory file {spill} has the seals {seals:#x}")
         self._files[spill] = (descriptor, slot)
 
+    def has_reserve(self, slot: int) -> bool:
+        """Return whether the worker in ``slot`` has a reserve that it has not used yet."""
+        return slot in self._reserves
+
     def make_reserve(self, slot: int) -> tuple[int, int] | None:
         """
-        Make a file for the worker in ``slot``, unless it already has such a reserve.
+        Make a file for the worker in ``slot``.
 
-        Returns its number and its descriptor; None if there is a reserve already, or no file can be
-        made.
+        Returns its number and its descriptor; None if no file can be made.
         """
-        if slot in self._reserves.values():
-            return None
         self._made += 1
         number = (slot << 48) | RESERVE_BIT | self._made & 0xFFFFFFFF
         try:
@@ -110,7 +111,7 @@ class SpillFiles:
         except OSError:
             return None
         self.add(number, descriptor, slot)
-        self._reserves[number] = slot
+        self._reserves[slot] = number
         return number, descriptor
 
     def close_own(self, spill: int, slot: int) -> None:
@@ -138,7 +139,7 @@ class SpillFiles:
         if length > size:
             raise ProtocolError(f"memory file {spill} has {size} bytes, not {length}")
         del self._files[spill]
-        self._reserves.pop(spill, None)
+        self._use(spill, slot)
         return descriptor
 
     def holds(self, spill: int, length: int, slot: int, number: int) -> bool:
@@ -156,16 +157,17 @@ class SpillFiles:
 
     def pass_on(self, spill: int, number: int, slot: int) -> int:
         """Give a file to the worker in ``slot``, and return its descriptor."""
-        descriptor, _ = self._files[spill]
+        descriptor, before = self._files[spill]
         self._kept.pop(number, None)
         self._files[spill] = (descriptor, slot)
-        self._reserves.pop(spill, None)
+        self._use(spill, before)
         return descriptor
 
     def close(self, spill: int) -> None:
         """Close a file."""
-        self._close(self._files.pop(spill)[0])
-        self._reserves.pop(spill, None)
+        descriptor, owner = self._files.pop(spill)
+        self._close(descriptor)
+        self._use(spill, owner)
 
     def forget(self, number: int) -> None:
         """Close the file that a dead worker left of connection ``number``, if there is one."""
@@ -180,10 +182,15 @@ class SpillFiles:
                 continue
             if spill in kept:
                 self._files[spill] = (descriptor, NO_SLOT)
-                self._reserves.pop(spill, None)
+                self._use(spill, slot)
                 self._kept[kept[spill]] = spill
             else:
                 self.close(spill)
+
+    def _use(self, spill: int, slot: int) -> None:
+        """Record that a file holds a request, so that it is a reserve no longer."""
+        if self._reserves.get(slot) == spill:
+            del self._reserves[slot]
 
     def _check(self, spill: int, slot: int) -> None:
         if self._files.get(spill, (0, NO_SLOT))[1] != slot:

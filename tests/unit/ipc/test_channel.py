@@ -221,3 +221,18 @@ def test_the_longest_text_fits(pair: Pair) -> None:
     failed = Failed(502, "\N{SNOWMAN}" * LONGEST_TEXT)
     theirs.send(failed)
     assert receive_all(ours) == [failed]
+
+
+def test_a_message_is_unread_until_the_other_end_receives_it(pair: Pair) -> None:
+    one, other = pair
+    assert not one.unread
+    one.send(Ping())
+    assert one.unread
+    assert other.receive() == (Ping(), [])
+    assert not one.unread
+
+
+def test_a_message_that_waits_for_a_socket_is_unread() -> None:
+    one = Channel(None)
+    one.send(Ping())
+    assert one.unread

@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 
 from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import Message, Pong
+from hotwhisk.ipc.messages import Message, StartTimer
 from hotwhisk.supervisor.artifacts import UploadedArtifact
 from hotwhisk.supervisor.commands import Candidate, Reply
 from hotwhisk.supervisor.supervisor import Supervisor
@@ -110,7 +110,7 @@ class Scripted:
         slot = self.workers.spare
         self.supervisor.rollout.submit(self.candidate())
         self.supervisor.run_commands()
-        self.send(slot, Pong())  # it has begun to load
+        self.send(slot, StartTimer())
         self.supervisor.rollout.ready(slot, "sha256:0", overlap=overlap)
         self.supervisor.run_commands()
         return slot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotwhisk.ipc.messages import Ping, Pong, Recall, Released
+from hotwhisk.ipc.messages import Load, Ping, Pong, Recall, Released
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.liveness import LOAD_LIMIT
@@ -164,3 +164,16 @@ def test_a_spare_that_does_not_begin_to_load_is_no_failed_load(script: Script) -
     assert scripted.worker(State.LOADING) != silent
     assert scripted.supervisor.rollout.current.retry_at is None
     assert scripted.workers.banned == 0
+
+
+def test_a_spare_that_has_begun_to_load_has_longer_than_that(script: Script) -> None:
+    scripted = script()
+    scripted.die(scripted.serve())
+    loading = scripted.worker(State.LOADING)
+    assert Load in map(type, scripted.messages(loading))
+    for _ in range(int(LOAD_LIMIT / TICK) + 2):
+        scripted.tick()
+    scripted.supervisor.rollout.stop()  # sends a message that it reads after the load
+    for _ in range(int(LOAD_LIMIT / TICK) + 2):
+        scripted.tick()
+    assert scripted.worker(State.LOADING) == loading
