@@ -80,7 +80,7 @@ class Attacked:
             client = socket.create_connection(self._listener.getsockname())
             number = sockets.add(self._listener.accept()[0].detach())
             clients[number] = client
-            self.scripted.supervisor.dispatcher.accepted([number])
+            self.scripted.supervisor.dispatcher.accepted(number)
             self.turn()
 
     def turn(self) -> None:

@@ -18,7 +18,7 @@ def _template(parts: Parts) -> dict[str, object] | None:
     Return None if the generation needs no template, because its load is short.
     """
     number = parts.rollout.current.number
-    slot = parts.rollout.workers.template_of(number)
+    slot = parts.rollout.workers.templates.get(number)
     if slot is not None:
         return {"pid": parts.processes.by_slot[slot].pid}
     generation, reason = parts.stats.no_template

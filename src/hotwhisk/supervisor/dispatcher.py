@@ -25,7 +25,7 @@ from hotwhisk.supervisor.commands import (
     Recovery,
     SendError,
 )
-from hotwhisk.supervisor.workers import State, Workers
+from hotwhisk.supervisor.workers import Workers
 
 PARKED_LIMIT = 1024
 """``/run``s that may wait, read, for a worker that is not busy."""
@@ -83,17 +83,13 @@ class Owners:
         """Return how many connections a worker has."""
         return len(self._numbers.get(worker, ()))
 
-    def assign(self, number: int, worker: int) -> None:
-        """Record that a worker has the connection from now on."""
-        self._move(number, worker)
-
-    def queue(self, number: int, *, parked: bool = False) -> None:
-        """Record that no worker has the connection, and that it waits."""
-        self._move(number, Queue.PARKED if parked else Queue.WAITING)
-
-    def set_init_pending(self, number: int) -> None:
-        """Record that the ``/init`` of the connection is being carried out."""
-        self._move(number, Queue.INIT_PENDING)
+    def move(self, number: int, place: int | Queue) -> None:
+        """Record that a worker has the connection from now on, or in which queue it is."""
+        before = self._places.get(number)
+        if before is not None:
+            del self._numbers[before][number]
+        self._places[number] = place
+        self._numbers.setdefault(place, {})[number] = None
 
     def remove(self, number: int) -> None:
         """Forget a connection that is closed."""
@@ -106,40 +102,31 @@ class Owners:
         left = self._numbers.pop(worker, None)
         assert not left, f"worker {worker} was removed with connections {set(left)}"
 
-    def _move(self, number: int, place: int | Queue) -> None:
-        before = self._places.get(number)
-        if before is not None:
-            del self._numbers[before][number]
-        self._places[number] = place
-        self._numbers.setdefault(place, {})[number] = None
-
 
 class Dispatcher:
     """
-    Distributes connections among the workers of ``generation``. ``fallback`` is the cause of the
-    error that the spare sends for a ``/run``; if it is empty, the spare parks the ``/run``.
-    ``detail`` is a further text of that error.
+    Distributes connections among the workers that serve. ``fallback`` is the cause of the error
+    that the spare sends for a ``/run``; if it is empty, the spare parks the ``/run``. ``detail`` is
+    a further text of that error.
     """
 
     def __init__(self, workers: Workers, commands: deque[Command]) -> None:
         self.owners = Owners()
-        self.generation = 0
         self.fallback: str = Cause.NO_ACTION
         self.detail = ""
         self._workers = workers
         self._commands = commands
 
-    def accepted(self, numbers: Iterable[int]) -> None:
-        """Assign new connections."""
-        serving = self.serving()
-        for number in numbers:
-            if serving and not self.owners.waiting:  # as nearly always: straight to a worker
-                slot = min(serving, key=self.owners.count) if serving[1:] else serving[0]
-                self.owners.assign(number, slot)
-                self._commands.append(Assign(slot, (number,)))
-            else:
-                self.owners.queue(number)
-                self.assign_waiting()
+    def accepted(self, number: int) -> None:
+        """Assign a new connection."""
+        serving = self._workers.serving
+        if serving and not self.owners.waiting:  # as nearly always: straight to a worker
+            slot = min(serving, key=self.owners.count) if serving[1:] else serving[0]
+            self.owners.move(number, slot)
+            self._commands.append(Assign(slot, (number,)))
+        else:
+            self.owners.move(number, Queue.WAITING)
+            self.assign_waiting()
 
     def closed(self, number: int) -> None:
         """Forget a connection that is closed."""
@@ -169,26 +156,24 @@ class Dispatcher:
     def init_answered(self, number: int) -> None:
         """Assign a connection whose ``/init`` is answered."""
         if number in self.owners.init_pending:
-            self.owners.queue(number)
+            self.owners.move(number, Queue.WAITING)
             self.assign_waiting()
 
     def assign_waiting(self) -> None:
         """Assign the waiting connections to serving workers; the others go on waiting."""
+        if not self.owners.parked and not self.owners.waiting:
+            return
         batches: dict[int, list[int]] = {}
-        serving = self.serving()
+        serving = self._workers.serving
         if serving:
             for number in [*self.owners.parked, *self.owners.waiting]:
                 slot = min(serving, key=self.owners.count)
-                self.owners.assign(number, slot)
+                self.owners.move(number, slot)
                 batches.setdefault(slot, []).append(number)
         for slot, numbers in batches.items():
             self._commands.append(Assign(slot, tuple(numbers)))
         if self.fallback:
             self.give_to_spare()
-
-    def serving(self) -> list[int]:
-        """Return the workers that can take connections."""
-        return self._workers.in_generation(self.generation, State.SERVING)
 
     def give_to_spare(self) -> None:
         """Assign waiting connections to the spare, which reads them, and parks or answers."""
@@ -197,7 +182,7 @@ class Dispatcher:
             numbers += tuple(self.owners.parked)
         if numbers:
             for number in numbers:
-                self.owners.assign(number, self._workers.spare)
+                self.owners.move(number, self._workers.spare)
             self._commands.append(Assign(self._workers.spare, numbers, self.fallback, self.detail))
 
     def recall(self, slot: int, *, drain: bool = False) -> None:
@@ -207,7 +192,7 @@ class Dispatcher:
 
     def recall_from_spare(self) -> None:
         """Recall the spare's connections if a worker can take them."""
-        if self.serving():
+        if self._workers.serving:
             self.recall(self._workers.spare)
 
     def rebalance(self) -> None:
@@ -216,7 +201,7 @@ class Dispatcher:
 
         This is called when one more worker serves.
         """
-        peers = self.serving()
+        peers = self._workers.serving
         share = sum(map(self.owners.count, peers)) // len(peers)
         for slot in peers:
             if self.owners.count(slot) > share:
@@ -257,8 +242,8 @@ class Dispatcher:
         if parked and len(self.owners.parked) >= PARKED_LIMIT:
             self._send_error(number, Cause.BUSY, "")
         else:
-            self.owners.queue(number, parked=parked)
+            self.owners.move(number, Queue.PARKED if parked else Queue.WAITING)
 
     def _send_error(self, number: int, cause: Cause, detail: str, version: str = "") -> None:
-        self.owners.assign(number, self._workers.spare)
+        self.owners.move(number, self._workers.spare)
         self._commands.append(SendError(self._workers.spare, number, cause, detail, version))

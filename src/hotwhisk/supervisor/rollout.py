@@ -17,7 +17,7 @@ from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
-from hotwhisk.supervisor.dispatcher import Dispatcher, Moved
+from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, line_of
@@ -58,7 +58,7 @@ class Rollout:
         if self.dispatcher.owners.owner(number) != slot:
             self.commands.append(commands.ReleaseArtifact(artifact))
             return
-        self.dispatcher.owners.set_init_pending(number)
+        self.dispatcher.owners.move(number, Queue.INIT_PENDING)
         candidate = commands.Candidate(artifact, number)
         candidate.last = last
         self.submit(candidate)
@@ -139,7 +139,7 @@ class Rollout:
         Start a worker of ``generation``, and return its slot. If there is a template, it forks the
         worker. If there is none, the spare loads the artifact, and a new spare is started.
         """
-        template = self.workers.template_of(generation)
+        template = self.workers.templates.get(generation)
         slot = self.workers.spare if template is None else self.workers.allocate()
         self.workers.apply(slot, Event.LOAD)
         self.workers[slot].generation = generation
@@ -182,7 +182,7 @@ class Rollout:
         needed.
         """
         wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
-        there = self.workers.template_of(generation) is not None
+        there = generation in self.workers.templates
         if generation not in wanted or there or self.stopping:
             return None
         return self.workers.add_template(generation)
@@ -198,7 +198,6 @@ class Rollout:
     def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
         self.current = Generation(number, candidate.artifact, digest)
-        self.dispatcher.generation = number
         self._set_fallback("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.

@@ -156,7 +156,7 @@ class Supervisor:
             if error.errno in EXHAUSTED:
                 self.loop.rest(self._listener.fileno())  # it stays readable, so the loop would spin
             return False  # none is left, or it was reset while it waited
-        self.dispatcher.accepted([self.sockets.add(descriptor)])
+        self.dispatcher.accepted(self.sockets.add(descriptor))
         if self.sockets.full:
             self.loop.unwatch(self._listener.fileno())
             self._paused = True

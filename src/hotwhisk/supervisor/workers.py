@@ -76,11 +76,6 @@ TABLE: Mapping[tuple[State, Event], State] = {
 }
 
 
-def step(state: State, event: Event) -> State | None:
-    """Return the state that follows an event; None if the event means nothing in this state."""
-    return TABLE.get((state, event))
-
-
 RESERVED_SLOTS = 32
 """Slots that a replacement keeps free, for spares, templates and workers that replace dead ones."""
 
@@ -114,6 +109,10 @@ class Workers:
 
     def __init__(self, slots: int, commands: deque[Command]) -> None:
         self.by_slot: dict[int, Worker] = {}
+        self.serving: list[int] = []
+        """The workers that can take connections, the first that became ready first."""
+        self.templates: dict[int, int] = {}
+        """The slot of each generation's template."""
         self._commands = commands
         self._free = deque(range(slots))
         self.banned = 0
@@ -130,11 +129,21 @@ class Workers:
     def apply(self, slot: int, event: Event) -> bool:
         """Apply an event to a worker; return False if it means nothing in the worker's state."""
         worker = self.by_slot[slot]
-        state = step(worker.state, event)
-        if state is None:
+        after = TABLE.get((worker.state, event))
+        if after is None:
             return False
-        worker.state = state
+        self._forget(worker)
+        worker.state = after
+        if after is State.SERVING:
+            self.serving.append(slot)
         return True
+
+    def _forget(self, worker: Worker) -> None:
+        """Take a worker that leaves its state out of the lists of those in this state."""
+        if worker.state is State.SERVING:
+            self.serving.remove(worker.slot)
+        elif worker.state is State.TEMPLATE:
+            del self.templates[worker.generation]
 
     def replace_spare(self) -> None:
         """
@@ -154,16 +163,12 @@ class Workers:
         slot = self.allocate()
         self.by_slot[slot] = template = Worker(slot, is_template=True)
         template.generation = generation
+        self.templates[generation] = slot
         return slot
-
-    def template_of(self, generation: int) -> int | None:
-        """Return the slot of a generation's template; None if it has none."""
-        found = self.in_generation(generation, State.TEMPLATE)
-        return found[0] if found else None
 
     def end_template(self, generation: int) -> None:
         """Kill the template of a generation, if it has one."""
-        template = self.template_of(generation)
+        template = self.templates.get(generation)
         if template is not None and self.apply(template, Event.DRAIN):
             self._commands.append(Kill(template))
 
@@ -180,6 +185,7 @@ class Workers:
     def remove(self, slot: int) -> Worker:
         """Forget a dead worker, and return it."""
         worker = self.by_slot.pop(slot)
+        self._forget(worker)
         self._free.append(slot)
         if slot == self.spare:
             self.replace_spare()

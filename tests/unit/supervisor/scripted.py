@@ -130,7 +130,7 @@ class Scripted:
         ours, client = socket.socketpair()
         number = self.supervisor.sockets.add(ours.detach())
         self.clients[number] = client
-        self.supervisor.dispatcher.accepted([number])
+        self.supervisor.dispatcher.accepted(number)
         self.supervisor.run_commands()
         return number
 

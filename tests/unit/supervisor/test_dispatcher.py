@@ -17,7 +17,7 @@ from hotwhisk.supervisor.commands import (
     SendError,
     StartWorker,
 )
-from hotwhisk.supervisor.dispatcher import Dispatcher
+from hotwhisk.supervisor.dispatcher import Dispatcher, Queue
 from hotwhisk.supervisor.workers import Event, Workers
 
 
@@ -34,7 +34,7 @@ class Server:
         self.dispatcher = Dispatcher(self.workers, self.commands)
         self.owners = self.dispatcher.owners
         if workers:
-            self.dispatcher.generation, self.dispatcher.fallback = 1, ""
+            self.dispatcher.fallback = ""
         for _ in range(workers):
             self.recruit()
         self.new()
@@ -46,6 +46,10 @@ class Server:
         self.workers.replace_spare()
         self.workers.apply(slot, Event.READY)
         return slot
+
+    def accept(self, *numbers: int) -> None:
+        for number in numbers:
+            self.dispatcher.accepted(number)
 
     def new(self) -> list[Command]:
         """Return the commands since the last call; several `Assign`s to one worker count as one."""
@@ -71,23 +75,23 @@ class Server:
 
 def test_connections_are_spread_evenly() -> None:
     server = Server(3)
-    server.dispatcher.accepted(range(7))
+    server.accept(*range(7))
     handed = {each.worker: each.numbers for each in server.new() if isinstance(each, Assign)}
     assert handed == {0: (0, 3, 6), 1: (1, 4), 2: (2, 5)}
-    server.dispatcher.accepted([7])
+    server.accept(7)
     assert server.new() == [Assign(1, (7,))]
 
 
 def test_before_the_first_action_the_spare_answers() -> None:
     server = Server(0)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     assert server.new() == [Assign(server.workers.spare, (1,), Cause.NO_ACTION)]
 
 
 def test_where_all_hang_connections_wait_a_tick_then_the_spare_reads_them() -> None:
     server = Server(1)
     server.workers.apply(0, Event.STUCK)
-    server.dispatcher.accepted([1, 2])
+    server.accept(1, 2)
     assert server.new() == []
     server.dispatcher.give_to_spare()
     assert server.new() == [Assign(server.workers.spare, (1, 2))]
@@ -97,7 +101,7 @@ def test_where_all_hang_connections_wait_a_tick_then_the_spare_reads_them() -> N
 
 def test_a_sibling_gets_what_a_stuck_worker_gave_back() -> None:
     server = Server(2)
-    server.dispatcher.accepted([1, 2, 3])
+    server.accept(1, 2, 3)
     server.new()
     server.workers.apply(0, Event.STUCK)
     server.dispatcher.reclaimed(0, [(3, False)])
@@ -108,13 +112,13 @@ def test_a_sibling_gets_what_a_stuck_worker_gave_back() -> None:
 def test_parked_ones_wait_for_a_worker_and_go_first() -> None:
     server = Server(1)
     server.workers.apply(0, Event.STUCK)
-    server.dispatcher.accepted([1, 2])
+    server.accept(1, 2)
     server.dispatcher.give_to_spare()
     server.dispatcher.reclaimed(server.workers.spare, [(2, True)])
     server.dispatcher.give_to_spare()
     assert list(server.owners.parked) == [2]
     server.new()
-    server.dispatcher.accepted([3])
+    server.accept(3)
     server.workers.apply(0, Event.RELEASED)
     server.dispatcher.recall_from_spare()
     server.dispatcher.assign_waiting()
@@ -125,7 +129,7 @@ def test_too_many_parked_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "PARKED_LIMIT", 1)
     server = Server(1)
     server.workers.apply(0, Event.STUCK)
-    server.dispatcher.accepted([1, 2])
+    server.accept(1, 2)
     server.dispatcher.give_to_spare()
     spare = server.workers.spare
     server.dispatcher.reclaimed(spare, [(1, True), (2, True)])
@@ -135,7 +139,7 @@ def test_too_many_parked_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_late_release_changes_nothing() -> None:
     server = Server(2)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     server.new()
     server.dispatcher.reclaimed(1, [(1, False)])  # worker 1 never had it
     assert server.new() == []
@@ -144,7 +148,7 @@ def test_a_late_release_changes_nothing() -> None:
 
 def test_the_busiest_share_with_a_fresh_worker() -> None:
     server = Server(2)
-    server.dispatcher.accepted(range(5))
+    server.accept(*range(5))
     server.new()
     server.recruit()
     server.dispatcher.rebalance()
@@ -161,18 +165,18 @@ def test_nothing_is_taken_back_from_who_has_nothing() -> None:
 
 def test_only_a_connection_with_a_pending_init_returns() -> None:
     server = Server(1)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     server.new()
     server.dispatcher.init_answered(1)
     assert server.new() == []
-    server.owners.set_init_pending(1)
+    server.owners.move(1, Queue.INIT_PENDING)
     server.dispatcher.init_answered(1)
     assert server.new() == [Assign(0, (1,))]
 
 
 def test_recoveries_after_an_exit() -> None:
     server = Server(1)
-    server.dispatcher.accepted(range(5))
+    server.accept(*range(5))
     server.new()
     in_handler = server.die(
         0,
@@ -196,7 +200,7 @@ def test_recoveries_after_an_exit() -> None:
 
 def test_a_request_that_was_too_large_to_be_read_is_told_so_and_is_to_blame() -> None:
     server = Server(1)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     server.new()
     assert server.die(0, (1, Recovery.LOST), cause=Cause.OUT_OF_MEMORY)
     assert server.new() == [SendError(server.workers.spare, 1, Cause.OUT_OF_MEMORY, "signal 9")]
@@ -204,13 +208,13 @@ def test_a_request_that_was_too_large_to_be_read_is_told_so_and_is_to_blame() ->
 
 def test_lost_bytes_are_no_death_in_a_handler() -> None:
     server = Server(1)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     assert not server.die(0, (1, Recovery.LOST))
 
 
 def test_a_connection_of_another_worker_needs_no_recovery() -> None:
     server = Server(2)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     server.new()
     server.die(1, (1, Recovery.FAIL))
     assert server.new() == []
@@ -218,7 +222,7 @@ def test_a_connection_of_another_worker_needs_no_recovery() -> None:
 
 def test_a_spare_that_dies_owing_leaves_it_to_the_next() -> None:
     server = Server(1)
-    server.dispatcher.accepted([1])
+    server.accept(1)
     server.die(0, (1, Recovery.FAIL))
     first = server.workers.spare
     server.new()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk.supervisor.dispatcher import Owners
+from hotwhisk.supervisor.dispatcher import Owners, Queue
 
 NUMBERS = st.integers(0, 5)
 MOVES = st.tuples(st.sampled_from(["give", "wait", "park", "lend", "forget"]), NUMBERS, NUMBERS)
@@ -14,11 +14,11 @@ MOVES = st.tuples(st.sampled_from(["give", "wait", "park", "lend", "forget"]), N
 
 def move(owners: Owners, how: str, number: int, worker: int) -> None:
     if how == "give":
-        owners.assign(number, worker)
+        owners.move(number, worker)
     elif how in ("wait", "park"):
-        owners.queue(number, parked=how == "park")
+        owners.move(number, Queue.PARKED if how == "park" else Queue.WAITING)
     elif how == "lend":
-        owners.set_init_pending(number)
+        owners.move(number, Queue.INIT_PENDING)
     else:
         owners.remove(number)
 
@@ -50,14 +50,14 @@ def test_a_connection_is_where_it_was_put_last_and_nowhere_else(
 def test_what_waits_waits_in_the_order_it_came() -> None:
     owners = Owners()
     for number in (3, 1, 2):
-        owners.queue(number)
-    owners.queue(3)
+        owners.move(number, Queue.WAITING)
+    owners.move(3, Queue.WAITING)
     assert list(owners.waiting) == [1, 2, 3]
 
 
 def test_a_removed_worker_leaves_nothing() -> None:
     owners = Owners()
-    owners.assign(1, 7)
+    owners.move(1, 7)
     owners.remove(1)
     owners.remove_worker(7)
     assert owners.owned(7) == frozenset()
@@ -65,6 +65,6 @@ def test_a_removed_worker_leaves_nothing() -> None:
 
 def test_a_worker_with_connections_is_not_removed() -> None:
     owners = Owners()
-    owners.assign(1, 7)
+    owners.move(1, 7)
     with pytest.raises(AssertionError, match="worker 7 was removed with connections"):
         owners.remove_worker(7)

@@ -258,7 +258,7 @@ def test_a_template_that_is_no_child_of_ours_is_refused(script: Script, pid: int
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     send(scripted, loading, encode(TemplateReady(pid)), ours.detach(), os.pidfd_open(os.getpid()))
     assert is_ended(scripted, loading)
-    assert scripted.workers.template_of(2) is None
+    assert scripted.workers.templates.get(2) is None
     theirs.close()
     assert open_descriptors() == before
 

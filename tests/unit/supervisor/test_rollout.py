@@ -100,7 +100,8 @@ class Server:
         return in_one_assignment([each for each in done if not each.startswith("StartWorker")])
 
     def accept(self, *numbers: int) -> list[str]:
-        self.rollout.dispatcher.accepted(numbers)
+        for number in numbers:
+            self.rollout.dispatcher.accepted(number)
         return self.did()
 
     def post(self, name: str, number: int | None = None) -> list[str]:

@@ -501,7 +501,7 @@ class Machine(RuleBasedStateMachine):
         if self.world.numbers and not self.rollout.stopping:
             number = self.world.numbers.popleft()
             self.world.clients[number] = Client()
-            self.rollout.dispatcher.accepted([number])
+            self.rollout.dispatcher.accepted(number)
             self.world.carry_out()
 
     @rule(which=WHICH, init=st.booleans(), whole=st.booleans())
@@ -680,7 +680,7 @@ class Machine(RuleBasedStateMachine):
         for slot, generation in self.world.templates.items():
             if slot not in self.world.killed_templates:
                 assert generation in {self.rollout.current.number, *living}
-                assert self.rollout.workers.template_of(generation) == slot
+                assert self.rollout.workers.templates.get(generation) == slot
 
     @invariant()
     def the_generation_never_goes_back(self) -> None:

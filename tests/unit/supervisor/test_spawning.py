@@ -111,7 +111,7 @@ def test_a_silent_template_is_ended_and_its_worker_loaded(templated: Templated) 
     assert not script.processes.by_slot[slot].pending
     assert any(isinstance(each, Load) for each in script.messages(slot))
     assert templated.process.ending == ExitStatus(signal=9)
-    assert script.workers.template_of(1) is None
+    assert script.workers.templates.get(1) is None
     assert script.scoreboard.timer_on
 
 
@@ -176,7 +176,7 @@ def test_a_template_that_sends_what_it_may_not_is_ended_and_its_worker_loaded(
         assert templated.process.ending == ExitStatus(signal=9)
         assert any(isinstance(each, Load) for each in script.messages(slot))
     script.supervisor.wait(0.0)
-    assert script.workers.template_of(1) is None
+    assert script.workers.templates.get(1) is None
 
 
 def test_a_flood_of_a_template_delays_no_other(templated: Templated) -> None:
@@ -208,4 +208,4 @@ def test_an_exception_while_a_template_is_read_ends_that_template(
         templated.send(Spawned(3, 4711))
     assert any("a bug of ours" in line for line in script.logged)
     script.supervisor.wait(0.0)
-    assert script.workers.template_of(1) is None
+    assert script.workers.templates.get(1) is None

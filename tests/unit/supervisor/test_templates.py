@@ -25,7 +25,7 @@ def killed(rollout: Rollout) -> list[int]:
 def template_of(rollout: Rollout, generation: int) -> int:
     slot = rollout.template_ready(generation)
     assert slot is not None
-    assert rollout.workers.template_of(generation) == slot
+    assert rollout.workers.templates.get(generation) == slot
     return slot
 
 
@@ -35,7 +35,7 @@ def test_one_that_is_not_needed_is_killed_once() -> None:
     rollout.workers.end_template(1)
     rollout.workers.end_template(1)
     assert killed(rollout) == [slot]
-    assert rollout.workers.template_of(1) is None
+    assert rollout.workers.templates.get(1) is None
 
 
 def test_one_that_is_dead_is_not_killed() -> None:
@@ -52,7 +52,7 @@ def test_one_that_did_not_fork_in_time_is_killed_and_no_worker_comes_from_it() -
     rollout.workers.template_timed_out(slot)
     assert killed(rollout) == [slot]
     assert rollout.workers[slot].state is State.KILLED
-    assert rollout.workers.template_of(1) is None
+    assert rollout.workers.templates.get(1) is None
 
 
 def test_a_generation_has_one_template() -> None:
