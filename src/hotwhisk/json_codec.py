@@ -25,7 +25,7 @@ import importlib.util
 import json
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 
@@ -48,24 +48,24 @@ _scan: Final = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _make_encode() -> Callable[[object], str]:
+def _make_write() -> Callable[[object, int], Iterable[str]]:
     """
-    Return a function that does what ``_encoder.encode`` does, with one C encoder for all values.
+    Return a function that returns the parts of a value's JSON; its second argument is 0.
 
-    To make the C encoder anew takes longer than to write a small result. On an interpreter without
-    a C encoder, return the method itself.
+    It is one C encoder for all values, because to make one takes longer than to write a small
+    result. On an interpreter without a C encoder, it is the method that ``_encoder.encode`` calls.
     """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return _encoder.encode
+        return lambda value, _: _encoder.iterencode(value)
     # markers None: a value that holds itself is a RecursionError instead of a ValueError.
-    write = make(
+    write: Callable[[object, int], Iterable[str]] = make(
         None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
     )
-    return lambda value: "".join(write(value, 0))
+    return write
 
 
-_encode: Final = _make_encode()
+_write: Final = _make_write()
 
 
 class _Library(Protocol):
@@ -175,7 +175,7 @@ def dumps(value: object) -> bytes:
 def dumps_short(value: object) -> bytes:
     """Write a value that is known to be small, without a look at its strings."""
     try:
-        return _encode(value).encode("utf-8", "backslashreplace")
+        return "".join(_write(value, 0)).encode("utf-8", "backslashreplace")
     except RecursionError as error:
         # Python 3.14 goes as deep as its stack and adds a note for each level: two megabytes.
         notes = getattr(error, "__notes__", [])

@@ -21,7 +21,6 @@ PURE = {
     "openwhisk.bodies",
     "digest",
     "errors",
-    "ipc.field_checks",
     "http1.chunked",
     "http1.head",
     "http1.http1",

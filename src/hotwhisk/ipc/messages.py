@@ -14,11 +14,11 @@ the number of descriptors. ``check`` of the message's class checks each value by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, cast
 
 from hotwhisk import json_codec
-from hotwhisk.ipc.field_checks import HAS_TYPE, is_digest, is_process_id
 from hotwhisk.record import Record
 
 VERSION = 2
@@ -33,6 +33,17 @@ LONGEST_TEXT = 8000
 
 RELEASED_AT_ONCE = 1000
 """Most connections in one `Released`, so that it fits a packet."""
+
+MAX_NUMBER = 2**64 - 1
+"""The largest value of an ``int``: the largest that a field of the scoreboard holds."""
+
+PROCESS_IDS = range(2, 2**31)
+"""The ids that one process other than process 1 can have; 0 and -1 mean groups of processes."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+_TYPES = {"int": int, "str": str, "bool": bool, "Sequence[Sequence[int]]": list}
+"""What a field holds, by its declaration. A ``bool`` is no ``int`` here, because it is no count."""
 
 
 class Message(Record):
@@ -195,7 +206,7 @@ class Spawned(Message):
 
     def check(self) -> str:
         """Refuse process 1, and the numbers that mean groups of processes."""
-        good = not self.pid or is_process_id(self.pid)
+        good = not self.pid or self.pid in PROCESS_IDS
         return "" if good else f"no process has the id {self.pid}"
 
 
@@ -219,7 +230,7 @@ class TemplateReady(Message):
 
     def check(self) -> str:
         """Refuse a template without a process id: `os.killpg` would then kill the server."""
-        good = self.reason or is_process_id(self.pid)
+        good = self.reason or self.pid in PROCESS_IDS
         return "" if good else f"no process has the id {self.pid}"
 
 
@@ -237,7 +248,7 @@ class Ready(Message):
 
     def check(self) -> str:
         """Refuse a text that is not a digest, because it goes into a header of each answer."""
-        if not is_digest(self.digest):
+        if not _DIGEST.fullmatch(self.digest):
             return f"the digest {self.digest!r:.80} is not sha256: and 64 hexadecimal digits"
         return "" if self.spill or not self.length else "there is a length, and no memory file"
 
@@ -376,8 +387,8 @@ def decode(
     """
     try:
         version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
-        known = KINDS[kind].fields
-        values = {name: value for name, value in values.items() if name in known}
+        for unknown in values.keys() - KINDS[kind].fields:
+            del values[unknown]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"not a message of version {VERSION}: {packet[:80]!r}") from error
     if version != VERSION:
@@ -394,11 +405,25 @@ def _check(message: Message, expected: Collection[type[Message]], descriptors: i
     """Say what is wrong with a message; return an empty text if nothing is."""
     if type(message) not in expected:
         return "not for this sender to send"
-    width = message.width
     for name, value in vars(message).items():
-        declared = message.__annotations__[name]
-        if not HAS_TYPE[declared](value, width):
+        declared, kind = message.__annotations__[name], type(value)
+        if (
+            kind is not _TYPES[declared]
+            or (kind is int and not 0 <= value <= MAX_NUMBER)
+            or (kind is list and not _are_rows(value, message.width))
+        ):
             return f"the field {name} is not of type {declared} with values up to 2^64 - 1"
     if descriptors != message.descriptors():
         return f"it came with {descriptors} descriptors, expected {message.descriptors()}"
     return message.check()
+
+
+def _are_rows(values: list[Any], width: int) -> bool:
+    """Return whether a list has lists of ``width`` numbers only."""
+    for row in values:
+        if type(row) is not list or len(row) != width:
+            return False
+        for each in row:
+            if type(each) is not int or not 0 <= each <= MAX_NUMBER:
+                return False
+    return True

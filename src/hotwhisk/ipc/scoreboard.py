@@ -39,6 +39,7 @@ WORKERS = 512
 _HEADER = 64
 _STREAMS_AT = 8
 _SLOT_SIZE = 8  # recalls, claim
+_RECALLS, _CLAIM = _HEADER // 4, _HEADER // 4 + 1  # where the first slot's are in `words`
 _ROW_SIZE = 64
 _ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
 # Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
@@ -172,7 +173,7 @@ class Scoreboard:
         A worker reads there twice for a request, and writes its claim three times, so it does both
         without a call.
         """
-        return _HEADER // 4 + 2 * slot
+        return _RECALLS + 2 * slot
 
     @staticmethod
     def claim_word(slot: int) -> int:
@@ -180,7 +181,7 @@ class Scoreboard:
         Return the index in ``words`` where a worker writes its claim: a connection's number plus
         one.
         """
-        return _HEADER // 4 + 2 * slot + 1
+        return _CLAIM + 2 * slot
 
     def recalls(self, slot: int) -> int:
         """Return how often the connections of the worker in ``slot`` were recalled."""
@@ -189,19 +190,19 @@ class Scoreboard:
     def recall(self, slot: int) -> None:
         """Recall a worker's connections, except those claimed or running at the next barrier."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
-        self.words[self.recall_word(slot)] = self._recalls[slot]
+        self.words[_RECALLS + 2 * slot] = self._recalls[slot]
 
     def restore(self, slot: int) -> None:
         """Write a worker's recalls again, because another worker may have overwritten them."""
-        self.words[self.recall_word(slot)] = self._recalls[slot]
+        self.words[_RECALLS + 2 * slot] = self._recalls[slot]
 
     def unclaim(self, slot: int) -> None:
         """Record that the worker in ``slot`` uses no connection."""
-        self.words[self.claim_word(slot)] = 0
+        self.words[_CLAIM + 2 * slot] = 0
 
     def claimed(self, slot: int) -> int:
         """Return the connection that the worker in ``slot`` uses; -1 for none."""
-        return self.words[self.claim_word(slot)] - 1
+        return self.words[_CLAIM + 2 * slot] - 1
 
     # -- connections ------------------------------------------------------------------------
 
