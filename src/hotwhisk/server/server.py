@@ -98,7 +98,7 @@ class Server:
             self.supervisor.parts,
         )
         self._watchdog = Watchdog(self.supervisor)
-        self._next_tick = 0.0
+        self._now = self._next_tick = 0.0
         self._signals = self._catch_signals()
         self._stops = 0
         self._why = "it was told to stop"
@@ -119,7 +119,7 @@ class Server:
             supervisor.rollout.submit(candidate)
             supervisor.run_commands()
         supervisor.scoreboard.timer_on = True
-        while not self._finished():
+        while (since := self._watchdog.stopping_since) is None or not self._finished(since):
             self._wait()
         return self._terminate_workers()
 
@@ -133,10 +133,11 @@ class Server:
         supervisor = self.supervisor
         if not supervisor.scoreboard.timer_on_here:
             supervisor.wait(None)
-            self._next_tick = supervisor.system.now() + SOON
+            self._now = supervisor.system.now()
+            self._next_tick = self._now + SOON
             return
-        supervisor.wait(max(0.0, self._next_tick - supervisor.system.now()))
-        now = supervisor.system.now()
+        supervisor.wait(max(0.0, self._next_tick - self._now))
+        self._now = now = supervisor.system.now()
         if now >= self._next_tick:
             self._watchdog.tick(now)
             self._next_tick = now + self._watchdog.interval()
@@ -269,10 +270,8 @@ class Server:
 
     # -- the end ----------------------------------------------------------------------------
 
-    def _finished(self) -> bool:
-        since = self._watchdog.stopping_since
-        if since is None:
-            return False
+    def _finished(self, since: float) -> bool:
+        """Return whether a stop that began at ``since`` is over."""
         limit = EXIT_GRACE if self._stops > 1 else self.config.drain_timeout + OVERTIME
         if self.supervisor.system.now() > since + limit:
             return True

@@ -128,10 +128,6 @@ class Dispatcher:
             self.owners.move(number, Queue.WAITING)
             self.assign_waiting()
 
-    def closed(self, number: int) -> None:
-        """Forget a connection that is closed."""
-        self.owners.remove(number)
-
     def reclaimed(self, slot: int, moved: Moved) -> None:
         """Assign the connections that were reclaimed from a worker."""
         for number, parked in moved:

@@ -23,7 +23,6 @@ from hotwhisk.supervisor.commands import Command
 if TYPE_CHECKING:
     from hotwhisk.supervisor.artifacts import StoredArtifact
     from hotwhisk.supervisor.parts import Parts
-    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.receiver import Receiver
 
 
@@ -126,11 +125,14 @@ class Executor:
         self._logged = text
 
     def _load(self, command: commands.Load) -> None:
-        process, now = self._processes.by_slot[command.worker], self._parts.system.now()
-        process.generation, process.started = command.generation, now
-        self._send_load(process, command)
-        if (each := self._parts.rollout.candidate) and each.slot == command.worker:
-            self._load_began = now
+        rollout, number = self._parts.rollout, command.generation
+        process = self._processes.by_slot[command.worker]
+        process.generation, process.started = number, self._parts.system.now()
+        folder, template = f"{self._folder(number)}/code", number != rollout.workers.banned
+        artifact = cast("StoredArtifact", command.artifact)
+        process.channel.send(*artifact.load_message(number, folder, template=template))
+        if (each := rollout.candidate) and each.slot == command.worker:
+            self._load_began = process.started
 
     def _spawn(self, command: commands.Spawn) -> None:
         template = self._processes.by_slot[command.template]
@@ -139,12 +141,6 @@ class Executor:
         except OSError as error:
             self._log_once(f"no process can be started: {error.strerror}; trying again")
             self._parts.rollout.not_spawned(command.worker)
-
-    def _send_load(self, process: Process, command: commands.Load) -> None:
-        artifact, number = cast("StoredArtifact", command.artifact), command.generation
-        template = number != self._parts.rollout.workers.banned
-        folder = f"{self._folder(number)}/code"
-        process.channel.send(*artifact.load_message(number, folder, template=template))
 
     def _folder(self, generation: int) -> str:
         return f"{self._parts.folder}/{generation}"

@@ -31,7 +31,7 @@ class Exits:
         """
         parts, slot = self._parts, process.slot
         rollout, scoreboard = parts.rollout, parts.scoreboard
-        parts.remove_closed()
+        parts.remove_closed(scoreboard.in_phase(Phase.CLOSED))
         owned = rollout.dispatcher.owners.owned(slot)
         recoveries = parts.sockets.recoveries(owned, scoreboard.claimed(slot))
         scoreboard.unclaim(slot)

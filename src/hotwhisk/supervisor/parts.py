@@ -35,10 +35,8 @@ class Parts(Record):
     sockets: Sockets
     rollout: Rollout
 
-    def remove_closed(self) -> list[int]:
-        """Forget the connections that workers have closed; return their numbers."""
-        dispatcher = self.rollout.dispatcher
-        closed = self.sockets.remove_closed(dispatcher.owners.is_held)
-        for number in closed:
-            dispatcher.closed(number)
-        return closed
+    def remove_closed(self, numbers: list[int]) -> None:
+        """Forget the connections that workers have closed."""
+        owners = self.rollout.dispatcher.owners
+        for number in self.sockets.remove_closed(numbers, owners.is_held):
+            owners.remove(number)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from hotwhisk.ipc import messages
@@ -53,11 +54,13 @@ class Receiver:
 
     def watch(self, process: Process) -> None:
         """Watch a worker's channel and its pidfd."""
-        self._loop.watch(process.channel.fileno(), lambda: self._read(process, READ_AT_ONCE))
-        self._loop.watch(process.pidfd, lambda: self._on_exit(process))
+        read = partial(self._guard, process, self._receive, READ_AT_ONCE)
+        self._loop.watch(process.channel.fileno(), read)
+        self._loop.watch(process.pidfd, partial(self._on_exit, process))
         process.channel.on_backlog = lambda: self._watch_writable(process)
         process.channel.on_failure = lambda error: self._cut_off(process, error)
-        self.flush(process)  # messages that were sent before the process was forked
+        if process.channel.backlog:  # messages that were sent before the process was forked
+            self.flush(process)
 
     def flush(self, process: Process) -> None:
         """
@@ -121,10 +124,7 @@ class Receiver:
 
         A worker sends a file before the scoreboard names it, so every file named by now is known.
         """
-        self._read(process, READ_ALL)
-
-    def _read(self, process: Process, most: int) -> None:
-        self._guard(process, self._receive, most)
+        self._guard(process, self._receive, READ_ALL)
 
     def _guard(self, process: Process, step: Callable[[Process, T], None], value: T) -> None:
         """Run a step that handles a worker's messages; if it fails, that worker is killed."""

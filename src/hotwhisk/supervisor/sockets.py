@@ -7,13 +7,13 @@ send: the old workers are draining, and the new one does not have the connection
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import os
 import socket
 import termios
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.messages import ProtocolError, SpillCreated
@@ -25,6 +25,8 @@ from hotwhisk.supervisor.unread import Inputs
 
 if TYPE_CHECKING:
     from hotwhisk.ipc.channel import Channel
+
+SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 NOT_YET = (0, NO_SLOT)
 """The epoch of a connection that no worker has had yet."""
@@ -76,14 +78,14 @@ class Sockets:
         self._scoreboard.open(number)
         return number
 
-    def remove_closed(self, held: Callable[[int], bool]) -> list[int]:
+    def remove_closed(self, numbers: Iterable[int], held: Callable[[int], bool]) -> list[int]:
         """
-        Close the connections that are over, and return their numbers.
+        Close the connections that the scoreboard says are over; return the numbers of those closed.
 
         Only a worker that has a connection (``held``) may mark it as over.
         """
         closed = []
-        for number in self._scoreboard.in_phase(Phase.CLOSED):
+        for number in numbers:
             if number in self.descriptors and not held(number) and number not in self._ended:
                 self._scoreboard.set_phase(number, Phase.IDLE)
                 continue
@@ -111,11 +113,13 @@ class Sockets:
         """Shut a connection down, if it exists; every process with a duplicate notices that."""
         if number not in self.descriptors:
             return
-        with self._borrowed(number) as connection:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        connection = self._borrow(number)
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        finally:
+            connection.detach()
 
     def send_response(self, number: int, answer: bytes) -> None:
         """
@@ -124,25 +128,23 @@ class Sockets:
         If the client has not read earlier answers, there may be no room. Then the connection is
         shut down, because the client would take the next answer for this one.
         """
-        with self._borrowed(number) as connection:
-            try:
-                length = connection.send(answer, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            except OSError:
-                length = 0  # or the client is gone
+        connection = self._borrow(number)
+        try:
+            length = connection.send(answer, SEND)
+        except OSError:
+            length = 0  # or the client is gone
+        finally:
+            connection.detach()
         if length < len(answer):
             self.shutdown(number)  # the worker that gets the connection finds it closed
         self._scoreboard.set_responding(number, self._scoreboard.sent(number), len(answer))
         spill, _ = self._scoreboard.spill(number)
         self._scoreboard.set_phase(number, Phase.BUFFERED if spill else Phase.IDLE)
 
-    @contextmanager
-    def _borrowed(self, number: int) -> Iterator[socket.socket]:
-        # Given a family and a type, whatever they are: no code below depends on them.
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, self.descriptors[number])
-        try:
-            yield connection
-        finally:
-            connection.detach()
+    def _borrow(self, number: int) -> _socket.socket:
+        """Return a connection's socket; the caller has to detach it."""
+        # Given a family and a type, whatever they are: no code above depends on them.
+        return _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, self.descriptors[number])
 
     def is_unread(self, number: int) -> bool:
         """Return whether the kernel holds bytes of a connection that no worker has read."""

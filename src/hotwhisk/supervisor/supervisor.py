@@ -14,7 +14,7 @@ import resource
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hotwhisk.ipc.scoreboard import WORKERS, Scoreboard
+from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
@@ -188,18 +188,20 @@ class Supervisor:
 
     def remove_closed(self) -> None:
         """Forget the connections that workers closed, and accept again if there was no room."""
-        self.parts.remove_closed()
+        closed = self.scoreboard.in_phase(Phase.CLOSED)
+        if closed:
+            self.parts.remove_closed(closed)
         if len(self.processes.by_slot) != self._counted:
             self._counted = len(self.processes.by_slot)
-            templates = [each for each in self.rollout.workers.by_slot.values() if each.is_template]
-            self.sockets.most = self._room_beside(self._counted - len(templates))
+            without_templates = self._counted - len(self.rollout.workers.templates)
+            self.sockets.most = resources.room_beside(
+                without_templates, self.config.workers, self._limit
+            )
         if self._paused and self._listener is not None and not self.sockets.full:
             self._paused = self.scoreboard.notify_close = False
             self.loop.watch(self._listener.fileno(), self._accept)
 
-    def _room_beside(self, processes: int) -> int:
-        return resources.room_beside(processes, self.config.workers, self._limit)
-
     def _has_descriptors(self, workers: int) -> bool:
-        room = self._room_beside(len(self.processes.by_slot) + workers)
+        processes = len(self.processes.by_slot) + workers
+        room = resources.room_beside(processes, self.config.workers, self._limit)
         return room - len(self.sockets.descriptors) >= resources.MARGIN_CONNECTIONS

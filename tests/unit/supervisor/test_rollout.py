@@ -516,7 +516,7 @@ def test_deaths_in_a_handler_never_count() -> None:
         server.ready(slot)
         server.accept(1)
         server.die(slot, (1, Recovery.FAIL))
-        server.rollout.dispatcher.closed(1)
+        server.rollout.dispatcher.owners.remove(1)
     assert server.rollout.current.number == 2
     assert not server.rollout.current.crashes
 

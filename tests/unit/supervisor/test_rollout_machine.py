@@ -276,7 +276,7 @@ class World:
     def close(self, number: int) -> None:
         del self.clients[number]
         self.numbers.append(number)
-        self.rollout.dispatcher.closed(number)
+        self.rollout.dispatcher.owners.remove(number)
 
     # -- the workers
 

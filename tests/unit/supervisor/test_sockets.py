@@ -45,7 +45,7 @@ def test_a_number_without_a_connection_is_swept_and_nothing_else() -> None:
     scoreboard = Scoreboard(3)
     sockets = Sockets(scoreboard)
     scoreboard.set_phase(2, Phase.CLOSED)  # a worker scribbles
-    assert sockets.remove_closed(lambda _: True) == []
+    assert sockets.remove_closed([2], lambda _: True) == []
     assert scoreboard.phase(2) is Phase.FREE
     sockets.shutdown(2)
     assert len(sockets._free) == 3
