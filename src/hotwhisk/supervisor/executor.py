@@ -181,11 +181,17 @@ class Executor:
     def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.recall(process.slot)
-        process.channel.send(messages.Recall(command.drain))
+        message, rollout = messages.Recall(command.drain), self._parts.rollout
+        if command.drain and self._parts.system.has_barrier:
+            # It gets no connection any more, so this can come after the reply, which is not to wait
+            # for a processor while the worker exits.
+            rollout.commands.append(commands.Send(process.slot, message))
+        else:
+            process.channel.send(message)
         if not self._parts.system.has_barrier:
             return  # without it the claim proves nothing: wait for Released
         self._parts.system.barrier()
-        dispatcher = self._parts.rollout.dispatcher
+        dispatcher = rollout.dispatcher
         claimed = self._scoreboard.claimed(process.slot)
         held = (each for each in dispatcher.owners.owned(process.slot) if each != claimed)
         moved = self._sockets.movable(held)
