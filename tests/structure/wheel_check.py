@@ -19,6 +19,8 @@ required = importlib.metadata.requires("hotwhisk") or []
 assert all("extra ==" in requirement for requirement in required), required
 files = {str(file) for file in importlib.metadata.files("hotwhisk") or ()}
 assert "hotwhisk/py.typed" in files
+page = "hotwhisk/gateway/page"
+assert {f"{page}/templates/layout.html", f"{page}/static/page.css"} <= files
 assert any(file.endswith("LICENSE") for file in files)
 count = 0
 for module in pkgutil.walk_packages(hotwhisk.__path__, "hotwhisk."):

@@ -36,8 +36,22 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument(
         "--data", default=default_data(environ), metavar="FOLDER", help="folder of the database"
     )
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="NAME",
+        help="host name by which clients reach this machine, such as that of a proxy before it",
+    )  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
     given = parser.parse(argv)
-    return server.serve(Settings(given.data, given.host, given.port), environ, _announce)
+    settings = Settings(given.data, given.host, given.port, names=tuple(given.name))
+    return server.serve(settings, environ, _open if given.open else _announce)
+
+
+def _open(gateway: Gateway) -> None:
+    from hotwhisk.gateway.page.opening import open_page
+    from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
+
+    _announce(gateway)
+    open_page(gateway.settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
 
 
 def _announce(gateway: Gateway) -> None:

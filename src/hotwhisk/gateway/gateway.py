@@ -8,7 +8,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotwhisk.gateway.changes import Changes
 from hotwhisk.gateway.invocations.invocations import Invocations
+from hotwhisk.gateway.problems import Problems
 from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
@@ -27,6 +29,8 @@ class Gateway:
     store: Store
     pool: Pool
     invocations: Invocations
+    changes: Changes
+    problems: Problems
     _stopped: threading.Event
 
     def start(self) -> None:
@@ -56,7 +60,8 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
         StartError: the database cannot be used.
     """
     os.makedirs(settings.data, mode=0o700, exist_ok=True)
-    store = Store(settings.database)
+    changes = Changes()
+    store = Store(settings.database, changes.publish)
     store.namespaces.ensure(DEFAULT_NAMESPACE)
     launch = _launch(settings, environ)
     pool = Pool(
@@ -64,12 +69,21 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
         most=settings.most_runtimes,
         most_per_action=settings.most_runtimes_per_action,
     )
-    return Gateway(settings, store, pool, Invocations(store, pool), threading.Event())
+    return Gateway(
+        settings,
+        store,
+        pool,
+        Invocations(store, pool),
+        changes,
+        Problems(changes),
+        threading.Event(),
+    )
 
 
 def _launch(settings: Settings, environ: Mapping[str, str]) -> Launch:
     folder = os.path.join(settings.run_dir, "empty")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    for each in (settings.run_dir, folder):
+        os.makedirs(each, mode=0o700, exist_ok=True)
     token = secrets.token_urlsafe(32)
     token_file = os.path.join(settings.run_dir, "token")
     with open(os.open(token_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:

@@ -11,11 +11,14 @@ from dataclasses import replace
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.api.errors import ApiError, error_response
 from hotwhisk.gateway.api.routes import routes
 from hotwhisk.gateway.gateway import Gateway, open_gateway
+from hotwhisk.gateway.hosts import OwnHosts
+from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import Settings
 
 
@@ -36,7 +39,7 @@ def serve(settings: Settings, environ: Mapping[str, str], ready: Callable[[Gatew
         config = uvicorn.Config(
             application(gateway), log_config=None, access_log=False, server_header=False
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, gateway).run(sockets=[listener])
     return 0
 
 
@@ -50,10 +53,26 @@ def application(gateway: Gateway) -> Starlette:
         gateway.close()
 
     app = Starlette(
-        routes=routes(), lifespan=lifespan, exception_handlers={ApiError: error_response}
+        routes=[*routes(), *page.routes()],
+        lifespan=lifespan,
+        middleware=[Middleware(OwnHosts, (gateway.settings.host, *gateway.settings.names))],
+        exception_handlers={ApiError: error_response, **page.EXCEPTION_HANDLERS},
     )
     app.state.gateway = gateway
     return app
+
+
+class _Server(uvicorn.Server):
+    """A server whose pages do not keep it from stopping."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams of events, then wait for requests."""
+        self._gateway.changes.close()
+        await super().shutdown(sockets)
 
 
 @contextmanager

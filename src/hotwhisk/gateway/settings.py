@@ -22,6 +22,8 @@ class Settings:
     data: str
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    names: tuple[str, ...] = ()
+    """Host names by which clients reach the gateway, beside its addresses and this machine's."""
     idle: float = 600.0
     """How long a runtime is kept after its last call."""
     most_runtimes: int = 64

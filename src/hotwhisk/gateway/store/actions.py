@@ -66,7 +66,7 @@ class Actions:
 
         ``key`` is namespace, package and name. The number of the version is the last one plus one.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(key[0]) as connection:
             current = _current(connection, key)
             digest = _keep_code(connection, code)
             version = next_version(current.version if current else None)
@@ -131,7 +131,7 @@ class Actions:
 
     def delete(self, key: tuple[str, str, str]) -> bool:
         """Remove an action with all its versions; return False if there is none."""
-        with self._database.writing() as connection:
+        with self._database.writing(key[0]) as connection:
             where = "WHERE namespace = ? AND package = ? AND name = ?"
             found = connection.execute(f"DELETE FROM actions {where}", key).rowcount
             connection.execute(f"DELETE FROM action_versions {where}", key)

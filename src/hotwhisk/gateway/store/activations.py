@@ -71,7 +71,7 @@ class Activations:
             activation.revision, record.get("cause"),
             _text(record), _text(logs), _text(activation.event),
         )  # fmt: skip
-        with self._database.writing() as connection:
+        with self._database.writing(record["namespace"]) as connection:
             connection.execute(f"INSERT INTO activations VALUES ({', '.join('?' * len(row))})", row)
 
     def get(self, namespace: str, identifier: str) -> StoredActivation | None:

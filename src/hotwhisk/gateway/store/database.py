@@ -13,7 +13,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotwhisk.errors import StartError
@@ -26,12 +26,15 @@ class Database:
     """
     A database file, which is made if it is missing.
 
+    ``changed`` is called with the name of a namespace when something of it is written.
+
     Raises:
         StartError: the file is not a database, or a newer hotwhisk has written it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, changed: Callable[[str], None] = lambda _: None) -> None:
         self._path = path
+        self._changed = changed
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._lock = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
@@ -44,8 +47,12 @@ class Database:
             ) from None
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Begin a transaction, and commit it at the end. An exception rolls it back."""
+    def writing(self, namespace: str | None = None) -> Iterator[sqlite3.Connection]:
+        """
+        Begin a transaction, and commit it at the end. An exception rolls it back.
+
+        ``namespace`` is the one whose pages show what is written.
+        """
         with self._lock:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -54,6 +61,8 @@ class Database:
                 self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
+        if namespace is not None:
+            self._changed(namespace)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -42,7 +42,7 @@ class Entities:
     def put(self, namespace: str, name: str, document: dict[str, Any]) -> Entity:
         """Store an entity; the number of its version is the last one plus one."""
         updated = int(time.time() * 1000)
-        with self._database.writing() as connection:
+        with self._database.writing(namespace) as connection:
             row = connection.execute(
                 "SELECT version FROM entities WHERE kind = ? AND namespace = ? AND name = ?",
                 (self._kind, namespace, name),
@@ -76,7 +76,7 @@ class Entities:
 
     def delete(self, namespace: str, name: str) -> bool:
         """Remove an entity; return False if there is none."""
-        with self._database.writing() as connection:
+        with self._database.writing(namespace) as connection:
             cursor = connection.execute(
                 "DELETE FROM entities WHERE kind = ? AND namespace = ? AND name = ?",
                 (self._kind, namespace, name),

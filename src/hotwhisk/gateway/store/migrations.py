@@ -41,4 +41,13 @@ MIGRATIONS = (
     CREATE INDEX activations_by_name ON activations (namespace, name, start);
     CREATE INDEX activations_by_age ON activations (start);
     """,
+    """
+    CREATE INDEX activations_of_action
+        ON activations (namespace, package, name, start, duration, status);
+
+    CREATE TABLE import_profiles (
+        digest TEXT NOT NULL REFERENCES codes (digest) ON DELETE CASCADE, main TEXT NOT NULL,
+        document TEXT NOT NULL, PRIMARY KEY (digest, main)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

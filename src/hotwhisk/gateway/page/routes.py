@@ -1,0 +1,39 @@
+"""Every route of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ExceptionHandler
+
+from hotwhisk.gateway.page import actions, live, login
+from hotwhisk.gateway.page.origins import OwnOrigin
+from hotwhisk.gateway.page.rendering import PageError, on_login_needed, on_page_error
+from hotwhisk.gateway.page.sessions import LoginNeeded
+
+EXCEPTION_HANDLERS: Final[dict[Any, ExceptionHandler]] = {
+    LoginNeeded: on_login_needed,
+    PageError: on_page_error,
+}
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of the page, which begin at ``/``."""
+    return [
+        Route("/", actions.index),
+        Route("/login", login.show, methods=["GET"]),
+        Route("/login", login.post, methods=["POST"]),
+        _form("/logout", login.leave),
+        Route("/live", live.stream),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+
+
+def _form(path: str, endpoint: Callable[..., Any]) -> Route:
+    """Return the route of a form, which only our own pages may send."""
+    return Route(path, endpoint, methods=["POST"], middleware=[Middleware(OwnOrigin)])

@@ -1,0 +1,162 @@
+"""Who gets the page: a browser with the key, on this machine's own name, from our own forms."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.support.gateway import Answer, GatewayProcess
+
+pytestmark = pytest.mark.slow
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def log_in(gateway: GatewayProcess, key: str, **headers: str) -> Answer:
+    content = urlencode({"key": key}).encode()
+    return gateway.request("POST", "/login", content, auth="", headers={**FORM, **headers})
+
+
+def cookie(gateway: GatewayProcess) -> str:
+    answer = log_in(gateway, gateway.auth)
+    assert answer.status == 200
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+def get(gateway: GatewayProcess, path: str, **headers: str) -> Answer:
+    return gateway.request("GET", path, auth="", headers={"Accept": "text/html", **headers})
+
+
+def test_without_a_session_every_page_leads_to_the_login(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("secret", "def main(args):\n    return {'word': 'xyzzy'}\n")
+    for path in ("/",):
+        answer = get(shared_gateway, path)
+        assert answer.status == 303, path
+        assert answer.headers["location"] == "/login"
+        assert b"xyzzy" not in answer.content
+    assert get(shared_gateway, "/live").status == 401
+
+
+def test_the_key_of_the_api_does_not_open_the_page(shared_gateway: GatewayProcess) -> None:
+    assert shared_gateway.request("GET", "/").status == 303
+
+
+@pytest.mark.parametrize("key", ["", ":", "guest:guest", "é:☃", "a" * 5000])
+def test_a_wrong_key_opens_nothing(shared_gateway: GatewayProcess, key: str) -> None:
+    answer = log_in(shared_gateway, key)
+    assert answer.status == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_cookie_holds_no_key_and_is_for_our_own_pages(shared_gateway: GatewayProcess) -> None:
+    answer = log_in(shared_gateway, shared_gateway.auth)
+    text = answer.headers["set-cookie"]
+    assert "HttpOnly" in text
+    assert "SameSite=strict" in text
+    assert shared_gateway.auth.partition(":")[2] not in text
+    assert shared_gateway.auth.partition(":")[2].encode() not in answer.content
+
+
+def test_a_changed_cookie_is_refused(shared_gateway: GatewayProcess) -> None:
+    good = cookie(shared_gateway)
+    assert get(shared_gateway, "/", Cookie=good).status == 200
+    name, _, value = good.partition("=")
+    identifier, ends, signature = value.split(".")
+    for other in (
+        f"{identifier}.{int(ends) + 1}.{signature}",
+        f"{identifier}.{ends}.{signature[:-1]}",
+        f"{identifier}.{ends}.",
+        f"{identifier}..",
+        "x",
+    ):
+        assert get(shared_gateway, "/", Cookie=f"{name}={other}").status == 303, other
+
+
+def test_a_session_lasts_over_a_restart_and_ends_with_the_data(tmp_path: Path) -> None:
+    with GatewayProcess(data=tmp_path) as first:
+        good = cookie(first).partition("=")[2]
+    with GatewayProcess(data=tmp_path) as second:
+        kept = f"hotwhisk-{second.port}={good}"
+        assert get(second, "/", Cookie=kept).status == 200
+    with GatewayProcess() as other:
+        assert get(other, "/", Cookie=f"hotwhisk-{other.port}={good}").status == 303
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:3233", "127.0.0.1.evil.example"])
+def test_a_foreign_host_is_refused_everywhere(shared_gateway: GatewayProcess, host: str) -> None:
+    headers = {"Host": host}
+    for path in ("/login", "/static/page.js", "/api/v1/namespaces/_/actions"):
+        answer = shared_gateway.request("GET", path, headers=headers)
+        assert answer.status == 421
+        assert "--name" in answer.json["error"]
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "[::1]:3233", "192.168.1.5", "a.localhost"])
+def test_an_address_and_this_machine_are_no_foreign_hosts(
+    shared_gateway: GatewayProcess, host: str
+) -> None:
+    assert shared_gateway.request("GET", "/login", headers={"Host": host}).status == 200
+
+
+def test_a_name_that_is_given_is_no_foreign_host() -> None:
+    with GatewayProcess("--name", "actions.example") as named:
+        assert named.request("GET", "/login", headers={"Host": "Actions.Example:1"}).status == 200
+        assert named.request("GET", "/login", headers={"Host": "example"}).status == 421
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+def test_a_form_of_another_site_is_refused(shared_gateway: GatewayProcess, origin: str) -> None:
+    headers = {**FORM, "Cookie": cookie(shared_gateway), "Origin": origin}
+    answer = shared_gateway.request("POST", "/logout", b"", auth="", headers=headers)
+    assert answer.status == 403
+    headers = {**FORM, "Cookie": cookie(shared_gateway), "Sec-Fetch-Site": "same-site"}
+    answer = shared_gateway.request("POST", "/logout", b"", auth="", headers=headers)
+    assert answer.status == 403
+
+
+def test_a_login_of_another_site_is_refused(shared_gateway: GatewayProcess) -> None:
+    answer = log_in(shared_gateway, shared_gateway.auth, Origin="https://evil.example")
+    assert answer.status == 403
+    assert "set-cookie" not in answer.headers
+    assert log_in(shared_gateway, shared_gateway.auth, Origin="null").status == 200
+
+
+def test_a_form_that_is_too_long_is_refused(shared_gateway: GatewayProcess) -> None:
+    content = b"key=" + b"a" * (5 << 20)
+    answer = shared_gateway.request("POST", "/login", content, auth="", headers=FORM)
+    assert answer.status == 413
+
+
+def test_every_page_forbids_foreign_scripts_and_frames(shared_gateway: GatewayProcess) -> None:
+    for path in ("/login", "/"):
+        headers = get(shared_gateway, path, Cookie=cookie(shared_gateway)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["cache-control"] == "no-store"
+
+
+def test_open_gives_the_browser_a_file_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    os.mkfifo(said)
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\n')
+    browser.chmod(0o755)
+    with GatewayProcess("--open", env={"BROWSER": str(browser)}) as opened:
+        address = said.read_text().strip()  # the timeout of the test is the deadline
+        assert address.startswith("file://")
+        assert opened.auth.partition(":")[2] not in address
+        file = Path(address.removeprefix("file://"))
+        assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+        assert stat.S_IMODE(os.stat(file.parent).st_mode) == 0o700
+        text = file.read_text()
+        assert re.search(r'action="http://127.0.0.1:\d+/login"', text)
+        assert opened.auth in text
+        assert opened.auth not in opened.stderr()
