@@ -41,7 +41,7 @@ PURE = {
     "supervisor.rollout",
     "system.loop",
 }
-EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing"}
+EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing", "watch"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE
 DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
 DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
@@ -114,7 +114,7 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
         "json_codec": {"orjson"},
         "digest": {"_sha2", "_sha256"},
         "build.packages": {"packaging"},  # of the extra `build`
-        "cli.watch_events": {"watchfiles"},  # of the extra `watch`
+        "watch.events": {"watchfiles"},  # of the extra `watch`
         "build.resolver": {"packaging", "uv"},
         "testing.plugin": {"pytest"},  # which imports it
     }.get(source.name, set())

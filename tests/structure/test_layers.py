@@ -22,6 +22,7 @@ LAYERS = (
     {"__init__"},  # the names for users
     {"artifact"},  # what was posted
     {"action", "actionloop"},  # the user's code: in Python, or a program
+    {"watch"},  # when the user's code changes
     {"worker", "build"},  # the process that answers; the builder of artifacts
     {"supervisor"},  # the process that decides who serves
     {"server"},  # a server as the operating system sees it

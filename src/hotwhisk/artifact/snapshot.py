@@ -58,7 +58,8 @@ class Snapshot(Record):
 
     ``files`` has the content of each source by its path below ``root``, the folder to import from.
     ``entry`` is the source to run. It is empty if the name of a module says what to run. If the
-    snapshot is ``whole``, there is no source outside ``files``.
+    snapshot is ``whole``, there is no source outside ``files``. ``libraries`` is the virtual
+    environment that was made for the version. If it is empty, ``requirements.txt`` counts.
     """
 
     root: str
@@ -66,6 +67,7 @@ class Snapshot(Record):
     files: dict[str, bytes]
     whole: bool
     digest: str
+    libraries: str = ""
 
     def paths(self) -> dict[str, bytes]:
         """Return the sources by their absolute paths."""
@@ -116,7 +118,7 @@ def of_module(root: str, top: str, *, alone: bool) -> Snapshot:
 def pack(snapshot: Snapshot) -> bytes:
     """Return a snapshot as bytes."""
     parts = [os.fsencode(snapshot.root), os.fsencode(snapshot.entry), snapshot.digest.encode()]
-    parts.append(b"whole" if snapshot.whole else b"")
+    parts += [b"whole" if snapshot.whole else b"", os.fsencode(snapshot.libraries)]
     for name, content in snapshot.files.items():
         parts += [os.fsencode(name), content]
     return _MAGIC + b" ".join(b"%d" % len(part) for part in parts) + b"\n" + b"".join(parts)
@@ -124,18 +126,25 @@ def pack(snapshot: Snapshot) -> bytes:
 
 def unpack(packed: bytes | memoryview) -> Snapshot | None:
     """Return the snapshot in bytes of `pack`, or None if the bytes hold something else."""
-    packed = bytes(packed)
-    if not packed.startswith(_MAGIC):
+    if packed[: len(_MAGIC)] != _MAGIC:
         return None
+    packed = bytes(packed)
     head, _, rest = packed[len(_MAGIC) :].partition(b"\n")
     parts, at = [], 0
     for length in map(int, head.split()):
         parts.append(rest[at : at + length])
         at += length
-    root, entry, digest, whole = parts[:4]
-    names = map(os.fsdecode, parts[4::2])
-    files = dict(zip(names, parts[5::2], strict=True))
-    return Snapshot(os.fsdecode(root), os.fsdecode(entry), files, bool(whole), digest.decode())
+    root, entry, digest, whole, libraries = parts[:5]
+    names = map(os.fsdecode, parts[5::2])
+    files = dict(zip(names, parts[6::2], strict=True))
+    return Snapshot(
+        os.fsdecode(root),
+        os.fsdecode(entry),
+        files,
+        bool(whole),
+        digest.decode(),
+        os.fsdecode(libraries),
+    )
 
 
 def _closure(root: str, entry: str, files: dict[str, bytes]) -> Snapshot:

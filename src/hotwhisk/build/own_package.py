@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from hotwhisk.build.layout import Members
 
 LEFT_OUT: Final = (
-    "build/", "platform/", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/doctor.py",
-    "cli/inspect.py", "cli/watch.py", "cli/watch_events.py", "server/doctor.py", "testing/",
+    "build/", "gateway/", "platform/", "testing/", "watch/", "cli/bootstrap.py", "cli/build.py",
+    "cli/compare.py", "cli/doctor.py", "cli/inspect.py", "cli/up.py", "cli/watch.py",
+    "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 

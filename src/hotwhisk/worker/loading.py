@@ -186,6 +186,9 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
     request = bodies.read_init(body)
     content = artifact.decode(request)
     actions.set_environment(request.env)
+    kept = snapshot.unpack(content)
+    if kept is not None:  # posted by `hotwhisk dev`, whose sources lie on this machine
+        return _load_snapshot(kept, request.main, message.folder, config)
     try:
         return _load_content(content, request.main, message.folder, config)
     except LoadFailed as error:
@@ -200,7 +203,7 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
 def _load_local(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     kept = None if body is None else snapshot.unpack(body)
     if kept is not None:
-        return _load_snapshot(kept, message, config)
+        return _load_snapshot(kept, message.main, message.folder, config)
     path = message.path
     try:
         if os.path.isdir(path):
@@ -221,7 +224,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
         else:
             kept = snapshot.of_folder(message.path, path, content)
         keep(snapshot.pack(kept))
-        return _load_snapshot(kept, message, config)
+        return _load_snapshot(kept, message.main, message.folder, config)
     if body is None:
         keep(content)
     if kind is Kind.EXECUTABLE and os.access(
@@ -232,14 +235,14 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
     return _load_content(content, message.main, message.folder, config)
 
 
-def _load_snapshot(kept: Snapshot, message: Load, config: Config) -> Loaded:
+def _load_snapshot(kept: Snapshot, main: str, folder: str, config: Config) -> Loaded:
     """Load sources under their own paths, with the content that the generation began with."""
-    packages = install_beside(kept, message.folder, config)
+    libraries = kept.libraries or install_beside(kept, folder, config)
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"
     _set_proxy_variables(config)
-    source, folder = kept.files[kept.entry], os.path.dirname(message.folder)
-    action = actions.load_file(entry, message.main, source, folder, packages)
+    holder = os.path.dirname(folder)
+    action = actions.load_file(entry, main, kept.files[kept.entry], holder, libraries)
     return Loaded(action, kept.digest)
 
 

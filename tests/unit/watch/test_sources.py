@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.cli.watch import changes, folders, look
-from hotwhisk.cli.watch_events import SOURCES
+from hotwhisk.watch.events import SOURCES
+from hotwhisk.watch.sources import changes, folders, look
 
 
 def test_what_has_changed_is_named() -> None:

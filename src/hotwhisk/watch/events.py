@@ -20,6 +20,7 @@ IN_ATTRIB, IN_DELETE_SELF, IN_MOVE_SELF = 0x4, 0x400, 0x800
 IN_Q_OVERFLOW: Final = 0x4000
 WRITTEN: Final = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB
 MOVED: Final = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
+COMPLETE: Final = IN_CLOSE_WRITE | IN_MOVED_TO
 ITSELF: Final = IN_DELETE_SELF | IN_MOVE_SELF
 HEAD: Final = struct.Struct("iIII")
 
@@ -31,6 +32,9 @@ LOOK_EVERY: Final = 0.2
 
 SETTLED: Final = 0.05
 """Seconds without an event after which a save is taken to be complete."""
+
+SETTLED_WHEN_CLOSED: Final = 0.01
+"""The same, after a file was closed by its writer or renamed into its place."""
 
 LOOK_AT_LEAST: Final = 1000
 """Milliseconds after which watchfiles returns. It may have missed events when it began."""
@@ -78,11 +82,13 @@ class Inotify(Events):
             return
         patience: float | None = None
         while select.select([self._end], [], [], patience)[0]:
-            if self._matters(os.read(self._end, 65536)) or patience is not None:
-                patience = SETTLED
+            matters, closed = self._judge(os.read(self._end, 65536))
+            if matters or patience is not None:
+                patience = SETTLED_WHEN_CLOSED if closed else SETTLED
 
-    def _matters(self, events: bytes) -> bool:
-        at, matters = 0, False
+    def _judge(self, events: bytes) -> tuple[bool, bool]:
+        """Return whether an event matters, and whether the last one completes a file."""
+        at, mask, matters = 0, 0, False
         while at < len(events):
             watch, mask, _, length = HEAD.unpack_from(events, at)
             at += HEAD.size + length
@@ -92,7 +98,7 @@ class Inotify(Events):
                 matters = True
             elif SOURCES in names:  # the moved name may be a folder, or a link to one
                 matters |= bool(mask & MOVED) or name.endswith(ENDS)
-        return matters
+        return matters, bool(mask & COMPLETE)
 
 
 class Watchfiles(Events):

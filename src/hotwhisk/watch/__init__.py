@@ -1,0 +1,1 @@
+"""Notice when the sources of an action change."""
