@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = (
     "build/", "gateway/", "platform/", "testing/", "watch/", "cli/bootstrap.py", "cli/build.py",
-    "cli/compare.py", "cli/doctor.py", "cli/inspect.py", "cli/up.py", "cli/watch.py",
-    "server/doctor.py",
+    "cli/compare.py", "cli/doctor.py", "cli/inspect.py", "cli/new.py", "cli/up.py",
+    "cli/watch.py", "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 

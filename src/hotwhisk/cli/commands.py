@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "new": "make the folder of an action, with a test that passes",
     "serve": "serve an action: a .py file, a folder, a zip, a built artifact, or none yet",
     "replace": "replace the current version of a running server",
     "invoke": "call the action and print its answer",

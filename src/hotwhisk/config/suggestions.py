@@ -68,6 +68,8 @@ OTHER_SERVERS = {
 """Options of other servers, and the counterpart for ``serve``."""
 
 OTHER_COMMANDS = {
+    "init": "new NAME",
+    "create": "new NAME",
     "dev": "serve --watch FILE",
     "watch": "serve --watch FILE",
     "run": "serve FILE",
