@@ -2,20 +2,87 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from hotwhisk.cli import up_data
 from hotwhisk.cli.terminal import Arguments
+from hotwhisk.config.options import is_loopback
+from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
+from hotwhisk.gateway.data_folder import running_address
+from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.options import OPTIONS, read_settings, warnings
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
+from hotwhisk.gateway.store.store import Store
+from hotwhisk.gateway.wskprops import write_wskprops, wskprops_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hotwhisk.config.option import Option
     from hotwhisk.gateway.gateway import Gateway
+
+_OTHER_MACHINES = (
+    "other machines reach this port: the API, the page and /metrics need a key; web actions, "
+    "/healthz and /readyz need none. Nothing is encrypted: put a proxy with TLS before it"
+)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until a signal comes; return the exit code."""
+    """Serve until a signal comes, or run the command that follows ``up``; return the exit code."""
+    word = argv[0] if argv else ""
+    if word in up_data.COMMANDS:
+        return up_data.run(argv, environ)
+    if word and not word.startswith("-"):
+        hint = nearest(word, up_data.COMMANDS) or "; hotwhisk up --help lists what it takes"
+        raise UsageError(f"hotwhisk up does not know {word}{hint}")
+    given = vars(_parser().parse(argv))
+    settings = read_settings({name: _joined(text) for name, text in given.items()}, environ)
+    address = running_address(settings.data) if settings.wskprops else None
+    if address is not None:
+        return _point_wsk_at(address, settings, environ)
+    return _serve(settings, environ)
+
+
+def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """Add options as flags whose values stay texts, or lists of them."""
+    for option in options:
+        default = f" ({option.default})" if option.default not in ("", "no") else ""
+        if option.is_switch:
+            parser.add_argument(
+                option.flag, action="store_const", const="yes", dest=option.name, help=option.help
+            )
+        else:
+            parser.add_argument(
+                option.flag,
+                action="append" if option.is_list else "store",
+                metavar=option.metavar,
+                dest=option.name,
+                help=option.help + default,
+            )
+
+
+def _joined(given: str | list[str] | None) -> str | None:
+    """Return the text of a flag; a flag that was repeated is a list with commas."""
+    return ",".join(given) if isinstance(given, list) else given
+
+
+def _parser() -> Arguments:
+    parser = Arguments("up", "[OPTION]...")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_options(parser, OPTIONS)
+    parser.epilog = (
+        f"commands on the folder of data, also while the gateway runs:\n{up_data.HELP}\n\n"
+        "every option is also a variable: --log-format is HOTWHISK_UP_LOG_FORMAT"
+    )
+    return parser
+
+
+def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
     try:
         from hotwhisk.gateway import server
     except ModuleNotFoundError as error:
@@ -24,40 +91,61 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         raise UsageError(
             f"hotwhisk up needs the library {error.name}: pip install '.[up]' in a clone of hotwhisk"
         ) from None
-    from hotwhisk.gateway.settings import DEFAULT_PORT, Settings, default_data
 
-    parser = Arguments("up", "[OPTION]...")
-    parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on"
-    )
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, metavar="PORT", help="port to listen on (3233)"
-    )
-    parser.add_argument(
-        "--data", default=default_data(environ), metavar="FOLDER", help="folder of the database"
-    )
-    parser.add_argument(
-        "--name", action="append", default=[], metavar="NAME",
-        help="host name by which clients reach this machine, such as that of a proxy before it",
-    )  # fmt: skip
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    given = parser.parse(argv)
-    settings = Settings(given.data, given.host, given.port, names=tuple(given.name))
-    return server.serve(settings, environ, _open if given.open else _announce)
+    def announce(gateway: Gateway) -> None:
+        _announce(gateway, environ)
+        if settings.open:
+            _open(gateway)
+
+    return server.serve(settings, environ, announce)
 
 
 def _open(gateway: Gateway) -> None:
     from hotwhisk.gateway.page.opening import open_page
-    from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 
-    _announce(gateway)
     open_page(gateway.settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
 
 
-def _announce(gateway: Gateway) -> None:
-    settings = gateway.settings
-    print(
-        f"hotwhisk: OpenWhisk's API and page on {settings.url} · data in {settings.data}",
-        file=sys.stderr,
-        flush=True,
+def _announce(gateway: Gateway, environ: Mapping[str, str]) -> None:
+    settings, url = gateway.settings, gateway.settings.url
+    log_event(
+        f"OpenWhisk's API and page on {url} · data in {_short(settings.data, environ)}",
+        url=url,
+        data=settings.data,
     )
+    if settings.wskprops:
+        path = wskprops_path(environ)
+        write_wskprops(path, url, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
+        log_event(f"for wsk: address and key are in {_short(path, environ)}")
+    else:
+        flag = "" if settings.data == default_data(environ) else _data_flag(settings)
+        log_event(
+            f'for wsk: wsk property set --apihost {url} --auth "$(hotwhisk up key{flag})"     '
+            f"(or: hotwhisk up --wskprops{flag})"
+        )
+    if not is_loopback(settings.host):
+        log_event(_OTHER_MACHINES)
+    for warning in warnings(environ):
+        log_event(warning)
+
+
+def _point_wsk_at(url: str, settings: Settings, environ: Mapping[str, str]) -> int:
+    """Write the address and the key of a gateway that runs already."""
+    path = wskprops_path(environ)
+    store = Store(settings.database)
+    try:
+        write_wskprops(path, url, store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
+    finally:
+        store.close()
+    print(f"hotwhisk: {_short(path, environ)} is for {url}, which runs already", file=sys.stderr)
+    return 0
+
+
+def _data_flag(settings: Settings) -> str:
+    return f" --data {shlex.quote(settings.data)}"
+
+
+def _short(path: str, environ: Mapping[str, str]) -> str:
+    """Return a path with ``~`` for the home folder."""
+    home = environ.get("HOME", "").rstrip(os.sep) + os.sep
+    return f"~/{path.removeprefix(home)}" if len(home) > 1 and path.startswith(home) else path

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hotwhisk.config.option import PREFIX, Option
+from hotwhisk.config.option import PREFIX, UP_PREFIX, Option
 from hotwhisk.config.options import (
     CLIENT_VARIABLES,
     OPTIONS,
@@ -223,7 +223,8 @@ def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
-    unknown = sorted({name for name in environ if name.startswith(PREFIX)} - {*known, TAG_VARIABLE})
+    ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(UP_PREFIX)}
+    unknown = sorted(ours - {*known, TAG_VARIABLE})
     return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
 
 

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "HOTWHISK_"
+UP_PREFIX = "HOTWHISK_UP_"
+"""The prefix of the variables of ``hotwhisk up``; ``hotwhisk serve`` leaves them alone."""
 
 
 class Option:
     """One option: flag, variable, meaning, and the default in each profile, as text."""
 
     __slots__ = ("also", "default", "help", "metavar", "name", "openwhisk", "read")
+    prefix = PREFIX
 
     def __init__(  # noqa: PLR0913  # one row of the table, its rare columns by keyword
         self,
@@ -46,7 +49,7 @@ class Option:
     @property
     def variable(self) -> str:
         """The variable, such as ``HOTWHISK_INIT_TIMEOUT``."""
-        return PREFIX + self.name.upper()
+        return self.prefix + self.name.upper()
 
     @property
     def is_switch(self) -> bool:

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotwhisk.gateway.changes import Changes
+from hotwhisk.gateway.data_folder import open_data
 from hotwhisk.gateway.invocations.invocations import Invocations
+from hotwhisk.gateway.metrics import Metrics
 from hotwhisk.gateway.problems import Problems
 from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
+from hotwhisk.gateway.sweeper import Sweeper
 from hotwhisk.platform.action_server import ActionServer, Launch
 
-_SWEEP_SECONDS = 10.0
 _KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 """The variables of the gateway that actions see; others may hold secrets."""
 
@@ -31,25 +33,22 @@ class Gateway:
     invocations: Invocations
     changes: Changes
     problems: Problems
-    _stopped: threading.Event
+    metrics: Metrics
+    stopping: threading.Event
+    """Set once a stop has begun: what would go on for ever, such as a stream, must end then."""
+    _sweeper: Sweeper
 
     def start(self) -> None:
         """Begin to end idle servers and to remove old activations."""
-        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+        self._sweeper.start()
 
     def close(self) -> None:
         """End all servers, and close the database."""
-        self._stopped.set()
+        self.stopping.set()
+        self._sweeper.close()
         self.invocations.close()
         self.pool.close()
         self.store.close()
-
-    def _sweep(self) -> None:
-        while not self._stopped.wait(_SWEEP_SECONDS):
-            self.pool.end_idle(self.settings.idle)
-            self.store.activations.prune(
-                self.settings.most_activations, self.settings.activation_age
-            )
 
 
 def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
@@ -57,12 +56,14 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
     Open the database, and prepare to start servers.
 
     Raises:
-        StartError: the database cannot be used.
+        StartError: the folder of data or the database cannot be used.
     """
-    os.makedirs(settings.data, mode=0o700, exist_ok=True)
+    open_data(settings.data)
     changes = Changes()
     store = Store(settings.database, changes.publish)
     store.namespaces.ensure(DEFAULT_NAMESPACE)
+    metrics = Metrics()
+    store.activations.watch(metrics.count)
     launch = _launch(settings, environ)
     pool = Pool(
         lambda: ActionServer(launch),
@@ -76,7 +77,9 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
         Invocations(store, pool),
         changes,
         Problems(changes),
+        metrics,
         threading.Event(),
+        Sweeper(settings, store, pool),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hotwhisk.gateway.log import LogFormat
+
 DEFAULT_PORT: Final = 3233  # that of OpenWhisk's standalone server
 DEFAULT_NAMESPACE: Final = "guest"
 
@@ -24,13 +26,21 @@ class Settings:
     port: int = DEFAULT_PORT
     names: tuple[str, ...] = ()
     """Host names by which clients reach the gateway, beside its addresses and this machine's."""
-    idle: float = 600.0
-    """How long a runtime is kept after its last call."""
+    idle_timeout: float = 600.0
+    """How long a server is kept after its last call."""
+    drain_timeout: float = 25.0
+    """How long a stop waits for the activations that are running."""
     most_runtimes: int = 64
     most_runtimes_per_action: int = 8
     most_activations: int = 100_000
     """Activations that are kept; the oldest are removed."""
     activation_age: float = 7 * 86_400.0
+    log_format: LogFormat = LogFormat.TEXT
+    log_requests: bool = False
+    wskprops: bool = False
+    """Whether address and key go into the file that ``wsk`` reads."""
+    open: bool = False
+    """Whether the page is opened in the browser."""
 
     @property
     def url(self) -> str:

@@ -28,9 +28,15 @@ class ApiError(Exception):
         self.text = text
 
 
-def error_response(_: Request, error: Exception) -> Response:
+def request_id(request: Request) -> str:
+    """Return the identifier of a request, which the log has too."""
+    identifier: str = getattr(request.state, "request_id", None) or secrets.token_hex(16)
+    return identifier
+
+
+def error_response(request: Request, error: Exception) -> Response:
     """Return the answer for an `ApiError`."""
     assert isinstance(error, ApiError)
     headers = {"WWW-Authenticate": "Basic"} if error.status == 401 else None
-    content = {"error": error.text, "code": secrets.token_hex(16)}
+    content = {"error": error.text, "code": request_id(request)}
     return JSONResponse(content, error.status, headers)

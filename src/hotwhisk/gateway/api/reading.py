@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 
 from hotwhisk.gateway.api.errors import ILLEGAL_NAME, ApiError
-
-_NAME: Final = re.compile(r"\A([\w]|[\w][\w@ .&-]{0,254}[\w@.&-])\Z")
+from hotwhisk.gateway.names import is_name
 
 
 def name(text: str) -> str:
     """Return the name of an entity if it is valid."""
-    if not _NAME.match(text):
+    if not is_name(text):
         raise ApiError(400, ILLEGAL_NAME)
     return text
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from hotwhisk.gateway.api import actions, activations, invoking
+from hotwhisk.gateway.api import actions, activations, invoking, operation
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes below ``/api/v1``."""
+    """Return all routes."""
     entity = "/{namespace}/actions/{name}"
     packaged = "/{namespace}/actions/{package}/{name}"
     named = [
@@ -22,6 +22,9 @@ def routes() -> list[BaseRoute]:
         )
     ]
     return [
+        Route("/healthz", operation.healthz),
+        Route("/readyz", operation.readyz),
+        Route("/metrics", operation.metrics),
         Mount(
             "/api/v1/namespaces",
             routes=[
@@ -32,5 +35,5 @@ def routes() -> list[BaseRoute]:
                 Route("/{namespace}/activations/{id}/logs", activations.logs),
                 Route("/{namespace}/activations/{id}/result", activations.result),
             ],
-        )
+        ),
     ]

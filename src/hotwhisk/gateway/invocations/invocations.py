@@ -46,7 +46,8 @@ class Invocations:
         self._pool = pool
         self._invoker = Invoker()
         self._threads = ThreadPoolExecutor(_THREADS, "activation")
-        self._noted = threading.Lock()
+        self._running: set[Future[StoredActivation]] = set()
+        self._changed = threading.Condition()
 
     def call(self, caller: Namespace, resolved: Resolved, argument: object) -> Call:
         """Return a call with a fresh activation id. Nothing runs yet."""
@@ -56,7 +57,16 @@ class Invocations:
 
     def start(self, call: Call) -> Future[StoredActivation]:
         """Begin a call in a thread of its own; the future ends when its record is stored."""
-        return self._threads.submit(self.run, call)
+        future = self._threads.submit(self.run, call)
+        with self._changed:
+            self._running.add(future)
+        future.add_done_callback(self._ended)
+        return future
+
+    def wait_idle(self) -> None:
+        """Wait until no activation runs."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running)
 
     def run(self, call: Call) -> StoredActivation:
         """Run a call and store its record."""
@@ -80,6 +90,11 @@ class Invocations:
     def close(self) -> None:
         """Take no further call, and wait for none."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ended(self, future: Future[StoredActivation]) -> None:
+        with self._changed:
+            self._running.discard(future)
+            self._changed.notify_all()
 
     def _prepare(self, slot: Slot, call: Call) -> Action:
         """Return the action as the invoker takes it; its code is read once for each server."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,9 +59,14 @@ class Activations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._watchers: list[Callable[[StoredActivation], None]] = []
+
+    def watch(self, callback: Callable[[StoredActivation], None]) -> None:
+        """Call a function with each activation from now on, once it is stored, in any thread."""
+        self._watchers.append(callback)
 
     def add(self, activation: StoredActivation) -> None:
-        """Store an activation that is over."""
+        """Store an activation that is over, and tell those that watch."""
         record = dict(activation.record)
         logs = record.pop("logs")
         row = (
@@ -73,6 +78,8 @@ class Activations:
         )  # fmt: skip
         with self._database.writing(record["namespace"]) as connection:
             connection.execute(f"INSERT INTO activations VALUES ({', '.join('?' * len(row))})", row)
+        for callback in self._watchers:
+            callback(activation)
 
     def get(self, namespace: str, identifier: str) -> StoredActivation | None:
         """Return an activation of a namespace."""

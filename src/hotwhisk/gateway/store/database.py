@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hotwhisk.errors import StartError
+from hotwhisk.gateway.data_folder import unusable
 from hotwhisk.gateway.store.migrations import MIGRATIONS
 
 _BUSY_SECONDS = 30.0
@@ -29,22 +30,24 @@ class Database:
     ``changed`` is called with the name of a namespace when something of it is written.
 
     Raises:
-        StartError: the file is not a database, or a newer hotwhisk has written it.
+        StartError: the file cannot be written, is damaged or is from a newer hotwhisk.
     """
 
     def __init__(self, path: str, changed: Callable[[str], None] = lambda _: None) -> None:
         self._path = path
         self._changed = changed
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._lock = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            os.chmod(path, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from None
         try:
             self._writer = self._connect()
             _migrate(self._writer, path)
         except sqlite3.Error as error:
-            raise StartError(
-                f"{path} cannot be used: {error}; restore a backup, or choose another --data"
-            ) from None
+            raise StartError(f"{path} cannot be used: {describe(error)}") from None
 
     @contextmanager
     def writing(self, namespace: str | None = None) -> Iterator[sqlite3.Connection]:
@@ -57,10 +60,11 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # SQLite ends it itself when the disk is full
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
         if namespace is not None:
             self._changed(namespace)
 
@@ -77,10 +81,28 @@ class Database:
             self._readers.put(connection)
 
     def backup(self, path: str) -> None:
-        """Write a copy of the database as it is now, while others read and write."""
-        with self.reading() as connection:
-            connection.execute("VACUUM INTO ?", (path,))
-        os.chmod(path, 0o600)
+        """
+        Write a copy of the database as it is now, while others read and write.
+
+        The file appears at once and as a whole, readable by its owner alone.
+
+        Raises:
+            StartError: there is such a file, or it cannot be written.
+        """
+        partial = f"{path}.{os.getpid()}"
+        try:
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            try:
+                with self.reading() as connection:
+                    connection.execute("VACUUM INTO ?", (partial,))
+                os.link(partial, path)  # unlike a rename, it replaces no file
+            finally:
+                os.unlink(partial)
+        except FileExistsError:
+            raise StartError(f"{path} exists already; give a new name") from None
+        except (OSError, sqlite3.Error) as error:
+            reason = describe(error) if isinstance(error, sqlite3.Error) else error.strerror
+            raise StartError(f"{path} cannot be written: {reason}") from None
 
     def close(self) -> None:
         """Close all connections. No thread may use one."""
@@ -98,11 +120,23 @@ class Database:
         return connection
 
 
+def describe(error: sqlite3.Error) -> str:
+    """Return what was wrong with the database, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits of the extended code
+    return {
+        sqlite3.SQLITE_FULL: "the disk is full: make room, then try again",
+        sqlite3.SQLITE_READONLY: "it cannot be written: its disk or file is read-only",
+        sqlite3.SQLITE_CORRUPT: "it is damaged: stop the gateway, and restore a backup",
+        sqlite3.SQLITE_NOTADB: "it is damaged: stop the gateway, and restore a backup",
+        sqlite3.SQLITE_BUSY: "another program holds it: try again",
+    }.get(code, f"{error}; free the disk, or restore a backup")
+
+
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StartError(
-            f"a newer hotwhisk has written {path}: install that one, or choose another --data"
+            f"a newer hotwhisk has written {path}: install that one, or give another --data FOLDER"
         )
     for number in range(version, len(MIGRATIONS)):
         script = f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version={number + 1}; COMMIT;"

@@ -32,7 +32,7 @@ class Namespaces:
 
     def ensure(self, name: str) -> Namespace:
         """Return a namespace, which is made with a new key if it is missing."""
-        new = Namespace(name, str(uuid.uuid4()), secrets.token_urlsafe(48))
+        new = Namespace(name, str(uuid.uuid4()), _new_key())
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO namespaces VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -42,6 +42,13 @@ class Namespaces:
                 "SELECT name, uuid, key FROM namespaces WHERE name = ?", (name,)
             ).fetchone()
         return Namespace(*row)
+
+    def renew(self, name: str) -> Namespace:
+        """Give a namespace a new key; the old one opens nothing from now on."""
+        self.ensure(name)
+        with self._database.writing() as connection:
+            connection.execute("UPDATE namespaces SET key = ? WHERE name = ?", (_new_key(), name))
+        return self.ensure(name)
 
     def with_uuid(self, identifier: str) -> Namespace | None:
         """Return the namespace whose key has this first part."""
@@ -58,3 +65,7 @@ class Namespaces:
                 "SELECT name, uuid, key FROM namespaces ORDER BY created, name"
             ).fetchall()
         return [Namespace(*row) for row in rows]
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(48)

@@ -1,0 +1,103 @@
+"""Run the commands on the data of ``hotwhisk up``: keys, backup, export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hotwhisk.cli.terminal import Arguments
+from hotwhisk.errors import UsageError
+from hotwhisk.gateway.data_folder import open_data
+from hotwhisk.gateway.names import is_name
+from hotwhisk.gateway.options import data_folder
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
+from hotwhisk.gateway.store.store import Store
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+HELP = """\
+  hotwhisk up key [NAME] [--new]   print the key of a namespace (guest), which is made if it is
+                                   missing; --new replaces the key
+  hotwhisk up keys                 list the namespaces that have a key
+  hotwhisk up backup FILE          copy the database to FILE"""
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one of `COMMANDS`, which is the first word; return the exit code."""
+    return COMMANDS[argv[0]](argv[1:], environ)
+
+
+def _key(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    parser = _parser("key [NAME] [--new] [--data FOLDER]", "Print the key of a namespace.")
+    parser.add_argument(
+        "name", nargs="?", default=DEFAULT_NAMESPACE, metavar="NAME",
+        help="the namespace (guest); it is made if it is missing",
+    )  # fmt: skip
+    parser.add_argument("--new", action="store_true", help="replace the key; the old one is void")
+    given = parser.parse(argv)
+    if not is_name(given.name):
+        raise UsageError(
+            f'"{given.name}" cannot be the name of a namespace: expected letters, digits and '
+            "_ @ . & -, beginning with a letter, a digit or _"
+        )
+    with _store(given, environ) as store:
+        known = {each.name for each in store.namespaces.all()}
+        change = store.namespaces.renew if given.new else store.namespaces.ensure
+        namespace = change(given.name)
+    if given.name not in known:
+        print(f"hotwhisk: the namespace {given.name} is new", file=sys.stderr)
+    print(namespace.auth)
+    return 0
+
+
+def _keys(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    given = _parser("keys [--data FOLDER]", "List the namespaces that have a key.").parse(argv)
+    with _store(given, environ, must_exist=True) as store:
+        for namespace in store.namespaces.all():
+            print(namespace.name)
+    return 0
+
+
+def _backup(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    parser = _parser("backup FILE [--data FOLDER]", "Copy the database, also while it is used.")
+    parser.add_argument("file", metavar="FILE", help="the copy; it must not exist")
+    given = parser.parse(argv)
+    with _store(given, environ, must_exist=True) as store:
+        store.database.backup(given.file)
+    size = os.stat(given.file).st_size
+    print(f"hotwhisk: {given.file} has {size / 1e6:.1f} MB, keys included", file=sys.stderr)
+    return 0
+
+
+COMMANDS = {"key": _key, "keys": _keys, "backup": _backup}
+
+
+def _parser(usage: str, description: str) -> Arguments:
+    parser = Arguments("up", usage)
+    parser.description = description
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the database")
+    return parser
+
+
+@contextmanager
+def _store(
+    given: argparse.Namespace, environ: Mapping[str, str], *, must_exist: bool = False
+) -> Iterator[Store]:
+    """Open the database that the flags name."""
+    settings = Settings(data_folder(given.data, environ))
+    if must_exist and not os.path.exists(settings.database):
+        raise UsageError(
+            f"there is no database in {settings.data}: hotwhisk up makes it, "
+            "and --data FOLDER names another folder"
+        )
+    open_data(settings.data)
+    store = Store(settings.database)
+    try:
+        yield store
+    finally:
+        store.close()

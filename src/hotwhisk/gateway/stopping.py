@@ -1,0 +1,74 @@
+"""
+Run the application, and stop it without losing an answer.
+
+At the first SIGTERM or SIGINT the port is closed, and the activations that run are waited for.
+After ``--drain-timeout``, or at a second signal, those that still run are ended with their servers:
+their callers get an error, and their records are stored like all others. Then the last answers go
+out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.log import log_event
+
+_ANSWER_SECONDS: Final = 5
+"""How long records and last answers are waited for after the activations have ended."""
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that stops as a gateway must."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_ANSWER_SECONDS,
+            )
+        )
+        self._gateway = gateway
+        self._hurry = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's
+        """Begin to stop at the first signal, and wait no longer at the second."""
+        if self.should_exit:
+            asyncio.get_running_loop().call_soon_threadsafe(self._hurry.set)
+        self.should_exit = True
+        self._gateway.stopping.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no further connection, let activations end, send the last answers."""
+        self._gateway.changes.close()  # ends the streams of pages
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._drain()
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        gateway = self._gateway
+        idle = asyncio.ensure_future(run_in_threadpool(gateway.invocations.wait_idle))
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait(
+            (idle, hurried),
+            timeout=gateway.settings.drain_timeout,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        hurried.cancel()
+        if not idle.done():
+            log_event("activations that still run are ended")
+        await run_in_threadpool(gateway.pool.close)
+        await asyncio.wait((idle,), timeout=_ANSWER_SECONDS)

@@ -1,0 +1,46 @@
+"""End idle servers and remove old activations, every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from typing import Final
+
+from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.runtimes.pool import Pool
+from hotwhisk.gateway.settings import Settings
+from hotwhisk.gateway.store.store import Store
+
+_SECONDS: Final = 10.0
+
+
+class Sweeper:
+    """A thread that keeps the number of servers and of activations within the settings."""
+
+    def __init__(self, settings: Settings, store: Store, pool: Pool) -> None:
+        self._settings = settings
+        self._store = store
+        self._pool = pool
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, after what is being done now."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_SECONDS):
+            self._pool.end_idle(self._settings.idle_timeout)
+            try:
+                self._store.activations.prune(
+                    self._settings.most_activations, self._settings.activation_age
+                )
+            except sqlite3.Error as error:
+                log_event(f"old activations could not be removed: {error}", level=logging.ERROR)
