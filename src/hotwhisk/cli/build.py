@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Build SOURCE into the file that -o names."""
     del environ  # a build depends on its arguments, and uv reads its variables itself
-    given = _parser().parse(argv)
+    given = parser().parse(argv)
     require_file(given.source)
     source = Path(given.source)
     output = Path(given.output or default_output(source, given.format))
@@ -58,39 +58,40 @@ def default_output(source: Path, form: str) -> str:
     return f"{name}.pyz" if os.path.isdir(name) else name
 
 
-def _parser() -> Arguments:
-    parser = Arguments("build", "SOURCE [-o FILE] [OPTION]...")
-    parser.add_argument("source", metavar="SOURCE", help="a .py file or a folder")
-    parser.add_argument(
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("build", "SOURCE [-o FILE] [OPTION]...")
+    arguments.add_argument("source", metavar="SOURCE", help="a .py file or a folder")
+    arguments.add_argument(
         "-o", "--output", metavar="FILE",
         help="what to write (hello for hello.py; with --format zip hello.zip)",
     )  # fmt: skip
-    parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
-    parser.add_argument("--name", metavar="NAME", help="name of the action (that of SOURCE)")
-    parser.add_argument(
+    arguments.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
+    arguments.add_argument("--name", metavar="NAME", help="name of the action (that of SOURCE)")
+    arguments.add_argument(
         "--requirements", metavar="FILE",
         help="requirements.txt, pyproject.toml, pylock.toml, uv.lock or a .py with a header "
         "(what is found in or beside SOURCE)",
     )  # fmt: skip
-    parser.add_argument("--no-requirements", action="store_true", help="leave dependencies out")
-    parser.add_argument(
+    arguments.add_argument("--no-requirements", action="store_true", help="leave dependencies out")
+    arguments.add_argument(
         "--python", default="", metavar="VERSION", help="for which Python, as 3.12 (this one)"
     )
-    parser.add_argument(
+    arguments.add_argument(
         "--platform", default="", metavar="NAME",
         help="for which platform, as linux/arm64 (linux on this machine's architecture)",
     )  # fmt: skip
-    parser.add_argument(
+    arguments.add_argument(
         "--format", choices=("app", "zip"), default="app",
         help="app: one executable file; zip: what OpenWhisk's own images take too (app)",
     )  # fmt: skip
-    parser.add_argument(
+    arguments.add_argument(
         "--no-bytecode", action="store_true", help="leave bytecode out: smaller, slower at first"
     )
-    parser.add_argument(
+    arguments.add_argument(
         "--allow-sdist", action="store_true", help="build what has no wheel from source, here"
     )
-    return parser
+    return arguments
 
 
 def _tell(

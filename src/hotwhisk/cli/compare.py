@@ -33,7 +33,7 @@ Events = dict[str, list[object]]
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Compare two runtimes; return 0 if nothing differs, else 1."""
     del environ  # the commands inherit it
-    given = _arguments(argv)
+    given = _read(argv)
     names = names_apart(given.actions)
     actions = dict(zip(names, [_read_action(name, given) for name in given.actions], strict=True))
     known = {*names, *(action.name for action in actions.values())}
@@ -84,40 +84,47 @@ def names_apart(paths: Sequence[str]) -> list[str]:
     return names
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
     usage = "--old IMAGE|COMMAND --new IMAGE|COMMAND [OPTION]... ACTION..."
-    parser = Arguments("compare", usage)
+    arguments = Arguments("compare", usage)
     side = "an image; or, with a space in it, a command that listens on {port} or $PORT"
-    parser.add_argument("--old", required=True, metavar="IMAGE|COMMAND", help=side)
-    parser.add_argument("--new", required=True, metavar="IMAGE|COMMAND", help="the same")
-    parser.add_argument(
+    arguments.add_argument("--old", required=True, metavar="IMAGE|COMMAND", help=side)
+    arguments.add_argument("--new", required=True, metavar="IMAGE|COMMAND", help="the same")
+    arguments.add_argument(
         "--events",
         metavar="FILE",
         help="a JSON array of events for each action, or an object of such arrays by the name "
         "of the action; without it the one event {}",
     )
-    parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
-    parser.add_argument(
+    arguments.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
+    arguments.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="REGEX",
         help="take what matches in results and log lines for equal; may be repeated",
     )
-    parser.add_argument(
+    arguments.add_argument(
         "--timeout", type=float, default=60.0, metavar="SECONDS", help="limit of init and run (60)"
     )
-    parser.add_argument(
+    arguments.add_argument(
         "--memory", type=int, default=256, metavar="MB", help="limit of a container (256)"
     )
-    parser.add_argument(
+    arguments.add_argument(
         "--factor", type=float, default=2.0, help="tell times that differ by more than this (2)"
     )
-    parser.add_argument("--fail-on-time", action="store_true", help="let them count as differences")
-    parser.add_argument(
+    arguments.add_argument(
+        "--fail-on-time", action="store_true", help="let them count as differences"
+    )
+    arguments.add_argument(
         "actions", nargs="+", metavar="ACTION", help="a .py file, a folder, a zip, an executable"
     )
-    given = parser.parse(argv)
+    return arguments
+
+
+def _read(argv: Sequence[str]) -> argparse.Namespace:
+    given = parser().parse(argv)
     if not (0.001 <= given.timeout <= 86_400 and given.factor >= 1 and given.memory > 0):
         raise UsageError("--timeout must be 0.001 to 86400, --memory above 0, --factor at least 1")
     return given

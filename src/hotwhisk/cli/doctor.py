@@ -21,10 +21,7 @@ VERSION = 1
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Try everything and print a line for each; 1 if something that is needed is missing."""
-    parser = Arguments("doctor", "[OPTION]...")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--run-dir", metavar="FOLDER", help="the folder that a server would have")
-    given = parser.parse(argv)
+    given = parser().parse(argv)
     if not sys.platform.startswith("linux"):
         raise StartError("serve needs Linux, and so does what this would check")
     config = read_config(["--run-dir", given.run_dir] if given.run_dir else [], environ)
@@ -47,6 +44,16 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     else:
         print("hotwhisk cannot serve here: see what fails above")
     return 0 if healthy else 1
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("doctor", "[OPTION]...")
+    arguments.add_argument("--json", action="store_true", help="print the findings as JSON")
+    arguments.add_argument(
+        "--run-dir", metavar="FOLDER", help="the folder that a server would have"
+    )
+    return arguments
 
 
 def _told(check: Check) -> str:

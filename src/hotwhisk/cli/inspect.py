@@ -21,14 +21,7 @@ MOST_ROWS = 12
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Print what is in the artifact FILE."""
     del environ
-    parser = Arguments("inspect", "FILE [OPTION]...")
-    parser.add_argument("file", metavar="FILE", help="what hotwhisk build made")
-    parser.add_argument("--json", action="store_true", help="as one JSON object")
-    parser.add_argument(
-        "--no-imports", action="store_true",
-        help="do not run the imports of the action to measure them",
-    )  # fmt: skip
-    given = parser.parse(argv)
+    given = parser().parse(argv)
     require_file(given.file)
     path = Path(given.file)
     from hotwhisk.build import inspection
@@ -40,6 +33,18 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     else:
         print("\n".join(_lines(path, contents, report)))
     return 0
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("inspect", "FILE [OPTION]...")
+    arguments.add_argument("file", metavar="FILE", help="what hotwhisk build made")
+    arguments.add_argument("--json", action="store_true", help="as one JSON object")
+    arguments.add_argument(
+        "--no-imports", action="store_true",
+        help="do not run the imports of the action to measure them",
+    )  # fmt: skip
+    return arguments
 
 
 def _report(path: Path, contents: Contents, *, imports: bool) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
 
 
@@ -31,7 +30,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
     With ``--activation``, return 0 if the activation is a success.
     """
-    given = _arguments(argv)
+    given = parser().parse(argv)
     value = _parameters(given.given)
     server = find_server(given, environ)
     if given.activation is not None:
@@ -41,9 +40,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0 if answer.status == 200 else 1
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = Arguments("invoke", "[-p KEY VALUE]... [-P FILE.json]... [OPTION]...")
-    parser.add_argument(
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("invoke", "[-p KEY VALUE]... [-P FILE.json]... [OPTION]...")
+    arguments.add_argument(
         "-p",
         "--param",
         nargs=2,
@@ -53,7 +53,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar=("KEY", "VALUE"),
         help="a parameter: JSON if VALUE is JSON, else a string; later ones win",
     )
-    parser.add_argument(
+    arguments.add_argument(
         "-P",
         "--param-file",
         action="append",
@@ -62,14 +62,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         help="parameters from a JSON object in a file, or a whole event that is an array; "
         "- is standard input",
     )
-    add_arguments(parser)
-    parser.add_argument(
+    add_arguments(arguments)
+    arguments.add_argument(
         "--activation",
         metavar="FILE",
         help="call as the platform would what FILE describes (an activation record, or the "
         "bodies of /init and /run) and print the activation record",
     )
-    return parser.parse(argv)
+    return arguments
 
 
 def _replay(name: str, server: Server, given: Mapping[str, object] | list[object]) -> int:

@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Post FILE and print which generation is current now."""
-    parser = Arguments("replace", "[OPTION]... FILE")
-    parser.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
-    parser.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
-    add_arguments(parser)
-    parser.add_argument(
-        "-e",
-        "--env",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a variable for the action; may be repeated",
-    )
-    given = parser.parse(argv)
+    given = parser().parse(argv)
     code, binary = read_code(given.file)
     value = {
         "name": action_name(Path(given.file)),
@@ -48,6 +36,23 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     generation = show_generation(answer.number or "?", answer.digest)
     print(f"replaced: {generation} in {show_duration(answer.seconds)}{server.found}")
     return 0
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("replace", "[OPTION]... FILE")
+    arguments.add_argument("file", metavar="FILE", help="a .py file, a folder, a zip, an artifact")
+    arguments.add_argument("--main", default="main", metavar="NAME", help="the handler (main)")
+    add_arguments(arguments)
+    arguments.add_argument(
+        "-e",
+        "--env",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a variable for the action; may be repeated",
+    )
+    return arguments
 
 
 def _with_name(text: str, file: str) -> str:

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Ask for the roll-back and print which generation is current now."""
-    parser = Arguments("rollback", "[OPTION]...")
-    control.add_arguments(parser)
-    answer = control.ask("rollback", parser.parse(argv), environ)
+    answer = control.ask("rollback", parser().parse(argv), environ)
     print(f"rolled back: {show_generation(answer.get('generation'), None)} is current")
     return 0
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("rollback", "[OPTION]...")
+    control.add_arguments(arguments)
+    return arguments

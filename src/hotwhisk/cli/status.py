@@ -31,13 +31,18 @@ LAST = 5
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Ask the server and print its status."""
-    parser = Arguments("status", "[OPTION]...")
-    parser.add_argument("--json", action="store_true", help="print the reply as JSON")
-    control.add_arguments(parser)
-    given = parser.parse(argv)
+    given = parser().parse(argv)
     answer = control.ask("status", given, environ)
     print(json.dumps(answer, indent=2) if given.json else render(answer))
     return 0
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("status", "[OPTION]...")
+    arguments.add_argument("--json", action="store_true", help="print the reply as JSON")
+    control.add_arguments(arguments)
+    return arguments
 
 
 def render(answer: Mapping[str, object]) -> str:

@@ -40,7 +40,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if word and not word.startswith("-"):
         hint = nearest(word, up_data.COMMANDS) or "; hotwhisk up --help lists what it takes"
         raise UsageError(f"hotwhisk up does not know {word}{hint}")
-    given = vars(_parser().parse(argv))
+    given = vars(parser().parse(argv))
     settings = read_settings({name: _joined(text) for name, text in given.items()}, environ)
     address = running_address(settings.data) if settings.wskprops else None
     if address is not None:
@@ -71,15 +71,16 @@ def _joined(given: str | list[str] | None) -> str | None:
     return ",".join(given) if isinstance(given, list) else given
 
 
-def _parser() -> Arguments:
-    parser = Arguments("up", "[OPTION]...")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_options(parser, OPTIONS)
-    parser.epilog = (
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("up", "[OPTION]...")
+    arguments.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_options(arguments, OPTIONS)
+    arguments.epilog = (
         f"commands on the folder of data, also while the gateway runs:\n{up_data.HELP}\n\n"
         "every option is also a variable: --log-format is HOTWHISK_UP_LOG_FORMAT"
     )
-    return parser
+    return arguments
 
 
 def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
