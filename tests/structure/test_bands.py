@@ -56,6 +56,7 @@ ENVIRONMENT = {
     "supervisor.processes": "hands a worker's to config.worker_environment",
     "action.isolation": "sets what /init and /run send, for the action",
     "server.server": "passes it to run_folder and config.default_run_dir",
+    "gateway.runtimes.launcher_process": "passes it to config.read_config, for each server",
     "action.environ": "sets what each /run sends, for the action",
     "testing.serve_action": "starts servers with that of the test run",
 }

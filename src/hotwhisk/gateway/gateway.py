@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from hotwhisk.gateway.data_folder import open_data
 from hotwhisk.gateway.invocations.invocations import Invocations
 from hotwhisk.gateway.metrics import Metrics
 from hotwhisk.gateway.problems import Problems
+from hotwhisk.gateway.runtimes.forked_server import ForkedServer
+from hotwhisk.gateway.runtimes.launcher import Launcher
+from hotwhisk.gateway.runtimes.memory_limits import MemoryLimits
 from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.sweeper import Sweeper
-from hotwhisk.platform.action_server import ActionServer, Launch
 
 _KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 """The variables of the gateway that actions see; others may hold secrets."""
@@ -29,7 +30,9 @@ class Gateway:
 
     settings: Settings
     store: Store
-    pool: Pool
+    launcher: Launcher
+    memory: MemoryLimits
+    pool: Pool[ForkedServer]
     invocations: Invocations
     changes: Changes
     problems: Problems
@@ -43,11 +46,13 @@ class Gateway:
         self._sweeper.start()
 
     def close(self) -> None:
-        """End all servers, and close the database."""
+        """End all servers, keep the records of the calls that end with them, close the database."""
         self.stopping.set()
         self._sweeper.close()
-        self.invocations.close()
+        self.invocations.refuse()
+        self.launcher.close()
         self.pool.close()
+        self.invocations.close()
         self.store.close()
 
 
@@ -64,17 +69,22 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
     store.namespaces.ensure(DEFAULT_NAMESPACE)
     metrics = Metrics()
     store.activations.watch(metrics.count)
-    launch = _launch(settings, environ)
+    memory = MemoryLimits()  # before the launcher, which must be in the same control group
+    launcher = _launcher(settings, environ)
     pool = Pool(
-        lambda: ActionServer(launch),
+        lambda: ForkedServer(launcher, memory),
         most=settings.most_runtimes,
         most_per_action=settings.most_runtimes_per_action,
     )
+    invocations = Invocations(store, pool)
+    invocations.finish_accepted()
     return Gateway(
         settings,
         store,
+        launcher,
+        memory,
         pool,
-        Invocations(store, pool),
+        invocations,
         changes,
         Problems(changes),
         metrics,
@@ -83,14 +93,10 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
     )
 
 
-def _launch(settings: Settings, environ: Mapping[str, str]) -> Launch:
+def _launcher(settings: Settings, environ: Mapping[str, str]) -> Launcher:
     folder = os.path.join(settings.run_dir, "empty")
     for each in (settings.run_dir, folder):
         os.makedirs(each, mode=0o700, exist_ok=True)
-    token = secrets.token_urlsafe(32)
-    token_file = os.path.join(settings.run_dir, "token")
-    with open(os.open(token_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-        file.write(token)
     variables = {name: environ[name] for name in _KEPT if name in environ}
     variables |= {"PROXY_ALLOW_REINIT": "1", "__OW_API_HOST": settings.url}
-    return Launch(token, token_file, folder, settings.run_dir, variables)
+    return Launcher(folder, settings.run_dir, variables)

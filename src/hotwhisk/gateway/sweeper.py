@@ -8,6 +8,7 @@ import threading
 from typing import Final
 
 from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import Settings
 from hotwhisk.gateway.store.store import Store
@@ -18,7 +19,7 @@ _SECONDS: Final = 10.0
 class Sweeper:
     """A thread that keeps the number of servers and of activations within the settings."""
 
-    def __init__(self, settings: Settings, store: Store, pool: Pool) -> None:
+    def __init__(self, settings: Settings, store: Store, pool: Pool[ForkedServer]) -> None:
         self._settings = settings
         self._store = store
         self._pool = pool

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotwhisk.platform import texts
 from hotwhisk.platform.action import Action, Names, init_body, run_body
@@ -31,6 +32,17 @@ class _Call:
     names: Names
     argument: object
     arrival: float
+
+
+class Activated(NamedTuple):
+    """
+    The record of an activation, and whether the action was loaded for it.
+
+    ``loaded`` is None if no ``/init`` was needed, and False if it failed.
+    """
+
+    record: dict[str, object]
+    loaded: bool | None
 
 
 class Invoker:
@@ -66,16 +78,27 @@ class Invoker:
         Many threads may call this. They wait for one another unless the action allows more than one
         activation at a time.
         """
+        return self.activate(runtime, action, parameters, names=names).record
+
+    def activate(
+        self,
+        runtime: Runtime,
+        action: Action,
+        parameters: object = None,
+        *,
+        names: Names | None = None,
+    ) -> Activated:
+        """Do the same; also return how the ``/init`` went."""
         if names is None:
             names = self.new_names()
         argument = action.argument({} if parameters is None else parameters)
         wanted = _Call(action, names, argument, time.time())
         with _turn(runtime, action):
-            record = self._attempt(runtime, wanted)
-            if record is None:
-                record = self._attempt(runtime, wanted)
-            assert record is not None, "a fresh container cannot be idle"
-            return record
+            activated = self._attempt(runtime, wanted)
+            if activated is None:
+                activated = self._attempt(runtime, wanted)
+            assert activated is not None, "a fresh container cannot be idle"
+            return activated
 
     def replace(self, runtime: Runtime, action: Action) -> dict[str, object] | None:
         """
@@ -93,13 +116,13 @@ class Invoker:
             if verdict is None:
                 runtime.pinned = action
                 return None
-            return self._finish(runtime, wanted, verdict, init, None)
+            return self._finish(runtime, wanted, verdict, init, None).record
 
     def new_names(self) -> Names:
         """Return fresh identifiers for an activation."""
         return Names(secrets.token_hex(16), secrets.token_hex(16), self._namespace)
 
-    def _attempt(self, runtime: Runtime, wanted: _Call) -> dict[str, object] | None:
+    def _attempt(self, runtime: Runtime, wanted: _Call) -> Activated | None:
         """Go to the present runtime; return None if the activation must go to a fresh one."""
         action = wanted.action
         with runtime.lock:
@@ -140,7 +163,7 @@ class Invoker:
         verdict: Verdict,
         init: Outcome | None,
         run: Outcome | None,
-    ) -> dict[str, object]:
+    ) -> Activated:
         first, last = init or run, run or init
         assert first is not None
         assert last is not None
@@ -151,7 +174,8 @@ class Invoker:
             with runtime.lock:
                 runtime.stop()
         timing = Timing(wanted.arrival, first.begin, last.end, init.seconds if init else None)
-        return activation_record(wanted.action, wanted.names, verdict, timing, collected.lines)
+        record = activation_record(wanted.action, wanted.names, verdict, timing, collected.lines)
+        return Activated(record, None if init is None else run is not None)
 
     def _collect(
         self, runtime: Runtime, action: Action, verdict: Verdict, *, alive: bool

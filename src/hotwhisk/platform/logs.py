@@ -25,6 +25,7 @@ _SECONDS_PER_MB: Final = 2.0
 _LEAST_MB: Final = 5
 _MB: Final = 1 << 20
 _LONGEST: Final = 16 * 1024  # an engine cuts a line that is longer
+_LINE_COST: Final = 200  # bytes of an object for a line, beside its text
 
 
 class LogRule(Enum):
@@ -44,11 +45,16 @@ class LogRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of a stream, without its newline, and when it was read."""
+    """
+    One line of a stream, without its newline, and when it was read.
+
+    If it is ``lost``, it stands for all lines that were dropped because there were too many.
+    """
 
     stream: str
     text: str
     seconds: float
+    lost: bool = False
 
     def shown(self) -> str:
         """Return the line as an activation record holds it."""
@@ -71,10 +77,16 @@ class LogStream:
 
     ``lines_read`` and ``sentinels_read`` count by stream all that was read since the start, taken
     or not. A sentinel counts only if it is a line of its own.
+
+    If the lines that wait take more than ``most`` bytes, all that follows is dropped until they are
+    taken. A line that is ``lost`` then stands at their end.
     """
 
-    def __init__(self, stdout: int, stderr: int) -> None:
+    def __init__(self, stdout: int, stderr: int, *, most: int | None = None) -> None:
         """Take the reading ends; they are closed at the end."""
+        self._most = most
+        self._waiting_bytes = 0
+        self._dropping = False
         self._pipes = {stdout: "stdout", stderr: "stderr"}
         self._rest = dict.fromkeys(self._pipes, b"")
         self._lines: deque[LogLine] = deque()
@@ -93,7 +105,10 @@ class LogStream:
         """Wait for a line; return None if no line came in time or the streams have ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._ended, timeout)
-            return self._lines.popleft() if self._lines else None
+            line = self._lines.popleft() if self._lines else None
+            if not self._lines:
+                self._all_taken()
+            return line
 
     def settle(self) -> None:
         """Wait until all lines written by now are in the queue."""
@@ -112,7 +127,11 @@ class LogStream:
         with self._changed:
             lines = list(self._lines)
             self._lines.clear()
+            self._all_taken()
             return lines
+
+    def _all_taken(self) -> None:
+        self._waiting_bytes, self._dropping = 0, False
 
     def last_line(self, lag: float) -> str:
         """Return the last line that there is, or that comes within ``lag`` seconds of another."""
@@ -166,6 +185,9 @@ class LogStream:
                 return False
             if not data:
                 return False
+            if self._dropping:
+                self._rest[pipe] = b""
+                continue
             *lines, rest = (self._rest[pipe] + data).split(b"\n")
             while len(rest) > _LONGEST:  # at exactly this length the newline may still come
                 lines.append(rest[:_LONGEST])
@@ -176,12 +198,18 @@ class LogStream:
                     self._keep(pipe, line)
 
     def _keep(self, pipe: int, line: bytes) -> None:
+        if self._dropping:
+            return
         for start in range(0, len(line) or 1, _LONGEST):
             text = line[start : start + _LONGEST].decode("utf-8", "replace")
             name = self._pipes[pipe]
             self.lines_read[name] += 1
             self.sentinels_read[name] += text == texts.SENTINEL
             self._lines.append(LogLine(name, text, time.time()))
+        self._waiting_bytes += len(line) + _LINE_COST
+        if self._most is not None and self._waiting_bytes > self._most:
+            self._dropping = True
+            self._lines.append(LogLine("stderr", "", time.time(), lost=True))
         self._changed.notify_all()
 
 
@@ -226,7 +254,7 @@ def _until_sentinels(
             found += 1
             continue
         size += len(line.text.encode()) + 1
-        if size > limit_mb * _MB:
+        if line.lost or size > limit_mb * _MB:
             text = texts.logs_truncated(limit_mb * _MB)
             return [*taken, LogLine("stderr", text, time.time())], False
         taken.append(line)

@@ -78,7 +78,7 @@ def delete(request: Request) -> Response:
     action = gateway.store.actions.get(key)
     if action is None or not gateway.store.actions.delete(key):
         raise ApiError(404, NOT_FOUND)
-    gateway.pool.end((namespace.name, action.path))
+    gateway.pool.end(action.path)
     return JSONResponse(shown(action))
 
 

@@ -13,6 +13,7 @@ from hotwhisk.gateway.api import reading
 from hotwhisk.gateway.api.actions import key_of
 from hotwhisk.gateway.api.authentication import gateway_of, owned
 from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError
+from hotwhisk.gateway.invocations.invocations import TooManyCalls
 from hotwhisk.gateway.invocations.resolve import resolve
 from hotwhisk.gateway.store.activations import StoredActivation
 
@@ -34,7 +35,10 @@ async def post(request: Request) -> Response:
             400, "Request defines parameters that are not allowed (e.g., reserved properties)."
         )
     call = gateway.invocations.call(namespace, resolved, argument)
-    future = asyncio.wrap_future(gateway.invocations.start(call))
+    try:
+        future = asyncio.wrap_future(gateway.invocations.start(call))
+    except TooManyCalls as refusal:
+        raise ApiError(429, str(refusal)) from None
     identifier = call.names.activation
     if reading.flag(request, "blocking"):
         milliseconds = reading.number(request, "timeout")
@@ -42,6 +46,7 @@ async def post(request: Request) -> Response:
         await asyncio.wait([future], timeout=seconds)
         if future.done():
             return _answer(future.result(), only_result=reading.flag(request, "result"))
+    await run_in_threadpool(gateway.invocations.accept, call)
     return JSONResponse({"activationId": identifier}, 202, _headers(identifier))
 
 

@@ -3,23 +3,54 @@ Run activations in threads, and keep their records.
 
 The rules are those of the platform's invoker, which `hotwhisk.platform` models: this module only
 chooses the server and stores what came of it.
+
+A call whose activation id is answered before it is over is *accepted* first: what becomes of it if
+the gateway ends is in the database. So a kill loses no call that was acknowledged. It is not run
+again, because it may have run.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hotwhisk.errors import HotwhiskError
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
-from hotwhisk.gateway.runtimes.pool import Pool, Slot
+from hotwhisk.gateway.runtimes.forked_server import ForkedServer
+from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
-from hotwhisk.platform import Action, Invoker, Limits, Names
+from hotwhisk.platform import Action, Invoker, Limits, Names, texts
+from hotwhisk.platform.activation import Activated, Timing, activation_record
+from hotwhisk.platform.verdict import Status, error
 
-_THREADS: Final = 256
+MOST_CALLS: Final = 256
+"""Calls that run or wait. One more is refused."""
+
+END_SECONDS: Final = 5.0
+"""How long the records of calls may take that end with the gateway."""
+
+GATEWAY_ENDED: Final = (
+    "The server ended before this activation did. It may have run in part, and is not run again."
+)
+DELETED: Final = "The action was deleted before this activation could run."
+INTERNAL: Final = "The server failed to run the action; its own log says why."
+_LOG: Final = logging.getLogger(__name__)
+
+
+class TooManyCalls(Exception):
+    """As many calls run or wait as may; the text is the platform's."""
+
+    def __init__(self, count: int, allowed: int) -> None:
+        super().__init__(
+            f"Too many concurrent requests in flight (count: {count}, allowed: {allowed})."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +68,30 @@ class Call:
     names: Names
     cause: str | None = None
 
+    @property
+    def event(self) -> object:
+        """The argument with the defaults. An array is sent alone."""
+        if isinstance(self.argument, dict):
+            return {**self.resolved.parameters, **self.argument}
+        return self.argument
+
 
 class Invocations:
     """Runs calls. Any thread may use it."""
 
-    def __init__(self, store: Store, pool: Pool) -> None:
+    def __init__(self, store: Store, pool: Pool[ForkedServer]) -> None:
         self._store = store
         self._pool = pool
         self._invoker = Invoker()
-        self._threads = ThreadPoolExecutor(_THREADS, "activation")
-        self._running: set[Future[StoredActivation]] = set()
+        self._threads = ThreadPoolExecutor(MOST_CALLS, "activation")
         self._changed = threading.Condition()
+        self._count = 0
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many calls run or wait."""
+        return self._count
 
     def call(self, caller: Namespace, resolved: Resolved, argument: object) -> Call:
         """Return a call with a fresh activation id. Nothing runs yet."""
@@ -56,81 +100,163 @@ class Invocations:
         return Call(caller, resolved, argument, names)
 
     def start(self, call: Call) -> Future[StoredActivation]:
-        """Begin a call in a thread of its own; the future ends when its record is stored."""
-        future = self._threads.submit(self.run, call)
+        """
+        Begin a call in a thread of its own; the future ends when its record is stored.
+
+        Raises:
+            TooManyCalls: `MOST_CALLS` run or wait.
+        """
         with self._changed:
-            self._running.add(future)
-        future.add_done_callback(self._ended)
-        return future
+            if self._count >= MOST_CALLS or self._closed:
+                raise TooManyCalls(self._count + 1, MOST_CALLS)
+            self._count += 1
+        return self._threads.submit(self._run_counted, call)
 
     def wait_idle(self) -> None:
-        """Wait until no activation runs."""
+        """Wait until no call runs or waits."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._running)
+            self._changed.wait_for(lambda: not self._count)
+
+    def accept(self, call: Call) -> None:
+        """Keep a call over a kill of the gateway, before its id is answered."""
+        self._store.activations.accept(self._failed(call, GATEWAY_ENDED))
+
+    def finish_accepted(self) -> None:
+        """Store records for the calls that ended with the last gateway."""
+        self._store.activations.finish_accepted()
 
     def run(self, call: Call) -> StoredActivation:
-        """Run a call and store its record."""
-        stored = call.resolved.action
-        merged = call.argument
-        if isinstance(merged, dict):
-            merged = {**call.resolved.parameters, **merged}
-        concurrency = stored.document["limits"]["concurrency"]
-        with self._pool.lease((call.caller.name, stored.path), concurrency) as slot:
-            action = self._prepare(slot, call)
-            record = self._invoker.invoke(slot.runtime, action, merged, names=call.names)
-        if call.cause is not None:
-            record["cause"] = call.cause
-        activation = StoredActivation(record, merged, stored.revision, stored.package)
-        init = activation.annotation("initTime")
-        if init is not None:
-            self._store.actions.loaded(stored.revision, init)
+        """Run a call in this thread, and store its record."""
+        try:
+            activation = self._run(call)
+        except (NoServer, HotwhiskError) as problem:
+            activation = self._failed(call, str(problem))
+        except Exception:  # noqa: BLE001 - boundary: whatever failed, the caller gets a record
+            _LOG.exception("activation %s of %s failed", call.names.activation, _path(call))
+            activation = self._failed(call, INTERNAL)
         self._store.activations.add(activation)
         return activation
 
     def close(self) -> None:
-        """Take no further call, and wait for none."""
+        """Take no further call, and wait a little for the records of those that end now."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._count, END_SECONDS)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ended(self, future: Future[StoredActivation]) -> None:
-        with self._changed:
-            self._running.discard(future)
-            self._changed.notify_all()
+    def refuse(self) -> None:
+        """Take no further call."""
+        self._closed = True
 
-    def _prepare(self, slot: Slot, call: Call) -> Action:
-        """Return the action as the invoker takes it; its code is read once for each server."""
-        stored = call.resolved.action
-        variables = call.resolved.variables
-        if isinstance(slot.prepared, _Prepared) and slot.prepared.fits(stored.revision, variables):
-            return slot.prepared.action
-        action = self._platform_action(call)
-        slot.prepared = _Prepared(stored.revision, variables, action)
-        return action
+    def _run_counted(self, call: Call) -> StoredActivation:
+        try:
+            return self.run(call)
+        finally:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
 
-    def _platform_action(self, call: Call) -> Action:
-        stored = call.resolved.action
-        document = stored.document
-        wants_key = annotation(document["annotations"], "provide-api-key")
-        return Action(
-            f"{stored.package}/{stored.name}" if stored.package else stored.name,
-            self._store.actions.code(stored.digest) if stored.digest else None,
-            main=document["exec"].get("main") or "main",
-            namespace=stored.namespace,
-            version=stored.version,
-            kind=document["exec"]["kind"],
-            init_parameters=call.resolved.variables,
-            limits=limits(document["limits"]),
-            api_key=call.caller.auth if wants_key is True else None,
+    def _run(self, call: Call) -> StoredActivation:
+        stored, concurrency = call.resolved.action, _limits(call).concurrency
+        wanted = Wanted((call.caller.name, stored.path), _version(call), concurrency)
+        with self._pool.lease(wanted) as slot:
+            action = self._prepare(slot, call)
+            activated = self._activate(slot.runtime, action, call)
+        self._note_load(call, activated)
+        record = activated.record
+        if call.cause is not None:
+            record["cause"] = call.cause
+        return StoredActivation(record, call.event, stored.revision, stored.package)
+
+    def _activate(self, server: ForkedServer, action: Action, call: Call) -> Activated:
+        if action.limits.concurrency == 1:
+            return self._invoker.activate(server, action, call.event, names=call.names)
+        with server.shared_log.reading(action.limits.logs) as log:
+            activated = self._invoker.activate(server, action, call.event, names=call.names)
+        activated.record["logs"] = log.shown()
+        if log.overlapped:
+            _annotate(activated.record, "sharedLogs", True)
+        return activated
+
+    def _note_load(self, call: Call, activated: Activated) -> None:
+        """Keep how long the ``/init`` took, and why it failed."""
+        record: dict[str, Any] = activated.record
+        if activated.loaded is not None:
+            init = annotation(record["annotations"], "initTime")
+            failure = None if activated.loaded else _failure(record)
+            self._store.actions.loaded(call.resolved.action.revision, init, failure)
+
+    def _failed(self, call: Call, text: str) -> StoredActivation:
+        """Return the record of a call that the platform itself could not run to its end."""
+        now = time.time()
+        record = activation_record(
+            _platform_action(call, None),
+            call.names,
+            error(Status.WHISK_ERROR, text),
+            Timing(now, now, now),
+            (),
         )
+        if call.cause is not None:
+            record["cause"] = call.cause
+        stored = call.resolved.action
+        return StoredActivation(record, call.event, stored.revision, stored.package)
+
+    def _prepare(self, slot: Slot[ForkedServer], call: Call) -> Action:
+        """Return the action as the invoker takes it; its code is read once for each server."""
+        version = _version(call)
+        if isinstance(slot.prepared, _Prepared) and slot.prepared.version == version:
+            return slot.prepared.action
+        digest = call.resolved.action.digest
+        code = self._store.actions.code(digest) if digest else None
+        if digest and code is None:
+            raise NoServer(DELETED)
+        action = _platform_action(call, code)
+        slot.runtime.prepare(action.limits)
+        slot.prepared = _Prepared(version, action)
+        return action
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    revision: int
-    variables: dict[str, object]
+    version: tuple[int, str]
     action: Action
 
-    def fits(self, revision: int, variables: dict[str, object]) -> bool:
-        return (self.revision, self.variables) == (revision, variables)
+
+def _version(call: Call) -> tuple[int, str]:
+    """Return what a server must have been initialised with to run this call."""
+    variables = json.dumps(call.resolved.variables, sort_keys=True)
+    return call.resolved.action.revision, f"{_key(call) or ''} {variables}"
+
+
+def _key(call: Call) -> str | None:
+    """Return the key that the action gets, if its annotation asks for it."""
+    wants = annotation(call.resolved.action.document["annotations"], "provide-api-key")
+    return call.caller.auth if wants is True else None
+
+
+def _path(call: Call) -> str:
+    stored = call.resolved.action
+    return f"{stored.package}/{stored.name}" if stored.package else stored.name
+
+
+def _platform_action(call: Call, code: str | None) -> Action:
+    stored = call.resolved.action
+    program = stored.document["exec"]
+    return Action(
+        _path(call),
+        code,
+        main=program.get("main") or "main",
+        namespace=stored.namespace,
+        version=stored.version,
+        kind=program["kind"],
+        init_parameters=call.resolved.variables,
+        limits=_limits(call),
+        api_key=_key(call),
+    )
+
+
+def _limits(call: Call) -> Limits:
+    return limits(call.resolved.action.document["limits"])
 
 
 def limits(document: dict[str, Any]) -> Limits:
@@ -141,3 +267,14 @@ def limits(document: dict[str, Any]) -> Limits:
         logs=document["logs"],
         concurrency=document["concurrency"],
     )
+
+
+def _failure(record: dict[str, Any]) -> str:
+    """Return why an action was not loaded: what it printed, or else the platform's text."""
+    printed = [line.partition(" stderr: ")[2] for line in record["logs"]]
+    reason = "\n".join(line for line in printed if line and line != texts.LOGS_AFTER_ERROR)
+    return reason or str(record["response"]["result"]["error"])
+
+
+def _annotate(record: dict[str, Any], key: str, value: object) -> None:
+    record["annotations"].append({"key": key, "value": value})

@@ -2,7 +2,15 @@
 Decide which server runs a call, as the platform's pool of containers does.
 
 A call goes to a server of its action that is free. If all are busy, a further one is started, up to
-a limit; beyond it, calls wait. A server that had no call for a while is ended.
+a limit for each action and one for all. At the limit for all, the server that was idle longest ends
+for it. Otherwise the call waits. Calls are served in the order in which they came; one whose action
+is at its own limit holds up no call of another action.
+
+A server with several calls at a time has calls of one version only. Otherwise the ``/init`` of one
+version could come between the ``/init`` and the ``/run`` of another.
+
+Calls that wait for one another, such as those of an action that calls itself, may need more servers
+than there may be. Then none becomes free, and after `PATIENCE` seconds of that a call is refused.
 """
 
 from __future__ import annotations
@@ -12,117 +20,231 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 
 from hotwhisk.platform import Runtime
 
+PATIENCE: Final = 45.0
+"""Less than the usual time limit of an action, so that its caller can still learn the reason."""
+
+Server = TypeVar("Server", bound=Runtime)
+
+
+class NoServer(Exception):
+    """No server became free for a call; the text says why, for the user of the action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What a call needs: a server of ``action``, shared with calls of this ``version`` only.
+
+    ``action`` is the namespace of the caller and the full name of the action. A server has calls of
+    one caller only, because calls that overlap share a log.
+    """
+
+    action: tuple[str, str]
+    version: Hashable = None
+    concurrency: int = 1
+    """Most calls that a server of the action has at a time."""
+
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class Slot(Generic[Server]):
     """A server, and how many calls it has now. ``since`` is when the last one ended."""
 
-    runtime: Runtime
+    runtime: Server
+    action: tuple[str, str]
+    version: Hashable = None
     calls: int = 0
     since: float = field(default_factory=time.monotonic)
+    leaving: bool = False
+    """Whether it ends after its present calls, because the action was deleted."""
     prepared: object = None
     """What the caller keeps with the server, such as the action that was posted to it."""
 
+    def fits(self, wanted: Wanted) -> bool:
+        """Return whether it can take a call now."""
+        if self.leaving or self.action != wanted.action:
+            return False
+        return not self.calls or (
+            self.calls < wanted.concurrency and self.version == wanted.version
+        )
 
-class Pool:
+
+@dataclass(slots=True, eq=False)
+class _Waiter(Generic[Server]):
+    wanted: Wanted
+    since: float
+    given: Slot[Server] | None = None
+    evicted: Slot[Server] | None = None
+    ready: threading.Event = field(default_factory=threading.Event)
+
+
+class Pool(Generic[Server]):
     """All servers, by the action that they belong to. Any thread may use it."""
 
-    def __init__(self, start: Callable[[], Runtime], *, most: int, most_per_action: int) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Server],
+        *,
+        most: int,
+        most_per_action: int,
+        patience: float = PATIENCE,
+    ) -> None:
         self._new = start
         self._most = most
         self._most_per_action = most_per_action
-        self._slots: dict[Hashable, list[Slot]] = {}
-        self._changed = threading.Condition()
+        self._patience = patience
+        self._slots: list[Slot[Server]] = []
+        self._waiting: list[_Waiter[Server]] = []
+        self._lock = threading.Lock()
         self._closed = False
 
     @contextmanager
-    def lease(self, action: Hashable, concurrency: int = 1) -> Iterator[Slot]:
-        """Lend a server of an action, which has at most ``concurrency`` calls at a time."""
-        slot, evicted = self._take(action, concurrency)
-        if evicted is not None:
-            evicted.runtime.stop()
+    def lease(self, wanted: Wanted) -> Iterator[Slot[Server]]:
+        """
+        Lend a server.
+
+        Raises:
+            NoServer: none became free, or the gateway is shutting down.
+        """
+        slot = self._wait(wanted)
         try:
             yield slot
         finally:
-            with self._changed:
+            with self._lock:
                 slot.calls -= 1
                 slot.since = time.monotonic()
-                self._changed.notify_all()
+                ends = slot.leaving and not slot.calls
+                if ends and slot in self._slots:
+                    self._slots.remove(slot)
+                self._serve_waiting()
+            if ends:
+                slot.runtime.stop()
 
     def end_idle(self, seconds: float) -> None:
         """End the servers that had no call for so long."""
         latest = time.monotonic() - seconds
-        with self._changed:
-            ended = [slot for slot in self._idle() if slot.since <= latest]
-            for slot in ended:
-                self._remove(slot)
-        for slot in ended:
-            slot.runtime.stop()
+        self._end(lambda slot: not slot.calls and slot.since <= latest)
 
-    def end(self, action: Hashable) -> None:
-        """End the idle servers of an action that is deleted."""
-        with self._changed:
-            ended = [slot for slot in self._slots.get(action, []) if not slot.calls]
-            for slot in ended:
-                self._remove(slot)
-        for slot in ended:
-            slot.runtime.stop()
+    def end(self, path: str) -> None:
+        """
+        End the servers of an action that is deleted, whose full name is ``path``.
+
+        A busy one ends after its present calls.
+        """
+        with self._lock:
+            for slot in self._slots:
+                slot.leaving = slot.leaving or slot.action[1] == path
+        self._end(lambda slot: not slot.calls and slot.leaving)
 
     def close(self) -> None:
-        """End all servers."""
-        with self._changed:
+        """End all servers, and refuse the calls that wait."""
+        with self._lock:
             self._closed = True
-            slots = [slot for slots in self._slots.values() for slot in slots]
-            self._slots.clear()
-            self._changed.notify_all()
-        for slot in slots:
-            slot.runtime.stop()
+            for waiter in self._waiting:
+                waiter.ready.set()
+            self._waiting = []
+        self._end(lambda _: True)
 
-    def servers(self) -> dict[Hashable, int]:
-        """Return how many servers each action has."""
-        with self._changed:
-            return {action: len(slots) for action, slots in self._slots.items()}
-
-    def _take(self, action: Hashable, concurrency: int) -> tuple[Slot, Slot | None]:
-        """Wait for a server; return it, and one that must be ended in its place."""
-        with self._changed:
-            while (found := self._choose(action, concurrency)) is None:
-                self._changed.wait()
-            found[0].calls += 1
+    def servers(self) -> dict[tuple[str, str], int]:
+        """Return how many servers each action has, by caller and full name."""
+        with self._lock:
+            found: dict[tuple[str, str], int] = {}
+            for slot in self._slots:
+                found[slot.action] = found.get(slot.action, 0) + 1
             return found
 
-    def _choose(self, action: Hashable, concurrency: int) -> tuple[Slot, Slot | None] | None:
-        if self._closed:
-            raise RuntimeError("the gateway is shutting down")
-        slots = self._slots.get(action, [])
-        free = [slot for slot in slots if slot.calls < concurrency]
-        if free:
-            return max(free, key=lambda each: each.since), None
-        if len(slots) >= self._most_per_action or (place := self._make_place()) is None:
-            return None
-        slot = Slot(self._new())
-        self._slots.setdefault(action, []).append(slot)
-        return slot, place[0]
+    def waiting(self) -> int:
+        """Return how many calls wait for a server."""
+        with self._lock:
+            return len(self._waiting)
 
-    def _make_place(self) -> tuple[Slot | None] | None:
-        """Return the idle server that must end for a new one, if any; None if all are busy."""
-        if sum(map(len, self._slots.values())) < self._most:
-            return (None,)
-        idle = min(self._idle(), key=lambda each: each.since, default=None)
-        if idle is None:
-            return None
-        self._remove(idle)
-        return (idle,)
+    def _wait(self, wanted: Wanted) -> Slot[Server]:
+        """Return a server, which has one call more from now on."""
+        waiter: _Waiter[Server] = _Waiter(wanted, time.monotonic())
+        with self._lock:
+            if not self._closed:
+                self._waiting.append(waiter)
+                self._serve_waiting()
+        while waiter.given is None and not self._closed:
+            if not waiter.ready.wait(waiter.since + self._patience - time.monotonic()):
+                self._give_up(waiter)
+        if waiter.evicted is not None:
+            waiter.evicted.runtime.stop()
+        if waiter.given is None:
+            raise NoServer("The server is shutting down.")
+        return waiter.given
 
-    def _idle(self) -> Iterator[Slot]:
-        return (slot for slots in self._slots.values() for slot in slots if not slot.calls)
+    def _give_up(self, waiter: _Waiter[Server]) -> None:
+        """Refuse a call if no server became free for its action in all the time."""
+        with self._lock:
+            if waiter.given is not None or time.monotonic() < waiter.since + self._patience:
+                return
+            self._waiting.remove(waiter)
+            own = sum(slot.action == waiter.wanted.action for slot in self._slots)
+            total = len(self._slots)
+        if own >= self._most_per_action:
+            which = f"All {own} servers of this action are busy"
+        else:
+            which = f"All {total} servers are busy"
+        raise NoServer(
+            f"{which}, and none became free within {self._patience:g} seconds. Does the action call "
+            "itself and wait for the result? Each call that waits keeps a server."
+        )
 
-    def _remove(self, slot: Slot) -> None:
-        for action, slots in list(self._slots.items()):
-            if slot in slots:
-                slots.remove(slot)
-                if not slots:
-                    del self._slots[action]
+    def _serve_waiting(self) -> None:
+        """Give servers to the calls that wait, in their order."""
+        left: list[_Waiter[Server]] = []
+        full: set[Wanted] = set()
+        for waiter in self._waiting:
+            if waiter.wanted in full or not self._give(waiter):
+                full.add(waiter.wanted)
+                left.append(waiter)
+        self._waiting = left
+
+    def _give(self, waiter: _Waiter[Server]) -> bool:
+        wanted = waiter.wanted
+        free = [slot for slot in self._slots if slot.fits(wanted)]
+        slot = max(
+            free, key=lambda each: (each.version == wanted.version, each.since), default=None
+        )
+        if slot is None:
+            own = sum(each.action == wanted.action for each in self._slots)
+            if own >= self._most_per_action or not self._make_place(waiter):
+                return False
+            slot = Slot(self._new(), wanted.action)
+            self._slots.append(slot)
+        slot.version = wanted.version
+        slot.calls += 1
+        waiter.given = slot
+        waiter.ready.set()
+        self._note_progress(wanted.action)
+        return True
+
+    def _note_progress(self, action: tuple[str, str]) -> None:
+        """Let the calls behind this one wait longer: the servers of their action do become free."""
+        now = time.monotonic()
+        for waiter in self._waiting:
+            if waiter.wanted.action == action:
+                waiter.since = now
+
+    def _make_place(self, waiter: _Waiter[Server]) -> bool:
+        """Make place for one server more, by the end of an idle one if need be."""
+        if len(self._slots) < self._most:
+            return True
+        idle = [slot for slot in self._slots if not slot.calls]
+        waiter.evicted = min(idle, key=lambda each: each.since, default=None)
+        if waiter.evicted is None:
+            return False
+        self._slots.remove(waiter.evicted)
+        return True
+
+    def _end(self, chosen: Callable[[Slot[Server]], bool]) -> None:
+        with self._lock:
+            ended = [slot for slot in self._slots if chosen(slot)]
+            self._slots = [slot for slot in self._slots if slot not in ended]
+            self._serve_waiting()
+        for slot in ended:
+            slot.runtime.stop()

@@ -120,14 +120,13 @@ class Actions:
             ).fetchall()
         return [_action(row) for row in rows]
 
-    def code(self, digest: str) -> str:
-        """Return code by its digest: a source text, or base64."""
+    def code(self, digest: str) -> str | None:
+        """Return code by its digest: a source text, or base64. None if it was deleted."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT content FROM codes WHERE digest = ?", (digest,)
             ).fetchone()
-        content: str = row[0]
-        return content
+        return row[0] if row else None
 
     def delete(self, key: tuple[str, str, str]) -> bool:
         """Remove an action with all its versions; return False if there is none."""

@@ -65,6 +65,28 @@ class Activations:
         """Call a function with each activation from now on, once it is stored, in any thread."""
         self._watchers.append(callback)
 
+    def accept(self, outcome: StoredActivation) -> None:
+        """
+        Store what becomes of an activation if the gateway ends before it is over.
+
+        Do nothing if it is over.
+        """
+        text = _text([outcome.record, outcome.event, outcome.revision, outcome.package])
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO accepted SELECT ?1, ?2 "
+                "WHERE NOT EXISTS (SELECT 1 FROM activations WHERE id = ?1)",
+                (outcome.id, text),
+            )
+
+    def finish_accepted(self) -> int:
+        """Make activations of all that were accepted and are not over; return how many."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT activation FROM accepted").fetchall()
+        for (text,) in rows:
+            self.add(StoredActivation(*json.loads(text)))
+        return len(rows)
+
     def add(self, activation: StoredActivation) -> None:
         """Store an activation that is over, and tell those that watch."""
         record = dict(activation.record)
@@ -78,6 +100,7 @@ class Activations:
         )  # fmt: skip
         with self._database.writing(record["namespace"]) as connection:
             connection.execute(f"INSERT INTO activations VALUES ({', '.join('?' * len(row))})", row)
+            connection.execute("DELETE FROM accepted WHERE id = ?", (activation.id,))
         for callback in self._watchers:
             callback(activation)
 

@@ -40,6 +40,8 @@ MIGRATIONS = (
     CREATE INDEX activations_by_time ON activations (namespace, start);
     CREATE INDEX activations_by_name ON activations (namespace, name, start);
     CREATE INDEX activations_by_age ON activations (start);
+
+    CREATE TABLE accepted (id TEXT PRIMARY KEY, activation TEXT NOT NULL) STRICT, WITHOUT ROWID;
     """,
     """
     CREATE INDEX activations_of_action

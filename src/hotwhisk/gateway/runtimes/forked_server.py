@@ -1,0 +1,124 @@
+"""
+A hotwhisk server for one action, which only the gateway can call.
+
+The gateway opens the port and passes it on, so no call is refused while the server starts, and no
+other process can take the port. A token keeps other users of the machine out. Only the gateway and
+the server know it: it is in no file and in no list of arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import socket
+import threading
+from typing import Final
+
+from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
+from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
+from hotwhisk.gateway.runtimes.shared_log import SharedLog
+from hotwhisk.platform.action import Limits
+from hotwhisk.platform.logs import LogStream
+from hotwhisk.platform.process import end_all, freeze
+from hotwhisk.platform.runtime import Runtime
+
+_BACKLOG: Final = 1024
+_LOG_SECONDS: Final = 2.0
+MOST_LOG: Final = 32 << 20
+"""Bytes of a log that wait to be read; what an action prints beyond that in one run is dropped."""
+
+
+class ForkedServer(Runtime):
+    """
+    A ``hotwhisk serve --openwhisk`` that takes every version of one action.
+
+    If the action allows one run at a time, the invoker reads its ``logs``. Otherwise that is None,
+    and each run reads its part of ``shared_log``.
+    """
+
+    lives_on = True
+
+    def __init__(self, launcher: Launcher, limits: MemoryLimits) -> None:
+        super().__init__()
+        self.shared_log = SharedLog()
+        self._memory = 0
+        self._overlaps = False
+        self._launcher = launcher
+        self._limits = limits
+        self._limit = MemoryLimit()
+        self._process: Launched | None = None
+        self._stream: LogStream | None = None
+        self._stopping = threading.RLock()
+
+    def prepare(self, limits: Limits) -> None:
+        """
+        Set the limits of the action that runs next.
+
+        A server that was started with another limit of memory is ended; the next call starts it.
+        """
+        if self.started and self._memory != limits.memory:
+            self.stop()
+        self._memory = limits.memory
+        self._overlaps = limits.concurrency > 1
+        self._choose_log()
+
+    def stop(self) -> None:
+        """Remove the server at once. Any thread may do it."""
+        with self._stopping:
+            super().stop()
+
+    def out_of_memory(self) -> bool:
+        """Return whether the kernel ended the server or a process of it for lack of memory."""
+        return self._limit.exhausted()
+
+    def ended(self) -> str:
+        """Return "ended" if it has ended by itself."""
+        if self._process is None or not select.select([self._process.pidfd], [], [], 0)[0]:
+            return ""
+        return "ended"
+
+    def _start(self) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._limit = self._limits.create(self._memory)
+        outs, errs = os.pipe(), os.pipe()
+        try:
+            with socket.socket() as listener:
+                listener.bind(("127.0.0.1", 0))
+                listener.listen(_BACKLOG)
+                self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                self._process = self._launcher.start(
+                    self.token, self._limit, [listener.fileno(), outs[1], errs[1]]
+                )
+        except BaseException:
+            os.close(outs[0])
+            os.close(errs[0])
+            raise
+        finally:
+            os.close(outs[1])
+            os.close(errs[1])
+        self._stream = LogStream(outs[0], errs[0], most=MOST_LOG)
+        self._choose_log()
+
+    def _stop(self) -> None:
+        assert self._process is not None
+        pid, pidfd = self._process
+        if not self.ended():  # otherwise another process may have its pid now
+            end_all(freeze(pid))
+        os.close(pidfd)
+        self._process = None
+        if self._stream is not None:
+            self._stream.wait_end(_LOG_SECONDS)
+        self._limits.remove(self._limit)
+
+    def _choose_log(self) -> None:
+        """Have either the invoker read the log, or the runs that overlap."""
+        self.logs = None if self._overlaps else self._stream
+        if self._stream is not None and self._overlaps:
+            self.shared_log.follow(self._stream)
+
+    def _pause(self) -> None:
+        """Do nothing: an idle server takes no processor time."""
+
+    def _resume(self) -> None:
+        """Do nothing, like the pause."""

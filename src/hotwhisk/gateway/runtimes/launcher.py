@@ -1,0 +1,98 @@
+"""Have the launcher's process start servers, and start it again if it dies."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+
+from hotwhisk.errors import StartError
+from hotwhisk.gateway.runtimes.launcher_process import LONGEST
+from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
+
+MODULE = "hotwhisk.gateway.runtimes.launcher_process"
+END_SECONDS = 5.0
+"""How long all servers may take to end with the gateway."""
+
+
+class Launched(NamedTuple):
+    """The process of a server. The caller closes ``pidfd``."""
+
+    pid: int
+    pidfd: int
+
+
+class Launcher:
+    """
+    The process from which servers are forked. Any thread may use it.
+
+    ``folder`` becomes the working directory of each server, ``run_dir`` holds their control
+    sockets, and ``environ`` is their whole environment.
+    """
+
+    def __init__(self, folder: str, run_dir: str, environ: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._run_dir = run_dir
+        self._environ = dict(environ)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._start_process()
+
+    def start(self, token: str, limit: MemoryLimit, descriptors: Sequence[int]) -> Launched:
+        """
+        Start a server with a listener, and with the ends of pipes for its two output streams.
+
+        Raises:
+            StartError: the system refuses another process.
+        """
+        packet = json.dumps({"token": token, **asdict(limit)}).encode()
+        with self._lock:
+            if self._closed:
+                raise StartError("no server can be started: the gateway is ending")
+            try:
+                answer, received = self._ask(packet, descriptors)
+            except ConnectionError:  # it was killed; its servers ended with it
+                self._end_process()
+                self._start_process()
+                answer, received = self._ask(packet, descriptors)
+        if "error" in answer:
+            raise StartError(f"no server can be started: {answer['error']}")
+        return Launched(answer["pid"], received[0])
+
+    def close(self) -> None:
+        """End the process with all servers."""
+        with self._lock:
+            self._closed = True
+            self._end_process()
+
+    def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, int], list[int]]:
+        socket.send_fds(self._channel, [packet], list(descriptors))
+        answer, received, _, _ = socket.recv_fds(self._channel, LONGEST, 1)
+        if not answer:
+            raise ConnectionResetError
+        return json.loads(answer), received
+
+    def _start_process(self) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(theirs.fileno()), self._run_dir],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd=self._folder,
+                env=self._environ,
+                start_new_session=True,
+            )
+
+    def _end_process(self) -> None:
+        self._channel.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,161 @@
+"""
+The process from which every action server is forked: ``python -m`` this module.
+
+Strategy. A fresh interpreter needs a tenth of a second until it serves, most of it for imports. So
+one process imports all that a server needs, and forks. The gateway cannot be that process: it has
+threads and other imports, and an action would find them. This process has one thread and runs no
+code of an action.
+
+It is also what ends the servers. It learns from the end of its channel that the gateway is gone,
+however that ended. As child subreaper it adopts what a dead server leaves, and kills that too. The
+kernel kills a server whose launcher died.
+
+The protocol is one packet each way, on a SOCK_SEQPACKET socket. The gateway sends a JSON object
+(``token``, and the fields of a `MemoryLimit`: ``group``, ``data``) with three
+descriptors: the listener, and the ends for both output streams. The answer is ``{"pid": NUMBER}``
+with a pidfd, or ``{"error": TEXT}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, Final, NoReturn
+
+from hotwhisk.config.config import read_config, with_port, with_token
+from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
+from hotwhisk.server.server import serve
+from hotwhisk.system.children import children
+from hotwhisk.system.descriptors import close_others, of_libffi
+from hotwhisk.system.features import SUBREAPER
+from hotwhisk.system.system import setup_child
+
+LONGEST: Final = 65_536
+"""Most bytes of a packet."""
+
+NAME: Final = "hotwhisk:serve"
+_DESCRIPTORS: Final = 3
+_FAILED: Final = 70
+
+
+class LauncherProcess:
+    """Forks servers for the gateway at the other end of ``channel``."""
+
+    def __init__(self, channel: socket.socket, run_dir: str) -> None:
+        self._channel = channel
+        self._run_dir = run_dir
+        self._pidfds: dict[int, int] = {}
+        """Children that live, servers and orphans: each pidfd with the process id."""
+        self._poll = select.poll()
+        self._poll.register(channel.fileno(), select.POLLIN)
+
+    def run(self) -> None:
+        """Fork servers until the gateway has gone; then end all of them."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor != self._channel.fileno():
+                    self._ended(descriptor)
+                elif not self._answer():
+                    self._end_all()
+                    return
+
+    def _answer(self) -> bool:
+        """Handle one packet; return False if there is none, because the gateway has gone."""
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST, _DESCRIPTORS)
+        except ConnectionError:
+            return False
+        if not packet:
+            return False
+        try:
+            pid, pidfd = self._fork(json.loads(packet), descriptors)
+        except OSError as error:
+            answer = {"error": error.strerror or str(error)}
+            self._channel.send(json.dumps(answer).encode())
+        else:
+            socket.send_fds(self._channel, [json.dumps({"pid": pid}).encode()], [pidfd])
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _fork(self, wanted: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
+        parent = os.getpid()
+        pid = os.fork()
+        if not pid:
+            self._become_server(wanted, descriptors, parent)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        self._watch(pid, pidfd)
+        return pid, pidfd
+
+    def _become_server(
+        self, wanted: dict[str, Any], descriptors: list[int], parent: int
+    ) -> NoReturn:
+        try:
+            # Until the server has its handlers, signals wait.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            listener, stdout, stderr = descriptors
+            if setup_child(NAME, parent):
+                os.dup2(stdout, 1)
+                os.dup2(stderr, 2)
+                close_others([*of_libffi(), listener])
+                MemoryLimit(wanted["group"], wanted["data"]).enter()
+                self._serve(socket.socket(fileno=listener), wanted["token"])
+        except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
+            sys.excepthook(*sys.exc_info())
+        os._exit(_FAILED)
+
+    def _serve(self, listener: socket.socket, token: str) -> NoReturn:
+        listener.setblocking(False)
+        arguments = ["--openwhisk", "--run-dir", self._run_dir]
+        host, port = listener.getsockname()
+        config = read_config(arguments, os.environ, bound=(host, port))
+        status = serve(with_token(with_port(config, port), token), listener)
+        os._exit(status)
+
+    def _watch(self, pid: int, pidfd: int) -> None:
+        self._pidfds[pidfd] = pid
+        self._poll.register(pidfd, select.POLLIN)
+
+    def _ended(self, pidfd: int) -> None:
+        """Reap a child that has ended, and kill what it left: its children are ours now."""
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        os.waitpid(self._pidfds.pop(pidfd), 0)
+        known = set(self._pidfds.values())
+        for pid in children():
+            if pid not in known:
+                self._watch(pid, os.pidfd_open(pid))
+                os.kill(pid, signal.SIGKILL)
+
+    def _end_all(self) -> None:
+        for pidfd in self._pidfds:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        self._poll.unregister(self._channel.fileno())
+        while self._pidfds:
+            for pidfd, _ in self._poll.poll():
+                self._ended(pidfd)
+
+
+def main(descriptor: str, run_dir: str) -> None:
+    """Serve the gateway at the other end of an inherited socket."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the gateway decides when all ends
+    SUBREAPER.probe()
+    gc.collect()
+    gc.freeze()
+    LauncherProcess(socket.socket(fileno=int(descriptor)), run_dir).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
