@@ -60,6 +60,7 @@ class Snapshot(Record):
     ``entry`` is the source to run. It is empty if the name of a module says what to run. If the
     snapshot is ``whole``, there is no source outside ``files``. ``libraries`` is the virtual
     environment that was made for the version. If it is empty, ``requirements.txt`` counts.
+    ``prelude`` is Python source that is run first.
     """
 
     root: str
@@ -68,6 +69,7 @@ class Snapshot(Record):
     whole: bool
     digest: str
     libraries: str = ""
+    prelude: str = ""
 
     def paths(self) -> dict[str, bytes]:
         """Return the sources by their absolute paths."""
@@ -118,7 +120,8 @@ def of_module(root: str, top: str, *, alone: bool) -> Snapshot:
 def pack(snapshot: Snapshot) -> bytes:
     """Return a snapshot as bytes."""
     parts = [os.fsencode(snapshot.root), os.fsencode(snapshot.entry), snapshot.digest.encode()]
-    parts += [b"whole" if snapshot.whole else b"", os.fsencode(snapshot.libraries)]
+    parts.append(b"whole" if snapshot.whole else b"")
+    parts += [os.fsencode(snapshot.libraries), os.fsencode(snapshot.prelude)]
     for name, content in snapshot.files.items():
         parts += [os.fsencode(name), content]
     return _MAGIC + b" ".join(b"%d" % len(part) for part in parts) + b"\n" + b"".join(parts)
@@ -134,9 +137,9 @@ def unpack(packed: bytes | memoryview) -> Snapshot | None:
     for length in map(int, head.split()):
         parts.append(rest[at : at + length])
         at += length
-    root, entry, digest, whole, libraries = parts[:5]
-    names = map(os.fsdecode, parts[5::2])
-    files = dict(zip(names, parts[6::2], strict=True))
+    root, entry, digest, whole, libraries, prelude = parts[:6]
+    names = map(os.fsdecode, parts[6::2])
+    files = dict(zip(names, parts[7::2], strict=True))
     return Snapshot(
         os.fsdecode(root),
         os.fsdecode(entry),
@@ -144,6 +147,7 @@ def unpack(packed: bytes | memoryview) -> Snapshot | None:
         bool(whole),
         digest.decode(),
         os.fsdecode(libraries),
+        os.fsdecode(prelude),
     )
 
 

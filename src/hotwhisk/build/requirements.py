@@ -80,6 +80,12 @@ def named(path: Path) -> Requirements:
     return _read(Form.REQUIREMENTS, path)
 
 
+def header(source: str) -> str:
+    """Return the header ``# /// script`` of a source, or an empty text."""
+    found = _HEADER.search(source.replace("\r\n", "\n"))
+    return found[0] if found else ""
+
+
 def _read(form: Form, path: Path) -> Requirements:
     if form is Form.PYPROJECT:
         project = _project(path)

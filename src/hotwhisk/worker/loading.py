@@ -237,6 +237,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
 
 def _load_snapshot(kept: Snapshot, main: str, folder: str, config: Config) -> Loaded:
     """Load sources under their own paths, with the content that the generation began with."""
+    exec(kept.prelude, {})  # noqa: S102 - it comes from the one who also posts the sources
     libraries = kept.libraries or install_beside(kept, folder, config)
     pinned.install(kept)
     entry = f"{kept.root}/{kept.entry}"

@@ -90,6 +90,9 @@ def test_packed_and_unpacked(tmp_path: Path) -> None:
     found = of_file(tmp_path)
     assert snapshot.unpack(snapshot.pack(found)) == found
     assert snapshot.unpack(memoryview(snapshot.pack(found))) == found
+    made = {"libraries": "/made for/it", "prelude": "import sys  # \u20ac"}
+    full = Snapshot.of({**{name: getattr(found, name) for name in found.fields}, **made})
+    assert snapshot.unpack(snapshot.pack(full)) == full
     assert snapshot.unpack(b"def main(event): return {}\n") is None
 
 

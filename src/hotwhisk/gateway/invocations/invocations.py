@@ -87,6 +87,12 @@ class Invocations:
         self._changed = threading.Condition()
         self._count = 0
         self._closed = False
+        self.posted: dict[str, str] = {}
+        """
+        By the digest of stored code, what is posted in its place.
+
+        `hotwhisk.gateway.dev` serves sources of this machine under their own paths.
+        """
 
     @property
     def count(self) -> int:
@@ -111,6 +117,26 @@ class Invocations:
                 raise TooManyCalls(self._count + 1, MOST_CALLS)
             self._count += 1
         return self._threads.submit(self._run_counted, call)
+
+    def load(self, call: Call, code: str) -> dict[str, Any] | None:
+        """
+        Post a version that need not be stored to a server of its action.
+
+        If the server refuses it, return the record of an activation that failed in this way. The
+        server goes on with what it had.
+
+        Raises:
+            NoServer: none became free.
+        """
+        action = _platform_action(call, code)
+        path = call.resolved.action.path
+        wanted = Wanted((call.caller.name, path), _version(call), action.limits.concurrency)
+        with self._pool.lease(wanted) as slot:
+            slot.runtime.prepare(action.limits)
+            slot.prepared = None
+            if not slot.runtime.started:
+                slot.runtime.start()
+            return self._invoker.replace(slot.runtime, action)
 
     def wait_idle(self) -> None:
         """Wait until no call runs or waits."""
@@ -201,13 +227,16 @@ class Invocations:
         stored = call.resolved.action
         return StoredActivation(record, call.event, stored.revision, stored.package)
 
+    def _code(self, digest: str) -> str | None:
+        return self.posted.get(digest) or self._store.actions.code(digest)
+
     def _prepare(self, slot: Slot[ForkedServer], call: Call) -> Action:
         """Return the action as the invoker takes it; its code is read once for each server."""
         version = _version(call)
         if isinstance(slot.prepared, _Prepared) and slot.prepared.version == version:
             return slot.prepared.action
         digest = call.resolved.action.digest
-        code = self._store.actions.code(digest) if digest else None
+        code = self._code(digest) if digest else None
         if digest and code is None:
             raise NoServer(DELETED)
         action = _platform_action(call, code)

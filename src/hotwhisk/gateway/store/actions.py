@@ -163,10 +163,15 @@ def next_version(version: str | None) -> str:
     return f"{major}.{minor}.{int(patch) + 1}"
 
 
+def digest_of(code: str) -> str:
+    """Return the name under which code is kept."""
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _keep_code(connection: sqlite3.Connection, code: str | None) -> str | None:
     if code is None:
         return None
-    digest = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = digest_of(code)
     connection.execute("INSERT INTO codes VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, code))
     return digest
 
