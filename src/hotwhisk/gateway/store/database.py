@@ -125,11 +125,12 @@ def describe(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits of the extended code
     return {
         sqlite3.SQLITE_FULL: "the disk is full: make room, then try again",
+        sqlite3.SQLITE_IOERR: "its disk has failed or is full: make room, then try again",
         sqlite3.SQLITE_READONLY: "it cannot be written: its disk or file is read-only",
         sqlite3.SQLITE_CORRUPT: "it is damaged: stop the gateway, and restore a backup",
         sqlite3.SQLITE_NOTADB: "it is damaged: stop the gateway, and restore a backup",
         sqlite3.SQLITE_BUSY: "another program holds it: try again",
-    }.get(code, f"{error}; free the disk, or restore a backup")
+    }.get(code, f"{error}; if it comes again, restore a backup")
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:

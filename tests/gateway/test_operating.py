@@ -1,0 +1,235 @@
+"""What an operator does with ``hotwhisk up``: start it, give out keys, watch it, stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import HOTWHISK_UP, Answer, GatewayProcess
+from tests.support.rendezvous import Rendezvous
+
+pytestmark = pytest.mark.slow
+
+HOLD = """\
+import os
+import socket
+
+def main(args):
+    with socket.socket(socket.AF_UNIX) as end:
+        end.connect(args["at"])
+        end.sendall(str(os.getpid()).encode())
+        end.recv(1)
+    return {"held": True}
+"""
+
+
+def up(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``hotwhisk up`` that ends."""
+    return subprocess.run(
+        [*HOTWHISK_UP, *arguments],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def key(gateway: GatewayProcess, *arguments: str) -> str:
+    """Return the key that ``hotwhisk up key`` prints."""
+    done = up("key", *arguments, "--data", str(gateway.data))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# -- the start ---------------------------------------------------------------------------------
+
+
+def test_the_first_lines_say_where_and_how_and_hold_no_key(gateway: GatewayProcess) -> None:
+    gateway.wait_line(r"--wskprops", 10)
+    first, second = gateway.stderr().splitlines()[:2]
+    data = gateway.data
+    assert first == f"hotwhisk: OpenWhisk's API and page on {gateway.url} · data in {data}"
+    assert second == (
+        f"hotwhisk: for wsk: wsk property set --apihost {gateway.url} "
+        f'--auth "$(hotwhisk up key --data {data})"     (or: hotwhisk up --wskprops --data {data})'
+    )
+    assert gateway.auth.partition(":")[2] not in gateway.stderr()
+
+
+def test_the_data_is_readable_by_its_owner_alone(gateway: GatewayProcess) -> None:
+    gateway.create("hello", "def main(args):\n    return args\n")
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in gateway.data.iterdir()}
+    assert stat.S_IMODE(gateway.data.stat().st_mode) == 0o700
+    assert {mode for name, mode in modes.items() if name != "run"} == {0o600}, modes
+
+
+def test_what_other_machines_reach_is_said() -> None:
+    with GatewayProcess("--host", "0.0.0.0") as gateway:
+        gateway.wait_line("other machines reach this port: .* need a key", 10)
+
+
+def test_wsk_finds_address_and_key(tmp_path: Path) -> None:
+    props = tmp_path / "props"
+    props.write_text("NAMESPACE=_\n")
+    env = {"WSK_CONFIG_FILE": str(props)}
+    with GatewayProcess("--wskprops", env=env) as gateway:
+        gateway.wait_line("for wsk: address and key are in", 10)
+        assert props.read_text() == f"NAMESPACE=_\nAPIHOST={gateway.url}\nAUTH={gateway.auth}\n"
+        props.unlink()
+        done = up("--wskprops", "--data", str(gateway.data), env=env)
+        assert done.returncode == 0
+        assert done.stderr == f"hotwhisk: {props} is for {gateway.url}, which runs already\n"
+        assert f"APIHOST={gateway.url}\n" in props.read_text()
+
+
+# -- keys --------------------------------------------------------------------------------------
+
+
+def test_a_key_is_there_before_the_first_start(tmp_path: Path) -> None:
+    first = up("key", "--data", str(tmp_path / "data"))
+    assert re.fullmatch(r"[0-9a-f-]{36}:[\w-]{64}\n", first.stdout), first
+    assert first.stderr == "hotwhisk: the namespace guest is new\n"
+    with GatewayProcess(data=tmp_path) as gateway:
+        assert gateway.auth == first.stdout.strip()
+
+
+def test_a_namespace_gets_a_key_while_the_gateway_runs(gateway: GatewayProcess) -> None:
+    gateway.create("hello", "def main(args):\n    return args\n")
+    team = key(gateway, "team")
+    assert gateway.api("GET", "actions", auth=team).json == []
+    assert key(gateway, "team") == team
+    keys = up("keys", "--data", str(gateway.data))
+    assert keys.stdout == "guest\nteam\n"
+
+
+def test_a_replaced_key_opens_nothing(gateway: GatewayProcess) -> None:
+    new = key(gateway, "--new")
+    assert new != gateway.auth
+    assert gateway.api("GET", "actions").status == 401
+    assert gateway.api("GET", "actions", auth=new).status == 200
+
+
+# -- metrics, health, log ----------------------------------------------------------------------
+
+
+def test_health_needs_no_key_and_metrics_do(gateway: GatewayProcess) -> None:
+    assert gateway.request("GET", "/healthz", auth="").content == b"ok\n"
+    assert gateway.request("GET", "/readyz", auth="").content == b"ok\n"
+    assert gateway.request("GET", "/metrics", auth="").status == 401
+    gateway.create("hello", "def main(args):\n    return args\n")
+    gateway.invoke("hello")
+    text = gateway.request("GET", "/metrics").content.decode()
+    assert re.search(
+        r'^openwhisk_action_activations_total\{action="hello".*\} 1\.0$', text, re.MULTILINE
+    )
+    other = gateway.request("GET", "/metrics", auth=key(gateway, "other")).content.decode()
+    assert 'action="hello"' not in other
+    assert "http_requests_total" in other
+
+
+def test_an_error_and_the_log_have_the_same_identifier() -> None:
+    with GatewayProcess("--log-format", "json", "--log-requests") as gateway:
+        refused = gateway.api("GET", "actions?secret=1", auth="a:b")
+        gateway.wait_line('"status": 401', 10)
+        lines = [json.loads(line) for line in gateway.stderr().splitlines()]
+        line = next(each for each in lines if each.get("status") == 401)
+        assert line["requestId"] == refused.json["code"] == refused.headers["x-request-id"]
+        assert line["level"] == "WARNING"
+        assert line["path"] == "/api/v1/namespaces/_/actions"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+        gateway.create("hello", "def main(args):\n    return args\n")
+        trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        answer = gateway.api("POST", "actions/hello?blocking=true", {}, headers=trace)
+        gateway.wait_line('"trace_id"', 10)
+        line = json.loads(gateway.stderr().splitlines()[-1])
+        assert line["activation_id"] == answer.json["activationId"]
+        assert line["trace_id"] == "a" * 32
+        assert "secret" not in gateway.stderr()
+
+
+# -- the stop ----------------------------------------------------------------------------------
+
+
+class Call:
+    """A call of an action that runs until it is released."""
+
+    def __init__(self, gateway: GatewayProcess, place: Rendezvous) -> None:
+        gateway.create("hold", HOLD)
+        self._answers: list[Answer] = []
+        self._thread = threading.Thread(target=self._call, args=(gateway, place), daemon=True)
+        self._thread.start()
+        self.held = place.wait_arrival()
+
+    def _call(self, gateway: GatewayProcess, place: Rendezvous) -> None:
+        argument = {"at": place.path}
+        self._answers.append(gateway.api("POST", "actions/hold?blocking=true", argument))
+
+    def answer(self) -> Answer:
+        """Wait for the answer."""
+        self._thread.join()
+        return self._answers[0]
+
+
+@pytest.fixture
+def place() -> Iterator[Rendezvous]:
+    with Rendezvous() as made:
+        yield made
+
+
+def wait_closed(gateway: GatewayProcess) -> None:
+    """Wait until the port is closed."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", gateway.port)).close()
+        except ConnectionError:
+            return
+
+
+def records(gateway: GatewayProcess) -> list[dict[str, object]]:
+    """Return the activations that a gateway with the same data has."""
+    with GatewayProcess(data=gateway.folder) as again:
+        found: list[dict[str, object]] = again.api("GET", "activations?docs=true").json
+        return found
+
+
+def test_a_stop_answers_what_runs(tmp_path: Path, place: Rendezvous) -> None:
+    with GatewayProcess(data=tmp_path) as gateway:
+        call = Call(gateway, place)
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_closed(gateway)
+        call.held.release()
+        answer = call.answer()
+        assert answer.status == 200, answer
+        assert answer.json["response"]["result"] == {"held": True}
+        assert gateway.process.wait(10) == 0
+    assert [each["activationId"] for each in records(gateway)] == [answer.json["activationId"]]
+
+
+@pytest.mark.parametrize("patience", ["a second signal", "the drain timeout"])
+def test_a_stop_does_not_wait_for_ever(tmp_path: Path, place: Rendezvous, patience: str) -> None:
+    by_signal = patience == "a second signal"
+    with GatewayProcess("--drain-timeout", "600" if by_signal else "0.5", data=tmp_path) as gateway:
+        call = Call(gateway, place)
+        gateway.process.send_signal(signal.SIGTERM)
+        if by_signal:
+            wait_closed(gateway)
+            gateway.process.send_signal(signal.SIGTERM)
+        gateway.wait_line("activations that still run are ended", 10)
+        assert gateway.process.wait(10) == 0
+        assert call.answer().status == 502
+        assert call.held.wait_gone(10)
+    (record,) = records(gateway)
+    assert record["activationId"] == call.answer().json["activationId"]
+    assert "Uvicorn" not in gateway.stderr()
+    assert "Traceback" not in gateway.stderr()

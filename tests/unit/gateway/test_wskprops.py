@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.errors import StartError
+from hotwhisk.gateway.wskprops import write_wskprops, wskprops_path
+
+
+def test_the_file_is_that_of_wsk() -> None:
+    assert wskprops_path({"HOME": "/home/ada"}) == "/home/ada/.wskprops"
+    assert wskprops_path({"HOME": "/home/ada", "WSK_CONFIG_FILE": "/x"}) == "/x"
+
+
+def test_address_and_key_are_set_and_other_lines_stay(tmp_path: Path) -> None:
+    path = tmp_path / "props"
+    path.write_text("# mine\nAPIHOST=old\nNAMESPACE=_\nAUTH = old\n")
+    path.chmod(0o644)
+    write_wskprops(str(path), "http://127.0.0.1:3233", "a:b")
+    lines = path.read_text().splitlines()
+    assert lines == ["# mine", "NAMESPACE=_", "APIHOST=http://127.0.0.1:3233", "AUTH=a:b"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["props"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "props")
+    write_wskprops(str(link), "http://x", "a:b")
+    assert link.is_symlink()
+    assert (tmp_path / "props").read_text() == "APIHOST=http://x\nAUTH=a:b\n"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="set WSK_CONFIG_FILE to another file"):
+        write_wskprops(str(tmp_path / "missing" / "props"), "http://x", "a:b")
