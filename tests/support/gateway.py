@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -144,6 +144,27 @@ class GatewayProcess:
         assert answer.status in (200, 502), answer
         record: dict[str, Any] = answer.json
         return record
+
+    def query(self, statement: str, *values: object) -> Any:
+        """Return the first value that a statement finds in the database."""
+        connection = sqlite3.connect(f"file:{self.data}/hotwhisk.db?mode=ro", uri=True)
+        try:
+            row = connection.execute(statement, values).fetchone()
+        finally:
+            connection.close()
+        return row[0] if row else None
+
+    @staticmethod
+    def watch_end(pid: int, timeout: float = 10.0) -> Callable[[], None]:
+        """Return a function that waits until a process that lives now has ended."""
+        pidfd = os.pidfd_open(pid)
+
+        def wait() -> None:
+            ended = select.select([pidfd], [], [], timeout)[0]
+            os.close(pidfd)
+            assert ended, f"process {pid} lives on"
+
+        return wait
 
     def _key(self) -> str:
         with sqlite3.connect(f"file:{self.data}/hotwhisk.db?mode=ro", uri=True) as connection:

@@ -8,6 +8,7 @@ modules such as ``time`` or ``os``.
 
 from __future__ import annotations
 
+from resource import RLIM_INFINITY, RLIMIT_DATA, getrlimit
 from time import time
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,9 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
         did = f"called sys.exit({error.code!r})"
     else:
         actions.print_error(error)
+        if isinstance(error, MemoryError) and profile is Profile.OPENWHISK and _is_limited():
+            status, text = failure_response(profile, Cause.OUT_OF_MEMORY)
+            return status, error_body(text)
         if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
             return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
@@ -134,3 +138,8 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     if profile is Profile.PLAIN:
         text = f"the action {did} during this request"
     return status, error_body(text)
+
+
+def _is_limited() -> bool:
+    """Return whether a limit of this process stands for the action's limit of memory."""
+    return getrlimit(RLIMIT_DATA)[0] != RLIM_INFINITY

@@ -185,13 +185,12 @@ class Pool(Generic[Server]):
             self._waiting.remove(waiter)
             own = sum(slot.action == waiter.wanted.action for slot in self._slots)
             total = len(self._slots)
-        if own >= self._most_per_action:
-            which = f"All {own} servers of this action are busy"
-        else:
-            which = f"All {total} servers are busy"
+        which = "that this action may have" if own >= self._most_per_action else "there may be"
+        count = own if own >= self._most_per_action else total
         raise NoServer(
-            f"{which}, and none became free within {self._patience:g} seconds. Does the action call "
-            "itself and wait for the result? Each call that waits keeps a server."
+            f"All servers {which} ({count}) are busy, and none became free within "
+            f"{self._patience:g} seconds. Does the action call itself and wait for the result? "
+            "Each call that waits keeps a server."
         )
 
     def _serve_waiting(self) -> None:

@@ -1,0 +1,204 @@
+"""What an action may not do, with the platform's texts, and that the next call is served."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from hotwhisk.gateway.invocations.invocations import MOST_CALLS
+from tests.support.gateway import GatewayProcess
+
+pytestmark = pytest.mark.slow
+
+EATER = """
+def main(args):
+    print("before")
+    kept = []
+    for _ in range(args.get("megabytes", 0)):
+        kept.append(b"x" * (1 << 20))
+    return {"eaten": len(kept)}
+"""
+MISBEHAVING = """
+import os, signal, subprocess, sys, time
+def main(args):
+    print("token", args.get("token", ""))
+    what = args.get("what", "")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang":
+        time.sleep(60)
+    if what == "flood":
+        line = "y" * 1000
+        for _ in range(200_000):
+            print(line)
+    if what == "fork":
+        return {"children": [subprocess.Popen(["sleep", "1000"]).pid for _ in range(20)]}
+    if what == "long":
+        return {"long": "z" * (1 << 21)}
+    return {"token": args.get("token", "")}
+"""
+
+
+def printed(record: dict[str, Any]) -> list[str]:
+    return [line.partition(": ")[2] for line in record["logs"]]
+
+
+def error(record: dict[str, Any]) -> str:
+    text: str = record["response"]["result"]["error"]
+    return text
+
+
+def expect_healthy(gateway: GatewayProcess, name: str) -> None:
+    record = gateway.invoke(name, {"token": "next"})
+    assert record["response"]["result"] == {"token": "next"}
+    assert printed(record) == ["token next"]
+
+
+def test_memory_has_a_limit(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("eater", EATER, limits={"memory": 128})
+    record = shared_gateway.invoke("eater", {"megabytes": 2000})
+    assert record["response"]["status"] == "action developer error"
+    assert error(record) == "The action exhausted its memory and was aborted."
+    assert printed(record)[0] == "before"
+    assert shared_gateway.invoke("eater", {"megabytes": 20})["response"]["result"] == {"eaten": 20}
+
+
+def test_a_larger_limit_of_memory_is_given(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("grows", EATER, limits={"memory": 128})
+    assert not shared_gateway.invoke("grows", {"megabytes": 400})["response"]["success"]
+    shared_gateway.create("grows", EATER, limits={"memory": 512})
+    result = shared_gateway.invoke("grows", {"megabytes": 400})["response"]["result"]
+    assert result == {"eaten": 400}
+
+
+def test_time_has_a_limit(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("hangs", MISBEHAVING, limits={"timeout": 500})
+    record = shared_gateway.invoke("hangs", {"what": "hang", "token": "slow"})
+    assert error(record) == "The action exceeded its time limits of 500 milliseconds."
+    assert "token slow" in printed(record)
+    expect_healthy(shared_gateway, "hangs")
+
+
+def test_a_death_costs_one_call(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("dies", MISBEHAVING)
+    record = shared_gateway.invoke("dies", {"what": "die", "token": "last"})
+    assert record["response"]["status"] == "action developer error"
+    assert "token last" in printed(record)
+    expect_healthy(shared_gateway, "dies")
+
+
+def test_a_flooded_log_is_cut(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("floods", MISBEHAVING, limits={"logs": 1})
+    record = shared_gateway.invoke("floods", {"what": "flood", "token": "wet"})
+    assert record["response"]["success"]
+    lines = printed(record)
+    assert lines[0] == "token wet"
+    limit = "the total bytes size exceeds the limit of 1048576 bytes."
+    assert lines[-1] == f"Logs were truncated because {limit}"
+    assert sum(map(len, lines)) < 1.1 * (1 << 20)
+    expect_healthy(shared_gateway, "floods")
+
+
+def test_a_long_result_is_refused(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("long", MISBEHAVING)
+    record = shared_gateway.invoke("long", {"what": "long"})
+    assert "exceeded the allowed length" in error(record)
+    expect_healthy(shared_gateway, "long")
+
+
+def test_what_an_action_leaves_ends_with_its_server(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("forks", MISBEHAVING)
+    children = shared_gateway.invoke("forks", {"what": "fork"})["response"]["result"]["children"]
+    assert len(children) == 20
+    ends = [shared_gateway.watch_end(pid) for pid in children]
+    assert shared_gateway.api("DELETE", "actions/forks").status == 200
+    for end in ends:
+        end()
+
+
+def test_a_version_that_does_not_load_is_noted_and_healed(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("breaks", MISBEHAVING)
+    expect_healthy(shared_gateway, "breaks")
+    shared_gateway.create("breaks", "import no_such_module\n")
+    record = shared_gateway.invoke("breaks")
+    assert record["response"]["status"] == "action developer error"
+    assert any("no_such_module" in line for line in printed(record))
+    assert "no_such_module" in shared_gateway.query(
+        "SELECT failure FROM action_versions WHERE name = 'breaks' ORDER BY revision DESC"
+    )
+    shared_gateway.create("breaks", MISBEHAVING)
+    expect_healthy(shared_gateway, "breaks")
+
+
+RECURSIVE = """
+import base64, json, os, urllib.request
+def main(args):
+    depth = args["depth"]
+    if not depth:
+        return {"depth": 0}
+    url = os.environ["__OW_API_HOST"] + "/api/v1/namespaces/_/actions/" + args["name"]
+    request = urllib.request.Request(
+        url + "?blocking=true&result=true",
+        json.dumps({"name": args["name"], "depth": depth - 1}).encode(),
+        {"Content-Type": "application/json", "Authorization": "Basic "
+         + base64.b64encode(os.environ["__OW_API_KEY"].encode()).decode()})
+    try:
+        inner = json.load(urllib.request.urlopen(request))
+    except urllib.error.HTTPError as error:
+        return {"error": error.read().decode()}
+    return {"depth": inner["depth"] + 1}
+"""
+WITH_KEY = [{"key": "provide-api-key", "value": True}]
+
+
+def test_an_action_that_calls_itself_is_served(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("recursive", RECURSIVE, annotations=WITH_KEY)
+    record = shared_gateway.invoke("recursive", {"name": "recursive", "depth": 7})
+    assert record["response"]["result"] == {"depth": 7}
+
+
+OVERLAPPING = """
+import asyncio
+async def main(args):
+    print("begin", args["token"])
+    await asyncio.sleep(0.3)
+    print("end", args["token"])
+    return {"token": args["token"]}
+"""
+
+
+def test_runs_overlap_if_the_action_allows_it(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("overlaps", OVERLAPPING, limits={"concurrency": 50})
+    alone = shared_gateway.invoke("overlaps", {"token": "alone"})
+    assert printed(alone) == ["begin alone", "end alone"]
+    assert "sharedLogs" not in [each["key"] for each in alone["annotations"]]
+    records: list[dict[str, Any]] = []
+
+    def call(token: str) -> None:
+        records.append(shared_gateway.invoke("overlaps", {"token": token}))
+
+    threads = [threading.Thread(target=call, args=(f"t{number}",)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for record in records:
+        token = record["response"]["result"]["token"]
+        assert {f"begin {token}", f"end {token}"} <= set(printed(record))
+    assert sum("initTime" in str(record["annotations"]) for record in records) == 0
+
+
+SLOW = "import time\ndef main(args):\n    time.sleep(args['seconds'])\n    return {}\n"
+
+
+def test_calls_beyond_the_limit_are_refused() -> None:
+    with GatewayProcess("--drain-timeout", "0.1") as gateway:
+        gateway.create("slow", SLOW)
+        call = {"seconds": 30}
+        answers = [gateway.api("POST", "actions/slow", call) for _ in range(MOST_CALLS + 1)]
+    assert {each.status for each in answers[:-1]} == {202}
+    assert answers[-1].status == 429
+    expected = f"Too many concurrent requests in flight (count: {MOST_CALLS + 1}, allowed: 256)."
+    assert answers[-1].json["error"] == expected
