@@ -12,7 +12,7 @@ from dataclasses import replace
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from hotwhisk.gateway.api.errors import ApiError, error_response
+from hotwhisk.gateway.api.errors import ApiError, error_response, unknown_route
 from hotwhisk.gateway.api.failures import database_failed, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
@@ -68,6 +68,7 @@ def application(gateway: Gateway) -> Starlette:
         lifespan=lifespan,
         middleware=[Middleware(OwnHosts, (gateway.settings.host, *gateway.settings.names))],
         exception_handlers={
+            404: unknown_route,
             ApiError: error_response,
             sqlite3.Error: database_failed,
             Exception: unexpected,

@@ -2,96 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from hotwhisk.gateway.api import reading
-from hotwhisk.gateway.api.authentication import gateway_of, owned
-from hotwhisk.gateway.api.errors import EXISTS, NOT_FOUND, ApiError
+from hotwhisk.gateway.api import fields, kinds, limits
+from hotwhisk.gateway.api.endpoint import ApiRequest
+from hotwhisk.gateway.api.errors import (
+    EXISTS,
+    NOT_FOUND,
+    NOT_ON_BINDING,
+    ApiError,
+    JsonResponse,
+)
+from hotwhisk.gateway.api.fields import Entries
+from hotwhisk.gateway.api.reading import Page, flag
+from hotwhisk.gateway.invocations import sequences
+from hotwhisk.gateway.invocations.resolve import (
+    Key,
+    Resolved,
+    annotation,
+    readable_package,
+    resolve_for,
+)
 from hotwhisk.gateway.store.actions import StoredAction
-from hotwhisk.gateway.store.store import Store
-from hotwhisk.platform.action import is_base64
-
-LIMITS: Final = {"timeout": 60_000, "memory": 256, "logs": 10, "concurrency": 1}
 
 
-def key_of(request: Request, namespace: str) -> tuple[str, str, str]:
-    """Return namespace, package and name of the action in the path."""
-    package = request.path_params.get("package", "")
-    return (namespace, package, reading.name(request.path_params["name"]))
-
-
-async def put(request: Request) -> Response:
+def put(given: ApiRequest) -> Response:
     """Create or update an action."""
-    namespace = owned(request)
-    key = key_of(request, namespace.name)
-    given = await reading.document(request)
-    overwrite = reading.flag(request, "overwrite")
-    store = gateway_of(request).store
-    return await run_in_threadpool(_put, store, key, given, overwrite=overwrite)
-
-
-def _put(
-    store: Store, key: tuple[str, str, str], given: dict[str, Any], *, overwrite: bool
-) -> Response:
+    key = _writable(given)
+    store = given.store
     current = store.actions.get(key)
-    if current is not None and not overwrite:
+    if current is None:
+        if not given.package:
+            fields.check_free(store, given.namespace, given.name)
+    elif not flag(given.request, "overwrite"):
         raise ApiError(409, EXISTS)
-    given_exec = dict(given.get("exec") or {})
-    code = given_exec.pop("code", None)
-    if current is not None and not given_exec:
-        given_exec = current.document["exec"]
-        code = store.actions.code(current.digest) if current.digest else None
-    given_exec["binary"] = code is not None and is_base64(code)
-    before = current.document if current else {}
-    content = {
-        "publish": given.get("publish", before.get("publish", False)),
-        "exec": given_exec,
-        "parameters": given.get("parameters", before.get("parameters", [])),
-        "annotations": given.get("annotations", before.get("annotations", [])),
-        "limits": {**before.get("limits", LIMITS), **(given.get("limits") or {})},
-    }
-    stored = store.actions.put(key, content, code)
-    return JSONResponse(shown(stored, code))
-
-
-def get(request: Request) -> Response:
-    """Return an action, with its code unless ``code=false``."""
-    namespace = owned(request)
-    store = gateway_of(request).store
-    action = store.actions.get(key_of(request, namespace.name))
-    if action is None:
-        raise ApiError(404, NOT_FOUND)
-    wants_code = request.query_params.get("code", "true") != "false"
-    code = store.actions.code(action.digest) if wants_code and action.digest else None
-    return JSONResponse(shown(action, code))
-
-
-def delete(request: Request) -> Response:
-    """Remove an action."""
-    namespace = owned(request)
-    gateway = gateway_of(request)
-    key = key_of(request, namespace.name)
-    action = gateway.store.actions.get(key)
-    if action is None or not gateway.store.actions.delete(key):
-        raise ApiError(404, NOT_FOUND)
-    gateway.pool.end(action.path)
-    return JSONResponse(shown(action))
-
-
-def list_all(request: Request) -> Response:
-    """Return the actions of a namespace, without their code."""
-    namespace = owned(request)
-    limit, skip = reading.number(request, "limit", 30), reading.number(request, "skip", 0)
-    assert limit is not None
-    assert skip is not None
-    found = gateway_of(request).store.actions.list(
-        namespace.name, request.path_params.get("package")
+    document, code = _content(given, current)
+    if "components" in document["exec"]:
+        try:
+            components = document["exec"]["components"]
+            sequences.check(store, given.caller.name, key, components)
+        except sequences.BadSequence as error:
+            raise ApiError(400, str(error)) from None
+    stored = store.actions.put(
+        key,
+        document,
+        code,
+        version=fields.version(given.document),
+        expected=current.version if current else "",
     )
-    return JSONResponse([shown(each) for each in found[skip:][: limit or 200]])
+    return JsonResponse(shown(stored, code))
+
+
+def get(given: ApiRequest) -> Response:
+    """Return an action, with its code unless ``code=false``."""
+    found = find(given)
+    digest = found.action.digest
+    wants_code = flag(given.request, "code", default=True)
+    code = given.store.actions.code(digest) if wants_code and digest else None
+    return JsonResponse({**shown(found.action, code), "parameters": list(found.defaults)})
+
+
+def delete(given: ApiRequest) -> Response:
+    """Remove an action."""
+    key = _writable(given)
+    action = given.store.actions.get(key)
+    if action is None or not given.store.actions.delete(key):
+        raise _missing(given)
+    given.gateway.pool.end(action.path)
+    return JsonResponse(shown(action))
+
+
+def list_all(given: ApiRequest) -> Response:
+    """Return the actions of a namespace or of a package, without their code and parameters."""
+    namespace, package = given.namespace, given.package or None
+    page = Page.of(given.request, "actions")
+    if package is None:
+        given.check_owner()
+    else:
+        found = readable_package(given.store, given.caller.name, namespace, package)
+        if found is None:
+            raise ApiError(404, NOT_FOUND)
+        if target := found.document["binding"]:
+            namespace, package = target["namespace"], target["name"]
+            readable_package(given.store, given.caller.name, namespace, package)
+    actions = given.store.actions.list(namespace, package)
+    return JsonResponse(page.of_all([_summary(each) for each in actions], "actions"))
+
+
+def find(given: ApiRequest) -> Resolved:
+    """
+    Return the action in the path, which the caller may read and call.
+
+    Raises:
+        ApiError: 403, 404, or 409 if it is no action.
+    """
+    key = (given.namespace, given.package, given.name)
+    found = resolve_for(given.store, given.caller.name, key)
+    if found is None:
+        raise _missing(given)
+    return found
 
 
 def shown(action: StoredAction, code: str | None = None) -> dict[str, Any]:
@@ -99,11 +110,79 @@ def shown(action: StoredAction, code: str | None = None) -> dict[str, Any]:
     content = dict(action.document)
     if code is not None:
         content["exec"] = {**content["exec"], "code": code}
-    namespace = f"{action.namespace}/{action.package}" if action.package else action.namespace
     return {
-        "namespace": namespace,
+        "namespace": action.path.rpartition("/")[0],
         "name": action.name,
         "version": action.version,
         "updated": action.updated,
         **content,
     }
+
+
+def _summary(action: StoredAction) -> dict[str, Any]:
+    content = shown(action)
+    del content["parameters"]
+    return {**content, "exec": {"binary": content["exec"].get("binary", False)}}
+
+
+def _missing(given: ApiRequest) -> ApiError:
+    if given.package:
+        return ApiError(404, NOT_FOUND)
+    return fields.missing(given.store, given.namespace, given.name)
+
+
+def _writable(given: ApiRequest) -> Key:
+    """Return the key of the action in the path, whose package must be the caller's and exist."""
+    given.check_owner()
+    if given.package:
+        package = given.store.packages.get(given.namespace, given.package)
+        if package is None:
+            raise ApiError(404, NOT_FOUND)
+        if package.document["binding"]:
+            raise ApiError(400, NOT_ON_BINDING)
+    return (given.namespace, given.package, given.name)
+
+
+def _content(given: ApiRequest, current: StoredAction | None) -> tuple[dict[str, Any], str | None]:
+    """Return the document and the code: what is given, and for the rest what there was."""
+    document = given.document
+    before = current.document if current else {}
+    if document.get("exec") is not None:
+        executable, code = kinds.check_exec(document["exec"], given.namespace)
+    elif current is None:
+        raise ApiError(400, "exec undefined")
+    else:
+        executable = before["exec"]
+        code = given.store.actions.code(current.digest) if current.digest else None
+    content = {
+        "publish": fields.publish(document, before),
+        "exec": executable,
+        "parameters": _parameters(document, executable, before),
+        "annotations": _annotations(document, executable, before),
+        "limits": limits.checked(document.get("limits"), before.get("limits", limits.DEFAULTS)),
+    }
+    return content, code
+
+
+def _parameters(
+    document: dict[str, Any], executable: dict[str, Any], before: dict[str, Any]
+) -> Entries:
+    given = fields.entries(document, "parameters")
+    if "components" in executable:
+        # The platform keeps the components here too, and no other parameters.
+        return [{"key": "_actions", "value": executable["components"]}]
+    if given is not None:
+        return given
+    was_sequence = "components" in before.get("exec", {})
+    return [] if was_sequence else before.get("parameters", [])
+
+
+def _annotations(
+    document: dict[str, Any], executable: dict[str, Any], before: dict[str, Any]
+) -> Entries:
+    removed = fields.texts(document, "delAnnotations")
+    kept = fields.without(before.get("annotations", []), *removed)
+    found = fields.merged(kept, fields.entries(document, "annotations"))
+    if not before and annotation(found, "provide-api-key") is None:
+        found = [*found, {"key": "provide-api-key", "value": False}]
+    return fields.merged(found, [{"key": "exec", "value": executable["kind"]}])

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from hotwhisk.gateway.api import reading
-from hotwhisk.gateway.api.authentication import gateway_of, owned
-from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError
+from hotwhisk.gateway.api.endpoint import ApiRequest
+from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError, JsonResponse, malformed_query
+from hotwhisk.gateway.api.reading import Page, flag, moment
 from hotwhisk.gateway.store.activations import StoredActivation, Wanted
 
+_ID_LENGTH = 32
 
-def list_all(request: Request) -> Response:
+
+def list_all(given: ApiRequest) -> Response:
     """Return activations, the newest first; with ``docs=true`` as a whole."""
-    namespace = owned(request)
+    request = given.request
+    page = Page.of(request, "activations")
+    package, name = _name(request.query_params.get("name", ""))
     wanted = Wanted(
-        namespace.name,
-        name=request.query_params.get("name"),
-        since=reading.number(request, "since"),
-        upto=reading.number(request, "upto"),
-        limit=reading.number(request, "limit", 30) or 30,
-        skip=reading.number(request, "skip", 0) or 0,
+        given.check_owner(),
+        name=name,
+        package=package,
+        since=moment(request, "since"),
+        upto=moment(request, "upto"),
+        limit=page.limit,
+        skip=page.skip,
     )
-    found = gateway_of(request).store.activations.list(wanted)
-    if reading.flag(request, "docs"):
-        return JSONResponse([each.record for each in found])
-    return JSONResponse([_summary(each) for each in found])
+    docs = flag(request, "docs")
+    if page.count:
+        if docs:
+            raise ApiError(400, "The parameter 'docs' is not permitted with 'count'.")
+        number = given.store.activations.count(wanted)
+        return JsonResponse({"activations": max(0, number - page.skip)})
+    found = given.store.activations.list(wanted)
+    return JsonResponse([each.record if docs else _summary(each) for each in found])
 
 
-def get(request: Request) -> Response:
+def get(given: ApiRequest) -> Response:
     """Return an activation with its logs."""
-    return JSONResponse(_find(request).record)
+    return JsonResponse(_find(given).record)
 
 
-def logs(request: Request) -> Response:
+def logs(given: ApiRequest) -> Response:
     """Return the logs of an activation."""
-    return JSONResponse({"logs": _find(request).record["logs"]})
+    return JsonResponse({"logs": _find(given).record["logs"]})
 
 
-def result(request: Request) -> Response:
+def result(given: ApiRequest) -> Response:
     """Return the result of an activation."""
-    return JSONResponse(_find(request).record["response"])
+    return JsonResponse(_find(given).record["response"])
 
 
-def _find(request: Request) -> StoredActivation:
-    namespace = owned(request)
-    found = gateway_of(request).store.activations.get(namespace.name, request.path_params["id"])
+def _name(text: str) -> tuple[str | None, str | None]:
+    """Return package and name of a filter: a name alone means the default package."""
+    parts = text.strip().split("/")
+    if len(parts) > 2 or (not all(parts) and parts != [""]):
+        reason = f"Parameter may be a 'simple' name or 'package-name/simple' name: {text}"
+        raise malformed_query("name", reason)
+    if parts == [""]:
+        return None, None
+    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+
+
+def _find(given: ApiRequest) -> StoredActivation:
+    namespace = given.check_owner()
+    identifier = given.request.path_params["id"]
+    if len(identifier) != _ID_LENGTH:
+        length = len(identifier)
+        raise ApiError(400, f"Activation id length is {length} but must be {_ID_LENGTH}.")
+    if not all(digit in "0123456789abcdef" for digit in identifier):
+        raise ApiError(400, "The activation id is not valid.")
+    found = given.store.activations.get(namespace, identifier)
     if found is None:
         raise ApiError(404, NOT_FOUND)
     return found

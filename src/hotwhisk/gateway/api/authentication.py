@@ -8,7 +8,7 @@ import secrets
 
 from starlette.requests import Request
 
-from hotwhisk.gateway.api.errors import FORBIDDEN, UNAUTHORIZED, ApiError
+from hotwhisk.gateway.api.errors import FORBIDDEN, NO_KEY, UNAUTHORIZED, ApiError
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
@@ -27,9 +27,10 @@ def caller(request: Request) -> Namespace:
     Raises:
         ApiError: 401, there is no key, or it is wrong.
     """
-    namespace = namespace_of(gateway_of(request).store, request.headers.get("authorization", ""))
+    header = request.headers.get("authorization", "")
+    namespace = namespace_of(gateway_of(request).store, header)
     if namespace is None:
-        raise ApiError(401, UNAUTHORIZED)
+        raise ApiError(401, UNAUTHORIZED if header else NO_KEY)
     return namespace
 
 
@@ -57,6 +58,12 @@ def owned(request: Request) -> Namespace:
         ApiError: 401 or 403.
     """
     namespace = caller(request)
-    if request.path_params["namespace"] not in ("_", namespace.name):
+    if named(request, namespace) != namespace.name:
         raise ApiError(403, FORBIDDEN)
     return namespace
+
+
+def named(request: Request, namespace: Namespace) -> str:
+    """Return the name of the namespace in the path, for which the caller's own may stand as _."""
+    name: str = request.path_params["namespace"]
+    return namespace.name if name == "_" else name

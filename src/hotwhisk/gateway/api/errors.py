@@ -1,31 +1,73 @@
 """
 Refuse a request as the platform does: a status, a text, and the number of the transaction.
 
-The texts are the platform's own. Source: ``ErrorResponse.scala`` of apache/openwhisk.
+The texts are the platform's own. Source: ``ErrorResponse.scala`` of apache/openwhisk, and for
+requests that reach no route the texts of Akka HTTP, on which the platform's controller is built.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 NOT_FOUND: Final = "The requested resource does not exist."
-UNAUTHORIZED: Final = "The supplied authentication is invalid."
+UNKNOWN_ROUTE: Final = "The requested resource could not be found."
+NO_KEY: Final = "The resource requires authentication, which was not supplied with the request"
+UNAUTHORIZED: Final = "The supplied authentication is invalid"
 FORBIDDEN: Final = "The supplied authentication is not authorized to access this resource."
 EXISTS: Final = "resource already exists"
+OTHER_COLLECTION: Final = "Resource by this name exists but is not in this collection."
+CONFLICT: Final = "Concurrent modification to resource detected."
 ILLEGAL_NAME: Final = "The name of the entity contains illegal characters."
+NOT_ALLOWED: Final = "Request defines parameters that are not allowed (e.g., reserved properties)."
+NOT_ON_BINDING: Final = "Operation not permitted on package binding."
+NOT_READY: Final = "Response not yet ready."
 
 
 class ApiError(Exception):
     """An answer other than a success."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.headers = headers or {}
+
+
+class JsonResponse(JSONResponse):
+    """JSON in UTF-8, with a question mark for half a surrogate pair, as Java writes it."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of the body."""
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def malformed(reason: str) -> ApiError:
+    """Return the refusal of a body that is JSON but not what the route expects, or no JSON."""
+    return ApiError(400, f"The request content was malformed:\n{reason}")
+
+
+def malformed_query(key: str, reason: str) -> ApiError:
+    """Return the refusal of a query parameter."""
+    return ApiError(400, f"The query parameter '{key}' was malformed:\n{reason}")
+
+
+def too_large(what: str, size: int, most: int) -> ApiError:
+    """Return the refusal of something that has too many bytes."""
+    return ApiError(413, f"{what} larger than allowed: {size} > {most} bytes.")
+
+
+def wrong_method(allowed: Iterable[str]) -> ApiError:
+    """Return the refusal of a method that a route does not have."""
+    methods = ", ".join(allowed)
+    text = f"HTTP method not allowed, supported methods: {methods}"
+    return ApiError(405, text, {"Allow": methods})
 
 
 def request_id(request: Request) -> str:
@@ -37,6 +79,12 @@ def request_id(request: Request) -> str:
 def error_response(request: Request, error: Exception) -> Response:
     """Return the answer for an `ApiError`."""
     assert isinstance(error, ApiError)
-    headers = {"WWW-Authenticate": "Basic"} if error.status == 401 else None
-    content = {"error": error.text, "code": request_id(request)}
-    return JSONResponse(content, error.status, headers)
+    headers = dict(error.headers)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="whisk rest service"'
+    return JsonResponse({"error": error.text, "code": request_id(request)}, error.status, headers)
+
+
+def unknown_route(request: Request, _: Exception) -> Response:
+    """Return the answer to a request that no route takes."""
+    return error_response(request, ApiError(404, UNKNOWN_ROUTE))

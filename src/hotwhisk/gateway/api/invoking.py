@@ -7,55 +7,79 @@ from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from hotwhisk.gateway.api import reading
-from hotwhisk.gateway.api.actions import key_of
-from hotwhisk.gateway.api.authentication import gateway_of, owned
-from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError
-from hotwhisk.gateway.invocations.invocations import TooManyCalls
-from hotwhisk.gateway.invocations.resolve import resolve
+from hotwhisk.gateway.api import actions
+from hotwhisk.gateway.api.endpoint import ApiRequest
+from hotwhisk.gateway.api.errors import NOT_ALLOWED, ApiError, JsonResponse, malformed_query
+from hotwhisk.gateway.api.reading import flag
+from hotwhisk.gateway.invocations.call import Call
+from hotwhisk.gateway.invocations.invocations import Invocations, TooManyCalls
 from hotwhisk.gateway.store.activations import StoredActivation
 
 MOST_SECONDS: Final = 60.0
 """A blocking call that takes longer is answered 202. Source: docs/rest_api.md."""
+_STATUSES: Final = {0: 200, 1: 502, 2: 502}
+"""The status of the answer, by the status of the activation; any other is a fault of ours: 500."""
 
 
-async def post(request: Request) -> Response:
+async def post(given: ApiRequest) -> Response:
     """Invoke an action; wait for its end if ``blocking`` is true."""
-    namespace = owned(request)
-    gateway = gateway_of(request)
-    argument = await reading.document(request)
-    key = key_of(request, namespace.name)
-    resolved = await run_in_threadpool(resolve, gateway.store, key)
-    if resolved is None:
-        raise ApiError(404, NOT_FOUND)
-    if resolved.final & argument.keys():
-        raise ApiError(
-            400, "Request defines parameters that are not allowed (e.g., reserved properties)."
-        )
-    call = gateway.invocations.call(namespace, resolved, argument)
+    blocking, only_result = flag(given.request, "blocking"), flag(given.request, "result")
+    seconds = _seconds(given.request)
+    found = await run_in_threadpool(actions.find, given)
+    if found.final & given.document.keys():
+        raise ApiError(400, NOT_ALLOWED)
+    invocations = given.gateway.invocations
+    call = invocations.call(given.caller, found, given.document)
+    activation = await finished(invocations, call, seconds if blocking else None)
+    if activation is None:
+        return JsonResponse({"activationId": call.id}, 202, headers(call.id))
+    return _answer(activation, only_result=only_result)
+
+
+async def finished(
+    invocations: Invocations, call: Call, seconds: float | None
+) -> StoredActivation | None:
+    """
+    Begin a call; return its record if it ends within some seconds, None if it goes on.
+
+    Raises:
+        ApiError: 429, too many calls run or wait.
+    """
     try:
-        future = asyncio.wrap_future(gateway.invocations.start(call))
+        future = asyncio.wrap_future(invocations.start(call))
     except TooManyCalls as refusal:
         raise ApiError(429, str(refusal)) from None
-    identifier = call.names.activation
-    if reading.flag(request, "blocking"):
-        milliseconds = reading.number(request, "timeout")
-        seconds = MOST_SECONDS if milliseconds is None else min(MOST_SECONDS, milliseconds / 1000)
+    if seconds is not None:
         await asyncio.wait([future], timeout=seconds)
         if future.done():
-            return _answer(future.result(), only_result=reading.flag(request, "result"))
-    await run_in_threadpool(gateway.invocations.accept, call)
-    return JSONResponse({"activationId": identifier}, 202, _headers(identifier))
+            return future.result()
+    await run_in_threadpool(invocations.accept, call)
+    return None
+
+
+def headers(identifier: str) -> dict[str, str]:
+    """Return the header that names an activation."""
+    return {"X-OpenWhisk-Activation-Id": identifier}
+
+
+def _seconds(request: Request) -> float:
+    """Return how long to wait, from the query parameter in milliseconds."""
+    text = request.query_params.get("timeout")
+    most = int(MOST_SECONDS * 1000)
+    if text is None:
+        return MOST_SECONDS
+    if not text.isdecimal() or not 0 < int(text) <= most:
+        reason = f"Timeout must be number of milliseconds up to {most}."
+        raise malformed_query("timeout", reason)
+    return int(text) / 1000
 
 
 def _answer(activation: StoredActivation, *, only_result: bool) -> Response:
     response = activation.record["response"]
-    status = 200 if response["success"] else 502
-    content = response["result"] if only_result else activation.record
-    return JSONResponse(content, status, _headers(activation.id))
-
-
-def _headers(identifier: str) -> dict[str, str]:
-    return {"X-OpenWhisk-Activation-Id": identifier}
+    result = response["result"]
+    # An array is answered alone in any case: the platform knows it by no other form.
+    content = result if only_result or isinstance(result, list) else activation.record
+    status = _STATUSES.get(response["statusCode"], 500)
+    return JsonResponse(content, status, headers(activation.id))

@@ -1,51 +1,146 @@
-"""Read the body and the query of a request."""
+"""Read the path, the query and the body of a request, and refuse what the platform refuses."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from starlette.requests import Request
 
-from hotwhisk.gateway.api.errors import ILLEGAL_NAME, ApiError
+from hotwhisk.gateway.api.errors import (
+    ILLEGAL_NAME,
+    ApiError,
+    malformed,
+    malformed_query,
+    too_large,
+)
 from hotwhisk.gateway.names import is_name
+
+MOST_LISTED: Final = 200
+DEFAULT_LISTED: Final = 30
+MOST_PAYLOAD: Final = 1 << 20
+"""Bytes of the argument of a call, of parameters and of annotations. Source: docs/reference.md."""
+MOST_ENTITY: Final = 128 << 20
+"""Bytes of a request that stores an entity: 48 MB of code, escaped for JSON, and the rest."""
+_LONGEST_NAME: Final = 256
 
 
 def name(text: str) -> str:
     """Return the name of an entity if it is valid."""
+    if len(text) > _LONGEST_NAME:
+        # The platform's text has this misspelling.
+        raise ApiError(400, f"Name segement longer than allowed: {len(text)} > {_LONGEST_NAME}.")
     if not is_name(text):
         raise ApiError(400, ILLEGAL_NAME)
     return text
 
 
-def flag(request: Request, key: str) -> bool:
-    """Return a query parameter that is true or false; it is false if it is missing."""
-    text = request.query_params.get(key, "false").lower()
-    if text not in ("true", "false"):
-        raise ApiError(400, f'The query parameter "{key}" must be true or false.')
-    return text == "true"
+def flag(request: Request, key: str, *, default: bool = False) -> bool:
+    """Return a query parameter that is true or false."""
+    text = request.query_params.get(key, str(default)).lower()
+    if text in ("true", "yes", "on", "1"):
+        return True
+    if text in ("false", "no", "off", "0"):
+        return False
+    raise malformed_query(key, f"'{text}' is not a valid Boolean value")
 
 
-def number(request: Request, key: str, default: int | None = None) -> int | None:
-    """Return a query parameter that is a whole number, or the default."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted; with ``count`` only how long it is."""
+
+    limit: int
+    skip: int
+    count: bool
+
+    @classmethod
+    def of(cls, request: Request, collection: str) -> Self:
+        """Read ``limit``, ``skip`` and ``count`` of the query."""
+        limit = _listed(request, "limit", DEFAULT_LISTED, collection)
+        skip = _listed(request, "skip", 0, collection)
+        if not 0 <= limit <= MOST_LISTED:
+            reason = (
+                f"The value '{limit}' is not in the range of 0 to {MOST_LISTED} for {collection}."
+            )
+            raise malformed_query("limit", reason)
+        if skip < 0:
+            reason = f"The value '{skip}' is not greater than or equal to 0 for {collection}."
+            raise malformed_query("skip", reason)
+        return cls(limit or MOST_LISTED, skip, flag(request, "count"))
+
+    def of_all(self, found: list[dict[str, Any]], collection: str) -> object:
+        """Return the part of a list, or its length."""
+        if self.count:
+            return {collection: max(0, len(found) - self.skip)}
+        return found[self.skip :][: self.limit]
+
+
+def _listed(request: Request, key: str, default: int, collection: str) -> int:
     text = request.query_params.get(key)
     if text is None:
         return default
     try:
         return int(text)
     except ValueError:
-        raise ApiError(400, f'The query parameter "{key}" must be a whole number.') from None
+        reason = f"The value '{text}' is not an integer for {collection}."
+        raise malformed_query(key, reason) from None
 
 
-async def document(request: Request) -> dict[str, Any]:
-    """Return the body, a JSON object; an empty body is an empty object."""
-    content = await request.body()
+def moment(request: Request, key: str) -> int | None:
+    """Return a query parameter that is a time in milliseconds since the epoch, or None."""
+    text = request.query_params.get(key)
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        reason = f"Parameter is not a valid value for epoch seconds: {text}"
+        raise malformed_query(key, reason) from None
+
+
+async def body(request: Request, most: int) -> bytes:
+    """
+    Return the body.
+
+    Raises:
+        ApiError: 413, it has more bytes than ``most``.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise too_large("Request", int(length), most)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise too_large("Request", size, most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def json_body(content: bytes, content_type: str) -> dict[str, Any]:
+    """
+    Return a body that is a JSON object; an empty one is an empty object.
+
+    Raises:
+        ApiError: 415, it is of another type; 400, it is no JSON object.
+    """
     if not content:
         return {}
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The request content was malformed: it is not JSON.") from None
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        text = "The request's Content-Type is not supported. Expected:\napplication/json"
+        raise ApiError(415, text)
+    value = any_json(content)
     if not isinstance(value, dict):
-        raise ApiError(400, "The request content was malformed: Object expected")
+        raise malformed("Object expected")
     return value
+
+
+def any_json(content: bytes) -> Any:
+    """Return the value of a JSON text."""
+    try:
+        return json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"it is not JSON: {error}") from None
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")

@@ -15,11 +15,15 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from hotwhisk.errors import HotwhiskError
+from hotwhisk.gateway.invocations import compositions, sequences
+from hotwhisk.gateway.invocations.call import Call, Counted
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
@@ -53,34 +57,11 @@ class TooManyCalls(Exception):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    One call of an action.
-
-    ``caller`` is the namespace for which it runs. ``argument`` is what was sent, without the
-    defaults. ``cause`` is the activation of which this is a part, such as that of a sequence.
-    """
-
-    caller: Namespace
-    resolved: Resolved
-    argument: object = field(hash=False)
-    names: Names
-    cause: str | None = None
-
-    @property
-    def event(self) -> object:
-        """The argument with the defaults. An array is sent alone."""
-        if isinstance(self.argument, dict):
-            return {**self.resolved.parameters, **self.argument}
-        return self.argument
-
-
 class Invocations:
     """Runs calls. Any thread may use it."""
 
     def __init__(self, store: Store, pool: Pool[ForkedServer]) -> None:
-        self._store = store
+        self.store = store
         self._pool = pool
         self._invoker = Invoker()
         self._threads = ThreadPoolExecutor(MOST_CALLS, "activation")
@@ -99,11 +80,19 @@ class Invocations:
         """How many calls run or wait."""
         return self._count
 
-    def call(self, caller: Namespace, resolved: Resolved, argument: object) -> Call:
+    def call(
+        self,
+        caller: Namespace,
+        resolved: Resolved,
+        argument: object,
+        *,
+        cause: str | None = None,
+        counted: Counted | None = None,
+    ) -> Call:
         """Return a call with a fresh activation id. Nothing runs yet."""
         names = self._invoker.new_names()
         names = Names(names.activation, names.transaction, caller.name)
-        return Call(caller, resolved, argument, names)
+        return Call(caller, resolved, argument, names, cause, counted or Counted())
 
     def start(self, call: Call) -> Future[StoredActivation]:
         """
@@ -145,22 +134,33 @@ class Invocations:
 
     def accept(self, call: Call) -> None:
         """Keep a call over a kill of the gateway, before its id is answered."""
-        self._store.activations.accept(self._failed(call, GATEWAY_ENDED))
+        self.store.activations.accept(self._failed(call, GATEWAY_ENDED))
 
     def finish_accepted(self) -> None:
         """Store records for the calls that ended with the last gateway."""
-        self._store.activations.finish_accepted()
+        self.store.activations.finish_accepted()
 
     def run(self, call: Call) -> StoredActivation:
-        """Run a call in this thread, and store its record."""
+        """Run a call of any action in this thread, and store its record."""
+        if call.resolved.action.components is not None:
+            return self._stored(call, partial(sequences.run, self))
+        if compositions.is_conductor(call.resolved):
+            return self._stored(call, partial(compositions.run, self))
+        return self.run_code(call)
+
+    def run_code(self, call: Call) -> StoredActivation:
+        """Run a call of an action with code in this thread, and store its record."""
+        return self._stored(call, self._run_code)
+
+    def _stored(self, call: Call, run: Callable[[Call], StoredActivation]) -> StoredActivation:
         try:
-            activation = self._run(call)
+            activation = run(call)
         except (NoServer, HotwhiskError) as problem:
             activation = self._failed(call, str(problem))
         except Exception:  # noqa: BLE001 - boundary: whatever failed, the caller gets a record
             _LOG.exception("activation %s of %s failed", call.names.activation, _path(call))
             activation = self._failed(call, INTERNAL)
-        self._store.activations.add(activation)
+        self.store.activations.add(activation)
         return activation
 
     def close(self) -> None:
@@ -182,17 +182,14 @@ class Invocations:
                 self._count -= 1
                 self._changed.notify_all()
 
-    def _run(self, call: Call) -> StoredActivation:
+    def _run_code(self, call: Call) -> StoredActivation:
         stored, concurrency = call.resolved.action, _limits(call).concurrency
         wanted = Wanted((call.caller.name, stored.path), _version(call), concurrency)
         with self._pool.lease(wanted) as slot:
             action = self._prepare(slot, call)
             activated = self._activate(slot.runtime, action, call)
         self._note_load(call, activated)
-        record = activated.record
-        if call.cause is not None:
-            record["cause"] = call.cause
-        return StoredActivation(record, call.event, stored.revision, stored.package)
+        return _completed(call, activated.record)
 
     def _activate(self, server: ForkedServer, action: Action, call: Call) -> Activated:
         if action.limits.concurrency == 1:
@@ -210,7 +207,7 @@ class Invocations:
         if activated.loaded is not None:
             init = annotation(record["annotations"], "initTime")
             failure = None if activated.loaded else _failure(record)
-            self._store.actions.loaded(call.resolved.action.revision, init, failure)
+            self.store.actions.loaded(call.resolved.action.revision, init, failure)
 
     def _failed(self, call: Call, text: str) -> StoredActivation:
         """Return the record of a call that the platform itself could not run to its end."""
@@ -222,13 +219,10 @@ class Invocations:
             Timing(now, now, now),
             (),
         )
-        if call.cause is not None:
-            record["cause"] = call.cause
-        stored = call.resolved.action
-        return StoredActivation(record, call.event, stored.revision, stored.package)
+        return _completed(call, record)
 
     def _code(self, digest: str) -> str | None:
-        return self.posted.get(digest) or self._store.actions.code(digest)
+        return self.posted.get(digest) or self.store.actions.code(digest)
 
     def _prepare(self, slot: Slot[ForkedServer], call: Call) -> Action:
         """Return the action as the invoker takes it; its code is read once for each server."""
@@ -249,6 +243,16 @@ class Invocations:
 class _Prepared:
     version: tuple[int, str]
     action: Action
+
+
+def _completed(call: Call, record: dict[str, Any]) -> StoredActivation:
+    """Add to a record by whom and by which name the action was called."""
+    if call.cause is not None:
+        record["cause"] = call.cause
+        _annotate(record, "causedBy", "sequence")
+    if call.resolved.binding:
+        _annotate(record, "binding", call.resolved.binding)
+    return StoredActivation(record, call.event, call.resolved.action.revision, call.package)
 
 
 def _version(call: Call) -> tuple[int, str]:

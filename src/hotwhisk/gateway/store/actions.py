@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotwhisk.gateway.store.database import Database
+from hotwhisk.gateway.store.versions import new_version
 
 _COLUMNS = (
     "v.revision, v.namespace, v.package, v.name, v.version, v.document, v.code, v.updated, "
@@ -59,17 +60,30 @@ class Actions:
         self._database = database
 
     def put(
-        self, key: tuple[str, str, str], document: dict[str, Any], code: str | None
+        self,
+        key: tuple[str, str, str],
+        document: dict[str, Any],
+        code: str | None,
+        *,
+        version: str | None = None,
+        expected: str | None = None,
     ) -> StoredAction:
         """
         Store a new version of an action, and make it the current one.
 
-        ``key`` is namespace, package and name. The number of the version is the last one plus one.
+        ``key`` is namespace, package and name. The number of the version is the last one plus one,
+        unless ``version`` gives another. ``expected`` is the version that the writer has read:
+        empty if there was none, None if any may be replaced.
+
+        Raises:
+            Conflict: another version than the expected one is current.
         """
         with self._database.writing(key[0]) as connection:
             current = _current(connection, key)
+            version = new_version(
+                current.version if current else None, wanted=version, expected=expected
+            )
             digest = _keep_code(connection, code)
-            version = next_version(current.version if current else None)
             updated = int(time.time() * 1000)
             cursor = connection.execute(
                 "INSERT INTO action_versions "
@@ -153,14 +167,6 @@ class Actions:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT digest FROM codes ORDER BY digest").fetchall()
         return (row[0] for row in rows)
-
-
-def next_version(version: str | None) -> str:
-    """Return the number that the platform gives to the next version of an entity."""
-    if version is None:
-        return "0.0.1"
-    major, minor, patch = version.split(".")
-    return f"{major}.{minor}.{int(patch) + 1}"
 
 
 def digest_of(code: str) -> str:

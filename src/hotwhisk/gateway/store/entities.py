@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotwhisk.gateway.store.actions import next_version
 from hotwhisk.gateway.store.database import Database
+from hotwhisk.gateway.store.versions import new_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,31 @@ class Entities:
         self._database = database
         self._kind = kind
 
-    def put(self, namespace: str, name: str, document: dict[str, Any]) -> Entity:
-        """Store an entity; the number of its version is the last one plus one."""
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        document: dict[str, Any],
+        *,
+        version: str | None = None,
+        expected: str | None = None,
+    ) -> Entity:
+        """
+        Store an entity; the number of its version is the last one plus one, unless it is given.
+
+        ``expected`` is the version that the writer has read: empty if there was none, None if any
+        may be replaced.
+
+        Raises:
+            Conflict: another version than the expected one is stored.
+        """
         updated = int(time.time() * 1000)
         with self._database.writing(namespace) as connection:
             row = connection.execute(
                 "SELECT version FROM entities WHERE kind = ? AND namespace = ? AND name = ?",
                 (self._kind, namespace, name),
             ).fetchone()
-            version = next_version(row[0] if row else None)
+            version = new_version(row[0] if row else None, wanted=version, expected=expected)
             connection.execute(
                 "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?)",
                 (self._kind, namespace, name, version, json.dumps(document), updated),

@@ -50,6 +50,14 @@ class Namespaces:
             connection.execute("UPDATE namespaces SET key = ? WHERE name = ?", (_new_key(), name))
         return self.ensure(name)
 
+    def named(self, name: str) -> Namespace | None:
+        """Return a namespace by its name."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT name, uuid, key FROM namespaces WHERE name = ?", (name,)
+            ).fetchone()
+        return Namespace(*row) if row else None
+
     def with_uuid(self, identifier: str) -> Namespace | None:
         """Return the namespace whose key has this first part."""
         with self._database.reading() as connection:
