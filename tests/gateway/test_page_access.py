@@ -43,7 +43,7 @@ def test_without_a_session_every_page_leads_to_the_login(shared_gateway: Gateway
 
 
 def test_the_key_of_the_api_does_not_open_the_page(shared_gateway: GatewayProcess) -> None:
-    assert shared_gateway.request("GET", "/").status == 303
+    assert shared_gateway.request("GET", "/", headers={"Accept": "text/html"}).status == 303
 
 
 @pytest.mark.parametrize("key", ["", ":", "guest:guest", "é:☃", "a" * 5000])
