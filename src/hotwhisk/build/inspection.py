@@ -5,17 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import hotwhisk
 from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.artifact import digest_of
 from hotwhisk.artifact.kinds import MANIFEST, is_artifact
+from hotwhisk.build.import_profile import profile
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.sizes import show_size
 
@@ -28,22 +25,7 @@ MOST_POSTED: Final = 48 << 20
 """Most bytes that OpenWhisk takes as the code of an action, base64 included."""
 
 _SITE: Final = re.compile(rf"^{built.PACKAGES_FOLDER}/lib/python[^/]+/site-packages/")
-_LINE: Final = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|( +)(\S+)$")
-_MARK: Final = "-- the action --"
 _HEAVIEST: Final = 5
-
-_LOAD: Final = f"""
-import sys, traceback
-sys.path.insert(0, sys.argv[1])
-import hotwhisk.openwhisk.context
-import hotwhisk, hotwhisk.action.action as action, hotwhisk.artifact.artifact as artifact
-hotwhisk.start = action.register_handler
-with open(sys.argv[2], "rb") as file:
-    unpacked = artifact.unpack(file.read(), sys.argv[3])
-sys.stderr.write({_MARK + chr(10)!r})
-sys.stderr.flush()
-action.load(unpacked, "main")
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +127,7 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
     Raises:
         BuildFailed: they fail, and how.
     """
-    with tempfile.TemporaryDirectory(prefix="hotwhisk-inspect-") as work:
-        home = str(Path(hotwhisk.__file__).parents[1])
-        done = subprocess.run(
-            [
-                sys.executable, "-X", "importtime", "-c", _LOAD, home, str(path.absolute()),
-                f"{work}/code",
-            ],
-            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, errors="replace", check=False,
-        )  # fmt: skip
-    said = done.stderr.partition(f"{_MARK}\n")[2] or done.stderr
-    lines = said.splitlines()
-    if done.returncode:
-        own = [line for line in lines if not line.startswith("import time:")]
-        raise BuildFailed("its imports fail here:\n" + "\n".join(own[-12:]))
-    found = [match for match in map(_LINE.match, lines) if match]
-    top = [Cost(match[4], int(match[2]) / 1000) for match in found if len(match[3]) == 1]
+    top = [Cost(each.module, each.milliseconds) for each in profile(path.read_bytes())]
     top.sort(key=lambda cost: -cost.milliseconds)
     return sum(cost.milliseconds for cost in top), [cost for cost in top if cost.milliseconds >= 1]
 

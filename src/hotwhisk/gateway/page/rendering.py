@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.store.namespaces import Namespace
+from hotwhisk.sizes import show_size
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -43,15 +44,18 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return HTMLResponse(text, status, HEADERS)
 
 
-def view(request: Request, namespace: Namespace, template: str, **values: Any) -> Response:
+def view(
+    request: Request, namespace: Namespace, template: str, status: int = 200, **values: Any
+) -> Response:
     """Return a page of a namespace; ``section`` names the entry of the menu."""
     problems = gateway_of(request).problems.of(namespace.name)
-    return render(request, template, namespace=namespace, problems=problems, **values)
+    return render(request, template, status, namespace=namespace, problems=problems, **values)
 
 
 def error_page(request: Request, status: int, text: str) -> Response:
     """Return a page that says what is wrong."""
-    return render(request, "error.html", status, title=text)
+    title, _, more = text.partition("\n")
+    return render(request, "error.html", status, title=title, more=more)
 
 
 def on_page_error(request: Request, error: Exception) -> Response:
@@ -70,7 +74,7 @@ def milliseconds(value: float | None) -> str:
     """Return a time for people: ``12 ms``, ``1.25 s``."""
     if value is None:
         return "–"
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.2f} s"
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def moment(value: int) -> str:
@@ -90,6 +94,11 @@ def pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def on_one_line(value: object) -> str:
+    """Return a JSON value as short as it can be read."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def path(*parts: str) -> str:
     """Return parts as a path; an empty one is left out."""
     return "/".join(quote(part, safe="") for part in parts if part)
@@ -102,5 +111,12 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(milliseconds=milliseconds, moment=moment, iso=iso, pretty=pretty)
+_ENVIRONMENT.filters.update(
+    iso=iso,
+    milliseconds=milliseconds,
+    moment=moment,
+    on_one_line=on_one_line,
+    pretty=pretty,
+    size=show_size,
+)
 _ENVIRONMENT.globals.update(path=path)

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ExceptionHandler
 
-from hotwhisk.gateway.page import actions, live, login
+from hotwhisk.gateway.page import action, actions, activations, entities, live, login
 from hotwhisk.gateway.page.origins import OwnOrigin
 from hotwhisk.gateway.page.rendering import PageError, on_login_needed, on_page_error
 from hotwhisk.gateway.page.sessions import LoginNeeded
@@ -26,6 +26,15 @@ def routes() -> list[BaseRoute]:
     """Return the routes of the page, which begin at ``/``."""
     return [
         Route("/", actions.index),
+        Route("/actions/{path:path}", action.show),
+        _form("/invoke/{path:path}", action.invoke),
+        _form("/roll-back/{path:path}", action.roll_back),
+        _form("/measure/{path:path}", action.measure),
+        Route("/activations", activations.index),
+        Route("/activations/{id}", activations.show),
+        _form("/activations/{id}/replay", activations.replay),
+        Route("/compare", activations.compare),
+        Route("/triggers", entities.index),
         Route("/login", login.show, methods=["GET"]),
         Route("/login", login.post, methods=["POST"]),
         _form("/logout", login.leave),

@@ -38,7 +38,7 @@ class Launcher:
     def __init__(self, folder: str, run_dir: str, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._run_dir = run_dir
-        self._environ = dict(environ)
+        self.environ = dict(environ)
         self._lock = threading.Lock()
         self._closed = False
         self._start_process()
@@ -85,7 +85,7 @@ class Launcher:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=self._folder,
-                env=self._environ,
+                env=self.environ,
                 start_new_session=True,
             )
 

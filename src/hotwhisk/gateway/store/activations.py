@@ -11,7 +11,7 @@ from typing import Any
 
 from hotwhisk.gateway.store.database import Database
 
-_COLUMNS = "document, logs, event, revision"
+_COLUMNS = "document, logs, event, revision, package"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Wanted:
     package: str | None = None
     since: int | None = None
     upto: int | None = None
+    only_errors: bool = False
     limit: int = 30
     skip: int = 0
 
@@ -154,6 +155,7 @@ def _where(wanted: Wanted) -> tuple[str, Sequence[object]]:
         ("package = ?", wanted.package),
         ("start >= ?", wanted.since),
         ("start <= ?", wanted.upto),
+        ("status >= ?", 1 if wanted.only_errors else None),
     ):
         if value is not None:
             conditions.append((column, value))
@@ -162,10 +164,10 @@ def _where(wanted: Wanted) -> tuple[str, Sequence[object]]:
 
 
 def _activation(row: sqlite3.Row | tuple[Any, ...]) -> StoredActivation:
-    document, logs, event, revision = row
+    document, logs, event, revision, package = row
     record = json.loads(document)
     record["logs"] = json.loads(logs)
-    return StoredActivation(record, json.loads(event), revision)
+    return StoredActivation(record, json.loads(event), revision, package)
 
 
 def _text(value: object) -> str:

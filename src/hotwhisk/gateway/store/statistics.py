@@ -23,7 +23,7 @@ WHERE namespace = ? AND package = ? AND name = ? AND start >= ? ORDER BY start D
 """
 
 _POINTS = """
-SELECT id, start, duration, init, status FROM activations
+SELECT id, start, duration, init, status, revision FROM activations
 WHERE namespace = ? AND name = ? AND package = ? ORDER BY start DESC LIMIT ?
 """
 
@@ -49,13 +49,18 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """When a call was, in milliseconds since the epoch, and how many it and its init took."""
+    """
+    A call in a plot.
+
+    ``start`` is in milliseconds since the epoch; ``duration`` and ``init`` are milliseconds.
+    """
 
     activation: str
     start: int
     duration: int
     init: int | None
     status: int
+    revision: int | None
 
 
 class Statistics:

@@ -8,6 +8,7 @@ from hotwhisk.gateway.store.actions import Actions
 from hotwhisk.gateway.store.activations import Activations
 from hotwhisk.gateway.store.database import Database
 from hotwhisk.gateway.store.entities import Entities
+from hotwhisk.gateway.store.import_profiles import ImportProfiles
 from hotwhisk.gateway.store.namespaces import Namespaces
 from hotwhisk.gateway.store.statistics import Statistics
 
@@ -27,6 +28,7 @@ class Store:
         self.triggers = Entities(self.database, "trigger")
         self.rules = Entities(self.database, "rule")
         self.activations = Activations(self.database)
+        self.import_profiles = ImportProfiles(self.database)
         self.statistics = Statistics(self.database)
 
     def close(self) -> None:

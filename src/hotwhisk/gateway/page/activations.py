@@ -1,0 +1,138 @@
+"""Activations: the list, one of them, and replays of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hotwhisk.gateway.api.authentication import gateway_of
+from hotwhisk.gateway.page import calling, sessions
+from hotwhisk.gateway.page.charts import time_bar
+from hotwhisk.gateway.page.found import find_activation
+from hotwhisk.gateway.page.reading import form, number
+from hotwhisk.gateway.page.rendering import PageError, view
+from hotwhisk.gateway.page.source import file_text
+from hotwhisk.gateway.page.tracebacks import Traceback, find_tracebacks
+from hotwhisk.gateway.store.actions import StoredAction
+from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.gateway.store.namespaces import Namespace
+from hotwhisk.gateway.store.store import Store
+from hotwhisk.platform.differences import differences
+
+ON_PAGE: Final = 50
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def index(request: Request) -> Response:
+    """List activations, filtered by a name and by whether they failed, a page at a time."""
+    namespace = sessions.namespace_of(request)
+    store = gateway_of(request).store
+    text = request.query_params.get("name", "").strip()
+    package, _, name = text.rpartition("/")
+    only_errors = bool(request.query_params.get("errors"))
+    number_of_page = max(1, number(request, "page", 1))
+    wanted = Wanted(
+        namespace.name, name or None, package or None, only_errors=only_errors,
+        limit=ON_PAGE, skip=ON_PAGE * (number_of_page - 1),
+    )  # fmt: skip
+    count = store.activations.count(wanted)
+    fields = {"name": text, **({"errors": "on"} if only_errors else {})}
+    return view(
+        request, namespace, "activations.html", section="activations",
+        found=store.activations.list(wanted), count=count, name=text, only_errors=only_errors,
+        names=[each.path.partition("/")[2] for each in store.actions.list(namespace.name)],
+        page=number_of_page, pages=-(-count // ON_PAGE), query=urlencode(fields),
+    )  # fmt: skip
+
+
+def show(request: Request) -> Response:
+    """Show an activation."""
+    namespace = sessions.namespace_of(request)
+    store = gateway_of(request).store
+    identifier = request.path_params["id"]
+    found = store.activations.get(namespace.name, identifier)
+    if found is None and _IDENTIFIER.fullmatch(identifier):
+        return view(request, namespace, "running.html", 404, section="activations")
+    found = find_activation(request, namespace, identifier)
+    version = _version_of(store, found)
+    current = None
+    if version is not None:
+        current = store.actions.get((version.namespace, version.package, version.name))
+    return view(
+        request, namespace, "activation.html", section="activations", activation=found,
+        record=found.record, version=version, current=current, bar=_bar(found),
+        wait=found.annotation("waitTime") or 0, init=found.annotation("initTime"),
+        tracebacks=_tracebacks(store, found, version),
+        is_parent=all(_IDENTIFIER.fullmatch(line) for line in found.record["logs"]),
+    )  # fmt: skip
+
+
+async def replay(request: Request) -> Response:
+    """Call an action again with the event of an activation, and show what is different."""
+    fields = await form(request)
+    namespace, activation, same, newest = await run_in_threadpool(_versions, request)
+    event = activation.event if isinstance(activation.event, dict) else {}
+    old, new = activation.id, activation.id
+    which = fields.get("on")
+    if which in ("same", "both"):
+        new = await calling.call(request, namespace, same, event)
+    if which in ("newest", "both"):
+        old = new
+        new = await calling.call(request, namespace, newest, event)
+    return RedirectResponse(f"/compare?{urlencode({'old': old, 'new': new})}", 303)
+
+
+def compare(request: Request) -> Response:
+    """Show two activations beside each other."""
+    namespace = sessions.namespace_of(request)
+    store = gateway_of(request).store
+    pair = [
+        find_activation(request, namespace, request.query_params.get(side, ""))
+        for side in ("old", "new")
+    ]
+    old, new = pair
+    return view(
+        request, namespace, "compare.html", section="activations",
+        sides=[(each, _version_of(store, each), _bar(each)) for each in pair],
+        differences=differences(old.record, new.record), same_event=old.event == new.event,
+    )  # fmt: skip
+
+
+def _versions(
+    request: Request,
+) -> tuple[Namespace, StoredActivation, StoredAction, StoredAction]:
+    """Return the activation, the version that it had, and the newest one."""
+    namespace = sessions.namespace_of(request)
+    activation = find_activation(request, namespace, request.path_params["id"])
+    store = gateway_of(request).store
+    same = _version_of(store, activation)
+    newest = store.actions.get((same.namespace, same.package, same.name)) if same else None
+    if same is None or newest is None:
+        raise PageError(409, "The action of this activation was deleted: it cannot be replayed.")
+    return namespace, activation, same, newest
+
+
+def _version_of(store: Store, activation: StoredActivation) -> StoredAction | None:
+    return None if activation.revision is None else store.actions.version(activation.revision)
+
+
+def _bar(activation: StoredActivation) -> object:
+    wait, init = activation.annotation("waitTime") or 0, activation.annotation("initTime")
+    return time_bar(wait, init, activation.record["duration"])
+
+
+def _tracebacks(
+    store: Store, activation: StoredActivation, version: StoredAction | None
+) -> list[Traceback]:
+    def read_file(name: str) -> str | None:
+        if version is None or version.digest is None:
+            return None
+        code = store.actions.code(version.digest)
+        return None if code is None else file_text(code, name)
+
+    return find_tracebacks(activation.record["logs"], read_file)

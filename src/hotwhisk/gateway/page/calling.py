@@ -1,0 +1,62 @@
+"""Call actions for a reader of the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from hotwhisk.gateway.api.authentication import gateway_of
+from hotwhisk.gateway.invocations.invocations import TooManyCalls
+from hotwhisk.gateway.invocations.resolve import with_parameters
+from hotwhisk.gateway.page.rendering import PageError
+from hotwhisk.gateway.store.actions import StoredAction
+from hotwhisk.gateway.store.namespaces import Namespace
+
+MOST_SECONDS: Final = 60.0
+"""A call that takes longer goes on, and the page of its activation waits for it."""
+
+
+def read_event(text: str) -> dict[str, object]:
+    """
+    Return the event in a text; an empty one is an empty event.
+
+    Raises:
+        PageError: it is not a JSON object.
+    """
+    try:
+        event = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise PageError(400, f"The event is not JSON: {error}") from None
+    if not isinstance(event, dict):
+        raise PageError(400, 'An event is a JSON object, such as {"name": "Mike"}.')
+    return event
+
+
+async def call(
+    request: Request,
+    namespace: Namespace,
+    action: StoredAction,
+    event: dict[str, object],
+) -> str:
+    """
+    Call a version, wait for its end, and return the id of the activation.
+
+    Raises:
+        PageError: the event has another value for a final parameter, or too many calls run.
+    """
+    gateway = gateway_of(request)
+    resolved = await run_in_threadpool(with_parameters, gateway.store, action)
+    for name in sorted(resolved.final & event.keys()):
+        if event[name] != resolved.parameters.get(name):
+            raise PageError(400, f"The action is final: its parameter {name} cannot be replaced.")
+    call = gateway.invocations.call(namespace, resolved, event)
+    try:
+        future = asyncio.wrap_future(gateway.invocations.start(call))
+    except TooManyCalls as problem:
+        raise PageError(429, str(problem)) from None
+    await asyncio.wait([future], timeout=MOST_SECONDS)
+    return call.names.activation

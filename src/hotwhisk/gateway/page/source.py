@@ -1,0 +1,129 @@
+"""Read the code of an action as people want to see it: a text, or the files of an archive."""
+
+from __future__ import annotations
+
+import binascii
+import io
+import tarfile
+from dataclasses import dataclass
+from typing import Final
+
+from hotwhisk.artifact import archive, zips
+from hotwhisk.artifact.artifact import FOLDER_ENTRY, PROGRAM, SOURCE_ENTRY
+from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
+from hotwhisk.artifact.kinds import TAR_GZ, Kind, detect
+from hotwhisk.platform.action import is_base64
+
+MOST_SHOWN: Final = 200_000
+"""A longer text is cut, in characters."""
+
+_ENTRIES: Final = (
+    FOLDER_ENTRY,
+    SOURCE_ENTRY,
+    f"{CODE_FOLDER}/{FOLDER_ENTRY}",
+    f"{CODE_FOLDER}/{SOURCE_ENTRY}",
+    PROGRAM,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of an archive, with its bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    The code of an action.
+
+    ``files`` are those of an archive without its libraries, which are counted. ``main`` is the file
+    that is run, and ``text`` its content; None for a program.
+    """
+
+    kind: Kind
+    size: int
+    main: str
+    text: str | None
+    files: tuple[File, ...] = ()
+    libraries: int = 0
+
+
+def content_of(code: str) -> bytes:
+    """Return the bytes of stored code."""
+    if is_base64(code):
+        return binascii.a2b_base64(code)
+    return code.encode("utf-8", "surrogatepass")
+
+
+def read_source(code: str) -> Source:
+    """Return stored code for people."""
+    content = content_of(code)
+    kind = detect(content)
+    if kind is Kind.SOURCE:
+        return Source(kind, len(content), SOURCE_ENTRY, _text(content))
+    try:
+        files = _files(content)
+    except archive.damage():
+        return Source(kind, len(content), "", None)
+    own = tuple(each for each in files if not each.name.startswith(f"{PACKAGES_FOLDER}/"))
+    names = {each.name for each in own}
+    main = next((name for name in _ENTRIES if name in names), "")
+    text = file_text(code, main) if main else None
+    return Source(kind, len(content), main, text, own, len(files) - len(own))
+
+
+def file_text(code: str, name: str) -> str | None:
+    """Return a file of stored code, by its path in the folder of the action."""
+    content = content_of(code)
+    if detect(content) is Kind.SOURCE:
+        return _text(content) if name == SOURCE_ENTRY else None
+    names = [name, f"{CODE_FOLDER}/{name}"]
+    if name == SOURCE_ENTRY:  # how a server calls the file that it runs
+        names += [FOLDER_ENTRY, f"{CODE_FOLDER}/{FOLDER_ENTRY}"]
+    try:
+        found = next(filter(None, (_read(content, each) for each in names)), None)
+    except archive.damage():
+        return None
+    return None if found is None else _text(found)
+
+
+def _files(content: bytes) -> list[File]:
+    if content.startswith(TAR_GZ):
+        with tarfile.open(fileobj=io.BytesIO(content)) as opened:
+            return [File(archive.plain(each.name), each.size) for each in opened if each.isfile()]
+    if content.startswith(b"PK"):
+        with zips.open_zip(content) as opened:
+            return [
+                File(archive.plain(each.filename), each.file_size)
+                for each in opened.infolist()
+                if not each.is_dir()
+            ]
+    return []
+
+
+def _read(content: bytes, name: str) -> bytes | None:
+    """Return the begin of a file of an archive, or None if there is none of that name."""
+    most = MOST_SHOWN * 4
+    if content.startswith(TAR_GZ):
+        with tarfile.open(fileobj=io.BytesIO(content)) as opened:
+            for each in opened:
+                if archive.plain(each.name) == name and (file := opened.extractfile(each)):
+                    return file.read(most)
+        return None
+    if not content.startswith(b"PK"):
+        return None
+    with zips.open_zip(content) as opened:
+        try:
+            return zips.read_member(opened, name, most)
+        except LookupError:
+            return None
+
+
+def _text(content: bytes) -> str | None:
+    """Return a text, or None for bytes that are not one."""
+    if b"\0" in content[:1000]:
+        return None
+    return content.decode("utf-8", "replace")[:MOST_SHOWN]
