@@ -34,7 +34,11 @@ def get(gateway: GatewayProcess, path: str, **headers: str) -> Answer:
 
 def test_without_a_session_every_page_leads_to_the_login(shared_gateway: GatewayProcess) -> None:
     shared_gateway.create("secret", "def main(args):\n    return {'word': 'xyzzy'}\n")
-    for path in ("/",):
+    identifier = shared_gateway.invoke("secret")["activationId"]
+    for path in (
+        "/", "/actions/secret", "/activations", f"/activations/{identifier}", "/triggers",
+        f"/compare?old={identifier}&new={identifier}",
+    ):  # fmt: skip
         answer = get(shared_gateway, path)
         assert answer.status == 303, path
         assert answer.headers["location"] == "/login"
@@ -43,7 +47,7 @@ def test_without_a_session_every_page_leads_to_the_login(shared_gateway: Gateway
 
 
 def test_the_key_of_the_api_does_not_open_the_page(shared_gateway: GatewayProcess) -> None:
-    assert shared_gateway.request("GET", "/", headers={"Accept": "text/html"}).status == 303
+    assert shared_gateway.request("GET", "/activations").status == 303
 
 
 @pytest.mark.parametrize("key", ["", ":", "guest:guest", "é:☃", "a" * 5000])
