@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = (
     "build/", "gateway/", "platform/", "testing/", "watch/", "cli/bootstrap.py", "cli/build.py",
-    "cli/compare.py", "cli/doctor.py", "cli/inspect.py", "cli/new.py", "cli/up.py",
+    "cli/compare.py", "cli/completion", "cli/doctor.py", "cli/inspect.py", "cli/new.py", "cli/up.py",
     "cli/watch.py", "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",
     "compare": "run actions on two runtimes and print what differs",
+    "completion": "print the script that completes commands and options in bash, zsh or fish",
     "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
 }
 WITHOUT_PORT = ("-version", "-compile", "-env")

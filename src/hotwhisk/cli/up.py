@@ -83,6 +83,11 @@ def parser() -> Arguments:
     return arguments
 
 
+def subcommands() -> dict[str, Arguments]:
+    """Return the parser of each command that may follow ``up``."""
+    return {name: command.parser() for name, command in up_data.COMMANDS.items()}
+
+
 def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
     try:
         from hotwhisk.gateway import server

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import UsageError
@@ -16,10 +17,6 @@ from hotwhisk.gateway.options import data_folder
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping, Sequence
-
 HELP = """\
   hotwhisk up key [NAME] [--new]   print the key of a namespace (guest), which is made if it is
                                    missing; --new replaces the key
@@ -27,19 +24,30 @@ HELP = """\
   hotwhisk up backup FILE          copy the database to FILE"""
 
 
+class Command(NamedTuple):
+    """A command that may follow ``up``: its parser of arguments, and what it does with them."""
+
+    parser: Callable[[], Arguments]
+    run: Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one of `COMMANDS`, which is the first word; return the exit code."""
-    return COMMANDS[argv[0]](argv[1:], environ)
+    command = COMMANDS[argv[0]]
+    return command.run(command.parser().parse(argv[1:]), environ)
 
 
-def _key(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def _key_parser() -> Arguments:
     parser = _parser("key [NAME] [--new] [--data FOLDER]", "Print the key of a namespace.")
     parser.add_argument(
         "name", nargs="?", default=DEFAULT_NAMESPACE, metavar="NAME",
         help="the namespace (guest); it is made if it is missing",
     )  # fmt: skip
     parser.add_argument("--new", action="store_true", help="replace the key; the old one is void")
-    given = parser.parse(argv)
+    return parser
+
+
+def _key(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if not is_name(given.name):
         raise UsageError(
             f'"{given.name}" cannot be the name of a namespace: expected letters, digits and '
@@ -55,18 +63,24 @@ def _key(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _keys(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    given = _parser("keys [--data FOLDER]", "List the namespaces that have a key.").parse(argv)
+def _keys_parser() -> Arguments:
+    return _parser("keys [--data FOLDER]", "List the namespaces that have a key.")
+
+
+def _keys(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with _store(given, environ, must_exist=True) as store:
         for namespace in store.namespaces.all():
             print(namespace.name)
     return 0
 
 
-def _backup(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def _backup_parser() -> Arguments:
     parser = _parser("backup FILE [--data FOLDER]", "Copy the database, also while it is used.")
     parser.add_argument("file", metavar="FILE", help="the copy; it must not exist")
-    given = parser.parse(argv)
+    return parser
+
+
+def _backup(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with _store(given, environ, must_exist=True) as store:
         store.database.backup(given.file)
     size = os.stat(given.file).st_size
@@ -74,7 +88,11 @@ def _backup(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-COMMANDS = {"key": _key, "keys": _keys, "backup": _backup}
+COMMANDS = {
+    "key": Command(_key_parser, _key),
+    "keys": Command(_keys_parser, _keys),
+    "backup": Command(_backup_parser, _backup),
+}
 
 
 def _parser(usage: str, description: str) -> Arguments:

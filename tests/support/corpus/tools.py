@@ -1,4 +1,4 @@
-"""Install programs that actions are compiled or run with, if they are missing."""
+"""Install programs that tests need, such as those that compile actions, if they are missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import shutil
 
 from tests.support.corpus.cache import CACHE, Unbuildable, call
 
-PACKAGES = {"bash": "bash", "cc": "gcc", "go": "golang-go", "node": "nodejs", "perl": "perl"}
+PACKAGES = {
+    "bash": "bash", "cc": "gcc", "fish": "fish", "go": "golang-go", "node": "nodejs",
+    "perl": "perl", "zsh": "zsh",
+}  # fmt: skip
 """Debian's names of their packages."""
 
 
