@@ -66,9 +66,10 @@ class Recovery(Enum):
 
 
 class StartWorker(Record):
-    """Start the process of a worker."""
+    """Start the process of a worker; with ``when_needed``, not before the first message to it."""
 
     worker: int
+    when_needed: bool = False
 
 
 class Load(Record):

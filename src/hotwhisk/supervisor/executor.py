@@ -59,8 +59,7 @@ class Executor:
             case commands.Assign():  # first, since there is one for each new connection
                 self._assign(command)
             case commands.StartWorker():
-                self._processes.create(command.worker)
-                self.start_pending()
+                self._start(command)
             case commands.Load():
                 self._load(command)
             case commands.Spawn():
@@ -100,6 +99,13 @@ class Executor:
             self._parts.log(f"the system refused what had to be done: {what}")
 
     # -- workers ----------------------------------------------------------------------------
+
+    def _start(self, command: commands.StartWorker) -> None:
+        process = self._processes.create(command.worker, when_needed=command.when_needed)
+        if command.when_needed:
+            process.channel.on_backlog = self.start_pending
+        else:
+            self.start_pending()
 
     def start_pending(self) -> None:
         """

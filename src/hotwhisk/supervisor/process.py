@@ -25,6 +25,8 @@ class Process:
         self.channel = channel
         self.pending_fork: PendingFork | None = None
         """The data for its fork; None after the fork."""
+        self.when_needed = False
+        """Whether it is forked only when a message waits for it."""
         self.template: Process | None = None
         """The template that was told to fork it and has not reported its process id yet."""
         self.name = process_name(slot)

@@ -56,9 +56,9 @@ class Processes:
         self._ended: list[tuple[int, str]] = []
         """The process ids and names of dead workers that may still leave orphans."""
 
-    def create(self, slot: int) -> None:
+    def create(self, slot: int, *, when_needed: bool = False) -> Process:
         """
-        Open the channel of a worker whose process will be started later.
+        Open the channel of a worker whose process will be started later; return the worker.
 
         From now on messages can be sent to the worker. If another worker is pending in this slot,
         it is forgotten. If a template forks it later, it exits, because its channel is closed.
@@ -71,10 +71,16 @@ class Processes:
         if before is not None:
             process.generation, process.cancelled = before.generation, before.cancelled
             before.channel.close()
+        process.when_needed = when_needed
+        return process
 
     def unforked(self) -> list[Process]:
-        """Return the workers whose process is still to be started."""
-        return [each for each in self.by_slot.values() if each.pending_fork is not None]
+        """Return the workers whose process is to be started now."""
+        return [
+            each
+            for each in self.by_slot.values()
+            if each.pending_fork is not None and (not each.when_needed or each.channel.backlog)
+        ]
 
     def start(self, process: Process) -> None:
         """
@@ -120,8 +126,7 @@ class Processes:
         Raises:
             OSError: no descriptors are free for its channel.
         """
-        self.create(slot)
-        process = self.by_slot[slot]
+        process = self.create(slot)
         process.generation = template.generation
         end, recalls = self._open_channel(process)
         process.pending_fork, process.template = None, template

@@ -148,6 +148,8 @@ class Rollout:
             return slot
         self.dispatcher.recall(slot)
         self.commands.append(commands.Load(slot, generation, artifact))
+        # If this is the only version, a spare is needed only after a failure: save its memory.
+        self.workers.start_spare_when_needed = not self.policy.reinit
         self.workers.replace_spare()
         return slot
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from errno import EMFILE
 
 import pytest
 
-from hotwhisk.ipc.messages import Assign, SendError
+from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.messages import Assign, Load, SendError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.sentinels import BOTH
 from tests.unit.supervisor.scripted import Scripted
@@ -49,3 +52,43 @@ def test_sentinels_are_missing_until_a_spare_notes_them(
         if noted:
             scripted.scoreboard.set_sentinels(number, noted)
     assert told == [BOTH, missing]
+
+
+def test_the_spare_beside_the_only_version_has_a_process_when_it_is_needed(script: Script) -> None:
+    scripted = script(openwhisk=True, reinit=False)
+    worker = scripted.serve()
+    number, spare = scripted.connect(), scripted.workers.spare
+    for _ in range(4):
+        scripted.tick()
+    assert scripted.processes.by_slot[spare].pid == 0
+    assert not scripted.scoreboard.timer_on_here
+    scripted.scoreboard.set_running(number, 1000.0, float("inf"), 0)
+    scripted.die(worker)
+    assert scripted.processes.by_slot[spare].pid != 0
+    first, *_, last = scripted.messages(spare)
+    assert (type(first), type(last)) == (SendError, Load)
+    assert scripted.processes.by_slot[scripted.workers.spare].pid == 0
+
+
+def test_a_spare_that_is_needed_and_cannot_be_started_is_started_at_a_tick(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = script(openwhisk=True, reinit=False)
+    worker = scripted.serve()
+    spare, pairs = scripted.workers.spare, Channel.pair
+
+    def refuse() -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr(Channel, "pair", refuse)
+    scripted.die(worker)
+    assert scripted.processes.by_slot[spare].pid == 0
+    monkeypatch.setattr(Channel, "pair", pairs)
+    scripted.tick()
+    assert [type(each) for each in scripted.messages(spare)] == [Load]
+
+
+def test_a_worker_that_may_be_replaced_has_a_spare_with_a_process(script: Script) -> None:
+    scripted = script(openwhisk=True, reinit=True)
+    scripted.serve()
+    assert scripted.processes.by_slot[scripted.workers.spare].pid != 0
