@@ -60,7 +60,8 @@ _variables: Final = Variables()
 
 def set_environment(env: Mapping[str, str]) -> None:
     """Set the variables that ``/init`` sent, before the action's code is loaded."""
-    os.environ.update(env)
+    for name, value in env.items():  # `update` of a mapping asks first what kind of object it is
+        os.environ[name] = value
 
 
 def variable(name: str) -> str:
@@ -111,7 +112,6 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
     sys.path.insert(0, folder)
     sys.argv[:] = [""]
     sys.modules["__main__"] = types.ModuleType("__main__")
-    _invalidate_caches()
     _Server.shadowed = frozenset(shadowing - STAYS)
     _Server.modules = _take_out(_Server.shadowed)
 
@@ -126,6 +126,7 @@ def restored() -> Iterator[None]:
     folder, environ, path, argv = os.getcwd(), dict(os.environ), list(sys.path), list(sys.argv)
     modules, server = dict(sys.modules), (_Server.path, _Server.shadowed, _Server.modules)
     _Server.folders = []
+    invalidate_caches()
     try:
         yield
     finally:
@@ -168,9 +169,12 @@ def server_modules() -> Iterator[None]:
         sys.path[:] = path
 
 
-def _invalidate_caches() -> None:
+def invalidate_caches() -> None:
     """
     Do the work of ``importlib.invalidate_caches()`` without an import.
+
+    The supervisor does it once, when it has imported all. It imports nothing later, so an action
+    finds all that is there when it is loaded.
 
     From Python 3.13 on, that function also empties the cache of `importlib.metadata`. For this it
     imports that module and some thirty others. The import takes up to 30 ms in each fresh worker,
@@ -192,7 +196,7 @@ def _invalidate_caches() -> None:
 
 def _take_out(tops: frozenset[str]) -> dict[str, types.ModuleType]:
     """Take these top-level modules, and all below them, out of ``sys.modules``."""
-    if not tops:
+    if not tops & sys.modules.keys():  # as a rule; a module below is there with its package only
         return {}
     names = [name for name in sys.modules if name.partition(".")[0] in tops]
     return {name: sys.modules.pop(name) for name in names}

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
-from hotwhisk.action.isolation import server_modules
+from hotwhisk.action.isolation import invalidate_caches, server_modules
 from hotwhisk.artifact.built import misfit_of
 from hotwhisk.config.addresses import (
     CONTROL_VERSION,
@@ -109,6 +109,7 @@ class Server:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""
         supervisor = self.supervisor
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
+        invalidate_caches()
         if self._folder.has_leftovers():
             supervisor.rollout.jobs.remove_folder(int(run_folder.LEFT))
         supervisor.run_commands()

@@ -223,13 +223,7 @@ class Sockets:
         return (spill, length) if self.spills.holds(spill, length, slot, number) else None
 
     def give_reserve(self, slot: int, channel: Channel) -> None:
-        """
-        Make a memory file for a worker, in case its action forbids the worker to make one.
-
-        It gets no second one while it has not used the first.
-        """
-        if self.spills.has_reserve(slot):
-            return
+        """Make a memory file for a worker, in case its action forbids the worker to make one."""
         made = self.spills.make_reserve(slot)
         if made is not None:
             number, descriptor = made

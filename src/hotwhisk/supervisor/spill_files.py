@@ -52,7 +52,7 @@ class SpillFiles:
         self._close = close
         self._most = needed + MARGIN
         self._made = 0
-        self._reserves: dict[int, int] = {}
+        self.reserves: dict[int, int] = {}
         """For each worker's slot the file that was made here and is not used yet."""
         self._files: dict[int, tuple[int, int]] = {}
         """For each file its descriptor and its owner's slot."""
@@ -65,14 +65,14 @@ class SpillFiles:
     @property
     def crowded(self) -> bool:
         """Return whether there are more files than connections and workers can need."""
-        return len(self._files) - len(self._reserves) > self._most
+        return len(self._files) - len(self.reserves) > self._most
 
     def largest_owner(self) -> int:
         """Return the slot of the worker that has most files."""
         owners = Counter(
             owner
             for spill, (_, owner) in self._files.items()
-            if owner != NO_SLOT and self._reserves.get(owner) != spill
+            if owner != NO_SLOT and self.reserves.get(owner) != spill
         )
         return owners.most_common(1)[0][0] if owners else NO_SLOT
 
@@ -94,10 +94,6 @@ class SpillFiles:
             raise ProtocolError(f"memory file {spill} has the seals {seals:#x}")
         self._files[spill] = (descriptor, slot)
 
-    def has_reserve(self, slot: int) -> bool:
-        """Return whether the worker in ``slot`` has a reserve that it has not used yet."""
-        return slot in self._reserves
-
     def make_reserve(self, slot: int) -> tuple[int, int] | None:
         """
         Make a file for the worker in ``slot``.
@@ -111,7 +107,7 @@ class SpillFiles:
         except OSError:
             return None
         self.add(number, descriptor, slot)
-        self._reserves[slot] = number
+        self.reserves[slot] = number
         return number, descriptor
 
     def close_own(self, spill: int, slot: int) -> None:
@@ -189,8 +185,8 @@ class SpillFiles:
 
     def _use(self, spill: int, slot: int) -> None:
         """Record that a file holds a request, so that it is a reserve no longer."""
-        if self._reserves.get(slot) == spill:
-            del self._reserves[slot]
+        if self.reserves.get(slot) == spill:
+            del self.reserves[slot]
 
     def _check(self, spill: int, slot: int) -> None:
         if self._files.get(spill, (0, NO_SLOT))[1] != slot:
