@@ -80,16 +80,16 @@ class Action:
         """Calls the handler. For an asynchronous handler, the result is the coroutine to run."""
 
 
-def load(unpacked: Unpacked, main: str) -> Action:
+def load(unpacked: Unpacked, main: str, source: bytes | None = None) -> Action:
     """
-    Load an unpacked artifact and find its handler.
+    Load an unpacked artifact and find its handler. ``source`` is its file, if that is known.
 
     A built artifact states the name of its handler. If the request has another name than the
     default, the request wins.
     """
     if main == MAIN and unpacked.main:
         main = unpacked.main
-    return _load(unpacked.folder, unpacked.entry, main)
+    return _load(unpacked.folder, unpacked.entry, main, source)
 
 
 def load_file(

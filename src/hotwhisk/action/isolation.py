@@ -93,16 +93,17 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
     The virtual environment of the action is ``virtualenv``. If that is empty, it is the folder
     ``virtualenv`` in ``folder``.
     """
-    folder = os.path.realpath(folder)
     if sys.path and sys.path[0] in ("", _working_directory()):
         del sys.path[0]  # `python -m hotwhisk` put it there: it is not the action's folder
     _Server.path = list(sys.path)
-    shadowing = pinned.names_in(folder)
     try:
         os.chdir(folder)
+        folder = os.getcwd()  # the kernel has followed all links
         os.environ["PWD"] = folder  # a shell leaves it so
-        shadowing |= _top_level_names(folder)
+        shadowing = pinned.names_in(folder) | _top_level_names(folder)
     except FileNotFoundError:
+        folder = os.path.realpath(folder)
+        shadowing = pinned.names_in(folder)
         if not shadowing:  # else the folder was removed since the version was loaded
             raise
     packages = _activate(virtualenv or f"{folder}/{_VIRTUALENV}")

@@ -271,4 +271,5 @@ def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loa
     if unpacked.kind is Kind.COMPILED and unpacked.main:
         main = unpacked.main
     _set_proxy_variables(config)
-    return Loaded(actions.load(unpacked, main), unpacked.digest)
+    source = content if unpacked.kind is Kind.SOURCE else None
+    return Loaded(actions.load(unpacked, main, source), unpacked.digest)
