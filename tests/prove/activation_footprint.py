@@ -63,9 +63,9 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
             host.counts[kind.name] += DRIVERS[kind.driver](host, kind.event(host.random))
     host.random = usual
     found = host.settle()
-    usual_number = (
-        1 + len(found["generation"]["workers"]) + bool((found["template"] or {}).get("pid"))
-    )
+    # The spare has no process before it is needed.
+    running = sum(bool(each["pid"]) for each in found["generation"]["workers"])
+    usual_number = 1 + running + bool((found["template"] or {}).get("pid"))
     members = wait_few(host.left, usual_number, ANSWER_TIMEOUT)
     workers = members - {host.runtime.pid}
     names = [name for pid in members for name in tree.descriptors(pid)]
