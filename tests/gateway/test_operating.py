@@ -233,3 +233,41 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path, place: Rendezvous, patien
     assert record["activationId"] == call.answer().json["activationId"]
     assert "Uvicorn" not in gateway.stderr()
     assert "Traceback" not in gateway.stderr()
+
+
+# -- backup ------------------------------------------------------------------------------------
+
+
+def test_a_backup_put_into_a_new_folder_is_the_same_gateway(
+    gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    gateway.create("hello", "def main(args):\n    return {'hello': 1}\n")
+    record = gateway.invoke("hello")
+    copy = tmp_path / "copy.db"
+    done = up("backup", str(copy), "--data", str(gateway.data))
+    assert done.returncode == 0, done
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    again = up("backup", str(copy), "--data", str(gateway.data))
+    assert again.returncode == 1
+    assert again.stderr == f"hotwhisk: {copy} exists already; give a new name\n"
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    copy.rename(data / "hotwhisk.db")
+    with GatewayProcess(data=tmp_path) as restored:
+        assert restored.auth == gateway.auth
+        assert restored.api("GET", f"activations/{record['activationId']}").json == record
+        assert restored.invoke("hello")["response"]["result"] == {"hello": 1}
+
+
+def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
+    done = up("backup", str(tmp_path / "copy"), "--data", str(tmp_path / "missing"))
+    assert done.returncode == 2
+    assert "there is no database in" in done.stderr
+
+
+def test_a_mistyped_word_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    assert (
+        up("backpu").stderr == "hotwhisk: hotwhisk up does not know backpu; did you mean backup?\n"
+    )
+    assert up("--prot", "1").stderr.endswith("unknown option --prot; did you mean --port?\n")
+    assert up("key", "a/b").stderr.startswith('hotwhisk: "a/b" cannot be the name of a namespace')

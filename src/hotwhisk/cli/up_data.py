@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.errors import UsageError
 from hotwhisk.gateway.data_folder import open_data
+from hotwhisk.gateway.export.export import SCRIPT, export
 from hotwhisk.gateway.names import is_name
 from hotwhisk.gateway.options import data_folder
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
@@ -21,7 +22,10 @@ HELP = """\
   hotwhisk up key [NAME] [--new]   print the key of a namespace (guest), which is made if it is
                                    missing; --new replaces the key
   hotwhisk up keys                 list the namespaces that have a key
-  hotwhisk up backup FILE          copy the database to FILE"""
+  hotwhisk up backup FILE          copy the database to FILE
+  hotwhisk up export FOLDER [--namespace NAME]
+                                   write a namespace (guest) as files, and as a script of wsk
+                                   commands that makes it again on any OpenWhisk"""
 
 
 class Command(NamedTuple):
@@ -88,10 +92,34 @@ def _backup(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _export_parser() -> Arguments:
+    parser = _parser(
+        "export FOLDER [--namespace NAME] [--data FOLDER]",
+        "Write a namespace as files, and as a script of wsk commands that makes it again.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="where to write; it must be empty")
+    parser.add_argument(
+        "--namespace", default=DEFAULT_NAMESPACE, metavar="NAME", help="the namespace (guest)"
+    )
+    return parser
+
+
+def _export(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    with _store(given, environ, must_exist=True) as store:
+        done = export(store, given.namespace, given.folder)
+    counts = ", ".join(f"{number} {kind}" for kind, number in done.counts.items()) or "nothing"
+    print(f"hotwhisk: exported {counts}", file=sys.stderr)
+    for text in done.left_out:
+        print(f"hotwhisk: left out: {text}", file=sys.stderr)
+    print(f"hotwhisk: next: {os.path.join(given.folder, SCRIPT)}", file=sys.stderr)
+    return 0
+
+
 COMMANDS = {
     "key": Command(_key_parser, _key),
     "keys": Command(_keys_parser, _keys),
     "backup": Command(_backup_parser, _backup),
+    "export": Command(_export_parser, _export),
 }
 
 

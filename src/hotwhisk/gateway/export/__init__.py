@@ -1,0 +1,1 @@
+"""Write everything of a namespace as files, and as commands of ``wsk`` that make it again."""

@@ -1,0 +1,173 @@
+"""
+Write a namespace as a folder that makes it again on any OpenWhisk.
+
+``deploy.sh`` has one command of ``wsk`` for each entity, what is needed before what needs it. Code
+is in files as it was posted, and parameters and annotations are in files too: so no command line
+shows a secret, and no shell changes a text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from typing import Any, Final
+
+from hotwhisk.errors import StartError, UsageError
+from hotwhisk.gateway.export import commands
+from hotwhisk.gateway.export.files import Folder
+from hotwhisk.gateway.store.actions import StoredAction
+from hotwhisk.gateway.store.entities import Entity
+from hotwhisk.gateway.store.store import Store
+
+SCRIPT: Final = "deploy.sh"
+
+
+@dataclass(slots=True)
+class Exported:
+    """What was written: how many of each kind, and what ``wsk`` cannot express."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def export(store: Store, namespace: str, target: str) -> Exported:
+    """
+    Write a namespace to a folder, which is made; it may be there if it is empty.
+
+    Raises:
+        UsageError: there is no such namespace, or the folder is not empty.
+        StartError: the folder cannot be written.
+    """
+    if namespace not in (each.name for each in store.namespaces.all()):
+        raise UsageError(f"there is no namespace {namespace}; hotwhisk up keys lists them")
+    if os.path.isdir(target) and os.listdir(target):
+        raise UsageError(f"{target} is not empty; give a new folder")
+    try:
+        return _Export(store, namespace, Folder(target)).write()
+    except OSError as error:
+        raise StartError(
+            f"{error.filename or target} cannot be written: {error.strerror}; give another folder"
+        ) from None
+
+
+class _Export:
+    def __init__(self, store: Store, namespace: str, folder: Folder) -> None:
+        self._store = store
+        self._namespace = namespace
+        self._folder = folder
+        self._done = Exported()
+
+    def write(self) -> Exported:
+        packages = self._store.packages.list(self._namespace)
+        own = [each for each in packages if not each.document.get("binding")]
+        bindings = [each for each in packages if each.document.get("binding")]
+        actions = self._store.actions.list(self._namespace)
+        groups = {
+            "packages": [self._package(each) for each in sorted(own, key=_name)],
+            "actions": [
+                self._action(each) for each in sorted(actions, key=_path) if each.components is None
+            ],
+            "bindings": [self._binding(each) for each in sorted(bindings, key=_name)],
+            "sequences": [self._sequence(each) for each in _ordered(actions)],
+            "triggers": [
+                self._trigger(each)
+                for each in sorted(self._store.triggers.list(self._namespace), key=_name)
+            ],
+            "rules": [
+                self._rule(each)
+                for each in sorted(self._store.rules.list(self._namespace), key=_name)
+            ],
+        }
+        self._done.counts = {kind: len(made) for kind, made in groups.items() if made}
+        self._folder.write(SCRIPT, commands.script(self._namespace, groups), mode=0o700)
+        return self._done
+
+    def _package(self, package: Entity) -> str:
+        files = self._values(f"packages/{package.name}", package.document)
+        shared = "yes" if package.document.get("publish") else "no"
+        return commands.wsk("package", "update", package.name, *files, "--shared", shared)
+
+    def _binding(self, binding: Entity) -> str:
+        target = binding.document["binding"]
+        files = self._values(f"packages/{binding.name}", binding.document)
+        provider = self._own(f"/{target['namespace']}/{target['name']}")
+        return commands.wsk("package", "bind", provider, binding.name, *files)
+
+    def _action(self, action: StoredAction) -> str:
+        document, name = action.document, _path(action)
+        place = f"actions/{action.package or 'default'}/{action.name}"
+        code = (self._store.actions.code(action.digest) if action.digest else None) or ""
+        source = self._folder.write_code(place, document["exec"]["kind"], code)
+        words = ["action", "update", name, source, *commands.execution(document["exec"])]
+        words += self._values(place, document)
+        words += commands.limits(document["limits"])
+        if not any(each.get("init") for each in document["parameters"]):
+            return commands.wsk(*words)
+        # wsk has no option for parameters that become variables of the environment.
+        file = self._folder.write_json(
+            f"{place}.environment.json", {"parameters": document["parameters"]}
+        )
+        return "\n".join((commands.wsk(*words), commands.update(f"actions/{name}", file)))
+
+    def _sequence(self, action: StoredAction) -> str:
+        place = f"actions/{action.package or 'default'}/{action.name}"
+        components = ",".join(self._own(each) for each in action.components or ())
+        document = {**action.document, "parameters": []}
+        words = ["action", "update", _path(action), "--sequence", components]
+        words += self._values(place, document)
+        return commands.wsk(*words, *commands.limits(action.document["limits"]))
+
+    def _trigger(self, trigger: Entity) -> str:
+        files = self._values(f"triggers/{trigger.name}", trigger.document)
+        return commands.wsk("trigger", "update", trigger.name, *files)
+
+    def _rule(self, rule: Entity) -> str:
+        document = rule.document
+        if document.get("annotations"):
+            self._done.left_out.append(
+                f"the annotations of the rule {rule.name}: wsk has no option for them"
+            )
+        words = (rule.name, self._own(document["trigger"]), self._own(document["action"]))
+        lines = [commands.wsk("rule", "update", *words)]
+        if document.get("status") == "inactive":
+            lines.append(commands.wsk("rule", "disable", rule.name))
+        return "\n".join(lines)
+
+    def _values(self, place: str, document: dict[str, Any]) -> list[str]:
+        """Write parameters and annotations, if there are any; return the options that read them."""
+        words: list[str] = []
+        for option, key, left_out in (
+            ("--param-file", "parameters", ()),
+            ("--annotation-file", "annotations", ("exec", "binding")),  # the platform's own
+        ):
+            values = {
+                each["key"]: each["value"]
+                for each in document.get(key) or ()
+                if each["key"] not in left_out
+            }
+            if values:
+                words += [option, self._folder.write_json(f"{place}.{key}.json", values)]
+        return words
+
+    def _own(self, path: str) -> str:
+        """Return a full name with ``_`` for the namespace that is exported."""
+        namespace, _, rest = path.removeprefix("/").partition("/")
+        return f"/_/{rest}" if namespace == self._namespace else f"/{namespace}/{rest}"
+
+
+def _ordered(actions: list[StoredAction]) -> Iterator[StoredAction]:
+    """Yield the sequences, each after those that are part of it."""
+    sequences = {f"/{each.path}": each for each in sorted(actions, key=_path) if each.components}
+    needs = {path: each.components or [] for path, each in sequences.items()}
+    order = TopologicalSorter(needs).static_order()
+    return (sequences[path] for path in order if path in sequences)
+
+
+def _name(entity: Entity) -> str:
+    return entity.name
+
+
+def _path(action: StoredAction) -> str:
+    return f"{action.package}/{action.name}" if action.package else action.name
