@@ -271,3 +271,17 @@ def test_a_mistyped_word_is_answered_with_the_nearest(tmp_path: Path) -> None:
     )
     assert up("--prot", "1").stderr.endswith("unknown option --prot; did you mean --port?\n")
     assert up("key", "a/b").stderr.startswith('hotwhisk: "a/b" cannot be the name of a namespace')
+
+
+# -- systemd -----------------------------------------------------------------------------------
+
+
+def test_systemd_is_told_when_it_serves_and_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with GatewayProcess(data=tmp_path, env=env) as gateway:
+            message = manager.recv(4096).decode()
+            assert message == f"READY=1\nSTATUS=serving on {gateway.url}"
+        assert manager.recv(4096) == b"STOPPING=1"

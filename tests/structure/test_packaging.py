@@ -20,10 +20,13 @@ from typing import Any
 import pytest
 
 import hotwhisk
+from hotwhisk.gateway.options import OPTIONS
+from hotwhisk.gateway.stopping import ANSWER_SECONDS
 from tests.prove.outcome import Proof
 from tests.prove.registry import BY_NAME
 from tests.structure.source import ROOT
 from tests.support.client import run_once
+from tests.support.gateway import HOTWHISK_UP, GatewayProcess
 from tests.support.server import HOTWHISK, Server
 
 PACKAGING = ROOT / "packaging"
@@ -146,6 +149,7 @@ def test_no_kind_is_a_default_and_all_are_of_this_version() -> None:
 # -- the units of systemd ----------------------------------------------------------------------
 
 UNITS = [PACKAGING / "systemd" / f"hotwhisk@.{kind}" for kind in ("service", "socket")]
+GATEWAY_UNIT = PACKAGING / "systemd" / "hotwhisk-up.service"
 MOST_EXPOSURE = 25
 """Tenths: systemd itself calls 2.5 "OK", and most services of a distribution have above 9."""
 
@@ -160,15 +164,16 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def instances(tmp_path: Path) -> list[Path]:
-    """Write the units for one port, with a program that exists; return them."""
-    made = []
+    """Write the units, those of a port for one port, with a program that exists; return them."""
+    made: list[Path] = []
     program = shutil.which("hotwhisk", path=str(Path(sys.executable).parent))
     assert program is not None
-    for unit in UNITS:
+    for unit in (*UNITS, GATEWAY_UNIT):
         text = unit.read_text(encoding="utf-8").replace("/opt/hotwhisk/bin/hotwhisk", program)
         made.append(tmp_path / unit.name.replace("@", "@8080"))
         made[-1].write_text(text, encoding="utf-8")
-        shutil.copy(made[-1], tmp_path / unit.name)
+        if made[-1].name != unit.name:
+            shutil.copy(made[-1], tmp_path / unit.name)
     return made
 
 
@@ -186,11 +191,12 @@ def test_a_fault_would_be_found(instances: list[Path]) -> None:
     assert any("hotwhisk" in line and "notfy" in line for line in done.stderr.splitlines())
 
 
-def test_the_service_is_little_exposed(instances: list[Path]) -> None:
-    done = analyze(
-        "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", "--no-pager", str(instances[0])
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+def test_the_services_are_little_exposed(instances: list[Path]) -> None:
+    for unit in (instances[0], instances[2]):
+        done = analyze(
+            "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", "--no-pager", str(unit)
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
 def test_the_units_fit_the_server() -> None:
@@ -200,6 +206,20 @@ def test_the_units_fit_the_server() -> None:
     assert socket.count("\nListenStream=") == 1  # the server takes one
     stop = int(re.search(r"TimeoutStopSec=(\d+)", service)[1])  # type: ignore[index]
     assert stop > 25 + 2  # --drain-timeout and the parting
+
+
+def test_the_unit_of_the_gateway_fits_it() -> None:
+    unit = GATEWAY_UNIT.read_text(encoding="utf-8")
+    stop = int(re.search(r"TimeoutStopSec=(\d+)", unit)[1])  # type: ignore[index]
+    drain = next(float(each.default) for each in OPTIONS if each.name == "drain_timeout")
+    assert stop > drain + 2 * ANSWER_SECONDS
+    assert "Type=notify\n" in unit
+    assert "OOMPolicy=continue\n" in unit
+    assert "Delegate=memory pids\n" in unit
+    assert "\nProtectControlGroups=" not in unit
+    own = set(re.findall(r"^SystemCallFilter=.*$", unit, re.MULTILINE))
+    of_one_action = UNITS[0].read_text(encoding="utf-8")
+    assert own == set(re.findall(r"^SystemCallFilter=.*$", of_one_action, re.MULTILINE))
 
 
 def system_calls(expression: str) -> set[str]:
@@ -288,6 +308,16 @@ def test_an_ordinary_action_runs_under_the_filter_of_the_unit(permitted: Path) -
             "doubled": [2, 4, 6],
             "refused": True,
         }
+
+
+@pytest.mark.slow
+def test_the_gateway_runs_actions_under_the_filter_of_its_unit(permitted: Path) -> None:
+    shim = (sys.executable, str(ROOT / "tests" / "support" / "seccomp.py"))
+    command = (*shim, "allow", "EPERM", str(permitted), *HOTWHISK_UP)
+    with GatewayProcess(command=command) as gateway:
+        gateway.create("ordinary", ORDINARY)
+        result = gateway.invoke("ordinary")["response"]["result"]
+        assert result == {"said": "hello\n", "doubled": [2, 4, 6], "refused": True}
 
 
 # -- the libraries of the compat image ------------------------------------------------------

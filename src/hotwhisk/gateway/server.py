@@ -45,12 +45,12 @@ def serve(
         names = (settings.host, *settings.names)
         settings = replace(settings, host=host, port=port, names=names)
         gateway = open_gateway(settings, environ)
+        app = RequestLog(application(gateway), gateway.metrics, every=settings.log_requests)
+        server = Server(app, gateway, lambda: _notify(environ, STOPPING))
         write_address(settings.data, settings.url)
         announce(gateway)
         _notify(environ, *ready(f"serving on {settings.url}"))
-        app = RequestLog(application(gateway), gateway.metrics, every=settings.log_requests)
-        Server(app, gateway).run(sockets=[listener])
-        _notify(environ, STOPPING)
+        server.run(sockets=[listener])
     return 0
 
 

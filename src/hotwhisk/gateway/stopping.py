@@ -10,7 +10,9 @@ out.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -21,35 +23,49 @@ from starlette.types import ASGIApp
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.log import log_event
 
-_ANSWER_SECONDS: Final = 5
+ANSWER_SECONDS: Final = 5
 """How long records and last answers are waited for after the activations have ended."""
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that stops as a gateway must."""
+    """
+    A uvicorn server that stops as a gateway must.
 
-    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+    It obeys signals from its construction on. ``stopping`` is called when a stop begins.
+    """
+
+    def __init__(self, app: ASGIApp, gateway: Gateway, stopping: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=_ANSWER_SECONDS,
+                timeout_graceful_shutdown=ANSWER_SECONDS,
             )
         )
         self._gateway = gateway
+        self._stopping = stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._hurry = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's
         """Begin to stop at the first signal, and wait no longer at the second."""
-        if self.should_exit:
-            asyncio.get_running_loop().call_soon_threadsafe(self._hurry.set)
+        if self._loop is not None and self.should_exit:
+            self._loop.call_soon_threadsafe(self._hurry.set)
         self.should_exit = True
         self._gateway.stopping.set()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no further connection, let activations end, send the last answers."""
+        self._stopping()
         self._gateway.changes.close()  # ends the streams of pages
         for server in self.servers:
             server.close()
@@ -71,4 +87,4 @@ class Server(uvicorn.Server):
         if not idle.done():
             log_event("activations that still run are ended")
         await run_in_threadpool(gateway.pool.close)
-        await asyncio.wait((idle,), timeout=_ANSWER_SECONDS)
+        await asyncio.wait((idle,), timeout=ANSWER_SECONDS)
