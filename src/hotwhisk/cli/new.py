@@ -63,6 +63,8 @@ LAUNCH: Final = """\
       "type": "debugpy",
       "request": "launch",
       "module": "pytest",
+      "pythonArgs": ["-Xfrozen_modules=off"],
+      "subProcess": false,
       "cwd": "${workspaceFolder}",
       "console": "integratedTerminal"
     },
