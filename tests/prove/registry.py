@@ -7,6 +7,8 @@ from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .folders import find_things, outlive_folders
+from .gateway_kills import kill_in_the_middle
+from .gateway_load import call_many
 from .hostile import take_packets, take_words
 from .hostile_inside import attack_from_inside
 from .interrupted import answer_interrupted
@@ -267,6 +269,22 @@ PROOFS = (
         activate,
         short={"activations": 2000},
         long={"activations": 100_000},
+        alone=True,
+    ),
+    Proof(
+        "up",
+        "a gateway answers every call with the right version, result and log, and stays small",
+        call_many,
+        short={"actions": 20, "activations": 1000, "clients": 16},
+        long={"actions": 100, "activations": 10_000, "clients": 32},
+        alone=True,
+    ),
+    Proof(
+        "up-kills",
+        "killed anywhere, a gateway leaves no process and has all that was acknowledged",
+        kill_in_the_middle,
+        short={"rounds": 1, "clients": 8, "actions": 5},
+        long={"rounds": 10, "clients": 32, "actions": 20},
         alone=True,
     ),
 )

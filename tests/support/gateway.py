@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests.support import tree
+
 HOTWHISK_UP = (sys.executable, "-m", "hotwhisk", "up")
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -153,6 +155,14 @@ class GatewayProcess:
         finally:
             connection.close()
         return row[0] if row else None
+
+    def own_memory(self) -> int:
+        """Return the bytes of memory of the gateway's own process (PSS)."""
+        return tree.pss([self.process.pid])
+
+    def memory(self) -> int:
+        """Return the bytes of memory of the gateway, its launcher, and all servers (PSS)."""
+        return tree.pss(tree.below(self.process.pid))
 
     @staticmethod
     def watch_end(pid: int, timeout: float = 10.0) -> Callable[[], None]:

@@ -130,17 +130,21 @@ class Invoker:
             runtime.resume()
             if not warm and runtime.pinned is not None and _must_restart(runtime, action):
                 runtime.stop()
-            if not runtime.started:
+            fresh = not runtime.started
+            if fresh:
                 runtime.start()
             init = None if warm else self._initialize(runtime, wanted)
             if init is not None:
+                if _is_gone(init) and runtime.listens and not fresh:
+                    runtime.stop()
+                    return None
                 verdict = _judge_init(runtime, action, init)
                 if verdict is not None:
                     return self._finish(runtime, wanted, verdict, init, None)
                 runtime.pinned = action
         body = run_body(action, wanted.names, _deadline(action), wanted.argument)
         run = _post(runtime, "/run", body, action, retry=False)
-        gone = is_unhealthy(run) or (isinstance(run.reply, NoReply) and run.reply.refused)
+        gone = _is_gone(run)
         if gone and warm and runtime.can_restart:
             with runtime.lock:
                 runtime.stop()
@@ -154,7 +158,7 @@ class Invoker:
     def _initialize(self, runtime: Runtime, wanted: _Call) -> Outcome:
         action = wanted.action
         body = init_body(action, wanted.names, _deadline(action))
-        return _post(runtime, "/init", body, action, retry=True)
+        return _post(runtime, "/init", body, action, retry=not runtime.listens)
 
     def _finish(
         self,
@@ -209,6 +213,12 @@ def _turn(runtime: Runtime, action: Action) -> Iterator[None]:
     """Let one activation in at a time, until its log is read; or many, if the action allows it."""
     with runtime.lock if action.limits.concurrency == 1 else nullcontext():
         yield
+
+
+def _is_gone(outcome: Outcome) -> bool:
+    """Return whether the runtime is leaving, or has left."""
+    refused = isinstance(outcome.reply, NoReply) and outcome.reply.refused
+    return refused or is_unhealthy(outcome)
 
 
 def _judge_init(runtime: Runtime, action: Action, init: Outcome) -> Verdict | None:

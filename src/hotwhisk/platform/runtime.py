@@ -33,6 +33,8 @@ class Runtime(ABC):
 
     Then a changed action is posted to it. It ends the log of an action that died.
     """
+    listens = False
+    """Whether its port is open once it is started, so that a refused connection means its end."""
     log_lag = 0.0
     """Seconds by which a line of the log may come later than the answer that followed it."""
 

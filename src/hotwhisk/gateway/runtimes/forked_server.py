@@ -38,6 +38,7 @@ class ForkedServer(Runtime):
     """
 
     lives_on = True
+    listens = True
 
     def __init__(self, launcher: Launcher, limits: MemoryLimits) -> None:
         super().__init__()

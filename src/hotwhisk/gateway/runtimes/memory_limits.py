@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -82,10 +83,9 @@ class MemoryLimits:
         return MemoryLimit(group=group)
 
     def remove(self, limit: MemoryLimit) -> None:
-        """Remove the control group of a server that has ended."""
+        """Remove the control group of a server that has ended, and kill what is left in it."""
         if limit.group:
-            with suppress(OSError):  # a process that ends is still in it: the next start removes it
-                os.rmdir(limit.group)
+            _end(limit.group)
 
 
 def _find() -> str:
@@ -160,8 +160,16 @@ def _remove_groups_of_the_dead(above: str) -> None:
             and gateway.isdecimal()
             and not os.path.exists(f"/proc/{gateway}")
         ):
-            with suppress(OSError):
-                os.rmdir(f"{above}/{name}")
+            _end(f"{above}/{name}")
+
+
+def _end(group: str) -> None:
+    """Kill the processes of a group, and remove it once they have ended, or at the next start."""
+    for pid in control_group.read(f"{group}/cgroup.procs").split():
+        with suppress(OSError):
+            os.kill(int(pid), signal.SIGKILL)
+    with suppress(OSError):
+        os.rmdir(group)
 
 
 def _write(path: str, text: str) -> None:
