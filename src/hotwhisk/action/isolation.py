@@ -47,7 +47,7 @@ _ACTIVATE: Final = ("bin/activate_this.py", "Scripts/activate_this.py")
 
 
 class _Server:
-    """Holds the import settings from before `enter_action_folder`, and the folders it added."""
+    """Holds the import settings from before `enter_action_folder`, and the folders it entered."""
 
     path: list[str] | None = None
     folders: list[str] = []  # noqa: RUF012 - as modules
@@ -106,10 +106,9 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
         shadowing = pinned.names_in(folder)
         if not shadowing:  # else the folder was removed since the version was loaded
             raise
-    packages = _activate(virtualenv or f"{folder}/{_VIRTUALENV}")
-    for each in packages:
-        shadowing |= _top_level_names(each)
-    _Server.folders = [*_Server.folders, folder, *packages]
+    for packages in _activate(virtualenv or f"{folder}/{_VIRTUALENV}"):
+        shadowing |= _top_level_names(packages)
+    _Server.folders = [*_Server.folders, folder]
     sys.path.insert(0, folder)
     sys.argv[:] = [""]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -132,7 +131,7 @@ def restored() -> Iterator[None]:
         yield
     finally:
         _Server.path, _Server.shadowed, _Server.modules = server
-        _forget_modules(tuple(f"{each}{os.sep}" for each in _Server.folders))
+        _forget_modules(_Server.folders)
         sys.modules.update(modules)
         sys.path[:], sys.argv[:] = path, argv
         for name in os.environ.keys() - environ.keys():
@@ -141,10 +140,17 @@ def restored() -> Iterator[None]:
         os.chdir(folder)
 
 
-def _forget_modules(folders: tuple[str, ...]) -> None:
-    """Forget all modules that were imported from these folders."""
+def _forget_modules(folders: list[str]) -> None:
+    """
+    Forget the modules that were imported from these folders.
+
+    Libraries stay, also those of a virtual environment in such a folder: numpy and others can be
+    imported only once in a process.
+    """
+    below = tuple(f"{folder}{os.sep}" for folder in folders)
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(folders):
+        file = str(getattr(module, "__file__", ""))
+        if file.startswith(below) and f"{os.sep}site-packages{os.sep}" not in file:
             del sys.modules[name]
 
 

@@ -225,6 +225,20 @@ def test_a_library_that_a_handler_imports_stays_imported(call: CallHandler) -> N
     assert "colorsys" in sys.modules
 
 
+def test_a_library_in_an_environment_below_the_folder_stays_imported(tmp_path: Path) -> None:
+    packages = tmp_path / ".venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "own_library.py").write_text("")
+    (tmp_path / "acting.py").write_text(
+        f"import sys\nsys.path.append({str(packages)!r})\nimport own_library\n"
+        "def main(event): return {}\n"
+    )
+    with CallHandler(tmp_path) as call:
+        call("acting.py")
+        library = sys.modules["own_library"]
+    assert sys.modules.pop("own_library") is library
+
+
 def test_any_callable_is_a_handler(call: CallHandler) -> None:
     assert call(dict, {"a": 1}) == {"a": 1}
 
