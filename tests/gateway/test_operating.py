@@ -285,3 +285,29 @@ def test_systemd_is_told_when_it_serves_and_stops(tmp_path: Path) -> None:
             message = manager.recv(4096).decode()
             assert message == f"READY=1\nSTATUS=serving on {gateway.url}"
         assert manager.recv(4096) == b"STOPPING=1"
+
+
+# -- events ------------------------------------------------------------------------------------
+
+
+def test_each_event_is_a_line(gateway: GatewayProcess) -> None:
+    gateway.create("hello", "def main(args):\n    return args\n")
+    gateway.invoke("hello", {"password": "geheim"})
+    gateway.create("hello", "1 / 0\n")
+    gateway.invoke("hello")
+    assert gateway.api("DELETE", "actions/hello").status == 200
+    gateway.wait_line(r"server of guest/hello ended", 10)
+    lines = [
+        re.sub(r"process \d+", "process N", line) for line in gateway.stderr().splitlines()[2:]
+    ]
+    assert lines == [
+        "hotwhisk: action guest/hello created (0.0.1)",
+        "hotwhisk: server of guest/hello started (process N)",
+        "hotwhisk: action guest/hello updated (0.0.2)",
+        (
+            "hotwhisk: action guest/hello did not load (0.0.2): "
+            "the code raised ZeroDivisionError while it was loaded: division by zero"
+        ),
+        "hotwhisk: action guest/hello deleted",
+        "hotwhisk: server of guest/hello ended (process N)",
+    ]

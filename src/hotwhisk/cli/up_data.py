@@ -107,12 +107,16 @@ def _export_parser() -> Arguments:
 def _export(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with _store(given, environ, must_exist=True) as store:
         done = export(store, given.namespace, given.folder)
-    counts = ", ".join(f"{number} {kind}" for kind, number in done.counts.items()) or "nothing"
-    print(f"hotwhisk: exported {counts}", file=sys.stderr)
+    counts = ", ".join(_counted(kind, number) for kind, number in done.counts.items())
+    print(f"hotwhisk: exported {counts or 'nothing'}", file=sys.stderr)
     for text in done.left_out:
         print(f"hotwhisk: left out: {text}", file=sys.stderr)
     print(f"hotwhisk: next: {os.path.join(given.folder, SCRIPT)}", file=sys.stderr)
     return 0
+
+
+def _counted(kind: str, number: int) -> str:
+    return f"{number} {kind.removesuffix('s') if number == 1 else kind}"
 
 
 COMMANDS = {

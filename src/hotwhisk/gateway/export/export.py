@@ -93,7 +93,10 @@ class _Export:
         target = binding.document["binding"]
         files = self._values(f"packages/{binding.name}", binding.document)
         provider = self._own(f"/{target['namespace']}/{target['name']}")
-        return commands.wsk("package", "bind", provider, binding.name, *files)
+        lines = [commands.wsk("package", "bind", provider, binding.name, *files)]
+        if binding.document.get("publish"):
+            lines.append(commands.wsk("package", "update", binding.name, "--shared", "yes"))
+        return "\n".join(lines)
 
     def _action(self, action: StoredAction) -> str:
         document, name = action.document, _path(action)

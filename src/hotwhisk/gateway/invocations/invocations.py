@@ -121,7 +121,7 @@ class Invocations:
         path = call.resolved.action.path
         wanted = Wanted((call.caller.name, path), _version(call), action.limits.concurrency)
         with self._pool.lease(wanted) as slot:
-            slot.runtime.prepare(action.limits)
+            slot.runtime.prepare(action.limits, path)
             slot.prepared = None
             if not slot.runtime.started:
                 slot.runtime.start()
@@ -207,7 +207,7 @@ class Invocations:
         if activated.loaded is not None:
             init = annotation(record["annotations"], "initTime")
             failure = None if activated.loaded else _failure(record)
-            self.store.actions.loaded(call.resolved.action.revision, init, failure)
+            self.store.actions.loaded(call.resolved.action, init, failure)
 
     def _failed(self, call: Call, text: str) -> StoredActivation:
         """Return the record of a call that the platform itself could not run to its end."""
@@ -234,7 +234,7 @@ class Invocations:
         if digest and code is None:
             raise NoServer(DELETED)
         action = _platform_action(call, code)
-        slot.runtime.prepare(action.limits)
+        slot.runtime.prepare(action.limits, call.resolved.action.path)
         slot.prepared = _Prepared(version, action)
         return action
 

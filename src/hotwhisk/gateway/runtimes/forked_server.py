@@ -15,6 +15,7 @@ import socket
 import threading
 from typing import Final
 
+from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
 from hotwhisk.gateway.runtimes.shared_log import SharedLog
@@ -43,6 +44,7 @@ class ForkedServer(Runtime):
     def __init__(self, launcher: Launcher, limits: MemoryLimits) -> None:
         super().__init__()
         self.shared_log = SharedLog()
+        self._path = ""
         self._memory = 0
         self._overlaps = False
         self._launcher = launcher
@@ -52,14 +54,15 @@ class ForkedServer(Runtime):
         self._stream: LogStream | None = None
         self._stopping = threading.RLock()
 
-    def prepare(self, limits: Limits) -> None:
+    def prepare(self, limits: Limits, path: str) -> None:
         """
-        Set the limits of the action that runs next.
+        Set the limits and the full name of the action that runs next.
 
         A server that was started with another limit of memory is ended; the next call starts it.
         """
         if self.started and self._memory != limits.memory:
             self.stop()
+        self._path = path
         self._memory = limits.memory
         self._overlaps = limits.concurrency > 1
         self._choose_log()
@@ -99,6 +102,7 @@ class ForkedServer(Runtime):
             os.close(outs[1])
             os.close(errs[1])
         self._stream = LogStream(outs[0], errs[0], most=MOST_LOG)
+        self._log(f"started (process {self._process.pid})")
         self._choose_log()
 
     def _stop(self) -> None:
@@ -111,6 +115,10 @@ class ForkedServer(Runtime):
         if self._stream is not None:
             self._stream.wait_end(_LOG_SECONDS)
         self._limits.remove(self._limit)
+        self._log(f"ended (process {pid})")
+
+    def _log(self, event: str) -> None:
+        log_event(f"server of {self._path} {event}", action=self._path)
 
     def _choose_log(self) -> None:
         """Have either the invoker read the log, or the runs that overlap."""

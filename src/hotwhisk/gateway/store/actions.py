@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.store.database import Database
 from hotwhisk.gateway.store.versions import new_version
 
@@ -98,7 +100,10 @@ class Actions:
                 "ON CONFLICT DO UPDATE SET revision = excluded.revision",
                 (*key, revision),
             )
-        return StoredAction(revision, *key, version, document, digest, updated)
+        stored = StoredAction(revision, *key, version, document, digest, updated)
+        done = "updated" if current else "created"
+        log_event(f"action {stored.path} {done} ({version})", action=stored.path, version=version)
+        return stored
 
     def get(self, key: tuple[str, str, str]) -> StoredAction | None:
         """Return the current version of an action."""
@@ -152,15 +157,23 @@ class Actions:
                 "DELETE FROM codes WHERE digest NOT IN "
                 "(SELECT code FROM action_versions WHERE code IS NOT NULL)"
             )
+        if found:
+            path = "/".join(part for part in key if part)
+            log_event(f"action {path} deleted", action=path)
         return found > 0
 
-    def loaded(self, revision: int, init_ms: int, failure: str | None = None) -> None:
+    def loaded(self, action: StoredAction, init_ms: int, failure: str | None = None) -> None:
         """Note how the last ``/init`` of a version went."""
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE action_versions SET init_ms = ?, failure = ? WHERE revision = ?",
-                (init_ms, failure, revision),
+                (init_ms, failure, action.revision),
             )
+        if failure is not None:
+            path, version = action.path, action.version
+            reason = failure.strip().rpartition("\n")[2]
+            text = f"action {path} did not load ({version}): {reason}"
+            log_event(text, level=logging.WARNING, action=path, version=version)
 
     def codes(self) -> Iterator[str]:
         """Return the digests of all code that is kept."""
