@@ -140,6 +140,7 @@ class History:
         self.version = version
         self.what = what
         self.given_up = 0
+        self._ended: set[Connection] = set()
 
     def run(self) -> int:
         """Run the whole round, and return the current version after it."""
@@ -177,7 +178,10 @@ class History:
 
     def _run(self, connection: Connection, **event: object) -> int:
         """Send one request, and return the process id of the worker that answered it, or 0."""
-        response = connection.run(event)
+        ended = connection in self._ended  # its last answer said so: a client opens another one
+        response = ask(self.server, **event) if ended else connection.run(event)
+        if response.closes:
+            self._ended.add(connection)
         self._judge(response)
         return int(response.json().get("pid", 0))
 
