@@ -287,7 +287,7 @@ class InitReceived(Message):
     """
     Connection ``number`` sent an ``/init``, whose body is in memory file ``spill``. The worker has
     released the connection, and the supervisor answers. If the client wants the connection closed,
-    this is the ``last`` answer.
+    this is the ``last`` answer. Descriptor: the file, if it is ``new``, as with `SpillCreated`.
     """
 
     kind: ClassVar[str] = "init_received"
@@ -296,6 +296,11 @@ class InitReceived(Message):
     offset: int = 0
     length: int = 0
     last: bool = False
+    new: bool = False
+
+    def descriptors(self) -> int:
+        """Return 1 for a file that is new."""
+        return int(self.new)
 
 
 class Released(Message):

@@ -34,6 +34,9 @@ T = TypeVar("T")
 READ_AT_ONCE = 64
 """Packets that are read from one worker before others have their turn."""
 
+BRINGS_FILE = (messages.SpillCreated, messages.InitReceived)
+"""Messages that bring a new memory file."""
+
 READ_ALL = 4096
 """Packets that are read if all must be read; more than a socket can hold at one time."""
 
@@ -152,18 +155,18 @@ class Receiver:
     def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
         """Act on a message at once, or queue it; close the descriptors that are not taken over."""
         try:
-            if isinstance(message, messages.SpillCreated):
+            if descriptors and isinstance(message, BRINGS_FILE):
                 self._sockets.spills.add(message.spill, descriptors[0], process.slot)
                 descriptors.clear()
                 self._kill_largest_spill_owner()
-            elif isinstance(message, messages.SpillClosed):
+            if isinstance(message, messages.SpillClosed):
                 self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
                 if self._is_loading(process):
                     template = self._templates.ready(process.generation, message, descriptors)
                     if template is not None:
                         self.watch(template)
-            else:
+            elif not isinstance(message, messages.SpillCreated):
                 if not process.inbox:
                     self._unhandled.append(process)
                 process.inbox.append(message)

@@ -266,19 +266,20 @@ class Connection:
         self._data, self.pipelined = self.pipelined, b""
         self._save(self._data)
 
-    def take_body(self, request: Request) -> tuple[Spill, int]:
+    def take_body(self, request: Request) -> tuple[int, int, int]:
         """
-        Return the file that holds the body of a request, and the body's offset in it.
+        Put the body of a request into a file that leaves this connection.
 
-        The file leaves this connection. The bytes behind the request are saved for the worker that
-        gets the connection next.
+        Return the number of the file, the body's offset in it, and the descriptor of a new file, or
+        -1 if the supervisor has it. The bytes behind the request are saved for the worker that gets
+        the connection next.
         """
         body, rest = request.body, self.pipelined
-        spill, offset = self.spill, request.end - len(body)
-        if spill is None or request.head.chunked:
-            spill, offset = self._spills.take(len(body)), 0
-            spill.map[: len(body)] = body
+        if self.spill is None or request.head.chunked:
+            (number, descriptor), offset = self._spills.write(body), 0
             self.request_done()
+        else:
+            number, descriptor, offset = self.spill.number, -1, request.end - len(body)
         self.spill = None
         if isinstance(body, memoryview):
             body.release()
@@ -286,7 +287,7 @@ class Connection:
         if rest:
             self._save(rest)
         self._scoreboard.set_phase(self.number, Phase.INIT_PENDING)
-        return spill, offset
+        return number, offset, descriptor
 
     # -- answering --------------------------------------------------------------------------
 

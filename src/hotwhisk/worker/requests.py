@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from os import getpid
+from os import close, getpid
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
@@ -280,11 +280,13 @@ class Requests:
             self.connections.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())
             raise Forbidden(INIT_TWICE)
         length = len(request.body)
-        spill, offset = connection.take_body(request)
+        spill, offset, descriptor = connection.take_body(request)
         self.connections.remove(connection)
-        keep = request.head.keep_alive
+        last, new = not request.head.keep_alive, [descriptor] if descriptor >= 0 else []
         self.connections.channel.send(
-            InitReceived(connection.number, spill.number, offset, length, not keep)
+            InitReceived(connection.number, spill, offset, length, last, bool(new)), new
         )
         self.connections.channel.flush_all()  # a queued message would be lost with this process
+        for each in new:
+            close(each)
         self.connections.exit_if_drained()

@@ -122,6 +122,31 @@ class Spills:
         except OSError:
             return self._take_reserve(size)
 
+    def write(self, data: bytes | memoryview) -> tuple[int, int]:
+        """
+        Write data to a file that leaves this process; return its number and its descriptor.
+
+        The caller sends both to the supervisor, and closes the descriptor. It is -1 if the file is
+        the reserve, which the supervisor has.
+
+        Raises:
+            OSError: the file cannot be made, and the reserve is in use.
+        """
+        self._prepare()
+        descriptor = -1
+        try:
+            descriptor = make_file(len(data))
+            if os.write(descriptor, data) < len(data):
+                raise OSError(EFBIG, os.strerror(EFBIG))
+        except OSError:
+            if descriptor >= 0:
+                os.close(descriptor)
+            spill = self._take_reserve(len(data))
+            spill.map[: len(data)] = data
+            return spill.number, -1
+        self._next += 1
+        return self._next - 1, descriptor
+
     def fit(self, spill: Spill, size: int, used: int) -> Spill:
         """
         Make room for ``size`` bytes in a file that holds ``used`` bytes; return the file.

@@ -436,3 +436,22 @@ def test_a_phase_that_does_not_exist_costs_its_connection_when_the_worker_dies(
     scripted.die(worker)
     assert scripted.is_ended(number)
     assert number not in scripted.supervisor.sockets.descriptors
+
+
+def test_the_file_of_an_init_may_come_with_its_message(script: Script) -> None:
+    scripted = script()
+    worker, number = scripted.serve(), scripted.connect()
+    send(scripted, worker, encode(InitReceived(number, 5, 0, 10, new=True)), memory_file())
+    assert number in scripted.owners.init_pending
+    scripted.send(scripted.worker(State.LOADING), Ready(DIGEST))
+    assert b'"ok":true' in scripted.clients[number].recv(1000)
+
+
+def test_the_file_of_an_init_is_checked_as_any_other(script: Script) -> None:
+    scripted = script()
+    worker, number = scripted.serve(), scripted.connect()
+    before = open_descriptors()
+    packet = encode(InitReceived(number, 5, 0, 10, new=True))
+    send(scripted, worker, packet, os.open(os.devnull, os.O_RDWR))
+    assert open_descriptors() == before
+    expect_ended(scripted, worker, "memory file 5 cannot be sealed")

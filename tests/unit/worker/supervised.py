@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from hotwhisk.action.action import Action
 from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import FROM_WORKER, Assign, Message, SpillCreated
+from hotwhisk.ipc.messages import FROM_WORKER, Assign, InitReceived, Message, SpillCreated
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.connections import Place
@@ -141,9 +141,9 @@ class Supervised:
         found: list[Message] = []
         while (received := self.channel.receive()) is not None:
             message, descriptors = received
-            if isinstance(message, SpillCreated):
+            if isinstance(message, SpillCreated | InitReceived) and descriptors:
                 (self.spills[message.spill],) = descriptors
-            else:
+            if not isinstance(message, SpillCreated):
                 found.append(message)
         return found
 

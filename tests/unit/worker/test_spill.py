@@ -141,3 +141,17 @@ def test_a_second_reserve_is_closed(limited: Supervisor) -> None:
     limited.created(901, descriptor)
     limited.spills.set_reserve(901, descriptor)
     assert list(limited.files) == [900]
+
+
+def test_what_is_written_leaves_in_a_file_of_its_own(supervisor: Supervisor) -> None:
+    number, descriptor = supervisor.spills.write(b"def main(): ...")
+    assert os.pread(descriptor, 100, 0) == b"def main(): ..."
+    assert number != supervisor.spills.take(10).number
+    os.close(descriptor)
+
+
+def test_what_is_written_goes_into_the_reserve_where_no_file_can_be_made(
+    limited: Supervisor,
+) -> None:
+    with files_forbidden():
+        assert limited.spills.write(b"def main(): ...") == (900, -1)
