@@ -22,12 +22,16 @@ import sys, traceback
 sys.path.insert(0, sys.argv[1])
 import hotwhisk.openwhisk.context
 import hotwhisk, hotwhisk.action.action as action, hotwhisk.artifact.artifact as artifact
+from hotwhisk.errors import VersionError
 hotwhisk.start = action.register_handler
 with open(sys.argv[2], "rb") as file:
     unpacked = artifact.unpack(file.read(), sys.argv[3])
 sys.stderr.write({_MARK + chr(10)!r})
 sys.stderr.flush()
-action.load(unpacked, sys.argv[4])
+try:
+    action.load(unpacked, sys.argv[4])
+except VersionError as error:  # the traceback of the action is printed already
+    sys.exit(str(error))
 """
 
 
@@ -74,11 +78,12 @@ def profile(
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise BuildFailed(f"its imports took longer than {seconds:g} s here") from None
-    lines = (done.stderr.partition(f"{_MARK}\n")[2] or done.stderr).splitlines()
+    before, marked, lines = done.stderr.partition(f"{_MARK}\n")
     if done.returncode:
-        own = [line for line in lines if not line.startswith("import time:")]
+        said = (lines if marked else before).splitlines()
+        own = [line for line in said if not line.startswith("import time:")]
         raise BuildFailed("its imports fail here:\n" + "\n".join(own[-12:]))
-    return tree_of(lines)
+    return tree_of(lines.splitlines())
 
 
 def tree_of(lines: Iterable[str]) -> tuple[Import, ...]:

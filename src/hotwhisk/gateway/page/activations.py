@@ -59,7 +59,7 @@ def show(request: Request) -> Response:
     if found is None and _IDENTIFIER.fullmatch(identifier):
         return view(request, namespace, "running.html", 404, section="activations")
     found = find_activation(request, namespace, identifier)
-    version = _version_of(store, found)
+    version = _own_version(store, namespace, found)
     current = None
     if version is not None:
         current = store.actions.get((version.namespace, version.package, version.name))
@@ -90,7 +90,6 @@ async def replay(request: Request) -> Response:
 def compare(request: Request) -> Response:
     """Show two activations beside each other."""
     namespace = sessions.namespace_of(request)
-    store = gateway_of(request).store
     pair = [
         find_activation(request, namespace, request.query_params.get(side, ""))
         for side in ("old", "new")
@@ -98,7 +97,7 @@ def compare(request: Request) -> Response:
     old, new = pair
     return view(
         request, namespace, "compare.html", section="activations",
-        sides=[(each, _version_of(store, each), _bar(each)) for each in pair],
+        sides=[(each, _bar(each)) for each in pair],
         differences=differences(old.record, new.record), same_event=old.event == new.event,
     )  # fmt: skip
 
@@ -110,15 +109,19 @@ def _versions(
     namespace = sessions.namespace_of(request)
     activation = find_activation(request, namespace, request.path_params["id"])
     store = gateway_of(request).store
-    same = _version_of(store, activation)
+    same = _own_version(store, namespace, activation)
     newest = store.actions.get((same.namespace, same.package, same.name)) if same else None
     if same is None or newest is None:
-        raise PageError(409, "The action of this activation was deleted: it cannot be replayed.")
+        raise PageError(409, "The action was deleted, or belongs to another namespace.")
     return namespace, activation, same, newest
 
 
-def _version_of(store: Store, activation: StoredActivation) -> StoredAction | None:
-    return None if activation.revision is None else store.actions.version(activation.revision)
+def _own_version(
+    store: Store, namespace: Namespace, activation: StoredActivation
+) -> StoredAction | None:
+    """Return the version that ran, if its code is the reader's: others may share an action."""
+    found = None if activation.revision is None else store.actions.version(activation.revision)
+    return found if found is not None and found.namespace == namespace.name else None
 
 
 def _bar(activation: StoredActivation) -> object:

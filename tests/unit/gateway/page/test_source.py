@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from hotwhisk.artifact.kinds import Kind
+from hotwhisk.gateway.page.source import file_text, read_source
+
+MAIN = "from lib.x import f\n\n\ndef main(args):\n    return f(args)\n"
+FILES = {
+    "__main__.py": MAIN,
+    "lib/x.py": "def f(a):\n    return a\n",
+    "virtualenv/lib/python3.11/site-packages/y.py": "",
+}
+
+
+def zipped(files: dict[str, str]) -> str:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(name, text)
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def tarred(files: dict[str, str]) -> str:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as opened:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            opened.addfile(info, io.BytesIO(text.encode()))
+    return base64.b64encode(content.getvalue()).decode()
+
+
+@pytest.mark.parametrize("code", [MAIN, base64.b64encode(MAIN.encode()).decode()])
+def test_a_source(code: str) -> None:
+    source = read_source(code)
+    assert (source.kind, source.text, source.files) == (Kind.SOURCE, MAIN, ())
+    assert file_text(code, "main__.py") == MAIN
+    assert file_text(code, "other.py") is None
+
+
+@pytest.mark.parametrize("code", [zipped(FILES), tarred(FILES)], ids=["zip", "tar"])
+def test_an_archive(code: str) -> None:
+    source = read_source(code)
+    assert source.text == MAIN
+    assert source.main == "__main__.py"
+    assert [file.name for file in source.files] == ["__main__.py", "lib/x.py"]
+    assert source.libraries == 1
+    assert file_text(code, "lib/x.py") == FILES["lib/x.py"]
+    assert file_text(code, "main__.py") == MAIN
+    assert file_text(code, "../../etc/passwd") is None
+
+
+def test_a_program_is_no_text() -> None:
+    code = base64.b64encode(b"\x7fELF" + bytes(200)).decode()
+    source = read_source(code)
+    assert (source.kind, source.text) == (Kind.EXECUTABLE, None)
+    assert file_text(code, "exec") is None
+
+
+def test_a_damaged_archive_is_no_error() -> None:
+    whole = base64.b64decode(zipped(FILES))
+    code = base64.b64encode(whole[:50] + b"x" * 50).decode()
+    assert read_source(code).text is None
+    assert file_text(code, "lib/x.py") is None
