@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.browser import open_browser
 from tests.support.gateway import GatewayProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture
@@ -21,3 +26,10 @@ def shared_gateway() -> Iterator[GatewayProcess]:
     """Start one gateway for all tests of a module, which use names of their own."""
     with GatewayProcess() as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start one browser for a module; a longer scope would keep its event loop for other tests."""
+    with open_browser() as opened:
+        yield opened

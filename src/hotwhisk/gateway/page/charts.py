@@ -20,7 +20,7 @@ ROW: Final = 22
 """The height of a row of the chart of imports."""
 
 _DEEPEST: Final = 6
-_CHARACTER: Final = 6.3
+_CHARACTER: Final = 7.0
 """The width of a character of a label, about."""
 
 
