@@ -43,17 +43,3 @@ def version(_: Request) -> Response:
 def list_all(given: ApiRequest) -> Response:
     """Return the namespaces that the key opens: one."""
     return JsonResponse([given.caller.name])
-
-
-def get(given: ApiRequest) -> Response:
-    """Return the names of all that a namespace holds."""
-    namespace = given.check_owner()
-    store = given.store
-    return JsonResponse(
-        {
-            "actions": [{"name": each.name} for each in store.actions.list(namespace)],
-            "packages": [{"name": each.name} for each in store.packages.list(namespace)],
-            "triggers": [{"name": each.name} for each in store.triggers.list(namespace)],
-            "rules": [{"name": each.name} for each in store.rules.list(namespace)],
-        }
-    )

@@ -64,7 +64,6 @@ def _of_namespaces() -> list[BaseRoute]:
     }  # fmt: skip
     found: list[BaseRoute] = [
         *_both(_NAMESPACES, GET=namespaces.list_all),
-        *_both(_NAMESPACE, GET=namespaces.get),
         *_both(f"{_NAMESPACE}/limits", GET=limits.get),
         *_both(f"{_NAMESPACE}/actions", GET=actions.list_all),
         route(f"{_NAMESPACE}/actions/{{name}}", **action),
