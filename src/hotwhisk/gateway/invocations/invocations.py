@@ -11,7 +11,6 @@ again, because it may have run.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -23,14 +22,14 @@ from typing import Any, Final
 
 from hotwhisk.errors import HotwhiskError
 from hotwhisk.gateway.invocations import compositions, sequences
-from hotwhisk.gateway.invocations.call import Call, Counted
+from hotwhisk.gateway.invocations.call import Call, Counted, annotate
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
-from hotwhisk.platform import Action, Invoker, Limits, Names, texts
+from hotwhisk.platform import Action, Invoker, Names, texts
 from hotwhisk.platform.activation import Activated, Timing, activation_record
 from hotwhisk.platform.verdict import Status, error
 
@@ -117,9 +116,9 @@ class Invocations:
         Raises:
             NoServer: none became free.
         """
-        action = _platform_action(call, code)
+        action = call.action(code)
         path = call.resolved.action.path
-        wanted = Wanted((call.caller.name, path), _version(call), action.limits.concurrency)
+        wanted = Wanted((call.caller.name, path), call.version, action.limits.concurrency)
         with self._pool.lease(wanted) as slot:
             slot.runtime.prepare(action.limits, path)
             slot.prepared = None
@@ -158,7 +157,7 @@ class Invocations:
         except (NoServer, HotwhiskError) as problem:
             activation = self._failed(call, str(problem))
         except Exception:  # noqa: BLE001 - boundary: whatever failed, the caller gets a record
-            _LOG.exception("activation %s of %s failed", call.names.activation, _path(call))
+            _LOG.exception("activation %s of %s failed", call.names.activation, call.path)
             activation = self._failed(call, INTERNAL)
         self.store.activations.add(activation)
         return activation
@@ -183,13 +182,13 @@ class Invocations:
                 self._changed.notify_all()
 
     def _run_code(self, call: Call) -> StoredActivation:
-        stored, concurrency = call.resolved.action, _limits(call).concurrency
-        wanted = Wanted((call.caller.name, stored.path), _version(call), concurrency)
+        stored, concurrency = call.resolved.action, call.limits.concurrency
+        wanted = Wanted((call.caller.name, stored.path), call.version, concurrency)
         with self._pool.lease(wanted) as slot:
             action = self._prepare(slot, call)
             activated = self._activate(slot.runtime, action, call)
         self._note_load(call, activated)
-        return _completed(call, activated.record)
+        return call.completed(activated.record)
 
     def _activate(self, server: ForkedServer, action: Action, call: Call) -> Activated:
         if action.limits.concurrency == 1:
@@ -198,7 +197,7 @@ class Invocations:
             activated = self._invoker.activate(server, action, call.event, names=call.names)
         activated.record["logs"] = log.shown()
         if log.overlapped:
-            _annotate(activated.record, "sharedLogs", True)
+            annotate(activated.record, "sharedLogs", True)
         return activated
 
     def _note_load(self, call: Call, activated: Activated) -> None:
@@ -213,27 +212,27 @@ class Invocations:
         """Return the record of a call that the platform itself could not run to its end."""
         now = time.time()
         record = activation_record(
-            _platform_action(call, None),
+            call.action(None),
             call.names,
             error(Status.WHISK_ERROR, text),
             Timing(now, now, now),
             (),
         )
-        return _completed(call, record)
+        return call.completed(record)
 
     def _code(self, digest: str) -> str | None:
         return self.posted.get(digest) or self.store.actions.code(digest)
 
     def _prepare(self, slot: Slot[ForkedServer], call: Call) -> Action:
         """Return the action as the invoker takes it; its code is read once for each server."""
-        version = _version(call)
+        version = call.version
         if isinstance(slot.prepared, _Prepared) and slot.prepared.version == version:
             return slot.prepared.action
         digest = call.resolved.action.digest
         code = self._code(digest) if digest else None
         if digest and code is None:
             raise NoServer(DELETED)
-        action = _platform_action(call, code)
+        action = call.action(code)
         slot.runtime.prepare(action.limits, call.resolved.action.path)
         slot.prepared = _Prepared(version, action)
         return action
@@ -245,69 +244,8 @@ class _Prepared:
     action: Action
 
 
-def _completed(call: Call, record: dict[str, Any]) -> StoredActivation:
-    """Add to a record by whom and by which name the action was called."""
-    if call.cause is not None:
-        record["cause"] = call.cause
-        _annotate(record, "causedBy", "sequence")
-    if call.resolved.binding:
-        _annotate(record, "binding", call.resolved.binding)
-    return StoredActivation(record, call.event, call.resolved.action.revision, call.package)
-
-
-def _version(call: Call) -> tuple[int, str]:
-    """Return what a server must have been initialised with to run this call."""
-    variables = json.dumps(call.resolved.variables, sort_keys=True)
-    return call.resolved.action.revision, f"{_key(call) or ''} {variables}"
-
-
-def _key(call: Call) -> str | None:
-    """Return the key that the action gets, if its annotation asks for it."""
-    wants = annotation(call.resolved.action.document["annotations"], "provide-api-key")
-    return call.caller.auth if wants is True else None
-
-
-def _path(call: Call) -> str:
-    stored = call.resolved.action
-    return f"{stored.package}/{stored.name}" if stored.package else stored.name
-
-
-def _platform_action(call: Call, code: str | None) -> Action:
-    stored = call.resolved.action
-    program = stored.document["exec"]
-    return Action(
-        _path(call),
-        code,
-        main=program.get("main") or "main",
-        namespace=stored.namespace,
-        version=stored.version,
-        kind=program["kind"],
-        init_parameters=call.resolved.variables,
-        limits=_limits(call),
-        api_key=_key(call),
-    )
-
-
-def _limits(call: Call) -> Limits:
-    return limits(call.resolved.action.document["limits"])
-
-
-def limits(document: dict[str, Any]) -> Limits:
-    """Return the limits of a stored action as the invoker takes them."""
-    return Limits(
-        timeout=document["timeout"],
-        memory=document["memory"],
-        logs=document["logs"],
-        concurrency=document["concurrency"],
-    )
-
-
 def _failure(record: dict[str, Any]) -> str:
     """Return why an action was not loaded: what it printed, or else the platform's text."""
     printed = [line.partition(" stderr: ")[2] for line in record["logs"]]
     reason = "\n".join(line for line in printed if line and line != texts.LOGS_AFTER_ERROR)
     return reason or str(record["response"]["result"]["error"])
-
-
-def _annotate(record: dict[str, Any], key: str, value: object) -> None:
-    record["annotations"].append({"key": key, "value": value})

@@ -122,10 +122,6 @@ def combined(
     ]
     if conductor:
         annotations.append({"key": "conductor", "value": True})
-    if call.cause is not None:
-        annotations.append({"key": "causedBy", "value": "sequence"})
-    if call.resolved.binding:
-        annotations.append({"key": "binding", "value": call.resolved.binding})
     memory = max((_memory(part) for part in parts), default=action.document["limits"]["memory"])
     limits = {**action.document["limits"], "memory": memory}
     annotations.append({"key": "limits", "value": limits})
@@ -144,9 +140,7 @@ def combined(
         "annotations": annotations,
         "publish": False,
     }
-    if call.cause is not None:
-        record["cause"] = call.cause
-    return StoredActivation(record, call.argument, action.revision, call.package)
+    return call.completed(record)
 
 
 def _memory(part: StoredActivation) -> int:
