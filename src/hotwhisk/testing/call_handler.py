@@ -107,6 +107,7 @@ class CallHandler:
             self._runner.close()
 
     def _action(self, handler: Handler | str | Path, main: str) -> Action:
+        __tracebackhide__ = True
         if callable(handler):
             return Action(handler)
         path = self._folder / handler

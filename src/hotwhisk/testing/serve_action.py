@@ -114,7 +114,8 @@ class ServedAction:
             raise UsageError(f"a {type(event).__name__} is a whole event; parameters need a dict")
         activation = Activation(self._invoker.invoke(self._server, self._action, event))
         if activation.logs:
-            self._serve.report(f"log of {self._action.name}", self._readable(activation.logs))
+            text = self._readable(activation.logs, self._source)
+            self._serve.report(f"log of {self._action.name}", text)
         return activation
 
     def replace(self, path: str | Path, *, main: str = "main") -> None:
@@ -145,25 +146,24 @@ class ServedAction:
 
     def _load(self, source: Path, action: Action) -> None:
         __tracebackhide__ = True
-        before, self._source = self._source, source
         # The start of the server is in the time of its first load, so that has the usual limit.
         record = self._invoker.replace(self._server, replace(action, limits=Limits()))
         if record is None:
             self._server.pinned = self._action = action
+            self._source = source
             return
         failed = Activation(record)
         lines = [line for line in failed.logs if line != LOGS_AFTER_ERROR]
-        text = self._readable(lines) or str(failed.error)
-        self._source = before
+        text = self._readable(lines, source) or str(failed.error)
         if not self._server.started:
             raise StartError(f"the server for {source.name} has ended\n{text}")
         raise VersionError(f"{source.name} does not load\n{text}")
 
-    def _readable(self, lines: list[str]) -> str:
+    def _readable(self, lines: list[str], source: Path) -> str:
         """Return lines of a log with the paths of the test in place of those of the server."""
         posted = rf"{re.escape(self._serve.run_folder)}/\d+/\d+/code"
-        single = "/main__.py" if self._source.is_file() else ""
-        return re.sub(posted + single, lambda _: str(self._source), "\n".join(lines))
+        single = "/main__.py" if source.is_file() else ""
+        return re.sub(posted + single, lambda _: str(source), "\n".join(lines))
 
 
 class ServeAction:
