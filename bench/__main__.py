@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import container, life, memory, openwhisk, requests
+from . import container, life, memory, openwhisk, requests, up
 from .report import HEADER, Row
 
 GROUPS = {
@@ -28,6 +28,7 @@ GROUPS = {
     "start": life.starts,
     "memory": memory.after_runs,
     "big-init": memory.big_init,
+    "up": up.gateway,
 }
 ON_DEMAND = {"container": container.containers}
 """Measurements that need more than this machine's Python; they run only if they are named."""

@@ -18,6 +18,7 @@ from hotwhisk.worker.access import AccessCheck, digest
 PLAIN = Config(hosts=("action.example",))
 GUARDED = with_token(PLAIN, "s3cret")
 OPENWHISK = Config(openwhisk=True)
+OPENWHISK_GUARDED = with_token(OPENWHISK, "s3cret")
 OK = None
 
 
@@ -83,6 +84,12 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
     (OPENWHISK, "POST /init", ("Host: any", "Origin: http://x"), OK),
     (OPENWHISK, "GET /run", ("Host: any",), MethodNotAllowed),
     (OPENWHISK, "POST /start", ("Host: any",), NotFound),
+    # Only a token is checked there, if there is one.
+    (OPENWHISK_GUARDED, "POST /init", ("Host: any", "Authorization: Bearer s3cret"), OK),
+    (OPENWHISK_GUARDED, "POST /run", ("Origin: x", "Authorization: Bearer s3cret"), OK),
+    (OPENWHISK_GUARDED, "POST /run", ("Host: any",), Unauthorized),
+    (OPENWHISK_GUARDED, "POST /init", ("Host: any", "Authorization: Bearer x"), Unauthorized),
+    (OPENWHISK_GUARDED, "GET /nothing", ("Host: any",), Unauthorized),
 ]
 
 
