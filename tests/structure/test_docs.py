@@ -14,6 +14,8 @@ import hotwhisk
 from hotwhisk import errors
 from hotwhisk.config.config import MOST_WORKERS
 from hotwhisk.config.options import CLIENT_VARIABLES, OPTIONS, Option
+from hotwhisk.gateway.gateway import KEPT
+from hotwhisk.gateway.options import OPTIONS as UP_OPTIONS
 from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.supervisor.generation import RETRY_MAX
 from hotwhisk.system.signals import HANDLED, SUSPENDS
@@ -57,6 +59,28 @@ def test_the_reference_has_no_option_that_does_not_exist() -> None:
     section = REFERENCE.partition("## Options of serve")[2].partition("## Variables")[0]
     flags = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
     assert flags <= {option.flag for option in OPTIONS}
+
+
+@pytest.mark.parametrize("option", UP_OPTIONS, ids=lambda option: option.name)
+def test_the_reference_has_every_option_of_up(option: Option) -> None:
+    section = REFERENCE.partition("## Options of up\n")[2].partition("\n## ")[0]
+    head = f"{option.flag} {option.metavar}".rstrip()
+    found = [line for line in section.splitlines() if line.startswith(f"| `{head}` |")]
+    assert len(found) == 1, f"docs/reference.md lacks | `{head}` | `{option.variable}` | … |"
+    _, variable, default, meaning = (cell.strip() for cell in found[0].strip("|").split("|"))
+    assert variable == f"`{option.variable}`"
+    assert option.default in default
+    assert meaning
+
+
+def test_the_reference_has_no_option_of_up_that_does_not_exist() -> None:
+    section = REFERENCE.partition("## Options of up\n")[2].partition("\n## ")[0]
+    flags = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+    assert flags == {option.flag for option in UP_OPTIONS}
+
+
+def test_the_reference_names_every_variable_that_actions_see() -> None:
+    assert not {name for name in KEPT if f"`{name}`" not in REFERENCE}
 
 
 def test_the_reference_names_every_variable_that_is_read() -> None:

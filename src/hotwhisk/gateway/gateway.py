@@ -20,7 +20,7 @@ from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.sweeper import Sweeper
 
-_KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 """The variables of the gateway that actions see; others may hold secrets."""
 
 
@@ -97,6 +97,6 @@ def _launcher(settings: Settings, environ: Mapping[str, str]) -> Launcher:
     folder = os.path.join(settings.run_dir, "empty")
     for each in (settings.run_dir, folder):
         os.makedirs(each, mode=0o700, exist_ok=True)
-    variables = {name: environ[name] for name in _KEPT if name in environ}
+    variables = {name: environ[name] for name in KEPT if name in environ}
     variables |= {"PROXY_ALLOW_REINIT": "1", "__OW_API_HOST": settings.url}
     return Launcher(folder, settings.run_dir, variables)
