@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.curl import Page, curl
 from tests.support.gateway import GatewayProcess
 
 pytestmark = pytest.mark.slow
@@ -20,20 +19,6 @@ WEB = {"key": "web-export", "value": True}
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-
-
-class Page(NamedTuple):
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        found = [value for key, value in self.headers if key == name]
-        return ", ".join(found) if found else None
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @pytest.fixture(scope="module")
@@ -55,41 +40,34 @@ def web(shared_gateway: GatewayProcess) -> GatewayProcess:
     return shared_gateway
 
 
-def curl(gateway: GatewayProcess, path: str, *words: str | bytes) -> Page:
-    """Call a web action of the namespace guest with curl."""
-    url = f"{gateway.url}/api/v1/web/guest/{path}"
-    done = subprocess.run(
-        ["curl", "-sS", "-i", "--max-time", "30", *words, url], capture_output=True, check=True
-    )
-    head, _, body = done.stdout.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = [(line.partition(":")[0].lower(), line.partition(":")[2].strip()) for line in lines]
-    return Page(int(first.split()[1]), headers, body)
+def call(gateway: GatewayProcess, path: str, *words: str) -> Page:
+    """Call a web action of the namespace guest."""
+    return curl(f"{gateway.url}/api/v1/web/guest/{path}", *words)
 
 
 def answer(gateway: GatewayProcess, result: object, extension: str = "") -> Page:
     """Call a web action that returns a certain result."""
     text = json.dumps({"result": json.dumps(result)})
     json_type = "Content-Type: application/json"
-    return curl(gateway, f"default/given{extension}", "-H", json_type, "-d", text)
+    return call(gateway, f"default/given{extension}", "-H", json_type, "-d", text)
 
 
 def test_query_and_body_become_parameters(web: GatewayProcess) -> None:
-    page = curl(web, "default/echo?a=1&b=2&c=%20x")
+    page = call(web, "default/echo?a=1&b=2&c=%20x")
     assert page.json["a"] == "1"
     assert page.json["c"] == " x"
     assert page.json["__ow_method"] == "get"
     assert page.json["__ow_path"] == ""
     assert "__ow_user" not in page.json
-    page = curl(web, "default/echo?a=1", "-d", "a=2&b=3")
+    page = call(web, "default/echo?a=1", "-d", "a=2&b=3")
     assert (page.json["a"], page.json["b"]) == ("2", "3")
-    page = curl(web, "default/echo?a=1", "-H", "Content-Type: application/json", "-d", '{"a": [2]}')
+    page = call(web, "default/echo?a=1", "-H", "Content-Type: application/json", "-d", '{"a": [2]}')
     assert page.json["a"] == [2]
     assert page.json["__ow_method"] == "post"
 
 
 def test_headers_and_path(web: GatewayProcess) -> None:
-    page = curl(web, "default/echo.http/one/tw%20o?x=1", "-H", "X-Mine: Word")
+    page = call(web, "default/echo.http/one/tw%20o?x=1", "-H", "X-Mine: Word")
     assert page.json["__ow_headers"]["x-mine"] == "Word"
     assert page.json["__ow_headers"]["user-agent"].startswith("curl/")
     assert page.json["__ow_path"] == "/one/tw%20o"
@@ -98,44 +76,44 @@ def test_headers_and_path(web: GatewayProcess) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST"])
 def test_every_method_reaches_the_action(web: GatewayProcess, method: str) -> None:
-    assert curl(web, "default/echo", "-X", method).json["__ow_method"] == method.lower()
+    assert call(web, "default/echo", "-X", method).json["__ow_method"] == method.lower()
 
 
 def test_other_bodies_come_in_one_parameter(web: GatewayProcess) -> None:
-    text = curl(web, "default/echo", "-H", "Content-Type: text/plain", "-d", "hey ❄")
+    text = call(web, "default/echo", "-H", "Content-Type: text/plain", "-d", "hey ❄")
     assert text.json["__ow_body"] == "hey ❄"
-    array = curl(web, "default/echo", "-H", "Content-Type: application/json", "-d", "[1, 2]")
+    array = call(web, "default/echo", "-H", "Content-Type: application/json", "-d", "[1, 2]")
     assert array.json["__ow_body"] == [1, 2]
-    broken = curl(web, "default/echo", "-H", "Content-Type: application/json", "-d", "{")
+    broken = call(web, "default/echo", "-H", "Content-Type: application/json", "-d", "{")
     assert broken.status == 400
     assert broken.json["error"].startswith("The request content was malformed")
 
 
 def test_a_raw_action_gets_the_request_as_it_came(web: GatewayProcess, tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(PNG)
-    page = curl(
+    page = call(
         web, "default/raw?a=1&a=2", "-H", "Content-Type: image/png",
         "--data-binary", f"@{tmp_path}/picture",
     )  # fmt: skip
     assert page.json["__ow_query"] == "a=1&a=2"
     assert base64.b64decode(page.json["__ow_body"]) == PNG
     assert "a" not in page.json
-    page = curl(web, "default/raw", "-H", "Content-Type: application/json", "-d", '{"a": 1}')
+    page = call(web, "default/raw", "-H", "Content-Type: application/json", "-d", '{"a": 1}')
     assert base64.b64decode(page.json["__ow_body"]) == b'{"a": 1}'
-    assert curl(web, "default/raw", "-d", "a=1").json["__ow_body"] == "a=1"
-    assert curl(web, "default/raw").json["__ow_body"] == ""
+    assert call(web, "default/raw", "-d", "a=1").json["__ow_body"] == "a=1"
+    assert call(web, "default/raw").json["__ow_body"] == ""
 
 
 def test_reserved_and_final_parameters_are_refused(web: GatewayProcess) -> None:
     for path in ("echo?__ow_method=x", "echo?__ow_user=x", "final?fixed=2"):
-        page = curl(web, f"default/{path}")
+        page = call(web, f"default/{path}")
         assert page.status == 400
         assert "parameters that are not allowed" in page.json["error"]
-    page = curl(web, "default/echo", "-d", "__ow_body=1")
+    page = call(web, "default/echo", "-d", "__ow_body=1")
     assert page.status == 400
-    page = curl(web, "default/final?open=2&other=3")
+    page = call(web, "default/final?open=2&other=3")
     assert (page.json["fixed"], page.json["open"], page.json["other"]) == (1, "2", "3")
-    assert curl(web, "default/raw?__ow_path=x").status == 200
+    assert call(web, "default/raw?__ow_path=x").status == 200
 
 
 def test_status_headers_and_body(web: GatewayProcess) -> None:
@@ -226,61 +204,60 @@ def test_errors(web: GatewayProcess) -> None:
     assert answer(web, {"error": "sorry"}).status == 400
     assert answer(web, {"error": "sorry"}, ".text").body == b"sorry"
     web.create("dies", "import os\ndef main(args):\n    os._exit(3)\n", annotations=[WEB])
-    page = curl(web, "default/dies")
+    page = call(web, "default/dies")
     assert page.status == 400
     assert page.json["error"] == "There was an error processing your request."
 
 
 def test_only_web_actions_are_reached(web: GatewayProcess) -> None:
     for path in ("default/private", "default/none", "none/echo"):
-        page = curl(web, path)
+        page = call(web, path)
         assert page.status == 404
         assert page.json["error"] == "The requested resource does not exist."
-    url = f"{web.url}/api/v1/web/other/default/echo"
-    done = subprocess.run(["curl", "-sS", url], capture_output=True, check=True)
-    assert json.loads(done.stdout)["error"] == "The requested resource does not exist."
+    page = curl(f"{web.url}/api/v1/web/other/default/echo")
+    assert page.json["error"] == "The requested resource does not exist."
 
 
 def test_a_web_action_in_a_package(web: GatewayProcess) -> None:
     parameters = [{"key": "of", "value": "package"}]
     assert web.api("PUT", "packages/site", {"parameters": parameters}).status == 200
     web.create("site/echo", ECHO, annotations=[WEB])
-    assert curl(web, "site/echo").json["of"] == "package"
+    assert call(web, "site/echo").json["of"] == "package"
 
 
 def test_a_key_or_a_secret_may_be_needed(web: GatewayProcess) -> None:
-    assert curl(web, "default/keyed").status == 401
-    page = curl(web, "default/keyed", "-u", web.auth)
+    assert call(web, "default/keyed").status == 401
+    page = call(web, "default/keyed", "-u", web.auth)
     assert page.json["__ow_user"] == "guest"
-    assert curl(web, "default/keyed", "-u", f"{web.auth}x").status == 401
-    assert curl(web, "default/secret").status == 401
-    assert curl(web, "default/secret", "-H", "X-Require-Whisk-Auth: wrong").status == 401
-    assert curl(web, "default/secret", "-H", "X-Require-Whisk-Auth: sesame").status == 200
-    assert curl(web, "default/number", "-H", "X-Require-Whisk-Auth: 1234").status == 200
+    assert call(web, "default/keyed", "-u", f"{web.auth}x").status == 401
+    assert call(web, "default/secret").status == 401
+    assert call(web, "default/secret", "-H", "X-Require-Whisk-Auth: wrong").status == 401
+    assert call(web, "default/secret", "-H", "X-Require-Whisk-Auth: sesame").status == 200
+    assert call(web, "default/number", "-H", "X-Require-Whisk-Auth: 1234").status == 200
 
 
 def test_pages_of_other_origins_may_call(web: GatewayProcess) -> None:
     asked = "Access-Control-Request-Headers: X-Mine"
-    page = curl(web, "default/echo", "-X", "OPTIONS", "-H", "Origin: http://x.org", "-H", asked)
+    page = call(web, "default/echo", "-X", "OPTIONS", "-H", "Origin: http://x.org", "-H", asked)
     assert (page.status, page.body) == (200, b"")
     assert page.header("access-control-allow-origin") == "*"
     assert page.header("access-control-allow-methods") == (
         "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
     )
     assert page.header("access-control-allow-headers") == "X-Mine"
-    assert curl(web, "default/echo").header("access-control-allow-origin") == "*"
-    page = curl(web, "default/options", "-X", "OPTIONS")
+    assert call(web, "default/echo").header("access-control-allow-origin") == "*"
+    page = call(web, "default/options", "-X", "OPTIONS")
     assert page.json["__ow_method"] == "options"
     assert page.header("access-control-allow-origin") is None
 
 
 def test_head_has_no_body(web: GatewayProcess) -> None:
-    page = curl(web, "default/echo", "-I")
+    page = call(web, "default/echo", "-I")
     assert (page.status, page.body) == (200, b"")
 
 
 def test_a_body_over_a_megabyte_is_refused(web: GatewayProcess, tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
-    page = curl(web, "default/echo", "--data-binary", f"@{tmp_path}/large")
+    page = call(web, "default/echo", "--data-binary", f"@{tmp_path}/large")
     assert page.status == 413
     assert page.json["error"] == "Request larger than allowed: 1048577 > 1048576 bytes."

@@ -27,6 +27,8 @@ from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.store.versions import Conflict
 
 METHODS: Final = ("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS")
+_LARGE: Final = 1 << 16
+"""Bytes of a body from which on it is read in a thread, so that other requests do not wait."""
 # Any page may call: it gets nothing without the key. Source: CorsSettings.scala.
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -112,7 +114,11 @@ async def _answer(request: Request, endpoints: Mapping[str, Endpoint]) -> Respon
     if request.method in ("PUT", "POST"):
         most = reading.MOST_ENTITY if request.method == "PUT" else reading.MOST_PAYLOAD
         content = await reading.body(request, most)
-        document = reading.json_body(content, request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        if len(content) > _LARGE:
+            document = await run_in_threadpool(reading.json_body, content, kind)
+        else:
+            document = reading.json_body(content, kind)
     path = named(request, namespace) if "namespace" in request.path_params else namespace.name
     given = ApiRequest(request, gateway_of(request), namespace, path, document)
     answer = endpoint if inspect.iscoroutinefunction(endpoint) else None
