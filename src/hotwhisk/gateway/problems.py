@@ -10,7 +10,7 @@ from hotwhisk.gateway.changes import Changes
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of an action: a line that says what is wrong, and a longer text below it."""
+    """A problem of an action: a line that says what is wrong with it, and a longer text below."""
 
     action: str
     title: str

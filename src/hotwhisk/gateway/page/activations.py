@@ -66,9 +66,8 @@ def show(request: Request) -> Response:
     return view(
         request, namespace, "activation.html", section="activations", activation=found,
         record=found.record, version=version, current=current, bar=_bar(found),
-        wait=found.annotation("waitTime") or 0, init=found.annotation("initTime"),
         tracebacks=_tracebacks(store, found, version),
-        is_parent=all(_IDENTIFIER.fullmatch(line) for line in found.record["logs"]),
+        components=_components(store, namespace, found),
     )  # fmt: skip
 
 
@@ -122,6 +121,17 @@ def _own_version(
     """Return the version that ran, if its code is the reader's: others may share an action."""
     found = None if activation.revision is None else store.actions.version(activation.revision)
     return found if found is not None and found.namespace == namespace.name else None
+
+
+def _components(
+    store: Store, namespace: Namespace, activation: StoredActivation
+) -> list[StoredActivation]:
+    """Return the parts of a sequence: its log has their identifiers and nothing else."""
+    lines = activation.record["logs"]
+    if not all(_IDENTIFIER.fullmatch(line) for line in lines):
+        return []
+    found = (store.activations.get(namespace.name, line) for line in lines)
+    return [each for each in found if each is not None]
 
 
 def _bar(activation: StoredActivation) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import io
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,19 +76,31 @@ def read_source(code: str) -> Source:
     return Source(kind, len(content), main, text, own, len(files) - len(own))
 
 
-def file_text(code: str, name: str) -> str | None:
-    """Return a file of stored code, by its path in the folder of the action."""
+def file_text(code: str, path: str) -> str | None:
+    """
+    Return the file of stored code that has a path on the disk of a server, or None.
+
+    It is the one with the longest name with which the path ends. A source is the only file, and may
+    have any name.
+    """
     content = content_of(code)
     if detect(content) is Kind.SOURCE:
-        return _text(content) if name == SOURCE_ENTRY else None
-    names = [name, f"{CODE_FOLDER}/{name}"]
-    if name == SOURCE_ENTRY:  # how a server calls the file that it runs
-        names += [FOLDER_ENTRY, f"{CODE_FOLDER}/{FOLDER_ENTRY}"]
+        return _text(content)
     try:
-        found = next(filter(None, (_read(content, each) for each in names)), None)
+        names = _paths(each.name for each in _files(content))
+        ends = [name for name in names if f"/{path}".endswith(f"/{name}")]
+        found = _read(content, names[max(ends, key=len)]) if ends else None
     except archive.damage():
         return None
     return None if found is None else _text(found)
+
+
+def _paths(names: Iterable[str]) -> dict[str, str]:
+    """Return the members of an archive by their paths in the folder in which a server runs them."""
+    paths = {name.removeprefix(f"{CODE_FOLDER}/"): name for name in names}
+    if FOLDER_ENTRY in paths:
+        paths.setdefault(SOURCE_ENTRY, paths[FOLDER_ENTRY])
+    return paths
 
 
 def _files(content: bytes) -> list[File]:

@@ -16,8 +16,9 @@ _FRAME: Final = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, 
 _OWN: Final = re.compile(r"/run/[^/]+/\d+/code/(?P<file>.+)$")
 """Where an action server unpacks a version: its process, the generation, then the action's file."""
 
-_BETWEEN: Final = re.compile(r"^([~^ ]*$|\[Previous line repeated )")
-"""Lines between two frames: marks below a line of code, and a note about repeated frames."""
+_BEGIN: Final = "Traceback (most recent call last):"
+_ERROR: Final = re.compile(r"^[A-Za-z_][\w.]*(: .*)?$")
+"""The line that ends a traceback, and neither code that goes on nor marks below it."""
 
 
 @dataclass(slots=True)
@@ -25,14 +26,14 @@ class Frame:
     """
     A place in a traceback.
 
-    ``file`` is the path in the action's folder, or the whole path of a file of others. ``lines``
-    are the numbers and the spans of the source around, for a file of the action.
+    ``file`` is the path in the action's folder, or a whole path. ``code`` is the line as the log
+    has it. ``lines`` are the numbers and the spans of the source around, for a file of the action.
     """
 
     file: str
     line: int
     function: str
-    is_own: bool
+    code: str = ""
     lines: list[tuple[int, list[Span]]] = field(default_factory=list)
 
 
@@ -48,19 +49,19 @@ def find_tracebacks(logs: Iterable[str], read_file: Callable[[str], str | None])
     """
     Return the tracebacks in the log of an activation.
 
-    ``read_file`` returns a file of the version that ran, by its path.
+    ``read_file`` returns the file of the version that ran which may have a path. If it has another
+    line than the log at that place, it is another file of that name.
     """
     found = _parse(text for line in logs for text in _of_stderr(line))
     sources: dict[str, list[list[Span]]] = {}
-    for traceback in found:
-        for frame in traceback.frames:
-            if not frame.is_own:
-                continue
-            if frame.file not in sources:
-                sources[frame.file] = highlight(read_file(frame.file) or "")
+    for frame in (each for traceback in found for each in traceback.frames):
+        if frame.file not in sources:
+            sources[frame.file] = highlight(read_file(frame.file) or "")
+        lines = sources[frame.file]
+        here = "".join(text for spans in lines[frame.line - 1 : frame.line] for _, text in spans)
+        if frame.code and here.strip() == frame.code.strip():
             first = max(1, frame.line - AROUND)
-            around = sources[frame.file][first - 1 : frame.line + AROUND]
-            frame.lines = list(enumerate(around, first))
+            frame.lines = list(enumerate(lines[first - 1 : frame.line + AROUND], first))
     return found
 
 
@@ -74,8 +75,8 @@ def _parse(lines: Iterable[str]) -> list[Traceback]:
     """
     Return the tracebacks in a text whose lines have lost their indentation.
 
-    The line after a frame is the source, which we have ourselves; then may come a line of marks.
-    What follows and is no frame ends the traceback: it is the error.
+    After a frame comes the line of code. Further lines of it, marks, and a note about frames that
+    are repeated may follow. The error ends the traceback.
     """
     found: list[Traceback] = []
     current: Traceback | None = None
@@ -89,8 +90,11 @@ def _parse(lines: Iterable[str]) -> list[Traceback]:
             current.frames.append(_frame(match))
             skip = True
         elif skip:
+            found[-1].frames[-1].code = line
             skip = False
-        elif current is not None and not _BETWEEN.match(line):
+        elif line == _BEGIN:
+            current = None
+        elif current is not None and _ERROR.match(line):
             current.error = line
             current = None
     return found
@@ -99,4 +103,4 @@ def _parse(lines: Iterable[str]) -> list[Traceback]:
 def _frame(match: re.Match[str]) -> Frame:
     own = _OWN.search(match["path"])
     file = own["file"] if own else match["path"]
-    return Frame(file, int(match["line"]), match["name"] or "", own is not None)
+    return Frame(file, int(match["line"]), match["name"] or "")

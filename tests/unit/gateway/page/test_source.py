@@ -40,8 +40,7 @@ def tarred(files: dict[str, str]) -> str:
 def test_a_source(code: str) -> None:
     source = read_source(code)
     assert (source.kind, source.text, source.files) == (Kind.SOURCE, MAIN, ())
-    assert file_text(code, "main__.py") == MAIN
-    assert file_text(code, "other.py") is None
+    assert file_text(code, "/home/me/hello.py") == MAIN
 
 
 @pytest.mark.parametrize("code", [zipped(FILES), tarred(FILES)], ids=["zip", "tar"])
@@ -52,7 +51,9 @@ def test_an_archive(code: str) -> None:
     assert [file.name for file in source.files] == ["__main__.py", "lib/x.py"]
     assert source.libraries == 1
     assert file_text(code, "lib/x.py") == FILES["lib/x.py"]
+    assert file_text(code, "/home/me/shop/lib/x.py") == FILES["lib/x.py"]
     assert file_text(code, "main__.py") == MAIN
+    assert file_text(code, "x.py") is None
     assert file_text(code, "../../etc/passwd") is None
 
 

@@ -60,10 +60,16 @@ def test_a_syntax_error_has_no_header() -> None:
     assert [frame.line for frame in found.frames] == [1]
 
 
+def test_an_action_that_runs_under_its_own_path_has_its_source() -> None:
+    logs = log('File "/home/me/hello.py", line 2, in helper', "return x['name']", "KeyError: 1")
+    (found,) = find_tracebacks(logs, lambda _: SOURCE)
+    assert found.frames[0].file == "/home/me/hello.py"
+    assert len(found.frames[0].lines) == 5
+
+
 def test_a_file_of_others_is_named_whole_and_has_no_source() -> None:
-    logs = log('File "/usr/lib/python3.11/json/decoder.py", line 337, in decode', "obj, end = x")
+    logs = log('File "/usr/lib/python3.11/json/decoder.py", line 2, in decode', "obj, end = x")
     (found,) = find_tracebacks([*logs, *log("ValueError: no")], lambda _: SOURCE)
-    assert not found.frames[0].is_own
     assert found.frames[0].file == "/usr/lib/python3.11/json/decoder.py"
     assert found.frames[0].lines == []
 
@@ -72,6 +78,18 @@ def test_a_file_that_is_gone_and_a_line_that_is_not_there() -> None:
     logs = log(f'File "{CODE}/lib/gone.py", line 3, in f', f'File "{CODE}/main__.py", line 99')
     frames = find_tracebacks(logs, read_file)[0].frames
     assert [frame.lines for frame in frames] == [[], []]
+
+
+def test_code_over_several_lines_is_no_end() -> None:
+    logs = [*CAUSE[:3], *log("args,", ")", "^^^^", *[line[39:] for line in CAUSE[3:]])]
+    (found,) = find_tracebacks(logs, read_file)
+    assert len(found.frames) == 2
+    assert found.error == "KeyError: 'name'"
+
+
+def test_a_traceback_without_an_end_is_one() -> None:
+    logs = [*CAUSE[:3], *CAUSE]
+    assert [each.error for each in find_tracebacks(logs, read_file)] == ["", "KeyError: 'name'"]
 
 
 def test_repeated_frames_belong_to_one_traceback() -> None:
