@@ -115,10 +115,17 @@ def every_page(gateway: GatewayProcess) -> list[str]:
     good = gateway.invoke("everything", {"name": "Mike"})["activationId"]
     gateway.create("everything", CIAO)
     bad = gateway.invoke("everything", {})["activationId"]
+    components = {"kind": "sequence", "components": ["/_/everything"] * 2}
+    gateway.api("PUT", "actions/in-a-row?overwrite=true", {"exec": components})
+    row = gateway.invoke("in-a-row", {"name": "Mike"})["activationId"]
+    gateway.api("PUT", "triggers/noon?overwrite=true", {})
+    rule = {"trigger": "/_/noon", "action": "/_/everything"}
+    gateway.api("PUT", "rules/daily?overwrite=true", rule)
+    fired = gateway.api("POST", "triggers/noon", {}).json["activationId"]
     return [
         "/", "/actions/everything", "/activations", "/activations?errors=on&name=everything",
         f"/activations/{good}", f"/activations/{bad}", f"/compare?old={good}&new={bad}",
-        "/triggers", "/login",
+        "/actions/in-a-row", f"/activations/{row}", f"/activations/{fired}", "/triggers", "/login",
     ]  # fmt: skip
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.gateway import Answer, GatewayProcess
+from tests.support.gateway import HOTWHISK_UP, Answer, GatewayProcess
 
 pytestmark = pytest.mark.slow
 
+NOTHING = {"exec": {"kind": "python:3", "code": "def main(args):\n    return {}\n"}}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -164,3 +166,61 @@ def test_open_gives_the_browser_a_file_that_only_its_owner_can_read(tmp_path: Pa
         assert re.search(r'action="http://127.0.0.1:\d+/login"', text)
         assert opened.auth in text
         assert opened.auth not in opened.stderr()
+
+
+# -- one namespace and another -------------------------------------------------------------------
+
+
+def key_of(gateway: GatewayProcess, name: str, *options: str) -> str:
+    """Return the key of a namespace, as its administrator gets it."""
+    command = [*HOTWHISK_UP, "key", name, "--data", str(gateway.data), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_namespace_sees_nothing_of_another(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("private", "def main(args):\n    print('xyzzy')\n    return args\n")
+    identifier = shared_gateway.invoke("private", {"word": "xyzzy"})["activationId"]
+    revision = 1
+    other = key_of(shared_gateway, "other")
+    session = log_in(shared_gateway, other).headers["set-cookie"].partition(";")[0]
+    for path, status in {
+        "/": 200, "/activations": 200, "/activations?name=private": 200, "/triggers": 200,
+        "/actions/private": 404, f"/activations/{identifier}": 404,
+        f"/compare?old={identifier}&new={identifier}": 404,
+    }.items():  # fmt: skip
+        answer = get(shared_gateway, path, Cookie=session)
+        assert answer.status == status, path
+        assert b"xyzzy" not in answer.content
+    shared_gateway.api("PUT", "actions/private", NOTHING, auth=other)
+    for path in (
+        f"/activations/{identifier}/replay", "/roll-back/private", "/invoke/nothing-of-mine",
+    ):  # fmt: skip
+        content = urlencode({"on": "both", "version": revision, "event": "{}"}).encode()
+        headers = {**FORM, "Cookie": session}
+        answer = shared_gateway.request("POST", path, content, auth="", headers=headers)
+        assert answer.status == 404, path
+
+
+def test_the_code_of_a_shared_action_stays_its_owners(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.api("PUT", "packages/shared", {"publish": True})
+    source = "PASSWORD = 'xyzzy'\n\n\ndef main(args):\n    return args['missing']\n"
+    shared_gateway.create("shared/lend", source)
+    other = key_of(shared_gateway, "borrower")
+    binding = {"binding": {"namespace": "guest", "name": "shared"}}
+    assert shared_gateway.api("PUT", "packages/mine", binding, auth=other).status == 200
+    answer = shared_gateway.api("POST", "actions/mine/lend?blocking=true", {}, auth=other)
+    identifier = answer.json["activationId"]
+    session = log_in(shared_gateway, other).headers["set-cookie"].partition(";")[0]
+    page = get(shared_gateway, f"/activations/{identifier}", Cookie=session)
+    assert page.status == 200
+    assert b"KeyError" in page.content
+    assert b"xyzzy" not in page.content
+
+
+def test_a_new_key_ends_the_sessions() -> None:
+    with GatewayProcess() as gateway:
+        session = cookie(gateway)
+        assert get(gateway, "/", Cookie=session).status == 200
+        key_of(gateway, "guest", "--new")
+        assert get(gateway, "/", Cookie=session).status == 303
