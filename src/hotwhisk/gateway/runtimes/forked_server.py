@@ -54,6 +54,11 @@ class ForkedServer(Runtime):
         self._stream: LogStream | None = None
         self._stopping = threading.RLock()
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the server's process; None if it is not started."""
+        return self._process.pid if self._process is not None else None
+
     def prepare(self, limits: Limits, path: str) -> None:
         """
         Set the limits and the full name of the action that runs next.

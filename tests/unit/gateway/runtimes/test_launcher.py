@@ -1,0 +1,108 @@
+"""The process that forks servers: what it starts, what it ends, and what happens without it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotwhisk.errors import StartError
+from hotwhisk.gateway.runtimes.forked_server import ForkedServer
+from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
+from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
+from hotwhisk.platform import Action, Invoker, Limits
+from tests.support import tree
+
+pytestmark = pytest.mark.slow
+
+ENVIRON = {"PATH": os.defpath, "PROXY_ALLOW_REINIT": "1", "SHOWN": "yes"}
+SHOW = "import os\ndef main(args):\n    return dict(os.environ)\n"
+LEAVE = """
+import os, subprocess
+def main(args):
+    daemon = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    return {"daemon": daemon.pid, "worker": os.getpid()}
+"""
+DEADLINE = 10.0
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    folders = (tmp_path / "empty", tmp_path / "run")
+    for each in folders:
+        each.mkdir(0o700)
+    started = Launcher(str(folders[0]), str(folders[1]), ENVIRON)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def server(launcher: Launcher) -> Iterator[ForkedServer]:
+    made = ForkedServer(launcher, MemoryLimits())
+    made.prepare(Limits(), "guest/hello")
+    yield made
+    made.stop()
+
+
+def result(server: ForkedServer, source: str) -> dict[str, int]:
+    response = Invoker().invoke(server, Action("hello", source))["response"]
+    assert isinstance(response, dict)
+    assert response["success"], response
+    found: dict[str, int] = response["result"]
+    return found
+
+
+def launch(launcher: Launcher) -> Launched:
+    with socket.create_server(("127.0.0.1", 0)) as listener, open(os.devnull, "w") as null:
+        return launcher.start(
+            "token", MemoryLimit(), [listener.fileno(), null.fileno(), null.fileno()]
+        )
+
+
+def wait_end(pidfd: int) -> None:
+    assert select.select([pidfd], [], [], DEADLINE)[0], "the process lives on"
+    os.close(pidfd)
+
+
+def test_an_action_sees_the_environment_that_was_given(server: ForkedServer) -> None:
+    seen = result(server, SHOW)
+    assert seen["SHOWN"] == "yes"
+    assert "HOME" not in seen
+
+
+def test_what_a_killed_server_leaves_is_ended(server: ForkedServer) -> None:
+    ends = [os.pidfd_open(pid) for pid in result(server, LEAVE).values()]
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    for end in ends:
+        wait_end(end)
+
+
+def test_a_stopped_server_leaves_nothing(server: ForkedServer) -> None:
+    ends = [os.pidfd_open(pid) for pid in result(server, LEAVE).values()]
+    server.stop()
+    for end in ends:
+        wait_end(end)
+    assert result(server, SHOW)["SHOWN"] == "yes"
+
+
+def test_servers_end_with_the_launcher_and_another_one_is_started(launcher: Launcher) -> None:
+    first = launch(launcher)
+    os.kill(tree.processes()[first.pid], signal.SIGKILL)
+    wait_end(first.pidfd)
+    second = launch(launcher)
+    assert not select.select([second.pidfd], [], [], 0)[0]
+    os.close(second.pidfd)
+
+
+def test_a_closed_launcher_ends_its_servers_and_refuses(launcher: Launcher) -> None:
+    started = launch(launcher)
+    launcher.close()
+    wait_end(started.pidfd)
+    with pytest.raises(StartError, match="the gateway is ending"):
+        launch(launcher)
