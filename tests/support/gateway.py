@@ -90,12 +90,16 @@ class GatewayProcess:
         """Wait until the log has a line that matches; return its first group."""
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.stderr())):
-            left = deadline - time.monotonic()
-            ready = select.select([self._stderr], [], [], max(0.0, left))[0]
-            data = os.read(self._stderr, 65536) if ready else b""
-            assert data, f"no {pattern!r} within {timeout} s in: {self.stderr()}"
-            self._text += data
+            more = self.read_more(deadline - time.monotonic())
+            assert more, f"no {pattern!r} within {timeout} s in: {self.stderr()}"
         return found[1] if found.groups() else found[0]
+
+    def read_more(self, timeout: float) -> bool:
+        """Read what is written to standard error; return False if there is nothing in time."""
+        ready = select.select([self._stderr], [], [], max(0.0, timeout))[0]
+        data = os.read(self._stderr, 65536) if ready else b""
+        self._text += data
+        return bool(data)
 
     def stderr(self) -> str:
         """Return what was read of standard error."""

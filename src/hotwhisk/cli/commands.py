@@ -10,6 +10,7 @@ COMMANDS = {
     "status": "show what a running server is doing",
     "rollback": "make the previous version current again",
     "up": "be OpenWhisk on this machine: its API and a page, for wsk and other clients",
+    "dev": "serve the actions of a folder on this machine, and replace each at every save",
     "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",

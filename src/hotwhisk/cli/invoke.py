@@ -31,7 +31,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     With ``--activation``, return 0 if the activation is a success.
     """
     given = parser().parse(argv)
-    value = _parameters(given.given)
+    value = parameters_of(given.given)
     server = find_server(given, environ)
     if given.activation is not None:
         return _replay(given.activation, server, value)
@@ -43,6 +43,19 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def parser() -> Arguments:
     """Return the parser of this command's arguments."""
     arguments = Arguments("invoke", "[-p KEY VALUE]... [-P FILE.json]... [OPTION]...")
+    add_parameters(arguments)
+    add_arguments(arguments)
+    arguments.add_argument(
+        "--activation",
+        metavar="FILE",
+        help="call as the platform would what FILE describes (an activation record, or the "
+        "bodies of /init and /run) and print the activation record",
+    )
+    return arguments
+
+
+def add_parameters(arguments: Arguments) -> None:
+    """Add ``-p`` and ``-P``, whose values `parameters_of` reads from ``given``."""
     arguments.add_argument(
         "-p",
         "--param",
@@ -62,14 +75,6 @@ def parser() -> Arguments:
         help="parameters from a JSON object in a file, or a whole event that is an array; "
         "- is standard input",
     )
-    add_arguments(arguments)
-    arguments.add_argument(
-        "--activation",
-        metavar="FILE",
-        help="call as the platform would what FILE describes (an activation record, or the "
-        "bodies of /init and /run) and print the activation record",
-    )
-    return arguments
 
 
 def _replay(name: str, server: Server, given: Mapping[str, object] | list[object]) -> int:
@@ -109,7 +114,8 @@ def _require_listener(url: str) -> None:
         ) from None
 
 
-def _parameters(given: Sequence[str | list[str]]) -> dict[str, object] | list[object]:
+def parameters_of(given: Sequence[str | list[str]]) -> dict[str, object] | list[object]:
+    """Return what ``-p`` and ``-P`` give; the later one wins."""
     value: dict[str, object] = {}
     for item in given:
         if not isinstance(item, str):

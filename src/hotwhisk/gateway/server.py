@@ -11,7 +11,9 @@ from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
+from hotwhisk.errors import StartError
 from hotwhisk.gateway.api.errors import ApiError, error_response, unknown_route
 from hotwhisk.gateway.api.failures import database_failed, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
@@ -27,13 +29,20 @@ from hotwhisk.server.listener import inherited_listener, open_listener
 from hotwhisk.server.notify import STOPPING, notify, ready
 
 
+def _unchanged(app: ASGIApp) -> ASGIApp:
+    return app
+
+
 def serve(
-    settings: Settings, environ: Mapping[str, str], announce: Callable[[Gateway], None]
+    settings: Settings,
+    environ: Mapping[str, str],
+    announce: Callable[[Gateway], None],
+    around: Callable[[ASGIApp], ASGIApp] = _unchanged,
 ) -> int:
     """
     Serve until SIGINT or SIGTERM; return the exit code.
 
-    ``announce`` is called once the port is open.
+    ``announce`` is called once the port is open. ``around`` may wrap the application.
 
     Raises:
         StartError: the port is taken, another gateway uses the folder of data, or it is unusable.
@@ -45,7 +54,8 @@ def serve(
         names = (settings.host, *settings.names)
         settings = replace(settings, host=host, port=port, names=names)
         gateway = open_gateway(settings, environ)
-        app = RequestLog(application(gateway), gateway.metrics, every=settings.log_requests)
+        inner = around(application(gateway))
+        app = RequestLog(inner, gateway.metrics, every=settings.log_requests)
         server = Server(app, gateway, lambda: _notify(environ, STOPPING))
         write_address(settings.data, settings.url)
         announce(gateway)
@@ -81,10 +91,20 @@ def application(gateway: Gateway) -> Starlette:
 
 def _listen(settings: Settings, environ: Mapping[str, str]) -> socket.socket:
     """Open the port, or use the one that systemd has opened."""
-    listener = inherited_listener(dict(environ), os.getpid())
-    if listener is None:
-        listener = open_listener(settings.host, settings.port)
-    return socket.socket(fileno=listener.detach())
+    inherited = inherited_listener(dict(environ), os.getpid())
+    if inherited is not None:
+        return socket.socket(fileno=inherited.detach())
+    last = settings.port + settings.ports_tried - 1
+    for port in range(settings.port, last):
+        try:
+            return _open(settings.host, port)
+        except StartError:
+            continue
+    return _open(settings.host, last)
+
+
+def _open(host: str, port: int) -> socket.socket:
+    return socket.socket(fileno=open_listener(host, port).detach())
 
 
 def _notify(environ: Mapping[str, str], *lines: str) -> None:

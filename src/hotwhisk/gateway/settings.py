@@ -24,6 +24,8 @@ class Settings:
     data: str
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    ports_tried: int = 1
+    """How many ports are tried, from the given one on, until one is free."""
     names: tuple[str, ...] = ()
     """Host names by which clients reach the gateway, beside its addresses and this machine's."""
     idle_timeout: float = 600.0

@@ -73,6 +73,8 @@ class Invocations:
 
         `hotwhisk.gateway.dev` serves sources of this machine under their own paths.
         """
+        self.adjust: Callable[[dict[str, Any]], None] = _leave
+        """Called with each record of a server before it is stored and answered; may change it."""
 
     @property
     def count(self) -> int:
@@ -188,6 +190,7 @@ class Invocations:
             action = self._prepare(slot, call)
             activated = self._activate(slot.runtime, action, call)
         self._note_load(call, activated)
+        self.adjust(activated.record)
         return call.completed(activated.record)
 
     def _activate(self, server: ForkedServer, action: Action, call: Call) -> Activated:
@@ -242,6 +245,10 @@ class Invocations:
 class _Prepared:
     version: tuple[int, str]
     action: Action
+
+
+def _leave(record: dict[str, Any]) -> None:
+    """Change nothing in a record."""
 
 
 def _failure(record: dict[str, Any]) -> str:

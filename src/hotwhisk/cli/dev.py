@@ -1,0 +1,140 @@
+"""Run ``hotwhisk dev``: serve the actions of a folder, and replace each when its files change."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from hotwhisk.cli.invoke import add_parameters, parameters_of
+from hotwhisk.cli.terminal import Arguments, port_number
+from hotwhisk.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hotwhisk.gateway.dev.dev import Wishes
+    from hotwhisk.gateway.dev.project import Project
+
+DEBUG_PORT = 5678  # that of debugpy's documents
+PORTS_TRIED = 20
+DRAIN_SECONDS = 0.2
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve the actions at PATH until a signal comes; return the exit code."""
+    given = parser().parse(argv)
+    try:
+        from hotwhisk.gateway.dev.dev import Dev, data_of
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("hotwhisk"):
+            raise
+        raise UsageError(
+            f"hotwhisk dev needs the library {error.name}: pip install '.[up]' in a clone of "
+            "hotwhisk"
+        ) from None
+    from hotwhisk.gateway.dev.project import open_project
+    from hotwhisk.gateway.dev.terminal import Terminal
+    from hotwhisk.gateway.settings import DEFAULT_PORT, Settings
+
+    project = open_project(given.path)
+    colour = sys.stderr.isatty() and not environ.get("NO_COLOR")
+    settings = Settings(
+        given.data or data_of(project, environ),
+        port=DEFAULT_PORT if given.port is None else given.port,
+        ports_tried=PORTS_TRIED if given.port is None else 1,
+        drain_timeout=DRAIN_SECONDS,
+    )
+    dev = Dev(_wishes(given, project, environ), Terminal(sys.stderr, colour=colour))
+    return dev.serve(settings, environ)
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("dev", "PATH [OPTION]...")
+    arguments.add_argument(
+        "path", metavar="PATH",
+        help="a .py file, a folder with __main__.py, or one with packages/PACKAGE/ACTION.py",
+    )  # fmt: skip
+    add_parameters(arguments)
+    flags: dict[str, str] = {
+        "--web": "make the actions web actions, and answer /ACTION without a key",
+        "--replay": "after each save, call with the last events again and show what changed",
+        "--no-open": "do not open the page in the browser",
+    }
+    arguments.add_argument(
+        "--env-file", metavar="FILE", default="",
+        help="variables of the actions, one NAME=value a line; watched like a source",
+    )  # fmt: skip
+    for flag, text in flags.items():
+        arguments.add_argument(flag, action="store_true", help=text)
+    arguments.add_argument(
+        "--debug", type=port_number, nargs="?", const=DEBUG_PORT, metavar="PORT",
+        help=f"let a debugger attach to this port ({DEBUG_PORT}); debugpy must be installed",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL",
+        help="let pages of this origin call, such as http://localhost:5173",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--port", type=port_number, metavar="PORT",
+        help="port to listen on (3233, or the next one that is free)",
+    )  # fmt: skip
+    arguments.add_argument(
+        "--data", metavar="FOLDER",
+        help="folder of the database (one for each PATH, below $XDG_DATA_HOME/hotwhisk/dev)",
+    )  # fmt: skip
+    return arguments
+
+
+def _wishes(given: argparse.Namespace, project: Project, environ: Mapping[str, str]) -> Wishes:
+    from hotwhisk.gateway.dev.dev import Wishes
+
+    parameters = parameters_of(given.given)
+    if not isinstance(parameters, dict):
+        raise UsageError("-P: default parameters must be a JSON object, not an array")
+    terminal = _terminal()
+    return Wishes(
+        project,
+        parameters,
+        _env_file(given.env_file),
+        web=given.web,
+        replay=given.replay,
+        debug_port=_debug_port(given.debug, project),
+        allowed_origins=tuple(given.allow_origin),
+        terminal=terminal,
+        opens_page=not given.no_open and bool(terminal or environ.get("DISPLAY")),
+    )
+
+
+def _terminal() -> str:
+    """Return the path of the terminal that the user types at, or an empty text."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return ""
+    return os.ttyname(sys.stdin.fileno())
+
+
+def _env_file(name: str) -> str:
+    """Return the path of a file of variables, which is read now for its mistakes."""
+    from hotwhisk.gateway.dev.env_file import read_env_file
+
+    if name:
+        read_env_file(name)
+    return os.path.abspath(name) if name else ""
+
+
+def _debug_port(port: int | None, project: Project) -> int | None:
+    from importlib.util import find_spec
+
+    if port is None:
+        return None
+    if find_spec("debugpy") is None:
+        raise UsageError("--debug needs debugpy: pip install debugpy")
+    actions = project.sources()
+    if len(actions) > 1:
+        raise UsageError(
+            f"--debug is for one action, and {project.path} holds {len(actions)}; give the path of "
+            f"one of them, such as {actions[0].path}"
+        )
+    return port

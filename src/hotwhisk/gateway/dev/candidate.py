@@ -1,0 +1,136 @@
+"""
+Make the version of an action that its files are now.
+
+The version is stored as the platform would get it: a source, or a zip if there is more than one
+file. What is posted to the server of the action is a snapshot: the same sources, under their own
+paths. So tracebacks name the real files, a debugger finds them, and data beside them is at hand.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hotwhisk.artifact import snapshot
+from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.snapshot import REQUIREMENTS, Snapshot
+from hotwhisk.build.layout import Members, zip_members
+from hotwhisk.build.sources import read_folder
+from hotwhisk.errors import BuildFailed, UsageError
+from hotwhisk.gateway.dev.env_file import read_env_file
+from hotwhisk.gateway.dev.project import Source
+
+_FILE: Final = stat.S_IFREG | 0o644
+_LIMITS: Final = {"timeout": 60_000, "memory": 256, "logs": 10, "concurrency": 1}
+LONG_TIMEOUT: Final = 3_600_000
+"""Milliseconds of an action that a person may hold in a debugger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    What all actions of a project get.
+
+    ``parameters`` are the defaults of each call; ``env_file`` holds variables, or is empty. With
+    ``web``, the actions are web actions. With ``patient``, a call may take an hour. ``prelude``
+    returns the source that runs before an action, by the action's name.
+    """
+
+    prelude: Callable[[str], str]
+    parameters: dict[str, object] = field(default_factory=dict)
+    env_file: str = ""
+    web: bool = False
+    patient: bool = False
+    has_terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """
+    A version that is not stored yet.
+
+    ``code`` is what is stored, and ``posted`` what the server gets in its place. ``document`` is
+    what the API shows of it.
+    """
+
+    source: Source
+    code: str
+    posted: str
+    document: dict[str, Any]
+
+
+def read_candidate(source: Source, libraries: str, options: Options) -> Candidate:
+    """
+    Read the files of an action. ``libraries`` is the virtual environment that they need, or empty.
+
+    Raises:
+        UsageError: a file cannot be read, or cannot be in an artifact, or the file of variables
+            is wrong.
+        BuildFailed: the entry is empty.
+    """
+    kept = _snapshot(source)
+    code, binary = _stored(source, kept)
+    values = {name: getattr(kept, name) for name in kept.fields}
+    values |= {"libraries": libraries, "prelude": options.prelude(source.shown)}
+    posted = base64.b64encode(snapshot.pack(Snapshot.of(values))).decode()
+    return Candidate(source, code, posted, _document(kept, options, binary=binary))
+
+
+def _snapshot(source: Source) -> Snapshot:
+    try:
+        with open(source.entry, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise UsageError(f"{source.entry} cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise BuildFailed(f"{source.entry} is empty; expected code with a handler: def main(event)")
+    if source.entry == source.path:
+        return snapshot.of_file(source.path, content)
+    return snapshot.of_folder(source.path, source.entry, content)
+
+
+def _stored(source: Source, kept: Snapshot) -> tuple[str, bool]:
+    """Return the code as the platform takes it, and whether it is a zip in base64."""
+    if source.entry != source.path:
+        members = read_folder(Path(source.path), follow=True)
+        members[FOLDER_ENTRY] = (_FILE, kept.files[kept.entry])
+        return _zip(members), True
+    files = dict(kept.files)
+    with_requirements = os.path.join(kept.root, REQUIREMENTS)
+    if os.path.isfile(with_requirements):
+        with open(with_requirements, "rb") as file:
+            files[REQUIREMENTS] = file.read()
+    if len(files) == 1:
+        try:
+            return files[kept.entry].decode("utf-8-sig"), False
+        except UnicodeDecodeError:  # the source says in which other encoding it is
+            pass
+    files[FOLDER_ENTRY] = files.pop(kept.entry)
+    return _zip({name: (_FILE, content) for name, content in files.items()}), True
+
+
+def _zip(members: Members) -> str:
+    return base64.b64encode(zip_members(members)).decode()
+
+
+def _document(kept: Snapshot, options: Options, *, binary: bool) -> dict[str, Any]:
+    variables = read_env_file(options.env_file) if options.env_file else {}
+    parameters: list[dict[str, object]] = [
+        {"key": key, "value": value} for key, value in options.parameters.items()
+    ]
+    parameters += [{"key": key, "value": value, "init": True} for key, value in variables.items()]
+    stops = options.has_terminal and any(b"breakpoint(" in each for each in kept.files.values())
+    limits = {**_LIMITS, "timeout": LONG_TIMEOUT} if options.patient or stops else _LIMITS
+    annotations: list[dict[str, object]] = [{"key": "web-export", "value": options.web}]
+    return {
+        "publish": False,
+        "exec": {"kind": "python:3", "binary": binary},
+        "parameters": parameters,
+        "annotations": annotations,
+        "limits": dict(limits),
+    }

@@ -1,0 +1,138 @@
+"""
+Post the new version of an action to its server, and make it the current one if it loads.
+
+A version that does not load is shown in the terminal and over the page. The last good one serves.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hotwhisk.errors import BuildFailed, HotwhiskError
+from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
+from hotwhisk.gateway.dev.libraries import Libraries
+from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.dev.terminal import Terminal
+from hotwhisk.gateway.dev.tracebacks import indented
+from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.invocations.resolve import with_parameters
+from hotwhisk.gateway.problems import Problem
+from hotwhisk.gateway.runtimes.pool import NoServer
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
+from hotwhisk.gateway.store.actions import StoredAction, digest_of
+from hotwhisk.gateway.store.versions import next_version
+from hotwhisk.platform import texts
+
+_STAMP: Final = 31
+"""Characters of a line of a record before the name of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A version that is current now, and the one before it, if there was one."""
+
+    source: Source
+    now: StoredAction
+    before: StoredAction | None = None
+
+
+class Deployment:
+    """Deploys the actions of a project into the default namespace of a gateway."""
+
+    def __init__(self, gateway: Gateway, libraries: Libraries, terminal: Terminal) -> None:
+        self._gateway = gateway
+        self._libraries = libraries
+        self._terminal = terminal
+        self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
+
+    def deploy(self, source: Source, options: Options, changed: str = "") -> Deployed | None:
+        """
+        Make what lies in the files of an action its current version.
+
+        ``changed`` says for the terminal what has changed. Return None if the version was refused.
+        """
+        try:
+            return self._deploy(source, options, changed)
+        except (HotwhiskError, NoServer) as error:
+            failure = str(error)
+        title = f"{source.shown} does not load; the last version that did serves"
+        self._gateway.problems.show(self._owner.name, Problem(source.shown, title, failure))
+        self._terminal.refused(source, failure, changed=changed)
+        return None
+
+    def _deploy(self, source: Source, options: Options, changed: str) -> Deployed:
+        begin = time.monotonic()
+        libraries = self._libraries.install(source.path)
+        candidate = read_candidate(source, libraries, options)
+        before = self._gateway.store.actions.get(self._key(source))
+        # Even with the same code, a file that it reads may have changed: then all servers of the
+        # action must load it again, which they do for a new version only.
+        same = before if not changed and before and _is_same(before, candidate) else None
+        number = next_version(before.version if before else None)
+        self._load(candidate, same.version if same else number)
+        now = self._store(candidate, same, time.monotonic() - begin)
+        self._gateway.problems.clear(self._owner.name, source.shown)
+        self._terminal.deployed(source, now.version, time.monotonic() - begin, changed=changed)
+        return Deployed(source, now, before)
+
+    def remove(self, source: Source) -> None:
+        """Remove an action whose files are gone."""
+        key = self._key(source)
+        stored = self._gateway.store.actions.get(key)
+        if stored is not None and self._gateway.store.actions.delete(key):
+            self._gateway.pool.end(stored.path)
+        self._gateway.problems.clear(self._owner.name, source.shown)
+        self._terminal.removed(source)
+
+    def _load(self, candidate: Candidate, version: str) -> None:
+        """
+        Post a version to the server of its action, under the number that it will have.
+
+        Raises:
+            BuildFailed: the server refused it.
+        """
+        key = self._key(candidate.source)
+        stored = StoredAction(0, *key, version, candidate.document, digest_of(candidate.code))
+        resolved = with_parameters(self._gateway.store, stored)
+        call = self._gateway.invocations.call(self._owner, resolved, {})
+        record = self._gateway.invocations.load(call, candidate.posted)
+        if record is not None:
+            raise BuildFailed(reason(record))
+
+    def _store(
+        self, candidate: Candidate, same: StoredAction | None, seconds: float
+    ) -> StoredAction:
+        """Make a version that was loaded the current one, unless it is already."""
+        gateway, key = self._gateway, self._key(candidate.source)
+        gateway.invocations.posted[digest_of(candidate.code)] = candidate.posted
+        if same is not None:
+            return same
+        if candidate.source.package:
+            self._make_package(candidate.source.package)
+        now = gateway.store.actions.put(key, candidate.document, candidate.code)
+        gateway.store.actions.loaded(now.revision, round(seconds * 1000))
+        return replace(now, init_ms=round(seconds * 1000))
+
+    def _make_package(self, name: str) -> None:
+        packages = self._gateway.store.packages
+        if packages.get(self._owner.name, name) is None:
+            empty: dict[str, Any] = {
+                "publish": False, "parameters": [], "annotations": [], "binding": {},
+            }  # fmt: skip
+            packages.put(self._owner.name, name, empty)
+
+    def _key(self, source: Source) -> tuple[str, str, str]:
+        return self._owner.name, source.package, source.name
+
+
+def reason(record: dict[str, Any]) -> str:
+    """Return why a version was refused: what it has printed, or else the text of its error."""
+    lines = [line for line in record["logs"] if texts.LOGS_AFTER_ERROR not in line]
+    printed = [line[_STAMP:].partition(":")[2].removeprefix(" ") for line in lines]
+    return "\n".join(indented(printed)).strip() or str(record["response"]["result"]["error"])
+
+
+def _is_same(before: StoredAction, candidate: Candidate) -> bool:
+    return (before.digest, before.document) == (digest_of(candidate.code), candidate.document)

@@ -1,0 +1,137 @@
+"""Put the parts of ``hotwhisk dev`` together, beside a gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from hotwhisk.gateway import server
+from hotwhisk.gateway.dev.candidate import Options
+from hotwhisk.gateway.dev.deployment import Deployment
+from hotwhisk.gateway.dev.libraries import Libraries
+from hotwhisk.gateway.dev.opened import OpenedFiles
+from hotwhisk.gateway.dev.project import Project, Source
+from hotwhisk.gateway.dev.relay import Relay
+from hotwhisk.gateway.dev.replay import Replay
+from hotwhisk.gateway.dev.terminal import Terminal
+from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
+from hotwhisk.gateway.dev.watching import Watching
+from hotwhisk.gateway.dev.web_paths import WebPaths
+from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.page.opening import open_page
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """
+    What ``hotwhisk dev`` was told beside the settings of the gateway.
+
+    ``debug_port`` is 0 without ``--debug``. ``terminal`` is the path of the terminal that serves
+    ``breakpoint()``, or empty. ``opens_page`` says whether the browser opens the page.
+    """
+
+    project: Project
+    parameters: dict[str, object] = field(default_factory=dict)
+    env_file: str = ""
+    web: bool = False
+    replay: bool = False
+    debug_port: int | None = None
+    allowed_origins: tuple[str, ...] = ()
+    terminal: str = ""
+    opens_page: bool = False
+
+
+class Dev:
+    """A gateway whose actions are those of a project."""
+
+    def __init__(self, wishes: Wishes, terminal: Terminal) -> None:
+        self._wishes = wishes
+        self._terminal = terminal
+        self._relay = Relay()
+        self._gateway: Gateway | None = None
+
+    def serve(self, settings: Settings, environ: Mapping[str, str]) -> int:
+        """
+        Serve until a signal comes; return the exit code.
+
+        Raises:
+            StartError: as `server.serve`; also if the port for a debugger is taken.
+        """
+        if self._wishes.debug_port is not None:
+            self._relay.open(self._wishes.debug_port)
+            settings = replace(settings, most_runtimes_per_action=1)
+        return server.serve(settings, environ, self._begin, self._around)
+
+    def _around(self, app: ASGIApp) -> ASGIApp:
+        if self._wishes.web:
+            app = WebPaths(app, self._names, self._failure)
+        if self._wishes.allowed_origins:
+            app = CORSMiddleware(
+                app,
+                allow_origins=self._wishes.allowed_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+            )
+        return app
+
+    def _begin(self, gateway: Gateway) -> None:
+        """Deploy and watch, in threads; the port is open."""
+        self._gateway = gateway
+        wishes, settings = self._wishes, gateway.settings
+        self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {wishes.project.path}")
+        if wishes.debug_port is not None:
+            self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
+        opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
+        libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
+        deployment = Deployment(gateway, libraries, self._terminal)
+        replay = Replay(gateway, self._terminal)
+        options = Options(
+            lambda action: self._prelude(action, opened.pipe),
+            wishes.parameters,
+            wishes.env_file,
+            web=wishes.web,
+            patient=wishes.debug_port is not None,
+            has_terminal=bool(wishes.terminal),
+        )
+
+        def deploy(source: Source, changed: str) -> None:
+            deployed = deployment.deploy(source, options, changed)
+            if deployed is not None and changed and wishes.replay:
+                replay.run(deployed)
+
+        also = [wishes.env_file] if wishes.env_file else []
+        watching = Watching(wishes.project, opened, also, deploy, deployment.remove)
+        gateway.invocations.adjust = add_traceback
+        gateway.store.activations.watch(lambda _: watching.note_opened())
+        gateway.store.activations.watch(self._terminal.request)
+        watching.start()
+        if wishes.opens_page:
+            open_page(settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
+
+    def _names(self) -> set[str]:
+        return {each.shown for each in self._wishes.project.sources()}
+
+    def _failure(self, identifier: str) -> str:
+        """Return the traceback of an activation of the default namespace, or an empty text."""
+        assert self._gateway is not None, "not serving"
+        found = self._gateway.store.activations.get(DEFAULT_NAMESPACE, identifier)
+        return last_traceback(found.record["logs"]) if found else ""
+
+    def _prelude(self, action: str, pipe: str) -> str:
+        """Return the source that runs in a worker before the action."""
+        given = (action, self._wishes.project.root, pipe, self._wishes.terminal)
+        arguments = ", ".join(map(repr, (*given, self._relay.workers_port)))
+        return f"from hotwhisk.gateway.dev.in_action import begin; begin({arguments})"
+
+
+def data_of(project: Project, environ: Mapping[str, str]) -> str:
+    """Return the folder for the data of a project, which is not in the project."""
+    name = os.path.basename(project.path)
+    digest = hashlib.sha256(os.fsencode(project.path)).hexdigest()[:12]
+    return os.path.join(default_data(environ), "dev", f"{name}-{digest}")

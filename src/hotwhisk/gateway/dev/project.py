@@ -1,0 +1,141 @@
+"""
+Find the actions of a project.
+
+A project is a file, a folder with ``__main__.py``, or a folder ``packages/`` as DigitalOcean and
+OpenServerless lay out projects: ``packages/PACKAGE/ACTION.py`` and ``packages/PACKAGE/ACTION/``
+with ``__main__.py``. Actions that lie in ``packages/`` or in ``packages/default/`` are in the
+default package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.snapshot import SKIPPED
+from hotwhisk.errors import UsageError
+
+PACKAGES: Final = "packages"
+DEFAULT_PACKAGE: Final = "default"
+_SOURCE: Final = ".py"
+_EXPECTED: Final = (
+    f"expected a .py file, a folder with {FOLDER_ENTRY}, or a folder with "
+    f"{PACKAGES}/PACKAGE/ACTION.py or {PACKAGES}/PACKAGE/ACTION/{FOLDER_ENTRY}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Where an action lies.
+
+    ``package`` is empty for the default package. ``path`` is a file or a folder.
+    """
+
+    package: str
+    name: str
+    path: str
+
+    @property
+    def shown(self) -> str:
+        """The name of the action with its package."""
+        return f"{self.package}/{self.name}" if self.package else self.name
+
+    @property
+    def entry(self) -> str:
+        """The file that holds the handler."""
+        return f"{self.path}/{FOLDER_ENTRY}" if os.path.isdir(self.path) else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A path that ``hotwhisk dev`` was given, as an absolute path without links."""
+
+    path: str
+
+    @property
+    def root(self) -> str:
+        """The folder that holds everything that belongs to the project."""
+        return self.path if os.path.isdir(self.path) else os.path.dirname(self.path)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the path is one action."""
+        return not os.path.isdir(self.path) or os.path.isfile(f"{self.path}/{FOLDER_ENTRY}")
+
+    def sources(self) -> list[Source]:
+        """Return the actions that there are now, in the order of their names."""
+        if not self.is_single:
+            return sorted(_packaged(f"{self.path}/{PACKAGES}"), key=lambda each: each.shown)
+        if os.path.exists(self.path):
+            return [Source("", os.path.basename(self.path).removesuffix(_SOURCE), self.path)]
+        return []
+
+    def shown(self, path: str) -> str:
+        """Return the name of a file for people: from the root on, if it lies there."""
+        inside = path.startswith(f"{self.root}/")
+        name = os.path.relpath(path, self.root) if inside else path
+        return name if name.isprintable() else ascii(name)
+
+
+def open_project(path: str) -> Project:
+    """
+    Return the project at a path.
+
+    Raises:
+        UsageError: there is no action at the path.
+    """
+    real = os.path.realpath(path)
+    if not os.path.exists(real):
+        raise UsageError(f"{path}: there is no such file or folder; {_EXPECTED}")
+    if not os.path.isdir(real):
+        if not real.endswith(_SOURCE):
+            raise UsageError(f"{path} is not a Python source; {_EXPECTED}")
+        return Project(real)
+    project = Project(real)
+    if not project.is_single and os.path.basename(real) == PACKAGES:
+        project = Project(os.path.dirname(real))
+    if not project.sources():
+        raise UsageError(f"{path} holds no action; {_EXPECTED}{_hint(real)}")
+    return project
+
+
+def _hint(folder: str) -> str:
+    """Return what to do in a folder that holds sources in another layout."""
+    found = sorted(name for name in os.listdir(folder) if name.endswith(_SOURCE))
+    if not found:
+        return ""
+    return f"; for one of the files in it: hotwhisk dev {os.path.join(folder, found[0])}"
+
+
+def _packaged(folder: str) -> Iterator[Source]:
+    yield from _actions("", folder)
+    for package in _folders(folder):
+        place = f"{folder}/{package}"
+        if not os.path.isfile(f"{place}/{FOLDER_ENTRY}"):
+            yield from _actions("" if package == DEFAULT_PACKAGE else package, place)
+
+
+def _actions(package: str, folder: str) -> Iterator[Source]:
+    for name in _names(folder):
+        path = f"{folder}/{name}"
+        if name.endswith(_SOURCE) and name != FOLDER_ENTRY and os.path.isfile(path):
+            yield Source(package, name.removesuffix(_SOURCE), path)
+        elif os.path.isfile(f"{path}/{FOLDER_ENTRY}"):
+            yield Source(package, name, path)
+
+
+def _folders(folder: str) -> list[str]:
+    return [name for name in _names(folder) if os.path.isdir(f"{folder}/{name}")]
+
+
+def _names(folder: str) -> list[str]:
+    """Return the names in a folder that may be actions or packages; none if it is away."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [name for name in names if name[0] not in "._" and name not in SKIPPED]

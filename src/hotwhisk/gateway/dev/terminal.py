@@ -1,0 +1,95 @@
+"""Write what happens to the terminal: a line for each request and each replacement."""
+
+from __future__ import annotations
+
+import threading
+from enum import StrEnum
+from typing import Final, TextIO
+
+from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.dev.tracebacks import indented
+from hotwhisk.gateway.store.activations import StoredActivation
+from hotwhisk.platform.verdict import Status
+
+_STAMP: Final = 31
+"""Characters of a line of a record before the name of the stream."""
+
+
+class Colour(StrEnum):
+    """The codes of ECMA-48 that are used."""
+
+    RED = "31"
+    GREEN = "32"
+    YELLOW = "33"
+    BLUE = "34"
+    DIM = "2"
+
+
+class Terminal:
+    """A stream of text, in ``colour`` or without. Any thread may use it."""
+
+    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+        self._stream = stream
+        self._colour = colour
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Write a line about hotwhisk itself."""
+        self._write(self._paint(f"hotwhisk: {text}", Colour.DIM))
+
+    def request(self, activation: StoredActivation) -> None:
+        """Write the line of a request and its log: status, time, version, activation id."""
+        record = activation.record
+        status = Status(record["response"]["statusCode"])
+        colour = Colour.GREEN if status is Status.SUCCESS else Colour.RED
+        name = f"{activation.package}/{record['name']}" if activation.package else record["name"]
+        init = activation.annotation("initTime")
+        loaded = f", {init} ms of them to load" if init is not None else ""
+        first = (
+            f"{name} {self._paint(status.text, colour)} {record['duration']} ms{loaded} "
+            + self._paint(f"{record['version']} {activation.id}", Colour.DIM)
+        )
+        lines = indented([line[_STAMP:].partition(": ")[2] for line in record["logs"]])
+        self._write(first, *(f"  {_printable(line)}" for line in lines))
+
+    def deployed(self, source: Source, version: str, seconds: float, *, changed: str) -> None:
+        """Write that a version is current now."""
+        why = f" · {changed} changed" if changed else ""
+        text = f"{source.shown} {version} is live after {seconds * 1000:.0f} ms{why}"
+        self._write(self._paint(text, Colour.BLUE))
+
+    def refused(self, source: Source, failure: str, *, changed: str) -> None:
+        """Write why a version does not load."""
+        why = f" · {changed} changed" if changed else ""
+        text = f"{source.shown} was not replaced, because it does not load{why}"
+        lines = [f"  {_printable(line)}" for line in failure.splitlines()]
+        self._write(self._paint(text, Colour.RED), *lines)
+
+    def removed(self, source: Source) -> None:
+        """Write that an action is gone."""
+        self._write(self._paint(f"{source.shown} was removed", Colour.BLUE))
+
+    def replayed(self, source: Source, count: int, differences: list[str]) -> None:
+        """Write what came of the last events on a new version."""
+        events = f"the last {count} events" if count > 1 else "the last event"
+        if not differences:
+            self._write(self._paint(f"{source.shown} answers {events} as before", Colour.GREEN))
+            return
+        text = f"{source.shown} answers {events} otherwise than before:"
+        self._write(self._paint(text, Colour.YELLOW), *map(_printable, differences))
+
+    def _paint(self, text: str, colour: Colour) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
+
+    def _write(self, *lines: str) -> None:
+        with self._lock:
+            try:
+                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.flush()
+            except (OSError, ValueError):  # the terminal was closed
+                pass
+
+
+def _printable(line: str) -> str:
+    """Return a line of an action's log without codes that could steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\t" else "?" for each in line)

@@ -1,0 +1,153 @@
+"""
+Wait until the files of an action change, and deploy it again.
+
+Events say that something has happened, but not what. So the files that belong to each action are
+read and compared with the last look; see `hotwhisk.watch`. An action consists of its sources, the
+files that declare its libraries, the file of variables, and every file that it has opened.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from hotwhisk.gateway.dev.libraries import declared_in
+from hotwhisk.gateway.dev.opened import OpenedFiles
+from hotwhisk.gateway.dev.project import Project, Source
+from hotwhisk.watch import sources
+from hotwhisk.watch.events import open_events
+
+Files = dict[str, bytes]
+"""The content of each file by its absolute path, as a digest; empty if there is no file."""
+
+MOST_READ: Final = 4 << 20
+"""Most bytes of a file that are read; of a larger one, size and date count."""
+
+Deploy = Callable[[Source, str], object]
+Remove = Callable[[Source], object]
+
+
+class Watching:
+    """
+    Watches the actions of a project.
+
+    ``deploy`` is called with an action and a text that names the files that have changed, and
+    ``remove`` with an action whose files are gone. ``also`` are files that belong to all actions.
+    """
+
+    def __init__(
+        self, project: Project, opened: OpenedFiles, also: Iterable[str], deploy: Deploy,
+        remove: Remove,
+    ) -> None:  # fmt: skip
+        self._project = project
+        self._opened = opened
+        self._also = list(also)
+        self._deploy = deploy
+        self._remove = remove
+        self._events = open_events(ctypes.CDLL(None, use_errno=True))
+        self._lock = threading.Lock()
+        self._known: dict[Source, Files] = {}
+
+    def start(self) -> None:
+        """Deploy all actions, then watch them; in a thread that ends with the process."""
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def follow(self) -> None:
+        """Watch also the files that were opened since. Any thread may call this."""
+        found = sources.folders(self._project.path)
+        for source in self._project.sources():
+            for path in self._others(source):
+                found.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
+        self._events.follow(found)
+
+    def _run(self) -> None:
+        self.follow()
+        self.look()
+        while True:
+            self._events.wait()
+            self.follow()  # before the files are read, so a later change is an event
+            self.look()
+
+    def look(self) -> None:
+        """Deploy what has changed since the last look."""
+        present = self._project.sources()
+        for source in present:
+            changed = self._changed(source)
+            if changed is not None:
+                self._deploy(source, self._named(changed))
+                self.note_opened()
+        if not self._project.is_single:
+            for source in self._known.keys() - set(present):
+                del self._known[source]
+                self._remove(source)
+
+    def note_opened(self) -> None:
+        """Remember the present content of the files that were opened. Any thread may call this."""
+        if not self._opened.take():
+            return
+        with self._lock:
+            for source, files in self._known.items():
+                for path in self._opened.of(source.shown):
+                    files.setdefault(path, _digest(path))
+        self.follow()
+
+    def _changed(self, source: Source) -> list[str] | None:
+        """Return what has changed in an action since the last look; None if it is unchanged."""
+        with self._lock:
+            now, known = self._files(source), self._known.get(source)
+            if not now:  # a file is missing in the middle of a save
+                return None
+            self._known[source] = now
+        if known is None:
+            return []
+        changed = _changed(known, now)
+        return changed or None
+
+    def _files(self, source: Source) -> Files:
+        found = sources.look(source.path)
+        found.pop("", None)
+        if not found:
+            return {}
+        root = source.path if os.path.isdir(source.path) else os.path.dirname(source.path)
+        files = {f"{root}/{name}": _hash(content) for name, content in found.items()}
+        return files | {path: _digest(path) for path in self._others(source) if path not in files}
+
+    def _others(self, source: Source) -> list[str]:
+        """Return the files of an action that are no sources, whether they exist or not."""
+        return [*declared_in(source.path), *self._also, *self._opened.of(source.shown)]
+
+    def _named(self, paths: list[str]) -> str:
+        names = [self._project.shown(path) for path in paths]
+        more = f" and {len(names) - sources.NAMED} more" if len(names) > sources.NAMED else ""
+        return f"{', '.join(names[: sources.NAMED])}{more}"
+
+
+def _changed(known: Files, now: Files) -> list[str]:
+    """
+    Return the paths that differ.
+
+    A file that the action no longer names has not changed, unless it is gone. Nor has one that it
+    names only since another file changed.
+    """
+    differ = [path for path, content in known.items() if now.get(path, _digest(path)) != content]
+    return sorted(differ or now.keys() - known.keys())
+
+
+def _digest(path: str) -> bytes:
+    """Return a digest of a file, or nothing if there is none."""
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size > MOST_READ:
+                return f"{found.st_size} {found.st_mtime_ns}".encode()
+            return _hash(file.read())
+    except OSError:
+        return b""
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

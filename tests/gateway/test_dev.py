@@ -1,0 +1,266 @@
+"""Edit a project while ``hotwhisk dev`` serves it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.dev import DevProcess, write
+from tests.support.wheels import make_wheel
+
+pytestmark = pytest.mark.slow
+
+HELLO = """\
+import part
+
+def main(event):
+    print("called")
+    return {"greeting": part.WORD + ", " + event.get("name", "stranger")}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write(tmp_path / "project", {"hello.py": HELLO, "part.py": "WORD = 'Hello'\n"})
+
+
+@pytest.fixture
+def dev(project: Path) -> Iterator[DevProcess]:
+    with DevProcess(project / "hello.py") as process:
+        process.wait_live("hello 0.0.1")
+        yield process
+
+
+def test_a_save_is_live_and_the_line_names_the_file(dev: DevProcess, project: Path) -> None:
+    assert dev.result("hello", name="Ada") == {"greeting": "Hello, Ada"}
+    assert dev.wait(r"hello success \d+ ms.* 0\.0\.1 [0-9a-f]{32}\n  called\n")
+    (project / "part.py").write_text("WORD = 'Ciao'\n")
+    line = dev.wait_live("hello 0.0.2")
+    assert line.endswith("· part.py changed")
+    assert dev.result("hello") == {"greeting": "Ciao, stranger"}
+    code = dev.api("GET", "actions/hello").json["exec"]
+    assert code["binary"]  # two files, as the platform would get them
+
+
+def test_a_version_that_does_not_load_is_shown_and_the_last_one_serves(
+    dev: DevProcess, project: Path
+) -> None:
+    (project / "hello.py").write_text("def main(event):\n    return 1 +\n")
+    dev.wait(r"hello was not replaced, because it does not load · hello\.py changed")
+    dev.wait(rf'File "{project}/hello\.py", line 2')
+    dev.wait("SyntaxError")
+    assert dev.result("hello") == {"greeting": "Hello, stranger"}
+    (project / "hello.py").write_text("import nowhere\ndef main(event): return {}\n")
+    dev.wait(rf'File "{project}/hello\.py", line 1, in <module>')
+    dev.wait("ModuleNotFoundError")
+    (project / "hello.py").write_text("def main(event): return {'mended': True}\n")
+    dev.wait_live("hello 0.0.2")
+    assert dev.result("hello") == {"mended": True}
+
+
+def test_a_file_that_the_action_does_not_use_replaces_nothing(
+    dev: DevProcess, project: Path
+) -> None:
+    write(project, {"other.py": "x = 1\n", "notes.txt": "x", "deep/more.py": ""})
+    (project / "hello.py").write_text(HELLO)  # the same bytes
+    (project / "part.py").write_text("WORD = 'Ciao'\n")
+    assert dev.wait_live("hello 0.0.2").endswith("· part.py changed")
+    assert dev.stderr().count("is live") == 2
+
+
+def test_a_file_that_the_action_has_opened_replaces_it(dev: DevProcess, project: Path) -> None:
+    write(project, {"words.txt": "Salut", "log.txt": ""})
+    (project / "hello.py").write_text(
+        "WORD = open('words.txt').read()\n"
+        "def main(event):\n"
+        "    open('log.txt', 'a').write('called')\n"
+        "    return {'greeting': WORD, 'page': open('page.html').read(), 'log': open('log.txt').read()}\n"
+    )
+    write(project, {"page.html": "<p>"})
+    dev.wait_live("hello 0.0.2")
+    assert dev.result("hello") == {"greeting": "Salut", "page": "<p>", "log": "called"}
+    (project / "words.txt").write_text("Servus")
+    assert dev.wait_live("hello 0.0.3").endswith("· words.txt changed")
+    assert dev.result("hello")["greeting"] == "Servus"
+    (project / "page.html").write_text("<b>")
+    assert dev.wait_live("hello 0.0.4").endswith("· page.html changed")
+    assert dev.stderr().count("is live") == 4  # its own output replaces nothing
+
+
+def test_a_failed_call_is_answered_with_its_traceback(dev: DevProcess, project: Path) -> None:
+    (project / "hello.py").write_text("def main(event):\n    return {'x': 1 / 0}\n")
+    dev.wait_live("hello 0.0.2")
+    error = dev.result("hello")["error"]
+    assert error.startswith("division by zero\n\nTraceback (most recent call last):\n")
+    assert f'  File "{project}/hello.py", line 2, in main\n    return' in error
+    dev.wait(r"hello application error")
+
+
+@pytest.mark.parametrize("given", ["", "packages"])
+def test_packages_are_deployed_added_and_removed(tmp_path: Path, given: str) -> None:
+    source = "def main(event): return {'from': __file__}\n"
+    write(
+        tmp_path,
+        {
+            "packages/default/one.py": source,
+            "packages/pack/two.py": source,
+            "packages/pack/three/__main__.py": source,
+            "packages/pack/three/data.json": "{}",
+            "packages/loose.py": source,
+            "project.yml": "",
+        },
+    )
+    with DevProcess(tmp_path / given) as dev:
+        for name in ("loose", "one", "pack/three", "pack/two"):
+            dev.wait_live(f"{name} 0.0.1")
+            assert dev.result(name)["from"].startswith(str(tmp_path / "packages"))
+        write(tmp_path, {"packages/pack/four.py": source})
+        dev.wait_live("pack/four 0.0.1")
+        (tmp_path / "packages" / "pack" / "two.py").unlink()
+        dev.wait("pack/two was removed")
+        assert dev.api("GET", "actions/pack/two").status == 404
+
+
+def test_a_folder_is_one_action(tmp_path: Path) -> None:
+    folder = write(tmp_path / "greet", {"__main__.py": HELLO, "part.py": "WORD = 'Hej'\n"})
+    with DevProcess(folder) as dev:
+        dev.wait_live("greet 0.0.1")
+        assert dev.result("greet") == {"greeting": "Hej, stranger"}
+
+
+def test_parameters_and_variables_are_those_of_the_action(project: Path) -> None:
+    (project / "hello.py").write_text(
+        "import os\ndef main(event): return {'event': event, 'word': os.environ['WORD']}\n"
+    )
+    (project / ".env").write_text("# words\nexport WORD='two words'\n")
+    options = ("-p", "number", "7", "--env-file", str(project / ".env"))
+    with DevProcess(project / "hello.py", *options) as dev:
+        dev.wait_live("hello 0.0.1")
+        assert dev.result("hello", a=1) == {"event": {"number": 7, "a": 1}, "word": "two words"}
+        (project / ".env").write_text('WORD="line\\n"\n')
+        assert dev.wait_live("hello 0.0.2").endswith("· .env changed")
+        assert dev.result("hello")["word"] == "line\n"
+        (project / ".env").write_text("nonsense\n")
+        dev.wait(r"\.env, line 1: expected NAME=value")
+        assert dev.result("hello")["word"] == "line\n"
+
+
+def test_declared_libraries_are_there(project: Path, tmp_path: Path) -> None:
+    for number in ("1.0", "2.0"):
+        make_wheel(tmp_path / "wheels", "wanted", number)
+    (project / "hello.py").write_text(
+        "import wanted\ndef main(event): return {'version': wanted.VERSION}\n"
+    )
+    (project / "requirements.txt").write_text("wanted==1.0\n")
+    env = {"UV_FIND_LINKS": str(tmp_path / "wheels"), "UV_NO_INDEX": "1"}
+    with DevProcess(project / "hello.py", env=env) as dev:
+        dev.wait("installing what requirements.txt asks for")
+        dev.wait_live("hello 0.0.1")
+        assert dev.result("hello") == {"version": "1.0"}
+        (project / "requirements.txt").write_text("wanted==2.0\n")
+        assert dev.wait_live("hello 0.0.2").endswith("· requirements.txt changed")
+        assert dev.result("hello") == {"version": "2.0"}
+        (project / "requirements.txt").write_text("wanted==3.0\n")
+        dev.wait(r"requirements\.txt cannot be resolved")
+        assert dev.result("hello") == {"version": "2.0"}
+        script = '# /// script\n# dependencies = ["wanted==1.0"]\n# ///\n'
+        (project / "hello.py").write_text(script + (project / "hello.py").read_text())
+        dev.wait_live("hello 0.0.3")
+        assert dev.result("hello") == {"version": "1.0"}
+
+
+def test_the_last_events_are_sent_again(project: Path) -> None:
+    with DevProcess(project / "hello.py", "--replay") as dev:
+        dev.wait_live("hello 0.0.1")
+        dev.result("hello", name="Ada")
+        dev.result("hello", name="Bob")
+        dev.result("hello", name="Bob")
+        (project / "hello.py").write_text(HELLO + "\n")
+        dev.wait("hello answers the last 2 events as before")
+        (project / "hello.py").write_text(HELLO.replace('+ ", " +', '+ "! " +'))
+        dev.wait(r'for the event \{"name": "Ada"\}')
+        dev.wait(r'- "Hello, Ada"\n\s+\+ "Hello! Ada"')
+
+
+def test_web_actions_answer_under_their_names(project: Path) -> None:
+    (project / "hello.py").write_text(
+        "def main(event):\n"
+        "    if 'fail' in event:\n        raise ValueError('no')\n"
+        "    return {'body': event['__ow_method'] + ' ' + event['__ow_path'] + ' ' + event['a']}\n"
+    )
+    origin = {"Origin": "http://localhost:5173"}
+    options = ("--web", "--allow-origin", origin["Origin"])
+    with DevProcess(project / "hello.py", *options) as dev:
+        dev.wait_live("hello 0.0.1")
+        answer = dev.request("POST", "/hello/x%20y?a=1", b"", auth="")
+        assert (answer.status, answer.content) == (200, b"post /x%20y 1")
+        answer = dev.request("GET", "/hello?fail=1", auth="")
+        assert answer.status == 500
+        assert f'File "{project}/hello.py", line 3, in main' in answer.content.decode()
+        answer = dev.request("GET", "/api/v1/namespaces/_/actions", headers=origin)
+        assert answer.headers["access-control-allow-origin"] == origin["Origin"]
+
+
+def test_another_start_goes_on_where_the_last_one_ended(project: Path) -> None:
+    with DevProcess(project / "hello.py") as dev:
+        dev.wait_live("hello 0.0.1")
+        folder = dev.folder
+    (project / "part.py").write_text("WORD = 'Later'\n")
+    again = DevProcess(project / "hello.py")
+    again.command[again.command.index("--data") + 1] = str(folder / "data")
+    again.data = folder / "data"
+    with again as dev:
+        dev.wait_live("hello 0.0.2")
+        assert dev.result("hello") == {"greeting": "Later, stranger"}
+
+
+def test_an_interrupt_ends_it_at_once_and_leaves_no_process(dev: DevProcess, project: Path) -> None:
+    (project / "hello.py").write_text(
+        "import time\nprint(1)\ndef main(event):\n    time.sleep(60)\n"
+    )
+    dev.wait_live("hello 0.0.2")
+    with subprocess.Popen(
+        ["curl", "-s", "-u", dev.auth, "-XPOST", "-d", "{}",
+         f"{dev.url}/api/v1/namespaces/_/actions/hello?blocking=true"],
+        stdout=subprocess.DEVNULL,
+    ):  # fmt: skip
+        below = _processes_below(dev.process.pid)
+        assert below
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(5.0) in (130, -signal.SIGINT, 0)
+    assert not [pid for pid in below if os.path.exists(f"/proc/{pid}")]
+
+
+def _processes_below(pid: int) -> list[int]:
+    done = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    found = [pid]
+    pairs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    for parent in found:
+        found += [child for child, above in pairs if above == parent]
+    return found[1:]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("absent.py", "there is no such file or folder; expected a .py file, a folder with"),
+        ("notes.txt", "is not a Python source"),
+        ("loose", "holds no action; .*: hotwhisk dev .*loose/hello.py"),
+    ],
+)
+def test_a_wrong_path_says_what_was_expected(tmp_path: Path, given: str, told: str) -> None:
+    import re
+
+    write(tmp_path, {"notes.txt": "", "loose/hello.py": HELLO})
+    done = subprocess.run(
+        [sys.executable, "-m", "hotwhisk", "dev", str(tmp_path / given)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.search(told, done.stderr)
