@@ -7,7 +7,7 @@ A version that does not load is shown in the terminal and over the page. The las
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hotwhisk.errors import BuildFailed, HotwhiskError
@@ -112,8 +112,8 @@ class Deployment:
         if candidate.source.package:
             self._make_package(candidate.source.package)
         now = gateway.store.actions.put(key, candidate.document, candidate.code)
-        gateway.store.actions.loaded(now.revision, round(seconds * 1000))
-        return replace(now, init_ms=round(seconds * 1000))
+        gateway.store.actions.loaded(now, round(seconds * 1000))
+        return now
 
     def _make_package(self, name: str) -> None:
         packages = self._gateway.store.packages
