@@ -69,6 +69,8 @@ def test_a_full_disk_is_answered_and_the_gateway_goes_on(crowded: OnSmallDisk) -
     refused = crowded.api("PUT", "actions/big", big)
     assert refused.status == 507, refused
     assert "the disk is full: make room, then try again" in refused.json["error"]
+    called = crowded.api("POST", "actions/hello?blocking=true", {"name": "x" * 400_000})
+    assert called.status == 507, called
     assert crowded.api("GET", "actions/hello").json["name"] == "hello"
     assert crowded.request("GET", "/readyz").status == 200
     crowded.wait_line("PUT failed: The database refused this request: the disk is full", 10)
