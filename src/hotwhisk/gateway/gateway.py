@@ -49,11 +49,15 @@ class Gateway:
         """End all servers, keep the records of the calls that end with them, close the database."""
         self.stopping.set()
         self._sweeper.close()
-        self.invocations.refuse()
-        self.launcher.close()
-        self.pool.close()
+        self.end_servers()
         self.invocations.close()
         self.store.close()
+
+    def end_servers(self) -> None:
+        """Take no further call, and end all servers: the calls that run fail."""
+        self.invocations.refuse()
+        self.launcher.close()  # so that no call starts another server
+        self.pool.close()
 
 
 def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:

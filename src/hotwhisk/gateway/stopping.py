@@ -86,5 +86,5 @@ class Server(uvicorn.Server):
         hurried.cancel()
         if not idle.done():
             log_event("activations that still run are ended")
-        await run_in_threadpool(gateway.pool.close)
+        await run_in_threadpool(gateway.end_servers)
         await asyncio.wait((idle,), timeout=ANSWER_SECONDS)
