@@ -49,12 +49,16 @@ def time_bar(wait: int, init: int | None, duration: int) -> list[Segment]:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A call in the plot: its place, its kind (``run``, ``init`` or ``error``), and a text."""
+    """
+    The init or the run of a call in the plot: its place, its kind, when it was, how long it took.
+
+    The kind is ``run``, ``init``, or ``error`` for a run that failed.
+    """
 
     x: float
     y: float
     kind: str
-    activation: str
+    point: Point
     milliseconds: int
 
 
@@ -64,12 +68,14 @@ class Plot:
     The times of calls, the oldest at the left, on a scale of powers of ten.
 
     ``grid`` has the heights of lines and their milliseconds, ``changes`` where another version
-    began.
+    began. ``first`` and ``last`` are when the calls were, in milliseconds since the epoch.
     """
 
     dots: tuple[Dot, ...]
     grid: tuple[tuple[float, int], ...]
     changes: tuple[float, ...]
+    first: int
+    last: int
     width: int = PLOT_WIDTH
     height: int = PLOT_HEIGHT
     left: int = _LEFT
@@ -94,12 +100,12 @@ def latency_plot(points: Sequence[Point]) -> Plot | None:
         if index and point.revision != points[index - 1].revision:
             changes.append(round(x - step / 2, 1))
         if point.init is not None:
-            dots.append(Dot(x, height(point.init), "init", point.activation, point.init))
+            dots.append(Dot(x, height(point.init), "init", point, point.init))
         kind = "error" if point.status else "run"
         run = max(0, point.duration - (point.init or 0))
-        dots.append(Dot(x, height(run), kind, point.activation, run))
+        dots.append(Dot(x, height(run), kind, point, run))
     grid = tuple((height(10**power), 10**power) for power in range(decades + 1))
-    return Plot(tuple(dots), grid, tuple(changes))
+    return Plot(tuple(dots), grid, tuple(changes), points[0].start, points[-1].start)
 
 
 @dataclass(frozen=True, slots=True)

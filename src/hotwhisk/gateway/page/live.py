@@ -14,8 +14,8 @@ from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.changes import Changes
 from hotwhisk.gateway.page import sessions
 
-PACE_SECONDS: Final = 0.25
-"""The least time between two events: under load a page reads itself four times a second."""
+PACE_SECONDS: Final = 0.5
+"""The least time between two events: under load a page reads itself twice a second."""
 
 SILENCE_SECONDS: Final = 15.0
 """After so long a comment is sent, which finds out whether the browser is still there."""

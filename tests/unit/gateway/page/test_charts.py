@@ -10,7 +10,7 @@ from hotwhisk.gateway.store.statistics import Point
 
 
 def point(duration: int, init: int | None = None, status: int = 0, revision: int = 1) -> Point:
-    return Point("a" * 32, 0, duration, init, status, revision)
+    return Point("a" * 32, 7, duration, init, status, revision)
 
 
 def test_the_bar_of_an_activation_is_whole() -> None:
@@ -43,6 +43,7 @@ def test_a_plot_tells_init_error_and_another_version() -> None:
     assert [(dot.kind, dot.milliseconds) for dot in plot.dots] == [
         ("init", 40), ("run", 10), ("error", 3), ("run", 2),
     ]  # fmt: skip
+    assert (plot.first, plot.last) == (7, 7)
     (change,) = plot.changes
     assert plot.dots[2].x < change < plot.dots[3].x
 

@@ -6,7 +6,7 @@ let again = false;
 
 // Read this page again, and replace the parts that have changed.
 async function refresh() {
-  if (reading) {
+  if (reading || document.hidden) {
     again = true;
     return;
   }
@@ -27,7 +27,12 @@ async function refresh() {
   } finally {
     reading = false;
   }
-  if (again) {
+  catchUp();
+}
+
+// Read once for all the changes that came while the page was being read, or was not seen.
+function catchUp() {
+  if (again && !document.hidden) {
     again = false;
     refresh();
   }
@@ -66,6 +71,7 @@ events.addEventListener("open", () => {
   known = true;
 });
 events.addEventListener("changed", refresh);
+document.addEventListener("visibilitychange", catchUp);
 events.addEventListener("error", () => {
   state.textContent = "not connected";
   state.className = "off";
