@@ -48,6 +48,12 @@ def test_without_a_session_every_page_leads_to_the_login(shared_gateway: Gateway
     assert get(shared_gateway, "/live").status == 401
 
 
+def test_a_path_that_does_not_exist(shared_gateway: GatewayProcess) -> None:
+    assert b"There is no such page" in get(shared_gateway, "/nothing").content
+    assert "error" in shared_gateway.request("GET", "/nothing").json
+    assert "error" in get(shared_gateway, "/api/v2").json
+
+
 def test_the_key_of_the_api_does_not_open_the_page(shared_gateway: GatewayProcess) -> None:
     assert shared_gateway.request("GET", "/activations").status == 303
 

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from hotwhisk.errors import StartError
-from hotwhisk.gateway.api.errors import ApiError, error_response, unknown_route
+from hotwhisk.gateway.api.errors import ApiError, error_response
 from hotwhisk.gateway.api.failures import database_failed, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
@@ -78,7 +78,6 @@ def application(gateway: Gateway) -> Starlette:
         lifespan=lifespan,
         middleware=[Middleware(OwnHosts, (gateway.settings.host, *gateway.settings.names))],
         exception_handlers={
-            404: unknown_route,
             ApiError: error_response,
             sqlite3.Error: database_failed,
             Exception: unexpected,

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hotwhisk.gateway.api.authentication import gateway_of
+from hotwhisk.gateway.api.errors import unknown_route
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.sizes import show_size
 
@@ -62,6 +63,14 @@ def on_page_error(request: Request, error: Exception) -> Response:
     """Return the answer for a `PageError`."""
     assert isinstance(error, PageError)
     return error_page(request, error.status, error.text)
+
+
+def on_unknown_path(request: Request, error: Exception) -> Response:
+    """Return the answer for a path that does not exist: a page for browsers, else the API's."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if request.url.path.startswith("/api/") or not wants_page:
+        return unknown_route(request, error)
+    return error_page(request, 404, "There is no such page.")
 
 
 def on_login_needed(request: Request, _: Exception) -> Response:

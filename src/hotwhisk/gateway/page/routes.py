@@ -13,10 +13,16 @@ from starlette.types import ExceptionHandler
 
 from hotwhisk.gateway.page import action, actions, activations, entities, live, login
 from hotwhisk.gateway.page.origins import OwnOrigin
-from hotwhisk.gateway.page.rendering import PageError, on_login_needed, on_page_error
+from hotwhisk.gateway.page.rendering import (
+    PageError,
+    on_login_needed,
+    on_page_error,
+    on_unknown_path,
+)
 from hotwhisk.gateway.page.sessions import LoginNeeded
 
 EXCEPTION_HANDLERS: Final[dict[Any, ExceptionHandler]] = {
+    404: on_unknown_path,
     LoginNeeded: on_login_needed,
     PageError: on_page_error,
 }
