@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         port=DEFAULT_PORT if given.port is None else given.port,
         ports_tried=PORTS_TRIED if given.port is None else 1,
         drain_timeout=DRAIN_SECONDS,
+        log_level=logging.WARNING,  # the terminal shows what happens
     )
     dev = Dev(_wishes(given, project, environ), Terminal(sys.stderr, colour=colour))
     return dev.serve(settings, environ)

@@ -41,12 +41,12 @@ def log_event(
     _LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
-def open_log(form: LogFormat) -> None:
-    """Send events to standard error, and silence the texts of the libraries."""
+def open_log(form: LogFormat, level: int = logging.INFO) -> None:
+    """Send events of a level to standard error, and silence the texts of the libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine() if form is LogFormat.JSON else _TextLine())
     _LOGGER.handlers[:] = [handler]
-    _LOGGER.setLevel(logging.INFO)
+    _LOGGER.setLevel(level)
     _LOGGER.propagate = False
     for name in _FOREIGN:
         logging.getLogger(name).disabled = True

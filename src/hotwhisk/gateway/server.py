@@ -47,7 +47,7 @@ def serve(
     Raises:
         StartError: the port is taken, another gateway uses the folder of data, or it is unusable.
     """
-    open_log(settings.log_format)
+    open_log(settings.log_format, settings.log_level)
     open_data(settings.data)
     with only_gateway(settings.data), _listen(settings, environ) as listener:
         host, port = listener.getsockname()[:2]

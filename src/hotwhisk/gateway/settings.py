@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Settings:
     """Activations that are kept; the oldest are removed."""
     activation_age: float = 7 * 86_400.0
     log_format: LogFormat = LogFormat.TEXT
+    log_level: int = logging.INFO
+    """The least level of what is logged, as `logging` numbers it."""
     log_requests: bool = False
     wskprops: bool = False
     """Whether address and key go into the file that ``wsk`` reads."""
