@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.support.gateway import GatewayProcess
 
@@ -38,6 +39,14 @@ class DevProcess(GatewayProcess):
     def result(self, name: str, /, **event: object) -> Any:
         """Call an action and return its result."""
         return self.invoke(name, event)["response"]["result"]
+
+    def page(self, path: str) -> str:
+        """Log in on the page, and return what a path of it shows."""
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "null"}
+        body = urlencode({"key": self.auth}).encode()
+        cookie = self.request("POST", "/login", body, headers=form).headers["set-cookie"]
+        shown = {"Cookie": cookie.partition(";")[0], "Accept": "text/html"}
+        return self.request("GET", path, headers=shown, auth="").content.decode()
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

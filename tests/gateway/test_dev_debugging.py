@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -56,3 +65,71 @@ def stopped_in_call(dev: DevProcess, editor: Editor) -> tuple[str, int, object]:
     editor.go_on(thread)
     calling.join(20.0)
     return path, line, results[0]
+
+
+def test_breakpoint_gets_the_terminal(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "hello.py": "def main(event):\n    word = 'here'\n    breakpoint()\n    return {'a': word}\n"
+        },
+    )
+    with TerminalDev(tmp_path / "hello.py", tmp_path / "data") as dev:
+        dev.wait(r"hello 0\.0\.1 is live after")
+        results: list[bytes] = []
+        calling = threading.Thread(target=lambda: results.append(dev.call("hello")))
+        calling.start()
+        dev.wait(r"hello\.py\(\d\)main\(\)")
+        dev.wait(r"\(Pdb\) ")
+        dev.type("word")
+        dev.wait("'here'")
+        dev.wait(r"\(Pdb\) ")
+        dev.type("word = 'changed'")
+        dev.wait(r"\(Pdb\) ")
+        dev.type("q")
+        calling.join(20.0)
+        assert results == [b'{"a":"changed"}']
+        dev.wait(r"hello .*success")
+        dev.type("\x03", end="")
+        assert dev.process.wait(10.0) == 0
+
+
+class TerminalDev:
+    """A ``hotwhisk dev`` in a terminal of its own, at which the test types."""
+
+    def __init__(self, path: Path, data: Path) -> None:
+        self._command = [
+            sys.executable, "-m", "hotwhisk", "dev", str(path), "--no-open", "--web",
+            "--port", "0", "--data", str(data),
+        ]  # fmt: skip
+        self._command[:0] = ["setsid", "--ctty"]  # so that Ctrl-C is a signal
+
+    def __enter__(self) -> Self:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(self._command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self._text, self._seen = "", 0
+        self._url = self.wait(r"(http://127\.0\.0\.1:\d+)")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def wait(self, pattern: str) -> str:
+        deadline = time.monotonic() + 20.0
+        while not (found := re.compile(pattern).search(self._text, self._seen)):
+            ready = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))[0]
+            assert ready, f"no {pattern!r} in {self._text!r}"
+            self._text += os.read(self._ours, 65536).decode(errors="replace")
+        self._seen = found.end()
+        return found[0]
+
+    def type(self, text: str, end: str = "\n") -> None:
+        os.write(self._ours, f"{text}{end}".encode())
+
+    def call(self, name: str) -> bytes:
+        with urllib.request.urlopen(f"{self._url}/{name}.json", timeout=30.0) as answer:
+            content: bytes = answer.read()
+            return content

@@ -57,7 +57,9 @@ class Deployment:
             return self._deploy(source, options, changed)
         except (HotwhiskError, NoServer) as error:
             failure = str(error)
-        title = f"{source.shown} does not load; the last version that did serves"
+        serving = self._gateway.store.actions.get(self._key(source))
+        serves = f"version {serving.version} serves" if serving else "no version of it serves"
+        title = f"{source.shown} does not load; {serves}"
         self._gateway.problems.show(self._owner.name, Problem(source.shown, title, failure))
         self._terminal.refused(source, failure, changed=changed)
         return None

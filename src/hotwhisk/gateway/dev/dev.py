@@ -23,6 +23,7 @@ from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
 from hotwhisk.gateway.dev.watching import Watching
 from hotwhisk.gateway.dev.web_paths import WebPaths
 from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.log import leave_out_events
 from hotwhisk.gateway.page.opening import open_page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
 
@@ -83,12 +84,14 @@ class Dev:
     def _begin(self, gateway: Gateway) -> None:
         """Deploy and watch, in threads; the port is open."""
         self._gateway = gateway
+        leave_out_events()  # a developer looks for the lines of requests
         wishes, settings = self._wishes, gateway.settings
         self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {wishes.project.path}")
         if wishes.debug_port is not None:
             self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
         libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
+        libraries.remove_old()
         deployment = Deployment(gateway, libraries, self._terminal)
         replay = Replay(gateway, self._terminal)
         options = Options(

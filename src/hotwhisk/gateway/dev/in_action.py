@@ -46,8 +46,8 @@ def _reporter(action: str, root: str, reports: str) -> Callable[[str, tuple[Any,
             return
         try:
             path = os.path.join(os.getcwd(), os.fsdecode(arguments[0]))
-            if not path.startswith(below) or path.endswith(_SOURCES):
-                return
+            if not path.startswith(below) or path.endswith(_SOURCES) or path == reports:
+                return  # to open the pipe is an event too
             written = _is_for_writing(arguments[1], arguments[2])
             if (path, written) not in told:
                 line = {"action": action, "path": os.path.normpath(path), "written": written}

@@ -12,13 +12,16 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hotwhisk.build import requirements, resolver
 from hotwhisk.build.requirements import Form, Requirements
 from hotwhisk.build.target import target
 
+_MONTH: Final = 30 * 86_400.0
 Say = Callable[[str], None]
 
 
@@ -44,13 +47,15 @@ class Libraries:
         if not os.path.isdir(place):
             self._say(f"installing what {wanted.path.name} asks for …")
             self._fill(place, wanted)
+        os.utime(place)
         return place
 
-    def keep_only(self, places: set[str]) -> None:
-        """Remove the libraries that no action uses any more."""
+    def remove_old(self) -> None:
+        """Remove the libraries that no start of hotwhisk dev has used for a month."""
+        oldest = time.time() - _MONTH
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
             path = os.path.join(self._folder, name)
-            if path not in places:
+            if os.stat(path).st_mtime < oldest:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _fill(self, place: str, wanted: Requirements) -> None:

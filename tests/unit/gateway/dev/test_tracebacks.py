@@ -1,0 +1,47 @@
+"""Find a traceback in the log of a record, and give it its spaces again."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from hotwhisk.gateway.dev.tracebacks import add_traceback, indented, last_traceback
+from hotwhisk.platform.logs import LogLine
+
+
+def log(text: str, stream: str = "stderr") -> list[str]:
+    now = datetime.now(UTC).timestamp()
+    return [LogLine(stream, line, now).shown() for line in text.splitlines()]
+
+
+def failing() -> str:
+    try:
+        {}["absent"]
+    except KeyError:
+        return traceback.format_exc()
+    raise AssertionError
+
+
+def test_the_last_traceback_is_found_among_other_lines() -> None:
+    text = failing()
+    logs = [*log("said", "stdout"), *log(text), *log("between", "stdout"), *log(text)]
+    assert last_traceback(logs) == text.rstrip("\n")
+    assert last_traceback(log("no trace")) == ""
+
+
+def test_lines_outside_a_traceback_keep_their_place() -> None:
+    text = failing()
+    lines = [line.strip() for line in text.splitlines()]
+    assert indented(["before: it", *lines, "after"]) == ["before: it", *text.splitlines(), "after"]
+
+
+def test_only_an_error_with_a_text_gets_it() -> None:
+    text = failing()
+    record: dict[str, Any] = {"response": {"result": {"error": "why"}}, "logs": log(text)}
+    add_traceback(record)
+    assert record["response"]["result"]["error"] == f"why\n\n{text.rstrip()}"
+    for result in ({"fine": 1}, {"error": {"statusCode": 404}}, [1], None):
+        record = {"response": {"result": result}, "logs": log(text)}
+        add_traceback(record)
+        assert record["response"]["result"] == result
