@@ -53,11 +53,6 @@ def open_log(form: LogFormat, level: int = logging.INFO) -> None:
     logging.raiseExceptions = False  # a log that cannot be written fails no request
 
 
-def leave_out_events() -> None:
-    """Send warnings and errors only from now on."""
-    _LOGGER.setLevel(logging.WARNING)
-
-
 class _TextLine(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("hotwhisk: %(message)s")

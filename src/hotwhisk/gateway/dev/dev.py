@@ -23,7 +23,6 @@ from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
 from hotwhisk.gateway.dev.watching import Watching
 from hotwhisk.gateway.dev.web_paths import WebPaths
 from hotwhisk.gateway.gateway import Gateway
-from hotwhisk.gateway.log import leave_out_events
 from hotwhisk.gateway.page.opening import open_page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
 
@@ -84,7 +83,6 @@ class Dev:
     def _begin(self, gateway: Gateway) -> None:
         """Deploy and watch, in threads; the port is open."""
         self._gateway = gateway
-        leave_out_events()  # a developer looks for the lines of requests
         wishes, settings = self._wishes, gateway.settings
         self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {wishes.project.path}")
         if wishes.debug_port is not None:
