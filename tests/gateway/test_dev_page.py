@@ -11,9 +11,7 @@ import pytest
 
 from tests.gateway.dev import DevProcess
 from tests.support.server import ROOT
-from tests.support.transcript import Transcript, transcripts
-
-MARKER = "<!-- transcript with dev -->"
+from tests.support.transcript import WITH_DEV, Transcript, transcripts
 
 
 def pattern(line: str, folder: Path) -> str:
@@ -24,7 +22,7 @@ def pattern(line: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("transcript", list(transcripts(MARKER)), ids=lambda each: each.page.name)
+@pytest.mark.parametrize("transcript", list(transcripts(WITH_DEV)), ids=lambda each: each.page.name)
 def test_the_walk_through_is_what_happens(transcript: Transcript, tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "hello.py", tmp_path)
     (command, banner), *steps = transcript.steps

@@ -33,6 +33,7 @@ from tests.support.transcript import (
     IN_CONTAINER,
     PAGES,
     TYPED,
+    WITH_DEV,
     Transcript,
     expect,
     shown,
@@ -150,7 +151,9 @@ def test_what_looks_like_a_transcript_is_one(page: Path) -> None:
     for block in re.finditer(r"(^.*\n)```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         before = block[1].splitlines()[-1]
         if re.search(r"^\$ (hotwhisk|curl|docker) ", block[2], re.MULTILINE):
-            assert before in (TYPED, IN_CONTAINER), "for commands without their output, use ```sh"
+            assert before in (TYPED, IN_CONTAINER, WITH_DEV), (
+                "for commands without their output, use ```sh"
+            )
 
 
 # -- links, code, names ------------------------------------------------------------------------

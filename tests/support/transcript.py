@@ -18,6 +18,8 @@ TYPED = "<!-- transcript -->"
 """Typed on this machine, by tests/structure."""
 IN_CONTAINER = "<!-- transcript with docker -->"
 """Typed with an engine and the image, by tests/image."""
+WITH_DEV = "<!-- transcript with dev -->"
+"""Typed beside the `hotwhisk dev` of its first line, by tests/gateway."""
 VARIES = (  # what differs from run to run, and its replacement
     (r"\d+(\.\d+)? m?s\b", "TIME"),
     (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
