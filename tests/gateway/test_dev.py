@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,32 @@ def test_a_failed_call_is_answered_with_its_traceback(dev: DevProcess, project: 
     assert error.startswith("division by zero\n\nTraceback (most recent call last):\n")
     assert f'  File "{project}/hello.py", line 2, in main\n    return' in error
     dev.wait(r"hello application error")
+
+
+def test_the_last_of_many_saves_is_live(dev: DevProcess, project: Path) -> None:
+    for number in range(40):
+        (project / "part.py").write_text(f"WORD = 'Hello {number}'\n")
+        (project / "hello.py").write_text(f"{HELLO}# {number}\n")
+    while dev.result("hello") != {"greeting": "Hello 39, stranger"}:
+        dev.wait("is live after")
+
+
+def test_a_save_does_not_wait_for_a_call_that_runs(dev: DevProcess, project: Path) -> None:
+    os.mkfifo(project / "gate")
+    (project / "hello.py").write_text(
+        "def main(event):\n    return {'first': open('gate').read()}\n"
+    )
+    dev.wait_live("hello 0.0.2")
+    results: list[object] = []
+    calling = threading.Thread(target=lambda: results.append(dev.result("hello")))
+    calling.start()
+    with open(project / "gate", "w") as gate:  # opens once the call has opened its end
+        (project / "hello.py").write_text("def main(event):\n    return {'second': 1}\n")
+        dev.wait_live("hello 0.0.3")
+        assert dev.result("hello") == {"second": 1}
+        gate.write("let go")
+    calling.join(20.0)
+    assert results == [{"first": "let go"}]
 
 
 @pytest.mark.parametrize("given", ["", "packages"])

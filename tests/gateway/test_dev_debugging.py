@@ -33,7 +33,7 @@ def test_a_breakpoint_holds_in_every_version(tmp_path: Path) -> None:
     assert importlib.util.find_spec("debugpy"), "pip install debugpy: the extra dev has it"
     write(tmp_path, {"hello.py": SOURCE.format(word="first")})
     file = tmp_path / "hello.py"
-    with DevProcess(file, "--debug", "0") as dev:
+    with DevProcess(file, "--debug", "--debug-port", "0") as dev:
         port = int(dev.wait(r"to 127\.0\.0\.1:(\d+)"))
         dev.wait_live("hello 0.0.1")
         with Editor(port) as editor:

@@ -63,6 +63,7 @@ def parser() -> Arguments:
     flags: dict[str, str] = {
         "--web": "make the actions web actions, and answer /ACTION without a key",
         "--replay": "after each save, call with the last events again and show what changed",
+        "--debug": "let an editor attach its debugger; debugpy must be installed",
         "--no-open": "do not open the page in the browser",
     }
     arguments.add_argument(
@@ -72,8 +73,8 @@ def parser() -> Arguments:
     for flag, text in flags.items():
         arguments.add_argument(flag, action="store_true", help=text)
     arguments.add_argument(
-        "--debug", type=port_number, nargs="?", const=DEBUG_PORT, metavar="PORT",
-        help=f"let a debugger attach to this port ({DEBUG_PORT}); debugpy must be installed",
+        "--debug-port", type=port_number, default=DEBUG_PORT, metavar="PORT",
+        help=f"the port of --debug ({DEBUG_PORT})",
     )  # fmt: skip
     arguments.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL",
@@ -103,7 +104,7 @@ def _wishes(given: argparse.Namespace, project: Project, environ: Mapping[str, s
         _env_file(given.env_file),
         web=given.web,
         replay=given.replay,
-        debug_port=_debug_port(given.debug, project),
+        debug_port=_debug_port(given, project),
         allowed_origins=tuple(given.allow_origin),
         terminal=terminal,
         opens_page=not given.no_open and bool(terminal or environ.get("DISPLAY")),
@@ -126,10 +127,11 @@ def _env_file(name: str) -> str:
     return os.path.abspath(name) if name else ""
 
 
-def _debug_port(port: int | None, project: Project) -> int | None:
+def _debug_port(given: argparse.Namespace, project: Project) -> int | None:
+    """Return the port for a debugger; None without ``--debug``."""
     from importlib.util import find_spec
 
-    if port is None:
+    if not given.debug:
         return None
     if find_spec("debugpy") is None:
         raise UsageError("--debug needs debugpy: pip install debugpy")
@@ -139,4 +141,5 @@ def _debug_port(port: int | None, project: Project) -> int | None:
             f"--debug is for one action, and {project.path} holds {len(actions)}; give the path of "
             f"one of them, such as {actions[0].path}"
         )
+    port: int = given.debug_port
     return port

@@ -6,6 +6,7 @@ A version that does not load is shown in the terminal and over the page. The las
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,12 +19,16 @@ from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.dev.tracebacks import indented
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.resolve import with_parameters
+from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.problems import Problem
 from hotwhisk.gateway.runtimes.pool import NoServer
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 from hotwhisk.gateway.store.actions import StoredAction, digest_of
 from hotwhisk.gateway.store.versions import next_version
 from hotwhisk.platform import texts
+
+MOST_POSTED: Final = 20
+"""Versions of an action that run from the sources where they lie; older ones run as stored."""
 
 _STAMP: Final = 31
 """Characters of a line of a record before the name of the stream."""
@@ -45,6 +50,7 @@ class Deployment:
         self._gateway = gateway
         self._libraries = libraries
         self._terminal = terminal
+        self._digests: dict[str, list[str]] = {}
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
     def deploy(self, source: Source, options: Options, changed: str = "") -> Deployed | None:
@@ -57,6 +63,10 @@ class Deployment:
             return self._deploy(source, options, changed)
         except (HotwhiskError, NoServer) as error:
             failure = str(error)
+        except Exception as error:
+            # A boundary: whatever goes wrong with one save, the next one is looked at.
+            log_event(f"{source.shown} cannot be deployed", level=logging.ERROR, exc_info=error)
+            failure = f"{type(error).__name__}: {error}"
         serving = self._gateway.store.actions.get(self._key(source))
         serves = f"version {serving.version} serves" if serving else "no version of it serves"
         title = f"{source.shown} does not load; {serves}"
@@ -108,7 +118,7 @@ class Deployment:
     ) -> StoredAction:
         """Make a version that was loaded the current one, unless it is already."""
         gateway, key = self._gateway, self._key(candidate.source)
-        gateway.invocations.posted[digest_of(candidate.code)] = candidate.posted
+        self._keep_posted(candidate)
         if same is not None:
             return same
         if candidate.source.package:
@@ -116,6 +126,17 @@ class Deployment:
         now = gateway.store.actions.put(key, candidate.document, candidate.code)
         gateway.store.actions.loaded(now, round(seconds * 1000))
         return now
+
+    def _keep_posted(self, candidate: Candidate) -> None:
+        """Post this from now on for the code of a version, and forget the oldest of its action."""
+        posted, digest = self._gateway.invocations.posted, digest_of(candidate.code)
+        kept = self._digests.setdefault(candidate.source.shown, [])
+        if digest in kept:
+            kept.remove(digest)
+        kept.append(digest)
+        posted[digest] = candidate.posted
+        if len(kept) > MOST_POSTED:
+            posted.pop(kept.pop(0), None)
 
     def _make_package(self, name: str) -> None:
         packages = self._gateway.store.packages

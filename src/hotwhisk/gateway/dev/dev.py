@@ -32,7 +32,7 @@ class Wishes:
     """
     What ``hotwhisk dev`` was told beside the settings of the gateway.
 
-    ``debug_port`` is 0 without ``--debug``. ``terminal`` is the path of the terminal that serves
+    ``debug_port`` is None without ``--debug``. ``terminal`` is the path of the terminal that serves
     ``breakpoint()``, or empty. ``opens_page`` says whether the browser opens the page.
     """
 

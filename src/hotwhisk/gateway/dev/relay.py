@@ -65,7 +65,7 @@ class Relay:
             editors = socket.create_server((_HOST, port))
         except OSError as error:
             raise StartError(
-                f"--debug: port {port} cannot be used: {error.strerror}; give --debug PORT"
+                f"--debug: port {port} cannot be used: {error.strerror}; give --debug-port PORT"
             ) from None
         workers = socket.create_server((_HOST, 0))
         self.port, self.workers_port = editors.getsockname()[1], workers.getsockname()[1]

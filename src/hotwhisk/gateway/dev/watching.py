@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -79,7 +80,7 @@ class Watching:
             changed = self._changed(source)
             if changed is not None:
                 self._deploy(source, self._named(changed))
-                self.note_opened()
+                self.note_opened()  # what it has opened while it was loaded
         if not self._project.is_single:
             for source in self._known.keys() - set(present):
                 del self._known[source]
@@ -138,12 +139,14 @@ def _changed(known: Files, now: Files) -> list[str]:
 
 
 def _digest(path: str) -> bytes:
-    """Return a digest of a file, or nothing if there is none."""
+    """Return a digest of a file, or nothing if there is none. A pipe or device is not read."""
     try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return b"other"
+        if found.st_size > MOST_READ:
+            return f"{found.st_size} {found.st_mtime_ns}".encode()
         with open(path, "rb") as file:
-            found = os.fstat(file.fileno())
-            if found.st_size > MOST_READ:
-                return f"{found.st_size} {found.st_mtime_ns}".encode()
             return _hash(file.read())
     except OSError:
         return b""
