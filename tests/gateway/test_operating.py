@@ -148,13 +148,15 @@ def test_an_error_and_the_log_have_the_same_identifier() -> None:
         assert line["level"] == "WARNING"
         assert line["path"] == "/api/v1/namespaces/_/actions"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
-        gateway.create("hello", "def main(args):\n    return args\n")
+        source = "import os\n\ndef main(_):\n    return {'id': os.environ['__OW_TRANSACTION_ID']}\n"
+        gateway.create("hello", source)
         trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
         answer = gateway.api("POST", "actions/hello?blocking=true", {}, headers=trace)
         gateway.wait_line('"trace_id"', 10)
         line = json.loads(gateway.stderr().splitlines()[-1])
         assert line["activation_id"] == answer.json["activationId"]
         assert line["trace_id"] == "a" * 32
+        assert answer.json["response"]["result"] == {"id": line["requestId"]}
         assert "secret" not in gateway.stderr()
 
 

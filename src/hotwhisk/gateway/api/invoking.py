@@ -11,7 +11,13 @@ from starlette.responses import Response
 
 from hotwhisk.gateway.api import actions
 from hotwhisk.gateway.api.endpoint import ApiRequest
-from hotwhisk.gateway.api.errors import NOT_ALLOWED, ApiError, JsonResponse, malformed_query
+from hotwhisk.gateway.api.errors import (
+    NOT_ALLOWED,
+    ApiError,
+    JsonResponse,
+    malformed_query,
+    request_id,
+)
 from hotwhisk.gateway.api.reading import flag
 from hotwhisk.gateway.invocations.call import Call
 from hotwhisk.gateway.invocations.invocations import Invocations, TooManyCalls
@@ -31,7 +37,8 @@ async def post(given: ApiRequest) -> Response:
     if found.final & given.document.keys():
         raise ApiError(400, NOT_ALLOWED)
     invocations = given.gateway.invocations
-    call = invocations.call(given.caller, found, given.document)
+    transaction = request_id(given.request)
+    call = invocations.call(given.caller, found, given.document, transaction=transaction)
     activation = await finished(invocations, call, seconds if blocking else None)
     if activation is None:
         return JsonResponse({"activationId": call.id}, 202, headers(call.id))

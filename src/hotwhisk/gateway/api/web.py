@@ -25,12 +25,12 @@ from hotwhisk.gateway.api.errors import (
     NOT_READY,
     ApiError,
     error_response,
+    request_id,
     wrong_method,
 )
 from hotwhisk.gateway.api.invoking import MOST_SECONDS, finished, headers
 from hotwhisk.gateway.api.web_request import WebRequest
 from hotwhisk.gateway.api.web_response import NO_PROPERTY, split_extension, web_response
-from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.resolve import AccessDenied, Resolved, annotation, resolve_for
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
@@ -98,14 +98,15 @@ async def _invoke(request: Request, owner: Namespace, action: Resolved, extensio
     raw = _annotation(action, "raw-http") is True
     if not raw and given.overrides(action.final):
         raise ApiError(400, NOT_ALLOWED)
-    return await _call(gateway, owner, action, given.argument(raw=raw), extension)
+    return await _call(request, owner, action, given.argument(raw=raw), extension)
 
 
 async def _call(
-    gateway: Gateway, owner: Namespace, action: Resolved, argument: object, extension: str
+    request: Request, owner: Namespace, action: Resolved, argument: object, extension: str
 ) -> Response:
-    call = gateway.invocations.call(owner, action, argument)
-    activation = await finished(gateway.invocations, call, MOST_SECONDS)
+    invocations = gateway_of(request).invocations
+    call = invocations.call(owner, action, argument, transaction=request_id(request))
+    activation = await finished(invocations, call, MOST_SECONDS)
     named = headers(call.id)
     if activation is None:
         raise ApiError(202, NOT_READY, named)

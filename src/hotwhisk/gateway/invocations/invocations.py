@@ -89,10 +89,15 @@ class Invocations:
         *,
         cause: str | None = None,
         counted: Counted | None = None,
+        transaction: str | None = None,
     ) -> Call:
-        """Return a call with a fresh activation id. Nothing runs yet."""
+        """
+        Return a call with a fresh activation id. Nothing runs yet.
+
+        ``transaction`` is the identifier of the request, which the action finds too.
+        """
         names = self._invoker.new_names()
-        names = Names(names.activation, names.transaction, caller.name)
+        names = Names(names.activation, transaction or names.transaction, caller.name)
         return Call(caller, resolved, argument, names, cause, counted or Counted())
 
     def start(self, call: Call) -> Future[StoredActivation]:
