@@ -160,6 +160,27 @@ def test_an_error_and_the_log_have_the_same_identifier() -> None:
         assert "secret" not in gateway.stderr()
 
 
+def test_a_log_that_is_not_read_holds_up_no_request() -> None:
+    with GatewayProcess("--log-requests") as gateway:
+        for _ in range(1500):  # more lines than a pipe takes
+            assert gateway.request("GET", "/healthz", auth="").status == 200
+
+
+def test_closed_streams_are_not_written_to(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        closed = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *HOTWHISK_UP)
+        env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        process = subprocess.Popen([*closed, "--port", "0", "--data", data], env=env)
+        assert manager.recv(4096).startswith(b"READY=1")
+        process.terminate()
+        assert process.wait(20) == 0
+    assert up("keys", "--data", data).stdout == "guest\n"
+    assert (tmp_path / "data" / "lock").read_bytes() == b""
+
+
 # -- the stop ----------------------------------------------------------------------------------
 
 

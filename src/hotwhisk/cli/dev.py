@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.invoke import add_parameters, parameters_of
-from hotwhisk.cli.terminal import Arguments, port_number
+from hotwhisk.cli.terminal import Arguments, open_streams, port_number
 from hotwhisk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ DRAIN_SECONDS = 0.2
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve the actions at PATH until a signal comes; return the exit code."""
+    open_streams()
     given = parser().parse(argv)
     try:
         from hotwhisk.gateway.dev.dev import Dev, data_of

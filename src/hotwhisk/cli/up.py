@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli import up_data
-from hotwhisk.cli.terminal import Arguments
+from hotwhisk.cli.terminal import Arguments, open_streams
 from hotwhisk.config.options import is_loopback
 from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
@@ -40,6 +40,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if word and not word.startswith("-"):
         hint = nearest(word, up_data.COMMANDS) or "; hotwhisk up --help lists what it takes"
         raise UsageError(f"hotwhisk up does not know {word}{hint}")
+    open_streams()  # or the log would go to the file that got the number of standard error
     given = vars(parser().parse(argv))
     settings = read_settings({name: _joined(text) for name, text in given.items()}, environ)
     address = running_address(settings.data) if settings.wskprops else None

@@ -3,18 +3,31 @@ Write one line for each event to standard error: as text, or as JSON.
 
 Any module of the gateway reports an event by `log_event`. The lines have the names of things and
 their numbers, and neither keys nor what an action was called with.
+
+A thread of its own writes them. So a reader of the log that stops holds up no request; beyond
+`MOST_WAITING` lines, further ones are dropped.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
 _LOGGER: Final = logging.getLogger("hotwhisk.gateway")
+MOST_WAITING: Final = 10_000
+"""Lines that wait to be written."""
+_LAST_SECONDS: Final = 1.0
+"""How long the last lines are waited for at the end."""
+_STDERR: Final = 2
 _FOREIGN: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -41,16 +54,54 @@ def log_event(
     _LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
-def open_log(form: LogFormat, level: int = logging.INFO) -> None:
+@contextmanager
+def open_log(form: LogFormat, level: int = logging.INFO) -> Iterator[None]:
     """Send events of a level to standard error, and silence the texts of the libraries."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_JsonLine() if form is LogFormat.JSON else _TextLine())
-    _LOGGER.handlers[:] = [handler]
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
+    writer = QueueListener(lines, handler)
+    _LOGGER.handlers[:] = [_Enqueue(lines)]
     _LOGGER.setLevel(level)
     _LOGGER.propagate = False
     for name in _FOREIGN:
         logging.getLogger(name).disabled = True
     logging.raiseExceptions = False  # a log that cannot be written fails no request
+    writer.start()
+    try:
+        yield
+    finally:
+        last = threading.Thread(target=writer.stop, daemon=True)
+        last.start()
+        last.join(_LAST_SECONDS)
+
+
+class _StandardError(logging.Handler):
+    """
+    Writes lines to the descriptor of standard error.
+
+    It uses neither a lock nor the buffer of `sys.stderr`: while a write waits, the end of the
+    process would wait for both.
+    """
+
+    def createLock(self) -> None:  # noqa: N802  # the name that logging calls
+        """Make no lock: one thread writes."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line as a whole, however long that takes."""
+        try:
+            data = (self.format(record) + "\n").encode(errors="backslashreplace")
+            while data:
+                data = data[os.write(_STDERR, data) :]
+        except OSError:
+            self.handleError(record)
+
+
+class _Enqueue(QueueHandler):
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return the record as it is: it stays in this process."""
+        return record
 
 
 class _TextLine(logging.Formatter):

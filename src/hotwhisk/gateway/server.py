@@ -47,9 +47,12 @@ def serve(
     Raises:
         StartError: the port is taken, another gateway uses the folder of data, or it is unusable.
     """
-    open_log(settings.log_format, settings.log_level)
     open_data(settings.data)
-    with only_gateway(settings.data), _listen(settings, environ) as listener:
+    with (
+        open_log(settings.log_format, settings.log_level),
+        only_gateway(settings.data),
+        _listen(settings, environ) as listener,
+    ):
         host, port = listener.getsockname()[:2]
         names = (settings.host, *settings.names)
         settings = replace(settings, host=host, port=port, names=names)

@@ -18,16 +18,16 @@ def closed_log() -> Iterator[None]:
     logger.handlers[:], logger.level, logger.propagate, logging.raiseExceptions = before
 
 
-def test_a_text_line_has_the_message_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    open_log(LogFormat.TEXT)
-    log_event("action guest/hello updated (0.0.2)", action="guest/hello")
-    assert capsys.readouterr().err == "hotwhisk: action guest/hello updated (0.0.2)\n"
+def test_a_text_line_has_the_message_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_log(LogFormat.TEXT):
+        log_event("action guest/hello updated (0.0.2)", action="guest/hello")
+    assert capfd.readouterr().err == "hotwhisk: action guest/hello updated (0.0.2)\n"
 
 
-def test_a_json_line_has_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    open_log(LogFormat.JSON)
-    log_event("two\nlines", level=logging.WARNING, action="guest/hello", status=507)
-    text = capsys.readouterr().err
+def test_a_json_line_has_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_log(LogFormat.JSON):
+        log_event("two\nlines", level=logging.WARNING, action="guest/hello", status=507)
+    text = capfd.readouterr().err
     assert text.count("\n") == 1
     line = json.loads(text)
     assert line.pop("timestamp").endswith("Z")
@@ -39,25 +39,25 @@ def test_a_json_line_has_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_a_traceback_is_a_field(capsys: pytest.CaptureFixture[str]) -> None:
-    open_log(LogFormat.JSON)
-    try:
-        raise ValueError("wrong")
-    except ValueError as error:
-        log_event("failed", level=logging.ERROR, exc_info=error)
-    line = json.loads(capsys.readouterr().err)
+def test_a_traceback_is_a_field(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_log(LogFormat.JSON):
+        try:
+            raise ValueError("wrong")
+        except ValueError as error:
+            log_event("failed", level=logging.ERROR, exc_info=error)
+    line = json.loads(capfd.readouterr().err)
     assert line["traceback"].endswith("ValueError: wrong")
 
 
 def test_modules_that_use_logging_come_out_in_the_same_form(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    open_log(LogFormat.JSON)
-    logging.getLogger("hotwhisk.gateway.page").warning("no browser for %s", "ada")
-    assert json.loads(capsys.readouterr().err)["message"] == "no browser for ada"
+    with open_log(LogFormat.JSON):
+        logging.getLogger("hotwhisk.gateway.page").warning("no browser for %s", "ada")
+    assert json.loads(capfd.readouterr().err)["message"] == "no browser for ada"
 
 
-def test_the_texts_of_uvicorn_do_not_appear(capsys: pytest.CaptureFixture[str]) -> None:
-    open_log(LogFormat.TEXT)
-    logging.getLogger("uvicorn.error").error("Uvicorn running on http://127.0.0.1:3233")
-    assert not capsys.readouterr().err
+def test_the_texts_of_uvicorn_do_not_appear(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_log(LogFormat.TEXT):
+        logging.getLogger("uvicorn.error").error("Uvicorn running on http://127.0.0.1:3233")
+    assert not capfd.readouterr().err
