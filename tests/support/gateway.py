@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,35 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.content)
+
+
+class _Output:
+    """Reads a pipe all the time, so that the process never waits for a test to read it."""
+
+    def __init__(self, pipe: int) -> None:
+        self.text = b""
+        self._pipe = pipe
+        self._known = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, name="output of a gateway", daemon=True).start()
+
+    def wait_more(self, timeout: float) -> bool:
+        """Wait until there is more than at the last call; return False if there is nothing more."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.text) > self._known or self._ended, timeout)
+            before, self._known = self._known, len(self.text)
+            return self._known > before
+
+    def _read(self) -> None:
+        while data := os.read(self._pipe, 65536):
+            with self._changed:
+                self.text += data
+                self._changed.notify_all()
+        os.close(self._pipe)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
 
 class GatewayProcess:
@@ -65,8 +95,7 @@ class GatewayProcess:
             cwd=self.folder,
         )
         os.close(writing)
-        self._stderr = reading
-        self._text = b""
+        self._output = _Output(reading)
         try:
             self.url = self.wait_line(r"(http://\S+)", START_SECONDS)
         except BaseException:
@@ -84,7 +113,6 @@ class GatewayProcess:
         finally:
             self.process.kill()
             self.process.wait()
-            os.close(self._stderr)
 
     def wait_line(self, pattern: str, timeout: float) -> str:
         """Wait until the log has a line that matches; return its first group."""
@@ -95,15 +123,12 @@ class GatewayProcess:
         return found[1] if found.groups() else found[0]
 
     def read_more(self, timeout: float) -> bool:
-        """Read what is written to standard error; return False if there is nothing in time."""
-        ready = select.select([self._stderr], [], [], max(0.0, timeout))[0]
-        data = os.read(self._stderr, 65536) if ready else b""
-        self._text += data
-        return bool(data)
+        """Wait until more is written to standard error; return False if nothing is in time."""
+        return self._output.wait_more(max(0.0, timeout))
 
     def stderr(self) -> str:
-        """Return what was read of standard error."""
-        return self._text.decode(errors="replace")
+        """Return what was written to standard error."""
+        return self._output.text.decode(errors="replace")
 
     def request(
         self,

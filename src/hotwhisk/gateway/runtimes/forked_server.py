@@ -113,6 +113,8 @@ class ForkedServer(Runtime):
     def _stop(self) -> None:
         assert self._process is not None
         pid, pidfd = self._process
+        while pids := self._limit.processes():
+            end_all(pids)
         if not self.ended():  # otherwise another process may have its pid now
             end_all(freeze(pid))
         os.close(pidfd)

@@ -49,6 +49,11 @@ class MemoryLimit:
         if self.data:
             resource.setrlimit(resource.RLIMIT_DATA, (self.data, self.data))
 
+    def processes(self) -> list[int]:
+        """Return the processes in the group; none if there is no group."""
+        found = control_group.read(f"{self.group}/cgroup.procs") if self.group else ""
+        return [int(pid) for pid in found.split()]
+
     def exhausted(self) -> bool:
         """Return whether the kernel has ended a process because the group's memory ran out."""
         return any(
