@@ -121,7 +121,9 @@ async def _answer(request: Request, endpoints: Mapping[str, Endpoint]) -> Respon
             document = reading.json_body(content, kind)
     path = named(request, namespace) if "namespace" in request.path_params else namespace.name
     given = ApiRequest(request, gateway_of(request), namespace, path, document)
-    answer = endpoint if inspect.iscoroutinefunction(endpoint) else None
-    response = await answer(given) if answer else await run_in_threadpool(endpoint, given)
+    if inspect.iscoroutinefunction(endpoint):
+        response = await endpoint(given)
+    else:
+        response = await run_in_threadpool(endpoint, given)
     assert isinstance(response, Response)
     return response

@@ -13,7 +13,7 @@ from hotwhisk.gateway.store.store import Store
 Entries = list[dict[str, Any]]
 """Parameters or annotations as the API has them: ``{"key": …, "value": …}`` each."""
 
-_VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
+_VERSION: Final = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
 
 def entries(given: dict[str, Any], field: str) -> Entries | None:

@@ -77,7 +77,7 @@ def _seconds(request: Request) -> float:
     most = int(MOST_SECONDS * 1000)
     if text is None:
         return MOST_SECONDS
-    if not text.isdecimal() or not 0 < int(text) <= most:
+    if not text.isdecimal() or len(text) > 9 or not 0 < int(text) <= most:
         reason = f"Timeout must be number of milliseconds up to {most}."
         raise malformed_query("timeout", reason)
     return int(text) / 1000

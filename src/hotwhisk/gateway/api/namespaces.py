@@ -13,31 +13,31 @@ from hotwhisk.gateway.api.errors import JsonResponse
 
 def root(_: Request) -> Response:
     """Say which limits and which kinds of action there are. No key is needed."""
-    return JsonResponse(
-        {
-            "description": "OpenWhisk",
-            "support": {"github": "https://github.com/apache/openwhisk/issues"},
-            "api_paths": ["/api/v1"],
-            "limits": limits.of_system(),
-            "runtimes": kinds.runtimes(),
-        }
-    )
+    return JsonResponse({**_described(), "description": "OpenWhisk"})
 
 
 def version(_: Request) -> Response:
-    """Say which version of the API this is. No key is needed."""
+    """Say which version of the API this is, and the same as the root. No key is needed."""
     return JsonResponse(
         {
+            **_described(),
             "description": "OpenWhisk API",
             "api_version": "1.0.0",
             "api_version_path": "v1",
             "build": "hotwhisk",
             "buildno": __version__,
             "swagger_paths": {},
-            "limits": limits.of_system(),
-            "runtimes": kinds.runtimes(),
         }
     )
+
+
+def _described() -> dict[str, object]:
+    return {
+        "support": {"github": "https://github.com/apache/openwhisk/issues"},
+        "api_paths": ["/api/v1"],
+        "limits": limits.of_system(),
+        "runtimes": kinds.runtimes(),
+    }
 
 
 def list_all(given: ApiRequest) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -24,6 +25,7 @@ MOST_PAYLOAD: Final = 1 << 20
 MOST_ENTITY: Final = 128 << 20
 """Bytes of a request that stores an entity: 48 MB of code, escaped for JSON, and the rest."""
 _LONGEST_NAME: Final = 256
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def name(text: str) -> str:
@@ -80,21 +82,31 @@ def _listed(request: Request, key: str, default: int, collection: str) -> int:
     text = request.query_params.get(key)
     if text is None:
         return default
-    try:
-        return int(text)
-    except ValueError:
+    number = _integer(text, bits=32)
+    if number is None:
         reason = f"The value '{text}' is not an integer for {collection}."
-        raise malformed_query(key, reason) from None
+        raise malformed_query(key, reason)
+    return number
 
 
 def moment(request: Request, key: str) -> int | None:
     """Return a query parameter that is a time in milliseconds since the epoch, or None."""
     text = request.query_params.get(key)
-    try:
-        return None if text is None else int(text)
-    except ValueError:
+    if text is None:
+        return None
+    number = _integer(text, bits=64)
+    if number is None:
         reason = f"Parameter is not a valid value for epoch seconds: {text}"
-        raise malformed_query(key, reason) from None
+        raise malformed_query(key, reason)
+    return number
+
+
+def _integer(text: str, *, bits: int) -> int | None:
+    """Return a whole number, or None if it does not fit into so many bits, as on the platform."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
 async def body(request: Request, most: int) -> bytes:

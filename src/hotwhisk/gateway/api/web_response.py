@@ -111,12 +111,13 @@ def _status(value: object) -> int | None:
     """Return the status of a result: a whole number, or a text that is one."""
     if value is None:
         return None
-    is_text = isinstance(value, str) and value.isdecimal()
-    is_whole = isinstance(value, float) and value.is_integer()
-    number = int(value) if is_text or is_whole else value  # type: ignore[call-overload]
-    if not isinstance(number, int) or isinstance(number, bool) or not 200 <= number <= 599:
+    if isinstance(value, str) and re.fullmatch("[0-9]{3}", value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
         raise _invalid("message/http")
-    return number
+    return value
 
 
 def _headers(given: object) -> Headers:

@@ -46,6 +46,11 @@ def test_publish_and_version() -> None:
     assert fields.publish({"publish": False}, {"publish": True}) is False
     assert fields.version({"version": "1.2.3"}) == "1.2.3"
     assert fields.version({}) is None
-    for wrong in ({"version": "1.2"}, {"version": 1}, {"version": "1.2.x"}):
+    for wrong in (
+        {"version": "1.2"},
+        {"version": 1},
+        {"version": "1.2.x"},
+        {"version": "1.2." + "3" * 5000},
+    ):
         with pytest.raises(ApiError):
             fields.version(wrong)

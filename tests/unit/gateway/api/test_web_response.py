@@ -84,6 +84,7 @@ def test_the_content_type_says_how_the_body_is_read(
         ("x", "Response is not valid 'message/http'."),
         ([], "Response is not valid 'message/http'."),
         ({"statusCode": 99}, "Response is not valid 'message/http'."),
+        ({"statusCode": "2" * 5000}, "Response is not valid 'message/http'."),
         ({"statusCode": "-1"}, "Response is not valid 'message/http'."),
         ({"headers": []}, "Response is not valid 'message/http'."),
         ({"headers": {"a": None}}, "Response is not valid 'message/http'."),
