@@ -105,8 +105,11 @@ class _Enqueue(QueueHandler):
 
 
 class _TextLine(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("hotwhisk: %(message)s")
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message on one line, without characters that a terminal would obey."""
+        message = "".join(each if each.isprintable() else " " for each in record.getMessage())
+        traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"hotwhisk: {message}{traceback}"
 
 
 class _JsonLine(logging.Formatter):

@@ -24,6 +24,14 @@ def test_a_text_line_has_the_message_alone(capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().err == "hotwhisk: action guest/hello updated (0.0.2)\n"
 
 
+def test_a_text_line_is_one_line_that_no_terminal_obeys(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with open_log(LogFormat.TEXT):
+        log_event("did not load: \x1b[2Jgone\nhotwhisk: forged é")
+    assert capfd.readouterr().err == "hotwhisk: did not load:  [2Jgone hotwhisk: forged é\n"
+
+
 def test_a_json_line_has_the_fields(capfd: pytest.CaptureFixture[str]) -> None:
     with open_log(LogFormat.JSON):
         log_event("two\nlines", level=logging.WARNING, action="guest/hello", status=507)

@@ -78,13 +78,8 @@ def _log(scope: Scope, answer: Message, seconds: float) -> None:
     if len(parent) == 4:
         fields["trace_id"] = parent[1]
     log_event(
-        f"{'refused ' if refused else ''}{scope['method']} {_printable(scope['path'])} {status} "
+        f"{'refused ' if refused else ''}{scope['method']} {scope['path']} {status} "
         f"{seconds * 1000:.1f} ms, from {client}",
         level=logging.WARNING if refused else logging.INFO,
         **fields,
     )
-
-
-def _printable(path: str) -> str:
-    """Return a path that makes no second line of the log."""
-    return "".join(each if each.isprintable() else "?" for each in path)
