@@ -165,6 +165,29 @@ def test_a_folder_is_one_action(tmp_path: Path) -> None:
         assert dev.result("greet") == {"greeting": "Hej, stranger"}
 
 
+def test_of_a_folder_only_what_is_imported_counts(tmp_path: Path) -> None:
+    source = (
+        "import importlib, pathlib\n"
+        "NAME = pathlib.Path('chosen').read_text()\n"
+        "PART = importlib.import_module(NAME)\n"
+        "def main(event): return {'part': PART.WORD}\n"
+    )
+    files = {"__main__.py": source, "chosen": "first", "first.py": "WORD = 1\n"}
+    files |= {"test_greet.py": "", "second.py": "WORD = 2\n", "requirements.txt": "# none\n"}
+    folder = write(tmp_path / "greet", files)
+    with DevProcess(folder) as dev:
+        dev.wait_live("greet 0.0.1")
+        (folder / "test_greet.py").write_text("x = 1\n")
+        (folder / "second.py").write_text("WORD = 3\n")
+        (folder / "first.py").write_text("WORD = 10\n")
+        assert dev.wait_live("greet 0.0.2").endswith("· first.py changed")
+        assert dev.result("greet") == {"part": 10}
+        (folder / "chosen").write_text("second")
+        assert dev.wait_live("greet 0.0.3").endswith("· chosen changed")
+        assert dev.result("greet") == {"part": 3}
+        assert dev.stderr().count("is live") == 3
+
+
 def test_parameters_and_variables_are_those_of_the_action(project: Path) -> None:
     (project / "hello.py").write_text(
         "import os\ndef main(event): return {'event': event, 'word': os.environ['WORD']}\n"

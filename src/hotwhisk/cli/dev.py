@@ -15,7 +15,7 @@ from hotwhisk.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hotwhisk.gateway.dev.dev import Wishes
+    from hotwhisk.gateway.dev.dev import DevSettings
     from hotwhisk.gateway.dev.project import Project
 
 DEBUG_PORT = 5678  # that of debugpy's documents
@@ -28,7 +28,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     open_streams()
     given = parser().parse(argv)
     try:
-        from hotwhisk.gateway.dev.dev import Dev, data_of
+        from hotwhisk.gateway.dev.dev import DevServer, data_of
     except ModuleNotFoundError as error:
         if str(error.name).startswith("hotwhisk"):
             raise
@@ -49,7 +49,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         drain_timeout=DRAIN_SECONDS,
         log_level=logging.WARNING,  # the terminal shows what happens
     )
-    dev = Dev(_wishes(given, project, environ), Terminal(sys.stderr, colour=colour))
+    dev = DevServer(_settings(given, project, environ), Terminal(sys.stderr, colour=colour))
     return dev.serve(settings, environ)
 
 
@@ -92,14 +92,16 @@ def parser() -> Arguments:
     return arguments
 
 
-def _wishes(given: argparse.Namespace, project: Project, environ: Mapping[str, str]) -> Wishes:
-    from hotwhisk.gateway.dev.dev import Wishes
+def _settings(
+    given: argparse.Namespace, project: Project, environ: Mapping[str, str]
+) -> DevSettings:
+    from hotwhisk.gateway.dev.dev import DevSettings
 
     parameters = parameters_of(given.given)
     if not isinstance(parameters, dict):
         raise UsageError("-P: default parameters must be a JSON object, not an array")
     terminal = _terminal()
-    return Wishes(
+    return DevSettings(
         project,
         parameters,
         _env_file(given.env_file),

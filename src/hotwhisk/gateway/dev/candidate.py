@@ -38,7 +38,8 @@ class Options:
 
     ``parameters`` are the defaults of each call; ``env_file`` holds variables, or is empty. With
     ``web``, the actions are web actions. With ``patient``, a call may take an hour. ``prelude``
-    returns the source that runs before an action, by the action's name.
+    returns the source that runs before an action, by the action's name. With ``is_lazy``, an action
+    that is unchanged since the last start is loaded at its first call only.
     """
 
     prelude: Callable[[str], str]
@@ -47,6 +48,7 @@ class Options:
     web: bool = False
     patient: bool = False
     has_terminal: bool = False
+    is_lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

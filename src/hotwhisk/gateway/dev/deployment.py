@@ -83,7 +83,8 @@ class Deployment:
         # action must load it again, which they do for a new version only.
         same = before if not changed and before and _is_same(before, candidate) else None
         number = next_version(before.version if before else None)
-        self._load(candidate, same.version if same else number)
+        if same is None or not options.is_lazy:
+            self._load(candidate, same.version if same else number)
         now = self._store(candidate, same, time.monotonic() - begin)
         self._gateway.problems.clear(self._owner.name, source.shown)
         self._terminal.deployed(source, now.version, time.monotonic() - begin, changed=changed)

@@ -28,7 +28,7 @@ from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DevSettings:
     """
     What ``hotwhisk dev`` was told beside the settings of the gateway.
 
@@ -47,11 +47,11 @@ class Wishes:
     opens_page: bool = False
 
 
-class Dev:
+class DevServer:
     """A gateway whose actions are those of a project."""
 
-    def __init__(self, wishes: Wishes, terminal: Terminal) -> None:
-        self._wishes = wishes
+    def __init__(self, given: DevSettings, terminal: Terminal) -> None:
+        self._given = given
         self._terminal = terminal
         self._relay = Relay()
         self._gateway: Gateway | None = None
@@ -63,18 +63,18 @@ class Dev:
         Raises:
             StartError: as `server.serve`; also if the port for a debugger is taken.
         """
-        if self._wishes.debug_port is not None:
-            self._relay.open(self._wishes.debug_port)
+        if self._given.debug_port is not None:
+            self._relay.open(self._given.debug_port)
             settings = replace(settings, most_runtimes_per_action=1)
         return server.serve(settings, environ, self._begin, self._around)
 
     def _around(self, app: ASGIApp) -> ASGIApp:
-        if self._wishes.web:
+        if self._given.web:
             app = WebPaths(app, self._names, self._failure)
-        if self._wishes.allowed_origins:
+        if self._given.allowed_origins:
             app = CORSMiddleware(
                 app,
-                allow_origins=self._wishes.allowed_origins,
+                allow_origins=self._given.allowed_origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
             )
@@ -83,9 +83,9 @@ class Dev:
     def _begin(self, gateway: Gateway) -> None:
         """Deploy and watch, in threads; the port is open."""
         self._gateway = gateway
-        wishes, settings = self._wishes, gateway.settings
-        self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {wishes.project.path}")
-        if wishes.debug_port is not None:
+        given, settings = self._given, gateway.settings
+        self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {given.project.path}")
+        if given.debug_port is not None:
             self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
         libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
@@ -94,29 +94,30 @@ class Dev:
         replay = Replay(gateway, self._terminal)
         options = Options(
             lambda action: self._prelude(action, opened.pipe),
-            wishes.parameters,
-            wishes.env_file,
-            web=wishes.web,
-            patient=wishes.debug_port is not None,
-            has_terminal=bool(wishes.terminal),
+            given.parameters,
+            given.env_file,
+            web=given.web,
+            patient=given.debug_port is not None,
+            has_terminal=bool(given.terminal),
+            is_lazy=not given.project.is_single,
         )
 
         def deploy(source: Source, changed: str) -> None:
             deployed = deployment.deploy(source, options, changed)
-            if deployed is not None and changed and wishes.replay:
+            if deployed is not None and changed and given.replay:
                 replay.run(deployed)
 
-        also = [wishes.env_file] if wishes.env_file else []
-        watching = Watching(wishes.project, opened, also, deploy, deployment.remove)
+        also = [given.env_file] if given.env_file else []
+        watching = Watching(given.project, opened, also, deploy, deployment.remove)
         gateway.invocations.adjust = add_traceback
         gateway.store.activations.watch(lambda _: watching.note_opened())
         gateway.store.activations.watch(self._terminal.request)
         watching.start()
-        if wishes.opens_page:
+        if given.opens_page:
             open_page(settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
 
     def _names(self) -> set[str]:
-        return {each.shown for each in self._wishes.project.sources()}
+        return {each.shown for each in self._given.project.sources()}
 
     def _failure(self, identifier: str) -> str:
         """Return the traceback of an activation of the default namespace, or an empty text."""
@@ -126,7 +127,7 @@ class Dev:
 
     def _prelude(self, action: str, pipe: str) -> str:
         """Return the source that runs in a worker before the action."""
-        given = (action, self._wishes.project.root, pipe, self._wishes.terminal)
+        given = (action, self._given.project.root, pipe, self._given.terminal)
         arguments = ", ".join(map(repr, (*given, self._relay.workers_port)))
         return f"from hotwhisk.gateway.dev.in_action import begin; begin({arguments})"
 

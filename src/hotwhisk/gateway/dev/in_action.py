@@ -16,16 +16,18 @@ from typing import Any, Final, TextIO, cast
 from hotwhisk.action.isolation import server_modules
 
 _WRITING: Final = frozenset("wax+")
+_EVENTS: Final = frozenset({"compile", "open"})
 _SOURCES: Final = (".py", ".pyc", ".so")
+"""The ends of files that count if they are imported, and not if they are only opened for that."""
 
 
 def begin(action: str, root: str, reports: str, terminal: str = "", debugger: int = 0) -> None:
     """
     Prepare this process for an action.
 
-    Which files below ``root`` it opens is written to the named pipe ``reports``. ``terminal`` is
-    the terminal that ``breakpoint()`` talks to. ``debugger`` is the port at which `Relay` waits for
-    debugpy. Empty values mean that there is none.
+    Which files below ``root`` it opens or imports is written to the named pipe ``reports``.
+    ``terminal`` is the terminal that ``breakpoint()`` talks to. ``debugger`` is the port at which
+    `Relay` waits for workers. Empty values mean that there is none.
     """
     sys.addaudithook(_reporter(action, root, reports))
     if terminal and os.environ.get("PYTHONBREAKPOINT") is None:
@@ -37,20 +39,18 @@ def begin(action: str, root: str, reports: str, terminal: str = "", debugger: in
 
 
 def _reporter(action: str, root: str, reports: str) -> Callable[[str, tuple[Any, ...]], None]:
-    """Return an audit hook that reports each file once for reading and once for writing."""
+    """Return an audit hook that reports each file that is used, once, and once more if written."""
     below = root + os.sep
     told: set[tuple[str, bool]] = set()
 
     def report(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open" or not isinstance(arguments[0], str | bytes):
+        if event not in _EVENTS:
             return
+        path, written = _file_of(event, arguments)
         try:
-            path = os.path.join(os.getcwd(), os.fsdecode(arguments[0]))
-            if not path.startswith(below) or path.endswith(_SOURCES) or path == reports:
-                return  # to open the pipe is an event too
-            written = _is_for_writing(arguments[1], arguments[2])
-            if (path, written) not in told:
-                line = {"action": action, "path": os.path.normpath(path), "written": written}
+            path = os.path.normpath(os.path.join(os.getcwd(), path)) if path else ""
+            if path.startswith(below) and path != reports and (path, written) not in told:
+                line = {"action": action, "path": path, "written": written}
                 _write(reports, json.dumps(line).encode() + b"\n")
                 told.add((path, written))
         except OSError:  # hotwhisk dev has ended, or the working directory is gone
@@ -59,8 +59,18 @@ def _reporter(action: str, root: str, reports: str) -> Callable[[str, tuple[Any,
     return report
 
 
-def _is_for_writing(mode: str | None, flags: int) -> bool:
-    return bool(_WRITING.intersection(mode or "") or flags & (os.O_WRONLY | os.O_RDWR))
+def _file_of(event: str, arguments: tuple[Any, ...]) -> tuple[str, bool]:
+    """Return the path that an event is about, and whether the file is written; or an empty path."""
+    if event == "compile":  # of a module that is imported
+        path, written = arguments[1], False
+    else:
+        path, mode, flags = arguments
+        written = bool(_WRITING.intersection(mode or "") or flags & (os.O_WRONLY | os.O_RDWR))
+    if not isinstance(path, str | bytes):
+        return "", False
+    name = os.fsdecode(path)
+    is_source = name.endswith(_SOURCES)
+    return ("" if is_source == (event == "open") else name), written
 
 
 def _write(pipe: str, line: bytes) -> None:

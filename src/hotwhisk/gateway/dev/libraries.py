@@ -41,7 +41,7 @@ class Libraries:
             BuildFailed: the libraries cannot be resolved or fetched; the text says why.
         """
         wanted = requirements.find(Path(source))
-        if wanted is None:
+        if wanted is None or _is_empty(wanted):
             return ""
         place = os.path.join(self._folder, _key(wanted))
         if not os.path.isdir(place):
@@ -74,6 +74,14 @@ def declared_in(source: str) -> list[str]:
     folder = source if os.path.isdir(source) else os.path.dirname(source)
     names = [form.value for form in Form if form is not Form.SCRIPT]
     return [os.path.join(folder, name) for name in names]
+
+
+def _is_empty(wanted: Requirements) -> bool:
+    """Return whether a ``requirements.txt`` has only comments."""
+    if wanted.form is not Form.REQUIREMENTS:
+        return False
+    lines = map(str.strip, wanted.path.read_text(errors="replace").splitlines())
+    return not any(line and not line.startswith("#") for line in lines)
 
 
 def _key(wanted: Requirements) -> str:

@@ -2,8 +2,9 @@
 Wait until the files of an action change, and deploy it again.
 
 Events say that something has happened, but not what. So the files that belong to each action are
-read and compared with the last look; see `hotwhisk.watch`. An action consists of its sources, the
-files that declare its libraries, the file of variables, and every file that it has opened.
+read and compared with the last look; see `hotwhisk.watch`. These are its source with the modules
+that it names, the files that declare its libraries, the file of variables, and every file that it
+has opened or imported.
 """
 
 from __future__ import annotations
@@ -109,11 +110,11 @@ class Watching:
         return changed or None
 
     def _files(self, source: Source) -> Files:
-        found = sources.look(source.path)
+        found = sources.look(source.entry)
         found.pop("", None)
         if not found:
             return {}
-        root = source.path if os.path.isdir(source.path) else os.path.dirname(source.path)
+        root = os.path.dirname(source.entry)
         files = {f"{root}/{name}": _hash(content) for name, content in found.items()}
         return files | {path: _digest(path) for path in self._others(source) if path not in files}
 

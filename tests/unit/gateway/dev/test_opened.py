@@ -45,7 +45,7 @@ def test_what_is_read_and_never_written_below_the_root(tmp_path: Path) -> None:
     subprocess.run(command, check=True, env=environ, stdin=subprocess.DEVNULL)
     assert opened.take()
     assert [Path(path).name for path in opened.of("hello")] == [
-        "absent.txt", "low.txt", "read.txt",
+        "absent.txt", "low.txt", "module.py", "read.txt",
     ]  # fmt: skip
     assert opened.of("other") == []
     assert not opened.take()
