@@ -174,6 +174,47 @@ def test_open_gives_the_browser_a_file_that_only_its_owner_can_read(tmp_path: Pa
         assert opened.auth not in opened.stderr()
 
 
+# -- what an action may return -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "'\\ud800'",
+        "'\\0\\x1b[31m\\u2028'",
+        "float('nan')",
+        "10**400",
+        "nested(800)",
+        "['x'] * 90_000",
+    ],
+)
+def test_every_result_can_be_shown(shared_gateway: GatewayProcess, result: str) -> None:
+    source = (
+        "def nested(depth):\n    return [nested(depth - 1)] if depth else 0\n\n\n"
+        f"def main(args):\n    return {{'value': {result}}}\n"
+    )
+    shared_gateway.create("odd", source)
+    identifier = shared_gateway.invoke("odd")["activationId"]
+    session = cookie(shared_gateway)
+    for path in (
+        f"/activations/{identifier}", f"/compare?old={identifier}&new={identifier}",
+    ):  # fmt: skip
+        assert get(shared_gateway, path, Cookie=session).status == 200
+    event = {"event": ["\ud800", {"a": 1e400}]}
+    shared_gateway.api("POST", "actions/odd?blocking=true", event)
+    assert get(shared_gateway, "/actions/odd", Cookie=session).status == 200
+
+
+def test_an_array_is_an_event_too(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("array", "def main(args):\n    return {'got': len(args)}\n")
+    headers = {**FORM, "Cookie": cookie(shared_gateway)}
+    content = urlencode({"event": "[1, 2, 3]"}).encode()
+    answer = shared_gateway.request("POST", "/invoke/array", content, auth="", headers=headers)
+    assert answer.status == 303
+    path = f"/api/v1/namespaces/_{answer.headers['location']}/result"
+    assert shared_gateway.request("GET", path).json["result"] == {"got": 3}
+
+
 # -- one namespace and another -------------------------------------------------------------------
 
 

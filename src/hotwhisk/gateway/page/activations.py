@@ -22,7 +22,7 @@ from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.activations import StoredActivation, Wanted
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
-from hotwhisk.platform.differences import differences
+from hotwhisk.platform.differences import Difference, differences
 
 ON_PAGE: Final = 50
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{32}")
@@ -75,7 +75,7 @@ async def replay(request: Request) -> Response:
     """Call an action again with the event of an activation, and show what is different."""
     fields = await form(request)
     namespace, activation, same, newest = await run_in_threadpool(_versions, request)
-    event = activation.event if isinstance(activation.event, dict) else {}
+    event = activation.event if isinstance(activation.event, dict | list) else {}
     old, new = activation.id, activation.id
     which = fields.get("on")
     if which in ("same", "both"):
@@ -97,7 +97,7 @@ def compare(request: Request) -> Response:
     return view(
         request, namespace, "compare.html", section="activations",
         sides=[(each, _bar(each)) for each in pair],
-        differences=differences(old.record, new.record), same_event=old.event == new.event,
+        differences=_differences(old, new), same_event=old.event == new.event,
     )  # fmt: skip
 
 
@@ -121,6 +121,13 @@ def _own_version(
     """Return the version that ran, if its code is the reader's: others may share an action."""
     found = None if activation.revision is None else store.actions.version(activation.revision)
     return found if found is not None and found.namespace == namespace.name else None
+
+
+def _differences(old: StoredActivation, new: StoredActivation) -> list[Difference]:
+    try:
+        return differences(old.record, new.record)
+    except RecursionError:
+        return [Difference("result", ("They are nested too deeply to be compared.",))]
 
 
 def _components(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.invocations.invocations import TooManyCalls
-from hotwhisk.gateway.invocations.resolve import with_parameters
+from hotwhisk.gateway.invocations.resolve import Resolved, with_parameters
 from hotwhisk.gateway.page.rendering import PageError
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.namespaces import Namespace
@@ -20,18 +20,22 @@ MOST_SECONDS: Final = 60.0
 """A call that takes longer goes on, and the page of its activation waits for it."""
 
 
-def read_event(text: str) -> dict[str, object]:
+Event = dict[str, object] | list[object]
+"""What an action is called with. The platform also takes an array, and adds no defaults to it."""
+
+
+def read_event(text: str) -> Event:
     """
     Return the event in a text; an empty one is an empty event.
 
     Raises:
-        PageError: it is not a JSON object.
+        PageError: it is neither a JSON object nor an array.
     """
     try:
         event = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
         raise PageError(400, f"The event is not JSON: {error}") from None
-    if not isinstance(event, dict):
+    if not isinstance(event, dict | list):
         raise PageError(400, 'An event is a JSON object, such as {"name": "Mike"}.')
     return event
 
@@ -40,7 +44,7 @@ async def call(
     request: Request,
     namespace: Namespace,
     action: StoredAction,
-    event: dict[str, object],
+    event: Event,
 ) -> str:
     """
     Call a version, wait for its end, and return the id of the activation.
@@ -50,9 +54,8 @@ async def call(
     """
     gateway = gateway_of(request)
     resolved = await run_in_threadpool(with_parameters, gateway.store, action)
-    for name in sorted(resolved.final & event.keys()):
-        if event[name] != resolved.parameters.get(name):
-            raise PageError(400, f"The action is final: its parameter {name} cannot be replaced.")
+    if isinstance(event, dict):
+        _check_final(resolved, event)
     call = gateway.invocations.call(namespace, resolved, event)
     try:
         future = asyncio.wrap_future(gateway.invocations.start(call))
@@ -60,3 +63,10 @@ async def call(
         raise PageError(429, str(problem)) from None
     await asyncio.wait([future], timeout=MOST_SECONDS)
     return call.names.activation
+
+
+def _check_final(resolved: Resolved, event: dict[str, object]) -> None:
+    """Refuse another value for a final parameter; an event that was sent before has the same."""
+    for name in sorted(resolved.final & event.keys()):
+        if event[name] != resolved.parameters.get(name):
+            raise PageError(400, f"The action is final: its parameter {name} cannot be replaced.")

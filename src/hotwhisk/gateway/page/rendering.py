@@ -42,7 +42,8 @@ class PageError(Exception):
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """Return a page. Templates find the request, and what they are given."""
     text = _ENVIRONMENT.get_template(template).render(request=request, **values)
-    return HTMLResponse(text, status, HEADERS)
+    # A result may hold half a surrogate pair, which JSON can name and UTF-8 cannot.
+    return HTMLResponse(text.encode("utf-8", "replace"), status, HEADERS)
 
 
 def view(
@@ -100,12 +101,18 @@ def iso(value: int) -> str:
 
 def pretty(value: object) -> str:
     """Return a JSON value as it is read best."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return "It is nested too deeply to be shown here."
 
 
 def on_one_line(value: object) -> str:
     """Return a JSON value as short as it can be read."""
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "…"
 
 
 def path(*parts: str) -> str:
