@@ -48,9 +48,9 @@ def status(server: Server) -> Status:
 
 
 def pids(server: Server, state: str) -> list[int]:
-    """Return the processes that are in a state of the lifecycle."""
+    """Return the processes that are in a state of the lifecycle; a spare may have none yet."""
     workers = status(server)["generation"]["workers"]
-    return [worker["pid"] for worker in workers if worker["state"] == state]
+    return [each["pid"] for each in workers if each["state"] == state and each["pid"]]
 
 
 def pid(server: Server, state: str) -> int:

@@ -66,10 +66,9 @@ class Recovery(Enum):
 
 
 class StartWorker(Record):
-    """Start the process of a worker; with ``when_needed``, not before the first message to it."""
+    """Start the process of a worker. That of a spare may wait, see `Rollout.spare_may_wait`."""
 
     worker: int
-    when_needed: bool = False
 
 
 class Load(Record):

@@ -23,6 +23,7 @@ from hotwhisk.supervisor.commands import Command
 if TYPE_CHECKING:
     from hotwhisk.supervisor.artifacts import StoredArtifact
     from hotwhisk.supervisor.parts import Parts
+    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.receiver import Receiver
 
 
@@ -43,6 +44,8 @@ class Executor:
         self._processes = parts.processes
         self._load_began = 0.0
         self._logged = ""
+        self._spare: Process | None = None
+        """A spare whose process may have to be started after the commands."""
 
     def run(self) -> None:
         """Carry out every decision, including those that follow, in the order of the queue."""
@@ -53,6 +56,9 @@ class Executor:
                 self._carry_out(command)
             except OSError as error:
                 self._give_up(command, error)
+        if self._spare is not None and not self._parts.rollout.spare_may_wait:
+            self._spare.when_needed, self._spare = False, None
+            self.start_pending()
 
     def _carry_out(self, command: Command) -> None:  # noqa: C901, PLR0912 - a case for each command
         match command:
@@ -101,8 +107,9 @@ class Executor:
     # -- workers ----------------------------------------------------------------------------
 
     def _start(self, command: commands.StartWorker) -> None:
-        process = self._processes.create(command.worker, when_needed=command.when_needed)
-        if command.when_needed:
+        process = self._processes.create(command.worker)
+        if command.worker == self._parts.rollout.workers.spare:
+            self._spare, process.when_needed = process, True
             process.channel.on_backlog = self.start_pending
         else:
             self.start_pending()

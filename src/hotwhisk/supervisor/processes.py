@@ -56,7 +56,7 @@ class Processes:
         self._ended: list[tuple[int, str]] = []
         """The process ids and names of dead workers that may still leave orphans."""
 
-    def create(self, slot: int, *, when_needed: bool = False) -> Process:
+    def create(self, slot: int) -> Process:
         """
         Open the channel of a worker whose process will be started later; return the worker.
 
@@ -71,7 +71,6 @@ class Processes:
         if before is not None:
             process.generation, process.cancelled = before.generation, before.cancelled
             before.channel.close()
-        process.when_needed = when_needed
         return process
 
     def unforked(self) -> list[Process]:

@@ -148,8 +148,6 @@ class Rollout:
             return slot
         self.dispatcher.recall(slot)
         self.commands.append(commands.Load(slot, generation, artifact))
-        # If this is the only version, a spare is needed only after a failure: save its memory.
-        self.workers.start_spare_when_needed = not self.policy.reinit
         self.workers.replace_spare()
         return slot
 
@@ -169,6 +167,16 @@ class Rollout:
         else:
             self.workers.apply(slot, Event.FAILED)
             self.commands.append(commands.Kill(slot))
+
+    @property
+    def spare_may_wait(self) -> bool:
+        """
+        Return whether the spare needs no process before a message is sent to it.
+
+        While a version loads, a fork would take processor time from it. Where no further version
+        may come, a spare is needed after a failure only, and its memory is saved.
+        """
+        return self.candidate is not None or bool(self.current.number and not self.policy.reinit)
 
     def artifact_of(self, generation: int) -> commands.Artifact | None:
         """Return the artifact of the current generation or of the candidate; None for others."""

@@ -117,8 +117,6 @@ class Workers:
         self._free = deque(range(slots))
         self.banned = 0
         """The latest generation whose workers must not leave a template."""
-        self.start_spare_when_needed = False
-        """Whether the next spare has no process before something is to be sent to it."""
         self.spare = self._add_spare()
 
     def __getitem__(self, slot: int) -> Worker:
@@ -204,7 +202,7 @@ class Workers:
 
     def _add_spare(self) -> int:
         slot = self.allocate()
-        self._commands.append(StartWorker(slot, self.start_spare_when_needed))
+        self._commands.append(StartWorker(slot))
         return slot
 
 
