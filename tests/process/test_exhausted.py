@@ -66,8 +66,18 @@ class Exhaustible(Server):
 def server() -> Iterator[Exhaustible]:
     with Exhaustible("--drain-timeout", "5") as started:
         started.post(actions.plain(1))
+        wait_for_spare(started)
         yield started
         started.end_well()
+
+
+def wait_for_spare(server: Server) -> None:
+    """Wait until the spare has its process: it is forked after the answer to an ``/init``."""
+    control.wait_until(
+        server,
+        lambda found: all(each["pid"] for each in found["generation"]["workers"]),
+        "the spare is there",
+    )
 
 
 def kill_spare(server: Server) -> None:
@@ -89,11 +99,7 @@ def test_what_is_there_goes_on_while_no_process_can_be_started(server: Exhaustib
         control.wait_until(server, lambda _: server.forks() > ticks, "some more attempts")
     assert server.stderr().count(text) == 1  # not one line for each
     server.clear("no-process")
-    control.wait_until(
-        server,
-        lambda found: all(worker["pid"] for worker in found["generation"]["workers"]),
-        "the spare is there again",
-    )
+    wait_for_spare(server)
     server.post(actions.plain(2))
     assert run_once(server.address, {}).value("version") == 2
 
