@@ -63,8 +63,8 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
             host.counts[kind.name] += DRIVERS[kind.driver](host, kind.event(host.random))
     host.random = usual
     found = host.settle()
-    # The spare has no process before it is needed.
-    running = sum(bool(each["pid"]) for each in found["generation"]["workers"])
+    # Without the spare, which exits if it is not needed for a while.
+    running = sum(each["state"] != "spare" for each in found["generation"]["workers"])
     usual_number = 1 + running + bool((found["template"] or {}).get("pid"))
     members = wait_few(host.left, usual_number, ANSWER_TIMEOUT)
     workers = members - {host.runtime.pid}

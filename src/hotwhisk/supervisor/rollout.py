@@ -128,11 +128,9 @@ class Rollout:
             while self.waiting:  # they waited in case the first one failed, and it did not
                 self._refuse(self.waiting.popleft(), 403, INIT_TWICE)
         if self.candidate is None and self.waiting:
-            self.candidate = self.waiting.popleft()
-            self.candidate.generation = next(self._numbers)
-            self.candidate.slot = self._start_loading(
-                self.candidate.artifact, self.candidate.generation
-            )
+            candidate = self.candidate = self.waiting.popleft()
+            candidate.generation = next(self._numbers)
+            candidate.slot = self._start_loading(candidate.artifact, candidate.generation)
 
     def _start_loading(self, artifact: commands.Artifact, generation: int) -> int:
         """
@@ -170,12 +168,8 @@ class Rollout:
 
     @property
     def spare_may_wait(self) -> bool:
-        """
-        Return whether the spare needs no process before a message is sent to it.
-
-        While a version loads, a fork would take processor time from it. Where no further version
-        may come, a spare is needed after a failure only, and its memory is saved.
-        """
+        """Return whether the spare needs no process before a message is sent to it."""
+        # A fork would slow the load of a candidate. An only version needs a spare after a failure.
         return self.candidate is not None or bool(self.current.number and not self.policy.reinit)
 
     def artifact_of(self, generation: int) -> commands.Artifact | None:

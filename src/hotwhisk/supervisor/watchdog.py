@@ -90,12 +90,24 @@ class Watchdog:
         waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
         if self._quiet < 2 or waits or supervisor.must_try_again():
             return
+        if self._release_spare():
+            return
         supervisor.sleep()
         self._ages.reset()
         # A worker that had not seen that the timer is off sent no message: check once more.
         supervisor.system.barrier()
         if self._in_flight() or self._liveness.suspects() or supervisor.loop.resting:
             supervisor.scoreboard.timer_on = True
+
+    def _release_spare(self) -> bool:
+        """Let a spare exit that was needed and may wait again; return False if there is none."""
+        supervisor = self._supervisor
+        spare = supervisor.processes.by_slot[supervisor.rollout.workers.spare]
+        if spare.pending or not supervisor.rollout.spare_may_wait:
+            return False
+        supervisor.rollout.workers.release_spare()
+        supervisor.run_commands()
+        return True
 
     def _check(self, kind: Phase | State | str, number: int, age: float) -> None:
         match kind:

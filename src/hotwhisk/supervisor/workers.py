@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.commands import Command, Kill, StartWorker
+from hotwhisk.supervisor.commands import Command, Kill, Recall, StartWorker
 
 
 class State(StrEnum):
@@ -49,6 +49,8 @@ class Event(StrEnum):
 
     For a worker that loads: it has not begun to load.
     """
+    NOT_NEEDED = "not needed"
+    """A spare has its process, and may wait again; see `Rollout.spare_may_wait`."""
     RELEASED = "released"
     """It has released its connections after a recall."""
     DRAIN = "drain"
@@ -60,6 +62,7 @@ class Event(StrEnum):
 TABLE: Mapping[tuple[State, Event], State] = {
     (State.SPARE, Event.LOAD): State.LOADING,
     (State.SPARE, Event.STUCK): State.DRAINING,
+    (State.SPARE, Event.NOT_NEEDED): State.DRAINING,
     (State.LOADING, Event.READY): State.SERVING,
     (State.LOADING, Event.FAILED): State.KILLED,
     (State.LOADING, Event.LOAD_TIMED_OUT): State.KILLED,
@@ -151,6 +154,12 @@ class Workers:
         worker.
         """
         self.spare = self._add_spare()
+
+    def release_spare(self) -> None:
+        """Have a spare exit that is not needed any more; its process is not replaced yet."""
+        if self.apply(self.spare, Event.NOT_NEEDED):
+            self._commands.append(Recall(self.spare, drain=True))
+            self.replace_spare()
 
     def allocate(self) -> int:
         """Add a worker, and return its slot; the caller has its process started."""

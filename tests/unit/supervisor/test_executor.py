@@ -9,9 +9,10 @@ from errno import EMFILE
 import pytest
 
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import Assign, Load, SendError
+from hotwhisk.ipc.messages import Assign, Load, Ping, Recall, SendError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
 Script = Callable[..., Scripted]
@@ -86,6 +87,19 @@ def test_a_spare_that_is_needed_and_cannot_be_started_is_started_at_a_tick(
     monkeypatch.setattr(Channel, "pair", pairs)
     scripted.tick()
     assert [type(each) for each in scripted.messages(spare)] == [Load]
+
+
+def test_a_spare_that_was_needed_exits_when_nothing_is_left_to_do(script: Script) -> None:
+    scripted = script(openwhisk=True, reinit=False)
+    worker, needed = scripted.serve(), scripted.workers.spare
+    scripted.processes.by_slot[needed].channel.send(Ping())
+    assert scripted.processes.by_slot[needed].pid != 0
+    for _ in range(4):
+        scripted.tick()
+    assert scripted.messages(needed)[-1] == Recall(drain=True)
+    assert scripted.worker(State.DRAINING) == needed
+    assert scripted.processes.by_slot[scripted.workers.spare].pid == 0
+    assert scripted.worker(State.SERVING) == worker
 
 
 def test_a_worker_that_may_be_replaced_has_a_spare_with_a_process(script: Script) -> None:
