@@ -85,6 +85,7 @@ def test_an_endless_question_is_refused(server: Server) -> None:
 
 def test_who_asks_and_leaves_costs_nothing(server: Server) -> None:
     server.post(actions.plain(1))
+    control.status(server)  # the next spare is forked after the answer
     before = len(tree.descriptors(server.pid))
     for turn in range(100):
         with ExitStack() as stack:

@@ -131,6 +131,7 @@ def outside(server: Server, inside: int) -> int:
 
 def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
     server.post(LEAVES_STRANGER)
+    settle(server)  # the next spare is forked after the answer
     one = first(server)
     before = set(tree.children(one))
     with Rendezvous() as meet:
@@ -148,6 +149,7 @@ def test_adopts_and_reaps_what_an_action_left(server: Server) -> None:
 def test_adopts_and_spares_what_came_from_outside(server: Server) -> None:
     """As by docker exec: it is not a worker's, so it outlives them; when it ends it is reaped."""
     server.post(actions.plain(1))
+    settle(server)  # the next spare is forked after the answer
     one = first(server)
     before = set(tree.children(one))
     with Rendezvous() as meet:
