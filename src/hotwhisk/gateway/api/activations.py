@@ -77,6 +77,6 @@ def _find(given: ApiRequest) -> StoredActivation:
 
 
 def _summary(activation: StoredActivation) -> dict[str, object]:
-    left_out = ("response", "logs")
+    left_out = ("response", "logs", "subject")
     record = {key: value for key, value in activation.record.items() if key not in left_out}
     return {**record, "statusCode": activation.record["response"]["statusCode"]}

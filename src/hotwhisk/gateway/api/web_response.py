@@ -28,6 +28,9 @@ _TOKEN: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS: Final = ("content-type", "content-length", "transfer-encoding", "connection")
 """Headers of the result that are not passed on as they are."""
+_DOCUMENTS: Final = ("/html", "/xml", "+xml")
+"""What the types of documents end in that may hold scripts."""
+_OWN_ORIGIN: Final = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"
 _WITHOUT_BODY: Final = (204, 304)
 
 Headers = list[tuple[str, str]]
@@ -45,10 +48,17 @@ def web_response(result: object, extension: str) -> Response:
     """
     Return the response for the result of a web action.
 
+    A document gets an origin of its own unless its headers say otherwise. Else a script in it could
+    use the gateway's page, which has the same host, with the session of the browser's user.
+
     Raises:
         ApiError: 400 or 404, the result is not what the extension demands.
     """
-    return _READERS[extension](result)
+    response = _READERS[extension](result)
+    kind = media_type(response.headers.get("content-type", "")) or ""
+    if kind.endswith(_DOCUMENTS):
+        response.headers.setdefault("Content-Security-Policy", _OWN_ORIGIN)
+    return response
 
 
 def _as_http(result: object) -> Response:

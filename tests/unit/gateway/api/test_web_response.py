@@ -131,3 +131,24 @@ def test_what_an_extension_refuses(extension: str, result: object, status: int) 
     with pytest.raises(ApiError) as raised:
         web_response(result, extension)
     assert raised.value.status == status
+
+
+@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "application/xml", "text/xml"])
+def test_a_document_gets_an_origin_of_its_own(kind: str) -> None:
+    response = http({"headers": {"Content-Type": kind}, "body": "<a/>"})
+    assert response.headers["content-security-policy"].startswith("sandbox ")
+    assert "allow-same-origin" not in response.headers["content-security-policy"]
+
+
+def test_a_document_may_say_otherwise() -> None:
+    policy = "default-src 'self'"
+    response = http({"headers": {"content-security-Policy": policy}, "body": "<p>"})
+    assert response.headers.getlist("content-security-policy") == [policy]
+
+
+def test_what_is_no_document_needs_no_policy() -> None:
+    for kind in ("text/plain", "application/json"):
+        response = http({"headers": {"Content-Type": kind}, "body": "x"})
+        assert "content-security-policy" not in response.headers
+    assert "content-security-policy" in web_response("<p>", ".html").headers
+    assert "content-security-policy" in web_response("<svg/>", ".svg").headers
