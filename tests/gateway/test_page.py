@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -248,6 +249,33 @@ def test_imports_are_measured_when_asked(page: Page, shared_gateway: GatewayProc
     shared_gateway.create("imports", "import nothing_like_it\n" + HELLO)
     go(page, "/actions/imports")
     page.get_by_role("button", name="Measure the imports").wait_for()
+
+
+def test_an_activation_that_still_runs_appears_when_it_is_over(
+    page: Page, shared_gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    shared_gateway.create(
+        "waits", f"def main(args):\n    return {{'read': open({str(gate)!r}).read()}}\n"
+    )
+    identifier = shared_gateway.api("POST", "actions/waits", {}).json["activationId"]
+    page.goto(f"{shared_gateway.url}/activations/{identifier}")
+    page.get_by_role("heading", name="still runs").wait_for()
+    live(page)
+    gate.write_text("opened")
+    page.get_by_role("heading", name="Activation of waits").wait_for()
+    wait_text(page, "pre", "opened")
+
+
+def test_an_action_that_is_deleted_leaves_its_page(
+    page: Page, shared_gateway: GatewayProcess
+) -> None:
+    shared_gateway.create("leaves", HELLO)
+    go(page, "/actions/leaves")
+    live(page)
+    shared_gateway.api("DELETE", "actions/leaves")
+    page.get_by_role("heading", name="There is no action leaves").wait_for()
 
 
 def test_activations_are_filtered_and_paged(page: Page, shared_gateway: GatewayProcess) -> None:

@@ -13,14 +13,15 @@ async function refresh() {
   reading = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.redirected) {
-      location.reload(); // logged out
-      return;
-    }
+    if (!answer.headers.get("Content-Type")?.startsWith("text/html")) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of document.querySelectorAll("[data-live]")) {
       const found = fresh.getElementById(old.id);
-      if (found && found.outerHTML !== old.outerHTML && !isSelected(old)) replace(old, found);
+      if (!found) {
+        location.reload(); // another page is here now: logged out, over, or deleted
+        return;
+      }
+      if (found.outerHTML !== old.outerHTML && !isSelected(old)) replace(old, found);
     }
   } catch {
     // The server is gone; the stream of events says so, and comes back with it.
