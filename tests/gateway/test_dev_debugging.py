@@ -90,8 +90,12 @@ def test_breakpoint_gets_the_terminal(tmp_path: Path) -> None:
         calling.join(20.0)
         assert results == [b'{"a":"changed"}']
         dev.wait(r"hello .*success")
-        dev.type("\x03", end="")
+        stopped = threading.Thread(target=dev.call_in_vain, args=("hello",))
+        stopped.start()
+        dev.wait(r"\(Pdb\) ")
+        dev.type("\x03", end="")  # also while a call is stopped
         assert dev.process.wait(10.0) == 0
+        stopped.join(20.0)
 
 
 class TerminalDev:
@@ -133,3 +137,7 @@ class TerminalDev:
         with urllib.request.urlopen(f"{self._url}/{name}.json", timeout=30.0) as answer:
             content: bytes = answer.read()
             return content
+
+    def call_in_vain(self, name: str) -> None:
+        with pytest.raises(OSError, match="."):
+            self.call(name)
