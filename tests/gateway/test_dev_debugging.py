@@ -139,5 +139,5 @@ class TerminalDev:
             return content
 
     def call_in_vain(self, name: str) -> None:
-        with pytest.raises(OSError, match="."):
+        with pytest.raises(OSError, match=r"."):
             self.call(name)
