@@ -1,4 +1,4 @@
-"""What an operator does with ``hotwhisk up``: start it, give out keys, watch it, stop it."""
+"""What an operator does with ``hotwhisk up``: start it, give out keys, watch it, copy its data."""
 
 from __future__ import annotations
 

@@ -89,17 +89,21 @@ class Database:
         Raises:
             StartError: there is such a file, or it cannot be written.
         """
+        if os.path.lexists(path):
+            raise StartError(f"{path} exists already; give a new name")
         partial = f"{path}.{os.getpid()}"
         try:
-            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             try:
                 with self.reading() as connection:
                     connection.execute("VACUUM INTO ?", (partial,))
-                os.link(partial, path)  # unlike a rename, it replaces no file
-            finally:
+                os.fsync(descriptor)
+                os.rename(partial, path)
+            except BaseException:
                 os.unlink(partial)
-        except FileExistsError:
-            raise StartError(f"{path} exists already; give a new name") from None
+                raise
+            finally:
+                os.close(descriptor)
         except (OSError, sqlite3.Error) as error:
             reason = describe(error) if isinstance(error, sqlite3.Error) else error.strerror
             raise StartError(f"{path} cannot be written: {reason}") from None
