@@ -25,6 +25,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from hotwhisk.config.config import read_config, with_port, with_token
@@ -135,8 +136,9 @@ class LauncherProcess:
         known = set(self._pidfds.values())
         for pid in children():
             if pid not in known:
-                self._watch(pid, os.pidfd_open(pid))
-                os.kill(pid, signal.SIGKILL)
+                with suppress(OSError):  # no descriptor is free: the next end finds it again
+                    os.kill(pid, signal.SIGKILL)
+                    self._watch(pid, os.pidfd_open(pid))
 
     def _end_all(self) -> None:
         for pidfd in self._pidfds:
