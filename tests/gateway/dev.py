@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from tests.support.gateway import GatewayProcess
 
-DEADLINE = 15.0
+DEADLINE = 25.0
 
 
 class DevProcess(GatewayProcess):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DEBUG_PORT = 5678  # that of debugpy's documents
 PORTS_TRIED = 20
 DRAIN_SECONDS = 0.2
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+"""The variables that say that there is a browser; one in the terminal would take it over."""
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -100,7 +102,7 @@ def _settings(
     parameters = parameters_of(given.given)
     if not isinstance(parameters, dict):
         raise UsageError("-P: default parameters must be a JSON object, not an array")
-    terminal = _terminal()
+    has_display = any(environ.get(name) for name in DISPLAYS)
     return DevSettings(
         project,
         parameters,
@@ -109,8 +111,8 @@ def _settings(
         replay=given.replay,
         debug_port=_debug_port(given, project),
         allowed_origins=tuple(given.allow_origin),
-        terminal=terminal,
-        opens_page=not given.no_open and bool(terminal or environ.get("DISPLAY")),
+        terminal=_terminal(),
+        opens_page=has_display and not given.no_open,
     )
 
 
