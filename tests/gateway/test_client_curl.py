@@ -110,6 +110,14 @@ def test_a_wrong_method_is_refused(api: Api, path: str, allowed: str) -> None:
     assert page.json["error"] == f"HTTP method not allowed, supported methods: {allowed}"
 
 
+def test_a_method_that_no_route_has_is_refused(shared_gateway: GatewayProcess) -> None:
+    for path, method in (("/", "PUT"), ("/api/v1", "POST"), ("/api/v1/namespaces", "TRACE")):
+        page = curl(f"{shared_gateway.url}{path}", "-X", method)
+        assert page.status == 405
+        assert page.json["error"].startswith("HTTP method not allowed, supported methods: ")
+        assert page.header("allow")
+
+
 def test_unknown_paths_are_404(api: Api) -> None:
     for path in ("_/things", "_/actions/a/b/c", "_/activations/" + "0" * 32 + "/more"):
         page = api("GET", path)

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from hotwhisk.errors import StartError
-from hotwhisk.gateway.api.errors import ApiError, error_response
+from hotwhisk.gateway.api.errors import ApiError, error_response, refused_method
 from hotwhisk.gateway.api.failures import database_failed, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
@@ -81,6 +81,7 @@ def application(gateway: Gateway) -> Starlette:
         lifespan=lifespan,
         middleware=[Middleware(OwnHosts, (gateway.settings.host, *gateway.settings.names))],
         exception_handlers={
+            405: refused_method,
             ApiError: error_response,
             sqlite3.Error: database_failed,
             Exception: unexpected,

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -88,3 +89,10 @@ def error_response(request: Request, error: Exception) -> Response:
 def unknown_route(request: Request, _: Exception) -> Response:
     """Return the answer to a request that no route takes."""
     return error_response(request, ApiError(404, UNKNOWN_ROUTE))
+
+
+def refused_method(request: Request, error: Exception) -> Response:
+    """Return the answer to a request whose path has a route, but not for its method."""
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow", "").split(", ")
+    return error_response(request, wrong_method(sorted(allowed)))

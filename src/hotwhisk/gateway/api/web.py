@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from hotwhisk.gateway.api import reading
 from hotwhisk.gateway.api.authentication import gateway_of, namespace_of
-from hotwhisk.gateway.api.endpoint import METHODS
 from hotwhisk.gateway.api.errors import (
     NO_KEY,
     NOT_ALLOWED,
@@ -26,7 +25,6 @@ from hotwhisk.gateway.api.errors import (
     ApiError,
     error_response,
     request_id,
-    wrong_method,
 )
 from hotwhisk.gateway.api.invoking import MOST_SECONDS, finished, headers
 from hotwhisk.gateway.api.web_request import WebRequest
@@ -48,8 +46,6 @@ async def answer(request: Request) -> Response:
     """Invoke a web action, and answer with what it returns."""
     delegates = False
     try:
-        if request.method not in METHODS:
-            raise wrong_method(METHODS)
         name, extension = split_extension(request.path_params["name"])
         owner, action = await run_in_threadpool(_find, request, name)
         # The action itself may say which pages may call it.
