@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sqlite3
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import HOTWHISK_UP, GatewayProcess
+from tests.support.gateway import HOTWHISK_UP, OWN_MOUNTS, GatewayProcess
 
 pytestmark = pytest.mark.slow
 
-OWN_MOUNTS = ("unshare", "--mount", *(() if os.getuid() == 0 else ("--user", "--map-root-user")))
 HELLO = "def main(args):\n    return {'hello': args.get('name', 'you')}\n"
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hotwhisk.gateway.invocations.invocations import MOST_CALLS
-from tests.support.gateway import GatewayProcess
+from tests.support.gateway import HOTWHISK_UP, OWN_MOUNTS, GatewayProcess
 
 pytestmark = pytest.mark.slow
 
 EATER = """
+import resource
 def main(args):
+    if args.get("show"):
+        return {"data": resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20}
     print("before")
     kept = []
     for _ in range(args.get("megabytes", 0)):
@@ -56,21 +60,40 @@ def expect_healthy(gateway: GatewayProcess, name: str) -> None:
     assert printed(record) == ["token next"]
 
 
-def test_memory_has_a_limit(shared_gateway: GatewayProcess) -> None:
-    shared_gateway.create("eater", EATER, limits={"memory": 128})
-    record = shared_gateway.invoke("eater", {"megabytes": 2000})
+def beyond(gateway: GatewayProcess, name: str) -> int:
+    """Return how many MB are too many for an action with 128 MB, by its control group or not."""
+    data: int = gateway.invoke(name, {"show": True})["response"]["result"]["data"]
+    return max(128, data) + 200
+
+
+def expect_limited(gateway: GatewayProcess) -> None:
+    gateway.create("eater", EATER, limits={"memory": 128})
+    record = gateway.invoke("eater", {"megabytes": beyond(gateway, "eater")})
     assert record["response"]["status"] == "action developer error"
     assert error(record) == "The action exhausted its memory and was aborted."
     assert printed(record)[0] == "before"
-    assert shared_gateway.invoke("eater", {"megabytes": 20})["response"]["result"] == {"eaten": 20}
+    assert gateway.invoke("eater", {"megabytes": 20})["response"]["result"] == {"eaten": 20}
+
+
+def test_memory_has_a_limit(shared_gateway: GatewayProcess) -> None:
+    expect_limited(shared_gateway)
+
+
+def test_memory_has_a_limit_without_control_groups(tmp_path: Path) -> None:
+    hide = 'mount --bind "$0" /sys/fs/cgroup && exec "$@"'
+    with GatewayProcess(
+        command=(*OWN_MOUNTS, "sh", "-c", hide, str(tmp_path), *HOTWHISK_UP)
+    ) as gateway:
+        expect_limited(gateway)
 
 
 def test_a_larger_limit_of_memory_is_given(shared_gateway: GatewayProcess) -> None:
     shared_gateway.create("grows", EATER, limits={"memory": 128})
-    assert not shared_gateway.invoke("grows", {"megabytes": 400})["response"]["success"]
+    much = {"megabytes": beyond(shared_gateway, "grows")}
+    assert not shared_gateway.invoke("grows", much)["response"]["success"]
     shared_gateway.create("grows", EATER, limits={"memory": 512})
-    result = shared_gateway.invoke("grows", {"megabytes": 400})["response"]["result"]
-    assert result == {"eaten": 400}
+    result = shared_gateway.invoke("grows", much)["response"]["result"]
+    assert result == {"eaten": much["megabytes"]}
 
 
 def test_time_has_a_limit(shared_gateway: GatewayProcess) -> None:

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple, Self
 from tests.support import tree
 
 HOTWHISK_UP = (sys.executable, "-m", "hotwhisk", "up")
+OWN_MOUNTS = ("unshare", "--mount", *(() if os.getuid() == 0 else ("--user", "--map-root-user")))
+"""A command that runs another with mounts of its own. It is in util-linux."""
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 
