@@ -36,11 +36,11 @@ _STAMP: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A version that is current now, and the one before it, if there was one."""
+    """A version that is current now, and the seconds that it took to get there."""
 
     source: Source
     now: StoredAction
-    before: StoredAction | None = None
+    seconds: float
 
 
 class Deployment:
@@ -87,8 +87,7 @@ class Deployment:
             self._load(candidate, same.version if same else number)
         now = self._store(candidate, same, time.monotonic() - begin)
         self._gateway.problems.clear(self._owner.name, source.shown)
-        self._terminal.deployed(source, now.version, time.monotonic() - begin, changed=changed)
-        return Deployed(source, now, before)
+        return Deployed(source, now, time.monotonic() - begin)
 
     def remove(self, source: Source) -> None:
         """Remove an action whose files are gone."""

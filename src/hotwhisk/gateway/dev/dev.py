@@ -108,7 +108,12 @@ class DevServer:
 
         def deploy(source: Source, changed: str) -> None:
             deployed = deployment.deploy(source, options, changed)
-            if deployed is not None and changed and given.replay:
+            watching.note_opened()  # before anybody is told, and may change such a file
+            if deployed is None:
+                return
+            version, seconds = deployed.now.version, deployed.seconds
+            self._terminal.deployed(source, version, seconds, changed=changed)
+            if changed and given.replay:
                 replay.run(deployed)
 
         also = [given.env_file] if given.env_file else []

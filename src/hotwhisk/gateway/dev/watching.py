@@ -81,7 +81,6 @@ class Watching:
             changed = self._changed(source)
             if changed is not None:
                 self._deploy(source, self._named(changed))
-                self.note_opened()  # what it has opened while it was loaded
         if not self._project.is_single:
             for source in self._known.keys() - set(present):
                 del self._known[source]
@@ -89,9 +88,9 @@ class Watching:
 
     def note_opened(self) -> None:
         """Remember the present content of the files that were opened. Any thread may call this."""
-        if not self._opened.take():
-            return
         with self._lock:
+            if not self._opened.take():
+                return
             for source, files in self._known.items():
                 for path in self._opened.of(source.shown):
                     files.setdefault(path, _digest(path))
