@@ -44,6 +44,8 @@ class Generation:
         self.number = number
         self.artifact = artifact
         self.digest = digest
+        self.fresh = number > 0
+        """Whether it became current after the latest tick."""
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
         self.unstable = False

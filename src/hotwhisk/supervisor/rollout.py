@@ -87,9 +87,8 @@ class Rollout:
         queue = [self.candidate, *self.waiting]
         if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
             return False
-        self.waiting.appendleft(
-            commands.Candidate(self.previous, requester=requester, rollback=True)
-        )
+        candidate = commands.Candidate(self.previous, requester=requester, rollback=True)
+        self.waiting.appendleft(candidate)
         self._next_candidate()
         return True
 
@@ -169,8 +168,9 @@ class Rollout:
     @property
     def spare_may_wait(self) -> bool:
         """Return whether the spare needs no process before a message is sent to it."""
-        # A fork would slow the load of a candidate. An only version needs a spare after a failure.
-        return self.candidate is not None or bool(self.current.number and not self.policy.reinit)
+        # A fork slows the load of a candidate; but if one follows another, the next needs a spare.
+        loads = self.candidate is not None and not self.current.fresh
+        return loads or bool(self.current.number and not self.policy.reinit)
 
     def artifact_of(self, generation: int) -> commands.Artifact | None:
         """Return the artifact of the current generation or of the candidate; None for others."""
@@ -398,7 +398,8 @@ class Rollout:
         self.commands.append(commands.Log(f"generation {current.number} crashes in a loop: {text}"))
 
     def end_pause(self, now: float) -> None:
-        """Start workers of a crashing generation again when its pause is over."""
+        """At a tick, start workers of a crashing generation again when its pause is over."""
+        self.current.fresh = False
         if self.current.retry_at is not None and now >= self.current.retry_at:
             self.current.retry_at, self.current.unstable = None, False
             self._scale_up()

@@ -13,6 +13,7 @@ a system call.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # makes no value of an enum for each call
 import os
 import signal
 import sys
@@ -56,14 +57,14 @@ class Dispositions:
         """Ignore the signals that mean nothing to a server."""
         without = () if os.isatty(0) else (SUSPENDS,)
         for number in (*IGNORED, *without):
-            self._before[number] = signal.signal(number, signal.SIG_IGN)
+            self._before[number] = _signal.signal(number, _signal.SIG_IGN)
         self._library = tuple(each for each in LIBRARY if _act(each, signal.SIG_IGN))
 
     def restore(self) -> None:
         """Restore the former dispositions, in a child."""
         for number, before in self._before.items():
-            if before is not None and before != signal.SIG_IGN:
-                signal.signal(number, before)  # type: ignore[arg-type]
+            if before is not None and before != _signal.SIG_IGN:
+                _signal.signal(number, before)
         for number in self._library:
             _act(number, signal.SIG_DFL)
 

@@ -9,7 +9,7 @@ from errno import EMFILE
 import pytest
 
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import Assign, Load, Ping, Recall, SendError
+from hotwhisk.ipc.messages import Assign, Load, Ping, Ready, Recall, SendError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor.workers import State
@@ -106,3 +106,16 @@ def test_a_worker_that_may_be_replaced_has_a_spare_with_a_process(script: Script
     scripted = script(openwhisk=True, reinit=True)
     scripted.serve()
     assert scripted.processes.by_slot[scripted.workers.spare].pid != 0
+
+
+def test_a_fork_waits_for_the_load_unless_one_version_follows_another(script: Script) -> None:
+    scripted = script()
+    scripted.serve()
+    for follows in (True, False):
+        if not follows:
+            scripted.tick()
+        scripted.supervisor.rollout.submit(scripted.candidate())
+        scripted.supervisor.run_commands()
+        assert (scripted.processes.by_slot[scripted.workers.spare].pid != 0) is follows
+        scripted.send(scripted.worker(State.LOADING), Ready("sha256:" + 64 * "0"))
+        assert scripted.processes.by_slot[scripted.workers.spare].pid != 0
