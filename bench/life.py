@@ -22,11 +22,17 @@ from tests.support.server import Server
 from .report import Bar, Row, interleave, ratio_row
 from .subjects import DYING, PANDAS, hotwhisk
 
+PAUSE = 0.6
+"""Seconds after which a server has nothing left to do."""
+
 COMMAND = "import sys; from hotwhisk.__main__ import main; sys.exit(main())"
 
 
 def replacements(scale: float) -> Iterator[Row]:
-    """Measure /init of a small source until its 200, on a kept and on a new connection."""
+    """
+    Measure /init of a small source until its 200: one after the other, on a kept and on a new
+    connection, and alone, as a user or the platform posts it.
+    """
     count = max(20, int(200 * scale))
     with hotwhisk() as server, Connection(server.address) as kept:
         ours: list[float] = []
@@ -38,8 +44,15 @@ def replacements(scale: float) -> Iterator[Row]:
             init_once(server.address, version_source(2 * number + 1))
             ours.append((between - begun) * 1000)
             new.append((time.perf_counter() - between) * 1000)
+        alone: list[float] = []
+        for number in range(max(5, count // 10)):
+            time.sleep(PAUSE)
+            begun = time.perf_counter()
+            init_once(server.address, version_source(-number))
+            alone.append((time.perf_counter() - begun) * 1000)
     yield Row("/init of a small source, kept connection, p50", ours, Bar(4, "ms"), "ms")
     yield Row("/init of a small source, new connection, p50", new, Bar(4, "ms"), "ms")
+    yield Row("the same, after a pause", alone, Bar(4, "ms"), "ms")
 
 
 def deaths(scale: float) -> Iterator[Row]:
