@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.support.gateway import GatewayProcess
@@ -32,3 +36,16 @@ def test_a_wrong_key_gets_nothing(gateway: GatewayProcess) -> None:
     gateway.create("hello", HELLO)
     assert gateway.api("GET", "actions/hello", auth="").status == 401
     assert gateway.api("GET", "actions/hello", auth=f"{gateway.auth}x").status == 401
+
+
+def test_the_page_shows_a_log_as_it_was_printed_and_the_api_as_the_platform_does(
+    gateway: GatewayProcess,
+) -> None:
+    gateway.create("table", "def main(args):\n    print('a')\n    print('    b')\n    return {}\n")
+    record = gateway.invoke("table")
+    assert [line[31:] for line in record["logs"]] == ["stdout: a", "stdout: b"]
+    logs = gateway.api("GET", f"activations/{record['activationId']}/logs").json["logs"]
+    assert logs == record["logs"]
+    with closing(sqlite3.connect(gateway.data / "hotwhisk.db")) as database:
+        (kept,) = database.execute("SELECT logs FROM activations").fetchone()
+    assert [line[31:] for line in json.loads(kept)] == ["stdout: a", "stdout:     b"]

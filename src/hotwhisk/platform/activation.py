@@ -50,7 +50,7 @@ class Invoker:
     Calls runtimes as the platform does.
 
     With ``keep_after_error`` a runtime is kept after an error, so that a test can see what it does
-    next. The platform would remove it.
+    next. The platform would remove it. With ``keep_spaces`` the lines of the log stay as they are.
     """
 
     def __init__(
@@ -59,10 +59,12 @@ class Invoker:
         namespace: str = "guest",
         log_rule: LogRule = LogRule.DOCKER,
         keep_after_error: bool = False,
+        keep_spaces: bool = False,
     ) -> None:
         self._namespace = namespace
         self._log_rule = log_rule
         self._keep_after_error = keep_after_error
+        self._keep_spaces = keep_spaces
 
     def invoke(
         self,
@@ -178,7 +180,8 @@ class Invoker:
             with runtime.lock:
                 runtime.stop()
         timing = Timing(wanted.arrival, first.begin, last.end, init.seconds if init else None)
-        record = activation_record(wanted.action, wanted.names, verdict, timing, collected.lines)
+        logs = collected.shown(keep_spaces=self._keep_spaces)
+        record = activation_record(wanted.action, wanted.names, verdict, timing, logs)
         return Activated(record, None if init is None else run is not None)
 
     def _collect(
@@ -243,7 +246,7 @@ class Timing:
 
 
 def activation_record(
-    action: Action, names: Names, verdict: Verdict, timing: Timing, logs: tuple[str, ...]
+    action: Action, names: Names, verdict: Verdict, timing: Timing, logs: list[str]
 ) -> dict[str, object]:
     """Put the parts of a record together."""
     annotations: list[dict[str, object]] = [
@@ -268,7 +271,7 @@ def activation_record(
         "duration": duration,
         "statusCode": int(verdict.status),
         "response": verdict.shown(),
-        "logs": list(logs),
+        "logs": logs,
         "annotations": annotations,
         "publish": False,
     }

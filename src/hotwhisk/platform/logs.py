@@ -56,19 +56,33 @@ class LogLine:
     seconds: float
     lost: bool = False
 
-    def shown(self) -> str:
-        """Return the line as an activation record holds it."""
+    def shown(self, *, keep_spaces: bool = False) -> str:
+        """
+        Return the line as an activation record holds it.
+
+        The platform removes spaces at both ends. With ``keep_spaces``, the line stays as it is.
+        """
         moment = datetime.fromtimestamp(self.seconds, UTC)
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"
-        return f"{stamp:<30} {self.stream}: {self.text.strip()}"
+        return f"{stamp:<30} {self.stream}: {self.text if keep_spaces else self.text.strip()}"
+
+
+def without_spaces(shown: str) -> str:
+    """Return a line of a record that kept its spaces as the platform has it."""
+    head, colon, text = shown.partition(": ")
+    return f"{head}{colon}{text.strip()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """The log of one activation. If it is not ``complete``, the container is thrown away."""
 
-    lines: tuple[str, ...]
+    lines: tuple[LogLine, ...]
     complete: bool = True
+
+    def shown(self, *, keep_spaces: bool = False) -> list[str]:
+        """Return the lines as an activation record holds them."""
+        return [line.shown(keep_spaces=keep_spaces) for line in self.lines]
 
 
 class LogStream:
@@ -231,7 +245,7 @@ def collect(
         taken.append(LogLine("stderr", texts.LOGS_AFTER_ERROR, time.time()))
     if rule is LogRule.KUBERNETES:
         taken = [LogLine("stdout", line.text, line.seconds) for line in taken]
-    return Collected(tuple(line.shown() for line in taken), complete)
+    return Collected(tuple(taken), complete)
 
 
 def _until_sentinels(

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from hotwhisk.platform import SENTINEL, LogRule, LogStream, logs
-from hotwhisk.platform.logs import Collected, LogLine, collect
+from hotwhisk.platform.logs import Collected, LogLine, collect, without_spaces
 
 LONGEST = 16 * 1024
 END = f"{SENTINEL}\n"
@@ -49,12 +49,21 @@ def take(
 
 
 def texts(collected: Collected) -> list[str]:
-    return [line[31:] for line in collected.lines]
+    return [line[31:] for line in collected.shown()]
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "IDLE_SECONDS", 0.05)
+
+
+def test_spaces_are_kept_for_a_reader_and_removed_as_the_platform_does() -> None:
+    line = LogLine("stderr", "    return 1 ", 0.0)
+    kept = line.shown(keep_spaces=True)
+    assert kept.endswith("stderr:     return 1 ")
+    assert line.shown().endswith("stderr: return 1")
+    assert without_spaces(kept) == line.shown()
+    assert without_spaces("61a278764db80fac2e391de73bfa2d40") == "61a278764db80fac2e391de73bfa2d40"
 
 
 def test_a_log_ends_at_the_second_sentinel_and_the_rest_is_the_next_ones(streams: Streams) -> None:
@@ -134,7 +143,7 @@ def test_a_log_over_the_limit_is_cut(streams: Streams) -> None:
     collected = collect(streams.log, LogRule.DOCKER, 1, wait=True, failed=False)
     assert not collected.complete
     assert len(collected.lines) == 1025
-    assert collected.lines[-1].endswith(
+    assert collected.shown()[-1].endswith(
         "stderr: Logs were truncated because the total bytes size exceeds the limit of"
         " 1048576 bytes."
     )

@@ -8,6 +8,7 @@ from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError, JsonResponse, malformed_query
 from hotwhisk.gateway.api.reading import Page, flag, moment
 from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.platform.logs import without_spaces
 
 _ID_LENGTH = 32
 
@@ -33,17 +34,17 @@ def list_all(given: ApiRequest) -> Response:
         number = given.store.activations.count(wanted)
         return JsonResponse({"activations": max(0, number - page.skip)})
     found = given.store.activations.list(wanted)
-    return JsonResponse([each.record if docs else _summary(each) for each in found])
+    return JsonResponse([shown(each) if docs else _summary(each) for each in found])
 
 
 def get(given: ApiRequest) -> Response:
     """Return an activation with its logs."""
-    return JsonResponse(_find(given).record)
+    return JsonResponse(shown(_find(given)))
 
 
 def logs(given: ApiRequest) -> Response:
     """Return the logs of an activation."""
-    return JsonResponse({"logs": _find(given).record["logs"]})
+    return JsonResponse({"logs": shown(_find(given))["logs"]})
 
 
 def result(given: ApiRequest) -> Response:
@@ -74,6 +75,12 @@ def _find(given: ApiRequest) -> StoredActivation:
     if found is None:
         raise ApiError(404, NOT_FOUND)
     return found
+
+
+def shown(activation: StoredActivation) -> dict[str, object]:
+    """Return an activation as the API shows it: without spaces around the lines of its log."""
+    logs = [without_spaces(line) for line in activation.record["logs"]]
+    return {**activation.record, "logs": logs}
 
 
 def _summary(activation: StoredActivation) -> dict[str, object]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hotwhisk.gateway.api import actions
+from hotwhisk.gateway.api.activations import shown
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import (
     NOT_ALLOWED,
@@ -87,6 +88,6 @@ def _answer(activation: StoredActivation, *, only_result: bool) -> Response:
     response = activation.record["response"]
     result = response["result"]
     # An array is answered alone in any case: the platform knows it by no other form.
-    content = result if only_result or isinstance(result, list) else activation.record
+    content = result if only_result or isinstance(result, list) else shown(activation)
     status = _STATUSES.get(response["statusCode"], 500)
     return JsonResponse(content, status, headers(activation.id))

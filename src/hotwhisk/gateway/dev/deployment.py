@@ -16,7 +16,6 @@ from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.project import Source
 from hotwhisk.gateway.dev.terminal import Terminal
-from hotwhisk.gateway.dev.tracebacks import indented
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.log import log_event
@@ -154,7 +153,7 @@ def reason(record: dict[str, Any]) -> str:
     """Return why a version was refused: what it has printed, or else the text of its error."""
     lines = [line for line in record["logs"] if texts.LOGS_AFTER_ERROR not in line]
     printed = [line[_STAMP:].partition(":")[2].removeprefix(" ") for line in lines]
-    return "\n".join(indented(printed)).strip() or str(record["response"]["result"]["error"])
+    return "\n".join(printed).strip() or str(record["response"]["result"]["error"])
 
 
 def _is_same(before: StoredAction, candidate: Candidate) -> bool:

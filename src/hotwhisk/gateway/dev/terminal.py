@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Final, TextIO
 
 from hotwhisk.gateway.dev.project import Source
-from hotwhisk.gateway.dev.tracebacks import indented
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.platform.verdict import Status
 
@@ -49,7 +48,7 @@ class Terminal:
             f"{name} {self._paint(status.text, colour)} {record['duration']} ms{loaded} "
             + self._paint(f"{record['version']} {activation.id}", Colour.DIM)
         )
-        lines = indented([line[_STAMP:].partition(": ")[2] for line in record["logs"]])
+        lines = [line[_STAMP:].partition(": ")[2] for line in record["logs"]]
         self._write(first, *(f"  {_printable(line)}" for line in lines))
 
     def deployed(self, source: Source, version: str, seconds: float, *, changed: str) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 _BEGIN: Final = "Traceback (most recent call last):"
 _STAMP: Final = 31
 """Characters of a line of a record before the name of the stream."""
 _STREAM: Final = "stderr:"
-_FRAME: Final = 'File "'
-_ERROR: Final = re.compile(r"[A-Za-z_][\w.]*(: .*)?")
-"""Matches the last line of a traceback."""
 
 
 def add_traceback(record: dict[str, Any]) -> None:
@@ -29,15 +25,4 @@ def last_traceback(logs: list[str]) -> str:
     lines = [line[_STAMP:] for line in logs]
     errors = [line.removeprefix(_STREAM)[1:] for line in lines if line.startswith(_STREAM)]
     begins = [at for at, line in enumerate(errors) if line == _BEGIN]
-    return "\n".join(indented(errors[begins[-1] :])) if begins else ""
-
-
-def indented(lines: list[str]) -> list[str]:
-    """Return lines of a log with tracebacks as Python writes them; the platform cuts off spaces."""
-    found, in_frame = [], False
-    for line in lines:
-        is_frame = line.startswith(_FRAME)
-        in_frame = is_frame or (in_frame and not _ERROR.fullmatch(line))
-        depth = 1 if is_frame else 2 if in_frame else 0
-        found.append("  " * depth + line)
-    return found
+    return "\n".join(errors[begins[-1] :]) if begins else ""

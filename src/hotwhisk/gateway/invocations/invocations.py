@@ -62,7 +62,7 @@ class Invocations:
     def __init__(self, store: Store, pool: Pool[ForkedServer]) -> None:
         self.store = store
         self._pool = pool
-        self._invoker = Invoker()
+        self._invoker = Invoker(keep_spaces=True)
         self._threads = ThreadPoolExecutor(MOST_CALLS, "activation")
         self._changed = threading.Condition()
         self._count = 0
@@ -224,7 +224,7 @@ class Invocations:
             call.names,
             error(Status.WHISK_ERROR, text),
             Timing(now, now, now),
-            (),
+            [],
         )
         return call.completed(record)
 

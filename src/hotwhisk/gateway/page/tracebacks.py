@@ -68,7 +68,7 @@ def find_tracebacks(logs: Iterable[str], read_file: Callable[[str], str | None])
 def _of_stderr(line: str) -> list[str]:
     """Return the text of a line of the log if it was written to standard error."""
     _, mark, text = line.partition(" stderr: ")
-    return [text] if mark else []
+    return [text.strip()] if mark else []
 
 
 def _parse(lines: Iterable[str]) -> list[Traceback]:

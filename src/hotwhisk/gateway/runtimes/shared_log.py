@@ -43,7 +43,7 @@ class ActivationLog:
 
     def shown(self) -> list[str]:
         """Return the lines as a record holds them."""
-        return [line.shown() for line in self._lines]
+        return [line.shown(keep_spaces=True) for line in self._lines]
 
 
 class SharedLog:

@@ -1,4 +1,4 @@
-"""Find a traceback in the log of a record, and give it its spaces again."""
+"""Find a traceback in the log of a record."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-from hotwhisk.gateway.dev.tracebacks import add_traceback, indented, last_traceback
+from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
 from hotwhisk.platform.logs import LogLine
 
 
 def log(text: str, stream: str = "stderr") -> list[str]:
     now = datetime.now(UTC).timestamp()
-    return [LogLine(stream, line, now).shown() for line in text.splitlines()]
+    return [LogLine(stream, line, now).shown(keep_spaces=True) for line in text.splitlines()]
 
 
 def failing() -> str:
@@ -28,12 +28,6 @@ def test_the_last_traceback_is_found_among_other_lines() -> None:
     logs = [*log("said", "stdout"), *log(text), *log("between", "stdout"), *log(text)]
     assert last_traceback(logs) == text.rstrip("\n")
     assert last_traceback(log("no trace")) == ""
-
-
-def test_lines_outside_a_traceback_keep_their_place() -> None:
-    text = failing()
-    lines = [line.strip() for line in text.splitlines()]
-    assert indented(["before: it", *lines, "after"]) == ["before: it", *text.splitlines(), "after"]
 
 
 def test_only_an_error_with_a_text_gets_it() -> None:
