@@ -271,3 +271,9 @@ def test_a_new_key_ends_the_sessions() -> None:
         assert get(gateway, "/", Cookie=session).status == 200
         key_of(gateway, "guest", "--new")
         assert get(gateway, "/", Cookie=session).status == 303
+
+
+def test_the_page_of_an_action_says_what_limits_its_memory(shared_gateway: GatewayProcess) -> None:
+    shared_gateway.create("limited", "def main(args):\n    return {}\n")
+    page = get(shared_gateway, "/actions/limited", Cookie=cookie(shared_gateway)).content
+    assert b"256 MB by control group" in page or b"256 MB by RLIMIT_DATA" in page

@@ -93,7 +93,7 @@ def _show(
         versions=versions[:MOST_VERSIONS], more_versions=len(versions) - MOST_VERSIONS,
         events=events, text=_text(request, events) if text is None else text, wrong=wrong,
         plot=latency_plot(store.statistics.points(key, MOST_POINTS)),
-        imports=_profile(request, shown),
+        imports=_profile(request, shown), memory_method=gateway_of(request).memory.method,
         calls=store.activations.list(
             Wanted(namespace.name, name=action.name, package=action.package, limit=MOST_CALLS)
         ),
