@@ -264,7 +264,9 @@ def _find(module: types.ModuleType, main: str, *, by_start: bool) -> Handler:
             for name, value in module.__dict__.items()
             if isinstance(value, types.FunctionType) and not name.startswith("_")
         )
-        has = f"it has {', '.join(found)}" if found else "it has no functions"
+        has = "it has no functions"
+        if found:
+            has = f"it has {', '.join(found)}: give --main {found[0]}, or name it {main}"
         called = " and did not call start()" if by_start else ""
         name = os.path.basename(str(module.__file__))
         raise LoadFailed(f"{name} has no function {main!r}{called}; {has}") from None

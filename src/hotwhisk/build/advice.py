@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,8 @@ from hotwhisk.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from hotwhisk.build.layout import Members
 
 MOST_NAMED = 6
 UNTOLD: Final = ("__pycache__", ".pyc", ".DS_Store")
@@ -77,12 +80,7 @@ def refuse_lone_file(source: Path, content: bytes) -> list[str]:
     Raises:
         BuildFailed: the file needs such modules. The text names them and says what to do.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # the source is for a newer Python
-        return []
+    tree = _parse(content)
     needed = [name for name in _imported(tree.body) if _lies_beside(source, name)]
     text = (
         "{names}, beside it, and a single file is built alone; make a folder of them, with the "
@@ -94,6 +92,44 @@ def refuse_lone_file(source: Path, content: bytes) -> list[str]:
     nested = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     perhaps = [name for name in _imported(nested) if _lies_beside(source, name)]
     return [f"{source.name} may import {_filled(text, source, perhaps)}"] if perhaps else []
+
+
+def undeclared(entry: Path, members: Members, packages: Members) -> list[str]:
+    """
+    Return a note if the file ``entry`` always imports modules that are not packed.
+
+    ``members`` are the sources and ``packages`` the libraries, by their path below the folder
+    ``site-packages``.
+    """
+    packed = {_top_module(name) for name in (*members, *packages)}
+    packed |= {_top_module(name.partition("/site-packages/")[2]) for name in members}
+    packed |= {*sys.stdlib_module_names, "hotwhisk"}
+    missing = _listed(
+        name for name in _imported(_parse(entry.read_bytes()).body) if name not in packed
+    )
+    if not missing:
+        return []
+    text = (
+        f"{entry.name} imports {missing}, which nothing declares, so it is not packed; declare it "
+        "in a header # /// script of the source, or in requirements.txt beside it, unless the "
+        "server has it"
+    )
+    return [text]
+
+
+def _top_module(member: str) -> str:
+    """Return the top-level module that a path belongs to."""
+    return member.partition("/")[0].partition(".")[0]
+
+
+def _parse(content: bytes) -> ast.Module:
+    """Return the tree of a source; an empty one if the source is for a newer Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(content)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
 
 
 def _filled(text: str, source: Path, names: list[str]) -> str:

@@ -86,6 +86,7 @@ def build(
     own = digest_of_members(members)
     native = check_extensions(members, order.target)
     found = _packages(order, members)
+    notes += advice.undeclared(_entry_path(source), members, found.members)
     compiled = _compile(order, found, interpreter, notes)
     bound = native or bool(found.rows)
     stated = Manifest(
@@ -129,14 +130,19 @@ def _check(
         sources.refuse_broken(source, entry, broken)
     elif broken:
         notes.append(f"not checked by a Python of the target: {', '.join(sorted(broken))}")
-    place = source if source.is_file() else source / entry
-    content = place.read_bytes()  # the entry may be a link
+    place = _entry_path(source)
+    content = place.read_bytes()
     sources.check_handler(place, content, main)
     if source.is_file():
         notes += advice.refuse_lone_file(source, content)
     else:
         notes += advice.notes(source, members)
     return members, notes
+
+
+def _entry_path(source: Path) -> Path:
+    """Return the file that has the handler; among the members it may be a link to another one."""
+    return source if source.is_file() else source / FOLDER_ENTRY
 
 
 def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) -> Members:

@@ -250,7 +250,7 @@ class Server:
             because = reply.candidate.because and f"{reply.candidate.because}: "
             self.log(f"{because}{reply.text}")
             hint = replace_command(self.config)
-            self._announce_ready(f"no action yet; fix the file, then: {hint}")
+            self._announce_ready(f"no action yet; correct that, then: {hint}")
             self._notify(*notify.ready(f"generation {number} current: {reply.text}"))
 
     def _announce_ready(self, what: str) -> None:

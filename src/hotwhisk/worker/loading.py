@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
+from typing import Final
 
 import hotwhisk.launch  # noqa: F401 - imported now: later the action's own modules come first
 from hotwhisk.action import action as actions
@@ -42,6 +43,16 @@ class Loaded(Record):
     digest: str
 
 
+_MISSING_MODULE: Final = "ModuleNotFoundError"
+_ALONE: Final = (
+    "; a single file is posted alone: if that module lies beside it, post the folder, with the "
+    "entry as __main__.py"
+)
+_DECLARE: Final = (
+    "; if it is a library, declare it in a header # /// script of the source, or in "
+    "requirements.txt beside it: then hotwhisk build packs it, and hotwhisk dev installs it"
+)
+
 Keep = Callable[[bytes], None]
 """
 Called with the content of files that may change before the next worker of this generation starts.
@@ -65,6 +76,9 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
             if not config.openwhisk:
                 _check_arguments(loaded.action)
             return loaded
+    except LoadFailed as error:
+        advice = _DECLARE if _MISSING_MODULE in str(error) else ""
+        return _refuse(config, LoadFailed(f"{error}{advice}"))
     except HotwhiskError as error:
         return _refuse(config, error)
     except BaseException as error:  # code of the action ran
@@ -192,12 +206,9 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
     try:
         return _load_content(content, request.main, message.folder, config)
     except LoadFailed as error:
-        if "ModuleNotFoundError" not in str(error) or artifact.detect(content) != Kind.SOURCE:
+        if _MISSING_MODULE not in str(error) or artifact.detect(content) != Kind.SOURCE:
             raise
-        raise LoadFailed(
-            f"{error}. A single file is posted alone: if that module lies beside it, post the "
-            "folder, with the entry as __main__.py; if it is a library, hotwhisk build packs it"
-        ) from None
+        raise LoadFailed(f"{error}{_ALONE}") from None
 
 
 def _load_local(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:

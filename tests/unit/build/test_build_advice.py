@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.build import advice
+from hotwhisk.build.layout import Members
 from hotwhisk.build.sources import is_left_out
 from hotwhisk.cli import main
 from hotwhisk.errors import BuildFailed
@@ -58,6 +59,30 @@ def test_an_import_that_may_never_happen_is_a_note(tmp_path: Path, source: str) 
     assert note.startswith("hello.py may import helper, beside it")
     with pytest.raises(BuildFailed):
         advice.refuse_lone_file(tmp_path / "hello.py", b"import helper\n" + source.encode())
+
+
+@pytest.mark.parametrize(
+    ("imports", "missing"),
+    [
+        ("import json, helper, requests.adapters", "requests"),
+        ("from numpy import array\nimport pandas", "numpy, pandas"),
+        ("import packed.part, single, vendored, namespace.part", ""),
+        ("try:\n    import requests\nexcept ImportError: pass", ""),
+        ("this is not Python of today", ""),
+    ],
+)
+def test_an_import_that_nothing_declares_is_a_note(
+    tmp_path: Path, imports: str, missing: str
+) -> None:
+    entry = tmp_path / "hello.py"
+    entry.write_text(imports)
+    own = "virtualenv/lib/python3.12/site-packages/vendored/__init__.py"
+    members: Members = dict.fromkeys(("hello.py", "helper.py", own), (0o644, b""))
+    names = ("packed/__init__.py", "single.cpython-312.so", "namespace/part.py")
+    packages: Members = dict.fromkeys(names, (0o644, b""))
+    notes = advice.undeclared(entry, members, packages)
+    assert len(notes) == bool(missing)
+    assert not missing or notes[0].startswith(f"hello.py imports {missing}, which nothing declares")
 
 
 @pytest.mark.parametrize(

@@ -194,9 +194,10 @@ def test_a_fork_that_the_action_makes_while_it_is_loaded_sends_nothing(
         ("import sys\nsys.exit(3)\n", "The code called sys.exit(3) while it was loaded"),
         ("raise KeyboardInterrupt\n", "the code raised KeyboardInterrupt"),
         ("def main(:\n", "does not compile"),
-        ("def other(event): pass\n", "has no function 'main'; it has other"),
+        ("def other(event): pass\n", "has no function 'main'; it has other: give --main other, or"),
         ("def main(): pass\n", "the handler cannot be called with an event"),
-        ("import lost_library\n", "A single file is posted alone"),
+        ("import lost_library\n", "a single file is posted alone"),
+        ("import lost_library\n", "declare it in a header # /// script of the source, or in"),
         (
             "from hotwhisk import on_startup\n\n@on_startup\ndef connect():\n    1 / 0\n\n" + HELLO,
             "connect(), called on startup, raised ZeroDivisionError",
