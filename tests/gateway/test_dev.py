@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hotwhisk.gateway.dev.dev import data_of
+from hotwhisk.gateway.dev.project import open_project
 from tests.gateway.dev import DevProcess, write
 from tests.support.wheels import make_wheel
 
@@ -36,6 +38,30 @@ def dev(project: Path) -> Iterator[DevProcess]:
     with DevProcess(project / "hello.py") as process:
         process.wait_live("hello 0.0.1")
         yield process
+
+
+def test_a_project_that_is_served_already_is_not_served_twice(
+    project: Path, tmp_path: Path
+) -> None:
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": ""}
+    first = DevProcess(project / "hello.py", env=home)
+    without_data = [word for word in first.command if word not in ("--data", str(first.data))]
+    first.command = without_data
+    first.data = Path(data_of(open_project(str(project / "hello.py")), home))
+    with first:
+        again = subprocess.run(
+            without_data, env={**os.environ, **home}, capture_output=True, text=True, check=False
+        )
+        assert again.stderr == (
+            f"hotwhisk: {project}/hello.py is served by hotwhisk dev already, on {first.url}: "
+            "use that one, or stop it\n"
+        )
+    # Its data lie below those of hotwhisk up, which then must not refuse them.
+    up = subprocess.run(
+        [sys.executable, "-m", "hotwhisk", "up", "key"],
+        env={**os.environ, **home}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (up.returncode, up.stderr) == (0, "hotwhisk: the namespace guest is new\n")
 
 
 def test_a_save_is_live_and_the_line_names_the_file(dev: DevProcess, project: Path) -> None:
@@ -287,6 +313,7 @@ def test_an_interrupt_ends_it_at_once_and_leaves_no_process(dev: DevProcess, pro
         below = _processes_below(dev.process.pid)
         assert below
         dev.process.send_signal(signal.SIGINT)
+        dev.wait(r"stopping; calls to finish first: \d \(a second Ctrl-C stops at once\)")
         assert dev.process.wait(5.0) == 0
     assert not [pid for pid in below if os.path.exists(f"/proc/{pid}")]
 

@@ -17,7 +17,7 @@ from tests.support.transcript import WITH_DEV, Transcript, transcripts
 def pattern(line: str, folder: Path) -> str:
     """Return a pattern for a line in which times and activation ids may differ."""
     text = re.escape(line.replace("/home/mike", str(folder)))
-    text = text.replace("127\\.0\\.0\\.1:3233", r"127\.0\.0\.1:\d+")
+    text = text.replace("127\\.0\\.0\\.1:3233", r"127\.0\.0\.1:\d+").replace("FOLDER", r"\S+")
     return re.sub(r"\d+\\ ms", r"\\d+ ms", re.sub(r"[0-9a-f]{32}", "[0-9a-f]{32}", text))
 
 

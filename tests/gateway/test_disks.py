@@ -109,7 +109,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_second_gateway_and_a_taken_port_are_named(tmp_path: Path) -> None:
     with GatewayProcess(data=tmp_path) as gateway:
         said = refusal(*HOTWHISK_UP, "--port", "0", "--data", str(gateway.data))
-        assert f"another hotwhisk up uses {gateway.data} and serves on {gateway.url}" in said
+        assert f"another hotwhisk uses {gateway.data} and serves on {gateway.url}" in said
         port, other = str(gateway.port), str(tmp_path / "other")
         said = refusal(*HOTWHISK_UP, "--port", port, "--data", other)
         assert f"port {port} is taken; stop what listens there, or try --port 0" in said

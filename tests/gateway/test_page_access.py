@@ -138,6 +138,14 @@ def test_a_login_of_another_site_is_refused(shared_gateway: GatewayProcess) -> N
     assert log_in(shared_gateway, shared_gateway.auth, Origin="null").status == 200
 
 
+def test_the_login_says_which_command_prints_the_key(shared_gateway: GatewayProcess) -> None:
+    command = f"<code>hotwhisk up key --data {shared_gateway.data}</code>"
+    assert command in get(shared_gateway, "/login").content.decode()
+    wrong = log_in(shared_gateway, "a:b").content.decode()
+    assert command in wrong
+    assert "Copy the whole line" in wrong
+
+
 def test_a_form_that_is_too_long_is_refused(shared_gateway: GatewayProcess) -> None:
     content = b"key=" + b"a" * (5 << 20)
     answer = shared_gateway.request("POST", "/login", content, auth="", headers=FORM)

@@ -74,6 +74,9 @@ def test_a_stop_answers_what_runs(tmp_path: Path, place: Rendezvous) -> None:
     with GatewayProcess(data=tmp_path) as gateway:
         call = Call(gateway, place)
         gateway.process.send_signal(signal.SIGTERM)
+        gateway.wait_line(
+            r"stopping; calls to finish first: 1 \(a second Ctrl-C stops at once\)", 10
+        )
         wait_closed(gateway)
         call.held.release()
         answer = call.answer()

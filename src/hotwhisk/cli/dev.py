@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.invoke import add_parameters, parameters_of
 from hotwhisk.cli.terminal import Arguments, open_streams, port_number
-from hotwhisk.errors import UsageError
+from hotwhisk.errors import StartError, UsageError
+from hotwhisk.gateway.data_folder import running_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,16 +40,19 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         ) from None
     from hotwhisk.gateway.dev.project import open_project
     from hotwhisk.gateway.dev.terminal import Terminal
+    from hotwhisk.gateway.log import NOTICE
     from hotwhisk.gateway.settings import DEFAULT_PORT, Settings
 
     project = open_project(given.path)
+    data = given.data or data_of(project, environ)
+    _check_free(project, data, given.data)
     colour = sys.stderr.isatty() and not environ.get("NO_COLOR")
     settings = Settings(
-        given.data or data_of(project, environ),
+        data,
         port=DEFAULT_PORT if given.port is None else given.port,
         ports_tried=PORTS_TRIED if given.port is None else 1,
         drain_timeout=DRAIN_SECONDS,
-        log_level=logging.WARNING,  # the terminal shows what happens
+        log_level=NOTICE,  # the terminal shows what happens
     )
     dev = DevServer(_settings(given, project, environ), Terminal(sys.stderr, colour=colour))
     return dev.serve(settings, environ)
@@ -92,6 +95,21 @@ def parser() -> Arguments:
         help="folder of the database (one for each PATH, below $XDG_DATA_HOME/hotwhisk/dev)",
     )  # fmt: skip
     return arguments
+
+
+def _check_free(project: Project, data: str, given: str | None) -> None:
+    """
+    Refuse a project that another start of this command serves.
+
+    Raises:
+        StartError: the text says where.
+    """
+    address = None if given else running_address(data)
+    if address is not None:
+        raise StartError(
+            f"{project.path} is served by hotwhisk dev already, on {address}: use that one, or "
+            "stop it"
+        )
 
 
 def _settings(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from hotwhisk.errors import UsageError
 from hotwhisk.gateway.data_folder import running_address
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.options import OPTIONS, read_settings, warnings
-from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.wskprops import write_wskprops, wskprops_path
 
@@ -125,10 +124,9 @@ def _announce(gateway: Gateway, environ: Mapping[str, str]) -> None:
         write_wskprops(path, url, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
         log_event(f"for wsk: address and key are in {_short(path, environ)}")
     else:
-        flag = "" if settings.data == default_data(environ) else _data_flag(settings)
         log_event(
-            f'for wsk: wsk property set --apihost {url} --auth "$(hotwhisk up key{flag})"     '
-            f"(or: hotwhisk up --wskprops{flag})"
+            f'for wsk: wsk property set --apihost {url} --auth "$({settings.key_command})"     '
+            f"(or: hotwhisk up --wskprops{settings.data_flag})"
         )
     if not is_loopback(settings.host):
         log_event(_OTHER_MACHINES)
@@ -146,10 +144,6 @@ def _point_wsk_at(url: str, settings: Settings, environ: Mapping[str, str]) -> i
         store.close()
     print(f"hotwhisk: {_short(path, environ)} is for {url}, which runs already", file=sys.stderr)
     return 0
-
-
-def _data_flag(settings: Settings) -> str:
-    return f" --data {shlex.quote(settings.data)}"
 
 
 def _short(path: str, environ: Mapping[str, str]) -> str:

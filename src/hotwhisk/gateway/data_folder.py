@@ -1,8 +1,8 @@
 """
 Open the folder of data, which holds keys and code, for its owner alone.
 
-The folder has mode 0700 and the database 0600, whatever the umask is. A folder that others can
-enter is refused instead of mended: its content may have been read or changed already.
+The folder has mode 0700 and the database 0600, whatever the umask is. A folder with content that
+others can enter is refused instead of mended: they may have read or changed it already.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from hotwhisk.errors import StartError
 
 _LOCK = "lock"
 _ADDRESS = "address"
+_PROJECTS = "dev"
+"""The folder with a folder of data for each project; see `hotwhisk.gateway.dev`."""
 
 
 def open_data(folder: str) -> None:
@@ -28,10 +30,7 @@ def open_data(folder: str) -> None:
         StartError: it belongs to another user, others have rights in it, or it cannot be written.
     """
     try:
-        os.makedirs(os.path.dirname(folder) or "/", exist_ok=True)
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-            os.chmod(folder, 0o700)  # the umask may have taken rights of the owner
+        _make(folder)
         found = os.stat(folder)
     except OSError as error:
         raise unusable(folder, error) from None
@@ -43,15 +42,40 @@ def open_data(folder: str) -> None:
             "that user, or give --data FOLDER"
         )
     if found.st_mode & 0o077:
-        raise StartError(
-            f"other users have rights in {folder} (mode {stat.S_IMODE(found.st_mode):04o}), which "
-            f"holds keys and code: chmod -R go= {folder}, and replace keys that they may have "
-            "read: hotwhisk up key NAME --new"
-        )
+        _keep_others_out(folder, stat.S_IMODE(found.st_mode))
     if not os.access(folder, os.W_OK | os.X_OK):
         read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
         code = errno.EROFS if read_only else errno.EACCES
         raise unusable(folder, OSError(code, os.strerror(code)))
+
+
+def _make(folder: str) -> None:
+    """Make a folder for its owner alone, with those above it, as XDG asks for."""
+    if os.path.isdir(folder):
+        return
+    parent = os.path.dirname(folder)
+    if parent:
+        _make(parent)
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+        os.chmod(folder, 0o700)  # the umask may have taken rights of the owner
+
+
+def _keep_others_out(folder: str, mode: int) -> None:
+    """
+    Take the rights of other users from a folder in which there was nothing to read or change yet.
+
+    Raises:
+        StartError: there was.
+    """
+    if not mode & 0o022 and set(os.listdir(folder)) <= {_PROJECTS}:
+        os.chmod(folder, 0o700)
+        return
+    raise StartError(
+        f"other users have rights in {folder} (mode {mode:04o}), which holds keys and code: "
+        f"chmod -R go= {folder}, and replace keys that they may have read: "
+        "hotwhisk up key NAME --new"
+    )
 
 
 @contextmanager
@@ -130,5 +154,5 @@ def _try(lock: int, kind: int) -> bool:
 
 def _taken(folder: str) -> str:
     url = running_address(folder)
-    place = f"another hotwhisk up uses {folder}" + (f" and serves on {url}" if url else "")
+    place = f"another hotwhisk uses {folder}" + (f" and serves on {url}" if url else "")
     return f"{place}: use that one, stop it, or give --data FOLDER"

@@ -28,6 +28,8 @@ MOST_WAITING: Final = 10_000
 _LAST_SECONDS: Final = 1.0
 """How long the last lines are waited for at the end."""
 _STDERR: Final = 2
+NOTICE: Final = 25
+"""The level of what `hotwhisk dev` shows too, though nothing is wrong. The name is syslog's."""
 _FOREIGN: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -57,6 +59,7 @@ def log_event(
 @contextmanager
 def open_log(form: LogFormat, level: int = logging.INFO) -> Iterator[None]:
     """Send events of a level to standard error, and silence the texts of the libraries."""
+    logging.addLevelName(NOTICE, "NOTICE")
     handler = _StandardError()
     handler.setFormatter(_JsonLine() if form is LogFormat.JSON else _TextLine())
     lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)

@@ -88,7 +88,7 @@ def read_settings(given: Mapping[str, str | None], environ: Mapping[str, str]) -
         for option in OPTIONS
     }
     values["data"] = data_folder(given.get("data"), environ)
-    return Settings(**values)
+    return Settings(**values, is_default_data=values["data"] == default_data(environ))
 
 
 def data_folder(given: str | None, environ: Mapping[str, str]) -> str:

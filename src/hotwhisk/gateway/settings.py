@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -46,12 +47,24 @@ class Settings:
     """Whether address and key go into the file that ``wsk`` reads."""
     open: bool = False
     """Whether the page is opened in the browser."""
+    is_default_data: bool = False
+    """Whether commands find the folder of data without ``--data``."""
 
     @property
     def url(self) -> str:
         """The address under which this machine reaches the gateway."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def data_flag(self) -> str:
+        """What names the folder of data after ``hotwhisk up``: a flag, or nothing."""
+        return "" if self.is_default_data else f" --data {shlex.quote(self.data)}"
+
+    @property
+    def key_command(self) -> str:
+        """The command that prints the key of the default namespace."""
+        return f"hotwhisk up key{self.data_flag}"
 
     @property
     def database(self) -> str:

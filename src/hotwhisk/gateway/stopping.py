@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from hotwhisk.gateway.gateway import Gateway
-from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.log import NOTICE, log_event
 
 ANSWER_SECONDS: Final = 5
 """How long records and last answers are waited for after the activations have ended."""
@@ -66,6 +66,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no further connection, let activations end, send the last answers."""
         self._stopping()
+        count = self._gateway.invocations.count
+        text = f"stopping; calls to finish first: {count} (a second Ctrl-C stops at once)"
+        log_event(text, level=NOTICE)
         self._gateway.changes.close()  # ends the streams of pages
         for server in self.servers:
             server.close()
@@ -85,6 +88,6 @@ class Server(uvicorn.Server):
         )
         hurried.cancel()
         if not idle.done():
-            log_event("activations that still run are ended")
+            log_event("activations that still run are ended", level=NOTICE)
         await run_in_threadpool(gateway.end_servers)
         await asyncio.wait((idle,), timeout=ANSWER_SECONDS)

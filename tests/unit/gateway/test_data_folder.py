@@ -19,10 +19,30 @@ def test_the_folder_is_made_for_its_owner_whatever_the_umask_is(tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+def test_folders_above_it_that_are_missing_are_made_for_the_owner_too(tmp_path: Path) -> None:
+    open_data(str(tmp_path / "hotwhisk" / "dev" / "hello"))
+    for name in ("hotwhisk", "hotwhisk/dev", "hotwhisk/dev/hello"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("content", [(), ("dev",)])
+def test_a_folder_without_keys_that_others_can_only_read_is_made_private(
+    tmp_path: Path, content: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in content:
+        (folder / name).mkdir()
+    folder.chmod(0o755)
+    open_data(str(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
 @pytest.mark.parametrize("mode", [0o755, 0o701, 0o770])
 def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
+    (folder / "hotwhisk.db").touch()
     folder.chmod(mode)
     with pytest.raises(StartError, match=f"chmod -R go= {folder}"):
         open_data(str(folder))

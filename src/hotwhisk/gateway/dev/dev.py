@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -86,9 +85,10 @@ class DevServer:
         self._gateway = gateway
         given, settings = self._given, gateway.settings
         self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {given.project.path}")
-        if not given.opens_page:
-            command = f"hotwhisk up key --data {shlex.quote(settings.data)}"
-            self._terminal.say(f"the key for the page and for wsk: {command}")
+        self._terminal.say(
+            f"for wsk: wsk property set --apihost {settings.url} "
+            f'--auth "$({settings.key_command})"     (the page asks for the same key)'
+        )
         if given.debug_port is not None:
             self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from hotwhisk.config.options import is_loopback
 from hotwhisk.gateway.api.authentication import gateway_of, namespace_of
 from hotwhisk.gateway.page import sessions
 from hotwhisk.gateway.page.origins import is_own
@@ -17,7 +18,7 @@ from hotwhisk.gateway.page.rendering import error_page, render
 
 def show(request: Request) -> Response:
     """Show the form that takes a key."""
-    return render(request, "login.html", wrong=False)
+    return _form(request, 200)
 
 
 async def post(request: Request) -> Response:
@@ -34,11 +35,18 @@ async def post(request: Request) -> Response:
     store = gateway_of(request).store
     namespace = await run_in_threadpool(namespace_of, store, f"Basic {credentials}")
     if namespace is None:
-        return render(request, "login.html", status=403, wrong=True)
+        return _form(request, 403)
     # Not a redirect: after a form from a file, a browser would follow it without the cookie.
     response = render(request, "welcome.html")
     sessions.begin(request, response, namespace)
     return response
+
+
+def _form(request: Request, status: int) -> Response:
+    """Return the form; other machines are not shown where the data lies."""
+    settings = gateway_of(request).settings
+    command = settings.key_command if is_loopback(settings.host) else "hotwhisk up key"
+    return render(request, "login.html", status, wrong=status == 403, command=command)
 
 
 def leave(request: Request) -> Response:
