@@ -95,6 +95,19 @@ def test_a_version_that_does_not_load_is_shown_and_the_last_one_serves(
     assert "does not load" not in dev.page("/")
 
 
+def test_an_action_that_never_loaded_answers_why(project: Path) -> None:
+    (project / "hello.py").write_text("import nowhere\ndef main(event): return {}\n")
+    with DevProcess(project / "hello.py", "--web") as dev:
+        dev.wait(r"hello does not load; no version of it serves\n")
+        dev.wait("ModuleNotFoundError")
+        answer = dev.api("POST", "actions/hello?blocking=true", {})
+        assert answer.status == 404
+        assert answer.json["error"].startswith("hello does not load; no version of it serves\n\n")
+        assert "No module named 'nowhere'" in answer.json["error"]
+        answer = dev.request("GET", "/hello.json", auth="")
+        assert "No module named 'nowhere'" in answer.content.decode()
+
+
 def test_a_file_that_the_action_does_not_use_replaces_nothing(
     dev: DevProcess, project: Path
 ) -> None:
@@ -182,6 +195,28 @@ def test_packages_are_deployed_added_and_removed(tmp_path: Path, given: str) -> 
         (tmp_path / "packages" / "pack" / "two.py").unlink()
         dev.wait("pack/two was removed")
         assert dev.api("GET", "actions/pack/two").status == 404
+
+
+def test_a_module_of_an_action_in_packages_is_no_action(tmp_path: Path) -> None:
+    action = "import numbers_helper\ndef main(event): return {'half': numbers_helper.half(4)}\n"
+    files = {
+        "default/half.py": action,
+        "default/numbers_helper.py": "def half(n): return n / 2\n",
+        "default/stray.py": "def handle(event): return {}\n",
+        "later.py": "def main(event): return {}\n",
+    }
+    write(tmp_path / "packages", files)
+    with DevProcess(tmp_path) as dev:
+        dev.wait_live("half 0.0.1")
+        dev.wait(r"default/stray\.py is no action, since it has no function main: add def main\(")
+        assert dev.result("half") == {"half": 2.0}
+        assert "does not load" not in dev.page("/")
+        (tmp_path / "packages/default/stray.py").write_text("def main(event): return {}\n")
+        dev.wait_live("stray 0.0.1")
+        (tmp_path / "packages/default/numbers_helper.py").write_text("def half(n): return n // 2\n")
+        dev.wait_live("half 0.0.2")
+        assert "does not load" not in dev.stderr()
+        assert dev.stderr().count("is no action") == 1
 
 
 def test_a_folder_is_one_action(tmp_path: Path) -> None:
@@ -285,6 +320,19 @@ def test_web_actions_answer_under_their_names(project: Path) -> None:
         assert f'File "{project}/hello.py", line 3, in main' in answer.content.decode()
         answer = dev.request("GET", "/api/v1/namespaces/_/actions", headers=origin)
         assert answer.headers["access-control-allow-origin"] == origin["Origin"]
+
+
+def test_an_empty_answer_is_explained(project: Path) -> None:
+    with DevProcess(project / "hello.py", "--web") as dev:
+        dev.wait_live("hello 0.0.1")
+        answer = dev.request("GET", "/hello", auth="")
+        assert (answer.status, answer.content) == (204, b"")
+        dev.wait("hello was answered 204 and empty: the result has no body; /hello.json shows it")
+        (project / "hello.py").write_text("def main(event): return {'statusCode': 204}\n")
+        dev.wait_live("hello 0.0.2")
+        assert dev.request("GET", "/hello", auth="").status == 204
+        assert dev.request("GET", "/hello.json", auth="").status == 200
+        assert dev.stderr().count("answered 204") == 1
 
 
 def test_another_start_goes_on_where_the_last_one_ended(project: Path) -> None:

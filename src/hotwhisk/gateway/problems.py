@@ -38,6 +38,11 @@ class Problems:
         if found is not None:
             self._changes.publish(namespace)
 
+    def get(self, namespace: str, action: str) -> Problem | None:
+        """Return the problem of an action, or None."""
+        with self._lock:
+            return self._problems.get((namespace, action))
+
     def of(self, namespace: str) -> list[Problem]:
         """Return the problems of a namespace."""
         with self._lock:

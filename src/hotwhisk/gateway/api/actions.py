@@ -101,7 +101,7 @@ def find(given: ApiRequest) -> Resolved:
     key = (given.namespace, given.package, given.name)
     found = resolve_for(given.store, given.caller.name, key)
     if found is None:
-        raise _missing(given)
+        raise _never_loaded(given) or _missing(given)
     return found
 
 
@@ -123,6 +123,13 @@ def _summary(action: StoredAction) -> dict[str, Any]:
     content = shown(action)
     del content["parameters"]
     return {**content, "exec": {"binary": content["exec"].get("binary", False)}}
+
+
+def _never_loaded(given: ApiRequest) -> ApiError | None:
+    """Return why an action that `hotwhisk.gateway.dev` knows is not there, or None."""
+    name = f"{given.package}/{given.name}" if given.package else given.name
+    problem = given.gateway.problems.get(given.namespace, name)
+    return ApiError(404, f"{problem.title}\n\n{problem.text}") if problem else None
 
 
 def _missing(given: ApiRequest) -> ApiError:

@@ -38,8 +38,9 @@ class Options:
 
     ``parameters`` are the defaults of each call; ``env_file`` holds variables, or is empty. With
     ``web``, the actions are web actions. With ``patient``, a call may take an hour. ``prelude``
-    returns the source that runs before an action, by the action's name. With ``is_lazy``, an action
-    that is unchanged since the last start is loaded at its first call only.
+    returns the source that runs before an action, by the action's name. With
+    ``in_packages``, an action that is unchanged since the last start is loaded at its first call
+    only, and a file without a handler is a module of the files beside it.
     """
 
     prelude: Callable[[str], str]
@@ -48,7 +49,7 @@ class Options:
     web: bool = False
     patient: bool = False
     has_terminal: bool = False
-    is_lazy: bool = False
+    in_packages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

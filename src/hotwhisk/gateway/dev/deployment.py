@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from hotwhisk.errors import BuildFailed, HotwhiskError
 from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
+from hotwhisk.gateway.dev.handlers import HANDLER, has_handler, is_named_beside
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.project import Source
 from hotwhisk.gateway.dev.terminal import Terminal
@@ -56,8 +57,11 @@ class Deployment:
         """
         Make what lies in the files of an action its current version.
 
-        ``changed`` says for the terminal what has changed. Return None if the version was refused.
+        ``changed`` says for the terminal what has changed. Return None if the version was refused,
+        or if a file of ``packages/`` is no action.
         """
+        if options.in_packages and self._is_module(source):
+            return None
         try:
             return self._deploy(source, options, changed)
         except (HotwhiskError, NoServer) as error:
@@ -70,8 +74,21 @@ class Deployment:
         serves = f"version {serving.version} serves" if serving else "no version of it serves"
         title = f"{source.shown} does not load; {serves}"
         self._gateway.problems.show(self._owner.name, Problem(source.shown, title, failure))
-        self._terminal.refused(source, failure, changed=changed)
+        self._terminal.refused(source, failure, changed=changed, serves=serving is not None)
         return None
+
+    def _is_module(self, source: Source) -> bool:
+        """Return whether a file is a module of those beside it; one that was an action stays."""
+        if source.path != source.entry or has_handler(source.path):
+            return False
+        if self._gateway.store.actions.get(self._key(source)) is not None:
+            return False
+        if not is_named_beside(source.path):
+            self._terminal.say(
+                f"{source.path} is no action, since it has no function {HANDLER}: add "
+                f"def {HANDLER}(event), or import it from a file beside it"
+            )
+        return True
 
     def _deploy(self, source: Source, options: Options, changed: str) -> Deployed:
         begin = time.monotonic()
@@ -82,7 +99,7 @@ class Deployment:
         # action must load it again, which they do for a new version only.
         same = before if not changed and before and _is_same(before, candidate) else None
         number = next_version(before.version if before else None)
-        if same is None or not options.is_lazy:
+        if same is None or not options.in_packages:
             self._load(candidate, same.version if same else number)
         now = self._store(candidate, same, time.monotonic() - begin)
         self._gateway.problems.clear(self._owner.name, source.shown)

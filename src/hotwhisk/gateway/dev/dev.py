@@ -13,15 +13,16 @@ from starlette.types import ASGIApp
 from hotwhisk.gateway import server
 from hotwhisk.gateway.dev.candidate import Options
 from hotwhisk.gateway.dev.deployment import Deployment
+from hotwhisk.gateway.dev.explanations import Explanations
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.opened import OpenedFiles
 from hotwhisk.gateway.dev.project import Project, Source
 from hotwhisk.gateway.dev.relay import Relay
 from hotwhisk.gateway.dev.replay import Replay
 from hotwhisk.gateway.dev.terminal import Terminal
-from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
+from hotwhisk.gateway.dev.tracebacks import add_traceback
 from hotwhisk.gateway.dev.watching import Watching
-from hotwhisk.gateway.dev.web_paths import WebPaths
+from hotwhisk.gateway.dev.web_paths import Answered, WebPaths
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.page.opening import open_page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
@@ -70,7 +71,7 @@ class DevServer:
 
     def _around(self, app: ASGIApp) -> ASGIApp:
         if self._given.web:
-            app = WebPaths(app, self._names, self._failure)
+            app = WebPaths(app, self._names, self._explain)
         if self._given.allowed_origins:
             app = CORSMiddleware(
                 app,
@@ -103,7 +104,7 @@ class DevServer:
             web=given.web,
             patient=given.debug_port is not None,
             has_terminal=bool(given.terminal),
-            is_lazy=not given.project.is_single,
+            in_packages=not given.project.is_single,
         )
 
         def deploy(source: Source, changed: str) -> None:
@@ -128,11 +129,9 @@ class DevServer:
     def _names(self) -> set[str]:
         return {each.shown for each in self._given.project.sources()}
 
-    def _failure(self, identifier: str) -> str:
-        """Return the traceback of an activation of the default namespace, or an empty text."""
+    def _explain(self, answered: Answered) -> str:
         assert self._gateway is not None, "not serving"
-        found = self._gateway.store.activations.get(DEFAULT_NAMESPACE, identifier)
-        return last_traceback(found.record["logs"]) if found else ""
+        return Explanations(self._gateway, self._terminal).explain(answered)
 
     def _prelude(self, action: str, pipe: str) -> str:
         """Return the source that runs in a worker before the action."""

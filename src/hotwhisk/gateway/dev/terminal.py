@@ -57,10 +57,13 @@ class Terminal:
         text = f"{source.shown} {version} is live after {seconds * 1000:.0f} ms{why}"
         self._write(self._paint(text, Colour.BLUE))
 
-    def refused(self, source: Source, failure: str, *, changed: str) -> None:
-        """Write why a version does not load."""
+    def refused(self, source: Source, failure: str, *, changed: str, serves: bool) -> None:
+        """Write why a version does not load; ``serves`` says whether an earlier one serves."""
         why = f" · {changed} changed" if changed else ""
-        text = f"{source.shown} was not replaced, because it does not load{why}"
+        told = "was not replaced, because it does not load"
+        if not serves:
+            told = "does not load; no version of it serves"
+        text = f"{source.shown} {told}{why}"
         lines = [f"  {_printable(line)}" for line in failure.splitlines()]
         self._write(self._paint(text, Colour.RED), *lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -16,21 +17,30 @@ from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 _WEB: Final = f"/api/v1/web/{DEFAULT_NAMESPACE}"
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer: of which action, its status, and the activation's id, empty if there is none."""
+
+    action: str
+    status: int
+    activation: str
+
+
 class WebPaths:
     """
     ASGI middleware: the path of an action becomes the path of its web action.
 
-    ``names`` returns the names of the actions that there are now, with their packages. ``failure``
-    returns the traceback of an activation, or an empty text. It is the answer to a call that
-    failed, since the platform's answer does not say why.
+    ``names`` returns the names of the actions that there are now, with their packages. ``explain``
+    returns what is sent in place of an answer, such as a traceback, or an empty text. The
+    platform's answer to a call that failed does not say why.
     """
 
     def __init__(
-        self, app: ASGIApp, names: Callable[[], Collection[str]], failure: Callable[[str], str]
+        self, app: ASGIApp, names: Callable[[], Collection[str]], explain: Callable[[Answered], str]
     ) -> None:
         self._app = app
         self._names = names
-        self._failure = failure
+        self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, under its other path if it has one."""
@@ -43,9 +53,10 @@ class WebPaths:
 
         async def send_or_explain(message: Message) -> None:
             nonlocal explained
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                named = Headers(raw=message["headers"])
-                text = self._failure(named.get("x-openwhisk-activation-id", ""))
+            if message["type"] == "http.response.start":
+                activation = Headers(raw=message["headers"]).get("x-openwhisk-activation-id", "")
+                answered = Answered(_action(path), message["status"], activation)
+                text = self._explain(answered)
                 if text:
                     explained = True
                     await PlainTextResponse(text, 500)(scope, receive, send)
@@ -66,6 +77,12 @@ def web_path(path: str, names: Collection[str]) -> str:
     if f"{first}/{_name(second)}" in names:
         return _joined(first, second, below)
     return ""
+
+
+def _action(path: str) -> str:
+    """Return the name of the action in the path of a web action, with its package."""
+    package, name = path.removeprefix(f"{_WEB}/").split("/")[:2]
+    return _name(name) if package == DEFAULT_PACKAGE else f"{package}/{_name(name)}"
 
 
 def _name(part: str) -> str:
