@@ -380,7 +380,7 @@ def _processes_below(pid: int) -> list[int]:
     [
         ("absent.py", "there is no such file or folder; expected a .py file, a folder with"),
         ("notes.txt", "is not a Python source"),
-        ("loose", "holds no action; .*: hotwhisk dev .*loose/hello.py"),
+        ("loose", "holds no action; .*; give the path of one .py file in it, or put"),
     ],
 )
 def test_a_wrong_path_says_what_was_expected(tmp_path: Path, given: str, told: str) -> None:

@@ -146,6 +146,24 @@ def test_the_login_says_which_command_prints_the_key(shared_gateway: GatewayProc
     assert "Copy the whole line" in wrong
 
 
+def test_a_version_that_does_not_load_is_marked_and_says_why(
+    shared_gateway: GatewayProcess,
+) -> None:
+    reason = "<h2>Version 0.0.{} does not load</h2>"
+    shared_gateway.create("broken", "import nowhere\ndef main(event): return {}\n")
+    shared_gateway.invoke("broken")
+    session = cookie(shared_gateway)
+    shown = get(shared_gateway, "/actions/broken", Cookie=session).content.decode()
+    assert reason.format(1) in shown
+    assert "No module named &#39;nowhere&#39;" in shown.partition("Invoke</h2>")[0]
+    assert "does not load</span>" in get(shared_gateway, "/", Cookie=session).content.decode()
+    shared_gateway.create("broken", "def main(event): return {}\n")
+    shared_gateway.invoke("broken")
+    shown = get(shared_gateway, "/actions/broken", Cookie=session).content.decode()
+    assert "does not load</h2>" not in shown
+    assert "does not load" not in get(shared_gateway, "/", Cookie=session).content.decode()
+
+
 def test_a_form_that_is_too_long_is_refused(shared_gateway: GatewayProcess) -> None:
     content = b"key=" + b"a" * (5 << 20)
     answer = shared_gateway.request("POST", "/login", content, auth="", headers=FORM)

@@ -49,6 +49,7 @@ README: Final = """\
 # {name}
 
 - Test it: `pytest` (after `pip install pytest`)
+- Develop it, with a page of its calls: `hotwhisk dev .` (it needs the extra `up` of hotwhisk)
 - Serve it, and replace it at each save: `hotwhisk serve --watch .`
 - Call it: `hotwhisk invoke -p name Mike`
 """
@@ -108,6 +109,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     enter = "" if folder.samefile(".") else f"cd {quote(str(folder))} && "
     library = "" if find_spec("pytest") else "python -m pip install pytest && "
     print(f"test it:  {enter}{library}python -m pytest")
+    extra = "" if find_spec("uvicorn") else "  (after pip install '.[up]' in a clone of hotwhisk)"
+    print(f"develop:  {enter}hotwhisk dev .{extra}")
     print(f"serve it: {enter}hotwhisk serve --watch .")
     print("call it:  hotwhisk invoke -p name Mike")
     return 0

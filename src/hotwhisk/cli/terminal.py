@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXAMPLES = """\
+  hotwhisk new greeter                     make the folder of an action, with a test
+  hotwhisk dev greeter                     make every save live; a page shows calls and logs
+  hotwhisk up                              be OpenWhisk on this machine, for wsk and others
   hotwhisk serve hello.py                  serve a file on http://127.0.0.1:8080
   hotwhisk invoke -p name Ada              call it: {"value":{"name":"Ada"}} to /run
   hotwhisk replace hello.py                replace the version, without losing a request

@@ -70,7 +70,6 @@ OTHER_SERVERS = {
 OTHER_COMMANDS = {
     "init": "new NAME",
     "create": "new NAME",
-    "dev": "serve --watch FILE",
     "watch": "serve --watch FILE",
     "run": "serve FILE",
     "start": "serve FILE",

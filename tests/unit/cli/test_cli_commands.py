@@ -103,7 +103,7 @@ def test_the_version(run: Run) -> None:
     ("argv", "says"),
     [
         (["sevre"], "unknown command sevre; did you mean serve?"),
-        (["dev"], "unknown command dev; did you mean hotwhisk serve --watch FILE?"),
+        (["watch"], "unknown command watch; did you mean hotwhisk serve --watch FILE?"),
         (["run", "x.py"], "unknown command run; did you mean hotwhisk serve FILE?"),
         (["deploy"], "did you mean hotwhisk replace FILE?"),
         (["hello.py"], "unknown command hello.py; did you mean hotwhisk serve hello.py?"),

@@ -42,7 +42,8 @@ def test_what_is_printed_names_the_files_and_the_next_steps(
     names = made.partition(": ")[2].split(", ")
     assert all((tmp_path / "deep/two words/my_action" / name).is_file() for name in names)
     assert "test_my_action.py" in names
-    assert steps[1] == "serve it: cd 'deep/two words/my_action' && hotwhisk serve --watch ."
+    assert steps[1] == "develop:  cd 'deep/two words/my_action' && hotwhisk dev ."
+    assert steps[2] == "serve it: cd 'deep/two words/my_action' && hotwhisk serve --watch ."
 
 
 def test_an_empty_folder_is_filled(

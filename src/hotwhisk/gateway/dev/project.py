@@ -105,10 +105,10 @@ def open_project(path: str) -> Project:
 
 def _hint(folder: str) -> str:
     """Return what to do in a folder that holds sources in another layout."""
-    found = sorted(name for name in os.listdir(folder) if name.endswith(_SOURCE))
-    if not found:
+    if not any(name.endswith(_SOURCE) for name in os.listdir(folder)):
         return ""
-    return f"; for one of the files in it: hotwhisk dev {os.path.join(folder, found[0])}"
+    place = os.path.join(PACKAGES, DEFAULT_PACKAGE)
+    return f"; give the path of one {_SOURCE} file in it, or put those that are actions in {place}"
 
 
 def _packaged(folder: str) -> Iterator[Source]:

@@ -59,7 +59,7 @@ def test_a_path_without_an_action_is_refused(tmp_path: Path) -> None:
     for given, told in (
         ("absent", "there is no such file or folder; expected a .py file"),
         ("text.txt", "is not a Python source; expected a .py file"),
-        ("loose", "for one of the files in it: hotwhisk dev"),
+        ("loose", "give the path of one .py file in it, or put those that are actions in"),
         ("empty", "holds no action; expected"),
     ):
         with pytest.raises(UsageError, match=told):
