@@ -402,8 +402,9 @@ def test_status_tells_what_happened(server: Server) -> None:
 def test_rollback_and_its_limits(server: Server) -> None:
     refused = control.command(server, "rollback")
     assert refused.returncode == 1
-    assert "nothing to roll back to" in refused.stderr
+    assert "nothing to roll back to: no version is current" in refused.stderr
     server.post(actions.plain(1))
+    assert "generation 1 is the first version" in control.command(server, "rollback").stderr
     server.post(actions.plain(2))
     with Connection(server.address) as kept:
         assert kept.run({}).value("version") == 2
@@ -417,7 +418,9 @@ def test_rollback_and_its_limits(server: Server) -> None:
     assert found["replacements"] == 1
     assert found["generation"]["number"] == answer.generation == 3
     assert found["previous"] is None
-    assert control.command(server, "rollback").returncode == 1  # there is nothing before it
+    refused = control.command(server, "rollback")
+    assert refused.returncode == 1
+    assert "generation 3 is a roll-back itself; only one step back is kept" in refused.stderr
 
 
 def begin_rollback(server: Server) -> socket.socket:

@@ -10,7 +10,7 @@ from tests.structure.source import ROOT
 
 def test_the_example_with_a_test_is_tested_as_its_page_says() -> None:
     page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    assert "cd examples/greeter && python -m pytest\n" in page
+    assert "cd greeter && python -m pytest\n" in page
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
         cwd=ROOT / "examples" / "greeter", capture_output=True, text=True, check=False,

@@ -162,13 +162,13 @@ def libraries_beside(holder: str) -> str:
     return f"{os.path.dirname(holder)}/{package_cache.LINK}"
 
 
-def find_entry(folder: str, source: str = "Zip file") -> str:
+def find_entry(folder: str, served: str = "") -> str:
     """
     Return the file of a folder that is to be run.
 
     ``main__.py`` is what the official compiler makes of ``__main__.py``. A program is used before
-    both, unless it is that compiler's. ``source`` names the folder in the error if there is no such
-    file.
+    both, unless it is that compiler's. If there is no such file, the error names the folder as
+    ``served``, where it lies, or as a zip.
     """
     program = f"{folder}/{PROGRAM}"
     if os.path.isfile(program) and not os.path.isfile(f"{folder}/{LAUNCHER}"):
@@ -178,14 +178,15 @@ def find_entry(folder: str, source: str = "Zip file") -> str:
     for name in (FOLDER_ENTRY, SOURCE_ENTRY):
         if os.path.isfile(f"{folder}/{name}"):
             return f"{folder}/{name}"
-    text = f"{source} does not include {FOLDER_ENTRY} at its top level"
-    for name in sorted(os.listdir(folder)):
-        if os.path.isfile(f"{folder}/{name}/{FOLDER_ENTRY}"):
-            text += (
-                f"; it is in the folder {name!r}: pack the contents of that folder, "
-                "not the folder itself"
-            )
-            break
+    where = f"the folder {served}" if served else "Zip file"
+    text = f"{where} does not include {FOLDER_ENTRY} at its top level"
+    names = sorted(os.listdir(folder))
+    below = [name for name in names if os.path.isfile(f"{folder}/{name}/{FOLDER_ENTRY}")]
+    if below and served:
+        text += f"; did you mean {served}/{below[0]}?"
+    elif below:
+        text += f"; it is in the folder {below[0]!r}: pack the contents of that folder, "
+        text += "not the folder itself"
     raise BuildFailed(text)
 
 

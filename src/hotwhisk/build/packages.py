@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.build.layout import Members, digest_of_members
+from hotwhisk.build.resolver import INSTALL
 from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _supported(target: Target) -> set[str]:
     try:
         from packaging.tags import compatible_tags, cpython_tags
     except ImportError:
-        raise UsageError("packaging is needed: pip install uv packaging") from None
+        raise UsageError(f"packaging is needed: {INSTALL}") from None
     major, minor = map(int, target.python.split("."))
     platforms = [f"manylinux_2_{each}_{target.machine}" for each in range(target.glibc[1], 4, -1)]
     platforms += [f"{old}_{target.machine}" for old in _OLD_NAMES]

@@ -15,7 +15,10 @@ from hotwhisk.errors import BuildFailed, UsageError
 if TYPE_CHECKING:
     from hotwhisk.build.target import Target
 
-NO_UV: Final = "uv is needed to resolve dependencies and was not found: pip install uv packaging"
+INSTALL: Final = "pip install '.[build]' in a clone of hotwhisk, or pip install uv packaging"
+"""How a user gets what the extra ``build`` installs."""
+
+NO_UV: Final = f"uv is needed to resolve dependencies and was not found: {INSTALL}"
 _UNREACHED: Final = ("error sending request", "dns error", "client error (Connect)")
 _SOURCE_ONLY: Final = ("no usable wheels", "has no wheels", "building from source is disabled")
 
@@ -102,7 +105,7 @@ def _check_python(wanted: Requirements, target: Target) -> None:
     try:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
     except ImportError:
-        raise UsageError("packaging is needed: pip install uv packaging") from None
+        raise UsageError(f"packaging is needed: {INSTALL}") from None
     try:
         accepted = SpecifierSet(wanted.python)
     except InvalidSpecifier as error:

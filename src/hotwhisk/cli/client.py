@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from hotwhisk.cli.files import read_token
 from hotwhisk.cli.locate import meant_place, run_folder, url_of
+from hotwhisk.cli.other_server import gateway_at
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
 from hotwhisk.config.config import Config, with_token
@@ -53,7 +54,8 @@ class Server:
         """
         Send one JSON body.
 
-        If the reply is not an HTTP answer, the ServerError says what to do.
+        If the reply is not an HTTP answer, or the server is a gateway, the ServerError says what
+        to do.
         """
         parts = split_url(self.url)
         route = parts.path.rstrip("/") + path
@@ -73,6 +75,8 @@ class Server:
             connection.close()
         number, _, digest = (response.getheader("Hotwhisk-Generation") or "").partition(" ")
         url = self.url.rstrip("/") + path
+        if response.status == 404 and (text := gateway_at(self.url)):
+            raise ServerError(text)
         return Answer(response.status, content, number or None, digest or None, seconds, url)
 
 

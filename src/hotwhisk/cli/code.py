@@ -39,7 +39,9 @@ def read_code(name: str) -> tuple[str, bool]:
 def zip_folder(folder: Path) -> bytes:
     """Return a zip of a folder with ``__main__.py``. The same content gives the same bytes."""
     if not any((folder / entry).exists() for entry in ("__main__.py", "exec")):
-        raise UsageError(f"{folder} has no __main__.py, which a folder needs for its handler")
+        below = next((each.parent for each in sorted(folder.glob("*/__main__.py"))), None)
+        hint = f"; did you mean {below}?" if below else ""
+        raise UsageError(f"{folder} has no __main__.py, which a folder needs for its handler{hint}")
     from hotwhisk.build.layout import zip_members
     from hotwhisk.build.sources import read_folder
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
+from hotwhisk.cli.other_server import gateway_at
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import CONTROL_VERSION, client_port, control_path, server_name
 from hotwhisk.errors import ServerError
@@ -96,6 +97,8 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
 
 
 def _no_server_text(folder: Path, port: int) -> str:
+    if text := gateway_at(f"http://127.0.0.1:{port}"):
+        return text
     others = [name for name in places(folder) if name != str(port)]
     same = any(port_of(name) == port for name in others)
     hint = f"; there is one {shown(others)}: give {'--host' if same else '--port'}"

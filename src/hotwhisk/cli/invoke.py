@@ -11,6 +11,7 @@ record is printed.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -155,10 +156,18 @@ def _read_event(name: str) -> dict[str, object] | list[object]:
     return value
 
 
+def _is_read_with_errors() -> bool:
+    """Return whether standard output is a terminal, or goes where standard error goes."""
+    try:
+        return sys.stdout.isatty() or os.path.sameopenfile(1, 2)
+    except OSError:  # one of them is closed
+        return False
+
+
 def _show(answer: Answer) -> None:
     out = sys.stdout.buffer
     out.write(answer.body)
-    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
+    if _is_read_with_errors() and not answer.body.endswith(b"\n"):
         out.write(b"\n")
     out.flush()
     status = "" if answer.status == 200 else f"status {answer.status} · "

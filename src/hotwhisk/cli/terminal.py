@@ -11,7 +11,7 @@ from hotwhisk import __version__
 from hotwhisk.cli.commands import COMMANDS
 from hotwhisk.config.option import port as read_port
 from hotwhisk.config.options import OPTIONS
-from hotwhisk.config.suggestions import for_command, for_option
+from hotwhisk.config.suggestions import for_command, for_option, for_parameter
 from hotwhisk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ class Arguments(argparse.ArgumentParser):
             if flag.startswith("--") and flag not in known:
                 hint = for_option(flag, flags, self.prog.split()[-1])
                 raise UsageError(f"unknown option {flag}{hint}")
-        return self.parse_args(argv)
+        given, rest = self.parse_known_args(argv)
+        if rest:
+            hint = for_parameter(rest[0]) if "-p" in flags else ""
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
+        return given
 
     def error(self, message: str) -> NoReturn:
         """Raise the error for a mistake; argparse calls this for every mistake."""

@@ -116,6 +116,16 @@ def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) 
     return nearest(word, commands) or "; hotwhisk --help lists the commands"
 
 
+def for_parameter(word: str) -> str:
+    """Return the text that follows an unknown word of a command that takes ``-p KEY VALUE``."""
+    key, equals, value = word.partition("=")
+    if word.startswith(("{", "[")):
+        return (
+            "; to give JSON, write it to a file and give -P FILE, or to standard input, with -P -"
+        )
+    return f"; did you mean -p {key} {value}?" if equals and key.isidentifier() else ""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a question that names the known word most like this one; empty if none is like it."""
     from difflib import get_close_matches

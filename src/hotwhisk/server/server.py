@@ -230,8 +230,9 @@ class Server:
         question.answer(status(self.supervisor.parts))
 
     def _roll_back(self, question: ControlRequest) -> None:
-        if not self.supervisor.rollout.roll_back(question):
-            text = "nothing to roll back to: this is the first version, or was rolled back to"
+        rollout = self.supervisor.rollout
+        if not rollout.roll_back(question):
+            text = rollout.current.no_way_back(is_kept=rollout.previous is not None)
             question.answer({"version": CONTROL_VERSION, "error": text})
 
     def _replied(self, reply: Reply) -> None:

@@ -218,7 +218,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
     path = message.path
     try:
         if os.path.isdir(path):
-            path = artifact.find_entry(path, f"the folder {path}")
+            path = artifact.find_entry(path, served=path)
         if body is not None:
             content = bytes(body)
         else:

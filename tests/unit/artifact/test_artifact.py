@@ -271,3 +271,11 @@ def test_one_damaged_byte_is_noticed(tmp_path: Path, large: int) -> None:
     with pytest.raises(BuildFailed, match="cannot be unpacked"):
         unpack(bytes(content), tmp_path / "code")
     assert not (tmp_path / "code").exists()
+
+
+def test_of_a_served_folder_the_one_below_with_the_entry_is_named(tmp_path: Path) -> None:
+    (tmp_path / "greeter").mkdir()
+    (tmp_path / "greeter" / "__main__.py").touch()
+    with pytest.raises(BuildFailed) as refused:
+        artifact.find_entry(str(tmp_path), served=str(tmp_path))
+    assert str(refused.value).endswith(f"at its top level; did you mean {tmp_path}/greeter?")

@@ -289,7 +289,7 @@ def test_what_has_no_wheel(folder: Path, tmp_path: Path) -> None:
 def test_without_uv(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UsageError, match="pip install uv packaging"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[build\]' in a clone of hotwhisk"):
         make(folder, tmp_path / "app")
 
 

@@ -455,6 +455,30 @@ def test_replace_says_when_the_server_is_none_of_ours(
     )
 
 
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("name=Ada", "unrecognized arguments: name=Ada; did you mean -p name Ada?; see"),
+        ('{"name":"Ada"}', "to give JSON, write it to a file and give -P FILE, or to standard"),
+        ("Ada", "unrecognized arguments: Ada; see hotwhisk invoke --help"),
+    ],
+)
+def test_a_parameter_without_its_option_is_refused_with_the_option(
+    run: Run, word: str, says: str
+) -> None:
+    code, _, err = run("invoke", word)
+    assert code == 2
+    assert says in err
+
+
+def test_replace_names_the_folder_below_that_has_the_entry(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "greeter").mkdir()
+    (tmp_path / "greeter" / "__main__.py").write_text("def main(event): return event\n")
+    code, _, err = run("replace", str(tmp_path))
+    assert code == 2
+    assert f"did you mean {tmp_path}/greeter?" in err
+
+
 @pytest.mark.parametrize("content", [b"", b" \n\t\n"])
 def test_an_empty_file_is_not_posted(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "hello.py").write_bytes(content)

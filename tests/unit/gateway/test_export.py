@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,20 @@ def test_an_action_has_its_code_and_its_options_in_files(store: Store, tmp_path:
     assert values == {"name": "O'Hara $HOME", "n": [1, None]}
     assert json.loads((place / "greet.annotations.json").read_text()) == {"web-export": True}
     assert done.counts == {"actions": 1}
+
+
+def test_without_wsk_the_script_says_where_it_comes_from(store: Store, tmp_path: Path) -> None:
+    put(store, "greet")
+    folder, _ = exported(store, tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "dirname").symlink_to(str(shutil.which("dirname")))
+    done = subprocess.run(
+        [str(folder / "deploy.sh")],
+        env={"PATH": str(programs)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "wsk is needed: https://github.com/apache/openwhisk-cli/releases\n"
 
 
 def test_only_the_owner_can_read_what_is_written(store: Store, tmp_path: Path) -> None:

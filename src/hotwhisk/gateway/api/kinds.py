@@ -78,7 +78,8 @@ def _kind(kind: str) -> str:
     advice = (
         f"start hotwhisk up with that Python, or use --kind {DEFAULT_PYTHON}"
         if kind.startswith("python:")
-        else "hotwhisk up has no container engine; build a program that speaks ActionLoop and give "
+        else f"if the code is Python, give the kind {DEFAULT_PYTHON} (a client may send another one "
+        "where none is given); hotwhisk up has no container engine; build a program that speaks ActionLoop and give "
         "--native, or use OpenWhisk on a cluster"
     )
     known = ", ".join((*_PYTHONS, "blackbox", "sequence"))

@@ -12,6 +12,10 @@ _HEAD: Final = """\
 #   wsk property set --apihost HOST --auth KEY
 set -eu
 cd "$(dirname "$0")"
+command -v wsk >/dev/null || {{
+    echo "wsk is needed: https://github.com/apache/openwhisk-cli/releases" >&2
+    exit 1
+}}
 """
 _UPDATE: Final = """
 # Set what wsk has no option for, with the address and the key that wsk uses.

@@ -54,6 +54,7 @@ def test_the_components_of_a_sequence_get_their_namespace() -> None:
         ({}, 400, "'kind' must be a string"),
         ({"kind": "python:2", "code": "x"}, 400, "start hotwhisk up with that Python"),
         ({"kind": "go:1.22", "code": "x"}, 400, "no container engine"),
+        ({"kind": "nodejs:default", "code": "x"}, 400, "is Python, give the kind python:3"),
         (
             {"kind": "blackbox", "image": "me/mine", "code": "x"},
             400,
