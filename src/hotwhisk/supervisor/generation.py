@@ -40,9 +40,16 @@ class Policy(Record):
 class Generation:
     """The current generation. ``retry_at`` is set while it waits to start a worker again."""
 
-    def __init__(self, number: int = 0, artifact: Artifact | None = None, digest: str = "") -> None:
+    def __init__(
+        self,
+        number: int = 0,
+        artifact: Artifact | None = None,
+        digest: str = "",
+        *,
+        rollback: bool = False,
+    ) -> None:
         self.number = number
-        self.is_rollback = False
+        self.rollback = rollback
         """Whether a roll-back made it current."""
         self.artifact = artifact
         self.digest = digest
@@ -62,7 +69,7 @@ class Generation:
         why = f"generation {self.number} is the first version, or the one before it does not load"
         if not self.number:
             why = "no version is current"
-        elif self.is_rollback:
+        elif self.rollback:
             why = f"generation {self.number} is a roll-back itself; only one step back is kept"
         return f"nothing to roll back to: {why}"
 

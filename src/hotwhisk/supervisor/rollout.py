@@ -201,8 +201,7 @@ class Rollout:
 
     def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
-        self.current = Generation(number, candidate.artifact, digest)
-        self.current.is_rollback = candidate.rollback
+        self.current = Generation(number, candidate.artifact, digest, rollback=candidate.rollback)
         self._set_fallback("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.

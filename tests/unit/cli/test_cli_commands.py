@@ -479,6 +479,15 @@ def test_replace_names_the_folder_below_that_has_the_entry(run: Run, tmp_path: P
     assert f"did you mean {tmp_path}/greeter?" in err
 
 
+def test_the_status_begins_a_line_if_it_goes_where_the_body_goes(server: OneAnswer) -> None:
+    server.status, server.body = 502, b'{"error":"no"}'
+    done = subprocess.run(
+        [sys.executable, "-m", "hotwhisk", "invoke", "--url", server.url],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith(b'{"error":"no"}\nstatus 502 ')
+
+
 @pytest.mark.parametrize("content", [b"", b" \n\t\n"])
 def test_an_empty_file_is_not_posted(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "hello.py").write_bytes(content)
