@@ -69,6 +69,16 @@ def wait_until(
     return found
 
 
+def processes(server: Server) -> int:
+    """Wait until each worker has a process; return how many processes there are."""
+    wait_until(
+        server,
+        lambda found: all(each["pid"] for each in found["generation"]["workers"]),
+        "a process for each worker",
+    )
+    return len(server.left())
+
+
 def connections(found: Status, process: int) -> int:
     """Return how many connections a process holds, by a status."""
     workers = found["generation"]["workers"]

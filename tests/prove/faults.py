@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
+from tests.process import control
 from tests.support.actions import puppet_source
 from tests.support.rendezvous import Held, Rendezvous
 from tests.support.server import Server
@@ -32,7 +33,7 @@ def survive_faults(
     server.post(puppet_source(1))
     with connect(server) as warm:
         warm.run({})
-    usual = len(server.left())
+    usual = control.processes(server)
     done = 0
     for fault in only:
         for turn in range(spins if fault == "spin" else rounds):

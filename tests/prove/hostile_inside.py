@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from tests.process import control
 from tests.support import tree
 from tests.support.client import Lost
 from tests.support.hostile import Packets
@@ -55,7 +56,7 @@ def attack_each_round(
     """Run all rounds on one server."""
     source = Packets(seed, FIELDS, lambda: list(range(12)))
     server.replace(1)
-    usual = len(server.left())
+    usual = control.processes(server)
     longest = 0.0
     for turn in range(rounds):
         attack = {

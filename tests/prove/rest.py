@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.process import control
 from tests.support import tree
 from tests.support.actions import version_source
 from tests.support.client import Connection
@@ -42,7 +43,7 @@ def leak_nothing(server: Server, replacements: int = 1000, warm: int = 50) -> Ou
     before = after = None
     with connect(server) as kept, outcome.trying("replacing"):
         replace(kept, 1)
-        usual = len(server.left())
+        usual = control.processes(server)
         for number in range(2, warm + 1):
             replace(kept, number)
         before = measure(server, usual)
