@@ -8,14 +8,13 @@ import re
 import socket
 import textwrap
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from hotwhisk.cli.files import read_token
 from hotwhisk.cli.locate import meant_place, run_folder, url_of
-from hotwhisk.cli.other_server import gateway_at
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
 from hotwhisk.config.config import Config, with_token
@@ -146,6 +145,29 @@ def _first_words(body: bytes) -> str:
     text = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL | re.IGNORECASE)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return f'"{textwrap.shorten(words, 80, placeholder=" …")}"' if words else "no text"
+
+
+def gateway_at(url: str) -> str:
+    """
+    Return a text for users if the server at ``url`` is a gateway; an empty text for any other.
+
+    A gateway is what ``hotwhisk up`` and ``hotwhisk dev`` start. It has many actions, and neither
+    ``/init`` nor ``/run``.
+    """
+    try:
+        with closing(_connect(url, split_url(url))) as connection:
+            connection.sock.settimeout(CONNECT_TIMEOUT)
+            connection.request("GET", "/api/v1")
+            found = json.loads(connection.getresponse().read())
+    except (ServerError, OSError, ValueError, http.client.HTTPException):
+        return ""
+    if not isinstance(found, dict) or found.get("description") != "OpenWhisk API":
+        return ""
+    return (
+        f"{url} is a gateway, of hotwhisk up or hotwhisk dev, and this command is for a server of "
+        "hotwhisk serve; open that address in a browser, or call an action with: "
+        "wsk action invoke NAME --result"
+    )
 
 
 def split_url(url: str) -> SplitResult:

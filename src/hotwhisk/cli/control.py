@@ -8,8 +8,8 @@ import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from hotwhisk.cli.client import gateway_at
 from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
-from hotwhisk.cli.other_server import gateway_at
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import CONTROL_VERSION, client_port, control_path, server_name
 from hotwhisk.errors import ServerError
