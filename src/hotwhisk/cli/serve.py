@@ -79,6 +79,10 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.server.server import serve
 
+        if changes is not None:
+            from hotwhisk.cli.watch import wait_begun
+
+            wait_begun(changes)
         gc.freeze()
         gc.enable()
         return serve(config, listener, changes)

@@ -23,21 +23,33 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 
+_BEGUN = b"\n"
+
 
 def start_watcher(file: str | None) -> int:
     """
     Watch a file and what it may import from beside it, or the sources in a folder.
 
     Without a file, the sources in the working directory are watched. Return the descriptor from
-    which a line can be read for each change.
+    which a line can be read for each change, once `wait_begun` has returned.
     """
     ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
     supervisor = os.getpid()
     if os.fork() == 0:
         _become_watcher(os.path.abspath(file or "."), supervisor, theirs)
     os.close(theirs)
     return ours
+
+
+def wait_begun(changes: int) -> None:
+    """
+    Wait until the sources have been read for the first time.
+
+    If the server loaded them before that, a change in between would never be reported.
+    """
+    os.set_blocking(changes, True)
+    os.read(changes, len(_BEGUN))  # nothing, if the process has ended: the server reads that too
+    os.set_blocking(changes, False)
 
 
 def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
@@ -78,6 +90,7 @@ def _watch(path: str, end: int, libc: object) -> None:
     events = open_events(libc)
     events.follow(folders(path))
     known = look(path)
+    os.write(end, _BEGUN)
     while True:
         events.wait()
         events.follow(folders(path))  # before the sources are read, so a later change is an event
