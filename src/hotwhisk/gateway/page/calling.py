@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from hotwhisk.gateway.api.authentication import gateway_of
-from hotwhisk.gateway.invocations.invocations import TooManyCalls
+from hotwhisk.gateway.api.errors import ApiError
+from hotwhisk.gateway.api.invoking import MOST_SECONDS, finished
 from hotwhisk.gateway.invocations.resolve import Resolved, with_parameters
 from hotwhisk.gateway.page.rendering import PageError
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.namespaces import Namespace
-
-MOST_SECONDS: Final = 60.0
-"""A call that takes longer goes on, and the page of its activation waits for it."""
-
 
 Event = dict[str, object] | list[object]
 """What an action is called with. The platform also takes an array, and adds no defaults to it."""
@@ -49,6 +44,8 @@ async def call(
     """
     Call a version, wait for its end, and return the id of the activation.
 
+    A call that takes longer than `MOST_SECONDS` goes on; the page of its activation waits for it.
+
     Raises:
         PageError: the event has another value for a final parameter, or too many calls run.
     """
@@ -58,11 +55,10 @@ async def call(
         _check_final(resolved, event)
     call = gateway.invocations.call(namespace, resolved, event)
     try:
-        future = asyncio.wrap_future(gateway.invocations.start(call))
-    except TooManyCalls as problem:
-        raise PageError(429, str(problem)) from None
-    await asyncio.wait([future], timeout=MOST_SECONDS)
-    return call.names.activation
+        await finished(gateway.invocations, call, MOST_SECONDS)
+    except ApiError as refusal:
+        raise PageError(refusal.status, refusal.text) from None
+    return call.id
 
 
 def _check_final(resolved: Resolved, event: dict[str, object]) -> None:
