@@ -60,11 +60,12 @@ class Watching:
 
     def follow(self) -> None:
         """Watch also the files that were opened since. Any thread may call this."""
-        found = sources.folders(self._project.path)
-        for source in self._project.sources():
-            for path in self._others(source):
-                found.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
-        self._events.follow(found)
+        with self._lock:  # otherwise an earlier list of folders could replace a later one
+            found = sources.folders(self._project.path)
+            for source in self._project.sources():
+                for path in self._others(source):
+                    found.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
+            self._events.follow(found)
 
     def _run(self) -> None:
         self.follow()
@@ -83,7 +84,8 @@ class Watching:
                 self._deploy(source, self._named(changed))
         if not self._project.is_single:
             for source in self._known.keys() - set(present):
-                del self._known[source]
+                with self._lock:  # another thread may go through them in note_opened
+                    del self._known[source]
                 self._remove(source)
 
     def note_opened(self) -> None:
