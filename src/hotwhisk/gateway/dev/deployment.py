@@ -60,9 +60,9 @@ class Deployment:
         ``changed`` says for the terminal what has changed. Return None if the version was refused,
         or if a file of ``packages/`` is no action.
         """
-        if options.in_packages and self._is_module(source):
-            return None
         try:
+            if options.in_packages and self._is_module(source):
+                return None
             return self._deploy(source, options, changed)
         except (HotwhiskError, NoServer) as error:
             failure = str(error)
