@@ -85,7 +85,9 @@ class Metrics:
 
     def _of(self, namespace: str) -> _NamespaceMetrics:
         with self._lock:
-            return self._namespaces.setdefault(namespace, _NamespaceMetrics())
+            if namespace not in self._namespaces:
+                self._namespaces[namespace] = _NamespaceMetrics()
+            return self._namespaces[namespace]
 
 
 class _NamespaceMetrics:
@@ -112,7 +114,7 @@ class _NamespaceMetrics:
         )
         self._wait = self._histogram("waitTime_seconds", "Time from the call to its server")
         self._init = self._histogram("initTime_seconds", "Time that an init took")
-        self._duration = self._histogram("duration_seconds", "Time that an activation ran")
+        self._duration = self._histogram("duration_seconds", "Time of an activation, with its init")
         self._size = self._histogram("response_size_bytes", "Size of results", _SIZES)
         self._memory = Gauge(
             "openwhisk_action_memory", "Limit of memory, in MB", _ACTION, registry=registry
