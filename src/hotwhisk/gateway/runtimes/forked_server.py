@@ -102,6 +102,7 @@ class ForkedServer(Runtime):
         except BaseException:
             os.close(outs[0])
             os.close(errs[0])
+            self._limits.remove(self._limit)
             raise
         finally:
             os.close(outs[1])
