@@ -26,16 +26,25 @@ def write_wskprops(path: str, url: str, auth: str) -> None:
     try:
         kept = [line for line in _lines(path) if line.partition("=")[0].strip() not in new]
         lines = [*kept, *(f"{name}={value}" for name, value in new.items())]
-        partial = f"{path}.{os.getpid()}"
-        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        os.replace(partial, path)
+        _replace(path, "\n".join(lines) + "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StartError(
             f"{path} cannot be written: {reason}; set WSK_CONFIG_FILE to another file"
         ) from None
+
+
+def _replace(path: str, text: str) -> None:
+    """Replace a file as a whole. If that fails, no other file with the key is left behind."""
+    partial = f"{path}.{os.getpid()}"
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
 
 
 def _lines(path: str) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import stat
 from pathlib import Path
 
@@ -36,3 +37,17 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="set WSK_CONFIG_FILE to another file"):
         write_wskprops(str(tmp_path / "missing" / "props"), "http://x", "a:b")
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_other_one_with_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "props"
+    path.write_text("APIHOST=old\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(StartError, match="cannot be written"):
+            write_wskprops(str(path), "http://x", "a:b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "APIHOST=old\n"
+    assert list(tmp_path.iterdir()) == [path]
