@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from hotwhisk.gateway.api.errors import request_id
 from hotwhisk.gateway.log import log_event
-from hotwhisk.gateway.store.database import describe
+from hotwhisk.gateway.store.database import code_of, describe
 
 _STATUS: Final = {sqlite3.SQLITE_FULL: 507, sqlite3.SQLITE_BUSY: 503}
 
@@ -19,7 +19,7 @@ _STATUS: Final = {sqlite3.SQLITE_FULL: 507, sqlite3.SQLITE_BUSY: 503}
 def database_failed(request: Request, error: Exception) -> Response:
     """Return the answer for a failure of the database."""
     assert isinstance(error, sqlite3.Error)
-    status = _STATUS.get(getattr(error, "sqlite_errorcode", 0), 500)
+    status = _STATUS.get(code_of(error), 500)
     return _answer(request, status, f"The database refused this request: {describe(error)}.")
 
 

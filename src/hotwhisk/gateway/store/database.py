@@ -124,9 +124,14 @@ class Database:
         return connection
 
 
+def code_of(error: sqlite3.Error) -> int:
+    """Return the code of an error without the bits that say more, or 0 if it has none."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
 def describe(error: sqlite3.Error) -> str:
     """Return what was wrong with the database, and what to do."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits of the extended code
     return {
         sqlite3.SQLITE_FULL: "the disk is full: make room, then try again",
         sqlite3.SQLITE_IOERR: "its disk has failed or is full: make room, then try again",
@@ -134,7 +139,7 @@ def describe(error: sqlite3.Error) -> str:
         sqlite3.SQLITE_CORRUPT: "it is damaged: stop the gateway, and restore a backup",
         sqlite3.SQLITE_NOTADB: "it is damaged: stop the gateway, and restore a backup",
         sqlite3.SQLITE_BUSY: "another program holds it: try again",
-    }.get(code, f"{error}; if it comes again, restore a backup")
+    }.get(code_of(error), f"{error}; if it comes again, restore a backup")
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
