@@ -178,7 +178,8 @@ class Invocations:
 
     def refuse(self) -> None:
         """Take no further call."""
-        self._closed = True
+        with self._changed:
+            self._closed = True
 
     def _run_counted(self, call: Call) -> StoredActivation:
         try:

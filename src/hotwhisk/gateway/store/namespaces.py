@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotwhisk.gateway.store.database import Database
 
@@ -16,7 +16,7 @@ class Namespace:
 
     name: str
     uuid: str
-    key: str
+    key: str = field(repr=False)  # so that no text of an error can show it
 
     @property
     def auth(self) -> str:
