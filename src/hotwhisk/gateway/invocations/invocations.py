@@ -24,6 +24,7 @@ from hotwhisk.errors import HotwhiskError
 from hotwhisk.gateway.invocations import compositions, sequences
 from hotwhisk.gateway.invocations.call import Call, Counted, annotate
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
+from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
 from hotwhisk.gateway.store.activations import StoredActivation
@@ -44,7 +45,6 @@ GATEWAY_ENDED: Final = (
 )
 DELETED: Final = "The action was deleted before this activation could run."
 INTERNAL: Final = "The server failed to run the action; its own log says why."
-_LOG: Final = logging.getLogger(__name__)
 
 
 class TooManyCalls(Exception):
@@ -163,8 +163,9 @@ class Invocations:
             activation = run(call)
         except (NoServer, HotwhiskError) as problem:
             activation = self._failed(call, str(problem))
-        except Exception:  # noqa: BLE001 - boundary: whatever failed, the caller gets a record
-            _LOG.exception("activation %s of %s failed", call.names.activation, call.path)
+        except Exception as failure:  # noqa: BLE001 - boundary: the caller gets a record anyway
+            text = f"activation {call.id} of {call.path} failed"
+            log_event(text, level=logging.ERROR, exc_info=failure, activation_id=call.id)
             activation = self._failed(call, INTERNAL)
         self.store.activations.add(activation)
         return activation

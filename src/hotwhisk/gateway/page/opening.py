@@ -15,10 +15,10 @@ import webbrowser
 from pathlib import Path
 from typing import Final
 
+from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.settings import Settings
 from hotwhisk.gateway.store.namespaces import Namespace
 
-_LOG: Final = logging.getLogger(__name__)
 _DOCUMENT: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -62,4 +62,5 @@ def open_page(settings: Settings, namespace: Namespace) -> threading.Thread:
 
 def _open(path: str) -> None:
     if not webbrowser.open(Path(path).as_uri()):
-        _LOG.warning("no browser was found here: open %s in one, which logs it in", path)
+        text = f"no browser was found here: open {path} in one, which logs it in"
+        log_event(text, level=logging.WARNING)
