@@ -21,6 +21,10 @@ NATIVE_IMAGE: Final = "openwhisk/dockerskeleton"
 MOST_CODE: Final = 48 << 20
 _PYTHONS: Final = (DEFAULT_PYTHON, OWN_PYTHON)
 _NATIVE_IMAGES: Final = ("dockerskeleton", "actionloop", "actionloop-base")
+_OTHERWISE: Final = (
+    "hotwhisk up has no container engine; build a program that speaks ActionLoop and give --native, "
+    "or use OpenWhisk on a cluster"
+)
 
 
 def runtimes() -> dict[str, list[dict[str, object]]]:
@@ -79,8 +83,7 @@ def _kind(kind: str) -> str:
         f"start hotwhisk up with that Python, or use --kind {DEFAULT_PYTHON}"
         if kind.startswith("python:")
         else f"if the code is Python, give the kind {DEFAULT_PYTHON} (a client may send another one "
-        "where none is given); hotwhisk up has no container engine; build a program that speaks ActionLoop and give "
-        "--native, or use OpenWhisk on a cluster"
+        f"where none is given); {_OTHERWISE}"
     )
     known = ", ".join((*_PYTHONS, "blackbox", "sequence"))
     raise malformed(f"kind '{kind}' not in Set({known}); {advice}")
@@ -91,10 +94,7 @@ def _image(given: dict[str, Any]) -> str:
     if not isinstance(image, str):
         raise malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
     if image.rpartition("/")[2].partition(":")[0] not in _NATIVE_IMAGES:
-        raise malformed(
-            f"the image {image} cannot run: hotwhisk up has no container engine; build a program "
-            "that speaks ActionLoop and give --native, or use OpenWhisk on a cluster"
-        )
+        raise malformed(f"the image {image} cannot run: {_OTHERWISE}")
     return image
 
 

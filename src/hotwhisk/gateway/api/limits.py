@@ -54,6 +54,8 @@ def checked(given: object, before: dict[str, int]) -> dict[str, int]:
 def get(given: ApiRequest) -> Response:
     """Return the limits of a namespace."""
     given.check_owner()
+    least = {key: each[2] for key, each in _RANGES.items()}
+    most = {key: each[3] for key, each in _RANGES.items()}
     return JsonResponse(
         {
             "invocationsPerMinute": _UNLIMITED,
@@ -62,14 +64,14 @@ def get(given: ApiRequest) -> Response:
             "allowedKinds": [each["kind"] for each in kinds.runtimes()["python"]],
             "storeActivations": True,
             "maxParameterSize": f"{MOST_PAYLOAD} B",
-            "minActionMemory": "128 MB",
-            "maxActionMemory": "512 MB",
-            "minActionLogs": "0 MB",
-            "maxActionLogs": "10 MB",
-            "minActionTimeout": 100,
-            "maxActionTimeout": 300_000,
-            "minActionConcurrency": 1,
-            "maxActionConcurrency": _RANGES["concurrency"][3],
+            "minActionMemory": f"{least['memory']} MB",
+            "maxActionMemory": f"{most['memory']} MB",
+            "minActionLogs": f"{least['logs']} MB",
+            "maxActionLogs": f"{most['logs']} MB",
+            "minActionTimeout": least["timeout"],
+            "maxActionTimeout": most["timeout"],
+            "minActionConcurrency": least["concurrency"],
+            "maxActionConcurrency": most["concurrency"],
         }
     )
 

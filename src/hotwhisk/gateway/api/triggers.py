@@ -9,6 +9,7 @@ from starlette.responses import Response
 from hotwhisk.gateway.api import fields
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import EXISTS, ApiError, JsonResponse
+from hotwhisk.gateway.api.invoking import headers
 from hotwhisk.gateway.api.reading import Page, flag
 from hotwhisk.gateway.invocations import firing
 from hotwhisk.gateway.invocations.resolve import annotation
@@ -64,8 +65,7 @@ def post(given: ApiRequest) -> Response:
     identifier = firing.fire(given.gateway.invocations, given.caller, trigger, given.document)
     if identifier is None:
         return Response(status_code=204)
-    headers = {"X-OpenWhisk-Activation-Id": identifier}
-    return JsonResponse({"activationId": identifier}, 202, headers)
+    return JsonResponse({"activationId": identifier}, 202, headers(identifier))
 
 
 def _find(given: ApiRequest) -> Entity:
