@@ -25,7 +25,8 @@ def read_env_file(path: str) -> dict[str, str]:
         with open(path, encoding="utf-8-sig") as file:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--env-file {path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise UsageError(f"--env-file {path} cannot be read: {reason}; give another file") from None
     variables = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()
