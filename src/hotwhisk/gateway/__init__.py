@@ -1,7 +1,8 @@
 """
 The platform on one machine: OpenWhisk's REST API and a page, in front of one server per action.
 
-``hotwhisk up`` imports this package, and nothing else does. It needs the extra ``hotwhisk[up]``.
+Only the commands ``hotwhisk up`` and ``hotwhisk dev`` import this package. It needs the extra
+``hotwhisk[up]``.
 
     client ── api/ ── invocations/ ── runtimes/ ── hotwhisk serve --openwhisk, one per action in use
                │           │

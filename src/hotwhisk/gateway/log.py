@@ -58,7 +58,7 @@ def log_event(
 
 @contextmanager
 def open_log(form: LogFormat, level: int = logging.INFO) -> Iterator[None]:
-    """Send events of a level to standard error, and silence the texts of the libraries."""
+    """Send events of this level and above to standard error, and silence the libraries."""
     logging.addLevelName(NOTICE, "NOTICE")
     handler = _StandardError()
     handler.setFormatter(_JsonLine() if form is LogFormat.JSON else _TextLine())

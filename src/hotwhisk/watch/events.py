@@ -41,7 +41,7 @@ LOOK_AT_LEAST: Final = 1000
 
 
 class Events:
-    """Waits until something happens. This class only waits for some time."""
+    """Waits until something may have happened: this class by the clock, the others by events."""
 
     def follow(self, folders: Folders) -> None:
         """Wait for these folders from now on."""

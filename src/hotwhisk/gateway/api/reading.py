@@ -29,7 +29,12 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def name(text: str) -> str:
-    """Return the name of an entity if it is valid."""
+    """
+    Return the name of an entity from a path.
+
+    Raises:
+        ApiError: 400, it is too long or has a character that is not allowed.
+    """
     if len(text) > _LONGEST_NAME:
         # The platform's text has this misspelling.
         raise ApiError(400, f"Name segement longer than allowed: {len(text)} > {_LONGEST_NAME}.")

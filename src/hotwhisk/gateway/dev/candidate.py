@@ -38,9 +38,10 @@ class Options:
 
     ``parameters`` are the defaults of each call; ``env_file`` holds variables, or is empty. With
     ``web``, the actions are web actions. With ``patient``, a call may take an hour. ``prelude``
-    returns the source that runs before an action, by the action's name. With
-    ``in_packages``, an action that is unchanged since the last start is loaded at its first call
-    only, and a file without a handler is a module of the files beside it.
+    returns the source that runs before an action, by the action's name. With ``has_terminal``, an
+    action that has ``breakpoint(`` in its text may also take an hour. With ``in_packages``, an
+    action that is unchanged since the last start is loaded at its first call only, and a file
+    without a handler is a module of the files beside it.
     """
 
     prelude: Callable[[str], str]

@@ -34,7 +34,7 @@ def fire(
     invocations: Invocations, caller: Namespace, trigger: Entity, payload: dict[str, Any]
 ) -> str | None:
     """
-    Call the actions of a trigger, and store its record; return the id, or None without a rule.
+    Call the actions of a trigger, and keep its record; return its id, or None without active rules.
 
     The calls run in threads of their own. Nothing is stored if no rule is active.
     """

@@ -100,7 +100,7 @@ def iso(value: int) -> str:
 
 
 def pretty(value: object) -> str:
-    """Return a JSON value as it is read best."""
+    """Return a JSON value on several lines, with indentation."""
     try:
         return json.dumps(value, indent=2, ensure_ascii=False)
     except RecursionError:
@@ -108,7 +108,7 @@ def pretty(value: object) -> str:
 
 
 def on_one_line(value: object) -> str:
-    """Return a JSON value as short as it can be read."""
+    """Return a JSON value on one line."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:

@@ -29,7 +29,7 @@ _ENTRIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of an archive, with its bytes."""
+    """A file of an archive: its name, and its size in bytes."""
 
     name: str
     size: int
@@ -118,7 +118,7 @@ def _files(content: bytes) -> list[File]:
 
 
 def _read(content: bytes, name: str) -> bytes | None:
-    """Return the begin of a file of an archive, or None if there is none of that name."""
+    """Return the beginning of a file of an archive, or None if there is none of that name."""
     most = MOST_SHOWN * 4
     if content.startswith(TAR_GZ):
         with tarfile.open(fileobj=io.BytesIO(content)) as opened:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.runtimes.launcher_process import LONGEST
@@ -70,7 +70,7 @@ class Launcher:
             self._closed = True
             self._end_process()
 
-    def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, int], list[int]]:
+    def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         socket.send_fds(self._channel, [packet], list(descriptors))
         answer, received, _, _ = socket.recv_fds(self._channel, LONGEST, 1)
         if not answer:

@@ -82,17 +82,21 @@ class _Waiter(Generic[Server]):
 
 
 class Pool(Generic[Server]):
-    """All servers, by the action that they belong to. Any thread may use it."""
+    """
+    All servers, by the action that they belong to. Any thread may use it.
+
+    ``new`` returns a server that is not started yet.
+    """
 
     def __init__(
         self,
-        start: Callable[[], Server],
+        new: Callable[[], Server],
         *,
         most: int,
         most_per_action: int,
         patience: float = PATIENCE,
     ) -> None:
-        self._new = start
+        self._new = new
         self._most = most
         self._most_per_action = most_per_action
         self._patience = patience
