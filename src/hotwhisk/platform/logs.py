@@ -73,6 +73,12 @@ def without_spaces(shown: str) -> str:
     return f"{head}{colon}{text.strip()}"
 
 
+def stream_and_text(shown: str) -> tuple[str, str]:
+    """Return the name of the stream and the text of a line of a record."""
+    head, _, text = shown.partition(": ")
+    return head.rpartition(" ")[2], text
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """The log of one activation. If it is not ``complete``, the container is thrown away."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from hotwhisk.platform import SENTINEL, LogRule, LogStream, logs
-from hotwhisk.platform.logs import Collected, LogLine, collect, without_spaces
+from hotwhisk.platform.logs import Collected, LogLine, collect, stream_and_text, without_spaces
 
 LONGEST = 16 * 1024
 END = f"{SENTINEL}\n"
@@ -64,6 +64,12 @@ def test_spaces_are_kept_for_a_reader_and_removed_as_the_platform_does() -> None
     assert line.shown().endswith("stderr: return 1")
     assert without_spaces(kept) == line.shown()
     assert without_spaces("61a278764db80fac2e391de73bfa2d40") == "61a278764db80fac2e391de73bfa2d40"
+
+
+@pytest.mark.parametrize("text", ["", "  x: y", "at 12:00 stderr: no stream"])
+def test_a_line_of_a_record_is_taken_apart(text: str) -> None:
+    line = LogLine("stdout", text, 1.5).shown(keep_spaces=True)
+    assert stream_and_text(line) == ("stdout", text)
 
 
 def test_a_log_ends_at_the_second_sentinel_and_the_rest_is_the_next_ones(streams: Streams) -> None:

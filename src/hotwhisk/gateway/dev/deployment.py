@@ -26,12 +26,10 @@ from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 from hotwhisk.gateway.store.actions import StoredAction, digest_of
 from hotwhisk.gateway.store.versions import next_version
 from hotwhisk.platform import texts
+from hotwhisk.platform.logs import stream_and_text
 
 MOST_POSTED: Final = 20
 """Versions of an action that run from the sources where they lie; older ones run as stored."""
-
-_STAMP: Final = 31
-"""Characters of a line of a record before the name of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ class Deployment:
 def reason(record: dict[str, Any]) -> str:
     """Return why a version was refused: what it has printed, or else the text of its error."""
     lines = [line for line in record["logs"] if texts.LOGS_AFTER_ERROR not in line]
-    printed = [line[_STAMP:].partition(":")[2].removeprefix(" ") for line in lines]
+    printed = [stream_and_text(line)[1] for line in lines]
     return "\n".join(printed).strip() or str(record["response"]["result"]["error"])
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from enum import StrEnum
-from typing import Final, TextIO
+from typing import TextIO
 
 from hotwhisk.gateway.dev.project import Source
 from hotwhisk.gateway.store.activations import StoredActivation
+from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
-
-_STAMP: Final = 31
-"""Characters of a line of a record before the name of the stream."""
 
 
 class Colour(StrEnum):
@@ -48,7 +46,7 @@ class Terminal:
             f"{name} {self._paint(status.text, colour)} {record['duration']} ms{loaded} "
             + self._paint(f"{record['version']} {activation.id}", Colour.DIM)
         )
-        lines = [line[_STAMP:].partition(": ")[2] for line in record["logs"]]
+        lines = [stream_and_text(line)[1] for line in record["logs"]]
         self._write(first, *(f"  {_printable(line)}" for line in lines))
 
     def deployed(self, source: Source, version: str, seconds: float, *, changed: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from hotwhisk.platform.logs import stream_and_text
+
 _BEGIN: Final = "Traceback (most recent call last):"
-_STAMP: Final = 31
-"""Characters of a line of a record before the name of the stream."""
-_STREAM: Final = "stderr:"
 
 
 def add_traceback(record: dict[str, Any]) -> None:
@@ -22,7 +21,7 @@ def add_traceback(record: dict[str, Any]) -> None:
 
 def last_traceback(logs: list[str]) -> str:
     """Return the last traceback in the log of a record, or an empty text."""
-    lines = [line[_STAMP:] for line in logs]
-    errors = [line.removeprefix(_STREAM)[1:] for line in lines if line.startswith(_STREAM)]
+    lines = map(stream_and_text, logs)
+    errors = [text for stream, text in lines if stream == "stderr"]
     begins = [at for at, line in enumerate(errors) if line == _BEGIN]
     return "\n".join(errors[begins[-1] :]) if begins else ""

@@ -32,6 +32,7 @@ from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.platform import Action, Invoker, Names, texts
 from hotwhisk.platform.activation import Activated, Timing, activation_record
+from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status, error
 
 MOST_CALLS: Final = 256
@@ -260,6 +261,7 @@ def _leave(record: dict[str, Any]) -> None:
 
 def _failure(record: dict[str, Any]) -> str:
     """Return why an action was not loaded: what it printed, or else the platform's text."""
-    printed = [line.partition(" stderr: ")[2] for line in record["logs"]]
-    reason = "\n".join(line for line in printed if line and line != texts.LOGS_AFTER_ERROR)
+    lines = map(stream_and_text, record["logs"])
+    printed = [text for stream, text in lines if stream == "stderr"]
+    reason = "\n".join(text for text in printed if text and text != texts.LOGS_AFTER_ERROR)
     return reason or str(record["response"]["result"]["error"])

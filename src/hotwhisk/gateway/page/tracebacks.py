@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hotwhisk.gateway.page.highlight import Span, highlight
+from hotwhisk.platform.logs import stream_and_text
 
 AROUND: Final = 3
 """Lines of the source before and after the one that a frame names."""
@@ -67,8 +68,8 @@ def find_tracebacks(logs: Iterable[str], read_file: Callable[[str], str | None])
 
 def _of_stderr(line: str) -> list[str]:
     """Return the text of a line of the log if it was written to standard error."""
-    _, mark, text = line.partition(" stderr: ")
-    return [text.strip()] if mark else []
+    stream, text = stream_and_text(line)
+    return [text.strip()] if stream == "stderr" else []
 
 
 def _parse(lines: Iterable[str]) -> list[Traceback]:
