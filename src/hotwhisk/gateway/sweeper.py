@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from typing import Final
 
@@ -38,10 +37,11 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._stopped.wait(_SECONDS):
-            self._pool.end_idle(self._settings.idle_timeout)
             try:
+                self._pool.end_idle(self._settings.idle_timeout)
                 self._store.activations.prune(
                     self._settings.most_activations, self._settings.activation_age
                 )
-            except sqlite3.Error as error:
-                log_event(f"old activations could not be removed: {error}", level=logging.ERROR)
+            except Exception as error:  # noqa: BLE001 - boundary: it is tried again, as with a full disk
+                what = "idle servers or old activations could not be removed"
+                log_event(f"{what}: {type(error).__name__}: {error}", level=logging.ERROR)

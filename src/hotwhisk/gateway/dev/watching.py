@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import stat
 import threading
@@ -20,6 +21,7 @@ from typing import Final
 from hotwhisk.gateway.dev.libraries import declared_in
 from hotwhisk.gateway.dev.opened import OpenedFiles
 from hotwhisk.gateway.dev.project import Project, Source
+from hotwhisk.gateway.log import log_event
 from hotwhisk.watch import sources
 from hotwhisk.watch.events import open_events
 
@@ -68,12 +70,18 @@ class Watching:
             self._events.follow(found)
 
     def _run(self) -> None:
-        self.follow()
-        self.look()
+        self._look_safely()
         while True:
             self._events.wait()
+            self._look_safely()
+
+    def _look_safely(self) -> None:
+        try:
             self.follow()  # before the files are read, so a later change is an event
             self.look()
+        except Exception as error:  # noqa: BLE001 - boundary: the next save is another try
+            what = "a change could not be deployed; the next one is tried again"
+            log_event(f"{what}: {type(error).__name__}: {error}", level=logging.ERROR)
 
     def look(self) -> None:
         """Deploy what has changed since the last look."""

@@ -59,7 +59,7 @@ class Launcher:
             except ConnectionError:  # it was killed; its servers ended with it
                 self._end_process()
                 self._start_process()
-                answer, received = self._ask(packet, descriptors)
+                answer, received = self._ask_again(packet, descriptors)
         if "error" in answer:
             raise StartError(f"no server can be started: {answer['error']}")
         return Launched(answer["pid"], received[0])
@@ -69,6 +69,14 @@ class Launcher:
         with self._lock:
             self._closed = True
             self._end_process()
+
+    def _ask_again(
+        self, packet: bytes, descriptors: Sequence[int]
+    ) -> tuple[dict[str, Any], list[int]]:
+        try:
+            return self._ask(packet, descriptors)
+        except ConnectionError:
+            raise StartError("no server can be started: the launcher was killed twice") from None
 
     def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         socket.send_fds(self._channel, [packet], list(descriptors))

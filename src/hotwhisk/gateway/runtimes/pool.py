@@ -113,8 +113,10 @@ class Pool(Generic[Server]):
         Raises:
             NoServer: none became free, or the gateway is shutting down.
         """
-        slot = self._wait(wanted)
+        slot, evicted = self._wait(wanted)
         try:
+            if evicted is not None:
+                evicted.runtime.stop()
             yield slot
         finally:
             with self._lock:
@@ -165,8 +167,8 @@ class Pool(Generic[Server]):
         with self._lock:
             return len(self._waiting)
 
-    def _wait(self, wanted: Wanted) -> Slot[Server]:
-        """Return a server, which has one call more from now on."""
+    def _wait(self, wanted: Wanted) -> tuple[Slot[Server], Slot[Server] | None]:
+        """Return a server, which has one call more from now on, and the one that ends for it."""
         waiter: _Waiter[Server] = _Waiter(wanted, time.monotonic())
         with self._lock:
             if not self._closed:
@@ -175,11 +177,9 @@ class Pool(Generic[Server]):
         while waiter.given is None and not self._closed:
             if not waiter.ready.wait(waiter.since + self._patience - time.monotonic()):
                 self._give_up(waiter)
-        if waiter.evicted is not None:
-            waiter.evicted.runtime.stop()
         if waiter.given is None:
             raise NoServer("The server is shutting down.")
-        return waiter.given
+        return waiter.given, waiter.evicted
 
     def _give_up(self, waiter: _Waiter[Server]) -> None:
         """Refuse a call if no server became free for its action in all the time."""

@@ -192,3 +192,20 @@ def test_a_closed_pool_refuses() -> None:
     assert slot.runtime.stopped.is_set()
     with pytest.raises(NoServer):
         servers.lease(wanted()).__enter__()
+
+
+class Stubborn(Recorded):
+    """A runtime whose end fails, as for lack of descriptors."""
+
+    def _stop(self) -> None:
+        raise OSError("too many open files")
+
+
+def test_a_call_whose_place_could_not_be_made_keeps_no_server() -> None:
+    servers = Pool[Recorded](Stubborn, most=1, most_per_action=1, patience=DEADLINE)
+    with servers.lease(wanted("a")):
+        pass
+    with pytest.raises(OSError, match="too many open files"), servers.lease(wanted("b")):
+        raise AssertionError("the server of the other action did not end")
+    with servers.lease(wanted("b")) as slot:
+        assert slot.calls == 1
