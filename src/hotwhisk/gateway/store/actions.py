@@ -133,9 +133,9 @@ class Actions:
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM actions a JOIN action_versions v USING (revision) "
-                "WHERE a.namespace = ?1 AND (?2 IS NULL OR a.package = ?2) "
+                "WHERE a.namespace = :namespace AND (:package IS NULL OR a.package = :package) "
                 "ORDER BY v.updated DESC, v.revision DESC",
-                (namespace, package),
+                {"namespace": namespace, "package": package},
             ).fetchall()
         return [_action(row) for row in rows]
 

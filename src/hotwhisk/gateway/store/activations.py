@@ -75,9 +75,9 @@ class Activations:
         text = _text([outcome.record, outcome.event, outcome.revision, outcome.package])
         with self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO accepted SELECT ?1, ?2 "
-                "WHERE NOT EXISTS (SELECT 1 FROM activations WHERE id = ?1)",
-                (outcome.id, text),
+                "INSERT INTO accepted SELECT :id, :outcome "
+                "WHERE NOT EXISTS (SELECT 1 FROM activations WHERE id = :id)",
+                {"id": outcome.id, "outcome": text},
             )
 
     def finish_accepted(self) -> int:
