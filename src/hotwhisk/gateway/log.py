@@ -87,9 +87,10 @@ class _StandardError(logging.Handler):
     process would wait for both.
     """
 
-    def createLock(self) -> None:  # noqa: N802  # the name that logging calls
-        """Make no lock: one thread writes."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write without the lock of the handler: one thread writes."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line as a whole, however long that takes."""
