@@ -32,7 +32,7 @@ LINES = (f"{'2026-01-01T00:00:00.000000000Z':<30} ", "stdout: out", "stderr: err
 def record(**changes: object) -> dict[str, object]:
     logs = tuple(LINES[0] + line for line in LINES[1:])
     verdict = Verdict(Status.SUCCESS, ["a", 1], 8)
-    made = activation_record(ACTION, CALL.names, verdict, Timing(1.0, 2.0, 3.0), logs)
+    made = activation_record(ACTION, CALL.names, verdict, Timing(1.0, 2.0, 3.0), list(logs))
     return {**made, **changes}
 
 
