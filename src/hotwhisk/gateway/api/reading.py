@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -152,12 +153,31 @@ def json_body(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def any_json(content: bytes) -> Any:
-    """Return the value of a JSON text."""
+    """Return the value of a JSON text that was sent."""
     try:
-        return json.loads(content, parse_constant=_refuse)
+        return json_value(content)
     except (ValueError, RecursionError) as error:
         raise malformed(f"it is not JSON: {error}") from None
 
 
+def json_value(text: str | bytes) -> Any:
+    """
+    Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or has a number that is too large for a double.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """Return a number. One that is too large for a double could not be sent back as JSON."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number

@@ -28,8 +28,11 @@ _TOKEN: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS: Final = ("content-type", "content-length", "transfer-encoding", "connection")
 """Headers of the result that are not passed on as they are."""
-_DOCUMENTS: Final = ("/html", "/xml", "+xml")
-"""What the types of documents end in that may hold scripts."""
+_NO_DOCUMENTS: Final = {
+    "text/plain", "text/css", "text/csv", "text/javascript", "application/javascript",
+    "application/octet-stream", "application/zip",
+}  # fmt: skip
+"""Types that no browser takes for a document with scripts; nor does it JSON, or most images."""
 _OWN_ORIGIN: Final = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"
 _WITHOUT_BODY: Final = (204, 304)
 
@@ -48,17 +51,25 @@ def web_response(result: object, extension: str) -> Response:
     """
     Return the response for the result of a web action.
 
-    A document gets an origin of its own unless its headers say otherwise. Else a script in it could
-    use the gateway's page, which has the same host, with the session of the browser's user.
+    What may be a document gets an origin of its own, unless its headers say otherwise. Else a
+    script in it could use the gateway's page, which has the same host, with the session of the
+    browser's user. No browser guesses another type than the answer has.
 
     Raises:
         ApiError: 400 or 404, the result is not what the extension demands.
     """
     response = _READERS[extension](result)
     kind = media_type(response.headers.get("content-type", "")) or ""
-    if kind.endswith(_DOCUMENTS):
-        response.headers.setdefault("Content-Security-Policy", _OWN_ORIGIN)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if _may_be_document(kind) and not response.headers.get("Content-Security-Policy"):
+        response.headers["Content-Security-Policy"] = _OWN_ORIGIN
     return response
+
+
+def _may_be_document(kind: str) -> bool:
+    if kind in _NO_DOCUMENTS or is_json(kind):
+        return False
+    return not kind.startswith(("image/", "audio/", "video/", "font/")) or kind.endswith("xml")
 
 
 def _as_http(result: object) -> Response:
@@ -192,6 +203,8 @@ def _with_charset(given: str, kind: str) -> str:
 def _response(content: bytes, status: int, headers: Headers, kind: str | None) -> Response:
     response = Response(b"" if status in _WITHOUT_BODY else content, status)
     if kind is not None:
+        if not kind.isascii():
+            raise _invalid("message/http")
         response.headers["content-type"] = kind
     response.raw_headers.extend(
         (name.lower().encode(), value.encode("utf-8", "replace"))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.api.errors import ApiError
 from hotwhisk.gateway.api.invoking import MOST_SECONDS, finished
+from hotwhisk.gateway.api.reading import json_value
 from hotwhisk.gateway.invocations.resolve import Resolved, with_parameters
 from hotwhisk.gateway.page.rendering import PageError
 from hotwhisk.gateway.store.actions import StoredAction
@@ -27,7 +26,7 @@ def read_event(text: str) -> Event:
         PageError: it is neither a JSON object nor an array.
     """
     try:
-        event = json.loads(text or "{}")
+        event = json_value(text or "{}")
     except (ValueError, RecursionError) as error:
         raise PageError(400, f"The event is not JSON: {error}") from None
     if not isinstance(event, dict | list):

@@ -144,6 +144,8 @@ def describe(error: sqlite3.Error) -> str:
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < 0:
+        raise StartError(f"{path} is damaged: restore a backup, or give another --data FOLDER")
     if version > len(MIGRATIONS):
         raise StartError(
             f"a newer hotwhisk has written {path}: install that one, or give another --data FOLDER"

@@ -133,7 +133,10 @@ def test_what_an_extension_refuses(extension: str, result: object, status: int) 
     assert raised.value.status == status
 
 
-@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "application/xml", "text/xml"])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/html", "image/svg+xml", "application/xml", "text/xml", "text/xsl", "text/unknown"],
+)
 def test_a_document_gets_an_origin_of_its_own(kind: str) -> None:
     response = http({"headers": {"Content-Type": kind}, "body": "<a/>"})
     assert response.headers["content-security-policy"].startswith("sandbox ")
@@ -152,3 +155,19 @@ def test_what_is_no_document_needs_no_policy() -> None:
         assert "content-security-policy" not in response.headers
     assert "content-security-policy" in web_response("<p>", ".html").headers
     assert "content-security-policy" in web_response("<svg/>", ".svg").headers
+
+
+def test_an_empty_policy_is_none() -> None:
+    response = http({"headers": {"content-security-policy": ""}, "body": "<p>"})
+    (policy,) = response.headers.getlist("content-security-policy")
+    assert policy.startswith("sandbox ")
+
+
+def test_no_browser_guesses_a_type() -> None:
+    assert http({"body": "<p>"}).headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_content_type_that_no_header_can_hold() -> None:
+    with pytest.raises(ApiError) as raised:
+        http({"headers": {"content-type": "text/html; charset=\u20ac"}, "body": "x"})
+    assert raised.value.status == 400
