@@ -19,6 +19,7 @@ from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.sweeper import Sweeper
+from hotwhisk.system.removal import remove
 
 KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 """The variables of the gateway that actions see; others may hold secrets."""
@@ -98,6 +99,7 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
 
 
 def _launcher(settings: Settings, environ: Mapping[str, str]) -> Launcher:
+    remove(settings.run_dir)  # of a gateway that was killed
     folder = os.path.join(settings.run_dir, "empty")
     for each in (settings.run_dir, folder):
         os.makedirs(each, mode=0o700, exist_ok=True)

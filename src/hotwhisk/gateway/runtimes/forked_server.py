@@ -23,6 +23,7 @@ from hotwhisk.platform.action import Limits
 from hotwhisk.platform.logs import LogStream
 from hotwhisk.platform.process import end_all, freeze
 from hotwhisk.platform.runtime import Runtime
+from hotwhisk.system.removal import remove
 
 _BACKLOG: Final = 1024
 _LOG_SECONDS: Final = 2.0
@@ -50,6 +51,7 @@ class ForkedServer(Runtime):
         self._launcher = launcher
         self._limits = limits
         self._limit = MemoryLimit()
+        self._folder = ""
         self._process: Launched | None = None
         self._stream: LogStream | None = None
         self._stopping = threading.RLock()
@@ -90,6 +92,7 @@ class ForkedServer(Runtime):
     def _start(self) -> None:
         self.token = secrets.token_urlsafe(32)
         self._limit = self._limits.create(self._memory)
+        self._folder = self._launcher.make_folder()
         outs, errs = os.pipe(), os.pipe()
         try:
             with socket.socket() as listener:
@@ -97,12 +100,13 @@ class ForkedServer(Runtime):
                 listener.listen(_BACKLOG)
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 self._process = self._launcher.start(
-                    self.token, self._limit, [listener.fileno(), outs[1], errs[1]]
+                    self.token, self._limit, self._folder, [listener.fileno(), outs[1], errs[1]]
                 )
         except BaseException:
             os.close(outs[0])
             os.close(errs[0])
             self._limits.remove(self._limit)
+            remove(self._folder)
             raise
         finally:
             os.close(outs[1])
@@ -123,6 +127,7 @@ class ForkedServer(Runtime):
         if self._stream is not None:
             self._stream.wait_end(_LOG_SECONDS)
         self._limits.remove(self._limit)
+        remove(self._folder)  # it was killed, so it has not removed what it had unpacked
         self._log(f"ended (process {pid})")
 
     def _log(self, event: str) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,8 +32,8 @@ class Launcher:
     """
     The process from which servers are forked. Any thread may use it.
 
-    ``folder`` becomes the working directory of each server, ``run_dir`` holds their control
-    sockets, and ``environ`` is their whole environment.
+    ``folder`` becomes the working directory of each server, ``run_dir`` holds their run
+    folders, and ``environ`` is their whole environment.
     """
 
     def __init__(self, folder: str, run_dir: str, environ: Mapping[str, str]) -> None:
@@ -43,14 +44,22 @@ class Launcher:
         self._closed = False
         self._start_process()
 
-    def start(self, token: str, limit: MemoryLimit, descriptors: Sequence[int]) -> Launched:
+    def make_folder(self) -> str:
+        """Make a run folder for one server, which is to be removed after its end."""
+        return tempfile.mkdtemp(dir=self._run_dir)
+
+    def start(
+        self, token: str, limit: MemoryLimit, folder: str, descriptors: Sequence[int]
+    ) -> Launched:
         """
         Start a server with a listener, and with the ends of pipes for its two output streams.
+
+        ``folder`` is its run folder.
 
         Raises:
             StartError: the system refuses another process.
         """
-        packet = json.dumps({"token": token, **asdict(limit)}).encode()
+        packet = json.dumps({"token": token, "folder": folder, **asdict(limit)}).encode()
         with self._lock:
             if self._closed:
                 raise StartError("no server can be started: the gateway is ending")
@@ -89,7 +98,7 @@ class Launcher:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE, str(theirs.fileno()), self._run_dir],
+                [sys.executable, "-m", MODULE, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=self._folder,

@@ -11,7 +11,7 @@ however that ended. As child subreaper it adopts what a dead server leaves, and 
 kernel kills a server whose launcher died.
 
 The protocol is one packet each way, on a SOCK_SEQPACKET socket. The gateway sends a JSON object
-(``token``, and the fields of a `MemoryLimit`: ``group``, ``data``) with three
+(``token``, ``folder``, and the fields of a `MemoryLimit`: ``group``, ``data``) with three
 descriptors: the listener, and the ends for both output streams. The answer is ``{"pid": NUMBER}``
 with a pidfd, or ``{"error": TEXT}``.
 """
@@ -47,9 +47,8 @@ _FAILED: Final = 70
 class LauncherProcess:
     """Forks servers for the gateway at the other end of ``channel``."""
 
-    def __init__(self, channel: socket.socket, run_dir: str) -> None:
+    def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._run_dir = run_dir
         self._pidfds: dict[int, int] = {}
         """Children that live, servers and orphans: each pidfd with the process id."""
         self._poll = select.poll()
@@ -111,14 +110,14 @@ class LauncherProcess:
                 os.dup2(stderr, 2)
                 close_others([*of_libffi(), listener])
                 MemoryLimit(wanted["group"], wanted["data"]).enter()
-                self._serve(socket.socket(fileno=listener), wanted["token"])
+                self._serve(socket.socket(fileno=listener), wanted["token"], wanted["folder"])
         except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
             sys.excepthook(*sys.exc_info())
         os._exit(_FAILED)
 
-    def _serve(self, listener: socket.socket, token: str) -> NoReturn:
+    def _serve(self, listener: socket.socket, token: str, folder: str) -> NoReturn:
         listener.setblocking(False)
-        arguments = ["--openwhisk", "--run-dir", self._run_dir]
+        arguments = ["--openwhisk", "--run-dir", folder]
         host, port = listener.getsockname()
         config = read_config(arguments, os.environ, bound=(host, port))
         status = serve(with_token(with_port(config, port), token), listener)
@@ -149,14 +148,14 @@ class LauncherProcess:
                 self._ended(pidfd)
 
 
-def main(descriptor: str, run_dir: str) -> None:
+def main(descriptor: str) -> None:
     """Serve the gateway at the other end of an inherited socket."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the gateway decides when all ends
     SUBREAPER.probe()
     gc.collect()
     gc.freeze()
-    LauncherProcess(socket.socket(fileno=int(descriptor)), run_dir).run()
+    LauncherProcess(socket.socket(fileno=int(descriptor))).run()
 
 
 if __name__ == "__main__":

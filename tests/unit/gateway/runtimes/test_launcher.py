@@ -60,7 +60,10 @@ def result(server: ForkedServer, source: str) -> dict[str, int]:
 def launch(launcher: Launcher) -> Launched:
     with socket.create_server(("127.0.0.1", 0)) as listener, open(os.devnull, "w") as null:
         return launcher.start(
-            "token", MemoryLimit(), [listener.fileno(), null.fileno(), null.fileno()]
+            "token",
+            MemoryLimit(),
+            launcher.make_folder(),
+            [listener.fileno(), null.fileno(), null.fileno()],
         )
 
 
@@ -106,3 +109,10 @@ def test_a_closed_launcher_ends_its_servers_and_refuses(launcher: Launcher) -> N
     wait_end(started.pidfd)
     with pytest.raises(StartError, match="the gateway is ending"):
         launch(launcher)
+
+
+def test_a_server_that_ended_leaves_no_file(server: ForkedServer, tmp_path: Path) -> None:
+    result(server, SHOW)
+    assert list((tmp_path / "run").iterdir())
+    server.stop()
+    assert not list((tmp_path / "run").iterdir())
