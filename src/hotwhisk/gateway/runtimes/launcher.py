@@ -17,6 +17,9 @@ from hotwhisk.gateway.runtimes.launcher_process import LONGEST
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
 
 MODULE = "hotwhisk.gateway.runtimes.launcher_process"
+ANSWER_SECONDS = 10.0
+"""How long the process may take to start a server; then it is killed, with its servers."""
+
 END_SECONDS = 5.0
 """How long all servers may take to end with the gateway."""
 
@@ -65,7 +68,7 @@ class Launcher:
                 raise StartError("no server can be started: the gateway is ending")
             try:
                 answer, received = self._ask(packet, descriptors)
-            except ConnectionError:  # it was killed; its servers ended with it
+            except (ConnectionError, TimeoutError):  # it was killed or stopped by an action
                 self._end_process()
                 self._start_process()
                 answer, received = self._ask_again(packet, descriptors)
@@ -84,8 +87,8 @@ class Launcher:
     ) -> tuple[dict[str, Any], list[int]]:
         try:
             return self._ask(packet, descriptors)
-        except ConnectionError:
-            raise StartError("no server can be started: the launcher was killed twice") from None
+        except (ConnectionError, TimeoutError):
+            raise StartError("no server can be started: the launcher does not answer") from None
 
     def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         socket.send_fds(self._channel, [packet], list(descriptors))
@@ -96,6 +99,7 @@ class Launcher:
 
     def _start_process(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.settimeout(ANSWER_SECONDS)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", MODULE, str(theirs.fileno())],

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.errors import StartError
+from hotwhisk.gateway.runtimes import launcher as launcher_module
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
@@ -116,3 +117,16 @@ def test_a_server_that_ended_leaves_no_file(server: ForkedServer, tmp_path: Path
     assert list((tmp_path / "run").iterdir())
     server.stop()
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_stopped_launcher_is_killed_and_started_again(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher._channel.settimeout(0.2)
+    monkeypatch.setattr(launcher_module, "END_SECONDS", 0.2)
+    stopped = launcher._process
+    os.kill(stopped.pid, signal.SIGSTOP)
+    started = launch(launcher)
+    assert stopped.returncode == -signal.SIGKILL
+    signal.pidfd_send_signal(started.pidfd, signal.SIGKILL)
+    wait_end(started.pidfd)
