@@ -262,7 +262,8 @@ def test_every_difference_is_printed(
     events.write_text('{"one": [{"n": 1}, {"n": 2}]}')
     one = action("one", "print(side); answer = {'side': side if value['n'] == 2 else ''}")
     two = action("two", "answer = {'error': 'x'} if side == 'new' else {}")
-    assert main(["compare", *sides, "--events", str(events), one, two]) == 1
+    slow = ["--factor", "1000"]  # a slow machine is no difference
+    assert main(["compare", *sides, *slow, "--events", str(events), one, two]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "one: 3 differences",
         "  event 1: log of stdout",
