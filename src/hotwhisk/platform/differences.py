@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ LEAST_MS = 20
 """A difference in time of fewer milliseconds is noise, whatever the factor."""
 
 _FAILURES = (Status.DEVELOPER_ERROR.text, Status.WHISK_ERROR.text)
-_STAMP = 31  # characters before the stream in a line of a record
 _IGNORED = "…"
 _FRAME = re.compile(r'^File "(?P<folder>[^"]*/)?(?P<name>[^"/]+)", line \d+')
 _RUNTIME = re.compile(
@@ -145,11 +145,11 @@ def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) 
     Return one stream of the log without the runtime's part of tracebacks.
 
     This part is the folder of the action, the launcher's own frames, and the marks below a line.
-    Each version of Python has its own marks.
+    Each version of Python has its own marks. Spaces at the ends of a line are left out, as the
+    platform does, because a record may have kept them.
     """
-    begin = f"{stream}: "
-    lines = [line[_STAMP:] for line in record["logs"]]
-    own = [line.removeprefix(begin) for line in lines if line.startswith(begin)]
+    lines = map(stream_and_text, record["logs"])
+    own = [text.strip() for name, text in lines if name == stream]
     shown = [str(_ignore(line, ignored)) for line in _frames_of_the_action(own)]
     return [line for line in shown if line != _IGNORED]
 

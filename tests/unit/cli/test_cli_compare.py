@@ -159,6 +159,16 @@ def test_frames_of_the_launcher_are_no_difference() -> None:
         assert told(only_launcher, record({}, ERROR)) == []
 
 
+def test_a_traceback_that_kept_its_spaces_is_the_same() -> None:
+    kept = (
+        MINE[0].replace("File", "  File"),
+        MINE[1].replace("x =", "    x ="),
+        "stderr:     ^^^^",
+    )
+    old, new = record({}, (ERROR[0], *kept, ERROR[1])), record({}, (ERROR[0], *MINE, ERROR[1]))
+    assert told(old, new) == []
+
+
 def test_frames_of_the_action_are_compared() -> None:
     old = record({}, (ERROR[0], *MINE, ERROR[1]))
     other = record({}, (ERROR[0], MINE[0].replace("line 3", "line 4"), MINE[1], ERROR[1]))

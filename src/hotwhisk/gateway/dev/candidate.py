@@ -22,11 +22,11 @@ from hotwhisk.artifact.snapshot import REQUIREMENTS, Snapshot
 from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.build.sources import read_folder
 from hotwhisk.errors import BuildFailed, UsageError
+from hotwhisk.gateway.api.limits import DEFAULTS
 from hotwhisk.gateway.dev.env_file import read_env_file
 from hotwhisk.gateway.dev.project import Source
 
 _FILE: Final = stat.S_IFREG | 0o644
-_LIMITS: Final = {"timeout": 60_000, "memory": 256, "logs": 10, "concurrency": 1}
 LONG_TIMEOUT: Final = 3_600_000
 """Milliseconds of an action that a person may hold in a debugger."""
 
@@ -129,7 +129,7 @@ def _document(kept: Snapshot, options: Options, *, binary: bool) -> dict[str, An
     ]
     parameters += [{"key": key, "value": value, "init": True} for key, value in variables.items()]
     stops = options.has_terminal and any(b"breakpoint(" in each for each in kept.files.values())
-    limits = {**_LIMITS, "timeout": LONG_TIMEOUT} if options.patient or stops else _LIMITS
+    limits = {**DEFAULTS, "timeout": LONG_TIMEOUT} if options.patient or stops else DEFAULTS
     annotations: list[dict[str, object]] = [{"key": "web-export", "value": options.web}]
     return {
         "publish": False,
