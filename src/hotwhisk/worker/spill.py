@@ -12,6 +12,7 @@ import mmap
 import os
 from collections.abc import Callable
 from errno import EFBIG
+from fcntl import F_ADD_SEALS, F_SEAL_SHRINK, fcntl
 
 SMALLEST = 64 * 1024
 KEPT = 4 * 1024 * 1024
@@ -27,7 +28,10 @@ Parts of the file that are not written to take no memory.
 
 def make_file(size: int) -> int:
     """
-    Return the descriptor of a new memory file.
+    Return the descriptor of a new memory file, which can grow but never shrink.
+
+    The action has the descriptor before the supervisor does. If it made the file shorter, the next
+    worker that reads the lost part would die of SIGBUS.
 
     Raises:
         OSError: there is no descriptor left, or a limit of this process is below the size.
@@ -35,6 +39,7 @@ def make_file(size: int) -> int:
     descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, size)
+        fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK)
     except BaseException:
         os.close(descriptor)
         raise

@@ -155,3 +155,13 @@ def test_what_is_written_goes_into_the_reserve_where_no_file_can_be_made(
 ) -> None:
     with files_forbidden():
         assert limited.spills.write(b"def main(): ...") == (900, -1)
+
+
+def test_a_new_file_grows_but_never_shrinks() -> None:
+    descriptor = make_file(SMALLEST)
+    try:
+        os.ftruncate(descriptor, 2 * SMALLEST)
+        with pytest.raises(PermissionError):
+            os.ftruncate(descriptor, SMALLEST)
+    finally:
+        os.close(descriptor)
