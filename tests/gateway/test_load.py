@@ -31,18 +31,18 @@ def test_a_version_is_loaded_before_it_is_stored(tmp_path: Path) -> None:
         owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
         key, load = (owner.name, "", "hello"), gateway.invocations.load
         candidate = StoredAction(0, *key, "0.0.1", DOCUMENT)
-        call = gateway.invocations.call(owner, with_parameters(gateway.store, candidate), {})
+        call = gateway.invocations.new_call(owner, with_parameters(gateway.store, candidate), {})
         assert load(call, POSTED) is None
         gateway.invocations.posted[digest_of(STORED)] = POSTED
         stored = gateway.store.actions.put(key, DOCUMENT, STORED)
-        warm = gateway.invocations.call(owner, with_parameters(gateway.store, stored), {})
+        warm = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})
         activation = gateway.invocations.run(warm)
         assert activation.record["response"]["result"] == {"by": "posted code"}
         assert activation.annotation("initTime") is None  # it was loaded already
         failed = load(call, "def main(event):\n  return 1 +\n")
         assert failed is not None
         assert "line 2" in str(failed["logs"])
-        again = gateway.invocations.call(owner, with_parameters(gateway.store, stored), {})
+        again = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})
         assert gateway.invocations.run(again).record["response"]["success"]
     finally:
         gateway.close()

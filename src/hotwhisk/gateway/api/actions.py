@@ -19,13 +19,13 @@ from hotwhisk.gateway.api.fields import Entries
 from hotwhisk.gateway.api.reading import Page, flag
 from hotwhisk.gateway.invocations import sequences
 from hotwhisk.gateway.invocations.resolve import (
-    Key,
     Resolved,
     annotation,
     readable_package,
     resolve_for,
 )
-from hotwhisk.gateway.store.actions import StoredAction
+from hotwhisk.gateway.names import joined
+from hotwhisk.gateway.store.actions import ActionKey, StoredAction
 
 
 def put(given: ApiRequest) -> Response:
@@ -127,7 +127,7 @@ def _summary(action: StoredAction) -> dict[str, Any]:
 
 def _never_loaded(given: ApiRequest) -> ApiError | None:
     """Return why an action that `hotwhisk.gateway.dev` knows is not there, or None."""
-    name = f"{given.package}/{given.name}" if given.package else given.name
+    name = joined(given.package, given.name)
     problem = given.gateway.problems.get(given.namespace, name)
     return ApiError(404, f"{problem.title}\n\n{problem.text}") if problem else None
 
@@ -138,7 +138,7 @@ def _missing(given: ApiRequest) -> ApiError:
     return fields.missing(given.store, given.namespace, given.name)
 
 
-def _writable(given: ApiRequest) -> Key:
+def _writable(given: ApiRequest) -> ActionKey:
     """Return the key of the action in the path, whose package must be the caller's and exist."""
     given.check_owner()
     if given.package:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import NOT_FOUND, ApiError, JsonResponse, malformed_query
 from hotwhisk.gateway.api.reading import Page, flag, moment
-from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.platform.logs import without_spaces
 
 _ID_LENGTH = 32
@@ -18,7 +18,7 @@ def list_all(given: ApiRequest) -> Response:
     request = given.request
     page = Page.of(request, "activations")
     package, name = _name(request.query_params.get("name", ""))
-    wanted = Wanted(
+    query = ActivationQuery(
         given.check_owner(),
         name=name,
         package=package,
@@ -31,9 +31,9 @@ def list_all(given: ApiRequest) -> Response:
     if page.count:
         if docs:
             raise ApiError(400, "The parameter 'docs' is not permitted with 'count'.")
-        number = given.store.activations.count(wanted)
+        number = given.store.activations.count(query)
         return JsonResponse({"activations": max(0, number - page.skip)})
-    found = given.store.activations.list(wanted)
+    found = given.store.activations.list(query)
     return JsonResponse([shown(each) if docs else _summary(each) for each in found])
 
 

@@ -39,7 +39,7 @@ async def post(given: ApiRequest) -> Response:
         raise ApiError(400, NOT_ALLOWED)
     invocations = given.gateway.invocations
     transaction = request_id(given.request)
-    call = invocations.call(given.caller, found, given.document, transaction=transaction)
+    call = invocations.new_call(given.caller, found, given.document, transaction=transaction)
     activation = await finished(invocations, call, seconds if blocking else None)
     if activation is None:
         return JsonResponse({"activationId": call.id}, 202, headers(call.id))

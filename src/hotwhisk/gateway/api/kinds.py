@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hotwhisk.gateway.api.errors import malformed, too_large
 from hotwhisk.gateway.invocations.resolve import full_key
+from hotwhisk.gateway.names import joined
 from hotwhisk.platform import is_base64
 
 OWN_PYTHON: Final = f"python:{sys.version_info.major}.{sys.version_info.minor}"
@@ -118,4 +119,4 @@ def _components(given: dict[str, Any], namespace: str) -> list[str]:
         keys = [full_key(each, namespace) for each in components]
     except ValueError as error:
         raise malformed(str(error)) from None
-    return ["/" + "/".join(part for part in key if part) for key in keys]
+    return [f"/{joined(*key)}" for key in keys]

@@ -12,6 +12,8 @@ from hotwhisk.gateway.api.errors import EXISTS, FORBIDDEN, ApiError, JsonRespons
 from hotwhisk.gateway.api.reading import Page, flag
 from hotwhisk.gateway.api.triggers import path_and_name
 from hotwhisk.gateway.invocations.resolve import full_key, resolve_for
+from hotwhisk.gateway.names import joined
+from hotwhisk.gateway.store.actions import ActionKey
 from hotwhisk.gateway.store.entities import Entity
 
 
@@ -103,13 +105,13 @@ def _trigger(given: ApiRequest, wanted: object) -> str:
 
 def _action(given: ApiRequest, wanted: object) -> str:
     key = _key(given, wanted)
-    path = "/".join(part for part in key if part)
+    path = joined(*key)
     if resolve_for(given.store, given.caller.name, key) is None:
         raise ApiError(400, f"action {path} does not exist")
     return f"/{path}"
 
 
-def _key(given: ApiRequest, wanted: object) -> tuple[str, str, str]:
+def _key(given: ApiRequest, wanted: object) -> ActionKey:
     if isinstance(wanted, dict):  # as the API shows a rule
         wanted = f"/{wanted.get('path', '')}/{wanted.get('name', '')}"
     try:

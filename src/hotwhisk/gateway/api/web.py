@@ -101,7 +101,7 @@ async def _call(
     request: Request, owner: Namespace, action: Resolved, argument: object, extension: str
 ) -> Response:
     invocations = gateway_of(request).invocations
-    call = invocations.call(owner, action, argument, transaction=request_id(request))
+    call = invocations.new_call(owner, action, argument, transaction=request_id(request))
     activation = await finished(invocations, call, MOST_SECONDS)
     named = headers(call.id)
     if activation is None:

@@ -122,7 +122,7 @@ class Deployment:
         key = self._key(candidate.source)
         stored = StoredAction(0, *key, version, candidate.document, digest_of(candidate.code))
         resolved = with_parameters(self._gateway.store, stored)
-        call = self._gateway.invocations.call(self._owner, resolved, {})
+        call = self._gateway.invocations.new_call(self._owner, resolved, {})
         record = self._gateway.invocations.load(call, candidate.posted)
         if record is not None:
             raise BuildFailed(reason(record))

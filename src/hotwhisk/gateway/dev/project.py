@@ -17,6 +17,7 @@ from typing import Final
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.snapshot import SKIPPED
 from hotwhisk.errors import UsageError
+from hotwhisk.gateway.names import joined
 
 PACKAGES: Final = "packages"
 DEFAULT_PACKAGE: Final = "default"
@@ -42,7 +43,7 @@ class Source:
     @property
     def shown(self) -> str:
         """The name of the action with its package."""
-        return f"{self.package}/{self.name}" if self.package else self.name
+        return joined(self.package, self.name)
 
     @property
     def entry(self) -> str:

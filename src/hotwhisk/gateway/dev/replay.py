@@ -10,7 +10,7 @@ from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
-from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.platform.differences import differences
 
 MOST_EVENTS: Final = 5
@@ -34,7 +34,7 @@ class Replay:
         shown: list[str] = []
         resolved = with_parameters(self._gateway.store, deployed.now)
         for activation in former:
-            call = self._gateway.invocations.call(self._owner, resolved, activation.event)
+            call = self._gateway.invocations.new_call(self._owner, resolved, activation.event)
             now = self._gateway.invocations.run(call)
             found = differences(activation.record, now.record)
             if found:
@@ -48,9 +48,9 @@ class Replay:
     def _last(self, deployed: Deployed) -> list[StoredActivation]:
         """Return the last activation of each of the last different events."""
         now = deployed.now
-        wanted = Wanted(now.namespace, name=now.name, package=now.package, limit=_LOOKED_AT)
+        query = ActivationQuery(now.namespace, name=now.name, package=now.package, limit=_LOOKED_AT)
         found: dict[str, StoredActivation] = {}
-        for activation in self._gateway.store.activations.list(wanted):
+        for activation in self._gateway.store.activations.list(query):
             found.setdefault(json.dumps(activation.event, sort_keys=True), activation)
             if len(found) == MOST_EVENTS:
                 break

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
@@ -39,7 +40,7 @@ class Terminal:
         record = activation.record
         status = Status(record["response"]["statusCode"])
         colour = Colour.GREEN if status is Status.SUCCESS else Colour.RED
-        name = f"{activation.package}/{record['name']}" if activation.package else record["name"]
+        name = joined(activation.package, record["name"])
         init = activation.annotation("initTime")
         loaded = f", {init} ms of them to load" if init is not None else ""
         first = (

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotwhisk.gateway.dev.project import DEFAULT_PACKAGE
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 
 _WEB: Final = f"/api/v1/web/{DEFAULT_NAMESPACE}"
@@ -73,9 +74,9 @@ def web_path(path: str, names: Collection[str]) -> str:
     first, _, rest = path.removeprefix("/").partition("/")
     second, _, below = rest.partition("/")
     if _name(first) in names:
-        return _joined(DEFAULT_PACKAGE, first, rest)
+        return joined(_WEB, DEFAULT_PACKAGE, first, rest)
     if f"{first}/{_name(second)}" in names:
-        return _joined(first, second, below)
+        return joined(_WEB, first, second, below)
     return ""
 
 
@@ -88,7 +89,3 @@ def _action(path: str) -> str:
 def _name(part: str) -> str:
     """Return a part of a path without the extension that says what is wanted."""
     return part.partition(".")[0]
-
-
-def _joined(*parts: str) -> str:
-    return "/".join([_WEB, *(part for part in parts if part)])

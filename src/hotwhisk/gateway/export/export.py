@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from operator import attrgetter
 from typing import Any, Final
 
 from hotwhisk.errors import StartError, UsageError
@@ -22,6 +23,8 @@ from hotwhisk.gateway.store.entities import Entity
 from hotwhisk.gateway.store.store import Store
 
 SCRIPT: Final = "deploy.sh"
+
+BY_NAME, BY_PATH = attrgetter("name"), attrgetter("local_path")
 
 
 @dataclass(slots=True)
@@ -65,19 +68,21 @@ class _Export:
         bindings = [each for each in packages if each.document.get("binding")]
         actions = self._store.actions.list(self._namespace)
         groups = {
-            "packages": [self._package(each) for each in sorted(own, key=_name)],
+            "packages": [self._package(each) for each in sorted(own, key=BY_NAME)],
             "actions": [
-                self._action(each) for each in sorted(actions, key=_path) if each.components is None
+                self._action(each)
+                for each in sorted(actions, key=BY_PATH)
+                if each.components is None
             ],
-            "bindings": [self._binding(each) for each in sorted(bindings, key=_name)],
+            "bindings": [self._binding(each) for each in sorted(bindings, key=BY_NAME)],
             "sequences": [self._sequence(each) for each in _ordered(actions)],
             "triggers": [
                 self._trigger(each)
-                for each in sorted(self._store.triggers.list(self._namespace), key=_name)
+                for each in sorted(self._store.triggers.list(self._namespace), key=BY_NAME)
             ],
             "rules": [
                 self._rule(each)
-                for each in sorted(self._store.rules.list(self._namespace), key=_name)
+                for each in sorted(self._store.rules.list(self._namespace), key=BY_NAME)
             ],
         }
         self._done.counts = {kind: len(made) for kind, made in groups.items() if made}
@@ -99,7 +104,7 @@ class _Export:
         return "\n".join(lines)
 
     def _action(self, action: StoredAction) -> str:
-        document, name = action.document, _path(action)
+        document, name = action.document, action.local_path
         place = f"actions/{action.package or 'default'}/{action.name}"
         code = (self._store.actions.code(action.digest) if action.digest else None) or ""
         source = self._folder.write_code(place, document["exec"]["kind"], code)
@@ -118,7 +123,7 @@ class _Export:
         place = f"actions/{action.package or 'default'}/{action.name}"
         components = ",".join(self._own(each) for each in action.components or ())
         document = {**action.document, "parameters": []}
-        words = ["action", "update", _path(action), "--sequence", components]
+        words = ["action", "update", action.local_path, "--sequence", components]
         words += self._values(place, document)
         return commands.wsk(*words, *commands.limits(action.document["limits"]))
 
@@ -162,15 +167,7 @@ class _Export:
 
 def _ordered(actions: list[StoredAction]) -> Iterator[StoredAction]:
     """Yield the sequences, each after those that are part of it."""
-    sequences = {f"/{each.path}": each for each in sorted(actions, key=_path) if each.components}
+    sequences = {f"/{each.path}": each for each in sorted(actions, key=BY_PATH) if each.components}
     needs = {path: each.components or [] for path, each in sequences.items()}
     order = TopologicalSorter(needs).static_order()
     return (sequences[path] for path in order if path in sequences)
-
-
-def _name(entity: Entity) -> str:
-    return entity.name
-
-
-def _path(action: StoredAction) -> str:
-    return f"{action.package}/{action.name}" if action.package else action.name

@@ -62,12 +62,6 @@ class Call:
         return self.resolved.binding.rpartition("/")[2] or self.resolved.action.package
 
     @property
-    def path(self) -> str:
-        """The name of the action in its namespace: ``package/name`` or ``name``."""
-        stored = self.resolved.action
-        return f"{stored.package}/{stored.name}" if stored.package else stored.name
-
-    @property
     def version(self) -> tuple[int, str]:
         """What a server must have been initialised with to run this call."""
         variables = json.dumps(self.resolved.variables, sort_keys=True)
@@ -89,7 +83,7 @@ class Call:
         stored = self.resolved.action
         program = stored.document["exec"]
         return Action(
-            self.path,
+            stored.local_path,
             code,
             main=program.get("main") or "main",
             namespace=stored.namespace,
@@ -123,7 +117,7 @@ class Runner(Protocol):
     def store(self) -> Store:
         """Where records are kept."""
 
-    def call(
+    def new_call(
         self,
         caller: Namespace,
         resolved: Resolved,

@@ -22,6 +22,7 @@ from hotwhisk.gateway.invocations.resolve import (
     relative_key,
     resolve_for,
 )
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.platform.verdict import Status, error
 
@@ -50,7 +51,7 @@ def run(runner: Runner, call: Call) -> StoredActivation:
             break
         counted.conductors += 1
         argument = {**payload, **state} if isinstance(payload, dict) else payload
-        step = runner.call(call.caller, call.resolved, argument, cause=call.id)
+        step = runner.new_call(call.caller, call.resolved, argument, cause=call.id)
         part = runner.run_code(step)
         parts.append(part)
         response = part.record["response"]
@@ -81,7 +82,7 @@ def _next(runner: Runner, call: Call, name: object) -> Resolved | str:
         return f"Failed to parse action name from json value {json.dumps(name)} during composition."
     if call.counted.actions >= _MOST:
         return TOO_LONG
-    shown = "/".join(part for part in key if part)
+    shown = joined(*key)
     try:
         found = resolve_for(runner.store, call.caller.name, key)
     except AccessDenied:
@@ -97,7 +98,7 @@ def _run_component(
         counted = call.counted
     else:
         call.counted.actions += 1
-    return runner.run(runner.call(call.caller, found, params, cause=call.id, counted=counted))
+    return runner.run(runner.new_call(call.caller, found, params, cause=call.id, counted=counted))
 
 
 def _boxed(value: object, key: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _begin(
         raise _NotCalled(text) from None
     if found is None:
         raise _NotCalled("The requested resource does not exist.")
-    call = invocations.call(caller, found, argument)
+    call = invocations.new_call(caller, found, argument)
     try:
         invocations.start(call)
     except TooManyCalls as refusal:

@@ -26,7 +26,7 @@ from hotwhisk.gateway.invocations.call import Call, Counted, annotate
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
-from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
+from hotwhisk.gateway.runtimes.pool import Need, NoServer, Pool, Slot
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
@@ -82,7 +82,7 @@ class Invocations:
         """How many calls run or wait."""
         return self._count
 
-    def call(
+    def new_call(
         self,
         caller: Namespace,
         resolved: Resolved,
@@ -126,8 +126,8 @@ class Invocations:
         """
         action = call.action(code)
         path = call.resolved.action.path
-        wanted = Wanted((call.caller.name, path), call.version, action.limits.concurrency)
-        with self._pool.lease(wanted) as slot:
+        need = Need((call.caller.name, path), call.version, action.limits.concurrency)
+        with self._pool.lease(need) as slot:
             slot.runtime.prepare(action.limits, path)
             slot.prepared = None
             if not slot.runtime.started:
@@ -165,7 +165,7 @@ class Invocations:
         except (NoServer, HotwhiskError) as problem:
             activation = self._failed(call, str(problem))
         except Exception as failure:  # noqa: BLE001 - boundary: the caller gets a record anyway
-            text = f"activation {call.id} of {call.path} failed"
+            text = f"activation {call.id} of {call.resolved.action.local_path} failed"
             log_event(text, level=logging.ERROR, exc_info=failure, activation_id=call.id)
             activation = self._failed(call, INTERNAL)
         self.store.activations.add(activation)
@@ -193,8 +193,8 @@ class Invocations:
 
     def _run_code(self, call: Call) -> StoredActivation:
         stored, concurrency = call.resolved.action, call.limits.concurrency
-        wanted = Wanted((call.caller.name, stored.path), call.version, concurrency)
-        with self._pool.lease(wanted) as slot:
+        need = Need((call.caller.name, stored.path), call.version, concurrency)
+        with self._pool.lease(need) as slot:
             action = self._prepare(slot, call)
             activated = self._activate(slot.runtime, action, call)
         self._note_load(call, activated)

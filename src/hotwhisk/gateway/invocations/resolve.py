@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotwhisk.gateway.store.actions import StoredAction
+from hotwhisk.gateway.store.actions import ActionKey, StoredAction
 from hotwhisk.gateway.store.entities import Entity
 from hotwhisk.gateway.store.store import Store
-
-Key = tuple[str, str, str]
-"""The full name of an action: namespace, package (empty for the default one), name."""
 
 
 class AccessDenied(Exception):
@@ -42,7 +39,7 @@ class Resolved:
     binding: str = ""
 
 
-def resolve_for(store: Store, caller: str, key: Key) -> Resolved | None:
+def resolve_for(store: Store, caller: str, key: ActionKey) -> Resolved | None:
     """
     Return the current version of an action that a namespace may call, or None.
 
@@ -73,8 +70,8 @@ def readable_package(store: Store, caller: str, namespace: str, name: str) -> En
     return found
 
 
-def resolve(store: Store, key: Key) -> Resolved | None:
-    """Return the current version of an action: namespace, package (may be empty), name."""
+def resolve(store: Store, key: ActionKey) -> Resolved | None:
+    """Return the current version of an action, found through a binding or directly."""
     namespace, package, name = key
     binding = store.packages.get(namespace, package) if package else None
     target = binding.document["binding"] if binding else None
@@ -109,7 +106,7 @@ def annotation(annotations: Sequence[Mapping[str, Any]], key: str) -> Any:
     return next((each["value"] for each in annotations if each["key"] == key), None)
 
 
-def full_key(text: str, namespace: str) -> Key:
+def full_key(text: str, namespace: str) -> ActionKey:
     """
     Read a full name of an action: ``/namespace/package/name`` or ``/namespace/name``.
 
@@ -128,7 +125,7 @@ def full_key(text: str, namespace: str) -> Key:
     return (owner, parts[1] if len(parts) == 3 else "", parts[-1])
 
 
-def relative_key(text: str, namespace: str) -> Key:
+def relative_key(text: str, namespace: str) -> ActionKey:
     """
     Read a name of an action that may be relative: ``name`` and ``package/name`` are allowed, too.
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from hotwhisk.gateway.invocations.call import Call, Runner
 from hotwhisk.gateway.invocations.resolve import (
     AccessDenied,
-    Key,
     Resolved,
     full_key,
     resolve_for,
 )
+from hotwhisk.gateway.store.actions import ActionKey
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.platform.verdict import Status, error
@@ -34,7 +34,7 @@ class BadSequence(Exception):
     """The components cannot make a sequence; the text is the platform's."""
 
 
-def check(store: Store, caller: str, key: Key, components: list[str]) -> None:
+def check(store: Store, caller: str, key: ActionKey, components: list[str]) -> None:
     """
     Check that a sequence with these components could run.
 
@@ -48,7 +48,7 @@ def check(store: Store, caller: str, key: Key, components: list[str]) -> None:
         raise BadSequence(TOO_LONG)
 
 
-def _count(store: Store, caller: str, key: Key, components: list[str], depth: int = 0) -> int:
+def _count(store: Store, caller: str, key: ActionKey, components: list[str], depth: int = 0) -> int:
     """Return how many actions with code there are in all."""
     if len(components) > MOST_COMPONENTS or depth > MOST_COMPONENTS:
         raise BadSequence(TOO_LONG)
@@ -85,7 +85,9 @@ def run(runner: Runner, call: Call) -> StoredActivation:
         else:
             call.counted.sequences += 1
             counted = call.counted
-        part = runner.run(runner.call(call.caller, found, value, cause=call.id, counted=counted))
+        part = runner.run(
+            runner.new_call(call.caller, found, value, cause=call.id, counted=counted)
+        )
         parts.append(part)
         response = part.record["response"]
         value = response["result"]

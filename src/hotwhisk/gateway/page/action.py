@@ -15,13 +15,13 @@ from hotwhisk.errors import BuildFailed
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import import_chart, latency_plot
-from hotwhisk.gateway.page.found import find_action, find_version, key_of, path_of
+from hotwhisk.gateway.page.found import find_action, find_version
 from hotwhisk.gateway.page.highlight import highlight
 from hotwhisk.gateway.page.reading import form
 from hotwhisk.gateway.page.rendering import PageError, path, view
 from hotwhisk.gateway.page.source import content_of, read_source
 from hotwhisk.gateway.store.actions import StoredAction
-from hotwhisk.gateway.store.activations import Wanted
+from hotwhisk.gateway.store.activations import ActivationQuery
 from hotwhisk.gateway.store.namespaces import Namespace
 
 MOST_VERSIONS: Final = 30
@@ -44,7 +44,7 @@ async def invoke(request: Request) -> Response:
     text = fields.get("event", "")
     try:
         event = calling.read_event(text)
-        identifier = await calling.call(request, namespace, action, event)
+        identifier = await calling.call_and_wait(request, namespace, action, event)
     except PageError as error:
         return await run_in_threadpool(
             _show, request, namespace, action, text=text, wrong=error.text
@@ -80,7 +80,7 @@ def _show(
     wrong: str = "",
 ) -> Response:
     store = gateway_of(request).store
-    key = key_of(action)
+    key = action.key
     shown = find_version(request, action, request.query_params.get("version", ""))
     code = store.actions.code(shown.digest) if shown.digest else None
     source = read_source(code) if code is not None else None
@@ -88,14 +88,14 @@ def _show(
     versions = store.actions.versions(key)
     return view(
         request, namespace, "action.html", 400 if wrong else 200, section="actions",
-        action=action, action_path=path_of(action), shown=shown, source=source,
+        action=action, action_path=action.local_path, shown=shown, source=source,
         lines=highlight(source.text) if source and source.text else [],
         versions=versions[:MOST_VERSIONS], more_versions=len(versions) - MOST_VERSIONS,
         events=events, text=_text(request, events) if text is None else text, wrong=wrong,
         plot=latency_plot(store.statistics.points(key, MOST_POINTS)),
         imports=_profile(request, shown), memory_method=gateway_of(request).memory.method,
         calls=store.activations.list(
-            Wanted(namespace.name, name=action.name, package=action.package, limit=MOST_CALLS)
+            ActivationQuery(namespace.name, name=action.name, package=action.package, limit=MOST_CALLS)
         ),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def _roll_back(request: Request, version: str) -> StoredAction:
     earlier = find_version(request, action, version)
     actions = gateway_of(request).store.actions
     code = actions.code(earlier.digest) if earlier.digest else None
-    return actions.put(key_of(action), earlier.document, code)
+    return actions.put(action.key, earlier.document, code)
 
 
 def _measure(request: Request, version: str) -> StoredAction:

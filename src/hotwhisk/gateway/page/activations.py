@@ -19,7 +19,7 @@ from hotwhisk.gateway.page.rendering import PageError, view
 from hotwhisk.gateway.page.source import file_text
 from hotwhisk.gateway.page.tracebacks import Traceback, find_tracebacks
 from hotwhisk.gateway.store.actions import StoredAction
-from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.platform.differences import Difference, differences
@@ -36,15 +36,15 @@ def index(request: Request) -> Response:
     package, _, name = text.rpartition("/")
     only_errors = bool(request.query_params.get("errors"))
     number_of_page = max(1, number(request, "page", 1))
-    wanted = Wanted(
+    query = ActivationQuery(
         namespace.name, name or None, package or None, only_errors=only_errors,
         limit=ON_PAGE, skip=ON_PAGE * (number_of_page - 1),
     )  # fmt: skip
-    count = store.activations.count(wanted)
+    count = store.activations.count(query)
     fields = {"name": text, **({"errors": "on"} if only_errors else {})}
     return view(
         request, namespace, "activations.html", section="activations",
-        found=store.activations.list(wanted), count=count, name=text, only_errors=only_errors,
+        found=store.activations.list(query), count=count, name=text, only_errors=only_errors,
         names=[each.path.partition("/")[2] for each in store.actions.list(namespace.name)],
         page=number_of_page, pages=-(-count // ON_PAGE), query=urlencode(fields),
     )  # fmt: skip
@@ -79,10 +79,10 @@ async def replay(request: Request) -> Response:
     old, new = activation.id, activation.id
     which = fields.get("on")
     if which in ("same", "both"):
-        new = await calling.call(request, namespace, same, event)
+        new = await calling.call_and_wait(request, namespace, same, event)
     if which in ("newest", "both"):
         old = new
-        new = await calling.call(request, namespace, newest, event)
+        new = await calling.call_and_wait(request, namespace, newest, event)
     return RedirectResponse(f"/compare?{urlencode({'old': old, 'new': new})}", 303)
 
 

@@ -34,11 +34,8 @@ def read_event(text: str) -> Event:
     return event
 
 
-async def call(
-    request: Request,
-    namespace: Namespace,
-    action: StoredAction,
-    event: Event,
+async def call_and_wait(
+    request: Request, namespace: Namespace, action: StoredAction, event: Event
 ) -> str:
     """
     Call a version, wait for its end, and return the id of the activation.
@@ -52,7 +49,7 @@ async def call(
     resolved = await run_in_threadpool(with_parameters, gateway.store, action)
     if isinstance(event, dict):
         _check_final(resolved, event)
-    call = gateway.invocations.call(namespace, resolved, event)
+    call = gateway.invocations.new_call(namespace, resolved, event)
     try:
         await finished(gateway.invocations, call, MOST_SECONDS)
     except ApiError as refusal:

@@ -10,8 +10,6 @@ from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 
-Key = tuple[str, str, str]
-
 
 def find_action(request: Request, namespace: Namespace) -> StoredAction:
     """
@@ -38,7 +36,7 @@ def find_version(request: Request, action: StoredAction, text: str) -> StoredAct
         return action
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
     found = gateway_of(request).store.actions.version(number)
-    if found is None or key_of(found) != key_of(action):
+    if found is None or found.key != action.key:
         raise PageError(404, f"The action {action.path} has no such version.")
     return found
 
@@ -54,13 +52,3 @@ def find_activation(request: Request, namespace: Namespace, identifier: str) -> 
     if found is None:
         raise PageError(404, "This activation still runs, or does not exist any more.")
     return found
-
-
-def key_of(action: StoredAction) -> Key:
-    """Return namespace, package and name of an action."""
-    return (action.namespace, action.package, action.name)
-
-
-def path_of(action: StoredAction) -> str:
-    """Return the path of an action in its namespace: ``name`` or ``package/name``."""
-    return "/".join(filter(None, (action.package, action.name)))

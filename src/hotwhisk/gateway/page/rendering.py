@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.api.errors import unknown_route
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.sizes import show_size
 
@@ -117,7 +118,7 @@ def on_one_line(value: object) -> str:
 
 def path(*parts: str) -> str:
     """Return parts as a path; an empty one is left out."""
-    return "/".join(quote(part, safe="") for part in parts if part)
+    return joined(*(quote(part, safe="") for part in parts))
 
 
 _ENVIRONMENT: Final = Environment(

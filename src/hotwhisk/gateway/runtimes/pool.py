@@ -35,7 +35,7 @@ class NoServer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Need:
     """
     What a call needs: a server of ``action``, shared with calls of this ``version`` only.
 
@@ -63,18 +63,16 @@ class Slot(Generic[Server]):
     prepared: object = None
     """What the caller keeps with the server, such as the action that was posted to it."""
 
-    def fits(self, wanted: Wanted) -> bool:
+    def fits(self, need: Need) -> bool:
         """Return whether it can take a call now."""
-        if self.leaving or self.action != wanted.action:
+        if self.leaving or self.action != need.action:
             return False
-        return not self.calls or (
-            self.calls < wanted.concurrency and self.version == wanted.version
-        )
+        return not self.calls or (self.calls < need.concurrency and self.version == need.version)
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter(Generic[Server]):
-    wanted: Wanted
+    need: Need
     since: float
     given: Slot[Server] | None = None
     evicted: Slot[Server] | None = None
@@ -106,14 +104,14 @@ class Pool(Generic[Server]):
         self._closed = False
 
     @contextmanager
-    def lease(self, wanted: Wanted) -> Iterator[Slot[Server]]:
+    def lease(self, need: Need) -> Iterator[Slot[Server]]:
         """
         Lend a server.
 
         Raises:
             NoServer: none became free, or the gateway is shutting down.
         """
-        slot, evicted = self._wait(wanted)
+        slot, evicted = self._wait(need)
         try:
             if evicted is not None:
                 evicted.runtime.stop()
@@ -167,9 +165,9 @@ class Pool(Generic[Server]):
         with self._lock:
             return len(self._waiting)
 
-    def _wait(self, wanted: Wanted) -> tuple[Slot[Server], Slot[Server] | None]:
+    def _wait(self, need: Need) -> tuple[Slot[Server], Slot[Server] | None]:
         """Return a server, which has one call more from now on, and the one that ends for it."""
-        waiter: _Waiter[Server] = _Waiter(wanted, time.monotonic())
+        waiter: _Waiter[Server] = _Waiter(need, time.monotonic())
         with self._lock:
             if not self._closed:
                 self._waiting.append(waiter)
@@ -187,7 +185,7 @@ class Pool(Generic[Server]):
             if waiter.given is not None or time.monotonic() < waiter.since + self._patience:
                 return
             self._waiting.remove(waiter)
-            own = sum(slot.action == waiter.wanted.action for slot in self._slots)
+            own = sum(slot.action == waiter.need.action for slot in self._slots)
             total = len(self._slots)
         which = "that this action may have" if own >= self._most_per_action else "there may be"
         count = own if own >= self._most_per_action else total
@@ -200,37 +198,35 @@ class Pool(Generic[Server]):
     def _serve_waiting(self) -> None:
         """Give servers to the calls that wait, in their order."""
         left: list[_Waiter[Server]] = []
-        full: set[Wanted] = set()
+        full: set[Need] = set()
         for waiter in self._waiting:
-            if waiter.wanted in full or not self._give(waiter):
-                full.add(waiter.wanted)
+            if waiter.need in full or not self._give(waiter):
+                full.add(waiter.need)
                 left.append(waiter)
         self._waiting = left
 
     def _give(self, waiter: _Waiter[Server]) -> bool:
-        wanted = waiter.wanted
-        free = [slot for slot in self._slots if slot.fits(wanted)]
-        slot = max(
-            free, key=lambda each: (each.version == wanted.version, each.since), default=None
-        )
+        need = waiter.need
+        free = [slot for slot in self._slots if slot.fits(need)]
+        slot = max(free, key=lambda each: (each.version == need.version, each.since), default=None)
         if slot is None:
-            own = sum(each.action == wanted.action for each in self._slots)
+            own = sum(each.action == need.action for each in self._slots)
             if own >= self._most_per_action or not self._make_place(waiter):
                 return False
-            slot = Slot(self._new(), wanted.action)
+            slot = Slot(self._new(), need.action)
             self._slots.append(slot)
-        slot.version = wanted.version
+        slot.version = need.version
         slot.calls += 1
         waiter.given = slot
         waiter.ready.set()
-        self._note_progress(wanted.action)
+        self._note_progress(need.action)
         return True
 
     def _note_progress(self, action: tuple[str, str]) -> None:
         """Let the calls behind this one wait longer: the servers of their action do become free."""
         now = time.monotonic()
         for waiter in self._waiting:
-            if waiter.wanted.action == action:
+            if waiter.need.action == action:
                 waiter.since = now
 
     def _make_place(self, waiter: _Waiter[Server]) -> bool:

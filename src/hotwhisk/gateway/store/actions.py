@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.database import Database
 from hotwhisk.gateway.store.versions import new_version
+
+ActionKey = tuple[str, str, str]
+"""What an action is stored under: namespace, package (empty for the default one), name."""
 
 _COLUMNS = (
     "v.revision, v.namespace, v.package, v.name, v.version, v.document, v.code, v.updated, "
@@ -44,9 +48,19 @@ class StoredAction:
     failure: str | None = None
 
     @property
+    def key(self) -> ActionKey:
+        """What the versions of the action are stored under."""
+        return self.namespace, self.package, self.name
+
+    @property
     def path(self) -> str:
         """The full name: ``namespace/package/name``, without a slash before it."""
-        return "/".join(part for part in (self.namespace, self.package, self.name) if part)
+        return joined(*self.key)
+
+    @property
+    def local_path(self) -> str:
+        """The name in its namespace: ``package/name`` or ``name``."""
+        return joined(self.package, self.name)
 
     @property
     def components(self) -> list[str] | None:
@@ -63,7 +77,7 @@ class Actions:
 
     def put(
         self,
-        key: tuple[str, str, str],
+        key: ActionKey,
         document: dict[str, Any],
         code: str | None,
         *,
@@ -73,9 +87,9 @@ class Actions:
         """
         Store a new version of an action, and make it the current one.
 
-        ``key`` is namespace, package and name. The number of the version is the last one plus one,
-        unless ``version`` gives another. ``expected`` is the version that the writer has read:
-        empty if there was none, None if any may be replaced.
+        The number of the version is the last one plus one, unless ``version`` gives another.
+        ``expected`` is the version that the writer has read: empty if there was none, None if any
+        may be replaced.
 
         Raises:
             Conflict: another version than the expected one is current.
@@ -105,7 +119,7 @@ class Actions:
         log_event(f"action {stored.path} {done} ({version})", action=stored.path, version=version)
         return stored
 
-    def get(self, key: tuple[str, str, str]) -> StoredAction | None:
+    def get(self, key: ActionKey) -> StoredAction | None:
         """Return the current version of an action."""
         with self._database.reading() as connection:
             return _current(connection, key)
@@ -118,7 +132,7 @@ class Actions:
             ).fetchone()
         return _action(row) if row else None
 
-    def versions(self, key: tuple[str, str, str]) -> list[StoredAction]:
+    def versions(self, key: ActionKey) -> list[StoredAction]:
         """Return all versions of an action, the newest first."""
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -147,7 +161,7 @@ class Actions:
             ).fetchone()
         return row[0] if row else None
 
-    def delete(self, key: tuple[str, str, str]) -> bool:
+    def delete(self, key: ActionKey) -> bool:
         """Remove an action with all its versions; return False if there is none."""
         with self._database.writing(key[0]) as connection:
             where = "WHERE namespace = ? AND package = ? AND name = ?"
@@ -158,7 +172,7 @@ class Actions:
                 "(SELECT code FROM action_versions WHERE code IS NOT NULL)"
             )
         if found:
-            path = "/".join(part for part in key if part)
+            path = joined(*key)
             log_event(f"action {path} deleted", action=path)
         return found > 0
 
@@ -195,7 +209,7 @@ def _keep_code(connection: sqlite3.Connection, code: str | None) -> str | None:
     return digest
 
 
-def _current(connection: sqlite3.Connection, key: tuple[str, str, str]) -> StoredAction | None:
+def _current(connection: sqlite3.Connection, key: ActionKey) -> StoredAction | None:
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM actions a JOIN action_versions v USING (revision) "
         "WHERE a.namespace = ? AND a.package = ? AND a.name = ?",

@@ -42,7 +42,7 @@ class StoredActivation:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ActivationQuery:
     """Which activations to list. Times are milliseconds since the epoch, both ends included."""
 
     namespace: str
@@ -114,20 +114,20 @@ class Activations:
             ).fetchone()
         return _activation(row) if row else None
 
-    def list(self, wanted: Wanted) -> list[StoredActivation]:
+    def list(self, query: ActivationQuery) -> list[StoredActivation]:
         """Return activations, the newest first."""
-        clause, values = _where(wanted)
+        clause, values = _where(query)
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM activations {clause} "
                 "ORDER BY start DESC, rowid DESC LIMIT ? OFFSET ?",
-                (*values, wanted.limit, wanted.skip),
+                (*values, query.limit, query.skip),
             ).fetchall()
         return [_activation(row) for row in rows]
 
-    def count(self, wanted: Wanted) -> int:
+    def count(self, query: ActivationQuery) -> int:
         """Return how many activations there are."""
-        clause, values = _where(wanted)
+        clause, values = _where(query)
         with self._database.reading() as connection:
             row = connection.execute(
                 f"SELECT count(*) FROM activations {clause}", values
@@ -148,14 +148,14 @@ class Activations:
         return old + more
 
 
-def _where(wanted: Wanted) -> tuple[str, Sequence[object]]:
-    conditions: list[tuple[str, object]] = [("namespace = ?", wanted.namespace)]
+def _where(query: ActivationQuery) -> tuple[str, Sequence[object]]:
+    conditions: list[tuple[str, object]] = [("namespace = ?", query.namespace)]
     for column, value in (
-        ("name = ?", wanted.name),
-        ("package = ?", wanted.package),
-        ("start >= ?", wanted.since),
-        ("start <= ?", wanted.upto),
-        ("status >= ?", 1 if wanted.only_errors else None),
+        ("name = ?", query.name),
+        ("package = ?", query.package),
+        ("start >= ?", query.since),
+        ("start <= ?", query.upto),
+        ("status >= ?", 1 if query.only_errors else None),
     ):
         if value is not None:
             conditions.append((column, value))

@@ -48,9 +48,9 @@ class FunctionRunner:
         """Call an action by its name."""
         found = resolve(self.store, ("guest", "", name))
         assert found is not None
-        return self.run(self.call(CALLER, found, argument))
+        return self.run(self.new_call(CALLER, found, argument))
 
-    def call(
+    def new_call(
         self,
         caller: Namespace,
         resolved: Resolved,

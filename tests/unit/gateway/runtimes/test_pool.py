@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hotwhisk.gateway.runtimes.pool import NoServer, Pool, Slot, Wanted
+from hotwhisk.gateway.runtimes.pool import Need, NoServer, Pool, Slot
 from hotwhisk.platform import UrlRuntime
 
 DEADLINE = 10.0
@@ -30,8 +30,8 @@ def pool(most: int = 4, each: int = 2, patience: float = DEADLINE) -> Pool[Recor
     return Pool(Recorded, most=most, most_per_action=each, patience=patience)
 
 
-def wanted(name: str = "a", version: int = 1, concurrency: int = 1) -> Wanted:
-    return Wanted(("guest", name), version, concurrency)
+def wanted(name: str = "a", version: int = 1, concurrency: int = 1) -> Need:
+    return Need(("guest", name), version, concurrency)
 
 
 class Leases:
@@ -41,7 +41,7 @@ class Leases:
         self._servers = servers
         self._threads = ThreadPoolExecutor(20)
 
-    def take(self, what: Wanted) -> tuple[Future[Slot[Recorded]], threading.Event]:
+    def take(self, what: Need) -> tuple[Future[Slot[Recorded]], threading.Event]:
         got: Future[Slot[Recorded]] = Future()
         back = threading.Event()
 

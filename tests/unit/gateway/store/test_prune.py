@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.gateway.store.activations import StoredActivation, Wanted
+from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.gateway.store.store import Store
 
 DAY = 86_400.0
@@ -36,7 +36,9 @@ def add(store: Store, number: int, age: float) -> None:
 
 def left(store: Store) -> list[int]:
     """Return the numbers of the activations that are there, the newest first."""
-    return [int(each.id, 16) for each in store.activations.list(Wanted("guest", limit=100))]
+    return [
+        int(each.id, 16) for each in store.activations.list(ActivationQuery("guest", limit=100))
+    ]
 
 
 def test_the_oldest_activations_are_removed_first(store: Store) -> None:
