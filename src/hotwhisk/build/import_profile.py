@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from hotwhisk.errors import BuildFailed
 
 _LINE: Final = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \|( +)(\S+)$")
 _MARK: Final = "-- the action --"
+_END: Final = "-- the end --"
 
 _LOAD: Final = f"""
 import sys, traceback
@@ -32,6 +33,7 @@ try:
     action.load(unpacked, sys.argv[4])
 except VersionError as error:  # the traceback of the action is printed already
     sys.exit(str(error))
+sys.stderr.write({chr(10) + _END + chr(10)!r})
 """
 
 
@@ -48,39 +50,47 @@ class Import:
     parts: tuple[Import, ...] = ()
 
 
-def profile(
-    content: bytes,
-    main: str = "main",
-    environ: Mapping[str, str] | None = None,
-    seconds: float | None = None,
-) -> tuple[Import, ...]:
+def profile(content: bytes, main: str = "main") -> tuple[Import, ...]:
     """
     Load an artifact and return the imports that it makes, in their order.
 
-    ``environ`` replaces the environment of this process, ``seconds`` is the longest that it may
-    take.
-
     Raises:
-        BuildFailed: it cannot be loaded, or not in time, and how.
+        BuildFailed: it cannot be loaded, and why.
     """
     with tempfile.TemporaryDirectory(prefix="hotwhisk-inspect-") as work:
-        file = Path(work, "artifact")
-        file.write_bytes(content)
-        home = str(Path(hotwhisk.__file__).parents[1])
-        try:
-            done = subprocess.run(
-                [
-                    sys.executable, "-X", "importtime", "-c", _LOAD, home, str(file),
-                    f"{work}/code", main,
-                ],
-                cwd=work, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, text=True, errors="replace", check=False, timeout=seconds,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise BuildFailed(f"its imports took longer than {seconds:g} s here") from None
-    before, marked, lines = done.stderr.partition(f"{_MARK}\n")
-    if done.returncode:
-        said = (lines if marked else before).splitlines()
+        done = subprocess.run(
+            prepare(content, main, work),
+            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, errors="replace", check=False,
+        )  # fmt: skip
+    return read(done.stderr)
+
+
+def prepare(content: bytes, main: str, work: str) -> list[str]:
+    """
+    Write an artifact into the folder ``work``, and return the command that loads it.
+
+    What the command writes to standard error is for `read`.
+    """
+    file = Path(work, "artifact")
+    file.write_bytes(content)
+    home = str(Path(hotwhisk.__file__).parents[1])
+    return [
+        sys.executable, "-X", "importtime", "-c", _LOAD, home, str(file), f"{work}/code", main
+    ]  # fmt: skip
+
+
+def read(written: str) -> tuple[Import, ...]:
+    """
+    Return the imports that a command of `prepare` has reported.
+
+    Raises:
+        BuildFailed: it did not come to its end, and why.
+    """
+    before, marked, rest = written.partition(f"{_MARK}\n")
+    lines, loaded, _ = rest.partition(f"{_END}\n")
+    if not loaded:
+        said = (rest if marked else before).splitlines()
         own = [line for line in said if not line.startswith("import time:")]
         raise BuildFailed("its imports fail here:\n" + "\n".join(own[-12:]))
     return tree_of(lines.splitlines())

@@ -13,6 +13,7 @@ from hotwhisk.gateway.invocations.invocations import Invocations
 from hotwhisk.gateway.metrics import Metrics
 from hotwhisk.gateway.problems import Problems
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
+from hotwhisk.gateway.runtimes.import_measurement import ImportMeasurement
 from hotwhisk.gateway.runtimes.launcher import Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimits
 from hotwhisk.gateway.runtimes.pool import Pool
@@ -33,6 +34,7 @@ class Gateway:
     store: Store
     launcher: Launcher
     memory: MemoryLimits
+    imports: ImportMeasurement
     pool: Pool[ForkedServer]
     invocations: Invocations
     changes: Changes
@@ -88,6 +90,7 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
         store,
         launcher,
         memory,
+        ImportMeasurement(launcher, memory),
         pool,
         invocations,
         changes,

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hotwhisk.build.import_profile import Import, profile
-from hotwhisk.errors import BuildFailed
+from hotwhisk.build.import_profile import Import
+from hotwhisk.errors import BuildFailed, StartError
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import import_chart, latency_plot
@@ -28,7 +28,6 @@ MOST_VERSIONS: Final = 30
 MOST_POINTS: Final = 200
 MOST_EVENTS: Final = 6
 MOST_CALLS: Final = 12
-PROFILE_SECONDS: Final = 30.0
 
 
 def show(request: Request) -> Response:
@@ -127,10 +126,14 @@ def _measure(request: Request, version: str) -> StoredAction:
     code = gateway.store.actions.code(wanted.digest)
     if code is None:
         raise PageError(404, "The action was deleted.")
+    megabytes = wanted.document["limits"]["memory"]
     try:
-        imports = profile(content_of(code), main, gateway.launcher.environ, PROFILE_SECONDS)
-    except BuildFailed as error:
-        raise PageError(422, str(error)) from None
+        imports = gateway.imports.measure(content_of(code), main, megabytes)
+    except (BuildFailed, StartError) as error:
+        if gateway.stopping.is_set():
+            raise PageError(503, "The server is shutting down.") from None
+        status = 422 if isinstance(error, BuildFailed) else 503
+        raise PageError(status, f"Version {wanted.version} was not measured: {error}") from None
     gateway.store.import_profiles.put(wanted.digest, main, [asdict(each) for each in imports])
     return wanted
 

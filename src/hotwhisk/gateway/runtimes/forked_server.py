@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import socket
 import threading
 from typing import Final
@@ -21,7 +20,6 @@ from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
 from hotwhisk.gateway.runtimes.shared_log import SharedLog
 from hotwhisk.platform.action import Limits
 from hotwhisk.platform.logs import LogStream
-from hotwhisk.platform.process import end_all, freeze
 from hotwhisk.platform.runtime import Runtime
 from hotwhisk.system.removal import remove
 
@@ -85,9 +83,7 @@ class ForkedServer(Runtime):
 
     def ended(self) -> str:
         """Return "ended" if it has ended by itself."""
-        if self._process is None or not select.select([self._process.pidfd], [], [], 0)[0]:
-            return ""
-        return "ended"
+        return "ended" if self._process is not None and self._process.ended else ""
 
     def _start(self) -> None:
         self.token = secrets.token_urlsafe(32)
@@ -100,7 +96,7 @@ class ForkedServer(Runtime):
                 listener.listen(_BACKLOG)
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 self._process = self._launcher.start(
-                    self.token, self._limit, self._folder, [listener.fileno(), outs[1], errs[1]]
+                    self.token, self._limit, self._folder, [outs[1], errs[1], listener.fileno()]
                 )
         except BaseException:
             os.close(outs[0])
@@ -117,12 +113,8 @@ class ForkedServer(Runtime):
 
     def _stop(self) -> None:
         assert self._process is not None
-        pid, pidfd = self._process
-        while pids := self._limit.processes():
-            end_all(pids)
-        if not self.ended():  # otherwise another process may have its pid now
-            end_all(freeze(pid))
-        os.close(pidfd)
+        pid = self._process.pid
+        self._process.end(self._limit)
         self._process = None
         if self._stream is not None:
             self._stream.wait_end(_LOG_SECONDS)

@@ -1,8 +1,10 @@
-"""Have the launcher's process start servers, and start it again if it dies."""
+"""Have the launcher's process start servers and other programs, and start it again if it dies."""
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.runtimes.launcher_process import LONGEST
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
+from hotwhisk.platform.process import end_all, freeze
 
 MODULE = "hotwhisk.gateway.runtimes.launcher_process"
 ANSWER_SECONDS = 10.0
@@ -25,15 +28,28 @@ END_SECONDS = 5.0
 
 
 class Launched(NamedTuple):
-    """The process of a server. The caller closes ``pidfd``."""
+    """A process that was started. The caller ends it, or closes ``pidfd``."""
 
     pid: int
     pidfd: int
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def end(self, limit: MemoryLimit) -> None:
+        """Kill it with all that is below it and in its control group, and close ``pidfd``."""
+        while pids := limit.processes():
+            end_all(pids)
+        if not self.ended:  # otherwise another process may have its pid now
+            end_all(freeze(self.pid))
+        os.close(self.pidfd)
+
 
 class Launcher:
     """
-    The process from which servers are forked. Any thread may use it.
+    The process below which all code of actions runs. Any thread may use it.
 
     ``folder`` becomes the working directory of each server, ``run_dir`` holds their run
     folders, and ``environ`` is their whole environment.
@@ -55,26 +71,27 @@ class Launcher:
         self, token: str, limit: MemoryLimit, folder: str, descriptors: Sequence[int]
     ) -> Launched:
         """
-        Start a server with a listener, and with the ends of pipes for its two output streams.
+        Start a server. ``folder`` is its run folder.
 
-        ``folder`` is its run folder.
+        ``descriptors`` are the ends of pipes for its two output streams, and its listener.
 
         Raises:
             StartError: the system refuses another process.
         """
-        packet = json.dumps({"token": token, "folder": folder, **asdict(limit)}).encode()
-        with self._lock:
-            if self._closed:
-                raise StartError("no server can be started: the gateway is ending")
-            try:
-                answer, received = self._ask(packet, descriptors)
-            except (ConnectionError, TimeoutError):  # it was killed or stopped by an action
-                self._end_process()
-                self._start_process()
-                answer, received = self._ask_again(packet, descriptors)
-        if "error" in answer:
-            raise StartError(f"no server can be started: {answer['error']}")
-        return Launched(answer["pid"], received[0])
+        return self._launch({"token": token, "folder": folder, **asdict(limit)}, descriptors)
+
+    def run(
+        self, command: Sequence[str], limit: MemoryLimit, folder: str, descriptors: Sequence[int]
+    ) -> Launched:
+        """
+        Start another program, in ``folder``. What it leaves when it ends is killed.
+
+        ``descriptors`` are the ends of pipes for its two output streams.
+
+        Raises:
+            StartError: the system refuses another process, or the command is too long.
+        """
+        return self._launch({"command": command, "folder": folder, **asdict(limit)}, descriptors)
 
     def close(self) -> None:
         """End the process with all servers."""
@@ -82,13 +99,30 @@ class Launcher:
             self._closed = True
             self._end_process()
 
+    def _launch(self, wanted: Mapping[str, Any], descriptors: Sequence[int]) -> Launched:
+        packet = json.dumps(wanted).encode()
+        if len(packet) > LONGEST:
+            raise StartError(f"a command may have {LONGEST} bytes, and this one has {len(packet)}")
+        with self._lock:
+            if self._closed:
+                raise StartError("no process can be started: the gateway is ending")
+            try:
+                answer, received = self._ask(packet, descriptors)
+            except (ConnectionError, TimeoutError):  # it was killed or stopped by an action
+                self._end_process()
+                self._start_process()
+                answer, received = self._ask_again(packet, descriptors)
+        if "error" in answer:
+            raise StartError(f"no process can be started: {answer['error']}")
+        return Launched(answer["pid"], received[0])
+
     def _ask_again(
         self, packet: bytes, descriptors: Sequence[int]
     ) -> tuple[dict[str, Any], list[int]]:
         try:
             return self._ask(packet, descriptors)
         except (ConnectionError, TimeoutError):
-            raise StartError("no server can be started: the launcher does not answer") from None
+            raise StartError("no process can be started: the launcher does not answer") from None
 
     def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         socket.send_fds(self._channel, [packet], list(descriptors))

@@ -10,10 +10,13 @@ It is also what ends the servers. It learns from the end of its channel that the
 however that ended. As child subreaper it adopts what a dead server leaves, and kills that too. The
 kernel kills a server whose launcher died.
 
-The protocol is one packet each way, on a SOCK_SEQPACKET socket. The gateway sends a JSON object
-(``token``, ``folder``, and the fields of a `MemoryLimit`: ``group``, ``data``) with three
-descriptors: the listener, and the ends for both output streams. The answer is ``{"pid": NUMBER}``
-with a pidfd, or ``{"error": TEXT}``.
+Other programs that run code of an action are started here too, so that the same holds for them.
+
+The protocol is one packet each way, on a SOCK_SEQPACKET socket. The gateway sends a JSON object:
+``folder`` and the fields of a `MemoryLimit`, ``group`` and ``data``; for a server its ``token``,
+for another program its ``command``. The descriptors with it are the ends for both output streams,
+and for a server the listener. The answer is ``{"pid": NUMBER}`` with a pidfd, or
+``{"error": TEXT}``.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ LONGEST: Final = 65_536
 """Most bytes of a packet."""
 
 NAME: Final = "hotwhisk:serve"
+_IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DESCRIPTORS: Final = 3
 _FAILED: Final = 70
 
@@ -88,7 +92,7 @@ class LauncherProcess:
         parent = os.getpid()
         pid = os.fork()
         if not pid:
-            self._become_server(wanted, descriptors, parent)
+            self._become_child(wanted, descriptors, parent)
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
@@ -98,19 +102,21 @@ class LauncherProcess:
         self._watch(pid, pidfd)
         return pid, pidfd
 
-    def _become_server(
+    def _become_child(
         self, wanted: dict[str, Any], descriptors: list[int], parent: int
     ) -> NoReturn:
         try:
             # Until the server has its handlers, signals wait.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            listener, stdout, stderr = descriptors
+            stdout, stderr, *listeners = descriptors
             if setup_child(NAME, parent):
                 os.dup2(stdout, 1)
                 os.dup2(stderr, 2)
-                close_others([*of_libffi(), listener])
+                close_others([*of_libffi(), *listeners])
                 MemoryLimit(wanted["group"], wanted["data"]).enter()
-                self._serve(socket.socket(fileno=listener), wanted["token"], wanted["folder"])
+                if "command" in wanted:
+                    _execute(wanted["command"], wanted["folder"])
+                self._serve(socket.socket(fileno=listeners[0]), wanted["token"], wanted["folder"])
         except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
             sys.excepthook(*sys.exc_info())
         os._exit(_FAILED)
@@ -148,9 +154,18 @@ class LauncherProcess:
                 self._ended(pidfd)
 
 
+def _execute(command: list[str], folder: str) -> NoReturn:
+    """Become another program, with the signals of a fresh process."""
+    os.chdir(folder)
+    for number in (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.execv(command[0], command)  # noqa: S606 - no shell shall change the words
+
+
 def main(descriptor: str) -> None:
     """Serve the gateway at the other end of an inherited socket."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)  # the gateway decides when all ends
     SUBREAPER.probe()
     gc.collect()
