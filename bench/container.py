@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from hotwhisk.platform.process import free_port
+from hotwhisk.platform.process_runtime import free_port
 from tests.image.artifact import build
 from tests.image.container import SLIM, docker
 from tests.support.actions import version_source

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hotwhisk.platform.process import free_port
+from hotwhisk.platform.process_runtime import free_port
 from tests.support.actions import version_source
 from tests.support.client import Address, Connection, init_once, run_once
 from tests.support.server import Server

@@ -10,7 +10,7 @@ import pytest
 from hotwhisk.gateway.gateway import open_gateway
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
-from hotwhisk.gateway.store.actions import StoredAction, digest_of
+from hotwhisk.gateway.store.actions import StoredAction, code_digest
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_a_version_is_loaded_before_it_is_stored(tmp_path: Path) -> None:
         candidate = StoredAction(0, *key, "0.0.1", DOCUMENT)
         call = gateway.invocations.new_call(owner, with_parameters(gateway.store, candidate), {})
         assert load(call, POSTED) is None
-        gateway.invocations.posted[digest_of(STORED)] = POSTED
+        gateway.invocations.posted[code_digest(STORED)] = POSTED
         stored = gateway.store.actions.put(key, DOCUMENT, STORED)
         warm = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})
         activation = gateway.invocations.run(warm)

@@ -39,7 +39,7 @@ PURE = {
     "supervisor.generation",
     "supervisor.jobs",
     "supervisor.rollout",
-    "system.loop",
+    "system.loop_protocol",
 }
 EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing", "watch"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE
@@ -53,7 +53,7 @@ ENVIRONMENT = {
     "gateway.dev.in_action": "leaves breakpoint() to the function that a variable names",
     "gateway.dev.debuggee": "sets a variable of debugpy, in the worker of an action",
     "launch": "asks whether this is a child process of an action",
-    "action.children": "has child processes of the action find its module",
+    "action.child_imports": "has child processes of the action find its module",
     "cli": "hands it to the command that runs",
     "supervisor.processes": "hands a worker's to config.worker_environment",
     "action.isolation": "sets what /init and /run send, for the action",

@@ -33,7 +33,7 @@ LAYERS = (
 )
 TYPES_ONLY = (
     # A repair goes through most of the table of connections, which calls it.
-    ("worker.recovery", "worker.connections"),
+    ("worker.repair", "worker.connections"),
 )
 """Imports for annotations that close a circle."""
 

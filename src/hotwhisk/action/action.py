@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from hotwhisk.action import children, pinned
+from hotwhisk.action import child_imports, pinned
 from hotwhisk.action.entry_point import enters_by_start, parse
 from hotwhisk.action.isolation import (
     apply_context,
@@ -28,7 +28,7 @@ from hotwhisk.action.isolation import (
     set_environment,
 )  # fmt: skip
 from hotwhisk.action.pinned import find_module, read_module
-from hotwhisk.action.signals import enters_action
+from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import accepts, caller, is_async, is_async_generator, takes_context
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
 from hotwhisk.errors import BuildFailed, LoadFailed, debugger_hint
@@ -136,7 +136,7 @@ def load_module(
     entry = spec.origin or ""
     _, code, by_start = _compile(entry, main, kept.paths().get(entry))
     if generation_folder:
-        children.offer_module(generation_folder, spec.name, import_path())
+        child_imports.offer_module(generation_folder, spec.name, import_path())
     module = importlib.util.module_from_spec(spec)
     if by_start:
         module.__name__ = "__main__"
@@ -156,7 +156,7 @@ def _load(
     source, code, by_start = _compile(entry, main, source)
     _enter(folder, virtualenv)
     if generation_folder:
-        children.offer_file(generation_folder, entry, source, import_path())
+        child_imports.offer_file(generation_folder, entry, source, import_path())
     module = _new_module("__main__" if by_start else MODULE, entry)
     return _run(module, code, main, by_start=by_start)
 

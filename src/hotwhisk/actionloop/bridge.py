@@ -40,7 +40,7 @@ from hotwhisk.system.control_group import oom_kills
 
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
-    from hotwhisk.system.loop import Loop
+    from hotwhisk.system.loop_protocol import Loop
 
 PROXY_VERSION: Final = "1.17.1"
 """The version of the ActionLoop proxy that this module follows. Programs can read it."""

@@ -26,7 +26,7 @@ from hotwhisk.system.features import PIPE_SIZE, PR_SET_CHILD_SUBREAPER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hotwhisk.system.loop import Callback, Loop
+    from hotwhisk.system.loop_protocol import Callback, Loop
 
 RESULTS: Final = 3
 """The descriptor to which a program writes its responses."""

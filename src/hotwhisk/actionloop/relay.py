@@ -23,7 +23,7 @@ from hotwhisk.openwhisk.sentinels import bounded
 if TYPE_CHECKING:
     from io import BufferedWriter
 
-    from hotwhisk.system.loop import Loop
+    from hotwhisk.system.loop_protocol import Loop
 
 STREAMS: Final = (1, 2)
 READ_SIZE: Final = 65536

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hotwhisk.action.requirements import ACTIVATE, VIRTUALENV
+from hotwhisk.action.installation import ACTIVATE, VIRTUALENV
 from hotwhisk.actionloop import compiling
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import PROGRAM, SOURCE_ENTRY, Kind

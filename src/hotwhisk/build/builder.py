@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import hotwhisk
-from hotwhisk.action.requirements import ACTIVATE
+from hotwhisk.action.installation import ACTIVATE
 from hotwhisk.artifact import manifest as manifests
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER

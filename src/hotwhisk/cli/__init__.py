@@ -51,7 +51,7 @@ def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
         from hotwhisk.cli import serve
 
         return serve.run(argv[1:], environ)
-    from hotwhisk.cli.commands import COMMANDS, WITHOUT_PORT
+    from hotwhisk.cli.command_names import COMMANDS, WITHOUT_PORT
 
     if command.partition("=")[0] in WITHOUT_PORT:
         command, argv = "proxy", ["proxy", *argv]

@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RemoteServer:
     """The place of a server and the token that it wants."""
 
     url: str
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
 
 
-def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server:
+def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> RemoteServer:
     """
     Return the server that flags and variables name, or else the only server of this user.
 
@@ -107,8 +107,8 @@ def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Server
     if url is None and not environ.get(CLIENT_VARIABLES[0]):
         place = meant_place(run_folder(None, environ), None, environ)
         if place is not None:
-            return Server(url_of(place), token, found=f" on {url_of(place)}")
-    return Server(client_url(url, environ), token)
+            return RemoteServer(url_of(place), token, found=f" on {url_of(place)}")
+    return RemoteServer(client_url(url, environ), token)
 
 
 def error_text(body: bytes) -> str | None:

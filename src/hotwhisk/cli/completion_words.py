@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Final
 
 from hotwhisk.cli import proxy
-from hotwhisk.cli.commands import COMMANDS
+from hotwhisk.cli.command_names import COMMANDS
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.config.option import Option
 from hotwhisk.config.options import OPTIONS

@@ -17,7 +17,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotwhisk.cli.client import Answer, Server, add_arguments, error_text, find_server, split_url
+from hotwhisk.cli.client import (
+    Answer,
+    RemoteServer,
+    add_arguments,
+    error_text,
+    find_server,
+    split_url,
+)
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
 
@@ -78,7 +85,7 @@ def add_parameters(arguments: Arguments) -> None:
     )
 
 
-def _replay(name: str, server: Server, given: Mapping[str, object] | list[object]) -> int:
+def _replay(name: str, server: RemoteServer, given: Mapping[str, object] | list[object]) -> int:
     """Make the activation of a file again. Given parameters replace those in the file."""
     if server.token is not None:
         raise UsageError("--activation calls as the platform does, which has no token to send")

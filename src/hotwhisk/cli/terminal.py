@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk import __version__
-from hotwhisk.cli.commands import COMMANDS
+from hotwhisk.cli.command_names import COMMANDS
 from hotwhisk.config.option import port as read_port
 from hotwhisk.config.options import OPTIONS
 from hotwhisk.config.suggestions import for_command, for_option, for_parameter

@@ -85,7 +85,7 @@ def _die_with(supervisor: int) -> object:
 
 def _watch(path: str, end: int, libc: object) -> None:
     from hotwhisk.watch.events import open_events
-    from hotwhisk.watch.sources import changes, folders, look
+    from hotwhisk.watch.source_files import changes, folders, look
 
     events = open_events(libc)
     events.follow(folders(path))

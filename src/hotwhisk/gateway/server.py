@@ -24,7 +24,7 @@ from hotwhisk.gateway.hosts import OwnHosts
 from hotwhisk.gateway.log import log_event, open_log
 from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import Settings
-from hotwhisk.gateway.stopping import Server
+from hotwhisk.gateway.stopping import GatewayServer
 from hotwhisk.server.listener import inherited_listener, open_listener
 from hotwhisk.server.notify import STOPPING, notify, ready
 
@@ -59,7 +59,7 @@ def serve(
         gateway = open_gateway(settings, environ)
         inner = around(application(gateway))
         app = RequestLog(inner, gateway.metrics, every=settings.log_requests)
-        server = Server(app, gateway, lambda: _notify(environ, STOPPING))
+        server = GatewayServer(app, gateway, lambda: _notify(environ, STOPPING))
         write_address(settings.data, settings.url)
         announce(gateway)
         _notify(environ, *ready(f"serving on {settings.url}"))

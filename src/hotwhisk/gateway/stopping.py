@@ -27,7 +27,7 @@ ANSWER_SECONDS: Final = 5
 """How long records and last answers are waited for after the activations have ended."""
 
 
-class Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """
     A uvicorn server that stops as a gateway must.
 

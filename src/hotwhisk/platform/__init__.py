@@ -18,7 +18,7 @@ from hotwhisk.platform.action import Action, Limits, Names, is_base64
 from hotwhisk.platform.activation import Invoker
 from hotwhisk.platform.container import ContainerRuntime
 from hotwhisk.platform.logs import LogRule, LogStream
-from hotwhisk.platform.process import ProcessRuntime
+from hotwhisk.platform.process_runtime import ProcessRuntime
 from hotwhisk.platform.replay import Replay, activation_from, replay
 from hotwhisk.platform.runtime import Runtime, UrlRuntime
 from hotwhisk.platform.texts import SENTINEL

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hotwhisk.platform.process import ProcessRuntime
+from hotwhisk.platform.process_runtime import ProcessRuntime
 from hotwhisk.platform.runtime import spawn
 
 # LISTEN_PID must be the server's own process id: a shell sets it and becomes the server.

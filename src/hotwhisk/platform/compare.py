@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.platform.activation import Invoker
 from hotwhisk.platform.container import ContainerRuntime
-from hotwhisk.platform.process import ProcessRuntime
+from hotwhisk.platform.process_runtime import ProcessRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -26,7 +26,7 @@ from hotwhisk.action.action import print_error
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.system import System
-from hotwhisk.worker.process import exit_now
+from hotwhisk.worker.own_process import exit_now
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """

@@ -10,7 +10,7 @@ import sys
 from signal import SIGKILL
 from typing import NoReturn
 
-from hotwhisk.action.signals import guard
+from hotwhisk.action.signal_guard import guard
 from hotwhisk.config.config import Config
 from hotwhisk.config.platform import TAG_VARIABLE, worker_environment
 from hotwhisk.ipc.channel import Channel

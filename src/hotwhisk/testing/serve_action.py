@@ -27,7 +27,7 @@ from hotwhisk.platform import Action, Invoker, Limits
 from hotwhisk.platform.action_server import ActionServer, Launch
 from hotwhisk.platform.texts import LOGS_AFTER_ERROR
 
-PROGRAM: Final = (sys.executable, "-m", "hotwhisk.testing.server")
+PROGRAM: Final = (sys.executable, "-m", "hotwhisk.testing.run_command")
 STOP_SECONDS: Final = 10.0
 """How long a server may take for its stop, before it is killed."""
 

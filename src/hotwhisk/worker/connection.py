@@ -110,7 +110,7 @@ class Connection:
         self._spills = spills
         self._spilled = 0
         self._spill_at = 0  # how many bytes were read before those in the spill file
-        # How many bytes were read in all, as far as this process knows; see `recover_input`.
+        # How many bytes were read in all, as far as this process knows; see `repair_input`.
         self._read = bytes_read(self.socket) if self.sent else 0
         self._data = b""
         self.pipelined = b""

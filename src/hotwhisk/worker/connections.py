@@ -23,17 +23,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.openwhisk.bodies import error_body
-from hotwhisk.worker import recovery
+from hotwhisk.worker import repair
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.event_loop import REPEATABLE, EpollLoop
-from hotwhisk.worker.process import Streams, exit_gracefully, exit_now
+from hotwhisk.worker.own_process import Streams, exit_gracefully, exit_now
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spills
 
 if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.channel import Channel
-    from hotwhisk.system.loop import Loop
+    from hotwhisk.system.loop_protocol import Loop
 
 READ_SIZE = 65536
 
@@ -174,7 +174,7 @@ class Connections:
                         break
                     request = connection.next_request()
             except BaseException as error:  # noqa: BLE001 - any exception gets an answer
-                recovery.resolve(self, connection, error)
+                repair.handle_error(self, connection, error)
         words[self._claim_at] = 0
 
     def response_sent(self, connection: Connection) -> bool:

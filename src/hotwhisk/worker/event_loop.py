@@ -19,14 +19,14 @@ from os import getpid
 from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.isolation import server_modules
-from hotwhisk.action.signals import enters_action, print_stray
-from hotwhisk.worker.process import exit_now, fail, flush
+from hotwhisk.action.signal_guard import enters_action, print_stray
+from hotwhisk.worker.own_process import exit_now, fail, flush
 
 if TYPE_CHECKING:
     import asyncio
     from types import CodeType
 
-    from hotwhisk.system.loop import Callback
+    from hotwhisk.system.loop_protocol import Callback
 
 REPEATABLE: set[CodeType] = set()
 """

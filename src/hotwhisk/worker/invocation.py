@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
-from hotwhisk.action.signals import enters_action
+from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import is_awaitable
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, debugger_hint
@@ -28,7 +28,7 @@ from hotwhisk.openwhisk.bodies import (
 )
 from hotwhisk.openwhisk.context import Context
 from hotwhisk.worker.event_loop import run_to_end
-from hotwhisk.worker.process import flush
+from hotwhisk.worker.own_process import flush
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping

@@ -17,9 +17,9 @@ from typing import Final
 import hotwhisk.launch  # noqa: F401 - imported now: later the action's own modules come first
 from hotwhisk.action import action as actions
 from hotwhisk.action import pinned
+from hotwhisk.action.installation import install_beside, install_unpacked
 from hotwhisk.action.isolation import environment, set_defaults
-from hotwhisk.action.requirements import install_beside, install_unpacked
-from hotwhisk.action.signals import enters_action
+from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.bridge import Program, python_variables
@@ -33,7 +33,7 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.record import Record
-from hotwhisk.worker.process import exit_now, flush
+from hotwhisk.worker.own_process import exit_now, flush
 
 
 class Loaded(Record):

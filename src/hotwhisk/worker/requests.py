@@ -20,12 +20,12 @@ from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
-from hotwhisk.worker import invocation, recovery
+from hotwhisk.worker import invocation, repair
 from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, fatal
-from hotwhisk.worker.process import exit_now
+from hotwhisk.worker.own_process import exit_now
 
 if TYPE_CHECKING:
     from hotwhisk.action.action import Action
@@ -158,7 +158,7 @@ class Requests:
         """
         if connection in self._runs:
             return False  # the run had begun completely before the exception
-        request = recovery.reread(connection)
+        request = repair.reread(connection)
         if request is None:
             raise error
         status, body = invocation.failure(error, self.profile)

@@ -47,7 +47,7 @@ from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.descriptors import LIBFFI
 from hotwhisk.system.double_fork import double_fork
-from hotwhisk.worker.process import exit_now
+from hotwhisk.worker.own_process import exit_now
 
 MIN_LOAD_TIME = 0.03
 """

@@ -14,7 +14,7 @@ from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.isolation import set_environment
-from hotwhisk.action.signals import guard
+from hotwhisk.action.signal_guard import guard
 from hotwhisk.action.tracebacks import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
@@ -35,7 +35,7 @@ from hotwhisk.worker.event_loop import (
     move_into_asyncio,
     run_to_end,
 )
-from hotwhisk.worker.process import exit_now
+from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill

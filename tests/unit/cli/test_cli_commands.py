@@ -21,7 +21,7 @@ from hotwhisk import __version__
 from hotwhisk.artifact.artifact import unpack
 from hotwhisk.cli import main
 from hotwhisk.cli.code import read_code, zip_folder
-from hotwhisk.cli.commands import COMMANDS
+from hotwhisk.cli.command_names import COMMANDS
 from hotwhisk.errors import UsageError
 
 GENERATION = {"Hotwhisk-Generation": "8 sha256:" + "ab12" * 16}

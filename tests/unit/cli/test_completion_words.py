@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hotwhisk.cli import main, up
-from hotwhisk.cli.commands import COMMANDS
+from hotwhisk.cli.command_names import COMMANDS
 from hotwhisk.cli.completion import SHELLS
 from hotwhisk.cli.completion_words import Command, Flag, Kind, commands
 from hotwhisk.config.options import OPTIONS

@@ -11,7 +11,7 @@ import pytest
 
 from hotwhisk.errors import StartError
 from hotwhisk.platform import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime
-from hotwhisk.platform.process import freeze, tree
+from hotwhisk.platform.process_runtime import freeze, tree
 
 # A server and a child of it that does nothing; the handler is the source's `main`.
 SERVER = """

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hotwhisk.action.signals import guard
+from hotwhisk.action.signal_guard import guard
 from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, Assign, Load, Message

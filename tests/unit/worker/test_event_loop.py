@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hotwhisk.system.loop import Loop
+from hotwhisk.system.loop_protocol import Loop
 from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop
 
 LOWEST = 200

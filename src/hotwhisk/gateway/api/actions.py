@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hotwhisk.gateway.api import fields, kinds, limits
+from hotwhisk.gateway.api import action_kinds, fields, limits
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import (
     EXISTS,
@@ -155,7 +155,7 @@ def _content(given: ApiRequest, current: StoredAction | None) -> tuple[dict[str,
     document = given.document
     before = current.document if current else {}
     if document.get("exec") is not None:
-        executable, code = kinds.check_exec(document["exec"], given.namespace)
+        executable, code = action_kinds.check_exec(document["exec"], given.namespace)
     elif current is None:
         raise ApiError(400, "exec undefined")
     else:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from hotwhisk.gateway.api import kinds
+from hotwhisk.gateway.api import action_kinds
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import JsonResponse, malformed
 from hotwhisk.gateway.api.reading import MOST_PAYLOAD
@@ -61,7 +61,7 @@ def get(given: ApiRequest) -> Response:
             "invocationsPerMinute": _UNLIMITED,
             "concurrentInvocations": _UNLIMITED,
             "firesPerMinute": _UNLIMITED,
-            "allowedKinds": [each["kind"] for each in kinds.runtimes()["python"]],
+            "allowedKinds": [each["kind"] for each in action_kinds.runtimes()["python"]],
             "storeActivations": True,
             "maxParameterSize": f"{MOST_PAYLOAD} B",
             "minActionMemory": f"{least['memory']} MB",

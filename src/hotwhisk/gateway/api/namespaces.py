@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hotwhisk import __version__
-from hotwhisk.gateway.api import kinds, limits
+from hotwhisk.gateway.api import action_kinds, limits
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import JsonResponse
 
@@ -36,7 +36,7 @@ def _described() -> dict[str, object]:
         "support": {"github": "https://github.com/apache/openwhisk/issues"},
         "api_paths": ["/api/v1"],
         "limits": limits.of_system(),
-        "runtimes": kinds.runtimes(),
+        "runtimes": action_kinds.runtimes(),
     }
 
 

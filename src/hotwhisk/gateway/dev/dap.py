@@ -7,11 +7,11 @@ import socket
 import threading
 from typing import Any, Final
 
-Message = dict[str, Any]
+DapMessage = dict[str, Any]
 _LENGTH: Final = b"content-length"
 
 
-class Channel:
+class DapChannel:
     """One end of a connection. Any thread may write; one thread reads."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -20,7 +20,7 @@ class Channel:
         self._lock = threading.Lock()
         self._seq = 0
 
-    def read(self) -> Message | None:
+    def read(self) -> DapMessage | None:
         """Wait for the next message; return None at the end of the connection."""
         try:
             head, _, rest = self._until(b"\r\n\r\n").partition(b"\r\n\r\n")
@@ -33,12 +33,12 @@ class Channel:
             while len(self._buffer) < length:
                 self._fill()
             body, self._buffer = self._buffer[:length], self._buffer[length:]
-            message: Message = json.loads(body)
+            message: DapMessage = json.loads(body)
         except (OSError, EOFError, ValueError, StopIteration):
             return None
         return message
 
-    def write(self, message: Message) -> int:
+    def write(self, message: DapMessage) -> int:
         """Send a message under the next number of this end; return the number."""
         with self._lock:
             self._seq += 1

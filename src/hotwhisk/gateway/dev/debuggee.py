@@ -1,4 +1,4 @@
-"""Let the debugger that `hotwhisk.gateway.dev.relay` serves reach the worker of an action."""
+"""Let the debugger of `hotwhisk.gateway.dev.debugger_relay` reach the worker of an action."""
 
 from __future__ import annotations
 

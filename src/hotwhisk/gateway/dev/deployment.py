@@ -23,7 +23,7 @@ from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.problems import Problem
 from hotwhisk.gateway.runtimes.pool import NoServer
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
-from hotwhisk.gateway.store.actions import StoredAction, digest_of
+from hotwhisk.gateway.store.actions import StoredAction, code_digest
 from hotwhisk.gateway.store.versions import next_version
 from hotwhisk.platform import texts
 from hotwhisk.platform.logs import stream_and_text
@@ -120,7 +120,7 @@ class Deployment:
             BuildFailed: the server refused it.
         """
         key = self._key(candidate.source)
-        stored = StoredAction(0, *key, version, candidate.document, digest_of(candidate.code))
+        stored = StoredAction(0, *key, version, candidate.document, code_digest(candidate.code))
         resolved = with_parameters(self._gateway.store, stored)
         call = self._gateway.invocations.new_call(self._owner, resolved, {})
         record = self._gateway.invocations.load(call, candidate.posted)
@@ -143,7 +143,7 @@ class Deployment:
 
     def _keep_posted(self, candidate: Candidate) -> None:
         """Post this from now on for the code of a version, and forget the oldest of its action."""
-        posted, digest = self._gateway.invocations.posted, digest_of(candidate.code)
+        posted, digest = self._gateway.invocations.posted, code_digest(candidate.code)
         kept = self._digests.setdefault(candidate.source.shown, [])
         if digest in kept:
             kept.remove(digest)
@@ -172,4 +172,4 @@ def reason(record: dict[str, Any]) -> str:
 
 
 def _is_same(before: StoredAction, candidate: Candidate) -> bool:
-    return (before.digest, before.document) == (digest_of(candidate.code), candidate.document)
+    return (before.digest, before.document) == (code_digest(candidate.code), candidate.document)

@@ -12,15 +12,15 @@ from starlette.types import ASGIApp
 
 from hotwhisk.gateway import server
 from hotwhisk.gateway.dev.candidate import Options
+from hotwhisk.gateway.dev.debugger_relay import DebuggerRelay
 from hotwhisk.gateway.dev.deployment import Deployment
 from hotwhisk.gateway.dev.explanations import Explanations
+from hotwhisk.gateway.dev.last_traceback import add_traceback
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.opened import OpenedFiles
 from hotwhisk.gateway.dev.project import Project, Source
-from hotwhisk.gateway.dev.relay import Relay
-from hotwhisk.gateway.dev.replay import Replay
+from hotwhisk.gateway.dev.replay import EventReplay
 from hotwhisk.gateway.dev.terminal import Terminal
-from hotwhisk.gateway.dev.tracebacks import add_traceback
 from hotwhisk.gateway.dev.watching import Watching
 from hotwhisk.gateway.dev.web_paths import Answered, WebPaths
 from hotwhisk.gateway.gateway import Gateway
@@ -54,7 +54,7 @@ class DevServer:
     def __init__(self, given: DevSettings, terminal: Terminal) -> None:
         self._given = given
         self._terminal = terminal
-        self._relay = Relay()
+        self._relay = DebuggerRelay()
         self._gateway: Gateway | None = None
 
     def serve(self, settings: Settings, environ: Mapping[str, str]) -> int:
@@ -96,7 +96,7 @@ class DevServer:
         libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
         libraries.remove_old()
         deployment = Deployment(gateway, libraries, self._terminal)
-        replay = Replay(gateway, self._terminal)
+        replay = EventReplay(gateway, self._terminal)
         options = Options(
             lambda action: self._prelude(action, opened.pipe),
             given.parameters,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from hotwhisk.gateway.dev.last_traceback import last_traceback
 from hotwhisk.gateway.dev.terminal import Terminal
-from hotwhisk.gateway.dev.tracebacks import last_traceback
 from hotwhisk.gateway.dev.web_paths import Answered
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE

@@ -27,7 +27,7 @@ def begin(action: str, root: str, reports: str, terminal: str = "", debugger: in
 
     Which files below ``root`` it opens or imports is written to the named pipe ``reports``.
     ``terminal`` is the terminal that ``breakpoint()`` talks to. ``debugger`` is the port at which
-    `Relay` waits for workers. Empty values mean that there is none.
+    `DebuggerRelay` waits for workers. Empty values mean that there is none.
     """
     sys.addaudithook(_reporter(action, root, reports))
     if terminal and os.environ.get("PYTHONBREAKPOINT") is None:

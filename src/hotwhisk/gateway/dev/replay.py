@@ -20,7 +20,7 @@ _LONGEST: Final = 100
 """Most characters of an event that are shown."""
 
 
-class Replay:
+class EventReplay:
     """Sends the last events again after each replacement."""
 
     def __init__(self, gateway: Gateway, terminal: Terminal) -> None:

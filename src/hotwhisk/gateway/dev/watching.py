@@ -22,7 +22,7 @@ from hotwhisk.gateway.dev.libraries import declared_in
 from hotwhisk.gateway.dev.opened import OpenedFiles
 from hotwhisk.gateway.dev.project import Project, Source
 from hotwhisk.gateway.log import log_event
-from hotwhisk.watch import sources
+from hotwhisk.watch import source_files
 from hotwhisk.watch.events import open_events
 
 Files = dict[str, bytes]
@@ -63,7 +63,7 @@ class Watching:
     def follow(self) -> None:
         """Watch also the files that were opened since. Any thread may call this."""
         with self._lock:  # otherwise an earlier list of folders could replace a later one
-            found = sources.folders(self._project.path)
+            found = source_files.folders(self._project.path)
             for source in self._project.sources():
                 for path in self._others(source):
                     found.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
@@ -119,7 +119,7 @@ class Watching:
         return changed or None
 
     def _files(self, source: Source) -> Files:
-        found = sources.look(source.entry)
+        found = source_files.look(source.entry)
         found.pop("", None)
         if not found:
             return {}
@@ -133,8 +133,12 @@ class Watching:
 
     def _named(self, paths: list[str]) -> str:
         names = [self._project.shown(path) for path in paths]
-        more = f" and {len(names) - sources.NAMED} more" if len(names) > sources.NAMED else ""
-        return f"{', '.join(names[: sources.NAMED])}{more}"
+        more = (
+            f" and {len(names) - source_files.NAMED} more"
+            if len(names) > source_files.NAMED
+            else ""
+        )
+        return f"{', '.join(names[: source_files.NAMED])}{more}"
 
 
 def _changed(known: Files, now: Files) -> list[str]:

@@ -16,8 +16,8 @@ from operator import attrgetter
 from typing import Any, Final
 
 from hotwhisk.errors import StartError, UsageError
-from hotwhisk.gateway.export import commands
-from hotwhisk.gateway.export.files import Folder
+from hotwhisk.gateway.export import wsk_commands
+from hotwhisk.gateway.export.folder import Folder
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.entities import Entity
 from hotwhisk.gateway.store.store import Store
@@ -86,21 +86,21 @@ class _Export:
             ],
         }
         self._done.counts = {kind: len(made) for kind, made in groups.items() if made}
-        self._folder.write(SCRIPT, commands.script(self._namespace, groups), mode=0o700)
+        self._folder.write(SCRIPT, wsk_commands.script(self._namespace, groups), mode=0o700)
         return self._done
 
     def _package(self, package: Entity) -> str:
         files = self._values(f"packages/{package.name}", package.document)
         shared = "yes" if package.document.get("publish") else "no"
-        return commands.wsk("package", "update", package.name, *files, "--shared", shared)
+        return wsk_commands.wsk("package", "update", package.name, *files, "--shared", shared)
 
     def _binding(self, binding: Entity) -> str:
         target = binding.document["binding"]
         files = self._values(f"packages/{binding.name}", binding.document)
         provider = self._own(f"/{target['namespace']}/{target['name']}")
-        lines = [commands.wsk("package", "bind", provider, binding.name, *files)]
+        lines = [wsk_commands.wsk("package", "bind", provider, binding.name, *files)]
         if binding.document.get("publish"):
-            lines.append(commands.wsk("package", "update", binding.name, "--shared", "yes"))
+            lines.append(wsk_commands.wsk("package", "update", binding.name, "--shared", "yes"))
         return "\n".join(lines)
 
     def _action(self, action: StoredAction) -> str:
@@ -108,16 +108,16 @@ class _Export:
         place = f"actions/{action.package or 'default'}/{action.name}"
         code = (self._store.actions.code(action.digest) if action.digest else None) or ""
         source = self._folder.write_code(place, document["exec"]["kind"], code)
-        words = ["action", "update", name, source, *commands.execution(document["exec"])]
+        words = ["action", "update", name, source, *wsk_commands.execution(document["exec"])]
         words += self._values(place, document)
-        words += commands.limits(document["limits"])
+        words += wsk_commands.limits(document["limits"])
         if not any(each.get("init") for each in document["parameters"]):
-            return commands.wsk(*words)
+            return wsk_commands.wsk(*words)
         # wsk has no option for parameters that become variables of the environment.
         file = self._folder.write_json(
             f"{place}.environment.json", {"parameters": document["parameters"]}
         )
-        return "\n".join((commands.wsk(*words), commands.update(f"actions/{name}", file)))
+        return "\n".join((wsk_commands.wsk(*words), wsk_commands.update(f"actions/{name}", file)))
 
     def _sequence(self, action: StoredAction) -> str:
         place = f"actions/{action.package or 'default'}/{action.name}"
@@ -125,11 +125,11 @@ class _Export:
         document = {**action.document, "parameters": []}
         words = ["action", "update", action.local_path, "--sequence", components]
         words += self._values(place, document)
-        return commands.wsk(*words, *commands.limits(action.document["limits"]))
+        return wsk_commands.wsk(*words, *wsk_commands.limits(action.document["limits"]))
 
     def _trigger(self, trigger: Entity) -> str:
         files = self._values(f"triggers/{trigger.name}", trigger.document)
-        return commands.wsk("trigger", "update", trigger.name, *files)
+        return wsk_commands.wsk("trigger", "update", trigger.name, *files)
 
     def _rule(self, rule: Entity) -> str:
         document = rule.document
@@ -138,9 +138,9 @@ class _Export:
                 f"the annotations of the rule {rule.name}: wsk has no option for them"
             )
         words = (rule.name, self._own(document["trigger"]), self._own(document["action"]))
-        lines = [commands.wsk("rule", "update", *words)]
+        lines = [wsk_commands.wsk("rule", "update", *words)]
         if document.get("status") == "inactive":
-            lines.append(commands.wsk("rule", "disable", rule.name))
+            lines.append(wsk_commands.wsk("rule", "disable", rule.name))
         return "\n".join(lines)
 
     def _values(self, place: str, document: dict[str, Any]) -> list[str]:

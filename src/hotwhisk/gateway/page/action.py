@@ -15,9 +15,9 @@ from hotwhisk.errors import BuildFailed, StartError
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import import_chart, latency_plot
+from hotwhisk.gateway.page.forms import form
 from hotwhisk.gateway.page.found import find_action, find_version
 from hotwhisk.gateway.page.highlight import highlight
-from hotwhisk.gateway.page.reading import form
 from hotwhisk.gateway.page.rendering import PageError, path, view
 from hotwhisk.gateway.page.source import content_of, read_source
 from hotwhisk.gateway.store.actions import StoredAction

@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse, Response
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import time_bar
+from hotwhisk.gateway.page.forms import form, number
 from hotwhisk.gateway.page.found import find_activation
-from hotwhisk.gateway.page.reading import form, number
 from hotwhisk.gateway.page.rendering import PageError, view
 from hotwhisk.gateway.page.source import file_text
 from hotwhisk.gateway.page.tracebacks import Traceback, find_tracebacks

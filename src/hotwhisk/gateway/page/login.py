@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from hotwhisk.config.options import is_loopback
 from hotwhisk.gateway.api.authentication import gateway_of, namespace_of
 from hotwhisk.gateway.page import sessions
+from hotwhisk.gateway.page.forms import form
 from hotwhisk.gateway.page.origins import is_own
-from hotwhisk.gateway.page.reading import form
 from hotwhisk.gateway.page.rendering import error_page, render
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.runtimes.launcher_process import LONGEST
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
-from hotwhisk.platform.process import end_all, freeze
+from hotwhisk.platform.process_runtime import end_all, freeze
 
 MODULE = "hotwhisk.gateway.runtimes.launcher_process"
 ANSWER_SECONDS = 10.0

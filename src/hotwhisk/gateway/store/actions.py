@@ -196,7 +196,7 @@ class Actions:
         return (row[0] for row in rows)
 
 
-def digest_of(code: str) -> str:
+def code_digest(code: str) -> str:
     """Return the name under which code is kept."""
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -204,7 +204,7 @@ def digest_of(code: str) -> str:
 def _keep_code(connection: sqlite3.Connection, code: str | None) -> str | None:
     if code is None:
         return None
-    digest = digest_of(code)
+    digest = code_digest(code)
     connection.execute("INSERT INTO codes VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, code))
     return digest
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from hotwhisk.gateway.api.action_kinds import check_exec, runtimes
 from hotwhisk.gateway.api.errors import ApiError
-from hotwhisk.gateway.api.kinds import check_exec, runtimes
 
 OWN = f"python:3.{sys.version_info.minor}"
 

@@ -6,7 +6,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-from hotwhisk.gateway.dev.tracebacks import add_traceback, last_traceback
+from hotwhisk.gateway.dev.last_traceback import add_traceback, last_traceback
 from hotwhisk.platform.logs import LogLine
 
 

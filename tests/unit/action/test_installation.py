@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.action import requirements
+from hotwhisk.action import installation
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,15 @@ from hotwhisk.action import requirements
 )
 def test_a_file_asks_for_something_or_not(tmp_path: Path, content: bytes, asked: bool) -> None:
     (tmp_path / "requirements.txt").write_bytes(content)
-    assert bool(requirements.wanted(str(tmp_path))) is asked
+    assert bool(installation.wanted(str(tmp_path))) is asked
     (tmp_path / "virtualenv").mkdir()
-    assert not requirements.wanted(str(tmp_path))
+    assert not installation.wanted(str(tmp_path))
 
 
 def test_a_folder_without_the_file_asks_for_nothing(tmp_path: Path) -> None:
-    assert requirements.wanted(str(tmp_path)) == b""
+    assert installation.wanted(str(tmp_path)) == b""
     (tmp_path / "requirements.txt").mkdir()
-    assert requirements.wanted(str(tmp_path)) == b""
+    assert installation.wanted(str(tmp_path)) == b""
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_folder_without_the_file_asks_for_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_names_a_file_beside_it_is_found(line: str, local: bool) -> None:
-    assert requirements.names_a_file(line) is local
+    assert installation.names_a_file(line) is local

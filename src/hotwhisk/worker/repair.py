@@ -3,7 +3,7 @@ Repair a connection after an exception from outside broke off our own code.
 
 A thread can raise an exception in another thread (``PyThreadState_SetAsyncExc``). A trace or
 profile function can raise one in the code that it watches. Memory can run out anywhere. (Signal
-handlers cannot raise one here: see `hotwhisk.action.signals`.) The exception can hit between a
+handlers cannot raise one here: see `hotwhisk.action.signal_guard`.) The exception can hit between a
 system call and the store of its result. So this module asks the kernel, which counts the bytes of a
 connection, how much was read or written. The scoreboard says how far the request had come:
 
@@ -25,13 +25,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hotwhisk.action.signals import print_stray
+from hotwhisk.action.signal_guard import print_stray
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Reader
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.system.tcp import bytes_read, bytes_written
 from hotwhisk.worker.connection import Stage
-from hotwhisk.worker.process import fail
+from hotwhisk.worker.own_process import fail
 from hotwhisk.worker.socket_errors import Disconnected
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ ATTEMPTS = 10
 """How often one request or its repair may be interrupted before the process ends."""
 
 
-def resolve(connections: Connections, connection: Connection, error: BaseException) -> None:
+def handle_error(connections: Connections, connection: Connection, error: BaseException) -> None:
     """
     Handle an exception that was raised while a connection was claimed.
 
@@ -94,7 +94,7 @@ def _go_on(connections: Connections, connection: Connection, error: BaseExceptio
         ready = _finish_answer(connections, connection, error)
     else:
         print_stray(error, "the action")
-        ready = recover_input(connection, connections.buffer)
+        ready = repair_input(connection, connections.buffer)
     error.__traceback__ = None  # the frames hold views of the memory file
     if ready:
         connections.with_claim(connection, connections.resume)
@@ -116,7 +116,7 @@ def _finish_close(connections: Connections, connection: Connection) -> None:
 
 def _finish_answer(connections: Connections, connection: Connection, error: BaseException) -> bool:
     """Send the rest of a response; return whether the next request can be read."""
-    out = recover_output(connection, connections.scoreboard)
+    out = repair_output(connection, connections.scoreboard)
     if out is None:
         return connections.answerer.end_interrupted(connection, error)
     if out:
@@ -125,7 +125,7 @@ def _finish_answer(connections: Connections, connection: Connection, error: Base
     return False
 
 
-def recover_input(connection: Connection, buffer: memoryview) -> bool:
+def repair_input(connection: Connection, buffer: memoryview) -> bool:
     """
     Save all bytes that were read and not answered in a spill file; return False if there are none.
 
@@ -161,7 +161,7 @@ def reread(connection: Connection) -> Request | None:
     return Reader().examine(connection._data, len(connection._data))
 
 
-def recover_output(connection: Connection, scoreboard: Scoreboard) -> bool | None:
+def repair_output(connection: Connection, scoreboard: Scoreboard) -> bool | None:
     """
     Find out how much of a response was sent.
 

@@ -22,7 +22,7 @@ from os import _exit, dup2
 from select import POLLNVAL
 from typing import TYPE_CHECKING, NoReturn
 
-from hotwhisk.action.signals import enters_action
+from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.system.output import Output
 

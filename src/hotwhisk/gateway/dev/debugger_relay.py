@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from hotwhisk.errors import StartError
-from hotwhisk.gateway.dev.dap import Channel, Message
+from hotwhisk.gateway.dev.dap import DapChannel, DapMessage
 from hotwhisk.gateway.dev.debuggee import ATTACHED
 
 _HOST: Final = "127.0.0.1"
@@ -34,24 +34,24 @@ _ENDS: Final = ("terminated", "exited")
 _ANSWER_SECONDS: Final = 5.0
 
 
-class Relay:
+class DebuggerRelay:
     """The debugger port of ``hotwhisk dev --debug``. All its threads end with the process."""
 
     def __init__(self) -> None:
         self.port = 0
         self.workers_port = 0
         self._changed = threading.Condition(threading.RLock())
-        self._editor: Channel | None = None
-        self._prepared: dict[tuple[str, str], Message] = {}
+        self._editor: DapChannel | None = None
+        self._prepared: dict[tuple[str, str], DapMessage] = {}
         """What the editor said to prepare the session: the last request of each kind and file."""
-        self._held: list[Message] = []
+        self._held: list[DapMessage] = []
         """What the editor sent while there was no worker."""
         self._worker = 0
         """The port of the newest worker, or 0."""
-        self._debuggee: Channel | None = None
+        self._debuggee: DapChannel | None = None
         self._repeating = False
         """Whether a new debuggee is told what the editor had said; then the editor waits."""
-        self._asked: dict[tuple[Channel, int], int | None] = {}
+        self._asked: dict[tuple[DapChannel, int], int | None] = {}
         """By debuggee and number, the editor's number of a request; None for one of our own."""
 
     def open(self, port: int) -> None:
@@ -73,7 +73,7 @@ class Relay:
         _in_thread(_accept, workers, self._serve_worker)
 
     def _serve_editor(self, connection: socket.socket) -> None:
-        channel = Channel(connection)
+        channel = DapChannel(connection)
         with self._changed:
             if self._editor is not None:
                 self._editor.close()
@@ -92,7 +92,7 @@ class Relay:
         self._let_go(self._debuggee)
         self._debuggee = None
 
-    def _from_editor(self, channel: Channel, message: Message) -> None:
+    def _from_editor(self, channel: DapChannel, message: DapMessage) -> None:
         command = message.get("command", "")
         with self._changed:
             if self._editor is not channel:
@@ -149,7 +149,7 @@ class Relay:
             self._ask(channel, message, message["seq"])
         self._held = []
 
-    def _repeat_all(self, channel: Channel) -> None:
+    def _repeat_all(self, channel: DapChannel) -> None:
         """Tell a new debuggee what the editor had said to prepare the session."""
         self._repeating = True
         for command in _REPEATED:
@@ -158,15 +158,15 @@ class Relay:
                     self._repeat(channel, message)
         self._repeating = False
 
-    def _connect(self, port: int) -> Channel | None:
+    def _connect(self, port: int) -> DapChannel | None:
         try:
-            channel = Channel(socket.create_connection((_HOST, port)))
+            channel = DapChannel(socket.create_connection((_HOST, port)))
         except OSError:  # the worker has ended
             return None
         _in_thread(self._read_debuggee, channel)
         return channel
 
-    def _read_debuggee(self, channel: Channel) -> None:
+    def _read_debuggee(self, channel: DapChannel) -> None:
         while (message := channel.read()) is not None:
             self._from_debuggee(channel, message)
         with self._changed:
@@ -175,7 +175,7 @@ class Relay:
                 self._debuggee = None
         channel.close()
 
-    def _from_debuggee(self, channel: Channel, message: Message) -> None:
+    def _from_debuggee(self, channel: DapChannel, message: DapMessage) -> None:
         with self._changed:
             if message.get("type") == "response":
                 number = self._asked.pop((channel, message["request_seq"]), None)
@@ -192,18 +192,18 @@ class Relay:
         """Return the events that are not for the editor."""
         return (*_ENDS, *_BEGINS) if self._repeating else _ENDS
 
-    def _ask(self, channel: Channel, message: Message, editors: int | None) -> int:
+    def _ask(self, channel: DapChannel, message: DapMessage, editors: int | None) -> int:
         number = channel.write(message)
         self._asked[channel, number] = editors
         return number
 
-    def _repeat(self, channel: Channel, message: Message) -> None:
+    def _repeat(self, channel: DapChannel, message: DapMessage) -> None:
         """Send a request of the editor again, and wait for the answer, which is not for it."""
         number = self._ask(channel, message, None)
         if message["command"] not in _LATE:
             self._changed.wait_for(lambda: (channel, number) not in self._asked, _ANSWER_SECONDS)
 
-    def _refuse_asked(self, channel: Channel) -> None:
+    def _refuse_asked(self, channel: DapChannel) -> None:
         """Answer what the editor has asked a debuggee that is gone."""
         for key in [each for each in self._asked if each[0] is channel]:
             number = self._asked.pop(key)
@@ -212,7 +212,7 @@ class Relay:
                 self._editor.write(_answer(request, "the version was replaced"))
         self._changed.notify_all()
 
-    def _let_go(self, channel: Channel | None) -> None:
+    def _let_go(self, channel: DapChannel | None) -> None:
         """Have a worker run on without a debugger."""
         if channel is not None:
             arguments = {"terminateDebuggee": False}
@@ -230,7 +230,7 @@ def _accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> 
         _in_thread(serve, connection)
 
 
-def _answer(request: Message, problem: str = "") -> Message:
+def _answer(request: DapMessage, problem: str = "") -> DapMessage:
     answer = {
         "type": "response",
         "request_seq": request["seq"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.watch.events import SOURCES
-from hotwhisk.watch.sources import changes, folders, look
+from hotwhisk.watch.source_files import changes, folders, look
 
 
 def test_what_has_changed_is_named() -> None:
