@@ -98,10 +98,7 @@ def _is_ours(code: types.CodeType) -> bool:
 
 
 def print_exit(error: SystemExit) -> None:
-    """
-    Print what the interpreter does for ``sys.exit("no data base")``: the text, and nothing for a
-    number.
-    """
+    """Print what Python prints for ``sys.exit("no data base")``: the text; nothing for a number."""
     if error.code is not None and not isinstance(error.code, int):
         try:
             with bounded():

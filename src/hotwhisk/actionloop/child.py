@@ -248,10 +248,7 @@ class Child:
             os.waitpid(ended.si_pid, os.WNOHANG)
 
     def end(self) -> ExitStatus:
-        """
-        Kill the program and all that it started; return its exit status, or that of an
-        earlier exit.
-        """
+        """Kill the program and all that it started. Return how it ended."""
         if self._ending is None:
             options = os.WEXITED | os.WNOHANG | os.WNOWAIT
             alive = os.waitid(os.P_PIDFD, self._pidfd, options) is None

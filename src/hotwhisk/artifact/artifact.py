@@ -249,9 +249,8 @@ def _unpack_anew(
         if kind is Kind.EXECUTABLE:
             _make_executable(fresh)
         elif kind is Kind.FOLDER:
-            if os.path.isfile(
-                f"{fresh}/{PROGRAM}"
-            ):  # not a program, so it is named like the official source
+            # Not a program, so it is named like the official source.
+            if os.path.isfile(f"{fresh}/{PROGRAM}"):
                 os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
             find_entry(fresh)
         os.rename(fresh, folder)

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
 CODE_FOLDER: Final = "action"
 PACKAGES_FOLDER: Final = "virtualenv"
-"""
-The folder of libraries, in an artifact and in an unpacked action; the official images
-know it.
-"""
+"""The folder of libraries in an artifact and in an unpacked action. The official images know it."""
 
 
 def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> None:

@@ -62,10 +62,7 @@ def install(
 
 
 def _export(uv: str, lock: Path, work: Path) -> Path:
-    """
-    Turn a lock of uv into requirements, each with its hashes and its condition; return
-    the file.
-    """
+    """Turn a lock of uv into requirements with their hashes and conditions; return the file."""
     if not lock.with_name("pyproject.toml").is_file():
         raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
     path = work / "requirements.txt"

@@ -17,10 +17,7 @@ from hotwhisk.errors import UsageError
 
 LEAST: Final = (3, 11)
 GLIBC: Final = (2, 28)
-"""
-The glibc of every distribution on which Python's own images and OpenWhisk's are based,
-or older.
-"""
+"""The glibc of the distributions that Python's own images and OpenWhisk's have, or an older one."""
 
 _NAMES: Final = {**MACHINES, "x86_64": "x86_64", "x64": "x86_64", "aarch64": "aarch64"}
 _WHEEL_TAG: Final = re.compile(

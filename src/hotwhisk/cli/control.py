@@ -35,10 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
-    """
-    Send a question to the server that the arguments name; a ServerError if it is missing or
-    refuses.
-    """
+    """Send a question to the server that the arguments name. A missing server is a ServerError."""
     uid = os.getuid()
     folder = run_folder(given.run_dir, environ)
     place = meant_place(folder, given.port, environ) if given.host is None else None

@@ -116,10 +116,9 @@ def _configure(
     if not config.openwhisk and config.token_file is None:
         require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
-    for warning in (
-        () if config.openwhisk else config.warnings
-    ):  # there, the server prints nothing of its own
-        print(f"hotwhisk: {warning}", file=sys.stderr)
+    if not config.openwhisk:  # there, the server prints nothing of its own
+        for warning in config.warnings:
+            print(f"hotwhisk: {warning}", file=sys.stderr)
     if config.token_file is not None:
         config = with_token(config, read_token(config.token_file))
     if config.file is not None:

@@ -120,9 +120,8 @@ def _cell(row: Mapping[str, object], key: str) -> str:
 
 
 def _name(generation: Mapping[str, object]) -> str:
-    if (
-        "digest" in generation and "number" not in generation
-    ):  # a version that waits for a roll-back has no number yet
+    if "digest" in generation and "number" not in generation:
+        # A version that waits for a roll-back has no number yet.
         name = str(generation.get("digest") or "").removeprefix("sha256:")
         return f"a version (sha256:{name[:12]}…)"
     return show_generation(_cell(generation, "number"), generation.get("digest"))

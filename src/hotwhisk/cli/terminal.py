@@ -105,10 +105,7 @@ hotwhisk COMMAND --help shows the options of a command; hotwhisk --version the v
 
 
 def other(argv: Sequence[str]) -> int:
-    """
-    Handle a line without a command: print the first screen or the version, or refuse a mistyped
-    word.
-    """
+    """Handle a line without a command: print the first screen or the version, or refuse a word."""
     word = argv[0] if argv else "--help"
     if word in ("--help", "-h", "help"):
         print(first_screen())

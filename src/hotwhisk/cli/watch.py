@@ -56,10 +56,8 @@ def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
     try:
         os.dup2(end, 3)
         os.closerange(4, 65536)  # closes the port, above all
-        for number in (
-            signal.SIGINT,
-            signal.SIGHUP,
-        ):  # from a terminal: only the supervisor handles them
+        # From a terminal: only the supervisor handles them.
+        for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         libc = _die_with(supervisor)

@@ -76,10 +76,7 @@ class Config(Record):
     termination_log: str | None = TERMINATION_LOG
     ready_fd: int | None = None
     reinit: bool = True
-    """
-    Whether a second /init replaces; under OpenWhisk only if the platform's variable
-    allows it.
-    """
+    """Whether a second /init replaces; under OpenWhisk a variable of the platform must allow it."""
     concurrency: bool = True
     """Whether async handlers may overlap in one worker; OpenWhisk can forbid it."""
     log_init_error: bool = True

@@ -29,10 +29,7 @@ MAX_LENGTH_DIGITS = 16
 """Most digits of a Content-Length: more than any disk holds, and quick to convert."""
 
 MAX_SHOWN = 60
-"""
-Most characters of the input that an error repeats: enough to find it, too few to be a
-payload.
-"""
+"""Most characters of the input that an error repeats: enough to find it, too few for a payload."""
 
 CACHED_HEAD = 1024
 """
@@ -256,10 +253,7 @@ def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool
 
 
 def _keep_alive(values: list[str], minor: int) -> bool:
-    """
-    Return whether the connection stays open (RFC 9112 §9.3): "close" wins, HTTP/1.0 needs
-    keep-alive.
-    """
+    """Return whether the connection stays open (RFC 9112 §9.3): "close" wins; HTTP/1.0 must ask."""
     options = {option.strip(" \t").lower() for value in values for option in value.split(",")}
     return "close" not in options and (bool(minor) or "keep-alive" in options)
 

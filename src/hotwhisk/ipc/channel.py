@@ -81,10 +81,7 @@ class Channel:
         self.on_failure: Callable[[OSError], None] | None = None
         """Called when the system refuses a message for good. If it is None, the error is raised."""
         self.full = False
-        """
-        Whether messages wait for room in the socket; if not, they wait for what
-        `TRY_AGAIN` names.
-        """
+        """Whether messages wait for room in the socket, and not for what `TRY_AGAIN` names."""
         if end is not None:
             self.open(end)
 

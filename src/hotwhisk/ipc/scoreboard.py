@@ -177,17 +177,14 @@ class Scoreboard:
 
     @staticmethod
     def claim_word(slot: int) -> int:
-        """
-        Return the index in ``words`` where a worker writes its claim: a connection's number plus
-        one.
-        """
+        """Return the index in ``words`` of a worker's claim: a connection's number, plus one."""
         return _CLAIM + 2 * slot
 
     def recalls(self, slot: int) -> int:
         """Return how often the connections of the worker in ``slot`` were recalled."""
         return self._recalls[slot]
 
-    def recall(self, slot: int) -> None:
+    def count_recall(self, slot: int) -> None:
         """Recall a worker's connections, except those claimed or running at the next barrier."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
         self.words[_RECALLS + 2 * slot] = self._recalls[slot]

@@ -45,10 +45,7 @@ class Cause(StrEnum):
 
 
 LONGEST_DETAIL: Final = 2000
-"""
-Most characters of a detail that is sent to a worker in the same packet as a batch of
-connections.
-"""
+"""Most characters of a detail that is sent to a worker together with connections."""
 
 _NOT_LOCATED: Final = "The action failed to generate or locate a binary. See logs for details."
 _NOT_STARTED: Final = "Cannot start action. Check logs for details."
@@ -140,8 +137,5 @@ def answer_for_init(
 
 
 def not_started(reason: str) -> str:
-    """
-    Return the text of the platform's proxy for a version that could not be loaded, with the
-    reason.
-    """
+    """Return the text of the platform's proxy for a version that could not be loaded."""
     return reason if reason.startswith(_WHY_NOT_STARTED) else _WHY_NOT_STARTED + reason

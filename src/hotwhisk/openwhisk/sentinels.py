@@ -88,10 +88,7 @@ class LineTracker(io.FileIO):
         return length
 
     def _write_rest(self, rest: memoryview) -> None:
-        """
-        Write the rest after a signal interrupted, or after another program made the stream
-        non-blocking.
-        """
+        """Write the rest after a signal, or after a program made the stream non-blocking."""
         room = select.poll()
         room.register(self.fileno(), select.POLLOUT)
         while rest:

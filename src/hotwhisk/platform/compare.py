@@ -38,10 +38,7 @@ _PAUSE = 0.05
 
 
 def runtime_of(text: str, memory: int = 256) -> Runtime:
-    """
-    Return the runtime for an argument: a command if it has a space or is a program, else
-    an image.
-    """
+    """Return a runtime: of a command if the text has a space or is a program, else of an image."""
     if " " in text:
         try:
             words = shlex.split(text)

@@ -45,10 +45,7 @@ class ControlRequest(Requester):
         self._read = b""
 
     def line(self) -> bytes | None:
-        """
-        Read from the socket; return the question if it is complete, or None if more
-        must come.
-        """
+        """Read from the socket; return the question when it is complete, None before."""
         try:
             received = self.connection.recv(LONGEST)
         except BlockingIOError:

@@ -59,7 +59,7 @@ def status(parts: Parts) -> dict[str, object]:
         "parked": len(owners.parked),
         "replacements": report.replacements,
         "rollbacks": report.rollbacks,
-        "answered_for_the_dead": report.answered_for_the_dead,
+        "answered_for_the_dead": report.answered_for_dead_workers,
         "dropped": _dropped(parts),
         "deaths": list(report.deaths),
         "inits": list(report.inits),

@@ -87,10 +87,7 @@ class Spawn(Record):
 
 
 class Assign(Record):
-    """
-    Give connections to a worker; ``fallback`` and ``detail`` have the meaning of
-    `messages.Assign`.
-    """
+    """Give connections to a worker. `messages.Assign` explains ``fallback`` and ``detail``."""
 
     worker: int
     numbers: tuple[int, ...]

@@ -71,7 +71,7 @@ class Owners:
         place = self._places.get(number)
         return None if isinstance(place, Queue) else place
 
-    def is_held(self, number: int) -> bool:
+    def is_owned(self, number: int) -> bool:
         """Return whether a worker has a connection."""
         return type(self._places.get(number)) is int
 

@@ -15,7 +15,7 @@ from hotwhisk.http1 import http1
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
 from hotwhisk.openwhisk import bodies
-from hotwhisk.openwhisk.answers import LONGEST_DETAIL, failure_response
+from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Command
@@ -194,7 +194,7 @@ class Executor:
 
     def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
-        self._scoreboard.recall(process.slot)
+        self._scoreboard.count_recall(process.slot)
         message, rollout = messages.Recall(command.drain), self._parts.rollout
         if command.drain and self._parts.system.has_barrier:
             # It gets no connection any more, so this can come after the reply, which is not to wait
@@ -207,8 +207,8 @@ class Executor:
         self._parts.system.barrier()
         dispatcher = rollout.dispatcher
         claimed = self._scoreboard.claimed(process.slot)
-        held = (each for each in dispatcher.owners.owned(process.slot) if each != claimed)
-        moved = self._sockets.movable(held)
+        owned = dispatcher.owners.owned(process.slot) - {claimed}
+        moved = self._sockets.movable(owned)
         # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
@@ -217,7 +217,8 @@ class Executor:
         number, parts = command.number, self._parts
         if number not in self._sockets.descriptors:
             return  # the connection was closed meanwhile
-        parts.stats.answered_for_the_dead += 1
+        if command.cause is not Cause.BUSY:  # no worker has read that one
+            parts.stats.answered_for_dead_workers += 1
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
@@ -226,9 +227,8 @@ class Executor:
         self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
         status, text = failure_response(parts.config.profile, command.cause, command.detail)
         if last:
-            self._scoreboard.set_close(
-                number, CloseAfter.READ_AHEAD
-            )  # also for the spare after this one
+            # Also for the spare after this one.
+            self._scoreboard.set_close(number, CloseAfter.READ_AHEAD)
         missing = BOTH & ~row.ended if parts.config.profile is Profile.OPENWHISK and begun else 0
         self._scoreboard.set_sentinels(number, BOTH & ~missing)
         process = self._processes.by_slot[command.worker]

@@ -49,7 +49,7 @@ class Exits:
     def fence(self, slot: int) -> None:
         """Keep a worker that still runs from its connections, and from further requests on them."""
         scoreboard = self._parts.scoreboard
-        scoreboard.recall(slot)
+        scoreboard.count_recall(slot)
         self._parts.system.barrier()
         for number in self._parts.rollout.dispatcher.owners.owned(slot):
             if scoreboard.phase(number) is Phase.RUNNING:

@@ -77,10 +77,7 @@ class SpareJobs:
                     self.remove_folder(generation)
 
     def _send(self, reply: Reply) -> None:
-        """
-        Send a reply, and assign its connection to a worker, unless the connection is closed
-        after it.
-        """
+        """Send a reply. Assign its connection to a worker if it stays open."""
         self._commands.append(reply)
         number = reply.candidate.number
         if number is not None and not reply.candidate.last:

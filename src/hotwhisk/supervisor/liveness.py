@@ -73,9 +73,9 @@ class Liveness:
         inputs.watch(parts.sockets.descriptors)
         self._unread = {}
         for number in inputs.find():
-            holder = owners.owner(number)
-            if holder is not None:
-                self._unread.setdefault(holder, set()).add(number)
+            owner = owners.owner(number)
+            if owner is not None:
+                self._unread.setdefault(owner, set()).add(number)
         running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
         found = set()
         for slot, worker in parts.rollout.workers.by_slot.items():
@@ -94,9 +94,9 @@ class Liveness:
 
     def _has_read(self, slot: int) -> bool:
         """Return whether a worker has read from a connection that was unread at its ping."""
-        holder = self._parts.rollout.dispatcher.owners.owner
+        owner = self._parts.rollout.dispatcher.owners.owner
         read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
-        return any(holder(number) == slot for number in read)  # the others were moved or are closed
+        return any(owner(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
         """Have `end` send a ping to a worker, or find it stuck if it has not answered one."""
@@ -135,7 +135,7 @@ class Liveness:
             if slot not in self._doubted:
                 process.silent = False
             elif not process.silent:
-                process.ask(now)
+                process.ping(now)
                 self._unread_when_asked[slot] = self._unread.get(slot, set())
                 self.urgent = True
             elif rollout.stuck(slot):

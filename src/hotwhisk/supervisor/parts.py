@@ -38,5 +38,5 @@ class Parts(Record):
     def remove_closed(self, numbers: list[int]) -> None:
         """Forget the connections that workers have closed."""
         owners = self.rollout.dispatcher.owners
-        for number in self.sockets.remove_closed(numbers, owners.is_held):
+        for number in self.sockets.remove_closed(numbers, owners.is_owned):
             owners.remove(number)

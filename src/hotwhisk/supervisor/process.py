@@ -45,7 +45,7 @@ class Process:
         self.cancelled = False
         """Whether it was killed before its process id was known."""
 
-    def ask(self, now: float) -> None:
+    def ping(self, now: float) -> None:
         """Send a ping; until it is answered the worker is ``silent``."""
         self.silent, self.asked = True, now
         self.channel.send(Ping())

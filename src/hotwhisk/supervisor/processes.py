@@ -45,10 +45,7 @@ class Processes:
         self.descriptors = Descriptors()
         """Descriptors that queued messages still need."""
         self.backoff = False
-        """
-        Whether no process is forked before the next tick, because the last spare exited at
-        once.
-        """
+        """Whether no process is forked before the next tick: the last spare exited at once."""
         self.given_up: list[Process] = []
         """Workers that cannot be killed, and whose requests are still to be settled."""
         self._unkillable: list[Process] = []
@@ -179,10 +176,7 @@ class Processes:
         return [each.pid for each in self.by_slot.values()]
 
     def spawning(self, template: Process | None = None) -> list[Process]:
-        """
-        Return the pending workers that ``template`` was told to fork; for None, those of all
-        templates.
-        """
+        """Return the pending workers that ``template`` was told to fork; None is any template."""
         return [
             each
             for each in self.by_slot.values()

@@ -202,10 +202,7 @@ class Receiver:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
-        """
-        Kill the worker with most memory files, if there are more files than requests can
-        need.
-        """
+        """Kill the worker with most memory files if there are more than all requests can need."""
         spills = self._sockets.spills
         process = self._processes.by_slot.get(spills.largest_owner()) if spills.crowded else None
         if process is not None and not process.killed_for_protocol_error:

@@ -181,10 +181,7 @@ class Rollout:
     # -- templates --------------------------------------------------------------------------
 
     def template_ready(self, generation: int) -> int | None:
-        """
-        Record a template that a loading worker left; return its slot, None if it is not
-        needed.
-        """
+        """Record a template that a loading worker left; return its slot, None if none is needed."""
         wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
         there = generation in self.workers.templates
         if generation not in wanted or there or self.stopping:

@@ -51,10 +51,7 @@ class Sockets:
         self._scoreboard = scoreboard
         self._free = deque(range(scoreboard.capacity))
         self._ended: set[int] = set()
-        """
-        Connections that the supervisor has closed, and that `remove_closed` has not removed
-        yet.
-        """
+        """Connections that the supervisor has closed and `remove_closed` has not removed yet."""
         self._epochs: dict[int, tuple[int, int]] = {}
         """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
         self._last_epoch = 0
@@ -78,15 +75,15 @@ class Sockets:
         self._scoreboard.open(number)
         return number
 
-    def remove_closed(self, numbers: Iterable[int], held: Callable[[int], bool]) -> list[int]:
+    def remove_closed(self, numbers: Iterable[int], is_owned: Callable[[int], bool]) -> list[int]:
         """
         Close the connections that the scoreboard says are over; return the numbers of those closed.
 
-        Only a worker that has a connection (``held``) may mark it as over.
+        Only a worker that has a connection (``is_owned``) may mark it as over.
         """
         closed = []
         for number in numbers:
-            if number in self.descriptors and not held(number) and number not in self._ended:
+            if number in self.descriptors and not is_owned(number) and number not in self._ended:
                 self._scoreboard.set_phase(number, Phase.IDLE)
                 continue
             self._scoreboard.set_phase(number, Phase.FREE)
@@ -163,10 +160,7 @@ class Sockets:
         ]
 
     def recoveries(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Recovery]]:
-        """
-        Return what is done with each connection of a dead worker, which had claimed
-        ``claimed``.
-        """
+        """Return what is done with each connection of a dead worker, which claimed ``claimed``."""
         recoveries = []
         for number in numbers:
             if number not in self.descriptors:
@@ -200,10 +194,10 @@ class Sockets:
         Raises:
             ProtocolError: the epoch belongs to another worker.
         """
-        latest, holder = self._epochs.get(number, NOT_YET)
+        latest, owner = self._epochs.get(number, NOT_YET)
         if latest != epoch:
             return False
-        if holder != slot:
+        if owner != slot:
             raise ProtocolError(f"epoch {epoch} of connection {number} is not its own")
         return True
 
@@ -240,8 +234,8 @@ class Sockets:
         """Close a dead worker's memory files, except those that the next worker needs."""
         kept: dict[int, int] = {}
         for number in self.descriptors:
-            latest, holder = self._epochs[number]
-            if holder == slot:
+            latest, owner = self._epochs[number]
+            if owner == slot:
                 unread = self.spilled(number)
                 if unread is not None and unread[0]:
                     kept.setdefault(unread[0], number)

@@ -19,7 +19,7 @@ class Stats:
         self.started = now
         self.replacements = 0
         self.rollbacks = 0
-        self.answered_for_the_dead = 0
+        self.answered_for_dead_workers = 0
         self.no_template = (0, "")
         """The latest generation for which no template could be made, and why."""
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)

@@ -82,10 +82,7 @@ class Watchdog:
         self._quiet = 0 if watched or waiting or self._liveness.urgent else self._quiet + 1
 
     def sleep_if_idle(self) -> None:
-        """
-        Stop the timer if two ticks in a row found nothing in flight, and nothing to try
-        again.
-        """
+        """Stop the timer if two ticks found nothing in flight, and nothing must be tried again."""
         supervisor = self._supervisor
         waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
         if self._quiet < 2 or waits or supervisor.must_try_again():
@@ -139,7 +136,7 @@ class Watchdog:
             ((phase, number), scoreboard.row(number).since)
             for phase in (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
             for number in scoreboard.in_phase(phase)
-            if owners.is_held(number)  # if not, the table is wrong: a worker has written into it
+            if owners.is_owned(number)  # if not, the table is wrong: a worker has written into it
         ]
         for slot, worker in self._supervisor.rollout.workers.by_slot.items():
             if worker.state is State.DRAINING and not owners.count(slot):

@@ -84,10 +84,7 @@ RESERVED_SLOTS = 32
 
 
 class Worker:
-    """
-    A live worker or template. If a request or the stop had it killed,
-    ``kill_reason`` says so.
-    """
+    """A live worker or template. ``kill_reason`` is set if a request or the stop had it killed."""
 
     def __init__(self, slot: int, *, is_template: bool = False) -> None:
         self.slot = slot
@@ -120,7 +117,7 @@ class Workers:
         self._free = deque(range(slots))
         self.banned = 0
         """The latest generation whose workers must not leave a template."""
-        self.spare = self._add_spare()
+        self.replace_spare()
 
     def __getitem__(self, slot: int) -> Worker:
         return self.by_slot[slot]
@@ -149,11 +146,9 @@ class Workers:
             del self.templates[worker.generation]
 
     def replace_spare(self) -> None:
-        """
-        Start a new spare in the place of one that has exited, is stuck or has become a
-        worker.
-        """
-        self.spare = self._add_spare()
+        """Start a new spare, because the former one has exited, is stuck or has become a worker."""
+        self.spare = self.allocate()
+        self._commands.append(StartWorker(self.spare))
 
     def release_spare(self) -> None:
         """Have a spare exit that is not needed any more; its process is not replaced yet."""
@@ -208,11 +203,6 @@ class Workers:
             if worker.generation == generation
             and (worker.state in states if states else not worker.is_template)
         ]
-
-    def _add_spare(self) -> int:
-        slot = self.allocate()
-        self._commands.append(StartWorker(slot))
-        return slot
 
 
 def line_of(worker: Worker, how: str, *, of_request: bool) -> str:

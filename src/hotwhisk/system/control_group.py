@@ -31,10 +31,7 @@ def paths() -> dict[str, str]:
 
 
 def find(question: str) -> str:
-    """
-    Return the path of the file that answers a question, a key of `FILES`; empty if none is
-    readable.
-    """
+    """Return the path of the file for a key of `FILES`; empty if it cannot be read."""
     groups = paths()
     second, first = FILES[question]
     controller, _, name = first.partition("/")

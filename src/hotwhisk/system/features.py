@@ -91,9 +91,8 @@ def _process_descriptors() -> None:
         signal.pidfd_send_signal(descriptor, 0)
         os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG)
     except ChildProcessError as error:
-        if (
-            error.errno != ECHILD
-        ):  # ECHILD: the kernel knows the call, and this process is not its own child
+        # ECHILD: the kernel knows the call, and this process is not its own child.
+        if error.errno != ECHILD:
             raise
     finally:
         os.close(descriptor)

@@ -18,10 +18,7 @@ class Loop(Protocol):
         """Call back when the descriptor is writable, and do not watch for reading meanwhile."""
 
     def unwatch(self, descriptor: int) -> None:
-        """
-        Stop watching. Call it before a close, or a duplicate elsewhere would cause more
-        events.
-        """
+        """Stop watching. Call it before a close: a duplicate elsewhere would cause more events."""
 
     def run(self) -> None:
         """Wait for events and call back until the loop is closed or stopped."""

@@ -172,9 +172,8 @@ class Output:
         Raises:
             OSError: the descriptor was closed.
         """
-        for at in range(
-            0, len(data), select.PIPE_BUF
-        ):  # a stream that is writable has room for this much
+        # A stream that is writable has room for this much.
+        for at in range(0, len(data), select.PIPE_BUF):
             rest = self._put(data[at : at + select.PIPE_BUF], timeout)
             if rest:
                 self.state.drop(rest + len(data[at + select.PIPE_BUF :]))

@@ -118,8 +118,8 @@ class Connections:
         """Return whether this worker still has the connection: it may be closed or released."""
         return self.by_number.get(connection.number) is connection
 
-    def recall(self) -> list[Connection]:
-        """Remove every connection that is not busy, and return the removed ones."""
+    def follow_recall(self) -> list[Connection]:
+        """Count a recall, remove every connection that is not busy, and return the removed ones."""
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
         free = [each for each in self.by_number.values() if not each.busy]
         for connection in free:

@@ -160,10 +160,7 @@ class AsyncioLoop:
 
 
 def move_into_asyncio(old: EpollLoop) -> AsyncioLoop:
-    """
-    Return an asyncio loop that watches the same descriptors; close ``old``, so
-    its `run` ends.
-    """
+    """Return an asyncio loop that watches what ``old`` did; close ``old``, which ends its `run`."""
     loop = AsyncioLoop(new_asyncio())
     for descriptor, callback in old.callbacks.items():
         watch = loop.watch_writable if descriptor in old.writing else loop.watch

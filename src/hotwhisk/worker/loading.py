@@ -62,10 +62,7 @@ The call comes before any of the content is run.
 
 
 def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> Loaded | Failed:
-    """
-    Load the version that the message names. If it fails, return the response to
-    its ``/init``.
-    """
+    """Load the version that a message names. If it fails, return the response to its ``/init``."""
     if message.path:
         # The author may save a module twice within a second. Python would then use the bytecode
         # of the first one.
@@ -238,9 +235,8 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
         return _load_snapshot(kept, message.main, message.folder, config)
     if body is None:
         keep(content)
-    if kind is Kind.EXECUTABLE and os.access(
-        path, os.X_OK
-    ):  # it runs where it is, beside its files
+    if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):
+        # It runs where it is, beside its files.
         program = Program(path, environment(), config)
         return Loaded(program, artifact.digest_of(content))
     return _load_content(content, message.main, message.folder, config)

@@ -67,10 +67,7 @@ class Requests:
         self._access = AccessCheck(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
-        """
-        The head that was checked last. The parser keeps heads, so an equal one is the same
-        object.
-        """
+        """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
         self._release_pending = False
         self._queue: list[Connection] = []

@@ -200,7 +200,7 @@ class Worker:
             connections.watch_idle(connection)
 
     def _recall(self, message: messages.Recall) -> None:
-        released = [[each.number, each.epoch] for each in self.connections.recall()]
+        released = [[each.number, each.epoch] for each in self.connections.follow_recall()]
         channel = self.connections.channel
         while len(released) > RELEASED_AT_ONCE:
             channel.send(messages.Released(released[:RELEASED_AT_ONCE]))

@@ -11,7 +11,9 @@ import pytest
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Assign, Load, Ping, Ready, Recall, SendError
 from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.supervisor.commands import SendError as SendErrorCommand
 from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
@@ -119,3 +121,14 @@ def test_a_fork_waits_for_the_load_unless_one_version_follows_another(script: Sc
         assert (scripted.processes.by_slot[scripted.workers.spare].pid != 0) is follows
         scripted.send(scripted.worker(State.LOADING), Ready("sha256:" + 64 * "0"))
         assert scripted.processes.by_slot[scripted.workers.spare].pid != 0
+
+
+def test_only_errors_for_dead_workers_are_counted_as_such(script: Script) -> None:
+    scripted = script()
+    number = scripted.connect()
+    scripted.supervisor.rollout.commands.append(SendErrorCommand(0, number, Cause.BUSY, ""))
+    scripted.supervisor.run_commands()
+    assert scripted.supervisor.parts.stats.answered_for_dead_workers == 0
+    scripted.supervisor.rollout.commands.append(SendErrorCommand(0, number, Cause.KILLED, ""))
+    scripted.supervisor.run_commands()
+    assert scripted.supervisor.parts.stats.answered_for_dead_workers == 1

@@ -134,7 +134,7 @@ class Supervised:
 
     def recall(self) -> None:
         """Recall the worker's connections in the scoreboard only; it has not read the message."""
-        self.scoreboard.recall(SLOT)
+        self.scoreboard.count_recall(SLOT)
 
     def messages(self) -> list[Message]:
         """Return what the worker has sent, but for its spill files, which are kept."""
