@@ -32,6 +32,15 @@ class DevProcess(GatewayProcess):
         self._seen = found.end()
         return found[1] if found.groups() else found[0]
 
+    def wait_all(self, *patterns: str) -> None:
+        """Wait for a line for each pattern, in whatever order they come."""
+        begin, last = self._seen, self._seen
+        for pattern in patterns:
+            self._seen = begin
+            self.wait(pattern)
+            last = max(last, self._seen)
+        self._seen = last
+
     def wait_live(self, version: str) -> str:
         """Wait until a version is live; return the rest of the line."""
         return self.wait(rf"{re.escape(version)} is live after (.*)\n")

@@ -187,8 +187,9 @@ def test_packages_are_deployed_added_and_removed(tmp_path: Path, given: str) -> 
         },
     )
     with DevProcess(tmp_path / given) as dev:
-        for name in ("loose", "one", "pack/three", "pack/two"):
-            dev.wait_live(f"{name} 0.0.1")
+        names = ("loose", "one", "pack/three", "pack/two")
+        dev.wait_all(*(f"{name} 0.0.1 is live" for name in names))
+        for name in names:
             assert dev.result(name)["from"].startswith(str(tmp_path / "packages"))
         write(tmp_path, {"packages/pack/four.py": source})
         dev.wait_live("pack/four 0.0.1")
@@ -207,8 +208,10 @@ def test_a_module_of_an_action_in_packages_is_no_action(tmp_path: Path) -> None:
     }
     write(tmp_path / "packages", files)
     with DevProcess(tmp_path) as dev:
-        dev.wait_live("half 0.0.1")
-        dev.wait(r"default/stray\.py is no action, since it has no function main: add def main\(")
+        dev.wait_all(
+            "half 0.0.1 is live",
+            r"default/stray\.py is no action, since it has no function main: add def main\(",
+        )
         assert dev.result("half") == {"half": 2.0}
         assert "does not load" not in dev.page("/")
         (tmp_path / "packages/default/stray.py").write_text("def main(event): return {}\n")

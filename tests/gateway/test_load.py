@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.gateway.gateway import open_gateway
+from hotwhisk.gateway.invocations.load import Load
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.actions import StoredAction, code_digest
@@ -32,14 +33,14 @@ def test_a_version_is_loaded_before_it_is_stored(tmp_path: Path) -> None:
         key, load = (owner.name, "", "hello"), gateway.invocations.load
         candidate = StoredAction(0, *key, "0.0.1", DOCUMENT)
         call = gateway.invocations.new_call(owner, with_parameters(gateway.store, candidate), {})
-        assert load(call, POSTED) is None
+        assert load(call, POSTED, Load()) is None
         gateway.invocations.posted[code_digest(STORED)] = POSTED
         stored = gateway.store.actions.put(key, DOCUMENT, STORED)
         warm = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})
         activation = gateway.invocations.run(warm)
         assert activation.record["response"]["result"] == {"by": "posted code"}
         assert activation.annotation("initTime") is None  # it was loaded already
-        failed = load(call, "def main(event):\n  return 1 +\n")
+        failed = load(call, "def main(event):\n  return 1 +\n", Load())
         assert failed is not None
         assert "line 2" in str(failed["logs"])
         again = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})

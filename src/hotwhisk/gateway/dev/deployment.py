@@ -18,6 +18,7 @@ from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.project import Source
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.invocations.load import Cancelled, Load
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.problems import Problem
@@ -44,36 +45,57 @@ class Deployed:
 class Deployment:
     """Deploys the actions of a project into the default namespace of a gateway."""
 
-    def __init__(self, gateway: Gateway, libraries: Libraries, terminal: Terminal) -> None:
+    def __init__(
+        self, gateway: Gateway, libraries: Libraries, terminal: Terminal, options: Options
+    ) -> None:
         self._gateway = gateway
         self._libraries = libraries
         self._terminal = terminal
+        self._options = options
         self._digests: dict[str, list[str]] = {}
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
-    def deploy(self, source: Source, options: Options, changed: str = "") -> Deployed | None:
+    def deploy(self, source: Source, changed: list[str], load: Load) -> Deployed | None:
         """
         Make what lies in the files of an action its current version.
 
-        ``changed`` says for the terminal what has changed. Return None if the version was refused,
-        or if a file of ``packages/`` is no action.
+        ``changed`` are the files that have changed; there are none at the start. Return None if the
+        version was refused, if ``load`` was cancelled, or if a file of ``packages/`` is no action.
         """
         try:
-            if options.in_packages and self._is_module(source):
+            if self._options.in_packages and self._is_module(source):
                 return None
-            return self._deploy(source, options, changed)
+            return self._deploy(source, changed, load)
+        except Cancelled:
+            self._gateway.problems.clear(self._owner.name, source.shown)
+            return None
         except (HotwhiskError, NoServer) as error:
             failure = str(error)
         except Exception as error:
             # A boundary: whatever goes wrong with one save, the next one is looked at.
             log_event(f"{source.shown} cannot be deployed", level=logging.ERROR, exc_info=error)
             failure = f"{type(error).__name__}: {error}"
+        if self._gateway.stopping.is_set():
+            return None
+        self._show_problem(source, "does not load", failure)
+        serves = self._gateway.store.actions.get(self._key(source)) is not None
+        self._terminal.refused(source, failure, changed, serves=serves)
+        return None
+
+    def still_loading(self, source: Source, load: Load, seconds: float) -> None:
+        """Say that a version is not ready yet."""
+        why = "its import has not ended" if load.posted else "it waits for libraries or a server"
+        what = f"still loading {source.shown} ({seconds:.0f} s): {why}"
+        self._terminal.say(f"{what}; a save of it begins anew")
+        text = "A save of the action begins anew."
+        self._show_problem(source, f"is still loading ({seconds:.0f} s): {why}", text)
+
+    def _show_problem(self, source: Source, what: str, text: str) -> None:
+        """Show a problem of an action over the page, and which version serves meanwhile."""
         serving = self._gateway.store.actions.get(self._key(source))
         serves = f"version {serving.version} serves" if serving else "no version of it serves"
-        title = f"{source.shown} does not load; {serves}"
-        self._gateway.problems.show(self._owner.name, Problem(source.shown, title, failure))
-        self._terminal.refused(source, failure, changed=changed, serves=serving is not None)
-        return None
+        title = f"{source.shown} {what}; {serves}"
+        self._gateway.problems.show(self._owner.name, Problem(source.shown, title, text))
 
     def _is_module(self, source: Source) -> bool:
         """Return whether a file is a module of those beside it; one that was an action stays."""
@@ -88,17 +110,17 @@ class Deployment:
             )
         return True
 
-    def _deploy(self, source: Source, options: Options, changed: str) -> Deployed:
+    def _deploy(self, source: Source, changed: list[str], load: Load) -> Deployed:
         begin = time.monotonic()
         libraries = self._libraries.install(source.path)
-        candidate = read_candidate(source, libraries, options)
+        candidate = read_candidate(source, libraries, self._options)
         before = self._gateway.store.actions.get(self._key(source))
         # Even with the same code, a file that it reads may have changed: then all servers of the
         # action must load it again, which they do for a new version only.
         same = before if not changed and before and _is_same(before, candidate) else None
         number = next_version(before.version if before else None)
-        if same is None or not options.in_packages:
-            self._load(candidate, same.version if same else number)
+        if same is None or not self._options.in_packages:
+            self._load(candidate, same.version if same else number, load)
         now = self._store(candidate, same, time.monotonic() - begin)
         self._gateway.problems.clear(self._owner.name, source.shown)
         return Deployed(source, now, time.monotonic() - begin)
@@ -112,18 +134,19 @@ class Deployment:
         self._gateway.problems.clear(self._owner.name, source.shown)
         self._terminal.removed(source)
 
-    def _load(self, candidate: Candidate, version: str) -> None:
+    def _load(self, candidate: Candidate, version: str, load: Load) -> None:
         """
         Post a version to the server of its action, under the number that it will have.
 
         Raises:
             BuildFailed: the server refused it.
+            Cancelled: the load was given up.
         """
         key = self._key(candidate.source)
         stored = StoredAction(0, *key, version, candidate.document, code_digest(candidate.code))
         resolved = with_parameters(self._gateway.store, stored)
         call = self._gateway.invocations.new_call(self._owner, resolved, {})
-        record = self._gateway.invocations.load(call, candidate.posted)
+        record = self._gateway.invocations.load(call, candidate.posted, load)
         if record is not None:
             raise BuildFailed(reason(record))
 

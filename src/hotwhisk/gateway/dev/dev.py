@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 from hotwhisk.gateway import server
 from hotwhisk.gateway.dev.candidate import Options
 from hotwhisk.gateway.dev.debugger_relay import DebuggerRelay
-from hotwhisk.gateway.dev.deployment import Deployment
+from hotwhisk.gateway.dev.deploy_queue import DeployQueue
+from hotwhisk.gateway.dev.deployment import Deployed, Deployment
 from hotwhisk.gateway.dev.explanations import Explanations
 from hotwhisk.gateway.dev.last_traceback import add_traceback
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.opened import OpenedFiles
-from hotwhisk.gateway.dev.project import Project, Source
+from hotwhisk.gateway.dev.project import Project
 from hotwhisk.gateway.dev.replay import EventReplay
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.dev.watching import Watching
@@ -95,7 +96,6 @@ class DevServer:
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
         libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
         libraries.remove_old()
-        deployment = Deployment(gateway, libraries, self._terminal)
         replay = EventReplay(gateway, self._terminal)
         options = Options(
             lambda action: self._prelude(action, opened.pipe),
@@ -107,18 +107,16 @@ class DevServer:
             in_packages=not given.project.is_single,
         )
 
-        def deploy(source: Source, changed: str) -> None:
-            deployed = deployment.deploy(source, options, changed)
+        def done(deployed: Deployed, changed: list[str]) -> None:
             watching.note_opened()  # before anybody is told, and may change such a file
-            if deployed is None:
-                return
             version, seconds = deployed.now.version, deployed.seconds
-            self._terminal.deployed(source, version, seconds, changed=changed)
+            self._terminal.deployed(deployed.source, version, seconds, changed)
             if changed and given.replay:
-                replay.run(deployed)
+                replay.start(deployed)
 
+        deployment = Deployment(gateway, libraries, self._terminal, options)
         also = [given.env_file] if given.env_file else []
-        watching = Watching(given.project, opened, also, deploy, deployment.remove)
+        watching = Watching(given.project, opened, also, DeployQueue(deployment, done))
         gateway.invocations.adjust = add_traceback
         gateway.store.activations.watch(lambda _: watching.note_opened())
         gateway.store.activations.watch(self._terminal.request)

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ class Libraries:
     def __init__(self, folder: str, say: Say) -> None:
         self._folder = folder
         self._say = say
+        self._locks: dict[str, threading.Lock] = {}
 
     def install(self, source: str) -> str:
         """
@@ -44,9 +46,10 @@ class Libraries:
         if wanted is None or _is_empty(wanted):
             return ""
         place = os.path.join(self._folder, _key(wanted))
-        if not os.path.isdir(place):
-            self._say(f"installing what {wanted.path.name} asks for …")
-            self._fill(place, wanted)
+        with self._locks.setdefault(place, threading.Lock()):
+            if not os.path.isdir(place):
+                self._say(f"installing what {wanted.path.name} asks for …")
+                self._fill(place, wanted)
         os.utime(place)
         return place
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Final
 
 from hotwhisk.gateway.dev.deployment import Deployed
@@ -28,8 +29,11 @@ class EventReplay:
         self._terminal = terminal
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
-    def run(self, deployed: Deployed) -> None:
-        """Replay the events of an action that was replaced, the oldest first."""
+    def start(self, deployed: Deployed) -> None:
+        """Replay the events of an action that was replaced; the next save does not wait for it."""
+        threading.Thread(target=self._run, args=(deployed,), name="replay", daemon=True).start()
+
+    def _run(self, deployed: Deployed) -> None:
         former = self._last(deployed)
         shown: list[str] = []
         resolved = with_parameters(self._gateway.store, deployed.now)

@@ -11,6 +11,7 @@ from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
+from hotwhisk.watch.sources import NAMED
 
 
 class Colour(StrEnum):
@@ -50,21 +51,18 @@ class Terminal:
         lines = [stream_and_text(line)[1] for line in record["logs"]]
         self._write(first, *(f"  {_printable(line)}" for line in lines))
 
-    def deployed(self, source: Source, version: str, seconds: float, *, changed: str) -> None:
-        """Write that a version is current now."""
-        why = f" · {changed} changed" if changed else ""
-        text = f"{source.shown} {version} is live after {seconds * 1000:.0f} ms{why}"
+    def deployed(self, source: Source, version: str, seconds: float, changed: list[str]) -> None:
+        """Write that a version is current now, and which files had changed."""
+        text = f"{source.shown} {version} is live after {seconds * 1000:.0f} ms{_why(changed)}"
         self._write(self._paint(text, Colour.BLUE))
 
-    def refused(self, source: Source, failure: str, *, changed: str, serves: bool) -> None:
+    def refused(self, source: Source, failure: str, changed: list[str], *, serves: bool) -> None:
         """Write why a version does not load; ``serves`` says whether an earlier one serves."""
-        why = f" · {changed} changed" if changed else ""
         told = "was not replaced, because it does not load"
         if not serves:
             told = "does not load; no version of it serves"
-        text = f"{source.shown} {told}{why}"
         lines = [f"  {_printable(line)}" for line in failure.splitlines()]
-        self._write(self._paint(text, Colour.RED), *lines)
+        self._write(self._paint(f"{source.shown} {told}{_why(changed)}", Colour.RED), *lines)
 
     def removed(self, source: Source) -> None:
         """Write that an action is gone."""
@@ -89,6 +87,12 @@ class Terminal:
                 self._stream.flush()
             except (OSError, ValueError):  # the terminal was closed
                 pass
+
+
+def _why(changed: list[str]) -> str:
+    """Return the end of a line that names the files that have changed."""
+    more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+    return f" · {', '.join(changed[:NAMED])}{more} changed" if changed else ""
 
 
 def _printable(line: str) -> str:

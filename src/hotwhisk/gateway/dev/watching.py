@@ -15,9 +15,10 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
+from hotwhisk.gateway.dev.deploy_queue import DeployQueue
 from hotwhisk.gateway.dev.libraries import declared_in
 from hotwhisk.gateway.dev.opened import OpenedFiles
 from hotwhisk.gateway.dev.project import Project, Source
@@ -31,29 +32,23 @@ Files = dict[str, bytes]
 MOST_READ: Final = 4 << 20
 """Most bytes of a file that are read; of a larger one, size and date count."""
 
-Deploy = Callable[[Source, str], object]
-Remove = Callable[[Source], object]
-
 
 class Watching:
     """
-    Watches the actions of a project.
+    Watches the actions of a project, and puts into ``queue`` what is to be done for them.
 
-    ``deploy`` is called with an action and a text that names the files that have changed, and
-    ``remove`` with an action whose files are gone. ``also`` are files that belong to all actions.
+    ``also`` are files that belong to all actions.
     """
 
     def __init__(
-        self, project: Project, opened: OpenedFiles, also: Iterable[str], deploy: Deploy,
-        remove: Remove,
-    ) -> None:  # fmt: skip
+        self, project: Project, opened: OpenedFiles, also: Iterable[str], queue: DeployQueue
+    ) -> None:
         self._project = project
         self._opened = opened
         self._also = list(also)
-        self._deploy = deploy
-        self._remove = remove
+        self._queue = queue
         self._events = open_events(ctypes.CDLL(None, use_errno=True))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[Source, Files] = {}
 
     def start(self) -> None:
@@ -84,27 +79,27 @@ class Watching:
             log_event(f"{what}: {type(error).__name__}: {error}", level=logging.ERROR)
 
     def look(self) -> None:
-        """Deploy what has changed since the last look."""
+        """Have deployed what has changed since the last look."""
         present = self._project.sources()
         for source in present:
             changed = self._changed(source)
             if changed is not None:
-                self._deploy(source, self._named(changed))
+                self._queue.put(source, map(self._project.shown, changed))
         if not self._project.is_single:
             for source in self._known.keys() - set(present):
                 with self._lock:  # another thread may go through them in note_opened
                     del self._known[source]
-                self._remove(source)
+                self._queue.remove(source)
 
     def note_opened(self) -> None:
         """Remember the present content of the files that were opened. Any thread may call this."""
         with self._lock:
             if not self._opened.take():
                 return
+            self.follow()  # before the files are read, so a later change is an event
             for source, files in self._known.items():
                 for path in self._opened.of(source.shown):
                     files.setdefault(path, _digest(path))
-        self.follow()
 
     def _changed(self, source: Source) -> list[str] | None:
         """Return what has changed in an action since the last look; None if it is unchanged."""
@@ -130,15 +125,6 @@ class Watching:
     def _others(self, source: Source) -> list[str]:
         """Return the files of an action that are no sources, whether they exist or not."""
         return [*declared_in(source.path), *self._also, *self._opened.of(source.shown)]
-
-    def _named(self, paths: list[str]) -> str:
-        names = [self._project.shown(path) for path in paths]
-        more = (
-            f" and {len(names) - source_files.NAMED} more"
-            if len(names) > source_files.NAMED
-            else ""
-        )
-        return f"{', '.join(names[: source_files.NAMED])}{more}"
 
 
 def _changed(known: Files, now: Files) -> list[str]:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from hotwhisk.errors import HotwhiskError
 from hotwhisk.gateway.invocations import compositions, sequences
 from hotwhisk.gateway.invocations.call import Call, Counted, annotate
+from hotwhisk.gateway.invocations.load import Load
 from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
@@ -114,7 +115,7 @@ class Invocations:
             self._count += 1
         return self._threads.submit(self._run_counted, call)
 
-    def load(self, call: Call, code: str) -> dict[str, Any] | None:
+    def load(self, call: Call, code: str, load: Load) -> dict[str, Any] | None:
         """
         Post a version that need not be stored to a server of its action.
 
@@ -123,6 +124,7 @@ class Invocations:
 
         Raises:
             NoServer: none became free.
+            Cancelled: ``load`` was given up.
         """
         action = call.action(code)
         path = call.resolved.action.path
@@ -130,9 +132,8 @@ class Invocations:
         with self._pool.lease(need) as slot:
             slot.runtime.prepare(action.limits, path)
             slot.prepared = None
-            if not slot.runtime.started:
-                slot.runtime.start()
-            return self._invoker.replace(slot.runtime, action)
+            with load.on(slot.runtime):
+                return self._invoker.replace(slot.runtime, action)
 
     def wait_idle(self) -> None:
         """Wait until no call runs or waits."""

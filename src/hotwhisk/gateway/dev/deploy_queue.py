@@ -1,0 +1,169 @@
+"""
+Deploy the newest state of each action, and no action after another one.
+
+Each action with something to do has a thread. So one whose import does not end holds up no other.
+Further saves of it wait for the load that runs, but not for long: then that load is given up. One
+more thread looks after all of them: it gives up loads, and says which ones take long.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from logging import ERROR
+from typing import Final
+
+from hotwhisk.gateway.dev.deployment import Deployed, Deployment
+from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.invocations.load import Load
+from hotwhisk.gateway.log import log_event
+
+AT_ONCE: Final = 4
+"""Actions that load at a time. One that takes longer than `USUAL` does not count."""
+USUAL: Final = 1.0
+"""Seconds that most loads take."""
+LET_END: Final = 0.25
+"""Seconds after which a load gives way to the next save. A server that is kept loads sooner."""
+FIRST_NOTICE: Final = 2.0
+"""Seconds after which it is said that a load takes long; again after twice the time."""
+
+Done = Callable[[Deployed, list[str]], None]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What is to be done: the files that have changed, and whether the action is gone."""
+
+    changed: list[str] = field(default_factory=list)
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    """An action that has something to do, and what is being done for it since ``began``."""
+
+    wanted: _Wanted | None
+    load: Load = field(default_factory=Load)
+    began: float | None = None
+    has_place: bool = False
+    notice: float = FIRST_NOTICE
+
+
+class DeployQueue:
+    """
+    Deploys actions. Any thread may use it; its own threads end with the process.
+
+    ``done`` is called with a version that has become current, and the files that had changed.
+    """
+
+    def __init__(self, deployment: Deployment, done: Callable[[Deployed, list[str]], None]) -> None:
+        self._deployment = deployment
+        self._done = done
+        self._news = threading.Condition()
+        self._turns: dict[Source, _Turn] = {}
+        self._places = threading.Semaphore(AT_ONCE)
+        threading.Thread(target=self._oversee, name="deploy", daemon=True).start()
+
+    def put(self, source: Source, changed: Iterable[str]) -> None:
+        """Have the present files of an action deployed; ``changed`` names what is new in them."""
+        self._want(source, _Wanted(list(changed)))
+
+    def remove(self, source: Source) -> None:
+        """Have an action removed."""
+        self._want(source, _Wanted(gone=True))
+
+    def _want(self, source: Source, wanted: _Wanted) -> None:
+        with self._news:
+            turn = self._turns.get(source)
+            if turn is not None:
+                turn.wanted = _both(turn.wanted, wanted)
+                self._news.notify_all()
+                return
+            turn = self._turns[source] = _Turn(wanted)
+        threading.Thread(target=self._work, args=(source, turn), name="deploy", daemon=True).start()
+
+    def _work(self, source: Source, turn: _Turn) -> None:
+        """Do what is wanted for an action until nothing is."""
+        while (wanted := self._begin(source, turn)) is not None:
+            try:
+                self._do(source, turn, wanted)
+            except Exception as error:  # noqa: BLE001 - boundary: the next save is another try
+                log_event(f"{source.shown} cannot be deployed", level=ERROR, exc_info=error)
+
+    def _do(self, source: Source, turn: _Turn, wanted: _Wanted) -> None:
+        deployed = None
+        try:
+            if wanted.gone:
+                self._deployment.remove(source)
+            else:
+                deployed = self._deployment.deploy(source, wanted.changed, turn.load)
+        finally:
+            with self._news:
+                turn.began = None
+                self._leave_place(turn)
+                if turn.load.cancelled and turn.wanted is not None:
+                    turn.wanted = _both(wanted, turn.wanted)
+        if deployed is not None:
+            self._done(deployed, wanted.changed)
+
+    def _begin(self, source: Source, turn: _Turn) -> _Wanted | None:
+        """Wait for a place, and return what is wanted then; None if the turn is over."""
+        self._places.acquire()
+        with self._news:
+            turn.has_place = True
+            wanted, turn.wanted = turn.wanted, None
+            if wanted is None:
+                del self._turns[source]
+                self._leave_place(turn)
+                return None
+            turn.load, turn.began, turn.notice = Load(), time.monotonic(), FIRST_NOTICE
+            self._news.notify_all()
+            return wanted
+
+    def _leave_place(self, turn: _Turn) -> None:
+        if turn.has_place:
+            turn.has_place = False
+            self._places.release()
+
+    def _oversee(self) -> None:
+        """Look after all loads; what takes a while is done without the lock."""
+        while True:
+            with self._news:
+                now = time.monotonic()
+                running = [each for each in self._turns.items() if each[1].began is not None]
+                due: list[Callable[[], None]] = []
+                waits = [self._attend(*each, now, due) for each in running]
+                if not due:
+                    self._news.wait(min(waits, default=None))
+            for work in due:
+                work()
+
+    def _attend(
+        self, source: Source, turn: _Turn, now: float, due: list[Callable[[], None]]
+    ) -> float:
+        """Add to ``due`` what is to be done for a load; return the seconds until there is more."""
+        assert turn.began is not None, "nothing runs"
+        age, load = now - turn.began, turn.load
+        moments = [turn.notice]
+        if turn.wanted is not None and not load.cancelled:
+            moments.append(LET_END)
+            if age >= LET_END:
+                due.append(load.cancel)
+        if turn.has_place:
+            moments.append(USUAL)
+            if age >= USUAL:
+                self._leave_place(turn)
+        if age >= turn.notice:
+            turn.notice *= 2
+            if not load.cancelled:
+                due.append(lambda: self._deployment.still_loading(source, load, age))
+        return min((each - age for each in moments if each > age), default=0.0)
+
+
+def _both(first: _Wanted | None, then: _Wanted) -> _Wanted:
+    """Return what is to be done if ``first`` was wanted and not done."""
+    if first is None or first.gone or then.gone:
+        return then
+    return _Wanted(list(dict.fromkeys([*first.changed, *then.changed])))
