@@ -325,6 +325,27 @@ def test_web_actions_answer_under_their_names(project: Path) -> None:
         assert answer.headers["access-control-allow-origin"] == origin["Origin"]
 
 
+def test_an_action_with_the_name_of_a_page_does_not_take_its_place(tmp_path: Path) -> None:
+    source = "def main(event): return {'body': 'of the action'}\n"
+    files = {f"{name}.py": source for name in ("login", "metrics", "healthz", "api/v1", "fine")}
+    write(tmp_path / "packages", files)
+    with DevProcess(tmp_path, "--web") as dev:
+        full = "/api/v1/web/guest"
+        why = "is a page or route of hotwhisk"
+        dev.wait_all(
+            rf"fine is called at {dev.url}/fine\n",
+            rf"login is called at {dev.url}{full}/default/login \(/login {why}\)\n",
+            rf"api/v1 is called at {dev.url}{full}/api/v1 \(/api {why}\)\n",
+            "metrics is called at", "healthz is called at",
+        )  # fmt: skip
+        assert "<form" in dev.request("GET", "/login", auth="").content.decode()
+        assert dev.request("GET", "/metrics").content.startswith(b"# ")
+        assert dev.request("GET", "/healthz", auth="").content != b"of the action"
+        assert dev.api("GET", "actions").status == 200
+        for path in ("/fine", f"{full}/default/login", f"{full}/api/v1"):
+            assert dev.request("GET", path, auth="").content == b"of the action"
+
+
 def test_an_empty_answer_is_explained(project: Path) -> None:
     with DevProcess(project / "hello.py", "--web") as dev:
         dev.wait_live("hello 0.0.1")

@@ -52,17 +52,23 @@ class Events:
 
 
 class Inotify(Events):
-    """Waits by inotify, or by the clock if inotify has no more watches to give."""
+    """
+    Waits by inotify, or by the clock if inotify has no more watches to give.
+
+    One thread waits; any thread may call `follow` meanwhile.
+    """
 
     def __init__(self, libc: Any) -> None:
         self._libc = libc
         self._end: int = libc.inotify_init1(IN_NONBLOCK_CLOEXEC)
+        # It can be read from once inotify cannot be used. Then the thread that waits wakes up, and
+        # no descriptor is closed under it.
+        self._unusable = os.eventfd(int(self._end < 0), os.EFD_CLOEXEC)
         self._names: dict[int, set[str]] = {}
 
     def follow(self, folders: Folders) -> None:
         """See `Events`."""
-        if self._end < 0:
-            return
+        former: dict[int, set[str]] = {watch: set() for watch in self._names}  # ignored from now on
         names: dict[int, set[str]] = {}
         for folder, those in folders.items():
             mask = WRITTEN | MOVED | ITSELF
@@ -70,18 +76,18 @@ class Inotify(Events):
             if watch >= 0:
                 names[watch] = names.get(watch, set()) | those
             elif os.path.isdir(folder) and os.access(folder, os.R_OK):
-                os.close(self._end)  # inotify is out of watches
-                self._end = -1
+                os.eventfd_write(self._unusable, 1)  # inotify is out of watches
                 return
-        self._names = names
+        self._names = former | names
 
     def wait(self) -> None:
         """See `Events`."""
-        if self._end < 0:
-            super().wait()
-            return
         patience: float | None = None
-        while select.select([self._end], [], [], patience)[0]:
+        ends = [end for end in (self._end, self._unusable) if end >= 0]
+        while ready := select.select(ends, [], [], patience)[0]:
+            if self._unusable in ready:
+                super().wait()
+                return
             matters, closed = self._judge(os.read(self._end, 65536))
             if matters or patience is not None:
                 patience = SETTLED_WHEN_CLOSED if closed else SETTLED
@@ -93,9 +99,9 @@ class Inotify(Events):
             watch, mask, _, length = HEAD.unpack_from(events, at)
             at += HEAD.size + length
             name = os.fsdecode(events[at - length : at].rstrip(b"\0"))
-            names = self._names.get(watch, set())
-            if mask & (ITSELF | IN_Q_OVERFLOW) or name in names:
-                matters = True
+            names = self._names.get(watch)
+            if mask & (ITSELF | IN_Q_OVERFLOW) or names is None or name in names:
+                matters = True  # also in a folder that `follow` is adding just now
             elif SOURCES in names:  # the moved name may be a folder, or a link to one
                 matters |= bool(mask & MOVED) or name.endswith(ENDS)
         return matters, bool(mask & COMPLETE)

@@ -19,11 +19,11 @@ from hotwhisk.gateway.dev.explanations import Explanations
 from hotwhisk.gateway.dev.last_traceback import add_traceback
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.opened import OpenedFiles
-from hotwhisk.gateway.dev.project import Project
+from hotwhisk.gateway.dev.project import Project, Source
 from hotwhisk.gateway.dev.replay import EventReplay
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.dev.watching import Watching
-from hotwhisk.gateway.dev.web_paths import Answered, WebPaths
+from hotwhisk.gateway.dev.web_paths import Answered, WebPaths, address
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.page.opening import open_page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
@@ -57,6 +57,8 @@ class DevServer:
         self._terminal = terminal
         self._relay = DebuggerRelay()
         self._gateway: Gateway | None = None
+        self._watching: Watching | None = None
+        self._addressed: set[Source] = set()
 
     def serve(self, settings: Settings, environ: Mapping[str, str]) -> int:
         """
@@ -86,19 +88,43 @@ class DevServer:
         """Deploy and watch, in threads; the port is open."""
         self._gateway = gateway
         given, settings = self._given, gateway.settings
-        self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {given.project.path}")
-        self._terminal.say(
-            f"for wsk: wsk property set --apihost {settings.url} "
-            f'--auth "$({settings.key_command})"     (the page asks for the same key)'
-        )
-        if given.debug_port is not None:
-            self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
+        self._announce(settings)
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
         libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
         libraries.remove_old()
         replay = EventReplay(gateway, self._terminal)
-        options = Options(
-            lambda action: self._prelude(action, opened.pipe),
+
+        def done(deployed: Deployed, changed: list[str]) -> None:
+            watching.note_opened()  # before anybody is told, and may change such a file
+            self._say_live(deployed, changed, settings.url)
+            if changed and given.replay:
+                replay.start(deployed)
+
+        deployment = Deployment(gateway, libraries, self._terminal, self._options(opened.pipe))
+        also = [given.env_file] if given.env_file else []
+        watching = Watching(given.project, opened, also, DeployQueue(deployment, done))
+        self._watching = watching
+        gateway.invocations.adjust = add_traceback
+        gateway.store.activations.watch(lambda _: watching.note_opened())
+        gateway.store.activations.watch(self._terminal.request)
+        watching.start()
+        if given.opens_page:
+            open_page(settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
+
+    def _announce(self, settings: Settings) -> None:
+        path = self._given.project.path
+        self._terminal.say(f"page and OpenWhisk's API on {settings.url} · {path}")
+        self._terminal.say(
+            f"for wsk: wsk property set --apihost {settings.url} "
+            f'--auth "$({settings.key_command})"     (the page asks for the same key)'
+        )
+        if self._given.debug_port is not None:
+            self._terminal.say(f"attach a debugger (DAP, debugpy) to 127.0.0.1:{self._relay.port}")
+
+    def _options(self, pipe: str) -> Options:
+        given = self._given
+        return Options(
+            lambda action: self._prelude(action, pipe),
             given.parameters,
             given.env_file,
             web=given.web,
@@ -107,25 +133,17 @@ class DevServer:
             in_packages=not given.project.is_single,
         )
 
-        def done(deployed: Deployed, changed: list[str]) -> None:
-            watching.note_opened()  # before anybody is told, and may change such a file
-            version, seconds = deployed.now.version, deployed.seconds
-            self._terminal.deployed(deployed.source, version, seconds, changed)
-            if changed and given.replay:
-                replay.start(deployed)
+    def _say_live(self, deployed: Deployed, changed: list[str], url: str) -> None:
+        """Write that a version is current, and once for each action where it is called."""
+        source = deployed.source
+        self._terminal.deployed(source, deployed.now.version, deployed.seconds, changed)
+        if self._given.web and source not in self._addressed:
+            self._addressed.add(source)
+            self._terminal.address(source, f"{url}{address(source.shown)}")
 
-        deployment = Deployment(gateway, libraries, self._terminal, options)
-        also = [given.env_file] if given.env_file else []
-        watching = Watching(given.project, opened, also, DeployQueue(deployment, done))
-        gateway.invocations.adjust = add_traceback
-        gateway.store.activations.watch(lambda _: watching.note_opened())
-        gateway.store.activations.watch(self._terminal.request)
-        watching.start()
-        if given.opens_page:
-            open_page(settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
-
-    def _names(self) -> set[str]:
-        return {each.shown for each in self._given.project.sources()}
+    def _names(self) -> frozenset[str]:
+        assert self._watching is not None, "not serving"
+        return self._watching.names
 
     def _explain(self, answered: Answered) -> str:
         assert self._gateway is not None, "not serving"

@@ -11,7 +11,7 @@ from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
-from hotwhisk.watch.sources import NAMED
+from hotwhisk.watch.source_files import NAMED
 
 
 class Colour(StrEnum):
@@ -55,6 +55,10 @@ class Terminal:
         """Write that a version is current now, and which files had changed."""
         text = f"{source.shown} {version} is live after {seconds * 1000:.0f} ms{_why(changed)}"
         self._write(self._paint(text, Colour.BLUE))
+
+    def address(self, source: Source, url: str) -> None:
+        """Write where an action can be called."""
+        self._write(self._paint(f"{source.shown} is called at {url}", Colour.BLUE))
 
     def refused(self, source: Source, failure: str, changed: list[str], *, serves: bool) -> None:
         """Write why a version does not load; ``serves`` says whether an earlier one serves."""

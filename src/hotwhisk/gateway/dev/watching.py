@@ -50,6 +50,8 @@ class Watching:
         self._events = open_events(ctypes.CDLL(None, use_errno=True))
         self._lock = threading.RLock()
         self._known: dict[Source, Files] = {}
+        self.names = _names(project.sources())
+        """The names of the actions that there were at the last look."""
 
     def start(self) -> None:
         """Deploy all actions, then watch them; in a thread that ends with the process."""
@@ -81,6 +83,7 @@ class Watching:
     def look(self) -> None:
         """Have deployed what has changed since the last look."""
         present = self._project.sources()
+        self.names = _names(present)
         for source in present:
             changed = self._changed(source)
             if changed is not None:
@@ -125,6 +128,10 @@ class Watching:
     def _others(self, source: Source) -> list[str]:
         """Return the files of an action that are no sources, whether they exist or not."""
         return [*declared_in(source.path), *self._also, *self._opened.of(source.shown)]
+
+
+def _names(present: Iterable[Source]) -> frozenset[str]:
+    return frozenset(each.shown for each in present)
 
 
 def _changed(known: Files, now: Files) -> list[str]:

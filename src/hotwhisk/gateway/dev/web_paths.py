@@ -1,4 +1,8 @@
-"""Answer ``/NAME`` as the web action of that name."""
+"""
+Answer ``/NAME`` as the web action of that name.
+
+The gateway's own paths, such as ``/login``, are never those of an action.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,26 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hotwhisk.gateway.api import routes as api
 from hotwhisk.gateway.dev.project import DEFAULT_PACKAGE
 from hotwhisk.gateway.names import joined
+from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 
 _WEB: Final = f"/api/v1/web/{DEFAULT_NAMESPACE}"
+_EMPTY: Final = 204
+OWN: Final = frozenset(
+    route.path.split("/")[1]
+    for route in (*api.routes(), *page.routes())
+    if isinstance(route, Route | Mount)
+)
+"""The first parts of the gateway's own paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +46,10 @@ class WebPaths:
     """
     ASGI middleware: the path of an action becomes the path of its web action.
 
-    ``names`` returns the names of the actions that there are now, with their packages. ``explain``
-    returns what is sent in place of an answer, such as a traceback, or an empty text. The
-    platform's answer to a call that failed does not say why.
+    ``names`` returns the names of the actions that there are now, with their packages; it must not
+    wait for anything. ``explain`` is called in a thread with answers that are empty or say that a
+    call failed; the platform's do not say why. It returns what is sent in their place, such as a
+    traceback, or an empty text.
     """
 
     def __init__(
@@ -57,7 +73,8 @@ class WebPaths:
             if message["type"] == "http.response.start":
                 activation = Headers(raw=message["headers"]).get("x-openwhisk-activation-id", "")
                 answered = Answered(_action(path), message["status"], activation)
-                text = self._explain(answered)
+                plain = answered.status < 400 and answered.status != _EMPTY
+                text = "" if plain else await run_in_threadpool(self._explain, answered)
                 if text:
                     explained = True
                     await PlainTextResponse(text, 500)(scope, receive, send)
@@ -73,11 +90,22 @@ def web_path(path: str, names: Collection[str]) -> str:
     """Return the path of a web action, or an empty text if the path names no action."""
     first, _, rest = path.removeprefix("/").partition("/")
     second, _, below = rest.partition("/")
-    if _name(first) in names:
-        return joined(_WEB, DEFAULT_PACKAGE, first, rest)
+    if first in OWN:
+        return ""
     if f"{first}/{_name(second)}" in names:
         return joined(_WEB, first, second, below)
+    if _name(first) in names:
+        return joined(_WEB, DEFAULT_PACKAGE, first, rest)
     return ""
+
+
+def address(action: str) -> str:
+    """Return the path at which an action is called, and why if it is not that of its name."""
+    first = action.partition("/")[0]
+    if first not in OWN:
+        return f"/{action}"
+    full = f"{_WEB}/{action}" if "/" in action else joined(_WEB, DEFAULT_PACKAGE, action)
+    return f"{full} (/{first} is a page or route of hotwhisk)"
 
 
 def _action(path: str) -> str:
