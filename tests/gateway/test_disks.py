@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import HOTWHISK_UP, OWN_MOUNTS, GatewayProcess
+from tests.support.gateway import HOTWHISK_UP, OWN_MOUNTS, Answer, GatewayProcess
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +67,59 @@ def test_a_full_disk_is_answered_and_the_gateway_goes_on(crowded: OnSmallDisk) -
     refused = crowded.api("PUT", "actions/big", big)
     assert refused.status == 507, refused
     assert "the disk is full: make room, then try again" in refused.json["error"]
-    called = crowded.api("POST", "actions/hello?blocking=true", {"name": "x" * 400_000})
-    assert called.status == 507, called
     assert crowded.api("GET", "actions/hello").json["name"] == "hello"
-    assert crowded.request("GET", "/readyz").status == 200
     crowded.wait_line("PUT failed: The database refused this request: the disk is full", 10)
+    expect_not_ready(crowded)
     crowded.filler.unlink()
+    assert crowded.request("GET", "/readyz").status == 200
     assert crowded.api("PUT", "actions/big", big).status == 200
     assert crowded.invoke("big")["response"]["result"] == {"hello": "you"}
+
+
+def expect_not_ready(gateway: GatewayProcess) -> None:
+    ready = gateway.request("GET", "/readyz")
+    assert ready.status == 503
+    assert ready.content == (
+        b"the database cannot be used: the disk is full: make room, then try again\n"
+    )
+
+
+MARK = """
+def main(args):
+    with open(args["at"], "a") as file:
+        file.write(args["letter"])
+    return {}
+"""
+
+
+def test_a_call_that_a_full_disk_keeps_no_record_of(crowded: OnSmallDisk) -> None:
+    crowded.create("mark", MARK)
+    mark = crowded.folder / "mark"
+
+    def call(letter: str) -> Answer:
+        argument = {"at": str(mark), "letter": letter, "ballast": "x" * 400_000}
+        return crowded.api("POST", "actions/mark?blocking=true", argument)
+
+    assert call("a").status == 200
+    with pytest.raises(OSError, match="No space left"):
+        crowded.filler.write_bytes(b"x" * 5_000_000)
+    ran = call("b")
+    assert ran.status == 507, ran
+    said = ran.json["error"]
+    assert said.startswith("The action has run, but its record (activation ")
+    assert said.endswith(
+        "could not be stored: the disk is full. If it is sent again, it runs again."
+    )
+    crowded.wait_line("The action has run, but its record", 10)
+    refused = call("c")
+    assert refused.status == 507
+    assert "the disk is full: make room, then try again" in refused.json["error"]
+    expect_not_ready(crowded)
+    crowded.filler.unlink()
+    assert call("d").status == 200
+    assert mark.read_text() == "abd"
+    assert crowded.request("GET", "/readyz").status == 200
+    assert "Traceback" not in crowded.stderr()
 
 
 def test_a_disk_that_is_full_at_the_start_is_named(tmp_path: Path) -> None:

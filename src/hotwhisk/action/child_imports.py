@@ -20,6 +20,7 @@ from typing import Final
 
 from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.tracebacks import MODULE
+from hotwhisk.artifact.package_cache import ensure_folder
 
 _FOLDER: Final = "children"
 _SOURCE: Final = "source"
@@ -74,7 +75,8 @@ def offer_module(generation_folder: str, name: str, path: list[str]) -> None:
 
 def _offer(folder: str, files: dict[str, bytes]) -> None:
     """Write the files, unless another worker of the generation did, and name their folder."""
-    os.makedirs(folder, exist_ok=True)
+    ensure_folder(os.path.dirname(folder))
+    ensure_folder(folder)
     for name, content in files.items():
         if not os.path.exists(f"{folder}/{name}"):
             fresh = f"{folder}/.{name}.{os.getpid()}"

@@ -106,7 +106,7 @@ def install(
     local = any(names_a_file(line) for line in _lines(content))
     tag = str(sys.implementation.cache_tag).encode()
     key = sha256(b"\0".join([tag, content, unique.encode() if local else b""])).hex()[:32]
-    os.makedirs(holder, exist_ok=True)
+    package_cache.ensure_folder(holder)
 
     def fill(place: str) -> None:
         said = _Installer(folder, f"{holder}/{_SAID}", seconds).install(place)

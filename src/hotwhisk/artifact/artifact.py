@@ -235,7 +235,7 @@ def _unpack_anew(
     """
     parent, name = os.path.split(folder)
     fresh = f"{parent}/.{name}.{os.getpid()}"
-    os.makedirs(parent, exist_ok=True)
+    package_cache.ensure_folder(parent)
     os.mkdir(fresh, 0o755)
     try:
         _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY, libraries)

@@ -27,6 +27,22 @@ LINK: Final = "packages"
 _KEPT: Final = 1
 
 
+def ensure_folder(path: str) -> None:
+    """
+    Make a folder of the run folder, unless it is there already.
+
+    Those above it are not made: if the run folder was removed, they would come back with rights for
+    other users.
+
+    Raises:
+        OSError: the folder above is missing, or cannot be written.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+
+
 def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
     Return the folder of the libraries ``key`` for the generation whose folder is ``holder``.
@@ -37,7 +53,7 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
         OSError: the folder cannot be written; also what ``fill`` raises.
     """
     place = f"{root}/{key}"
-    os.makedirs(root, exist_ok=True)
+    ensure_folder(root)
     with _locked(root):
         _link(root, key, holder)
         if os.path.isdir(place):
@@ -67,7 +83,7 @@ def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     folder waits for it. An unfinished folder is filled anew.
     """
     place, note = f"{root}/{key}", _note(root, key)
-    os.makedirs(root, exist_ok=True)
+    ensure_folder(root)
     with _locked(root):
         _link(root, key, holder)
         if not os.path.isdir(place):

@@ -30,7 +30,7 @@ def open_data(folder: str) -> None:
         StartError: it belongs to another user, others have rights in it, or it cannot be written.
     """
     try:
-        _make(folder)
+        make_private(folder)
         found = os.stat(folder)
     except OSError as error:
         raise unusable(folder, error) from None
@@ -49,13 +49,13 @@ def open_data(folder: str) -> None:
         raise unusable(folder, OSError(code, os.strerror(code)))
 
 
-def _make(folder: str) -> None:
+def make_private(folder: str) -> None:
     """Make a folder for its owner alone, with those above it, as XDG asks for."""
     if os.path.isdir(folder):
         return
     parent = os.path.dirname(folder)
     if parent:
-        _make(parent)
+        make_private(parent)
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
         os.chmod(folder, 0o700)  # the umask may have taken rights of the owner
@@ -96,7 +96,7 @@ def only_gateway(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # the folder may be gone
                 os.unlink(os.path.join(folder, _ADDRESS))
     finally:
         os.close(lock)

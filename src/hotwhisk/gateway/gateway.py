@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,9 +102,6 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
 
 def _launcher(settings: Settings, environ: Mapping[str, str]) -> Launcher:
     remove(settings.run_dir)  # of a gateway that was killed
-    folder = os.path.join(settings.run_dir, "empty")
-    for each in (settings.run_dir, folder):
-        os.makedirs(each, mode=0o700, exist_ok=True)
     variables = {name: environ[name] for name in KEPT if name in environ}
     variables |= {"PROXY_ALLOW_REINIT": "1", "__OW_API_HOST": settings.url}
-    return Launcher(folder, settings.run_dir, variables)
+    return Launcher(settings.run_dir, variables)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.api.errors import ApiError, error_response, refused_method
-from hotwhisk.gateway.api.failures import database_failed, unexpected
+from hotwhisk.gateway.api.failures import database_failed, not_stored, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
 from hotwhisk.gateway.data_folder import only_gateway, open_data, write_address
@@ -25,6 +25,7 @@ from hotwhisk.gateway.log import log_event, open_log
 from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import Settings
 from hotwhisk.gateway.stopping import GatewayServer
+from hotwhisk.gateway.store.activations import NotStored
 from hotwhisk.server.listener import inherited_listener, open_listener
 from hotwhisk.server.notify import STOPPING, notify, ready
 
@@ -83,6 +84,7 @@ def application(gateway: Gateway) -> Starlette:
         exception_handlers={
             405: refused_method,
             ApiError: error_response,
+            NotStored: not_stored,
             sqlite3.Error: database_failed,
             Exception: unexpected,
             **page.EXCEPTION_HANDLERS,

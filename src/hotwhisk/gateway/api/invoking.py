@@ -54,17 +54,28 @@ async def finished(
 
     Raises:
         ApiError: 429, too many calls run or wait.
+        sqlite3.Error: no record can be stored, so nothing was called.
+        NotStored: the call has begun, and its record could not be stored.
     """
+    if invocations.store.database.is_failing:
+        await run_in_threadpool(invocations.store.database.check)
     try:
         future = asyncio.wrap_future(invocations.start(call))
     except TooManyCalls as refusal:
         raise ApiError(429, str(refusal)) from None
+    future.add_done_callback(_take_exception)
     if seconds is not None:
         await asyncio.wait([future], timeout=seconds)
         if future.done():
             return future.result()
     await run_in_threadpool(invocations.accept, call)
     return None
+
+
+def _take_exception(future: asyncio.Future[StoredActivation]) -> None:
+    """Take the exception of a call for which no client waits, or asyncio would log a traceback."""
+    if not future.cancelled():
+        future.exception()
 
 
 def headers(identifier: str) -> dict[str, str]:

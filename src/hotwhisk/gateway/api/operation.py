@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from hotwhisk.gateway.api.authentication import caller, gateway_of
+from hotwhisk.gateway.store.database import describe
 
 
 def healthz(_: Request) -> Response:
@@ -16,14 +17,15 @@ def healthz(_: Request) -> Response:
 
 
 def readyz(request: Request) -> Response:
-    """Answer 200 if the database can be read and no stop has begun, else 503."""
+    """Answer 200 if the database can be read and written and no stop has begun, else 503."""
     gateway = gateway_of(request)
     if gateway.stopping.is_set():
         return PlainTextResponse("stopping\n", 503)
     try:
+        gateway.store.database.check()
         gateway.store.namespaces.all()
     except sqlite3.Error as error:
-        return PlainTextResponse(f"the database cannot be read: {error}\n", 503)
+        return PlainTextResponse(f"the database cannot be used: {describe(error)}\n", 503)
     return PlainTextResponse("ok\n")
 
 

@@ -21,6 +21,7 @@ from typing import Final
 from hotwhisk.build import requirements, resolver
 from hotwhisk.build.requirements import Form, Requirements
 from hotwhisk.build.target import target
+from hotwhisk.gateway.data_folder import make_private
 
 _MONTH: Final = 30 * 86_400.0
 Say = Callable[[str], None]
@@ -62,7 +63,7 @@ class Libraries:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _fill(self, place: str, wanted: Requirements) -> None:
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        make_private(self._folder)
         python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         with tempfile.TemporaryDirectory(prefix=".", dir=self._folder) as work:
             fresh = Path(work, "libraries")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import time
 from typing import Any
 
 from hotwhisk.gateway.invocations.invocations import Invocations, TooManyCalls
 from hotwhisk.gateway.invocations.resolve import AccessDenied, full_key, resolve_for
-from hotwhisk.gateway.store.activations import StoredActivation
+from hotwhisk.gateway.store.activations import NotStored, StoredActivation
 from hotwhisk.gateway.store.entities import Entity
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
@@ -37,7 +38,12 @@ def fire(
     Call the actions of a trigger, and keep its record; return its id, or None without active rules.
 
     The calls run in threads of their own. Nothing is stored if no rule is active.
+
+    Raises:
+        sqlite3.Error: nothing can be stored, so nothing was called.
+        NotStored: the record of what was called could not be stored.
     """
+    invocations.store.database.check()
     rules = rules_of(invocations.store, trigger)
     if not any(rule.document["status"] == "active" for rule in rules):
         return None
@@ -79,9 +85,9 @@ def _begin(
     call = invocations.new_call(caller, found, argument)
     try:
         invocations.start(call)
-    except TooManyCalls as refusal:
+        invocations.accept(call)
+    except (TooManyCalls, NotStored) as refusal:
         raise _NotCalled(str(refusal)) from None
-    invocations.accept(call)
     return call.id
 
 
@@ -109,5 +115,8 @@ def _store(
         "publish": False,
     }
     activation = StoredActivation(record, payload)
-    store.activations.add(activation)
+    try:
+        store.activations.add(activation)
+    except sqlite3.Error as error:
+        raise NotStored("The trigger has called actions", activation.id, error) from error
     return activation.id

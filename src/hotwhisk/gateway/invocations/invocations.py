@@ -12,10 +12,12 @@ again, because it may have run.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -28,7 +30,7 @@ from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import Need, NoServer, Pool, Slot
-from hotwhisk.gateway.store.activations import StoredActivation
+from hotwhisk.gateway.store.activations import NotStored, StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.platform import Action, Invoker, Names, texts
@@ -141,8 +143,16 @@ class Invocations:
             self._changed.wait_for(lambda: not self._count)
 
     def accept(self, call: Call) -> None:
-        """Keep a call over a kill of the gateway, before its id is answered."""
-        self.store.activations.accept(self._failed(call, GATEWAY_ENDED))
+        """
+        Keep a call that has begun over a kill of the gateway, before its id is answered.
+
+        Raises:
+            NotStored: the disk is full, or the like.
+        """
+        try:
+            self.store.activations.accept(self._failed(call, GATEWAY_ENDED))
+        except sqlite3.Error as error:
+            raise NotStored("The action has begun", call.id, error) from error
 
     def finish_accepted(self) -> None:
         """Store records for the calls that ended with the last gateway."""
@@ -161,15 +171,22 @@ class Invocations:
         return self._stored(call, self._run_code)
 
     def _stored(self, call: Call, run: Callable[[Call], StoredActivation]) -> StoredActivation:
+        happened = "The action has not run to its end"
         try:
             activation = run(call)
-        except (NoServer, HotwhiskError) as problem:
+            happened = "The action has run"
+        except (NoServer, NotStored, HotwhiskError) as problem:
             activation = self._failed(call, str(problem))
         except Exception as failure:  # noqa: BLE001 - boundary: the caller gets a record anyway
             text = f"activation {call.id} of {call.resolved.action.local_path} failed"
             log_event(text, level=logging.ERROR, exc_info=failure, activation_id=call.id)
             activation = self._failed(call, INTERNAL)
-        self.store.activations.add(activation)
+        try:
+            self.store.activations.add(activation)
+        except sqlite3.Error as error:
+            lost = NotStored(happened, call.id, error)
+            log_event(str(lost), level=logging.ERROR, activation_id=call.id)
+            raise lost from error
         return activation
 
     def close(self) -> None:
@@ -218,7 +235,8 @@ class Invocations:
         if activated.loaded is not None:
             init = annotation(record["annotations"], "initTime")
             failure = None if activated.loaded else _failure(record)
-            self.store.actions.loaded(call.resolved.action, init, failure)
+            with suppress(sqlite3.Error):  # the record, which is stored next, is worth more
+                self.store.actions.loaded(call.resolved.action, init, failure)
 
     def _failed(self, call: Call, text: str) -> StoredActivation:
         """Return the record of a call that the platform itself could not run to its end."""

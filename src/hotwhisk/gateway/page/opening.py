@@ -15,6 +15,7 @@ import webbrowser
 from pathlib import Path
 from typing import Final
 
+from hotwhisk.gateway.data_folder import make_private
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.settings import Settings
 from hotwhisk.gateway.store.namespaces import Namespace
@@ -35,7 +36,7 @@ _DOCUMENT: Final = """<!doctype html>
 def write_login(settings: Settings, namespace: Namespace) -> str:
     """Write the file that logs its reader in, and return its path."""
     path = os.path.join(settings.run_dir, f"open-{namespace.name}.html")
-    os.makedirs(settings.run_dir, mode=0o700, exist_ok=True)
+    make_private(settings.run_dir)
     text = _DOCUMENT.format(
         action=html.escape(f"{settings.url}/login"), key=html.escape(namespace.auth)
     )

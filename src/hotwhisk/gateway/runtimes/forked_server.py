@@ -12,8 +12,10 @@ import os
 import secrets
 import socket
 import threading
+from contextlib import ExitStack
 from typing import Final
 
+from hotwhisk.errors import StartError
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
@@ -63,9 +65,10 @@ class ForkedServer(Runtime):
         """
         Set the limits and the full name of the action that runs next.
 
-        A server that was started with another limit of memory is ended; the next call starts it.
+        A server that was started with another limit of memory is ended, and one whose run folder
+        was removed; the next call starts it.
         """
-        if self.started and self._memory != limits.memory:
+        if self.started and (self._memory != limits.memory or not os.path.isdir(self._folder)):
             self.stop()
         self._path = path
         self._memory = limits.memory
@@ -86,30 +89,39 @@ class ForkedServer(Runtime):
         return "ended" if self._process is not None and self._process.ended else ""
 
     def _start(self) -> None:
-        self.token = secrets.token_urlsafe(32)
-        self._limit = self._limits.create(self._memory)
-        self._folder = self._launcher.make_folder()
-        outs, errs = os.pipe(), os.pipe()
         try:
-            with socket.socket() as listener:
-                listener.bind(("127.0.0.1", 0))
-                listener.listen(_BACKLOG)
-                self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                self._process = self._launcher.start(
-                    self.token, self._limit, self._folder, [outs[1], errs[1], listener.fileno()]
-                )
-        except BaseException:
-            os.close(outs[0])
-            os.close(errs[0])
-            self._limits.remove(self._limit)
-            remove(self._folder)
-            raise
-        finally:
-            os.close(outs[1])
-            os.close(errs[1])
-        self._stream = LogStream(outs[0], errs[0], most=MOST_LOG)
+            with ExitStack() as undo:
+                self._launch(undo)
+                undo.pop_all()
+        except OSError as error:
+            raise StartError(f"no server can be started: {error.strerror}") from None
+        assert self._process is not None
         self._log(f"started (process {self._process.pid})")
         self._choose_log()
+
+    def _launch(self, undo: ExitStack) -> None:
+        """Start the process; ``undo`` gets what must be undone if that fails."""
+        self.token = secrets.token_urlsafe(32)
+        self._limit = self._limits.create(self._memory)
+        undo.callback(self._limits.remove, self._limit)
+        self._folder = self._launcher.make_folder()
+        undo.callback(remove, self._folder)
+        ends = []
+        with ExitStack() as both:
+            for _ in range(2):
+                reading, writing = os.pipe()
+                undo.callback(os.close, reading)
+                both.callback(os.close, writing)
+                ends.append((reading, writing))
+            listener = both.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(_BACKLOG)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            given = [*(writing for _, writing in ends), listener.fileno()]
+            self._process = self._launcher.start(self.token, self._limit, self._folder, given)
+        undo.callback(self._process.end, self._limit)
+        (out, _), (err, _) = ends
+        self._stream = LogStream(out, err, most=MOST_LOG)
 
     def _stop(self) -> None:
         assert self._process is not None

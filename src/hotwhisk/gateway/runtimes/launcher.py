@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -51,12 +52,11 @@ class Launcher:
     """
     The process below which all code of actions runs. Any thread may use it.
 
-    ``folder`` becomes the working directory of each server, ``run_dir`` holds their run
-    folders, and ``environ`` is their whole environment.
+    ``run_dir`` holds the run folders of the servers, and an empty folder in which they work. The
+    folder above it must be there. ``environ`` is their whole environment.
     """
 
-    def __init__(self, folder: str, run_dir: str, environ: Mapping[str, str]) -> None:
-        self._folder = folder
+    def __init__(self, run_dir: str, environ: Mapping[str, str]) -> None:
         self._run_dir = run_dir
         self.environ = dict(environ)
         self._lock = threading.Lock()
@@ -64,8 +64,17 @@ class Launcher:
         self._start_process()
 
     def make_folder(self) -> str:
-        """Make a run folder for one server, which is to be removed after its end."""
-        return tempfile.mkdtemp(dir=self._run_dir)
+        """
+        Make a run folder for one server, which is to be removed after its end.
+
+        Raises:
+            StartError: the system refuses it.
+        """
+        self._make_run_dir()
+        try:
+            return tempfile.mkdtemp(dir=self._run_dir)
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def start(
         self, token: str, limit: MemoryLimit, folder: str, descriptors: Sequence[int]
@@ -131,6 +140,24 @@ class Launcher:
             raise ConnectionResetError
         return json.loads(answer), received
 
+    def _make_run_dir(self) -> str:
+        """
+        Make the folder for run folders, which something may have removed; return the empty one.
+
+        The folder of data above it is not made again.
+        """
+        empty = os.path.join(self._run_dir, "empty")
+        try:
+            for each in (self._run_dir, empty):
+                with suppress(FileExistsError):
+                    os.mkdir(each, 0o700)
+        except OSError as error:
+            raise self._unusable(error) from None
+        return empty
+
+    def _unusable(self, error: OSError) -> StartError:
+        return StartError(f"no process can be started in {self._run_dir}: {error.strerror}")
+
     def _start_process(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.settimeout(ANSWER_SECONDS)
@@ -139,7 +166,7 @@ class Launcher:
                 [sys.executable, "-m", MODULE, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                cwd=self._folder,
+                cwd=self._make_run_dir(),
                 env=self.environ,
                 start_new_session=True,
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotwhisk.gateway.store.database import Database
+from hotwhisk.gateway.store.database import Database, reason
 
 _COLUMNS = "document, logs, event, revision, package"
 
@@ -39,6 +39,21 @@ class StoredActivation:
         return next(
             (each["value"] for each in self.record["annotations"] if each["key"] == key), None
         )
+
+
+class NotStored(Exception):
+    """
+    Something has happened, and its record could not be stored.
+
+    The cause is the `sqlite3.Error`. ``happened`` is a sentence without its end.
+    """
+
+    def __init__(self, happened: str, identifier: str, error: sqlite3.Error) -> None:
+        super().__init__(
+            f"{happened}, but its record (activation {identifier}) could not be stored: "
+            f"{reason(error)}. If it is sent again, it runs again."
+        )
+        self.__cause__ = error
 
 
 @dataclass(frozen=True, slots=True)
