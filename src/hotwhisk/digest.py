@@ -27,3 +27,8 @@ def sha256(data: bytes) -> bytes:
     import hashlib
 
     return hashlib.sha256(data).digest()
+
+
+def digest_of(content: bytes) -> str:
+    """Return the name of content. Two artifacts with the same digest are the same."""
+    return "sha256:" + sha256(content).hex()

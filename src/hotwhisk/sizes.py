@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 MEGABYTE = 1 << 20
+MOST_CODE = 48 * MEGABYTE
+"""The platform's limit for the code of an action, in bytes."""
 
 
 def show_size(size: float) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.build import Order, build, requirements
+from hotwhisk.build import BuildOptions, build, requirements
 from hotwhisk.build.target import Target
 from tests.process.test_build import alone
 from tests.process.test_proxy_flags import by_exec, compiled
@@ -72,13 +72,13 @@ LIBRARIES = {
 }  # fmt: skip
 
 
-def make(folder: Path, source: str, *needs: str, order: Order | None = None) -> bytes:
+def make(folder: Path, source: str, *needs: str, order: BuildOptions | None = None) -> bytes:
     """Return an artifact of one source and the libraries that it needs."""
     folder.mkdir(parents=True)
     (folder / "__main__.py").write_text(source)
     (folder / "requirements.txt").write_text("".join(f"{need}\n" for need in needs))
-    wanted = order or Order(requirements=requirements.find(folder))
-    build(folder, folder.with_suffix(".app"), order=wanted)
+    wanted = order or BuildOptions(requirements=requirements.find(folder))
+    build(folder, folder.with_suffix(".app"), options=wanted)
     return folder.with_suffix(".app").read_bytes()
 
 
@@ -189,8 +189,8 @@ def test_alone_and_by_several_workers(tmp_path: Path) -> None:
 def test_a_zip_is_taken_and_shares_libraries(tmp_path: Path) -> None:
     folder = tmp_path / "action"
     make(folder, LIGHT, "markupsafe")
-    order = Order(requirements=requirements.find(folder), as_zip=True)
-    build(folder, tmp_path / "action.zip", order=order)
+    order = BuildOptions(requirements=requirements.find(folder), as_zip=True)
+    build(folder, tmp_path / "action.zip", options=order)
     content = (tmp_path / "action.zip").read_bytes()
     (_, answer) = by_exec(compiled(content), tmp_path / "there", {"value": {}})
     with Server() as server:
@@ -208,8 +208,8 @@ def test_for_elsewhere_refused_at_init_by_both_names(tmp_path: Path) -> None:
     (folder / "requirements.txt").write_text("markupsafe\n")
     machine = "aarch64" if Target("3.12", "x86_64").platform in _here() else "x86_64"
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
-    order = Order(Target(other, machine), requirements.find(folder))
-    built = build(folder, tmp_path / "app", order=order)
+    order = BuildOptions(Target(other, machine), requirements.find(folder))
+    built = build(folder, tmp_path / "app", options=order)
     assert built.manifest.platform not in _here()
     with Server() as server:
         response = init_once(server.address, (tmp_path / "app").read_bytes())
@@ -227,8 +227,8 @@ def test_a_built_file_for_elsewhere_ends_its_server_with_the_reason(
     folder = tmp_path / "action"
     make(folder, LIGHT, "markupsafe")
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
-    order = Order(Target(other, "x86_64"), requirements.find(folder))
-    build(folder, tmp_path / "app", order=order)
+    order = BuildOptions(Target(other, "x86_64"), requirements.find(folder))
+    build(folder, tmp_path / "app", options=order)
     said = tmp_path / "said"
     said.touch()
     done = subprocess.run(

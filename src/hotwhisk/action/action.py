@@ -17,7 +17,7 @@ import traceback
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action import child_imports, pinned
 from hotwhisk.action.entry_point import enters_by_start, parse
@@ -29,8 +29,15 @@ from hotwhisk.action.isolation import (
 )  # fmt: skip
 from hotwhisk.action.pinned import find_module, read_module
 from hotwhisk.action.signal_guard import enters_action
-from hotwhisk.action.signature import accepts, caller, is_async, is_async_generator, takes_context
+from hotwhisk.action.signature import (
+    accepts,
+    is_async,
+    is_async_generator,
+    make_call,
+    takes_context,
+)
 from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
+from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.errors import BuildFailed, LoadFailed, debugger_hint
 from hotwhisk.registration import (
     HandlerRegistered,
@@ -49,9 +56,6 @@ __all__ = [
 ]  # fmt: skip
 
 Handler = Callable[..., Any]
-
-MAIN: Final = "main"
-"""The name of the handler if an ``/init`` or an option does not give another one."""
 
 
 HandlerSlot.in_server = True  # this module is imported by servers only
@@ -75,7 +79,7 @@ class Action:
             )
 
         self.call = enters_action(
-            caller(handler, takes_context=self.takes_context, is_async=self.is_async)
+            make_call(handler, takes_context=self.takes_context, is_async=self.is_async)
         )
         """Calls the handler. For an asynchronous handler, the result is the coroutine to run."""
 
@@ -87,9 +91,7 @@ def load(unpacked: Unpacked, main: str, source: bytes | None = None) -> Action:
     A built artifact states the name of its handler. If the request has another name than the
     default, the request wins.
     """
-    if main == MAIN and unpacked.main:
-        main = unpacked.main
-    return _load(unpacked.folder, unpacked.entry, main, source)
+    return _load(unpacked.folder, unpacked.entry, unpacked.handler(main), source)
 
 
 def load_file(
@@ -242,7 +244,7 @@ def _run(module: types.ModuleType, code: types.CodeType, main: str, *, by_start:
     with _user_errors():
         exec(code, module.__dict__)  # noqa: S102 - running it is what we are for
     handler = HandlerSlot.handler
-    if handler is not None and main != MAIN:
+    if handler is not None and main != DEFAULT_HANDLER:
         raise LoadFailed(
             f"`main` is {main!r}, but {os.path.basename(str(module.__file__))} names its handler "
             "itself, by start(); leave the name out, or give that of a function in the file"

@@ -192,7 +192,7 @@ _MAKERS: Final = {
 }
 
 
-def caller(handler: Handler, *, takes_context: bool, is_async: bool) -> Call:
+def make_call(handler: Handler, *, takes_context: bool, is_async: bool) -> Call:
     """Return a function of an event and a context that calls or awaits the handler."""
     call = _MAKERS[takes_context, is_async](handler)
     code = _code_of(handler)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from hotwhisk.artifact import archive, package_cache, zips
 from hotwhisk.artifact.built import extract, read_manifest
 from hotwhisk.artifact.kinds import (
+    DEFAULT_HANDLER,
     HEAD_SIZE,
     LAUNCHER,
     PROGRAM,
@@ -26,10 +27,10 @@ from hotwhisk.artifact.kinds import (
     is_jar,
     is_program,
 )  # fmt: skip
-from hotwhisk.digest import sha256
+from hotwhisk.digest import digest_of
 from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
 from hotwhisk.record import Record
-from hotwhisk.sizes import show_excess
+from hotwhisk.sizes import MOST_CODE, show_excess
 from hotwhisk.system.removal import remove
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ __all__ = [
     "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "decode", "detect",
     "digest_of", "discard", "find_entry", "is_program", "libraries_beside", "remove", "unpack",
 ]  # fmt: skip
-
-MOST_CODE: Final = 48 << 20
-"""Most bytes of code after decoding; the platform's own limit for an action is 48 MB."""
 
 FOLDER_ENTRY: Final = "__main__.py"
 
@@ -64,6 +62,15 @@ class Unpacked(Record):
     entry: str
     digest: str
     main: str = ""
+
+    def handler(self, asked: str) -> str:
+        """
+        Return the name of the handler, if a request asks for ``asked``.
+
+        A compiled artifact decides. A built one decides if only the default is asked for.
+        """
+        decides = self.kind is Kind.COMPILED or asked == DEFAULT_HANDLER
+        return self.main if self.main and decides else asked
 
 
 def decode(request: InitRequest) -> bytes:
@@ -90,11 +97,6 @@ def _decode_base64(code: str) -> bytes:
         raise RequestError(
             f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
         ) from None
-
-
-def digest_of(content: bytes) -> str:
-    """Return the name of an artifact. Two artifacts with the same digest are the same."""
-    return "sha256:" + sha256(content).hex()
 
 
 def unpack(

@@ -16,12 +16,18 @@ MANIFEST: Final = "hotwhisk.json"
 PROGRAM: Final = "exec"
 _OWN_PACKAGE: Final = "hotwhisk/__init__.py"
 SOURCE_ENTRY: Final = "main__.py"
+DEFAULT_HANDLER: Final = "main"
+"""The name of the handler if neither an ``/init`` nor an option gives another one."""
+
 _ZIP_STARTS: Final = tuple(
     b"PK" + a + b for a in (b"\3", b"\5", b"\7") for b in (b"\4", b"\6", b"\x08")
 )
 _JAR_MANIFEST: Final = "META-INF/MANIFEST.MF"
 TAR_GZ: Final = b"\x1f\x8b\x08"
 _ELF: Final = b"\x7fELF"
+BINARY_STARTS: Final = (b"PK\3\4", TAR_GZ[:2], _ELF)
+"""How archives and programs begin; a source does not."""
+
 LAUNCHER: Final = "exec__.py"
 """The official compiler's launcher of Python, beside ``exec`` and ``main__.py``."""
 

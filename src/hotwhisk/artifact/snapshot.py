@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from hotwhisk.digest import sha256
+from hotwhisk.digest import digest_of, sha256
 from hotwhisk.record import Record
 
 REQUIREMENTS: Final = "requirements.txt"
@@ -286,6 +286,6 @@ def _digest(entry: str, files: dict[str, bytes], data: Iterable[str] = ()) -> st
     lines = [f"{name}\0{sha256(content).hex()}" for name, content in files.items()]
     lines += data
     if len(lines) == 1 and entry in files:
-        return "sha256:" + sha256(files[entry]).hex()
+        return digest_of(files[entry])
     text = "\n".join([entry, *sorted(lines)])
-    return "sha256:" + sha256(text.encode("utf-8", "surrogateescape")).hex()
+    return digest_of(text.encode("utf-8", "surrogateescape"))

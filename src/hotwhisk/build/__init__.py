@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hotwhisk.build.builder import Built, Order, build
+from hotwhisk.build.builder import BuildOptions, Built, build
 
-__all__ = ["Built", "Order", "build"]
+__all__ = ["BuildOptions", "Built", "build"]

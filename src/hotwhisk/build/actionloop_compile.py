@@ -118,9 +118,7 @@ def compile_action(content: bytes, main: str, environ: Mapping[str, str]) -> byt
         jar = image_jar(environ)
         unpacked = artifact.unpack(content, str(folder), by_hook if hook else None, jar=jar)
         if unpacked.kind not in (Kind.COMPILED, Kind.EXECUTABLE):
-            if unpacked.main and main == "main":
-                main = unpacked.main
-            _prepare(folder, Path(unpacked.entry), main, environ)
+            _prepare(folder, Path(unpacked.entry), unpacked.handler(main), environ)
         return _zip(folder)
 
 

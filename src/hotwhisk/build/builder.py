@@ -40,7 +40,7 @@ _TESTS: Final = frozenset({"tests", "test"})
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildOptions:
     """
     How to build: for which target, with which requirements, as an artifact or ``as_zip``.
 
@@ -69,7 +69,7 @@ def build(
     output: Path,
     main: str = "main",
     name: str | None = None,
-    order: Order | None = None,
+    options: BuildOptions | None = None,
 ) -> Built:
     """
     Build a file, or a folder with ``__main__.py``, into the file ``output``.
@@ -78,33 +78,33 @@ def build(
         UsageError: the source, the output or the requirements are not what they should be.
         BuildFailed: the source does not compile, or the requirements cannot be met.
     """
-    order = order or Order()
+    options = options or BuildOptions()
     layout.check_output(output)
     members, entry = sources.read_source(source, output)
-    interpreter, version = find_interpreter(order.target, find_uv())
+    interpreter, version = find_interpreter(options.target, find_uv())
     members, notes = _check(source, members, entry, main, interpreter)
     own = digest_of_members(members)
-    native = check_extensions(members, order.target)
-    found = _packages(order, members)
+    native = check_extensions(members, options.target)
+    found = _packages(options, members)
     notes += advice.undeclared(_entry_path(source), members, found.members)
-    compiled = _compile(order, found, interpreter, notes)
+    compiled = _compile(options, found, interpreter, notes)
     bound = native or bool(found.rows)
     stated = Manifest(
         name=name or action_name(source),
-        entry=FOLDER_ENTRY if order.as_zip else entry,
+        entry=FOLDER_ENTRY if options.as_zip else entry,
         main=main,
         hotwhisk=hotwhisk.__version__,
         digest=own,
-        python=order.target.python if bound else manifests.LEAST_PYTHON,
-        platform=order.target.platform if native or found.native else manifests.ANY,
+        python=options.target.python if bound else manifests.LEAST_PYTHON,
+        platform=options.target.platform if native or found.native else manifests.ANY,
         glibc=found.glibc,
         bytecode=version if compiled else "",
         packages_digest=digest_of_members(found.members) if found.rows else "",
         packages=tuple(found.rows),
     )
-    site = f"{PACKAGES_FOLDER}/lib/python{order.target.python}/site-packages"
-    content = _pack(members, below(site, {**found.members, **compiled}), stated, entry, order)
-    layout.write(output, content, 0o644 if order.as_zip else 0o755)
+    site = f"{PACKAGES_FOLDER}/lib/python{options.target.python}/site-packages"
+    content = _pack(members, below(site, {**found.members, **compiled}), stated, entry, options)
+    layout.write(output, content, 0o644 if options.as_zip else 0o755)
     return Built(stated, len(content), tuple(notes))
 
 
@@ -145,12 +145,12 @@ def _entry_path(source: Path) -> Path:
     return source if source.is_file() else source / FOLDER_ENTRY
 
 
-def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) -> Members:
+def _compile(options: BuildOptions, found: Packages, interpreter: str, notes: list[str]) -> Members:
     """Return bytecode of the libraries without their tests, which are large and not imported."""
-    if not (found.members and order.bytecode):
+    if not (found.members and options.bytecode):
         return {}
     if not interpreter:
-        python = order.target.python
+        python = options.target.python
         notes.append(
             f"not byte-compiled: there is no Python {python} on this machine; "
             f"uv python install {python} fetches one"
@@ -164,8 +164,8 @@ def _compile(order: Order, found: Packages, interpreter: str, notes: list[str]) 
     return bytecode.compile_members(wanted, interpreter)[0]
 
 
-def _packages(order: Order, members: Members) -> Packages:
-    if order.requirements is None:
+def _packages(options: BuildOptions, members: Members) -> Packages:
+    if options.requirements is None:
         return Packages()
     if any(name.startswith(f"{PACKAGES_FOLDER}/") for name in members):
         raise UsageError(
@@ -175,14 +175,16 @@ def _packages(order: Order, members: Members) -> Packages:
     with tempfile.TemporaryDirectory(prefix="hotwhisk-build-") as work:
         folder = Path(work, "packages")
         folder.mkdir()
-        install(order.requirements, order.target, folder, Path(work), sdists=order.sdists)
-        return collect(folder, order.target)
+        install(options.requirements, options.target, folder, Path(work), sdists=options.sdists)
+        return collect(folder, options.target)
 
 
-def _pack(members: Members, packages: Members, stated: Manifest, entry: str, order: Order) -> bytes:
+def _pack(
+    members: Members, packages: Members, stated: Manifest, entry: str, options: BuildOptions
+) -> bytes:
     """Return all of it as one file."""
     manifest = (_FILE, manifests.write(stated))
-    if order.as_zip:
+    if options.as_zip:
         members = dict(members)
         members[FOLDER_ENTRY] = members.pop(entry)
         if packages:

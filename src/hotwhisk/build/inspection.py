@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact import archive, built, zips
-from hotwhisk.artifact.artifact import digest_of
 from hotwhisk.artifact.kinds import MANIFEST, is_artifact
 from hotwhisk.build.import_profile import profile
+from hotwhisk.digest import digest_of
 from hotwhisk.errors import BuildFailed, UsageError
-from hotwhisk.sizes import show_size
+from hotwhisk.sizes import MOST_CODE, show_size
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
     from hotwhisk.artifact.manifest import Manifest
-
-MOST_POSTED: Final = 48 << 20
-"""Most bytes that OpenWhisk takes as the code of an action, base64 included."""
 
 _SITE: Final = re.compile(rf"^{built.PACKAGES_FOLDER}/lib/python[^/]+/site-packages/")
 _HEAVIEST: Final = 5
@@ -104,7 +101,7 @@ def parts_of(opened: ZipFile) -> tuple[Part, ...]:
 def too_large(content: bytes) -> str:
     """Return a text if OpenWhisk would refuse the artifact, with its heaviest parts; else empty."""
     posted = -(-len(content) // 3) * 4
-    if posted <= MOST_POSTED:
+    if posted <= MOST_CODE:
         return ""
     with zips.open_zip(content) as opened:
         heaviest = parts_of(opened)[:_HEAVIEST]
@@ -114,7 +111,7 @@ def too_large(content: bytes) -> str:
     rows = ", ".join(f"{part.name} {show_size(part.packed)}" for part in heaviest)
     return (
         f"in base64, as it is posted, it has {show_size(posted)}; OpenWhisk takes "
-        f"{show_size(MOST_POSTED)}. What weighs most: {rows}{hint}"
+        f"{show_size(MOST_CODE)}. What weighs most: {rows}{hint}"
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hotwhisk.action.entry_point import enters_by_start
 from hotwhisk.artifact.archive import LEAVING_LINKS, MOST_DEPTH
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.kinds import BINARY_STARTS
 from hotwhisk.build.layout import Members
 from hotwhisk.errors import BuildFailed, UsageError
 
@@ -28,7 +29,6 @@ _EDITORS: Final = re.compile(r"\.#.*|#.*#|\..*\.sw[a-p]|.*\.sw[op]")
 """Matches locks and automatic saves of Emacs, and swap files of vim."""
 
 _LEAVING: Final = f"{LEAVING_LINKS}/"
-_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
 _DYNAMIC: Final = frozenset({"exec", "globals", "locals", "vars", "setattr", "__import__"})
 
 
@@ -44,7 +44,7 @@ def read_source(source: Path, output: Path) -> tuple[Members, str]:
         raise UsageError(f"{output} is the source itself; give -o another name")
     if source.is_file():
         content = _content(source)
-        if content.startswith(_ARCHIVES) or b"\0" in content:
+        if content.startswith(BINARY_STARTS) or b"\0" in content:
             raise UsageError(
                 f"{source} is not text: expected a .py file, or a folder with {FOLDER_ENTRY}"
             )

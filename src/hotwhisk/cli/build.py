@@ -31,7 +31,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     output = Path(given.output or default_output(source, given.format))
     if not given.output and output.is_file() and not is_zipfile(output):
         raise UsageError(f"{output} exists and is no artifact; name the file to write: -o FILE")
-    from hotwhisk.build import Order, build, requirements
+    from hotwhisk.build import BuildOptions, build, requirements
     from hotwhisk.build.target import target
 
     wanted = target(given.python, given.platform)
@@ -40,9 +40,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         depends = requirements.named(Path(given.requirements))
     elif not given.no_requirements:
         depends = requirements.find(source)
-    order = Order(wanted, depends, given.format == "zip", given.allow_sdist, not given.no_bytecode)
+    options = BuildOptions(
+        wanted, depends, given.format == "zip", given.allow_sdist, not given.no_bytecode
+    )
     try:
-        built = build(source, output, given.main, given.name, order)
+        built = build(source, output, given.main, given.name, options)
     except OSError as error:  # of the folder for temporary files, or of a program
         raise BuildFailed(f"{error.filename or source}: {reason(error)}") from None
     _tell(built, output, depends, given)

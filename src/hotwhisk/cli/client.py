@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from hotwhisk.cli.files import read_token
+from hotwhisk.cli.files import read_token, reason
 from hotwhisk.cli.locate import meant_place, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
@@ -69,7 +69,7 @@ class RemoteServer:
             content = response.read()
             seconds = time.perf_counter() - start
         except (OSError, http.client.HTTPException) as error:
-            raise ServerError(f"{self.url} ended the connection: {_reason(error)}") from None
+            raise ServerError(f"{self.url} ended the connection: {reason(error)}") from None
         finally:
             connection.close()
         number, _, digest = (response.getheader("Hotwhisk-Generation") or "").partition(" ")
@@ -210,7 +210,7 @@ def _connect(url: str, parts: SplitResult) -> http.client.HTTPConnection:
             f"nothing listens on {url}; start one with: hotwhisk serve FILE"
         ) from None
     except (socket.gaierror, TimeoutError, OSError) as error:
-        raise ServerError(f"cannot reach {url}: {_reason(error)}") from None
+        raise ServerError(f"cannot reach {url}: {reason(error)}") from None
     connection.sock.settimeout(None)
     return connection
 
@@ -228,7 +228,3 @@ def _exchange(
         return connection.getresponse()
     except ConnectionResetError:  # it closed the connection without an answer
         raise ServerError(f"{url} closed the connection without an answer") from None
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -7,10 +7,9 @@ import io
 import zipfile
 from pathlib import Path
 
+from hotwhisk.artifact.kinds import BINARY_STARTS
 from hotwhisk.cli.files import reason, require_file
 from hotwhisk.errors import UsageError
-
-ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\x7fELF")
 
 
 def read_code(name: str) -> tuple[str, bool]:
@@ -25,7 +24,7 @@ def read_code(name: str) -> tuple[str, bool]:
         raise UsageError(f"{name}: {reason(error)}") from None
     if not content.strip():
         raise UsageError(f"{name} is empty; expected code with a handler: def main(event)")
-    if content.startswith(ARCHIVES) or zipfile.is_zipfile(io.BytesIO(content)):
+    if content.startswith(BINARY_STARTS) or zipfile.is_zipfile(io.BytesIO(content)):
         return base64.b64encode(content).decode(), True
     try:
         return content.decode("utf-8-sig"), False

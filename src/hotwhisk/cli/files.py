@@ -41,4 +41,4 @@ def require_file(name: str) -> None:
 
 def reason(error: Exception) -> str:
     """Return the system's text about a failure, without numbers and names."""
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -167,9 +167,7 @@ class Executor:
     def _assign(self, command: commands.Assign) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
-        # Only here, because the first connections come after the reply.
-        if process.generation and process.slot not in self._sockets.spills.reserves:
-            self._sockets.give_reserve(process.slot, process.channel)
+        self._sockets.give_reserve(process)  # only here: the first connections follow the reply
         detail = command.detail[:LONGEST_DETAIL]
         for at in range(0, len(command.numbers), messages.HANDED_AT_ONCE):
             connections: list[list[int]] = []

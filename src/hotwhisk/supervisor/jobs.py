@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from hotwhisk.ipc.messages import EndLog
-from hotwhisk.supervisor.commands import Command, RemoveFolder, Reply, Send
+from hotwhisk.supervisor.commands import Candidate, Command, RemoveFolder, Reply, Send
 from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.workers import Workers
 
@@ -27,16 +27,17 @@ class SpareJobs:
         self._folders: dict[int, int] = {}
         """For each generation whose folder is being removed, the slot of the spare that does it."""
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, candidate: Candidate, status: int, text: str) -> None:
         """
-        Send the result of a replacement.
+        Send the result of a replacement: ``status`` 200, or an error and its text.
 
         Under OpenWhisk an answer comes after its log. A version that exited could not end its log.
         So a spare ends it, and the reply waits for that.
         """
-        if reply.candidate.log:
+        reply = Reply(candidate, status, text)
+        if candidate.log:
             spare = self._workers.spare
-            self._commands.append(Send(spare, EndLog(reply.candidate.log)))
+            self._commands.append(Send(spare, EndLog(candidate.log)))
             self._replies.append((spare, reply))
         else:
             self._send(reply)

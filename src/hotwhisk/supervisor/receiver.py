@@ -247,8 +247,7 @@ class Receiver:
         offset, length = message.offset, message.length
         descriptor = self._sockets.spills.take(message.spill, process.slot, offset + length)
         artifact = UploadedArtifact(descriptor, offset, length, self._processes.descriptors.close)
-        if process.generation and process.slot not in self._sockets.spills.reserves:
-            self._sockets.give_reserve(process.slot, process.channel)
+        self._sockets.give_reserve(process)
         self._rollout.init_received(process.slot, message.number, artifact, last=message.last)
 
     def _set_content(self, generation: int, descriptor: int, length: int) -> None:

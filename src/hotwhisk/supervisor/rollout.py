@@ -207,7 +207,7 @@ class Rollout:
         self.dispatcher.recall_from_spare()
         for each in [each for each in self.waiting if each.rollback]:
             self.waiting.remove(each)  # what it would restore is gone with this replacement
-            self._reply(each, 409, "another version became current meanwhile")
+            self.jobs.reply(each, 409, "another version became current meanwhile")
         # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
         discarded = old.artifact if candidate.rollback else self.previous
         self.previous = None if candidate.rollback else old.artifact
@@ -219,7 +219,7 @@ class Rollout:
             self.commands.append(
                 commands.Log(f"generation {number} is current ({digest[:19]}…){because}")
             )
-        self._reply(candidate, 200, "")
+        self.jobs.reply(candidate, 200, "")
         self.workers.end_template(old.number)
         self._scale_up()
         self._next_candidate()
@@ -268,10 +268,7 @@ class Rollout:
     def _refuse(self, candidate: commands.Candidate, status: int, text: str) -> None:
         if not candidate.rollback:
             self.commands.append(commands.ReleaseArtifact(candidate.artifact))
-        self._reply(candidate, status, text)
-
-    def _reply(self, candidate: commands.Candidate, status: int, text: str) -> None:
-        self.jobs.reply(commands.Reply(candidate, status, text))
+        self.jobs.reply(candidate, status, text)
 
     def log_ended(self, slot: int) -> None:
         """Send the reply that waited for a spare, which has ended the log of a dead version."""

@@ -24,7 +24,7 @@ from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
 from hotwhisk.supervisor.unread import Inputs
 
 if TYPE_CHECKING:
-    from hotwhisk.ipc.channel import Channel
+    from hotwhisk.supervisor.process import Process
 
 SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
@@ -216,12 +216,14 @@ class Sockets:
         _, slot = self._epochs[number]
         return (spill, length) if self.spills.holds(spill, length, slot, number) else None
 
-    def give_reserve(self, slot: int, channel: Channel) -> None:
-        """Make a memory file for a worker, in case its action forbids the worker to make one."""
-        made = self.spills.make_reserve(slot)
+    def give_reserve(self, process: Process) -> None:
+        """Make a memory file for a worker that lacks one: its action may forbid to make files."""
+        if not process.generation or process.slot in self.spills.reserves:
+            return
+        made = self.spills.make_reserve(process.slot)
         if made is not None:
             number, descriptor = made
-            channel.send(SpillCreated(number), (descriptor,))
+            process.channel.send(SpillCreated(number), (descriptor,))
 
     def close_spill_of(self, number: int) -> None:
         """Close the memory file of a connection that is answered without its unread bytes."""

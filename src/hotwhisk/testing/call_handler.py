@@ -20,10 +20,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from hotwhisk.action.action import MAIN, Action, apply_context, load_file
+from hotwhisk.action.action import Action, apply_context, load_file
 from hotwhisk.action.isolation import restored, variable
 from hotwhisk.action.signature import is_awaitable
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.artifact.manifest import action_name
 from hotwhisk.artifact.snapshot import REQUIREMENTS
 from hotwhisk.cli.files import require_file
@@ -58,7 +59,7 @@ class CallHandler:
         handler: Handler | str | Path,
         event: object = None,
         *,
-        main: str = MAIN,
+        main: str = DEFAULT_HANDLER,
         timeout: float = 60.0,
         **context: object,
     ) -> Any:

@@ -275,8 +275,6 @@ def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loa
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
         return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
-    if unpacked.kind is Kind.COMPILED and unpacked.main:
-        main = unpacked.main
     _set_proxy_variables(config)
     source = content if unpacked.kind is Kind.SOURCE else None
     return Loaded(actions.load(unpacked, main, source), unpacked.digest)

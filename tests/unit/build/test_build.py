@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.artifact.artifact import Kind, decode, unpack
-from hotwhisk.build import Order, build
+from hotwhisk.build import BuildOptions, build
 from hotwhisk.build.actionloop_compile import compile_action
 from hotwhisk.build.target import target
 from hotwhisk.cli import main
@@ -133,7 +133,7 @@ def action(tmp_path: Path) -> Path:
 def test_an_entry_may_be_a_link(action: Path, tmp_path: Path, as_zip: bool) -> None:
     (action / "__main__.py").rename(action / "app.py")
     (action / "__main__.py").symlink_to("app.py")
-    build(action, tmp_path / "out", order=Order(as_zip=as_zip))
+    build(action, tmp_path / "out", options=BuildOptions(as_zip=as_zip))
     unpacked = unpack((tmp_path / "out").read_bytes(), str(tmp_path / "code"))
     assert Path(unpacked.entry).read_text() == MAIN
 
@@ -225,9 +225,9 @@ def test_an_interpreter_that_ends_at_once_is_named(action: Path, tmp_path: Path)
     python.chmod(0o755)
     for number in range(4000):  # so many names that a pipe does not take them
         (action / f"{'m' * 100}{number}.py").touch()
-    order = Order(target=target(str(python)))
+    order = BuildOptions(target=target(str(python)))
     with pytest.raises(BuildFailed, match="could not compile, it ended: 5"):
-        build(action, tmp_path / "out", order=order)
+        build(action, tmp_path / "out", options=order)
 
 
 def test_no_place_for_temporary_files_is_no_traceback(

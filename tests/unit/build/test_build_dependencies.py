@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from hotwhisk.artifact import artifact, manifest
 from hotwhisk.artifact.manifest import Here, Manifest, misfit
-from hotwhisk.build import Order, build, inspection, requirements
+from hotwhisk.build import BuildOptions, build, inspection, requirements
 from hotwhisk.build.packages import collect
 from hotwhisk.build.target import Target, target
 from hotwhisk.cli import main
@@ -54,8 +54,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make(source: Path, output: Path, **wishes: Any) -> bytes:
-    order = Order(requirements=requirements.find(source), **wishes)
-    build(source, output, order=order)
+    order = BuildOptions(requirements=requirements.find(source), **wishes)
+    build(source, output, options=order)
     return output.read_bytes()
 
 

@@ -14,12 +14,12 @@ from hotwhisk.gateway.api.errors import malformed, too_large
 from hotwhisk.gateway.invocations.resolve import full_key
 from hotwhisk.gateway.names import joined
 from hotwhisk.platform import is_base64
+from hotwhisk.sizes import MOST_CODE
 
 OWN_PYTHON: Final = f"python:{sys.version_info.major}.{sys.version_info.minor}"
 DEFAULT_PYTHON: Final = "python:3"
 NATIVE_IMAGE: Final = "openwhisk/dockerskeleton"
 """What ``wsk action create --native`` names as the image."""
-MOST_CODE: Final = 48 << 20
 _PYTHONS: Final = (DEFAULT_PYTHON, OWN_PYTHON)
 _NATIVE_IMAGES: Final = ("dockerskeleton", "actionloop", "actionloop-base")
 _OTHERWISE: Final = (
