@@ -87,6 +87,21 @@ def test_an_action_does_not_find_our_folder_and_may_bear_our_name() -> None:
         assert run_once(container.address, {}).json() == expected
 
 
+def test_it_has_a_faster_json_that_no_action_finds() -> None:
+    source = (
+        "import importlib.util, sys\n"
+        "def main(event):\n"
+        "    return {'used': '/orjson' in open('/proc/self/maps').read(),\n"
+        "            'found': importlib.util.find_spec('orjson') is not None,\n"
+        "            'seen': 'orjson' in sys.modules}\n"
+    )
+    with Container() as container:
+        assert init_once(container.address, source).status == 200
+        event = {"rows": [[number, 0.5] for number in range(30_000)]}
+        expected = {"used": True, "found": False, "seen": False}
+        assert run_once(container.address, event).json() == expected
+
+
 def test_labels_name_what_it_is() -> None:
     text = docker("inspect", "--format={{json .Config}}", SLIM)
     config = json.loads(text)

@@ -21,6 +21,7 @@ PURE = {
     "openwhisk.bodies",
     "digest",
     "errors",
+    "faster_json",
     "http1.chunked",
     "http1.head",
     "http1.http1",
@@ -114,7 +115,6 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
 
     known = set(sys.stdlib_module_names) | {"hotwhisk"}
     optional = {
-        "json_codec": {"orjson"},
         "digest": {"_sha2", "_sha256"},
         "build.packages": {"packaging"},  # of the extra `build`
         "watch.events": {"watchfiles"},  # of the extra `watch`

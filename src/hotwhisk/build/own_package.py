@@ -28,7 +28,7 @@ LEFT_OUT: Final = (
     "build/", "gateway/", "platform/", "testing/", "watch/", "cli/bootstrap.py", "cli/build.py",
     "cli/compare.py", "cli/completion.py", "cli/completion_scripts.py", "cli/completion_words.py",
     "cli/dev.py", "cli/doctor.py", "cli/inspect.py", "cli/new.py", "cli/up.py", "cli/up_data.py",
-    "cli/watch.py", "server/doctor.py",
+    "cli/watch.py", "faster_json.py", "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 

@@ -55,6 +55,7 @@ class Config(Record):
     main: str = "main"
     workers: int = 1
     preload: tuple[str, ...] = ()
+    faster_json: bool = True
     watch: bool = False
     timeout: float = 60.0
     """Seconds for a run without a deadline; `NO_LIMIT` for none."""
@@ -185,7 +186,7 @@ def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
 def serve_help() -> str:
     """Return the help on the options, one a line, made from the table of options."""
     heads = [
-        f"--[no-]{option.name}" if option.is_switch else f"{option.flag} {option.metavar}"
+        f"--[no-]{option.flag[2:]}" if option.is_switch else f"{option.flag} {option.metavar}"
         for option in OPTIONS
     ]
     width = max(len(head) for head in heads)

@@ -51,6 +51,7 @@ OPTIONS = (
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "N", count, "processes that answer", default="1"),
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
+    Option("faster_json", "", switch, "use orjson for large JSON, if it is installed", default="yes"),
     Option("watch", "", switch, "replace the current version when FILE changes", default="no"),
     Option("timeout", "SECONDS", seconds_or_none, "longest run of a request without a deadline",
            default="60", openwhisk="none"),
@@ -175,7 +176,7 @@ def _take_flag(found: Found, word: str, rest: list[str]) -> None:
         _refuse(f"unknown option {flag}{for_serve_option(flag, flags)}")
     if option.is_switch:
         if equals:
-            _refuse(f"{flag} takes no value; use {option.flag} or --no-{option.name}")
+            _refuse(f"{flag} takes no value; use {option.flag} or --no-{option.flag[2:]}")
         given = "no" if denied else "yes"
     elif not equals:
         if not rest or rest[0].startswith("--"):

@@ -391,7 +391,9 @@ def decode(
         ProtocolError: the packet holds no message that is allowed.
     """
     try:
-        version, kind, values = cast("tuple[int, str, dict[str, Any]]", json_codec.loads(packet))
+        version, kind, values = cast(
+            "tuple[int, str, dict[str, Any]]", json_codec.loads_short(packet)
+        )
         for unknown in values.keys() - KINDS[kind].fields:
             del values[unknown]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

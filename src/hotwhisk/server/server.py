@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
@@ -66,7 +65,8 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
         StartError: the run folder cannot be used, the system refuses what a server needs, or FILE
             was built for another Python or platform.
     """
-    json_codec.use_faster(server_modules)  # before any fork
+    if config.faster_json:
+        json_codec.use_faster(server_modules)  # before any fork
     line_buffer_c()
     try:
         service = Server(config, listener)
@@ -156,7 +156,7 @@ class Server:
         self._wakeup = theirs
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
-            signal.signal(number, _do_nothing)
+            signal.signal(number, lambda *_: None)  # the wake-up descriptor wakes the loop
         self.supervisor.system.signals.ignore()
         # Signals that have waited since the port was opened are delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
@@ -294,7 +294,3 @@ class Server:
         if self._unfit:
             raise StartError(self._unfit)
         return 0
-
-
-def _do_nothing(_: int, __: FrameType | None) -> None:
-    """Do nothing: the wake-up descriptor wakes the loop."""
