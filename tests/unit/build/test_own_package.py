@@ -108,7 +108,14 @@ def test_docstrings_comments_annotations_and_imports_for_type_checkers_are_left_
         "if TYPE_CHECKING:\n    import five\n"
     )
     assert shortened(source) == (
-        "class A:\n    pass\n\n\n\n"
-        'def f(x: int, *, y: str = "é") -> None:\n    return "# two"\n\n'
-        'def g(x = 1, *z):\n\n    return "# four"\n\n\n'
+        "class A:\n pass\n\n\n\n"
+        'def f(x: int, *, y: str = "é") -> None:\n return "# two"\n\n'
+        'def g(x = 1, *z):\n\n return "# four"\n\n\n'
+    )
+
+
+def test_a_level_of_indentation_is_one_space_but_the_lines_of_a_text_stay() -> None:
+    source = 'if a:\n    if b:\n        c = """\n    d\n        """, (\n            e)\n    f = f"""\n    {g}\n    """\n'
+    assert shortened(source) == (
+        'if a:\n if b:\n  c = """\n    d\n        """, (\n   e)\n f = f"""\n    {g}\n    """\n'
     )
