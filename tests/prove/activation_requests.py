@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from hotwhisk.platform.action import init_body
-from hotwhisk.platform.exchange import Outcome, Reply, call
+from hotwhisk.platform.exchange import HttpReply, Outcome, call
 from hotwhisk.platform.verdict import Status, judge_run
 
 from .activation_container import ANSWER_TIMEOUT, Container
@@ -66,9 +66,9 @@ def refused(
     """Check an error of one key, a developer error to the platform, without a sentinel."""
     reply = outcome.reply
     verdict = judge_run(outcome, host.action.limits, host.runtime.out_of_memory)
-    text = _error(reply.body) if isinstance(reply, Reply) else ""
+    text = _error(reply.body) if isinstance(reply, HttpReply) else ""
     right = (
-        isinstance(reply, Reply)
+        isinstance(reply, HttpReply)
         and reply.status == status
         and text.startswith(begins)
         and verdict.status is Status.DEVELOPER_ERROR

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 from typing import Final
 
-from hotwhisk.cli.completion_words import Command, Flag, Kind, Value
+from hotwhisk.cli.completion_words import Command, Flag, Value, ValueKind
 
 _BASH: Final = """\
 # Completion of hotwhisk for bash. To have it in each shell, put this line into ~/.bashrc:
@@ -104,8 +104,8 @@ def bash(commands: Sequence[Command]) -> str:
     return _BASH.format(
         commands="\n".join(map(_bash_command, longest_first)),
         names=names,
-        FILE=Kind.FILE.value,
-        FOLDER=Kind.FOLDER.value,
+        FILE=ValueKind.FILE.value,
+        FOLDER=ValueKind.FOLDER.value,
     )
 
 
@@ -171,7 +171,7 @@ def _zsh_value(value: Value) -> str:
     return f":{name}:{_ZSH_ACTIONS[value.kind]}"
 
 
-_ZSH_ACTIONS: Final = {Kind.FILE: "_files", Kind.FOLDER: "_files -/", Kind.TEXT: " "}
+_ZSH_ACTIONS: Final = {ValueKind.FILE: "_files", ValueKind.FOLDER: "_files -/", ValueKind.TEXT: " "}
 
 
 def fish(commands: Sequence[Command]) -> str:
@@ -209,9 +209,9 @@ def _fish_value(value: Value) -> str:
     if value.words:
         return f" -f -a {_fish_quote(' '.join(value.words))}"
     return {
-        Kind.FILE: " -F",
-        Kind.FOLDER: " -f -a '(__fish_complete_directories)'",
-        Kind.TEXT: " -f",
+        ValueKind.FILE: " -F",
+        ValueKind.FOLDER: " -f -a '(__fish_complete_directories)'",
+        ValueKind.TEXT: " -f",
     }[value.kind]
 
 

@@ -26,7 +26,7 @@ _FILE: Final = re.compile(r"\b(FILE|PATH|SOURCE|ACTION)\b")
 _FOLDER: Final = re.compile(r"\bFOLDER\b")
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What stands in the place of a value."""
 
     FILE = "file"
@@ -40,13 +40,13 @@ class Value:
     """What is completed in one place: files, folders, some words, or nothing."""
 
     name: str
-    kind: Kind = Kind.TEXT
+    kind: ValueKind = ValueKind.TEXT
     words: tuple[str, ...] = ()
 
     @property
     def is_known(self) -> bool:
         """Whether there is anything that can be offered."""
-        return self.kind is not Kind.TEXT or bool(self.words)
+        return self.kind is not ValueKind.TEXT or bool(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _commands(name: str, text: str) -> Iterator[Command]:
     if name == "serve":
         shown = Flag(("--show-config",), "print the values in effect and where each is from")
         flags = (*served, *_switched_off(), shown, _HELP)
-        yield Command((name,), text, flags, Value("FILE", Kind.FILE))
+        yield Command((name,), text, flags, Value("FILE", ValueKind.FILE))
     elif name == "proxy":
         own = [Flag((flag,), "", _values_of_proxy(flag)) for flag in proxy.FLAGS]
         yield Command((name,), text, (*own, *served, _HELP))
@@ -144,5 +144,11 @@ def _values(action: Action) -> tuple[Value, ...]:
 
 
 def _value(name: str) -> Value:
-    kind = Kind.FILE if _FILE.search(name) else Kind.FOLDER if _FOLDER.search(name) else Kind.TEXT
+    kind = (
+        ValueKind.FILE
+        if _FILE.search(name)
+        else ValueKind.FOLDER
+        if _FOLDER.search(name)
+        else ValueKind.TEXT
+    )
     return Value(name, kind)

@@ -28,7 +28,7 @@ HELP = """\
                                    commands that makes it again on any OpenWhisk"""
 
 
-class Command(NamedTuple):
+class _Command(NamedTuple):
     """A command that may follow ``up``: its parser of arguments, and what it does with them."""
 
     parser: Callable[[], Arguments]
@@ -120,10 +120,10 @@ def _counted(kind: str, number: int) -> str:
 
 
 COMMANDS = {
-    "key": Command(_key_parser, _key),
-    "keys": Command(_keys_parser, _keys),
-    "backup": Command(_backup_parser, _backup),
-    "export": Command(_export_parser, _export),
+    "key": _Command(_key_parser, _key),
+    "keys": _Command(_keys_parser, _keys),
+    "backup": _Command(_backup_parser, _backup),
+    "export": _Command(_export_parser, _export),
 }
 
 

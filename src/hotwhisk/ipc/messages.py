@@ -25,7 +25,7 @@ VERSION = 2
 MAX_DESCRIPTORS = 253
 """Linux's limit for one message (SCM_MAX_FD)."""
 
-HANDED_AT_ONCE = 120
+ASSIGNED_AT_ONCE = 120
 """Most connections in one `Assign`; each may bring two descriptors."""
 
 LONGEST_TEXT = 8000

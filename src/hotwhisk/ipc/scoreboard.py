@@ -41,11 +41,11 @@ _STREAMS_AT = 8
 _SLOT_SIZE = 8  # recalls, claim
 _RECALLS, _CLAIM = _HEADER // 4, _HEADER // 4 + 1  # where the first slot's are in `words`
 _ROW_SIZE = 64
-_ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, last, ended
+_ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, close_after, ended
 # Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
 _FIELDS = _ROW_SIZE // 8
 _SINCE, _BUDGET, _SENT, _ANSWER, _SPILL, _SPILLED = range(6)
-_LAST_AT, _ENDED_AT = 48, 49
+_CLOSE_AT, _ENDED_AT = 48, 49
 
 
 class Phase(IntEnum):
@@ -143,7 +143,7 @@ class Scoreboard:
         for state in self.streams.values():
             state.begin()
 
-    # -- the tick ---------------------------------------------------------------------------
+    # -- the timer --------------------------------------------------------------------------
 
     @property
     def timer_on(self) -> bool:
@@ -219,7 +219,7 @@ class Scoreboard:
 
     def row(self, number: int) -> Row:
         """Return the details of connection ``number``, each within its bounds."""
-        *values, last, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
+        *values, close_after, ended = _ROW.unpack_from(self._map, self._rows + number * _ROW_SIZE)
         since, budget, sent, answer, spill, spilled = values
         return Row(
             since if 0.0 <= since <= LATEST else 0.0,  # this excludes NaN too
@@ -228,7 +228,7 @@ class Scoreboard:
             min(answer, MOST_BYTES),
             spill,
             spilled,
-            _CLOSE_OF[last],
+            _CLOSE_OF[close_after],
             ended & _STREAMS,
         )
 
@@ -267,9 +267,9 @@ class Scoreboard:
         self._doubles[number * _FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
-    def set_close(self, number: int, last: CloseAfter) -> None:
+    def set_close(self, number: int, close_after: CloseAfter) -> None:
         """Record why the connection is closed after its current answer."""
-        self._map[self._rows + number * _ROW_SIZE + _LAST_AT] = last
+        self._map[self._rows + number * _ROW_SIZE + _CLOSE_AT] = close_after
 
     def set_sentinels(self, number: int, streams: int) -> None:
         """Record on which output streams the activation has ended: 1 stdout, 2 stderr."""

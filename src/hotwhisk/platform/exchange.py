@@ -19,7 +19,7 @@ _CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """An answer, cut at the platform's limit; ``length`` is the announced length."""
 
     status: int
@@ -49,7 +49,7 @@ class NoReply:
 class Outcome:
     """The outcome of a call, and when it began and ended, in seconds since the epoch."""
 
-    reply: Reply | NoReply
+    reply: HttpReply | NoReply
     begin: float
     seconds: float
 
@@ -79,7 +79,7 @@ def call(
         time.sleep(RETRY_PAUSE)  # the platform's own pause between two attempts
 
 
-def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> Reply | NoReply:
+def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> HttpReply | NoReply:
     parts = urlsplit(url)
     left = max(0.001, deadline - time.monotonic())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=left)
@@ -108,7 +108,7 @@ def _read(
     response: http.client.HTTPResponse,
     deadline: float,
     most: int,
-) -> Reply | NoReply:
+) -> HttpReply | NoReply:
     if response.status == 204:
         return NoReply("status 204 has no entity")
     if response.getheader("Content-Encoding", "identity") != "identity":
@@ -125,4 +125,4 @@ def _read(
             return NoReply("the connection ended within the answer")
         pieces.append(piece)
         wanted -= len(piece)
-    return Reply(response.status, b"".join(pieces), length)
+    return HttpReply(response.status, b"".join(pieces), length)

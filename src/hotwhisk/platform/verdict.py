@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from hotwhisk.platform import texts
 from hotwhisk.platform.action import Limits
-from hotwhisk.platform.exchange import NoReply, Outcome, Reply
+from hotwhisk.platform.exchange import HttpReply, NoReply, Outcome
 
 UNHEALTHY_STATUS = 503
 
@@ -63,7 +63,7 @@ def error(status: Status, value: object, size: int | None = None) -> Verdict:
 
 def is_unhealthy(outcome: Outcome) -> bool:
     """Return whether the container says that it is leaving, so that another one must be called."""
-    return isinstance(outcome.reply, Reply) and outcome.reply.status == UNHEALTHY_STATUS
+    return isinstance(outcome.reply, HttpReply) and outcome.reply.status == UNHEALTHY_STATUS
 
 
 def judge_init(
@@ -75,7 +75,7 @@ def judge_init(
     ``out_of_memory`` is called only if there was no answer, because it takes a while.
     """
     reply = outcome.reply
-    if isinstance(reply, Reply) and reply.status == 200 and reply.complete:
+    if isinstance(reply, HttpReply) and reply.status == 200 and reply.complete:
         return None
     if late := _late(outcome, limits, during_init=True):
         return late
@@ -125,7 +125,7 @@ def _unanswered(out_of_memory: Callable[[], bool], otherwise: str) -> Verdict:
     return error(Status.DEVELOPER_ERROR, texts.MEMORY_EXHAUSTED if out_of_memory() else otherwise)
 
 
-def _json(reply: Reply) -> object:
+def _json(reply: HttpReply) -> object:
     try:
         document: object = json.loads(reply.text, parse_constant=_refuse)
     except (ValueError, RecursionError):

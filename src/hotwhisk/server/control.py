@@ -131,7 +131,7 @@ class Control:
         if self._open:
             self._close(next(iter(self._open.values())))
         else:
-            self._parts.loop.rest(self._listener.fileno())
+            self._parts.loop.watch_later(self._listener.fileno())
 
     def _go_on(self, question: ControlRequest) -> None:
         descriptor = question.connection.fileno()

@@ -169,10 +169,10 @@ class Executor:
         self._scoreboard.restore(command.worker)
         self._sockets.give_reserve(process)  # only here: the first connections follow the reply
         detail = command.detail[:LONGEST_DETAIL]
-        for at in range(0, len(command.numbers), messages.HANDED_AT_ONCE):
+        for at in range(0, len(command.numbers), messages.ASSIGNED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
-            for number in command.numbers[at : at + messages.HANDED_AT_ONCE]:
+            for number in command.numbers[at : at + messages.ASSIGNED_AT_ONCE]:
                 if number not in self._sockets.descriptors:
                     continue  # it was closed meanwhile
                 unread = self._sockets.spilled(number)

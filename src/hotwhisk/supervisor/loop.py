@@ -16,7 +16,7 @@ class EventLoop:
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], object]] = {}
         self._writers: dict[int, Callable[[], object]] = {}
-        self._resting: dict[int, Callable[[], object]] = {}
+        self._later: dict[int, Callable[[], object]] = {}
         """Descriptors to watch again at the next tick."""
 
     def __contains__(self, descriptor: int) -> bool:
@@ -27,7 +27,7 @@ class EventLoop:
         try:
             self._epoll.register(descriptor, select.EPOLLIN)
         except OSError:
-            self._resting[descriptor] = callback
+            self._later[descriptor] = callback
         else:
             self._readers[descriptor] = callback
 
@@ -50,7 +50,7 @@ class EventLoop:
 
     def unwatch(self, descriptor: int) -> None:
         """Stop watching a descriptor; it is not an error if it was not watched."""
-        self._resting.pop(descriptor, None)
+        self._later.pop(descriptor, None)
         self._writers.pop(descriptor, None)
         if self._readers.pop(descriptor, None) is not None:
             try:
@@ -58,24 +58,24 @@ class EventLoop:
             except OSError:
                 pass  # it is closed next, or its events are ignored
 
-    def rest(self, descriptor: int) -> None:
+    def watch_later(self, descriptor: int) -> None:
         """Watch a descriptor again only from the next tick on, since a resource is lacking now."""
         callback = self._readers.get(descriptor)
         if callback is not None:
             self.unwatch(descriptor)
-            self._resting[descriptor] = callback
+            self._later[descriptor] = callback
 
     @property
-    def resting(self) -> bool:
+    def has_later(self) -> bool:
         """Return whether descriptors are to be watched again at the next tick."""
-        return bool(self._resting)
+        return bool(self._later)
 
     def try_again(self) -> bool:
-        """Watch the resting descriptors; return False if there are none."""
-        resting, self._resting = self._resting, {}
-        for descriptor, callback in resting.items():
+        """Watch the descriptors that were left for later; return False if there are none."""
+        later, self._later = self._later, {}
+        for descriptor, callback in later.items():
             self.watch(descriptor, callback)
-        return bool(resting)
+        return bool(later)
 
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
         """Wait at most ``timeout`` seconds; return the ready descriptors, each with its events."""

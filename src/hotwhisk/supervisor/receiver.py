@@ -150,7 +150,7 @@ class Receiver:
         except ChannelClosed:  # no proof of its exit: a child of the action may have closed it
             self._loop.unwatch(process.channel.fileno())
         except OSError:  # memory has run out for now: the rest is read at the next tick
-            self._loop.rest(process.channel.fileno())
+            self._loop.watch_later(process.channel.fileno())
 
     def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
         """Act on a message at once, or queue it; close the descriptors that are not taken over."""

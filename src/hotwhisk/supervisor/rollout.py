@@ -20,7 +20,7 @@ from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.jobs import SpareJobs
-from hotwhisk.supervisor.workers import Event, State, Worker, Workers, line_of
+from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
 
 REPLACEMENTS_WAITING = 8
 """Replacements that may wait for their turn; each holds the body of its ``/init``."""
@@ -353,7 +353,7 @@ class Rollout:
         current = worker.generation == self.current.number and worker.state is not State.DRAINING
         if not worker.generation or not (current or of_request):
             return
-        if text := line_of(worker, how, of_request=of_request):
+        if text := exit_line(worker, how, of_request=of_request):
             self.commands.append(commands.Log(text))
         if not current:
             return

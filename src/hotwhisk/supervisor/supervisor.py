@@ -129,7 +129,7 @@ class Supervisor:
         """Return whether the next tick has something to try again."""
         processes = self.processes
         backlog = any(each.channel.backlog for each in processes.by_slot.values())
-        return backlog or self.loop.resting or bool(processes.unforked() or processes.spawning())
+        return backlog or self.loop.has_later or bool(processes.unforked() or processes.spawning())
 
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""
@@ -154,7 +154,8 @@ class Supervisor:
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in EXHAUSTED:
-                self.loop.rest(self._listener.fileno())  # it stays readable, so the loop would spin
+                # It stays readable, so the loop would spin.
+                self.loop.watch_later(self._listener.fileno())
             return False  # none is left, or it was reset while it waited
         self.dispatcher.accepted(self.sockets.add(descriptor))
         if self.sockets.full:

@@ -93,7 +93,7 @@ class Watchdog:
         self._ages.reset()
         # A worker that had not seen that the timer is off sent no message: check once more.
         supervisor.system.barrier()
-        if self._in_flight() or self._liveness.suspects() or supervisor.loop.resting:
+        if self._in_flight() or self._liveness.suspects() or supervisor.loop.has_later:
             supervisor.scoreboard.timer_on = True
 
     def _release_spare(self) -> bool:

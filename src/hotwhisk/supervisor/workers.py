@@ -205,7 +205,7 @@ class Workers:
         ]
 
 
-def line_of(worker: Worker, how: str, *, of_request: bool) -> str:
+def exit_line(worker: Worker, how: str, *, of_request: bool) -> str:
     """Return the line for a worker's death by ``how``; empty if its reason was logged before."""
     who = f"a worker of generation {worker.generation} was ended"
     cause, detail = worker.kill_reason or (None, "")

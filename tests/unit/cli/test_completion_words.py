@@ -7,7 +7,7 @@ import pytest
 from hotwhisk.cli import main, up
 from hotwhisk.cli.command_names import COMMANDS
 from hotwhisk.cli.completion import SHELLS
-from hotwhisk.cli.completion_words import Command, Flag, Kind, commands
+from hotwhisk.cli.completion_words import Command, Flag, ValueKind, commands
 from hotwhisk.config.options import OPTIONS
 
 BY_WORDS = {command.words: command for command in commands()}
@@ -37,10 +37,10 @@ def test_the_options_of_serve_are_those_of_its_table() -> None:
 def test_the_placeholder_says_what_a_value_is() -> None:
     build, invoke = BY_WORDS["build",], BY_WORDS["invoke",]
     assert flag(build, "--format").values[0].words == ("app", "zip")
-    assert flag(build, "--output").values[0].kind is Kind.FILE
-    assert flag(BY_WORDS["status",], "--run-dir").values[0].kind is Kind.FOLDER
+    assert flag(build, "--output").values[0].kind is ValueKind.FILE
+    assert flag(BY_WORDS["status",], "--run-dir").values[0].kind is ValueKind.FOLDER
     assert [value.name for value in flag(invoke, "-p").values] == ["KEY", "VALUE"]
-    assert flag(invoke, "-P").values[0].kind is Kind.FILE
+    assert flag(invoke, "-P").values[0].kind is ValueKind.FILE
     assert BY_WORDS["compare",].repeats
     assert BY_WORDS["new",].argument is None
 

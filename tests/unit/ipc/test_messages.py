@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.messages import (
+    ASSIGNED_AT_ONCE,
     FROM_TEMPLATE,
     FROM_WORKER,
-    HANDED_AT_ONCE,
     KINDS,
     MAX_DESCRIPTORS,
     VERSION,
@@ -107,10 +107,10 @@ def test_the_refusal_names_what_was_expected() -> None:
 
 
 def test_a_full_assignment_keeps_the_limits_of_a_packet() -> None:
-    assert 2 * HANDED_AT_ONCE <= MAX_DESCRIPTORS
+    assert 2 * ASSIGNED_AT_ONCE <= MAX_DESCRIPTORS
     spill = ((WORKERS - 1) << 40) + (2**22 << 16)
     full = Assign(
-        [[16383, 2**40, spill, 56 << 20]] * HANDED_AT_ONCE,
+        [[16383, 2**40, spill, 56 << 20]] * ASSIGNED_AT_ONCE,
         "load-failed",
         "\U0001f40d" * LONGEST_DETAIL,
     )

@@ -23,7 +23,7 @@ from hotwhisk.platform import (
     activation_from,
     replay,
 )
-from hotwhisk.platform.exchange import NoReply, Reply, call
+from hotwhisk.platform.exchange import HttpReply, NoReply, call
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 GONE = b"HTTP/1.1 503 Server Unavailable\r\nContent-Length: 2\r\n\r\n{}"
@@ -238,7 +238,7 @@ def test_what_does_not_count_as_an_answer(reply: bytes) -> None:
 def test_a_long_answer_is_cut() -> None:
     with serving(answer("x" * 98)) as script:
         outcome = call(script.url, "/run", b"{}", limits=(5.0, 10), retry=False)
-    assert outcome.reply == Reply(200, b'"xxxxxxxxx', 100)
+    assert outcome.reply == HttpReply(200, b'"xxxxxxxxx', 100)
     assert not outcome.reply.complete
 
 
@@ -284,7 +284,7 @@ def test_init_waits_for_the_port_and_run_does_not() -> None:
                 asked += connection.recv(1 << 16)
             connection.sendall(OK)
         thread.join()
-    assert found == [Reply(200, b'{"ok":true}', 11)]
+    assert found == [HttpReply(200, b'{"ok":true}', 11)]
 
 
 def test_many_at_a_time_where_the_action_allows_it() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hotwhisk.platform import Limits
-from hotwhisk.platform.exchange import NoReply, Outcome, Reply
+from hotwhisk.platform.exchange import HttpReply, NoReply, Outcome
 from hotwhisk.platform.verdict import Status, is_unhealthy, judge_init, judge_run
 
 LIMITS = Limits(timeout=1000, response=20)
@@ -14,7 +14,7 @@ MEMORY = "The action exhausted its memory and was aborted."
 
 def reply(status: int, body: str, seconds: float = 0.1) -> Outcome:
     content = body.encode()
-    return Outcome(Reply(status, content[:20], len(content)), 0.0, seconds)
+    return Outcome(HttpReply(status, content[:20], len(content)), 0.0, seconds)
 
 
 def nothing(seconds: float = 0.1) -> Outcome:

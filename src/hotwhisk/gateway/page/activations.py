@@ -15,9 +15,9 @@ from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import time_bar
 from hotwhisk.gateway.page.forms import form, number
 from hotwhisk.gateway.page.found import find_activation
+from hotwhisk.gateway.page.log_tracebacks import Traceback, find_tracebacks
 from hotwhisk.gateway.page.rendering import PageError, view
 from hotwhisk.gateway.page.source import file_text
-from hotwhisk.gateway.page.tracebacks import Traceback, find_tracebacks
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace

@@ -36,7 +36,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class StoredCode:
     """
     The code of an action.
 
@@ -59,21 +59,21 @@ def content_of(code: str) -> bytes:
     return code.encode("utf-8", "surrogatepass")
 
 
-def read_source(code: str) -> Source:
+def read_source(code: str) -> StoredCode:
     """Return stored code for people."""
     content = content_of(code)
     kind = detect(content)
     if kind is Kind.SOURCE:
-        return Source(kind, len(content), SOURCE_ENTRY, _text(content))
+        return StoredCode(kind, len(content), SOURCE_ENTRY, _text(content))
     try:
         files = _files(content)
     except archive.damage():
-        return Source(kind, len(content), "", None)
+        return StoredCode(kind, len(content), "", None)
     own = tuple(each for each in files if not each.name.startswith(f"{PACKAGES_FOLDER}/"))
     names = {each.name for each in own}
     main = next((name for name in _ENTRIES if name in names), "")
     text = file_text(code, main) if main else None
-    return Source(kind, len(content), main, text, own, len(files) - len(own))
+    return StoredCode(kind, len(content), main, text, own, len(files) - len(own))
 
 
 def file_text(code: str, path: str) -> str | None:

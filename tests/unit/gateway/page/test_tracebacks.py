@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hotwhisk.gateway.page.tracebacks import find_tracebacks
+from hotwhisk.gateway.page.log_tracebacks import find_tracebacks
 
 SOURCE = "def helper(x):\n    return x['name']\n\n\ndef main(args):\n    return helper(args)\n"
 CODE = "/home/me/.local/share/hotwhisk/run/123/2/code"
