@@ -225,3 +225,14 @@ def test_calls_beyond_the_limit_are_refused() -> None:
     assert answers[-1].status == 429
     expected = f"Too many concurrent requests in flight (count: {MOST_CALLS + 1}, allowed: 256)."
     assert answers[-1].json["error"] == expected
+
+
+def test_the_number_of_servers_is_an_option() -> None:
+    with GatewayProcess("--most-servers", "1", "--most-servers-per-action", "3") as gateway:
+        for name in ("first", "second"):
+            gateway.create(name, "def main(args):\n    return {}\n")
+        for name in ("first", "second", "first"):
+            assert gateway.invoke(name)["response"]["success"]
+        gateway.wait_line(
+            "(?s)guest/first started.*guest/first ended.*guest/second ended.*guest/first started", 10
+        )

@@ -79,8 +79,8 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
     launcher = _launcher(settings, environ)
     pool = Pool(
         lambda: ForkedServer(launcher, memory),
-        most=settings.most_runtimes,
-        most_per_action=settings.most_runtimes_per_action,
+        most=settings.most_servers,
+        most_per_action=settings.most_servers_per_action,
     )
     invocations = Invocations(store, pool)
     invocations.finish_accepted()

@@ -34,8 +34,9 @@ class Settings:
     """How long a server is kept after its last call."""
     drain_timeout: float = 25.0
     """How long a stop waits for the activations that are running."""
-    most_runtimes: int = 64
-    most_runtimes_per_action: int = 8
+    most_servers: int = 64
+    """Servers of all actions together; for one more, an idle one ends."""
+    most_servers_per_action: int = 8
     most_activations: int = 100_000
     """Activations that are kept; the oldest are removed."""
     activation_age: float = 7 * 86_400.0

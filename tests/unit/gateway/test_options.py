@@ -12,6 +12,7 @@ def test_the_defaults_are_those_of_the_settings() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 3233)
     assert settings.data == "/home/ada/.local/share/hotwhisk"
     assert (settings.most_activations, settings.activation_age) == (100_000, 7 * 86_400)
+    assert (settings.most_servers, settings.most_servers_per_action) == (64, 8)
     assert (settings.idle_timeout, settings.drain_timeout) == (600, 25)
     assert settings.log_format is LogFormat.TEXT
     assert not settings.wskprops

@@ -69,7 +69,7 @@ class DevServer:
         """
         if self._given.debug_port is not None:
             self._relay.open(self._given.debug_port)
-            settings = replace(settings, most_runtimes_per_action=1)
+            settings = replace(settings, most_servers_per_action=1)
         return server.serve(settings, environ, self._begin, self._around)
 
     def _around(self, app: ASGIApp) -> ASGIApp:
