@@ -234,5 +234,6 @@ def test_the_number_of_servers_is_an_option() -> None:
         for name in ("first", "second", "first"):
             assert gateway.invoke(name)["response"]["success"]
         gateway.wait_line(
-            "(?s)guest/first started.*guest/first ended.*guest/second ended.*guest/first started", 10
+            "(?s)guest/first started.*guest/first ended.*guest/second ended.*guest/first started",
+            10,
         )

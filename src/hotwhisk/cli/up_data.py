@@ -109,8 +109,6 @@ def _export(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         done = export(store, given.namespace, given.folder)
     counts = ", ".join(_counted(kind, number) for kind, number in done.counts.items())
     print(f"hotwhisk: exported {counts or 'nothing'}", file=sys.stderr)
-    for text in done.left_out:
-        print(f"hotwhisk: left out: {text}", file=sys.stderr)
     print(f"hotwhisk: next: {os.path.join(given.folder, SCRIPT)}", file=sys.stderr)
     return 0
 

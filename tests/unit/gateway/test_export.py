@@ -128,7 +128,7 @@ def test_what_is_needed_comes_first(store: Store, tmp_path: Path) -> None:
     assert [line.partition(" --timeout")[0] for line in lines(folder)] == [
         "wsk package update p --shared yes",
         "wsk action update p/x actions/p/x.py --kind python:3",
-        "wsk package bind /_/p b --param-file packages/b.parameters.json",
+        "update packages/b packages/b.json",
         "wsk action update z --sequence /_/b/x,/other/y",
         "wsk action update a --sequence /_/z,/_/p/x",
         "wsk trigger update t",
@@ -157,11 +157,18 @@ def test_names_with_spaces_and_signs_are_quoted(store: Store, tmp_path: Path) ->
     assert line.startswith("wsk action update 'a b & c@d' 'actions/default/a b & c@d.py' --kind")
 
 
-def test_what_wsk_cannot_express_is_told(store: Store, tmp_path: Path) -> None:
+def test_annotations_of_a_rule_are_sent_beside_wsk(store: Store, tmp_path: Path) -> None:
     rule = {"trigger": "/guest/t", "action": "/guest/a", "status": "active"}
-    store.rules.put("guest", "r", {**rule, "annotations": [{"key": "a", "value": 1}]})
-    _, done = exported(store, tmp_path)
-    assert done.left_out == ["the annotations of the rule r: wsk has no option for them"]
+    annotations = [{"key": "a", "value": 1}]
+    store.rules.put("guest", "a rule", {**rule, "annotations": annotations})
+    folder, _ = exported(store, tmp_path)
+    assert lines(folder) == [
+        "wsk rule update 'a rule' /_/t /_/a",
+        "update rules/a%20rule 'rules/a rule.annotations.json'",
+        "wsk rule enable 'a rule'",
+    ]
+    file = folder / "rules" / "a rule.annotations.json"
+    assert json.loads(file.read_text()) == {"annotations": annotations}
 
 
 def test_a_wrong_target_or_namespace_is_refused(store: Store, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """
 Write a namespace as a folder that makes it again on any OpenWhisk.
 
-``deploy.sh`` has one command of ``wsk`` for each entity, what is needed before what needs it. Code
-is in files as it was posted, and parameters and annotations are in files too: so no command line
-shows a secret, and no shell changes a text.
+``deploy.sh`` has the commands that make each entity or replace it, what is needed before what needs
+it. Code is in files as it was posted, and parameters and annotations are in files too: so no
+command line shows a secret, and no shell changes a text.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ BY_NAME, BY_PATH = attrgetter("name"), attrgetter("local_path")
 
 @dataclass(slots=True)
 class Exported:
-    """What was written: how many of each kind, and what ``wsk`` cannot express."""
+    """What was written: how many of each kind."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
 
 
 def export(store: Store, namespace: str, target: str) -> Exported:
@@ -95,13 +94,20 @@ class _Export:
         return wsk_commands.wsk("package", "update", package.name, *files, "--shared", shared)
 
     def _binding(self, binding: Entity) -> str:
-        target = binding.document["binding"]
-        files = self._values(f"packages/{binding.name}", binding.document)
-        provider = self._own(f"/{target['namespace']}/{target['name']}")
-        lines = [wsk_commands.wsk("package", "bind", provider, binding.name, *files)]
-        if binding.document.get("publish"):
-            lines.append(wsk_commands.wsk("package", "update", binding.name, "--shared", "yes"))
-        return "\n".join(lines)
+        document = binding.document
+        target = document["binding"]
+        namespace = "_" if target["namespace"] == self._namespace else target["namespace"]
+        body = {
+            "binding": {"namespace": namespace, "name": target["name"]},
+            "parameters": document.get("parameters") or [],
+            "annotations": [
+                each for each in document.get("annotations") or () if each["key"] != "binding"
+            ],
+            "publish": bool(document.get("publish")),
+        }
+        # wsk can make a binding, but not replace one.
+        file = self._folder.write_json(f"packages/{binding.name}.json", body)
+        return wsk_commands.update(f"packages/{binding.name}", file)
 
     def _action(self, action: StoredAction) -> str:
         document, name = action.document, action.local_path
@@ -133,14 +139,17 @@ class _Export:
 
     def _rule(self, rule: Entity) -> str:
         document = rule.document
-        if document.get("annotations"):
-            self._done.left_out.append(
-                f"the annotations of the rule {rule.name}: wsk has no option for them"
-            )
         words = (rule.name, self._own(document["trigger"]), self._own(document["action"]))
-        lines = [wsk_commands.wsk("rule", "update", *words)]
-        if document.get("status") == "inactive":
-            lines.append(wsk_commands.wsk("rule", "disable", rule.name))
+        state = "disable" if document.get("status") == "inactive" else "enable"
+        lines = [
+            wsk_commands.wsk("rule", "update", *words),
+            wsk_commands.wsk("rule", state, rule.name),
+        ]
+        if document.get("annotations"):
+            # wsk has no option for them.
+            body = {"annotations": document["annotations"]}
+            file = self._folder.write_json(f"rules/{rule.name}.annotations.json", body)
+            lines.insert(1, wsk_commands.update(f"rules/{rule.name}", file))
         return "\n".join(lines)
 
     def _values(self, place: str, document: dict[str, Any]) -> list[str]:

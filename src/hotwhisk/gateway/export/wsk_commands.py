@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 _HEAD: Final = """\
 #!/bin/sh
@@ -51,7 +52,7 @@ def wsk(*words: str) -> str:
 
 def update(path: str, file: str) -> str:
     """Return the command that sends a file of JSON to an entity."""
-    return shlex.join((_UPDATE_NAME, path, file))
+    return shlex.join((_UPDATE_NAME, quote(path), file))
 
 
 def execution(given: Mapping[str, Any]) -> list[str]:

@@ -33,12 +33,6 @@ func main() {
 			Name: words[2], Namespace: "_", Publish: shared(options["--shared"]),
 			Parameters: values(options["--param-file"]), Annotations: values(options["--annotation-file"]),
 		}, true)
-	case "package bind":
-		parts := strings.Split(strings.TrimPrefix(words[2], "/"), "/")
-		_, _, err = client.Packages.Insert(&whisk.BindingPackage{
-			Name: words[3], Namespace: "_", Binding: whisk.Binding{Namespace: parts[0], Name: parts[1]},
-			Parameters: values(options["--param-file"]), Annotations: values(options["--annotation-file"]),
-		}, false)
 	case "action update":
 		_, _, err = client.Actions.Insert(action(words[2:], options), true)
 	case "trigger update":
@@ -48,6 +42,8 @@ func main() {
 		}, true)
 	case "rule update":
 		_, _, err = client.Rules.Insert(&whisk.Rule{Name: words[2], Trigger: words[3], Action: words[4]}, true)
+	case "rule enable":
+		_, _, err = client.Rules.SetState(words[2], "active")
 	case "rule disable":
 		_, _, err = client.Rules.SetState(words[2], "inactive")
 	default:
