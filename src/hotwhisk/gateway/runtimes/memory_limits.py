@@ -74,8 +74,6 @@ class MemoryLimits:
         self._numbers = itertools.count(1)
         self._above = _find()
         self.method = CONTROL_GROUP if self._above else RLIMIT
-        if self._above:
-            _remove_groups_of_the_dead(self._above)
 
     def create(self, megabytes: int) -> MemoryLimit:
         """Return a limit for a server that is started next."""
@@ -128,6 +126,7 @@ def _move_below(own: str) -> bool:
 
 def _can_limit(above: str) -> bool:
     """Return whether a group can be made and limited there: a sandbox may refuse it."""
+    _remove_groups_of_the_dead(above)
     group = f"{above}/{_PREFIX}{os.getpid()}-0"
     try:
         os.mkdir(group)
@@ -157,14 +156,16 @@ def _limit(group: str, size: int) -> None:
 
 
 def _remove_groups_of_the_dead(above: str) -> None:
-    """Remove the groups that a killed gateway has left."""
+    """
+    Remove the groups that a killed gateway has left.
+
+    It may have had our process id, in a container that was started again.
+    """
     for name in os.listdir(above):
         gateway = name.removeprefix(_PREFIX).partition("-")[0]
-        if (
-            name.startswith(_PREFIX)
-            and gateway.isdecimal()
-            and not os.path.exists(f"/proc/{gateway}")
-        ):
+        if not name.startswith(_PREFIX) or not gateway.isdecimal():
+            continue
+        if int(gateway) == os.getpid() or not os.path.exists(f"/proc/{gateway}"):
             _end(f"{above}/{name}")
 
 

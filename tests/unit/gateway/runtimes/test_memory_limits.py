@@ -47,3 +47,12 @@ def test_what_a_killed_gateway_left_is_removed() -> None:
     left = subprocess.run([sys.executable, "-c", source], stdout=subprocess.PIPE, check=True)
     MemoryLimits()
     assert not os.path.exists(left.stdout.decode().strip() or "/nowhere")
+
+
+def test_groups_of_a_gateway_with_the_same_process_id_are_removed() -> None:
+    earlier = MemoryLimits().create(64)
+    again = MemoryLimits()
+    assert not os.path.exists(earlier.group or "/nowhere")
+    limit = again.create(64)
+    assert limit.group == earlier.group
+    again.remove(limit)
