@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact import archive, built, zips
 from hotwhisk.artifact.kinds import MANIFEST, is_artifact
-from hotwhisk.build.import_profile import profile
+from hotwhisk.build.import_profile import Import, profile
 from hotwhisk.digest import digest_of
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.sizes import MOST_CODE, show_size
@@ -33,14 +33,6 @@ class Part:
     packed: int
     unpacked: int
     files: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """An import of the action itself, with all that it imports in turn, in milliseconds."""
-
-    module: str
-    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +107,7 @@ def too_large(content: bytes) -> str:
     )
 
 
-def measure_imports(path: Path) -> tuple[float, list[Cost]]:
+def measure_imports(path: Path) -> tuple[float, list[Import]]:
     """
     Run the action's imports in a separate process, and measure them.
 
@@ -124,9 +116,8 @@ def measure_imports(path: Path) -> tuple[float, list[Cost]]:
     Raises:
         BuildFailed: they fail, and how.
     """
-    top = [Cost(each.module, each.milliseconds) for each in profile(path.read_bytes())]
-    top.sort(key=lambda cost: -cost.milliseconds)
-    return sum(cost.milliseconds for cost in top), [cost for cost in top if cost.milliseconds >= 1]
+    top = sorted(profile(path.read_bytes()), key=lambda each: -each.milliseconds)
+    return sum(each.milliseconds for each in top), [each for each in top if each.milliseconds >= 1]
 
 
 def _owners(opened: ZipFile) -> dict[str, str]:

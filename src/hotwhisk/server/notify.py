@@ -41,18 +41,13 @@ def notify(address: str | None, *lines: str) -> str | None:
 
 
 def ready(status: str) -> tuple[str, ...]:
-    """Return the lines that report readiness."""
-    return READY, status_line(status)
+    """Return the lines that report readiness, and the text that systemctl shows."""
+    return READY, "STATUS=" + " ".join(status.split())
 
 
 def reloading() -> tuple[str, ...]:
     """Return the lines for the start of a replacement; `ready` must follow (notify-reload)."""
     return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
-
-
-def status_line(text: str) -> str:
-    """Return the line of text that systemctl shows. Line breaks are replaced."""
-    return "STATUS=" + " ".join(text.split())
 
 
 def write_ready(descriptor: int | None) -> str | None:

@@ -29,7 +29,8 @@ class Process:
         """Whether it is forked only when a message waits for it."""
         self.template: Process | None = None
         """The template that was told to fork it and has not reported its process id yet."""
-        self.name = process_name(slot)
+        self.name = f"hotwhisk:{slot}"
+        """Its name in ``ps``."""
         self.started = started
         """The time of its fork, or of its order to load."""
         self.generation = 0
@@ -64,8 +65,3 @@ class PendingFork(Record):
 
     recalls: int
     end: socket.socket | None = None
-
-
-def process_name(slot: int) -> str:
-    """Return the name that ``ps`` shows for the worker in ``slot``."""
-    return f"hotwhisk:{slot}"

@@ -158,7 +158,8 @@ class Receiver:
             if descriptors and isinstance(message, BRINGS_FILE):
                 self._sockets.spills.add(message.spill, descriptors[0], process.slot)
                 descriptors.clear()
-                self._kill_largest_spill_owner()
+                if self._sockets.spills.crowded:
+                    self._kill_largest_spill_owner()
             if isinstance(message, messages.SpillClosed):
                 self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
@@ -202,9 +203,8 @@ class Receiver:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
-        """Kill the worker with most memory files if there are more than all requests can need."""
-        spills = self._sockets.spills
-        process = self._processes.by_slot.get(spills.largest_owner()) if spills.crowded else None
+        """Kill the worker with most memory files, since there are more than requests can need."""
+        process = self._processes.by_slot.get(self._sockets.spills.largest_owner())
         if process is not None and not process.killed_for_protocol_error:
             self._kill_for(process, "it keeps more memory files than its requests can need")
 

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from hotwhisk.gateway.api import action_kinds, fields, limits
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import (
-    EXISTS,
     NOT_FOUND,
     NOT_ON_BINDING,
     ApiError,
@@ -33,11 +32,7 @@ def put(given: ApiRequest) -> Response:
     key = _writable(given)
     store = given.store
     current = store.actions.get(key)
-    if current is None:
-        if not given.package:
-            fields.check_free(store, given.namespace, given.name)
-    elif not flag(given.request, "overwrite"):
-        raise ApiError(409, EXISTS)
+    given.check_put(current)
     document, code = _content(given, current)
     if "components" in document["exec"]:
         try:

@@ -17,9 +17,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hotwhisk.gateway.api import reading
+from hotwhisk.gateway.api import fields, reading
 from hotwhisk.gateway.api.authentication import caller, gateway_of, named
-from hotwhisk.gateway.api.errors import CONFLICT, FORBIDDEN, ApiError, error_response, wrong_method
+from hotwhisk.gateway.api.errors import (
+    CONFLICT,
+    EXISTS,
+    FORBIDDEN,
+    ApiError,
+    error_response,
+    wrong_method,
+)
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.resolve import AccessDenied
 from hotwhisk.gateway.store.namespaces import Namespace
@@ -80,6 +87,19 @@ class ApiRequest:
         if self.namespace != self.caller.name:
             raise ApiError(403, FORBIDDEN)
         return self.namespace
+
+    def check_put(self, current: object) -> None:
+        """
+        Refuse to store an entity in the place of ``current``, which is None for a new one.
+
+        Raises:
+            ApiError: 409, another kind of entity has the name, or ``overwrite`` is not given.
+        """
+        if current is not None:
+            if not reading.flag(self.request, "overwrite"):
+                raise ApiError(409, EXISTS)
+        elif not self.package:
+            fields.check_free(self.store, self.namespace, self.name)
 
 
 Endpoint = Callable[[ApiRequest], Response | Awaitable[Response]]

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from hotwhisk.gateway.api import fields
 from hotwhisk.gateway.api.endpoint import ApiRequest
 from hotwhisk.gateway.api.errors import (
-    EXISTS,
     NOT_FOUND,
     ApiError,
     JsonResponse,
@@ -32,10 +31,7 @@ def put(given: ApiRequest) -> Response:
         raise ApiError(400, "Package name 'default' is reserved.")
     store = given.store
     current = store.packages.get(namespace, name)
-    if current is None:
-        fields.check_free(store, namespace, name)
-    elif not flag(given.request, "overwrite"):
-        raise ApiError(409, EXISTS)
+    given.check_put(current)
     stored = store.packages.put(
         namespace,
         name,

@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from hotwhisk.gateway.api import fields
 from hotwhisk.gateway.api.endpoint import ApiRequest
-from hotwhisk.gateway.api.errors import EXISTS, FORBIDDEN, ApiError, JsonResponse, malformed
-from hotwhisk.gateway.api.reading import Page, flag
+from hotwhisk.gateway.api.errors import FORBIDDEN, ApiError, JsonResponse, malformed
+from hotwhisk.gateway.api.reading import Page
 from hotwhisk.gateway.api.triggers import path_and_name
 from hotwhisk.gateway.invocations.resolve import full_key, resolve_for
 from hotwhisk.gateway.names import joined
@@ -22,10 +22,7 @@ def put(given: ApiRequest) -> Response:
     namespace, name = given.check_owner(), given.name
     store = given.store
     current = store.rules.get(namespace, name)
-    if current is None:
-        fields.check_free(store, namespace, name)
-    elif not flag(given.request, "overwrite"):
-        raise ApiError(409, EXISTS)
+    given.check_put(current)
     stored = store.rules.put(
         namespace,
         name,

@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from hotwhisk.gateway.api import fields
 from hotwhisk.gateway.api.endpoint import ApiRequest
-from hotwhisk.gateway.api.errors import EXISTS, ApiError, JsonResponse
+from hotwhisk.gateway.api.errors import ApiError, JsonResponse
 from hotwhisk.gateway.api.invoking import headers
-from hotwhisk.gateway.api.reading import Page, flag
+from hotwhisk.gateway.api.reading import Page
 from hotwhisk.gateway.invocations import firing
 from hotwhisk.gateway.invocations.resolve import annotation
 from hotwhisk.gateway.store.entities import Entity
@@ -22,10 +22,7 @@ def put(given: ApiRequest) -> Response:
     namespace, name = given.check_owner(), given.name
     store = given.store
     current = store.triggers.get(namespace, name)
-    if current is None:
-        fields.check_free(store, namespace, name)
-    elif not flag(given.request, "overwrite"):
-        raise ApiError(409, EXISTS)
+    given.check_put(current)
     stored = store.triggers.put(
         namespace,
         name,
