@@ -12,12 +12,13 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import container, life, memory, openwhisk, requests, up
+from . import against, container, life, memory, openwhisk, plot, requests, up
 from .report import HEADER, Row
 
 GROUPS = {
     "small": requests.small,
     "large": requests.large,
+    "rows": requests.small_values,
     "throughput": requests.throughput,
     "workers": requests.workers,
     "cpu": requests.processor,
@@ -35,28 +36,49 @@ ON_DEMAND = {"container": container.containers}
 FAILURES = (RuntimeError, AssertionError, ClientError, OSError, subprocess.SubprocessError)
 
 
+def options() -> argparse.ArgumentParser:
+    """Return the reader of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
+    parser.add_argument("--only", action="append", choices=GROUPS | ON_DEMAND, default=[])
+    parser.add_argument(
+        "--against", action="append", type=against.Other.parse, default=[], metavar="NAME=URL",
+        help="measure a server that runs there beside ours; other rows only with --only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the plots, and measure nothing else"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
+    parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """
     Run the chosen measurements.
 
     Return 1 if something could not be measured, and with ``--strict`` if a bar is missed.
     """
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
-    parser.add_argument("--only", action="append", choices=GROUPS | ON_DEMAND, default=[])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
-    parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
-    arguments = parser.parse_args(argv)
+    arguments = options().parse_args(argv)
     # An installed package has its bytecode. Without it a start would compile every module again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    machine = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"{machine}, Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds")
+    machine = (
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        f"Linux {platform.release()}, {os.cpu_count()} cores; medians of rounds"
+    )
+    print(machine)
+    scale = 0.1 if arguments.quick else 1.0
+    if arguments.plot:
+        arguments.plot.write_text(plot.plots(scale, arguments.against, machine))
+        return 0
     print(HEADER)
     rows: list[Row] = []
     failed: list[str] = []
-    for name in arguments.only or GROUPS:
+    compared = against.groups(arguments.against)
+    groups = GROUPS | ON_DEMAND | compared
+    for name in [*arguments.only, *compared] or GROUPS:
         try:
-            for row in (GROUPS | ON_DEMAND)[name](0.1 if arguments.quick else 1.0):
+            for row in groups[name](scale):
                 print(row.line(), flush=True)
                 rows.append(row)
         except FAILURES as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import select
 import socket
 import statistics
@@ -34,7 +35,8 @@ class Work:
     """
     ``count`` requests with a string of ``size`` characters; floods use ``clients`` connections.
 
-    With ``platform`` they are as the invoker sends them: activation, deadline and so on.
+    With ``rows``, the event has that many small objects instead of the string. With ``platform``
+    the requests are as the invoker sends them: activation, deadline and so on.
     """
 
     mode: str
@@ -42,14 +44,34 @@ class Work:
     count: int
     size: int = 20
     clients: int = 16
+    rows: int = 0
     platform: bool = False
+    path: str = "/run"
+
+    @property
+    def event(self) -> dict[str, object]:
+        """The event of every request."""
+        if not self.rows:
+            return {"text": "x" * self.size}
+        numbers = random.Random(1)
+        return {
+            "rows": [
+                {"id": number, "x": numbers.random(), "name": f"row {number}"}
+                for number in range(self.rows)
+            ]
+        }
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Median seconds per request, requests per second, and the client's own share of a core."""
+    """
+    Seconds per request, requests per second, and the client's own share of a core.
+
+    The seconds are the median and the 99th percentile.
+    """
 
     p50: float
+    p99: float
     rate: float
     busy: float
 
@@ -75,13 +97,13 @@ def requests_of(work: Work) -> list[bytes]:
     Each has the same event, so all answers have one length.
     """
     close = ("Connection: close",) if work.mode.endswith("fresh") else ()
-    event = {"text": "x" * work.size}
+    event = work.event
     if not work.platform:
-        return [run_request(event, *close)]
+        return [run_request(event, *close, path=work.path)]
     deadline = int((time.time() + HOUR) * 1000)
     names = [Names(uuid.uuid4().hex, uuid.uuid4().hex) for _ in range(ACTIVATIONS)]
     bodies = [run_body(Action("echo"), each, deadline, event) for each in names]
-    return [post("/run", body, *close) for body in bodies]
+    return [post(work.path, body, *close) for body in bodies]
 
 
 def answer_length(work: Work, request: bytes) -> int:
@@ -96,7 +118,7 @@ def answer_length(work: Work, request: bytes) -> int:
                 raise ConnectionError("the server closed instead of answering")
             total += len(data)
             reader.feed(data)
-    if response.status != 200:
+    if response.status != 200 or response.json() != work.event:
         raise ConnectionError(f"{response.status} {response.body[:200]!r}")
     return total
 
@@ -137,6 +159,8 @@ class Flood:
         self.epoll = select.epoll()
         self.ends: dict[int, socket.socket] = {}
         self.left: dict[int, int] = {}
+        self.sent: dict[int, float] = {}
+        self.taken: list[float] = []
         self.begun = 0
 
     def run(self) -> None:
@@ -154,6 +178,7 @@ class Flood:
                 self.left[fd] -= got
                 if self.left[fd] <= 0:
                     done += 1
+                    self.taken.append(time.perf_counter() - self.sent[fd])
                     self.go_on(fd)
 
     def open(self) -> int:
@@ -164,7 +189,8 @@ class Flood:
 
     def begin(self, fd: int) -> None:
         self.begun += 1
-        self.ends[fd].send(self.request)
+        self.sent[fd] = time.perf_counter()
+        self.ends[fd].sendall(self.request)
         self.left[fd] = self.length
 
     def go_on(self, fd: int) -> None:
@@ -183,15 +209,16 @@ def main() -> None:
     requests = requests_of(work)
     length = answer_length(work, requests[0])
     begun, used = time.perf_counter(), time.process_time()
-    taken: list[float] = []
     if work.mode in ("kept", "fresh"):
         taken = latencies(work, requests, length)
     else:
-        Flood(work, requests[0], length).run()
+        flood = Flood(work, requests[0], length)
+        flood.run()
+        taken = flood.taken
     elapsed = time.perf_counter() - begun
     busy = (time.process_time() - used) / elapsed
-    p50 = statistics.median(taken) if taken else elapsed / work.count
-    json.dump(asdict(Taken(p50, work.count / elapsed, busy)), sys.stdout)
+    p99 = sorted(taken)[int(len(taken) * 0.99)]
+    json.dump(asdict(Taken(statistics.median(taken), p99, work.count / elapsed, busy)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -69,13 +69,18 @@ def interleave(
     rounds: int, one: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
     """Measure A B, B A, A B …, so that a drift of the machine affects both."""
-    ones: list[float] = []
-    others: list[float] = []
-    for turn in range(rounds):
-        pair = [(one, ones), (other, others)]
-        for function, taken in pair if turn % 2 == 0 else reversed(pair):
-            taken.append(function())
+    ones, others = interleave_all(rounds, [one, other])
     return ones, others
+
+
+def interleave_all(rounds: int, functions: Sequence[Callable[[], float]]) -> list[list[float]]:
+    """Measure A B C, C B A, A B C …; return the values of each."""
+    taken: list[list[float]] = [[] for _ in functions]
+    for turn in range(rounds):
+        pairs = list(zip(functions, taken, strict=True))
+        for function, values in pairs if turn % 2 == 0 else reversed(pairs):
+            values.append(function())
+    return taken
 
 
 def ratio_row(

@@ -15,9 +15,17 @@ from .subjects import BURN, hotwhisk, reference
 MICRO = "{:.0f} µs against {:.0f}"
 
 
+ROWS = 22_000
+"""Small objects that make an event of 1 MB."""
+
+
 def latency(server: Server, mode: str, count: int, size: int = 20) -> Callable[[], float]:
     """Return a function that measures one round, in microseconds."""
-    work = Work(mode, server.address, count, size)
+    return p50(Work(mode, server.address, count, size))
+
+
+def p50(work: Work) -> Callable[[], float]:
+    """Return a function that measures one round of this work, in microseconds."""
     return lambda: measure(work).p50 * 1e6
 
 
@@ -49,6 +57,19 @@ def large(scale: float) -> Iterator[Row]:
                 latency(theirs, "kept", count, size),
             )
         yield ratio_row(name, Bar(limit), *taken, MICRO)
+
+
+def small_values(scale: float) -> Iterator[Row]:
+    """Measure an echo of 1 MB of small values, against the reference and without orjson."""
+    count = max(10, int(60 * scale))
+    with hotwhisk() as ours, hotwhisk(plain_json=True) as plain, reference() as theirs:
+        for other, name, limit in (
+            (theirs, "1 MB of 22,000 rows, faster JSON, p50", 1.85),
+            (plain, "the same against the standard library, p50", 0.5),
+        ):
+            work, against = (Work("kept", each.address, count, rows=ROWS) for each in (ours, other))
+            taken = interleave(rounds(scale), p50(work), p50(against))
+            yield ratio_row(name, Bar(limit), *taken, MICRO)
 
 
 def throughput(scale: float) -> Iterator[Row]:
