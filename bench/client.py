@@ -54,12 +54,8 @@ class Work:
         if not self.rows:
             return {"text": "x" * self.size}
         numbers = random.Random(1)
-        return {
-            "rows": [
-                {"id": number, "x": numbers.random(), "name": f"row {number}"}
-                for number in range(self.rows)
-            ]
-        }
+        rows = [{"name": f"row {each}", "x": numbers.random()} for each in range(self.rows)]
+        return {"rows": rows}
 
 
 @dataclass(frozen=True)
