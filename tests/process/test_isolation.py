@@ -20,6 +20,7 @@ from hotwhisk.platform import SENTINEL
 from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
 
+from . import control
 from .report import report_source
 
 SHADOWS = {
@@ -194,6 +195,32 @@ def main(event):
         assert connection.run({}).status == 200
     server.post("def main(event): return {'next': 1}\n")
     assert ask(server) == {"next": 1}
+
+
+@pytest.mark.parametrize("modules", ["os", "select, array, fcntl, mmap, struct, termios", "socket"])
+def test_an_action_may_replace_all_functions_of_a_module_in_its_process(
+    server: Server, modules: str
+) -> None:
+    source = f"""\
+import {modules}
+def main(event):
+    for module in ({modules},):
+        for name, value in list(vars(module).items()):
+            if callable(value) and not name.startswith("_") and name != "PathLike":
+                setattr(module, name, None)
+    return {{"replaced": True}}
+"""
+    server.post(source)
+    body = json.dumps({"value": {"text": "x" * 300_000}}).encode()
+    head = b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with Connection(server.address) as kept, Connection(server.address) as half:
+        assert kept.run({}).value("replaced")
+        half.send(head + body[:200_000])
+        assert ask(server) == {"replaced": True}
+        assert kept.init("def main(event): return {'next': len(event['text'])}").status == 200
+        half.send(body[200_000:])
+        assert half.read_response().value("next") == 300_000
+    assert control.status(server)["deaths"] == []
 
 
 def test_a_worker_is_forked_from_an_action_that_replaced_what_a_template_needs_not(

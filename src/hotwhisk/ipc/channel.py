@@ -9,15 +9,15 @@ keeps batches below that.
 
 from __future__ import annotations
 
-import array
-import fcntl
-import os
-import select
 import socket
-import termios
+from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from errno import ENOBUFS, ENOMEM, ETOOMANYREFS
+from fcntl import ioctl
+from os import close, dup
+from select import POLLOUT, poll
+from termios import TIOCOUTQ
 
 from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError, decode, encode
 from hotwhisk.system.descriptors import Descriptors
@@ -30,6 +30,8 @@ SEND_BUFFER = 1 << 20
 # Plain numbers, because the operators of an enum cost more time than they save.
 CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 TRUNCATED = int(socket.MSG_CTRUNC)
+NO_SIGNAL = int(socket.MSG_NOSIGNAL)
+SOL_SOCKET, SCM_RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
 
 TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 """Too many descriptors in flight for this user, or no memory for the message: both pass."""
@@ -131,7 +133,7 @@ class Channel:
         if self._queue or self._socket is None:
             return bool(self._queue)
         try:
-            return fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+            return ioctl(self._socket, TIOCOUTQ, bytes(4)) != bytes(4)
         except OSError:
             return False
 
@@ -148,7 +150,7 @@ class Channel:
 
     def _keep(self, descriptors: Sequence[int]) -> tuple[int, ...]:
         if self._used is None:
-            return tuple(os.dup(each) for each in descriptors)
+            return tuple(dup(each) for each in descriptors)
         self._used.use(descriptors)
         return tuple(descriptors)
 
@@ -157,7 +159,7 @@ class Channel:
             self._used.release(descriptors)
         else:
             for each in descriptors:
-                os.close(each)
+                close(each)
 
     def flush(self) -> None:
         """Send queued messages until the socket is full."""
@@ -170,10 +172,10 @@ class Channel:
 
         This is for messages that must arrive before a later change becomes visible.
         """
-        poll = select.poll()
-        poll.register(self.fileno(), select.POLLOUT)
+        room = poll()
+        room.register(self.fileno(), POLLOUT)
         while self._queue:
-            poll.poll(100)
+            room.poll(100)
             self.flush()
 
     def _try(self, data: bytes, descriptors: Sequence[int]) -> bool:
@@ -183,12 +185,10 @@ class Channel:
         self.full = False
         try:
             if descriptors:
-                rights = array.array("i", descriptors)
-                self._socket.sendmsg(
-                    [data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_NOSIGNAL
-                )
+                rights = array("i", descriptors)
+                self._socket.sendmsg([data], [(SOL_SOCKET, SCM_RIGHTS, rights)], NO_SIGNAL)
             else:
-                self._socket.send(data, socket.MSG_NOSIGNAL)
+                self._socket.send(data, NO_SIGNAL)
         except BlockingIOError:
             self.full = True
             return False
@@ -228,9 +228,9 @@ class Channel:
             raise ChannelClosed from None
         if not length:
             raise ChannelClosed
-        descriptors = array.array("i")
+        descriptors = array("i")
         for level, kind, rights in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            if level == SOL_SOCKET and kind == SCM_RIGHTS:
                 descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
         try:
             if flags & TRUNCATED:
@@ -239,5 +239,5 @@ class Channel:
             return decode(packet, self._expected, len(descriptors)), descriptors.tolist()
         except (DescriptorsLost, ProtocolError):
             for each in descriptors:  # some may have found room
-                os.close(each)
+                close(each)
             raise

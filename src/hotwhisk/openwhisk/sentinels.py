@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import sys
 from _thread import RLock
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import ECONNRESET, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
+from select import PIPE_BUF, POLLOUT, poll
 from typing import Any, Final
 
 from hotwhisk.system.output import NEWLINE, STREAMS, WRITE_TIMEOUT, Output
@@ -70,7 +70,7 @@ class LineTracker(io.FileIO):
         if not length:
             return 0
         with self._lock:
-            if whole[-1] != NEWLINE or length > select.PIPE_BUF:
+            if whole[-1] != NEWLINE or length > PIPE_BUF:
                 self._state.open_line = True  # the write may be cut short
             if not self.patient:
                 self.output.write(whole)
@@ -89,8 +89,8 @@ class LineTracker(io.FileIO):
 
     def _write_rest(self, rest: memoryview) -> None:
         """Write the rest after a signal, or after a program made the stream non-blocking."""
-        room = select.poll()
-        room.register(self.fileno(), select.POLLOUT)
+        room = poll()
+        room.register(self.fileno(), POLLOUT)
         while rest:
             room.poll()
             rest = rest[super().write(rest) or 0 :]

@@ -9,6 +9,9 @@ connections are moved then. If one cannot be moved, the worker is killed after i
 for as long as a handler may take. If it answers before that, it serves again.
 
 A silent spare runs no action, so a new spare takes its place at once.
+
+A worker that closed its channel cannot be told anything, and its messages do not arrive. It is
+killed as soon as it is not answering a request.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from hotwhisk.supervisor.workers import State
 
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
+    from hotwhisk.supervisor.process import Process
 
 SOON = 0.125
 """Seconds until the next tick, after a sleep, a ping or a stuck worker."""
@@ -33,6 +37,9 @@ LOAD_LIMIT = 1.0
 
 SILENT = "silent"
 
+ANSWERING = (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
+"""Phases of a connection whose worker is not killed for a closed channel."""
+
 
 class Liveness:
     """Sends pings to workers, and remembers the silent ones."""
@@ -43,6 +50,8 @@ class Liveness:
         self._unread: dict[int, set[int]] = {}
         """The unread connections of each worker at this tick."""
         self._unread_when_asked: dict[int, set[int]] = {}
+        self._unreachable: set[Process] = set()
+        """The workers that were unreachable at the last tick."""
         self.urgent = False
         """Whether the next tick should come soon."""
 
@@ -50,6 +59,7 @@ class Liveness:
         """Begin a tick; return the workers that are silent, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
+        self._end_unreachable()
         processes = self._parts.processes.by_slot
         for slot, process in processes.items():
             if process.silent and self._has_read(slot):
@@ -59,6 +69,35 @@ class Liveness:
             for slot in self._doubted
             if processes[slot].silent
         ]
+
+    def _end_unreachable(self) -> None:
+        """
+        Kill the workers that closed their channel, unless they are answering a request.
+
+        A worker that exits closes its channel too, so it is given one tick to do so.
+        """
+        parts = self._parts
+        processes = parts.processes
+        found = {
+            each
+            for each in processes.by_slot.values()
+            if each.unreachable and not processes.has_exited(each)
+        }
+        if found:
+            self.urgent = True
+            owner = parts.rollout.dispatcher.owners.owner
+            answering = {
+                owner(each) for phase in ANSWERING for each in parts.scoreboard.in_phase(phase)
+            }
+            for process in found & self._unreachable:
+                if process.slot not in answering:
+                    parts.log(
+                        f"worker {process.pid} is ended: its channel to the server is closed; "
+                        "an action may close only descriptors that it has opened"
+                    )
+                    processes.kill(process.slot)
+                    process.unreachable = False
+        self._unreachable = found
 
     def suspects(self, *, stopping: bool = False) -> set[int]:
         """

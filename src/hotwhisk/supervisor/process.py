@@ -43,6 +43,8 @@ class Process:
         self.inbox: deque[Message] = deque()
         self.killed_for_protocol_error = False
         """Whether it is killed for a wrong message; further ones are ignored."""
+        self.unreachable = False
+        """Whether its end of the channel is closed. As a rule it exits then."""
         self.cancelled = False
         """Whether it was killed before its process id was known."""
 

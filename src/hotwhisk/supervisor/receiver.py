@@ -147,7 +147,8 @@ class Receiver:
                 if received is None:
                     return
                 self._sort(process, *received)
-        except ChannelClosed:  # no proof of its exit: a child of the action may have closed it
+        except ChannelClosed:  # no proof of its exit: the action may have closed it
+            process.unreachable = True  # `Liveness` ends it if it does not exit
             self._loop.unwatch(process.channel.fileno())
         except OSError:  # memory has run out for now: the rest is read at the next tick
             self._loop.watch_later(process.channel.fileno())

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import socket
 import stat
 from collections.abc import Callable
 from errno import EAGAIN, EBADF
 from fcntl import F_DUPFD_CLOEXEC, F_GETFL, F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
+from os import close, write
+from select import PIPE_BUF, POLLOUT, poll
 from time import monotonic, time
 from typing import Final
 
@@ -109,7 +110,7 @@ class Output:
         self.state = state
         self._given = descriptor
         self._socket: socket.socket | None = None
-        self._write: Callable[[int, bytes], int] = os.write
+        self._write: Callable[[int, bytes], int] = write
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(kind):
             self.descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
@@ -127,7 +128,7 @@ class Output:
         if self._socket is not None:
             self._socket.close()
         elif self.descriptor != self._given:
-            os.close(self.descriptor)
+            close(self.descriptor)
 
     def end(self, timeout: float = WRITE_TIMEOUT) -> bool:
         """
@@ -173,10 +174,10 @@ class Output:
             OSError: the descriptor was closed.
         """
         # A stream that is writable has room for this much.
-        for at in range(0, len(data), select.PIPE_BUF):
-            rest = self._put(data[at : at + select.PIPE_BUF], timeout)
+        for at in range(0, len(data), PIPE_BUF):
+            rest = self._put(data[at : at + PIPE_BUF], timeout)
             if rest:
-                self.state.drop(rest + len(data[at + select.PIPE_BUF :]))
+                self.state.drop(rest + len(data[at + PIPE_BUF :]))
                 return
 
     def _send(self, _: int, data: bytes) -> int:
@@ -219,19 +220,19 @@ def _open_again(descriptor: int, lowest: int) -> int:
     try:
         return fcntl(again, F_DUPFD_CLOEXEC, lowest)
     finally:
-        os.close(again)
+        close(again)
 
 
 def _write_if_room(descriptor: int, data: bytes) -> int:
     if not _wait_for_room(descriptor, 0.0):
         raise BlockingIOError(EAGAIN, "the stream is full")
-    return os.write(descriptor, data)
+    return write(descriptor, data)
 
 
 def _wait_for_room(descriptor: int, seconds: float) -> bool:
     """Return whether a stream has room, or has failed, within ``seconds``."""
-    room = select.poll()
-    room.register(descriptor, select.POLLOUT)
+    room = poll()
+    room.register(descriptor, POLLOUT)
     return bool(room.poll(max(0.0, 1000 * seconds)))
 
 
@@ -280,7 +281,7 @@ def _last_of_file(descriptor: int) -> bytes:
         end = os.fstat(reading).st_size if appends else os.lseek(descriptor, 0, os.SEEK_CUR)
         return os.pread(reading, 1, end - 1) if end else BREAK
     finally:
-        os.close(reading)
+        close(reading)
 
 
 def _last_of_pipe(descriptor: int) -> bytes:
@@ -295,4 +296,4 @@ def _last_of_pipe(descriptor: int) -> bytes:
         return os.read(copy, length)[-1:] if length > 0 else b""
     finally:
         for each in (reading, copy, into):
-            os.close(each)
+            close(each)

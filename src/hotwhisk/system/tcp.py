@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import _socket
-import fcntl
-import socket
-import struct
-import termios
+from fcntl import ioctl
+from struct import unpack, unpack_from
+from termios import FIONREAD, TIOCOUTQ
 
 _STATE = 0  # offset of tcpi_state in struct tcp_info
 _BYTES_ACKED = 120  # of tcpi_bytes_acked (Linux 4.1)
@@ -18,28 +17,28 @@ _ENDED = frozenset({7, 8, 9, 11})
 
 def bytes_written(descriptor: int) -> int:
     """Return how many bytes were ever written to a connection: acknowledged, or still queued."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor) as connection:
-        try:
-            return _steady(connection, _BYTES_ACKED, termios.TIOCOUTQ, 1)
-        finally:
-            connection.detach()
+    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, descriptor)
+    try:
+        return _steady(connection, _BYTES_ACKED, TIOCOUTQ, 1)
+    finally:
+        connection.detach()
 
 
 def bytes_read(connection: _socket.socket) -> int:
     """Return how many bytes were ever read from a connection: received, and no longer queued."""
-    return _steady(connection, _BYTES_RECEIVED, termios.FIONREAD, -1)
+    return _steady(connection, _BYTES_RECEIVED, FIONREAD, -1)
 
 
 def _steady(connection: _socket.socket, field: int, queue: int, sign: int) -> int:
     while True:
         counted = _counted(connection, field)
-        queued = struct.unpack("<i", fcntl.ioctl(connection.fileno(), queue, bytes(4)))
+        queued = unpack("<i", ioctl(connection.fileno(), queue, bytes(4)))
         if _counted(connection, field) == counted:  # bytes may move between the looks
             return counted + sign * int(queued[0])
 
 
 def _counted(connection: _socket.socket, field: int) -> int:
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-    count = int(struct.unpack_from("<Q", info, field)[0])
+    info = connection.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, _TCP_INFO_SIZE)
+    count = int(unpack_from("<Q", info, field)[0])
     # The kernel counts a FIN as one byte received.
     return count - (field == _BYTES_RECEIVED and info[_STATE] in _ENDED)

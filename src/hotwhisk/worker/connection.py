@@ -45,10 +45,6 @@ class Stage(Enum):
     CLOSING = "nothing: it is being closed"
 
 
-MOVABLE_STAGES = frozenset({Stage.LISTENING, Stage.QUEUED})
-"""Stages in which a connection can move: nothing of it is in this process alone."""
-
-
 class After(Enum):
     """Says what follows the current response."""
 
@@ -124,7 +120,9 @@ class Connection:
     @property
     def busy(self) -> bool:
         """Return whether the connection stays in this worker at a recall."""
-        return self.stage not in MOVABLE_STAGES
+        # By identity, because the action may have replaced how members of an Enum compare.
+        stage = self.stage
+        return stage is not Stage.LISTENING and stage is not Stage.QUEUED
 
     def resume(self, spill: Spill, length: int) -> None:
         """Continue with the bytes in a spill file, which another worker read."""

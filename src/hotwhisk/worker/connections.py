@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from os import getpid
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
@@ -80,6 +80,8 @@ class Connections:
         self.headers = b""
         """Header lines of every response: they say which generation gave it."""
         self.draining = False
+        self.exit: Callable[[], NoReturn] = exit_gracefully
+        """Ends this process when it is draining and has no connection left."""
         self.streams = Streams(place.lowest, scoreboard.streams)
         self.answerer = answerer
         self._handle_messages = handle_messages
@@ -102,10 +104,13 @@ class Connections:
         self._claim_at = self.scoreboard.claim_word(place.slot)
         first = (place.slot << 48) + (self.pid << 24) + 1
         self.spills = Spills(
-            first, self._spill_created, self._spill_closed, self.streams.reopen_closed
+            first,
+            self._spill_created,
+            lambda number: channel.send(SpillClosed(number)),
+            self.streams.reopen_closed,
         )
         self.loop.watch(channel.fileno(), self._handle_messages)
-        channel.on_backlog = self._await_channel
+        channel.on_backlog = lambda: self.loop.watch_writable(channel.fileno(), self._flush_channel)
 
     def add(self, number: int, descriptor: int, epoch: int, fallback: str = "") -> Connection:
         """Add a connection that the supervisor has assigned; take over its descriptor."""
@@ -260,7 +265,7 @@ class Connections:
     def exit_if_drained(self) -> None:
         """End this process if it is draining and has no connection left."""
         if self.draining and not self.by_number:
-            exit_gracefully()
+            self.exit()
 
     def close(self, connection: Connection) -> None:
         """Close a connection for all processes."""
@@ -275,12 +280,6 @@ class Connections:
     def _spill_created(self, number: int, descriptor: int) -> None:
         self.channel.send(SpillCreated(number), (descriptor,))
         self.channel.flush_all()  # the scoreboard names the file next: the supervisor must know it
-
-    def _spill_closed(self, number: int) -> None:
-        self.channel.send(SpillClosed(number))
-
-    def _await_channel(self) -> None:
-        self.loop.watch_writable(self.channel.fileno(), self._flush_channel)
 
     def _flush_channel(self) -> None:
         self.channel.flush()

@@ -13,9 +13,9 @@ its end.
 
 from __future__ import annotations
 
-import fcntl
-import select
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from os import getpid
+from select import EPOLLIN, EPOLLOUT, epoll
 from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.isolation import server_modules
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from hotwhisk.system.loop_protocol import Callback
+
+WAITS = ("EpollLoop.run", "EpollSelector.select")
+"""The functions that wait for descriptors: ours, and that of asyncio."""
 
 REPEATABLE: set[CodeType] = set()
 """
@@ -44,6 +47,20 @@ def _is_repeatable(error: BaseException) -> bool:
     """
     inner = error.__traceback__.tb_next if error.__traceback__ is not None else None
     return inner is None or (inner.tb_next is None and inner.tb_frame.f_code in REPEATABLE)
+
+
+def _cannot_wait(error: BaseException) -> bool:
+    """
+    Return whether the system refused to wait, so that it would refuse again.
+
+    For example, the action has closed or replaced the descriptor of epoll, or memory has run out.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    waited = trace is not None and trace.tb_frame.f_code.co_qualname in WAITS
+    refused = isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
+    return waited and refused
 
 
 def fatal(callback: Callback) -> Callback:
@@ -70,20 +87,20 @@ class EpollLoop:
 
     def __init__(self, lowest: int) -> None:
         """Open an epoll descriptor with a number from ``lowest`` on, away from the action's."""
-        self._epoll = select.epoll()
-        high = fcntl.fcntl(self._epoll.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+        self._epoll = epoll()
+        high = fcntl(self._epoll.fileno(), F_DUPFD_CLOEXEC, lowest)
         self._epoll.close()
-        self._epoll = select.epoll.fromfd(high)
+        self._epoll = epoll.fromfd(high)
         self.callbacks: dict[int, Callback] = {}
         self.writing: set[int] = set()
 
     def watch(self, descriptor: int, callback: Callback) -> None:
         """See `Loop`."""
-        self._set(descriptor, select.EPOLLIN, callback)
+        self._set(descriptor, EPOLLIN, callback)
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
         """See `Loop`."""
-        self._set(descriptor, select.EPOLLOUT, callback)
+        self._set(descriptor, EPOLLOUT, callback)
 
     def _set(self, descriptor: int, events: int, callback: Callback) -> None:
         if descriptor in self.callbacks:
@@ -91,7 +108,7 @@ class EpollLoop:
         else:
             self._epoll.register(descriptor, events)
         self.callbacks[descriptor] = callback
-        (self.writing.add if events == select.EPOLLOUT else self.writing.discard)(descriptor)
+        (self.writing.add if events == EPOLLOUT else self.writing.discard)(descriptor)
 
     def unwatch(self, descriptor: int) -> None:
         """See `Loop`."""
@@ -107,7 +124,12 @@ class EpollLoop:
         self._epoll.close()
 
     def run(self) -> None:
-        """See `Loop`. Return when the loop is closed."""
+        """
+        See `Loop`. Return when the loop is closed.
+
+        Raises:
+            OSError: the system refuses to wait.
+        """
         poll, callbacks = self._epoll.poll, self.callbacks
         while not self._epoll.closed:
             try:
@@ -117,7 +139,7 @@ class EpollLoop:
                     if callback is not None:
                         callback()
             except BaseException as error:
-                if not _is_repeatable(error):
+                if _cannot_wait(error) or not _is_repeatable(error):
                     raise
                 print_stray(error, "the action")  # the poll finds the other events again
 
@@ -155,7 +177,9 @@ class AsyncioLoop:
         """See `Loop`. Return if the action stops the loop, for example by `sys.exit` in a task."""
         try:
             self.asyncio.run_forever()
-        except BaseException as error:  # noqa: BLE001 - the exception is the action's
+        except BaseException as error:  # noqa: BLE001 - as a rule the exception is the action's
+            if _cannot_wait(error):
+                fail()
             print_stray(error, "the action")
 
 

@@ -64,7 +64,11 @@ class Streams:
         Raises:
             OSError: the action has closed the duplicates too, so this worker must end.
         """
-        for number, event in self._poll.poll(0):
+        try:
+            found = self._poll.poll(0)
+        except OSError:  # the action limits its descriptors to fewer than these three
+            return
+        for number, event in found:
             if event & POLLNVAL:
                 dup2(self.kept[number], number)
 

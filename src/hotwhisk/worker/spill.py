@@ -8,11 +8,20 @@ read where it ends. A body of 50 MB is held once, whichever worker serves it.
 
 from __future__ import annotations
 
-import mmap
-import os
 from collections.abc import Callable
 from errno import EFBIG
 from fcntl import F_ADD_SEALS, F_SEAL_SHRINK, fcntl
+from mmap import MADV_REMOVE, mmap
+from os import (
+    MFD_ALLOW_SEALING,
+    MFD_CLOEXEC,
+    close,
+    fstat,
+    ftruncate,
+    memfd_create,
+    strerror,
+    write,
+)
 
 SMALLEST = 64 * 1024
 KEPT = 4 * 1024 * 1024
@@ -36,12 +45,12 @@ def make_file(size: int) -> int:
     Raises:
         OSError: there is no descriptor left, or a limit of this process is below the size.
     """
-    descriptor = os.memfd_create("hotwhisk", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = memfd_create("hotwhisk", MFD_CLOEXEC | MFD_ALLOW_SEALING)
     try:
-        os.ftruncate(descriptor, size)
+        ftruncate(descriptor, size)
         fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK)
     except BaseException:
-        os.close(descriptor)
+        close(descriptor)
         raise
     return descriptor
 
@@ -56,7 +65,7 @@ class Spill:
 
     __slots__ = ("map", "number")
 
-    def __init__(self, number: int, mapping: mmap.mmap) -> None:
+    def __init__(self, number: int, mapping: mmap) -> None:
         self.number = number
         self.map = mapping
 
@@ -64,9 +73,9 @@ class Spill:
     def adopt(cls, number: int, descriptor: int) -> Spill:
         """Map a file that came with a connection, and close the descriptor."""
         try:
-            return cls(number, mmap.mmap(descriptor, os.fstat(descriptor).st_size))
+            return cls(number, mmap(descriptor, fstat(descriptor).st_size))
         finally:
-            os.close(descriptor)
+            close(descriptor)
 
     def fit(self, size: int) -> None:
         """Make room for at least ``size`` bytes."""
@@ -141,11 +150,11 @@ class Spills:
         descriptor = -1
         try:
             descriptor = make_file(len(data))
-            if os.write(descriptor, data) < len(data):
-                raise OSError(EFBIG, os.strerror(EFBIG))
+            if write(descriptor, data) < len(data):
+                raise OSError(EFBIG, strerror(EFBIG))
         except OSError:
             if descriptor >= 0:
-                os.close(descriptor)
+                close(descriptor)
             spill = self._take_reserve(len(data))
             spill.map[: len(data)] = data
             return spill.number, -1
@@ -173,7 +182,7 @@ class Spills:
     def _take_reserve(self, size: int) -> Spill:
         spill = self._reserve
         if spill is None or len(spill.map) < size:
-            raise OSError(EFBIG, os.strerror(EFBIG))
+            raise OSError(EFBIG, strerror(EFBIG))
         self._reserve = None
         return spill
 
@@ -181,11 +190,11 @@ class Spills:
         self._prepare()
         descriptor = make_file(size)
         try:
-            spill = Spill(self._next, mmap.mmap(descriptor, size))
+            spill = Spill(self._next, mmap(descriptor, size))
             self._next += 1
             self._created(spill.number, descriptor)
         finally:
-            os.close(descriptor)
+            close(descriptor)
         return spill
 
     def release(self, spill: Spill) -> None:
@@ -193,7 +202,7 @@ class Spills:
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill
         elif self._reserve is None and len(spill.map) == RESERVE:
-            spill.map.madvise(mmap.MADV_REMOVE)  # it takes no memory until it is needed again
+            spill.map.madvise(MADV_REMOVE)  # it takes no memory until it is needed again
             self._reserve = spill
         else:
             self._closed(spill.number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable
+from functools import partial
 from os import getpid
 from time import process_time
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -47,6 +48,14 @@ if TYPE_CHECKING:
     from hotwhisk.worker.connection import Connection
 
 
+CANNOT_SERVE = 71
+"""The exit status of a worker that cannot take what the supervisor sends (EX_OSERR)."""
+
+NO_DESCRIPTORS = (
+    b"hotwhisk: this worker is out of file descriptors, so it takes no more connections; the action "
+    b"keeps too many files open: close them, or raise the limit (ulimit -n)\n"
+)
+
 REMOVE_FOR = 0.02
 """Seconds that one step of removing a folder takes. A version to load may come meanwhile."""
 
@@ -80,9 +89,21 @@ class Worker:
                 self._handle(message, descriptors)
                 if isinstance(message, messages.Assign):
                     return  # serve the other connections before the next message
-        except (ChannelClosed, DescriptorsLost):
-            # The supervisor is gone, or this process cannot take the connections it sends.
-            exit_now(71)
+        except ChannelClosed:  # as a rule the supervisor is gone
+            exit_now(CANNOT_SERVE)
+        except DescriptorsLost:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Finish the responses that were begun, then exit. Take no messages until then."""
+        connections = self.connections
+        connections.streams.outputs[2].write(NO_DESCRIPTORS)
+        connections.loop.unwatch(connections.channel.fileno())
+        for connection in list(connections.by_number.values()):
+            if not connection.busy:
+                connections.remove(connection)
+        connections.draining, connections.exit = True, partial(exit_now, CANNOT_SERVE)
+        connections.exit_if_drained()
 
     def _handle(self, message: Message, descriptors: list[int]) -> None:
         match message:

@@ -98,15 +98,13 @@ def test_an_acknowledgement_between_the_two_questions_loses_no_byte(
     rest = [fill(server)]
     length = rest[0]
 
-    class Late:
-        @staticmethod
-        def ioctl(descriptor: int, request: int, argument: bytes) -> bytes:
-            drain(client, rest[0])
-            rest[0] = 0
-            wait_acknowledged(server)
-            return fcntl.ioctl(descriptor, request, argument)
+    def late(descriptor: int, request: int, argument: bytes) -> bytes:
+        drain(client, rest[0])
+        rest[0] = 0
+        wait_acknowledged(server)
+        return fcntl.ioctl(descriptor, request, argument)
 
-    monkeypatch.setattr(tcp, "fcntl", Late)
+    monkeypatch.setattr(tcp, "ioctl", late)
     assert bytes_written(server.fileno()) == length
 
 
