@@ -48,16 +48,22 @@ _TYPES = {"int": int, "str": str, "bool": bool, "Sequence[Sequence[int]]": list}
 
 class Message(Record):
     """
-    A message. ``kind`` is its name on the wire. ``width`` is the length of each row of a field that
-    is a list of rows.
+    A message. ``kind`` is its name on the wire: `SpillCreated` is ``spill_created``. ``width`` is
+    the length of each row of a field that is a list of rows. ``descriptor_count`` is how many
+    descriptors travel with every message of the class.
     """
 
     kind: ClassVar[str] = ""
     width: ClassVar[int] = 0
+    descriptor_count: ClassVar[int] = 0
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.kind = re.sub(r"\B(?=[A-Z])", "_", cls.__name__).lower()
 
     def descriptors(self) -> int:
-        """Return how many descriptors travel with the message."""
-        return 0
+        """Return how many descriptors travel with this message."""
+        return self.descriptor_count
 
     def check(self) -> str:
         """Say what is wrong with the values of the message; return an empty text if nothing is."""
@@ -76,7 +82,6 @@ class Load(Message):
     unpacked. With ``template``, the worker may leave a template.
     """
 
-    kind: ClassVar[str] = "load"
     generation: int = 0
     folder: str = ""
     offset: int = 0
@@ -101,7 +106,6 @@ class Assign(Message):
     ``detail``; if it is empty, the spare parks the ``/run``.
     """
 
-    kind: ClassVar[str] = "assign"
     width: ClassVar[int] = 4
     connections: Sequence[Sequence[int]] = ()
     fallback: str = ""
@@ -118,7 +122,6 @@ class Recall(Message):
     release the others as they are answered, and exit after the last.
     """
 
-    kind: ClassVar[str] = "recall"
     drain: bool = False
 
 
@@ -130,7 +133,7 @@ class SendError(Message):
     stderr). ``generation`` is the value of the header of that name.
     """
 
-    kind: ClassVar[str] = "send_error"
+    descriptor_count: ClassVar[int] = 1
     number: int = 0
     epoch: int = 0
     status: int = 502
@@ -139,10 +142,6 @@ class SendError(Message):
     sentinels: int = 0
     generation: str = ""
 
-    def descriptors(self) -> int:
-        """Return 1: the socket."""
-        return 1
-
 
 class EndLog(Message):
     """
@@ -150,20 +149,15 @@ class EndLog(Message):
     the sentinels of the activation to both streams, then send `LogEnded`.
     """
 
-    kind: ClassVar[str] = "end_log"
     text: str = ""
 
 
 class Stop(Message):
     """Answer the requests that have arrived, and close each connection after its answer."""
 
-    kind: ClassVar[str] = "stop"
-
 
 class Ping(Message):
     """Answer with `Pong`. If no answer comes, the supervisor assumes a blocked event loop."""
-
-    kind: ClassVar[str] = "ping"
 
 
 class RemoveFolder(Message):
@@ -172,7 +166,6 @@ class RemoveFolder(Message):
     answer is `FolderRemoved`.
     """
 
-    kind: ClassVar[str] = "remove_folder"
     generation: int = 0
     folder: str = ""
 
@@ -187,20 +180,15 @@ class Spawn(Message):
     `Failed`, as after a `Load`.
     """
 
-    kind: ClassVar[str] = "spawn"
+    descriptor_count: ClassVar[int] = 1
     slot: int = 0
     recalls: int = 0
     name: str = ""
-
-    def descriptors(self) -> int:
-        """Return 1: the worker's end of its channel."""
-        return 1
 
 
 class Spawned(Message):
     """The process id of the worker for ``slot``; 0 if the system could not make a process."""
 
-    kind: ClassVar[str] = "spawned"
     slot: int = 0
     pid: int = 0
 
@@ -220,7 +208,6 @@ class TemplateReady(Message):
     descriptors follow.
     """
 
-    kind: ClassVar[str] = "template_ready"
     pid: int = 0
     reason: str = ""
 
@@ -240,7 +227,6 @@ class Ready(Message):
     file ``spill`` has the sources that were read on this machine, for later workers.
     """
 
-    kind: ClassVar[str] = "ready"
     digest: str = ""
     overlap: bool = False
     spill: int = 0
@@ -256,7 +242,6 @@ class Ready(Message):
 class Failed(Message):
     """The action could not be loaded. The fields are the HTTP status and text for its ``/init``."""
 
-    kind: ClassVar[str] = "failed"
     status: int = 502
     text: str = ""
 
@@ -268,18 +253,13 @@ class Failed(Message):
 class SpillCreated(Message):
     """Memory file ``spill`` belongs to the worker that made it or got it. Descriptor: the file."""
 
-    kind: ClassVar[str] = "spill_created"
+    descriptor_count: ClassVar[int] = 1
     spill: int = 0
-
-    def descriptors(self) -> int:
-        """Return 1: the file."""
-        return 1
 
 
 class SpillClosed(Message):
     """The worker does not need memory file ``spill`` any more."""
 
-    kind: ClassVar[str] = "spill_closed"
     spill: int = 0
 
 
@@ -290,7 +270,6 @@ class InitReceived(Message):
     this is the ``last`` answer. Descriptor: the file, if it is ``new``, as with `SpillCreated`.
     """
 
-    kind: ClassVar[str] = "init_received"
     number: int = 0
     spill: int = 0
     offset: int = 0
@@ -309,7 +288,6 @@ class Released(Message):
     is the answer to a `Recall`.
     """
 
-    kind: ClassVar[str] = "released"
     width: ClassVar[int] = 2
     connections: Sequence[Sequence[int]] = ()
     recalled: bool = False
@@ -318,7 +296,6 @@ class Released(Message):
 class FolderRemoved(Message):
     """The folder of ``generation`` is gone. If a ``rest`` is left, send `RemoveFolder` again."""
 
-    kind: ClassVar[str] = "folder_removed"
     generation: int = 0
     rest: bool = False
 
@@ -326,35 +303,21 @@ class FolderRemoved(Message):
 class LogEnded(Message):
     """The worker has carried out `EndLog`."""
 
-    kind: ClassVar[str] = "log_ended"
-
 
 class StartTimer(Message):
     """A run or a linger starts, and the scoreboard says that the supervisor's timer is off."""
-
-    kind: ClassVar[str] = "start_timer"
 
 
 class Closed(Message):
     """A connection was closed while the server is full or stops. Read the scoreboard now."""
 
-    kind: ClassVar[str] = "closed"
-
 
 class Pong(Message):
     """The answer to `Ping`."""
 
-    kind: ClassVar[str] = "pong"
 
-
-KINDS: dict[str, type[Message]] = {
-    each.kind: each
-    for each in (
-        Load, Assign, Recall, SendError, EndLog, Stop, Ping, RemoveFolder,
-        FolderRemoved, Spawn, Spawned, TemplateReady,
-        Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, LogEnded, StartTimer, Closed, Pong,
-    )
-}  # fmt: skip
+KINDS = {each.kind: each for each in Message.__subclasses__()}
+"""The class of each message by its name on the wire."""
 
 
 FROM_WORKER: Collection[type[Message]] = frozenset(
