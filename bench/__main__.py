@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import against, container, life, memory, openwhisk, plot, requests, up
+from . import against, container, life, memory, openwhisk, plot, requests, saves, up
 from .report import HEADER, Row
 
 GROUPS = {
@@ -30,6 +30,7 @@ GROUPS = {
     "memory": memory.after_runs,
     "big-init": memory.big_init,
     "up": up.gateway,
+    "save": saves.saves,
 }
 ON_DEMAND = {"container": container.containers}
 """Measurements that need more than this machine's Python; they run only if they are named."""
