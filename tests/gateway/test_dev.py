@@ -397,23 +397,3 @@ def _processes_below(pid: int) -> list[int]:
     for parent in found:
         found += [child for child, above in pairs if above == parent]
     return found[1:]
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("absent.py", "there is no such file or folder; expected a .py file, a folder with"),
-        ("notes.txt", "is not a Python source"),
-        ("loose", "holds no action; .*; give the path of one .py file in it, or put"),
-    ],
-)
-def test_a_wrong_path_says_what_was_expected(tmp_path: Path, given: str, told: str) -> None:
-    import re
-
-    write(tmp_path, {"notes.txt": "", "loose/hello.py": HELLO})
-    done = subprocess.run(
-        [sys.executable, "-m", "hotwhisk", "dev", str(tmp_path / given)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert re.search(told, done.stderr)

@@ -120,7 +120,7 @@ def _reason(said: str, wanted: Requirements, target: Target, *, sdists: bool) ->
     if any(sign in text for sign in _UNREACHED):
         last = text.splitlines()[-1].strip().removeprefix("cause: ")
         first = text.splitlines()[0].strip()
-        return f"{wanted.path.name}: the package index cannot be reached: {first}: {last}"
+        return f"{wanted.path.name}: the package index cannot be reached: {first}: {last}; try again when it can"
     hint = ""
     if not sdists and any(sign in text for sign in _SOURCE_ONLY):
         hint = (

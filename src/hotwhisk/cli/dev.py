@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.cli.invoke import add_parameters, parameters_of
 from hotwhisk.cli.terminal import Arguments, open_streams, port_number
 from hotwhisk.errors import StartError, UsageError
@@ -76,6 +77,9 @@ def parser() -> Arguments:
         "--env-file", metavar="FILE", default="",
         help="variables of the actions, one NAME=value a line; watched like a source",
     )  # fmt: skip
+    arguments.add_argument(
+        "--main", metavar="NAME", default=DEFAULT_HANDLER, help="the handler's name (main)"
+    )
     for flag, text in flags.items():
         arguments.add_argument(flag, action="store_true", help=text)
     arguments.add_argument(
@@ -125,6 +129,7 @@ def _settings(
         project,
         parameters,
         _env_file(given.env_file),
+        main=given.main,
         web=given.web,
         replay=given.replay,
         debug_port=_debug_port(given, project),

@@ -18,13 +18,16 @@ from typing import Any, Final
 
 from hotwhisk.artifact import snapshot
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
+from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.artifact.snapshot import REQUIREMENTS, Snapshot
+from hotwhisk.build.advice import UNUSED
 from hotwhisk.build.layout import Members, zip_members
 from hotwhisk.build.sources import read_folder
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.gateway.api.limits import DEFAULTS
 from hotwhisk.gateway.dev.env_file import read_env_file
 from hotwhisk.gateway.dev.project import Source
+from hotwhisk.sizes import MOST_CODE, show_size
 
 _FILE: Final = stat.S_IFREG | 0o644
 LONG_TIMEOUT: Final = 3_600_000
@@ -41,7 +44,7 @@ class Options:
     returns the source that runs before an action, by the action's name. With ``has_terminal``, an
     action that has ``breakpoint(`` in its text may also take an hour. With ``in_packages``, an
     action that is unchanged since the last start is loaded at its first call only, and a file
-    without a handler is a module of the files beside it.
+    without a handler is a module of the files beside it. ``main`` is the name of the handlers.
     """
 
     prelude: Callable[[str], str]
@@ -51,6 +54,7 @@ class Options:
     patient: bool = False
     has_terminal: bool = False
     in_packages: bool = False
+    main: str = DEFAULT_HANDLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,14 @@ class Candidate:
     A version that is not stored yet.
 
     ``code`` is what is stored, and ``posted`` what the server gets in its place. ``document`` is
-    what the API shows of it.
+    what the API shows of it. ``warning`` says what ``code`` lacks of the files, or is empty.
     """
 
     source: Source
     code: str
     posted: str
     document: dict[str, Any]
+    warning: str = ""
 
 
 def read_candidate(source: Source, libraries: str, options: Options) -> Candidate:
@@ -78,11 +83,12 @@ def read_candidate(source: Source, libraries: str, options: Options) -> Candidat
         BuildFailed: the entry is empty.
     """
     kept = _snapshot(source)
-    code, binary = _stored(source, kept)
+    code, binary, warning = _stored(source, kept)
     values = {name: getattr(kept, name) for name in kept.fields}
     values |= {"libraries": libraries, "prelude": options.prelude(source.shown)}
     posted = base64.b64encode(snapshot.pack(Snapshot.of(values))).decode()
-    return Candidate(source, code, posted, _document(kept, options, binary=binary))
+    document = _document(kept, options, binary=binary)
+    return Candidate(source, code, posted, document, warning)
 
 
 def _snapshot(source: Source) -> Snapshot:
@@ -98,12 +104,12 @@ def _snapshot(source: Source) -> Snapshot:
     return snapshot.of_folder(source.path, source.entry, content)
 
 
-def _stored(source: Source, kept: Snapshot) -> tuple[str, bool]:
-    """Return the code as the platform takes it, and whether it is a zip in base64."""
+def _stored(source: Source, kept: Snapshot) -> tuple[str, bool, str]:
+    """Return the code as the platform takes it, whether it is a zip in base64, and a warning."""
     if source.entry != source.path:
-        members = read_folder(Path(source.path), follow=True)
+        members, warning = _members(source)
         members[FOLDER_ENTRY] = (_FILE, kept.files[kept.entry])
-        return _zip(members), True
+        return _zip(members), True, warning
     files = dict(kept.files)
     with_requirements = os.path.join(kept.root, REQUIREMENTS)
     if os.path.isfile(with_requirements):
@@ -111,11 +117,27 @@ def _stored(source: Source, kept: Snapshot) -> tuple[str, bool]:
             files[REQUIREMENTS] = file.read()
     if len(files) == 1:
         try:
-            return files[kept.entry].decode("utf-8-sig"), False
+            return files[kept.entry].decode("utf-8-sig"), False, ""
         except UnicodeDecodeError:  # the source says in which other encoding it is
             pass
     files[FOLDER_ENTRY] = files.pop(kept.entry)
-    return _zip({name: (_FILE, content) for name, content in files.items()}), True
+    return _zip({name: (_FILE, content) for name, content in files.items()}), True, ""
+
+
+def _members(source: Source) -> tuple[Members, str]:
+    """Return the files of a folder that the platform would take, and what is wrong with others."""
+    read = read_folder(Path(source.path), follow=True)
+    members = {name: each for name, each in read.items() if UNUSED.isdisjoint(name.split("/"))}
+    size = sum(len(content) for _, content in members.values())
+    if size <= MOST_CODE:
+        return members, ""
+    largest = max(members, key=lambda name: len(members[name][1]))
+    warning = (
+        f"{source.shown} has {show_size(size)} of files, more than the {show_size(MOST_CODE)} that "
+        f"the platform takes: it runs here, but its stored versions have its .py files only; the "
+        f"largest is {largest}, with {show_size(len(members[largest][1]))}"
+    )
+    return {name: each for name, each in members.items() if name.endswith(".py")}, warning
 
 
 def _zip(members: Members) -> str:
@@ -130,10 +152,11 @@ def _document(kept: Snapshot, options: Options, *, binary: bool) -> dict[str, An
     parameters += [{"key": key, "value": value, "init": True} for key, value in variables.items()]
     stops = options.has_terminal and any(b"breakpoint(" in each for each in kept.files.values())
     limits = {**DEFAULTS, "timeout": LONG_TIMEOUT} if options.patient or stops else DEFAULTS
+    main = {} if options.main == DEFAULT_HANDLER else {"main": options.main}
     annotations: list[dict[str, object]] = [{"key": "web-export", "value": options.web}]
     return {
         "publish": False,
-        "exec": {"kind": "python:3", "binary": binary},
+        "exec": {"kind": "python:3", "binary": binary, **main},
         "parameters": parameters,
         "annotations": annotations,
         "limits": dict(limits),

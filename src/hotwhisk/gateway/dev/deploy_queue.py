@@ -36,6 +36,7 @@ Done = Callable[[Deployed, list[str]], None]
 class _Wanted:
     """What is to be done: the files that have changed, and whether the action is gone."""
 
+    source: Source
     changed: list[str] = field(default_factory=list)
     gone: bool = False
 
@@ -44,6 +45,7 @@ class _Wanted:
 class _Turn:
     """An action that has something to do, and what is being done for it since ``began``."""
 
+    source: Source
     wanted: _Wanted | None
     load: Load = field(default_factory=Load)
     began: float | None = None
@@ -62,38 +64,41 @@ class DeployQueue:
         self._deployment = deployment
         self._done = done
         self._news = threading.Condition()
-        self._turns: dict[Source, _Turn] = {}
+        self._turns: dict[str, _Turn] = {}
+        self.failed: set[str] = set()
+        """The names of the actions whose last version was refused."""
         self._places = threading.Semaphore(AT_ONCE)
         threading.Thread(target=self._oversee, name="deploy", daemon=True).start()
 
     def put(self, source: Source, changed: Iterable[str]) -> None:
         """Have the present files of an action deployed; ``changed`` names what is new in them."""
-        self._want(source, _Wanted(list(changed)))
+        self._want(_Wanted(source, list(changed)))
 
     def remove(self, source: Source) -> None:
         """Have an action removed."""
-        self._want(source, _Wanted(gone=True))
+        self._want(_Wanted(source, gone=True))
 
-    def _want(self, source: Source, wanted: _Wanted) -> None:
+    def _want(self, wanted: _Wanted) -> None:
+        name = wanted.source.shown
         with self._news:
-            turn = self._turns.get(source)
+            turn = self._turns.get(name)
             if turn is not None:
                 turn.wanted = _both(turn.wanted, wanted)
                 self._news.notify_all()
                 return
-            turn = self._turns[source] = _Turn(wanted)
-        threading.Thread(target=self._work, args=(source, turn), name="deploy", daemon=True).start()
+            turn = self._turns[name] = _Turn(wanted.source, wanted)
+        threading.Thread(target=self._work, args=(name, turn), name="deploy", daemon=True).start()
 
-    def _work(self, source: Source, turn: _Turn) -> None:
+    def _work(self, name: str, turn: _Turn) -> None:
         """Do what is wanted for an action until nothing is."""
-        while (wanted := self._begin(source, turn)) is not None:
+        while (wanted := self._begin(name, turn)) is not None:
             try:
-                self._do(source, turn, wanted)
+                self._do(turn, wanted)
             except Exception as error:  # noqa: BLE001 - boundary: the next save is another try
-                log_event(f"{source.shown} cannot be deployed", level=ERROR, exc_info=error)
+                log_event(f"{name} cannot be deployed", level=ERROR, exc_info=error)
 
-    def _do(self, source: Source, turn: _Turn, wanted: _Wanted) -> None:
-        deployed = None
+    def _do(self, turn: _Turn, wanted: _Wanted) -> None:
+        source, deployed = wanted.source, None
         try:
             if wanted.gone:
                 self._deployment.remove(source)
@@ -105,20 +110,22 @@ class DeployQueue:
                 self._leave_place(turn)
                 if turn.load.cancelled and turn.wanted is not None:
                     turn.wanted = _both(wanted, turn.wanted)
+                (self.failed.discard if deployed or wanted.gone else self.failed.add)(source.shown)
         if deployed is not None:
             self._done(deployed, wanted.changed)
 
-    def _begin(self, source: Source, turn: _Turn) -> _Wanted | None:
+    def _begin(self, name: str, turn: _Turn) -> _Wanted | None:
         """Wait for a place, and return what is wanted then; None if the turn is over."""
         self._places.acquire()
         with self._news:
             turn.has_place = True
             wanted, turn.wanted = turn.wanted, None
             if wanted is None:
-                del self._turns[source]
+                del self._turns[name]
                 self._leave_place(turn)
                 return None
-            turn.load, turn.began, turn.notice = Load(), time.monotonic(), FIRST_NOTICE
+            turn.source, turn.load = wanted.source, Load()
+            turn.began, turn.notice = time.monotonic(), FIRST_NOTICE
             self._news.notify_all()
             return wanted
 
@@ -132,20 +139,18 @@ class DeployQueue:
         while True:
             with self._news:
                 now = time.monotonic()
-                running = [each for each in self._turns.items() if each[1].began is not None]
+                running = [each for each in self._turns.values() if each.began is not None]
                 due: list[Callable[[], None]] = []
-                waits = [self._attend(*each, now, due) for each in running]
+                waits = [self._attend(each, now, due) for each in running]
                 if not due:
                     self._news.wait(min(waits, default=None))
             for work in due:
                 work()
 
-    def _attend(
-        self, source: Source, turn: _Turn, now: float, due: list[Callable[[], None]]
-    ) -> float:
+    def _attend(self, turn: _Turn, now: float, due: list[Callable[[], None]]) -> float:
         """Add to ``due`` what is to be done for a load; return the seconds until there is more."""
         assert turn.began is not None, "nothing runs"
-        age, load = now - turn.began, turn.load
+        age, load, source = now - turn.began, turn.load, turn.source
         moments = [turn.notice]
         if turn.wanted is not None and not load.cancelled:
             moments.append(LET_END)
@@ -166,4 +171,4 @@ def _both(first: _Wanted | None, then: _Wanted) -> _Wanted:
     """Return what is to be done if ``first`` was wanted and not done."""
     if first is None or first.gone or then.gone:
         return then
-    return _Wanted(list(dict.fromkeys([*first.changed, *then.changed])))
+    return _Wanted(then.source, list(dict.fromkeys([*first.changed, *then.changed])))

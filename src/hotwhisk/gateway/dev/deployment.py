@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from hotwhisk.errors import BuildFailed, HotwhiskError
 from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
-from hotwhisk.gateway.dev.handlers import HANDLER, has_handler, is_named_beside
+from hotwhisk.gateway.dev.handlers import has_handler, is_named_beside
 from hotwhisk.gateway.dev.libraries import Libraries
-from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.dev.project import Source, require_name
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.load import Cancelled, Load
@@ -52,6 +52,7 @@ class Deployment:
         self._libraries = libraries
         self._terminal = terminal
         self._options = options
+        self._warned = {""}
         self._digests: dict[str, list[str]] = {}
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
@@ -84,7 +85,7 @@ class Deployment:
 
     def still_loading(self, source: Source, load: Load, seconds: float) -> None:
         """Say that a version is not ready yet."""
-        why = "its import has not ended" if load.posted else "it waits for libraries or a server"
+        why = "its import has not ended" if load.posted else "its libraries or files are not ready"
         what = f"still loading {source.shown} ({seconds:.0f} s): {why}"
         self._terminal.say(f"{what}; a save of it begins anew")
         text = "A save of the action begins anew."
@@ -99,21 +100,26 @@ class Deployment:
 
     def _is_module(self, source: Source) -> bool:
         """Return whether a file is a module of those beside it; one that was an action stays."""
-        if source.path != source.entry or has_handler(source.path):
+        if source.path != source.entry or has_handler(source.path, self._options.main):
             return False
         if self._gateway.store.actions.get(self._key(source)) is not None:
             return False
         if not is_named_beside(source.path):
+            main = self._options.main
             self._terminal.say(
-                f"{source.path} is no action, since it has no function {HANDLER}: add "
-                f"def {HANDLER}(event), or import it from a file beside it"
+                f"{source.path} is no action, since it has no function {main}: add "
+                f"def {main}(event), or import it from a file beside it"
             )
         return True
 
     def _deploy(self, source: Source, changed: list[str], load: Load) -> Deployed:
         begin = time.monotonic()
+        require_name(source)
         libraries = self._libraries.install(source.path)
         candidate = read_candidate(source, libraries, self._options)
+        if candidate.warning not in self._warned:
+            self._warned.add(candidate.warning)
+            self._terminal.say(candidate.warning)
         before = self._gateway.store.actions.get(self._key(source))
         # Even with the same code, a file that it reads may have changed: then all servers of the
         # action must load it again, which they do for a new version only.

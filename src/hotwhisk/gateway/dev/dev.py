@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.gateway import server
 from hotwhisk.gateway.dev.candidate import Options
 from hotwhisk.gateway.dev.debugger_relay import DebuggerRelay
@@ -41,6 +42,7 @@ class DevSettings:
     project: Project
     parameters: dict[str, object] = field(default_factory=dict)
     env_file: str = ""
+    main: str = DEFAULT_HANDLER
     web: bool = False
     replay: bool = False
     debug_port: int | None = None
@@ -102,7 +104,8 @@ class DevServer:
 
         deployment = Deployment(gateway, libraries, self._terminal, self._options(opened.pipe))
         also = [given.env_file] if given.env_file else []
-        watching = Watching(given.project, opened, also, DeployQueue(deployment, done))
+        queue = DeployQueue(deployment, done)
+        watching = Watching(given.project, opened, also, queue, self._terminal.say)
         self._watching = watching
         gateway.invocations.adjust = add_traceback
         gateway.store.activations.watch(lambda _: watching.note_opened())
@@ -131,6 +134,7 @@ class DevServer:
             patient=given.debug_port is not None,
             has_terminal=bool(given.terminal),
             in_packages=not given.project.is_single,
+            main=given.main,
         )
 
     def _say_live(self, deployed: Deployed, changed: list[str], url: str) -> None:

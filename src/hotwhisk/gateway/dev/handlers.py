@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-HANDLER: Final = "main"
 _SOURCE: Final = ".py"
 
 
-def has_handler(path: str) -> bool:
+def has_handler(path: str, handler: str) -> bool:
     """
-    Return whether a source may define the handler.
+    Return whether a source may define the handler of that name.
 
     It may if it cannot be read or parsed; then the reason is what the user must see.
     """
@@ -23,7 +22,7 @@ def has_handler(path: str) -> bool:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return True
-    return not {HANDLER, "*"}.isdisjoint(_names(tree))
+    return not {handler, "*"}.isdisjoint(_names(tree))
 
 
 def is_named_beside(path: str) -> bool:

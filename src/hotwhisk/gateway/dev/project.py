@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.snapshot import SKIPPED
 from hotwhisk.errors import UsageError
-from hotwhisk.gateway.names import joined
+from hotwhisk.gateway.names import is_name, joined
 
 PACKAGES: Final = "packages"
 DEFAULT_PACKAGE: Final = "default"
@@ -68,9 +69,17 @@ class Project:
         return not os.path.isdir(self.path) or os.path.isfile(f"{self.path}/{FOLDER_ENTRY}")
 
     def sources(self) -> list[Source]:
-        """Return the actions that there are now, in the order of their names."""
+        """Return the actions that there are now, in the order of their names, which differ."""
+        found: dict[str, Source] = {}
+        for source in self.all_sources():
+            found.setdefault(source.shown, source)
+        return list(found.values())
+
+    def all_sources(self) -> list[Source]:
+        """Return also the actions that have the name of an earlier one."""
         if not self.is_single:
-            return sorted(_packaged(f"{self.path}/{PACKAGES}"), key=lambda each: each.shown)
+            found = _packaged(f"{self.path}/{PACKAGES}")
+            return sorted(found, key=lambda each: (each.shown, each.path))
         if os.path.exists(self.path):
             return [Source("", os.path.basename(self.path).removesuffix(_SOURCE), self.path)]
         return []
@@ -91,7 +100,9 @@ def open_project(path: str) -> Project:
     """
     real = os.path.realpath(path)
     if not os.path.exists(real):
-        raise UsageError(f"{path}: there is no such file or folder; {_EXPECTED}")
+        raise UsageError(f"{path}: {_missing(path)}; {_EXPECTED}")
+    if os.path.basename(real) == FOLDER_ENTRY:
+        real = os.path.dirname(real)
     if not os.path.isdir(real):
         if not real.endswith(_SOURCE):
             raise UsageError(f"{path} is not a Python source; {_EXPECTED}")
@@ -104,10 +115,36 @@ def open_project(path: str) -> Project:
     return project
 
 
+def require_name(source: Source) -> None:
+    """
+    Refuse an action whose name the platform does not take.
+
+    Raises:
+        UsageError: it says what to rename.
+    """
+    for part in source.shown.split("/"):
+        if not is_name(part):
+            raise UsageError(
+                f'"{part}" cannot name an action or a package: rename {source.path}; expected '
+                "letters, digits, _, and within the name also spaces and any of @ . & -"
+            )
+
+
+def _missing(path: str) -> str:
+    """Return why there is nothing at a path, and which path may be meant."""
+    if os.path.islink(path):
+        return f"it is a link, and there is nothing at {os.readlink(path)}"
+    folder, name = os.path.split(path)
+    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    close = get_close_matches(name, names, n=1)
+    hint = f"; did you mean {os.path.join(folder, close[0])}?" if close else ""
+    return f"there is no such file or folder{hint}"
+
+
 def _hint(folder: str) -> str:
-    """Return what to do in a folder that holds sources in another layout."""
+    """Return what to do in a folder without an action, or in one with another layout."""
     if not any(name.endswith(_SOURCE) for name in os.listdir(folder)):
-        return ""
+        return "; or make one: hotwhisk new NAME"
     place = os.path.join(PACKAGES, DEFAULT_PACKAGE)
     return f"; give the path of one {_SOURCE} file in it, or put those that are actions in {place}"
 

@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from hotwhisk.gateway.dev.deploy_queue import DeployQueue
@@ -37,19 +37,23 @@ class Watching:
     """
     Watches the actions of a project, and puts into ``queue`` what is to be done for them.
 
-    ``also`` are files that belong to all actions.
+    ``also`` are files that belong to all actions. ``say`` is called with what the user should know.
     """
 
     def __init__(
-        self, project: Project, opened: OpenedFiles, also: Iterable[str], queue: DeployQueue
-    ) -> None:
+        self, project: Project, opened: OpenedFiles, also: Iterable[str], queue: DeployQueue,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._project = project
         self._opened = opened
         self._also = list(also)
         self._queue = queue
+        self._say = say
+        self._said: set[str] = set()
         self._events = open_events(ctypes.CDLL(None, use_errno=True))
         self._lock = threading.RLock()
         self._known: dict[Source, Files] = {}
+        self._saved: dict[Source, int] = {}
         self.names = _names(project.sources())
         """The names of the actions that there were at the last look."""
 
@@ -89,10 +93,22 @@ class Watching:
             if changed is not None:
                 self._queue.put(source, map(self._project.shown, changed))
         if not self._project.is_single:
+            self._name_doubles(present)
             for source in self._known.keys() - set(present):
                 with self._lock:  # another thread may go through them in note_opened
                     del self._known[source]
-                self._queue.remove(source)
+                if source.shown not in self.names:  # else its files lie elsewhere now
+                    self._queue.remove(source)
+
+    def _name_doubles(self, present: list[Source]) -> None:
+        """Say once of each action that is not served that another one has its name."""
+        served = {each.shown: each for each in present}
+        for source in self._project.all_sources():
+            path = served[source.shown].path if source.shown in served else source.path
+            if path != source.path and source.path not in self._said:
+                self._said.add(source.path)
+                hidden, shown = map(self._project.shown, (source.path, path))
+                self._say(f"{hidden} is not served: {shown} is {source.shown} too; rename one")
 
     def note_opened(self) -> None:
         """Remember the present content of the files that were opened. Any thread may call this."""
@@ -111,9 +127,13 @@ class Watching:
             if not now:  # a file is missing in the middle of a save
                 return None
             self._known[source] = now
-        if known is None:
-            return []
+            former, self._saved[source] = self._saved.get(source), _saved_at(source)
+        if known is None:  # if its files lay elsewhere, the servers have those
+            others = self._known.keys() - {source}
+            return [source.entry] if source.shown in _names(others) else []
         changed = _changed(known, now)
+        if not changed and source.shown in self._queue.failed and former != _saved_at(source):
+            return [source.entry]  # it may load now, for a reason that lies elsewhere
         return changed or None
 
     def _files(self, source: Source) -> Files:
@@ -128,6 +148,14 @@ class Watching:
     def _others(self, source: Source) -> list[str]:
         """Return the files of an action that are no sources, whether they exist or not."""
         return [*declared_in(source.path), *self._also, *self._opened.of(source.shown)]
+
+
+def _saved_at(source: Source) -> int:
+    """Return when the entry of an action was saved, in nanoseconds."""
+    try:
+        return os.stat(source.entry).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _names(present: Iterable[Source]) -> frozenset[str]:

@@ -103,9 +103,9 @@ def address(action: str) -> str:
     """Return the path at which an action is called, and why if it is not that of its name."""
     first = action.partition("/")[0]
     if first not in OWN:
-        return f"/{action}"
+        return quote(f"/{action}")
     full = f"{_WEB}/{action}" if "/" in action else joined(_WEB, DEFAULT_PACKAGE, action)
-    return f"{full} (/{first} is a page or route of hotwhisk)"
+    return f"{quote(full)} (/{first} is a page or route of hotwhisk)"
 
 
 def _action(path: str) -> str:

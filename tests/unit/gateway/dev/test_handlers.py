@@ -30,7 +30,7 @@ def test_a_source_has_a_handler_if_it_defines_main(
     tmp_path: Path, source: str, expected: bool
 ) -> None:
     (tmp_path / "hello.py").write_text(source)
-    assert has_handler(str(tmp_path / "hello.py")) is expected
+    assert has_handler(str(tmp_path / "hello.py"), "main") is expected
 
 
 def test_a_module_belongs_to_its_neighbours_if_one_names_it(tmp_path: Path) -> None:

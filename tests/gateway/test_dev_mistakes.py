@@ -1,0 +1,113 @@
+"""What ``hotwhisk dev`` says to a user who is new or careless: each error has a next step."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.dev import DevProcess, write
+from tests.support.wheels import make_wheel
+
+pytestmark = pytest.mark.slow
+
+ACTION = "def main(event): return {'by': __file__}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("absent", "there is no such file or folder; expected a .py file, a folder with"),
+        ("loose/helo.py", r"no such file or folder; did you mean .*/loose/hello\.py\?; expected"),
+        ("dangling.py", r"it is a link, and there is nothing at nowhere\.py; expected"),
+        ("notes.txt", "is not a Python source"),
+        ("empty", "holds no action; .*; or make one: hotwhisk new NAME"),
+        ("loose", "holds no action; .*; give the path of one .py file in it, or put"),
+    ],
+)
+def test_a_wrong_path_says_what_was_expected(tmp_path: Path, given: str, told: str) -> None:
+    write(tmp_path, {"notes.txt": "", "loose/hello.py": ACTION})
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dangling.py").symlink_to("nowhere.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "hotwhisk", "dev", str(tmp_path / given)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.search(told, done.stderr)
+
+
+def test_a_handler_with_another_name_is_found_by_main(tmp_path: Path) -> None:
+    source = "def handle(event): return {'handled': True}\n"
+    write(tmp_path / "packages", {"one.py": source, "two.py": source})
+    with DevProcess(tmp_path, "--main", "handle") as dev:
+        dev.wait_all("one 0.0.1 is live", "two 0.0.1 is live")
+        assert dev.result("one") == {"handled": True}
+        assert dev.api("GET", "actions/two").json["exec"]["main"] == "handle"
+
+
+def test_of_two_actions_with_one_name_one_is_served_and_the_other_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "packages", {"one.py": ACTION, "default/one.py": ACTION})
+    with DevProcess(tmp_path) as dev:
+        dev.wait_all(
+            "one 0.0.1 is live",
+            r"packages/one\.py is not served: packages/default/one\.py is one too; rename one\n",
+        )
+        (tmp_path / "packages/default/one.py").unlink()
+        dev.wait_live("one 0.0.2")
+        assert dev.result("one") == {"by": str(tmp_path / "packages/one.py")}
+
+
+def test_an_action_whose_file_becomes_a_folder_is_not_removed(tmp_path: Path) -> None:
+    write(tmp_path / "packages", {"one.py": ACTION, "other.py": ACTION})
+    with DevProcess(tmp_path) as dev:
+        dev.wait_all("one 0.0.1 is live", "other 0.0.1 is live")
+        write(tmp_path / "packages", {"fresh/__main__.py": ACTION})
+        dev.wait_live("fresh 0.0.1")
+        os.unlink(tmp_path / "packages/one.py")
+        os.rename(tmp_path / "packages/fresh", tmp_path / "packages/one")
+        dev.wait_all("fresh was removed", r"one 0\.0\.\d is live")
+        assert dev.result("one") == {"by": str(tmp_path / "packages/one/__main__.py")}
+
+
+def test_the_entry_of_a_folder_stands_for_the_folder(tmp_path: Path) -> None:
+    folder = write(tmp_path / "greet", {"__main__.py": ACTION})
+    with DevProcess(folder / "__main__.py") as dev:
+        dev.wait_live("greet 0.0.1")
+
+
+def test_a_name_that_the_platform_refuses_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"-.py": ACTION})
+    with DevProcess(tmp_path / "-.py") as dev:
+        dev.wait(r'"-" cannot name an action or a package: rename .*/-\.py; expected letters')
+
+
+def test_a_save_of_the_same_bytes_tries_a_version_again_that_did_not_load(tmp_path: Path) -> None:
+    source = '# /// script\n# dependencies = ["wanted==1.0"]\n# ///\nimport wanted\n' + ACTION
+    action = write(tmp_path / "project", {"hello.py": source}) / "hello.py"
+    (tmp_path / "wheels").mkdir()
+    env = {"UV_FIND_LINKS": str(tmp_path / "wheels"), "UV_NO_INDEX": "1"}
+    with DevProcess(action, env=env) as dev:
+        dev.wait("hello does not load; no version of it serves")
+        dev.wait(r"hello\.py cannot be resolved")
+        make_wheel(tmp_path / "wheels", "wanted", "1.0")
+        action.write_text(source)
+        dev.wait_live("hello 0.0.1")
+        assert dev.result("hello") == {"by": str(action)}
+
+
+def test_a_folder_that_is_too_large_for_the_platform_is_served_here(tmp_path: Path) -> None:
+    files = {"__main__.py": ACTION, "part.py": "", "node_modules/a.js": ""}
+    folder = write(tmp_path / "large", files)
+    os.truncate(write(folder, {"data.bin": ""}) / "data.bin", 60 << 20)
+    with DevProcess(folder) as dev:
+        dev.wait_all(
+            r"large has 60 MB of files, more than the 48 MB that the platform takes: .*; "
+            r"the largest is data\.bin, with 60 MB",
+            "large 0.0.1 is live",
+        )
+        assert dev.result("large") == {"by": str(folder / "__main__.py")}
