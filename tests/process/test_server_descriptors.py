@@ -144,7 +144,7 @@ def test_a_worker_that_cannot_wait_any_more_ends_soon(
 
 
 @pytest.mark.parametrize("how", EPOLL)
-def test_a_version_that_cannot_wait_keeps_nobody_waiting(server: Server, how: str) -> None:
+def test_a_version_that_cannot_wait_delays_no_client(server: Server, how: str) -> None:
     server.replace(1)
     source = _SOURCE + ON_IMPORT.replace("HOW", how)
     with Connection(server.address, timeout=SOON) as connection:

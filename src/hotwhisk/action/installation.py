@@ -178,17 +178,17 @@ class _Installer:
         except self._subprocess.TimeoutExpired:
             return (
                 f"it took longer than {self._seconds:.3g} s, the time that /init leaves for it; "
-                f"hotwhisk build packs libraries beforehand\n{self._said()}"
+                f"hotwhisk build packs libraries beforehand\n{self._output_of()}"
             ).strip()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if status:
-            return f"{os.path.basename(command[0])} ended with status {status}\n{self._said()}"
+            return f"{os.path.basename(command[0])} ended with status {status}\n{self._output_of()}"
         return ""
 
-    def _said(self) -> str:
+    def _output_of(self) -> str:
         with open(self._log, "rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - _LONGEST))
             return log.read().decode(errors="replace").strip()

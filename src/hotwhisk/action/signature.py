@@ -117,20 +117,20 @@ def _as_function(handler: Handler) -> tuple[types.FunctionType, int] | None:
     return (called, 1) if isinstance(called, types.FunctionType) else None
 
 
-def _behind(handler: Handler) -> Handler:
+def _without_partials(handler: Handler) -> Handler:
     while isinstance(handler, partial):
         handler = handler.func
     return handler
 
 
 def _has_flag(handler: Handler, flag: int) -> bool:
-    plain = _as_function(_behind(handler))
+    plain = _as_function(_without_partials(handler))
     return plain is not None and bool(plain[0].__code__.co_flags & flag)
 
 
 def _is_marked(handler: Handler) -> bool:
     """Return whether `inspect.markcoroutinefunction` was used on the handler (Python 3.12)."""
-    return getattr(_behind(handler), "_is_coroutine_marker", None) is not None
+    return getattr(_without_partials(handler), "_is_coroutine_marker", None) is not None
 
 
 def _required_by_signature(handler: Handler) -> int:

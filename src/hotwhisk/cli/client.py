@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from hotwhisk.cli.files import read_token, reason
-from hotwhisk.cli.locate import meant_place, run_folder, url_of
+from hotwhisk.cli.locate import only_server, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
 from hotwhisk.config.config import Config, with_token
@@ -105,9 +105,9 @@ def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> Remote
     if token_file:
         token = with_token(Config(token_file=token_file), read_token(token_file)).token
     if url is None and not environ.get(CLIENT_VARIABLES[0]):
-        place = meant_place(run_folder(None, environ), None, environ)
-        if place is not None:
-            return RemoteServer(url_of(place), token, found=f" on {url_of(place)}")
+        name = only_server(run_folder(None, environ), None, environ)
+        if name is not None:
+            return RemoteServer(url_of(name), token, found=f" on {url_of(name)}")
     return RemoteServer(client_url(url, environ), token)
 
 

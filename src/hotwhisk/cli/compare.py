@@ -46,9 +46,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     for name, action in actions.items():
         wanted = events.get(name) or events.get(action.name) or events.get("") or [{}]
         pairs = invoke_both(sides, given.memory, action, wanted)
-        found = [_told(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
-        times = [_told(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)]
-        fails = [_told(list(shared_failures(*pair)), at) for at, pair in enumerate(pairs)]
+        found = [_with_event(differences(*pair, ignored), at) for at, pair in enumerate(pairs)]
+        times = [
+            _with_event(list(slower(*pair, given.factor)), at) for at, pair in enumerate(pairs)
+        ]
+        fails = [_with_event(list(shared_failures(*pair)), at) for at, pair in enumerate(pairs)]
         different, late, failed = (sum(map(len, each)) for each in (found, times, fails))
         outcome = _number(different, "difference") if different else "same"
         print(f"{name}: {outcome}{', and both failed' * bool(failed)}")
@@ -172,7 +174,7 @@ def _warn(text: str) -> None:
     print(f"hotwhisk: {text}", file=sys.stderr, flush=True)
 
 
-def _told(found: list[Difference], index: int) -> list[Difference]:
+def _with_event(found: list[Difference], index: int) -> list[Difference]:
     return [replace(each, where=f"event {index + 1}: {each.where}") for each in found]
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli.client import gateway_at
-from hotwhisk.cli.locate import meant_place, places, port_of, run_folder, shown
+from hotwhisk.cli.locate import describe_servers, only_server, port_of, run_folder, server_names
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import CONTROL_VERSION, client_port, control_path, server_name
 from hotwhisk.errors import ServerError
@@ -38,9 +38,9 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     """Send a question to the server that the arguments name. A missing server is a ServerError."""
     uid = os.getuid()
     folder = run_folder(given.run_dir, environ)
-    place = meant_place(folder, given.port, environ) if given.host is None else None
+    name = only_server(folder, given.port, environ) if given.host is None else None
     port = client_port(environ) if given.port is None else given.port
-    path = control_path(str(folder), place or _place(folder, given.host, port))
+    path = control_path(str(folder), name or _name_of(folder, given.host, port))
     line = json.dumps({"version": CONTROL_VERSION, "ask": question}).encode() + b"\n"
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
@@ -53,12 +53,12 @@ def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) ->
     return _read(reply, path)
 
 
-def _place(folder: Path, host: str | None, port: int) -> str:
+def _name_of(folder: Path, host: str | None, port: int) -> str:
     """Return the name of the server with that port; without an address, the only such server."""
     plain = server_name(host or "", port)
     if host or (folder / f"{plain}.sock").exists():
         return plain
-    found = [name for name in places(folder) if port_of(name) == port]
+    found = [name for name in server_names(folder) if port_of(name) == port]
     if len(found) > 1:
         hosts = ", ".join(name.partition("@")[2] for name in found)
         raise ServerError(f"several servers have port {port}; give --host and one of: {hosts}")
@@ -96,7 +96,7 @@ def _read(reply: bytes, path: str) -> dict[str, object]:
 def _no_server_text(folder: Path, port: int) -> str:
     if text := gateway_at(f"http://127.0.0.1:{port}"):
         return text
-    others = [name for name in places(folder) if name != str(port)]
+    others = [name for name in server_names(folder) if name != str(port)]
     same = any(port_of(name) == port for name in others)
-    hint = f"; there is one {shown(others)}: give {'--host' if same else '--port'}"
+    hint = f"; there is one {describe_servers(others)}: give {'--host' if same else '--port'}"
     return f"no server of yours on port {port} (looked in {folder}){hint if others else ''}"

@@ -36,7 +36,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0 if healthy else 1
     width = max(len(check.name) for check in checks)
     for check in checks:
-        print(f"{check.verdict:5}  {check.name:{width}}  {_told(check)}")
+        print(f"{check.verdict:5}  {check.name:{width}}  {_line_of(check)}")
     concerns = sum(check.verdict != OK for check in checks)
     print()
     if healthy:
@@ -56,7 +56,7 @@ def parser() -> Arguments:
     return arguments
 
 
-def _told(check: Check) -> str:
+def _line_of(check: Check) -> str:
     parts = [" ".join(check.found.split())]
     parts += [check.cost] if check.cost else []
     parts += [f"do: {check.remedy}"] if check.remedy else []

@@ -28,7 +28,7 @@ def run_folder(given: str | None, environ: Mapping[str, str]) -> Path:
     return Path(given or default)
 
 
-def meant_place(folder: Path, port: int | None, environ: Mapping[str, str]) -> str | None:
+def only_server(folder: Path, port: int | None, environ: Mapping[str, str]) -> str | None:
     """
     Return the name of the only server, if no port was named and no server has the usual port.
 
@@ -37,15 +37,17 @@ def meant_place(folder: Path, port: int | None, environ: Mapping[str, str]) -> s
     """
     if port is not None or named_port(environ) is not None:
         return None
-    found = places(folder)
+    found = server_names(folder)
     if any(port_of(name) == Config.port for name in found):
         return None
     if len(found) > 1:
-        raise ServerError(f"several servers run, {shown(found)}; give --port and one of these")
+        raise ServerError(
+            f"several servers run, {describe_servers(found)}; give --port and one of these"
+        )
     return found[0] if found else None
 
 
-def places(folder: Path) -> list[str]:
+def server_names(folder: Path) -> list[str]:
     """Return the names of the servers that listen in a folder."""
     try:
         found = [path for path in folder.glob("*.sock") if stat.S_ISSOCK(path.stat().st_mode)]
@@ -55,19 +57,19 @@ def places(folder: Path) -> list[str]:
     return sorted(names, key=lambda name: (port_of(name), name))
 
 
-def port_of(place: str) -> int:
+def port_of(name: str) -> int:
     """Return the port in the name of a server, or 0 if the name has none."""
-    number = place.partition("@")[0]
+    number = name.partition("@")[0]
     return int(number) if number.isdecimal() else 0
 
 
-def url_of(place: str) -> str:
+def url_of(name: str) -> str:
     """Return the address of a server by its name."""
-    host = place.partition("@")[2] or "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port_of(place)}"
+    host = name.partition("@")[2] or "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port_of(name)}"
 
 
-def shown(names: Sequence[str]) -> str:
+def describe_servers(names: Sequence[str]) -> str:
     """Return servers as text for people: ``on port 9000, on port 9001 of 127.0.0.2``."""
     return ", ".join("on port " + " of ".join(name.split("@")) for name in names)
 

@@ -83,16 +83,16 @@ def _die_with(supervisor: int) -> object:
 
 def _watch(path: str, end: int, libc: object) -> None:
     from hotwhisk.watch.events import open_events
-    from hotwhisk.watch.source_files import changes, folders, look
+    from hotwhisk.watch.source_files import changes, folders, read_state
 
     events = open_events(libc)
     events.follow(folders(path))
-    known = look(path)
+    known = read_state(path)
     os.write(end, _BEGUN)
     while True:
         events.wait()
         events.follow(folders(path))  # before the sources are read, so a later change is an event
-        now = look(path)
+        now = read_state(path)
         line = changes(known, now, path) if now else ""
         if line:
             known = now

@@ -31,7 +31,7 @@ NO_PORT = (
     "it does not listen yet, and the command does not say {port}: the port is in PORT, which not "
     "every server reads; hotwhisk serve --openwhisk does not"
 )
-LAST_WORDS_SECONDS = 2.0  # for the log of a command that has ended
+LOG_END_SECONDS = 2.0  # for the log of a command that has ended
 LISTEN_SECONDS = 30.0
 HINT_SECONDS = 2.0
 _PAUSE = 0.05
@@ -89,7 +89,7 @@ def _wait_listening(runtime: Runtime, doubt: str, warn: Callable[[str], None]) -
         if how := runtime.ended():
             said = ""
             if runtime.logs is not None:
-                runtime.logs.wait_end(LAST_WORDS_SECONDS)  # its reader may still be behind
+                runtime.logs.wait_end(LOG_END_SECONDS)  # its reader may still be behind
                 said = runtime.logs.last_line(runtime.log_lag)
             raise StartError(f"it ended with {how} before it listened{said and ': '}{said}")
         time.sleep(_PAUSE)

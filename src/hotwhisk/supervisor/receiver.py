@@ -146,14 +146,14 @@ class Receiver:
                 received = process.channel.receive()
                 if received is None:
                     return
-                self._sort(process, *received)
+                self._handle_or_queue(process, *received)
         except ChannelClosed:  # no proof of its exit: the action may have closed it
             process.unreachable = True  # `Liveness` ends it if it does not exit
             self._loop.unwatch(process.channel.fileno())
         except OSError:  # memory has run out for now: the rest is read at the next tick
             self._loop.watch_later(process.channel.fileno())
 
-    def _sort(self, process: Process, message: Message, descriptors: list[int]) -> None:
+    def _handle_or_queue(self, process: Process, message: Message, descriptors: list[int]) -> None:
         """Act on a message at once, or queue it; close the descriptors that are not taken over."""
         try:
             if descriptors and isinstance(message, BRINGS_FILE):

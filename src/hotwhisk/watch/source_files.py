@@ -2,11 +2,11 @@
 Say which sources belong to a path, where they may lie, and what has changed in them.
 
 inotify says that something happened, but not what. So the sources are read, and their content is
-compared with the last look. Therefore it does not matter how an editor saves: in place, or by a new
-file that is renamed over the old one. A save of the same bytes is not a change. Lost or doubled
-events do no harm. The folders to watch are those that may hold sources, and each folder on the way
-there, also through links. So it is noticed when one of them is removed and made again, is moved, or
-leads elsewhere.
+compared with what was read before. Therefore it does not matter how an editor saves: in place, or
+by a new file that is renamed over the old one. A save of the same bytes is not a change. Lost or
+doubled events do no harm. The folders to watch are those that may hold sources, and each folder on
+the way there, also through links. So it is noticed when one of them is removed and made again, is
+moved, or leads elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAMED: Final = 3
 ARCHIVES: Final = (b"PK", b"\x1f\x8b", b"\x7fELF")
 
 
-def look(path: str) -> State:
+def read_state(path: str) -> State:
     """Read the sources that would be served now; return an empty state if ``path`` is missing."""
     try:
         if os.path.isdir(path):

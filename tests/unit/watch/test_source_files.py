@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.watch.events import SOURCES
-from hotwhisk.watch.source_files import changes, folders, look
+from hotwhisk.watch.source_files import changes, folders, read_state
 
 
 def test_what_has_changed_is_named() -> None:
@@ -23,17 +23,17 @@ def test_what_has_changed_is_named() -> None:
 
 
 def test_nothing_is_seen_while_the_file_is_away(tmp_path: Path) -> None:
-    assert look(str(tmp_path / "hello.py")) == {}
+    assert read_state(str(tmp_path / "hello.py")) == {}
     (tmp_path / "hello.py").write_text("")
-    assert look(str(tmp_path / "hello.py"))["hello.py"] == b""
-    assert look(str(tmp_path / "absent")) == {}
+    assert read_state(str(tmp_path / "hello.py"))["hello.py"] == b""
+    assert read_state(str(tmp_path / "absent")) == {}
 
 
 @pytest.mark.parametrize("head", [b"PK\3\4", b"\x1f\x8b\x08", b"\x7fELF"])
 def test_an_archive_is_alone(tmp_path: Path, head: bytes) -> None:
     (tmp_path / "part.py").write_text("")
     (tmp_path / "a.zip").write_bytes(head + b" part ")
-    assert set(look(str(tmp_path / "a.zip"))) == {"", "a.zip"}
+    assert set(read_state(str(tmp_path / "a.zip"))) == {"", "a.zip"}
 
 
 def test_each_folder_and_link_on_the_way_is_watched_for_the_name_that_matters(
@@ -59,4 +59,4 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
     found = folders(str(tmp_path / "a" / "hello.py"))
     assert {"a", "b"} <= found[str(tmp_path)]
-    assert look(str(tmp_path / "a" / "hello.py")) == {}
+    assert read_state(str(tmp_path / "a" / "hello.py")) == {}

@@ -137,7 +137,7 @@ class Watching:
         return changed or None
 
     def _files(self, source: Source) -> Files:
-        found = source_files.look(source.entry)
+        found = source_files.read_state(source.entry)
         found.pop("", None)
         if not found:
             return {}
