@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import stat
@@ -106,6 +107,15 @@ def test_a_foreign_host_is_refused_everywhere(shared_gateway: GatewayProcess, ho
         answer = shared_gateway.request("GET", path, headers=headers)
         assert answer.status == 421
         assert "--name" in answer.json["error"]
+
+
+def test_a_foreign_host_beside_our_own_is_refused(shared_gateway: GatewayProcess) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared_gateway.port)
+    connection.putrequest("GET", "/login")  # which sends our own
+    connection.putheader("Host", "evil.example")
+    connection.endheaders()
+    assert connection.getresponse().status == 421
+    connection.close()
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "[::1]:3233", "192.168.1.5", "a.localhost"])

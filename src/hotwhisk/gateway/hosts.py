@@ -27,10 +27,11 @@ class OwnHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 421."""
         if scope["type"] == "http":
-            given = Request(scope).headers.get("host")
-            if given is not None and not self._is_own(name_of(given)):
+            names = map(name_of, Request(scope).headers.getlist("host"))
+            foreign = next((name for name in names if not self._is_own(name)), None)
+            if foreign is not None:
                 text = (
-                    f"This server is not called {name_of(given)!r}: use its address, or start it "
+                    f"This server is not called {foreign!r}: use its address, or start it "
                     "with --name NAME."
                 )
                 await JSONResponse({"error": text}, 421)(scope, receive, send)

@@ -11,13 +11,15 @@ from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.api.errors import ApiError, error_response, refused_method
-from hotwhisk.gateway.api.failures import database_failed, not_stored, unexpected
+from hotwhisk.gateway.api.failures import client_left, database_failed, not_stored, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
+from hotwhisk.gateway.connections import raise_open_files
 from hotwhisk.gateway.data_folder import only_gateway, open_data, write_address
 from hotwhisk.gateway.gateway import Gateway, open_gateway
 from hotwhisk.gateway.hosts import OwnHosts
@@ -48,6 +50,7 @@ def serve(
     Raises:
         StartError: the port is taken, another gateway uses the folder of data, or it is unusable.
     """
+    raise_open_files()
     open_data(settings.data)
     with (
         open_log(settings.log_format, settings.log_level),
@@ -84,6 +87,7 @@ def application(gateway: Gateway) -> Starlette:
         exception_handlers={
             405: refused_method,
             ApiError: error_response,
+            ClientDisconnect: client_left,
             NotStored: not_stored,
             sqlite3.Error: database_failed,
             Exception: unexpected,

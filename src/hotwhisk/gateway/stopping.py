@@ -20,6 +20,7 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
+from hotwhisk.gateway.connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.log import NOTICE, log_event
 
@@ -42,8 +43,10 @@ class GatewayServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=ANSWER_SECONDS,
+                ws="none",
             )
         )
+        self._idle = IdleConnections(self.server_state.connections)
         self._gateway = gateway
         self._stopping = stopping
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,6 +65,12 @@ class GatewayServer(uvicorn.Server):
         """Begin to serve."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close idle connections now and then; uvicorn calls this ten times a second."""
+        if counter % (REQUEST_SECONDS * 10) == 0:
+            self._idle.close()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no further connection, let activations end, send the last answers."""

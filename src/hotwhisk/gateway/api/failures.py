@@ -30,6 +30,11 @@ def not_stored(request: Request, error: Exception) -> Response:
     return _answer(request, _status(error.__cause__), str(error))
 
 
+def client_left(_: Request, __: Exception) -> Response:
+    """Return the answer for a client that left in the middle of its request: it gets nothing."""
+    return Response(status_code=400)
+
+
 def unexpected(request: Request, error: Exception) -> Response:
     """Return the answer for an exception that is a mistake of the gateway, and log where."""
     return _answer(request, 500, "There was an internal server error.", traceback=error)

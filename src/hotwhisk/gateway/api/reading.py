@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -25,6 +27,8 @@ MOST_PAYLOAD: Final = 1 << 20
 """Bytes of the argument of a call, of parameters and of annotations. Source: docs/reference.md."""
 MOST_ENTITY: Final = 128 << 20
 """Bytes of a request that stores an entity: 48 MB of code, escaped for JSON, and the rest."""
+PART_SECONDS: Final = 30.0
+"""How long a client may send nothing in the middle of a request."""
 _LONGEST_NAME: Final = 256
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
@@ -125,13 +129,33 @@ async def body(request: Request, most: int) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise too_large("Request", int(length), most)
-    parts, size = [], 0
-    async for part in request.stream():
+    received, size = [], 0
+    async for part in parts(request):
         size += len(part)
         if size > most:
             raise too_large("Request", size, most)
-        parts.append(part)
-    return b"".join(parts)
+        received.append(part)
+    return b"".join(received)
+
+
+async def parts(request: Request) -> AsyncIterator[bytes]:
+    """
+    Yield the parts of the body as they come.
+
+    Raises:
+        ApiError: 408, nothing came for `PART_SECONDS`.
+    """
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(PART_SECONDS):
+                part = await anext(stream, None)
+        except TimeoutError:
+            text = f"The rest of the request did not come within {PART_SECONDS:g} seconds."
+            raise ApiError(408, text, {"Connection": "close"}) from None
+        if part is None:
+            return
+        yield part
 
 
 def json_body(content: bytes, content_type: str) -> dict[str, Any]:

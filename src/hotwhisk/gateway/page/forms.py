@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from hotwhisk.gateway.api.reading import parts
 from hotwhisk.gateway.page.rendering import PageError
 
 MOST_BYTES: Final = 4 << 20
@@ -19,9 +20,10 @@ async def form(request: Request) -> dict[str, str]:
 
     Raises:
         PageError: it is too long.
+        ApiError: the rest of it did not come.
     """
     content = bytearray()
-    async for chunk in request.stream():
+    async for chunk in parts(request):
         content += chunk
         if len(content) > MOST_BYTES:
             raise PageError(413, f"The form is longer than {MOST_BYTES >> 20} MB.")

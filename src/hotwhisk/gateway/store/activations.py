@@ -150,9 +150,13 @@ class Activations:
         number: int = row[0]
         return number
 
-    def prune(self, most: int, seconds: float) -> int:
-        """Remove activations that are too old or too many, the oldest first; return how many."""
-        oldest = int((time.time() - seconds) * 1000)
+    def prune(self, most: int, seconds: float | None) -> int:
+        """
+        Remove activations that are too old or too many, the oldest first; return how many.
+
+        Without ``seconds``, none is too old.
+        """
+        oldest = 0 if seconds is None else int((time.time() - seconds) * 1000)
         with self._database.writing() as connection:
             old = connection.execute("DELETE FROM activations WHERE start < ?", (oldest,)).rowcount
             more = connection.execute(

@@ -1,0 +1,45 @@
+"""Keep room for connections: each takes a descriptor, and clients may open many for nothing."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Collection
+from typing import Any, Final
+
+MOST_DESCRIPTORS: Final = 65_536
+REQUEST_SECONDS: Final = 30
+"""
+How long a connection may be open without a whole head of a request; up to twice as long.
+
+After an answer, uvicorn closes a connection on which nothing comes after 5 seconds.
+"""
+
+
+def raise_open_files() -> None:
+    """Raise the limit of open files as far as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class IdleConnections:
+    """Closes those of uvicorn's ``connections`` on which no request comes."""
+
+    def __init__(self, connections: Collection[Any]) -> None:
+        self._connections = connections
+        self._waiting: dict[Any, object] = {}
+        """The connections that waited for a request, with the last one that they had."""
+
+    def close(self) -> None:
+        """Close those that have waited for a request since the last call."""
+        waiting = {each: each.cycle for each in self._connections if _waits(each)}
+        for each, last in waiting.items():
+            if each in self._waiting and self._waiting[each] is last:
+                each.shutdown()
+        self._waiting = waiting
+
+
+def _waits(connection: Any) -> bool:
+    """Return whether a connection has no request that is being read or answered."""
+    return connection.cycle is None or connection.cycle.response_complete
