@@ -29,7 +29,9 @@ was expected and what to do, and stands alone under the one key ``error`` of an 
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar, Final
 
 
 class HotwhiskError(Exception):

@@ -33,11 +33,14 @@ import importlib.util
 import sys
 from itertools import islice
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hotwhisk.record import Record
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from typing import Any, Final
 
 NAME: Final = "orjson"
 OLDEST: Final = (3, 10)
@@ -72,7 +75,7 @@ _LONG_INTEGER: Final = b"0" * 19  # 2**63 has as many digits
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 
 
-class Nodes(NamedTuple):
+class Nodes(Record):
     """The types of all nodes of a value, also of keys that are no plain text; how many are None."""
 
     kinds: set[type]

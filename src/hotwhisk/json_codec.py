@@ -12,9 +12,11 @@ import json
 import types
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from hotwhisk.faster_json import FasterJson
 
 MOST_NOTES: Final = 3

@@ -13,15 +13,16 @@ from __future__ import annotations
 import os
 import sys
 from posix import execv
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
 from hotwhisk.registration import HandlerSlot, register_handler
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, NoReturn
 
 WITH_VALUE = "WX"
 ENDS = "mc"

@@ -8,12 +8,12 @@ written without hotwhisk in mind may have functions of any name for purposes of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
-
 from hotwhisk.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final, NoReturn, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 

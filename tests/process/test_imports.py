@@ -45,6 +45,19 @@ _ASYNC = _ACTION.format(define="async def")
 _STARTS = _PLAIN + "\nimport hotwhisk\nhotwhisk.start(main)\n"
 _WITH_A_HELPER = _PLAIN.replace("import colorsys", "import helper")
 
+_OF_THE_STANDARD_LIBRARY = {
+    "__future__", "_ast", "_collections", "_contextvars", "_ctypes", "_functools", "_json",
+    "_math_integer", "_operator", "_py_warnings", "_sha2", "_sha256", "_socket", "_sre", "_struct",
+    "_types", "_weakrefset", "array", "atexit", "binascii", "collections", "contextlib", "copyreg",
+    "ctypes", "enum", "errno", "fcntl", "functools", "gc", "importlib", "io", "itertools", "json",
+    "keyword", "math", "mmap", "operator", "re", "reprlib", "resource", "select", "signal", "struct",
+    "sysconfig", "termios", "threading", "types", "warnings", "zlib",
+}  # fmt: skip
+"""
+What supervisor and worker may import of it. `typing` is not there, nor `socket` and `traceback`:
+docs/performance.md says how much memory each of them costs.
+"""
+
 
 class Notes:
     """The modules that each process of a server looked for."""
@@ -60,15 +73,15 @@ class Notes:
             answered = run_once(address, {})
             assert answered.status == 200, answered
         pid = json.loads(answered.body)["pid"]
-        return self._of_process(pid)
+        return self.of_process(pid)
 
     def of(self, code: str) -> set[str]:
         """Return what a fresh Python looks for that runs this code."""
         with subprocess.Popen([sys.executable, "-c", code], env=os.environ | self.env) as process:
             assert not process.wait(10.0)
-        return set(self._of_process(process.pid))
+        return set(self.of_process(process.pid))
 
-    def _of_process(self, pid: int) -> list[str]:
+    def of_process(self, pid: int) -> list[str]:
         lines = [line.split() for line in self._file.read_text().splitlines()]
         return [name for noted, name in lines if int(noted) == pid]
 
@@ -86,6 +99,15 @@ def zipped(**members: str) -> bytes:
         for name, text in members.items():
             archive.writestr(f"{name}.py", text)
     return written.getvalue()
+
+
+def test_a_server_imports_this_much_of_the_standard_library(notes: Notes) -> None:
+    with Server("--openwhisk", env=notes.env) as server:
+        server.post(_PLAIN)
+        assert run_once(server.address, {}).status == 200
+        found = set(notes.of_process(server.pid)) - notes.of("import runpy")
+    ours = {"hotwhisk", "orjson"}  # orjson is only looked for
+    assert {name.partition(".")[0] for name in found} <= _OF_THE_STANDARD_LIBRARY | ours
 
 
 @pytest.mark.parametrize("profile", [(), ("--openwhisk",)], ids=["plain", "openwhisk"])

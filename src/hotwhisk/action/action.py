@@ -13,11 +13,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import traceback
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action import child_imports, pinned
 from hotwhisk.action.entry_point import enters_by_start, parse
@@ -36,7 +34,14 @@ from hotwhisk.action.signature import (
     make_call,
     takes_context,
 )
-from hotwhisk.action.tracebacks import MODULE, place_of, print_error, print_exit, text_of
+from hotwhisk.action.tracebacks import (
+    MODULE,
+    place_of,
+    print_error,
+    print_exit,
+    text_of,
+    text_of_syntax_error,
+)
 from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.errors import BuildFailed, LoadFailed, debugger_hint
 from hotwhisk.registration import (
@@ -46,16 +51,19 @@ from hotwhisk.registration import (
     startup_functions,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hotwhisk.artifact.artifact import Unpacked
     from hotwhisk.artifact.snapshot import Snapshot
+
+    Handler = Callable[..., Any]
 
 __all__ = [
     "Action", "apply_context", "load", "load_file", "load_module", "place_of",
     "print_error", "print_exit", "register_handler", "set_environment", "text_of",
 ]  # fmt: skip
-
-Handler = Callable[..., Any]
 
 
 HandlerSlot.in_server = True  # this module is imported by servers only
@@ -187,8 +195,7 @@ def _compile(
         tree = parse(source, entry)
         code = compile(tree, entry, "exec", dont_inherit=True)
     except SyntaxError as error:
-        text = "".join(traceback.format_exception_only(error)).strip()
-        raise BuildFailed(f"{name} does not compile:\n{text}") from None
+        raise BuildFailed(f"{name} does not compile:\n{text_of_syntax_error(error)}") from None
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise BuildFailed(f"{name} does not compile: {error}") from None
     return source, code, enters_by_start(tree, main)

@@ -16,11 +16,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
 
 from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.tracebacks import MODULE
 from hotwhisk.artifact.package_cache import ensure_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 _FOLDER: Final = "children"
 _SOURCE: Final = "source"

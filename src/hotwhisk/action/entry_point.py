@@ -13,16 +13,17 @@ would add 1.7 ms to each start.
 from __future__ import annotations
 
 import _ast as ast
-from typing import TYPE_CHECKING, cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 
 def parse(source: bytes, name: str) -> ast.Module:
     """Return the tree of a source."""
-    tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    return cast("ast.Module", tree)
+    tree: Any = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    return tree  # type: ignore[no-any-return]  # mypy knows no flag that asks for a tree
 
 
 def enters_by_start(tree: ast.Module, main: str) -> bool:

@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 _libc: Final = ctypes.PyDLL(None)  # keeps Python's lock, because the call is short
 _ROOM: Final = 64

@@ -20,7 +20,6 @@ import os
 import signal
 import sys
 from time import time
-from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action.isolation import environment, server_modules
 from hotwhisk.artifact import artifact, package_cache
@@ -28,8 +27,10 @@ from hotwhisk.artifact.snapshot import REQUIREMENTS
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, Final
 
     from hotwhisk.artifact.artifact import Unpacked
     from hotwhisk.artifact.snapshot import Snapshot

@@ -21,14 +21,15 @@ import site
 import sys
 import types
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.action import pinned
 from hotwhisk.action.environ import Variables
 from hotwhisk.errors import BuildFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Final
 
 STAYS: Final = frozenset(sys.builtin_module_names) | {
     "__main__", "_abc", "_codecs", "_collections_abc", "_frozen_importlib",

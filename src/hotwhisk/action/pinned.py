@@ -26,11 +26,11 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 from importlib.util import spec_from_file_location
-from typing import TYPE_CHECKING
 
 from hotwhisk.artifact import snapshot
 from hotwhisk.errors import BuildFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.artifact.snapshot import Snapshot
 

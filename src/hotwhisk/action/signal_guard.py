@@ -22,12 +22,16 @@ from collections.abc import Callable
 from os import getpid
 from os.path import dirname
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hotwhisk.action.tracebacks import SERVER_FOLDER, print_error
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
+    from typing import Any, Final, TypeVar
+
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
+    _Handler = Callable[[int, FrameType | None], Any]
 
 QUIET: Final = 1.0
 """Seconds after a printed exception in which further exceptions are only counted."""
@@ -36,8 +40,6 @@ _ENTRIES: Final[set[CodeType]] = set()
 _CALLBACK: Final = "Handle._run"
 """The function of asyncio that calls every callback and every step of a task."""
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_Handler = Callable[[int, "FrameType | None"], Any]
 _set_handler: Final = _signal.signal
 _get_handler: Final = _signal.getsignal
 

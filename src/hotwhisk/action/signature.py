@@ -18,20 +18,20 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
 
 from hotwhisk.action.isolation import server_modules
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from typing import TypeGuard
+    from typing import Any, Final, TypeGuard
+
+    Handler = Callable[..., Any]
 
 VARARGS = 0x04
 COROUTINE = 0x80
 ITERABLE_COROUTINE = 0x100
 ASYNC_GENERATOR = 0x200
-
-Handler = Callable[..., Any]
 
 
 def takes_context(handler: Handler) -> bool:

@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 import types
 import warnings
 from errno import EADDRINUSE
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.action.signature import CALLER
 from hotwhisk.errors import debugger_hint
 from hotwhisk.openwhisk.sentinels import bounded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Final, TextIO
 
 MODULE: Final = "main__"
 """The official runtime's name of the action's module; actions import it by that name."""
@@ -55,8 +54,7 @@ def print_error(error: BaseException) -> None:
     while frame is not None and _is_ours(frame.tb_frame.f_code):
         frame = frame.tb_next
     try:
-        with server_modules():  # parts of the standard library are imported when they are needed
-            text = "".join(traceback.format_exception(type(error), error, frame))
+        text = _formatted(error, frame)
         if hint := debugger_hint(error):
             text += f"{hint}\n"
         with bounded():
@@ -67,6 +65,31 @@ def print_error(error: BaseException) -> None:
                 sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
         except Exception:  # noqa: BLE001 - the action closed the stream
             pass
+
+
+def _formatted(error: BaseException, frame: types.TracebackType | None) -> str:
+    """
+    Return the traceback of an exception as text.
+
+    `traceback` is imported here, since it and what it imports would cost each process a third of a
+    megabyte. If no descriptor is free for that, the interpreter itself prints the traceback.
+    """
+    with server_modules():
+        try:
+            import traceback
+        except (OSError, ImportError):
+            with bounded():
+                sys.__excepthook__(type(error), error, frame)
+            return ""
+        return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def text_of_syntax_error(error: SyntaxError) -> str:
+    """Return the line with the error, with a mark below it, and what is wrong."""
+    with server_modules():
+        import traceback  # as in `_formatted`
+
+        return "".join(traceback.format_exception_only(error)).strip()
 
 
 def place_of(error: BaseException) -> str:

@@ -28,7 +28,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, NoReturn
 
 from hotwhisk import json_codec
 from hotwhisk.actionloop.child import Child, ChildEnded
@@ -38,7 +37,10 @@ from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import error_body, result_error
 from hotwhisk.system.control_group import oom_kills
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
     from hotwhisk.config.config import Config
     from hotwhisk.system.loop_protocol import Loop
 

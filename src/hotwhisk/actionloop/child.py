@@ -17,14 +17,15 @@ import fcntl
 import os
 import select
 import signal
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.actionloop.relay import Relay, unread
 from hotwhisk.system.children import ExitStatus, end_orphans
 from hotwhisk.system.features import PIPE_SIZE, PR_SET_CHILD_SUBREAPER
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from hotwhisk.system.loop_protocol import Callback, Loop
 
@@ -255,7 +256,7 @@ class Child:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
             assert result is not None
-            self._ending = ExitStatus.of(result)
+            self._ending = ExitStatus.of_result(result)
             self._killed = alive and self._ending.signal == signal.SIGKILL
             end_orphans(lambda _: True)
             self._unread = unread(self._requests)

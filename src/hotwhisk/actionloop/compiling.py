@@ -10,14 +10,15 @@ because compilers print warnings.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.actionloop.relay import write
 from hotwhisk.artifact.artifact import PROGRAM, Kind
 from hotwhisk.errors import BuildFailed, LoadFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from hotwhisk.artifact.artifact import Compile, Unpacked
     from hotwhisk.config.config import Config

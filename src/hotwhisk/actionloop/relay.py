@@ -16,12 +16,12 @@ import os
 import select
 import sys
 import termios
-from typing import TYPE_CHECKING, Final, cast
 
 from hotwhisk.openwhisk.sentinels import bounded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import BufferedWriter
+    from typing import Final
 
     from hotwhisk.system.loop_protocol import Loop
 
@@ -104,4 +104,4 @@ def write(stream: int, data: bytes) -> None:
     between requests would look stuck.
     """
     with bounded():
-        cast("BufferedWriter", (sys.stdout if stream == 1 else sys.stderr).buffer).write(data)
+        (sys.stdout if stream == 1 else sys.stderr).buffer.write(data)

@@ -20,13 +20,14 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from hotwhisk.errors import BuildFailed
 from hotwhisk.sizes import show_size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import gzip
+    from typing import IO, Any, Final
 
 MOST_MEMBERS: Final = 50_000
 MOST_DEPTH: Final = 100
@@ -244,7 +245,8 @@ def unpack_tar(content: bytes, folder: str) -> None:
 
 
 def _bounded(stream: gzip.GzipFile, packed: int) -> Any:
-    return cast("Any", _Bounded(stream, _most_bytes(packed) * 2))
+    bounded: Any = _Bounded(stream, _most_bytes(packed) * 2)
+    return bounded
 
 
 class _Bounded(io.RawIOBase):

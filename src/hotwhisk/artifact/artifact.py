@@ -11,7 +11,6 @@ import binascii
 import os
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact import archive, package_cache, zips
 from hotwhisk.artifact.built import extract, read_manifest
@@ -33,6 +32,7 @@ from hotwhisk.record import Record
 from hotwhisk.sizes import MOST_CODE, show_excess
 from hotwhisk.system.removal import remove
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.openwhisk.bodies import InitRequest
 
@@ -41,9 +41,9 @@ __all__ = [
     "digest_of", "discard", "find_entry", "is_program", "libraries_beside", "remove", "unpack",
 ]  # fmt: skip
 
-FOLDER_ENTRY: Final = "__main__.py"
+FOLDER_ENTRY = "__main__.py"
 
-FOLDER_TO_BLAME: Final = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
+FOLDER_TO_BLAME = frozenset({EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS})
 """Errors whose cause is the folder to unpack into, and not the artifact."""
 
 Compile = Callable[[str, str], None]

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact import archive, manifest, package_cache, zips
 from hotwhisk.artifact.kinds import MANIFEST, is_artifact
 from hotwhisk.digest import sha256
 from hotwhisk.errors import BuildFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
     from zipfile import ZipFile
 
     from hotwhisk.artifact.manifest import Manifest

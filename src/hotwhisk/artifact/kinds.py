@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Final
 
 from hotwhisk.artifact import archive, zips
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 MANIFEST: Final = "hotwhisk.json"
 PROGRAM: Final = "exec"

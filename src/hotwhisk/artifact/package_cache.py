@@ -17,9 +17,13 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from hotwhisk.system.removal import remove
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 LINK: Final = "packages"
 """The link in the folder of a generation that says which libraries it uses."""

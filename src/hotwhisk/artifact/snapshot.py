@@ -21,10 +21,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from hotwhisk.digest import digest_of, sha256
 from hotwhisk.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 REQUIREMENTS: Final = "requirements.txt"
 """A file in the folder of an action. It lists libraries that the action needs but lacks."""

@@ -17,12 +17,13 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Final
 
 from hotwhisk.artifact.archive import Writer, damage, file_mode, plain
 from hotwhisk.errors import BuildFailed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
     from zipfile import ZipFile, ZipInfo
 
 _STORED: Final = 0

@@ -7,11 +7,10 @@ module is pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from hotwhisk.config.config import WILDCARDS, Config
 from hotwhisk.config.options import BY_NAME, CLIENT_VARIABLES, is_loopback, scan
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -62,7 +61,9 @@ def client_url(url: str | None, environ: Mapping[str, str]) -> str:
 
 def client_port(environ: Mapping[str, str]) -> int:
     """Return the port that a server started from this environment would open."""
-    return cast("int", scan((), environ).value("port"))
+    port = scan((), environ).value("port")
+    assert isinstance(port, int)  # the table of options says so
+    return port
 
 
 def named_port(environ: Mapping[str, str]) -> int | None:

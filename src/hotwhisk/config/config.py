@@ -8,8 +8,6 @@ to everything that needs a part of it. The table of flags and their variables is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from hotwhisk.config.option import PREFIX, UP_PREFIX, Option
 from hotwhisk.config.options import (
     CLIENT_VARIABLES,
@@ -24,6 +22,7 @@ from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -140,7 +139,7 @@ def read_config(
         values["host"], values["port"] = bound
     values["host"] = values["host"] or "127.0.0.1"
     values["main"] = values["main"] or "main"
-    values["hosts"] = _host_names(str(values["host"]), cast("tuple[str, ...]", values["hosts"]))
+    values["hosts"] = _host_names(str(values["host"]), values["hosts"])  # type: ignore[arg-type]  # as above
     values |= platform_settings(environ, openwhisk=bool(values["openwhisk"]))
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested

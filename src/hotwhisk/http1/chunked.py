@@ -9,12 +9,12 @@ the line of a chunk, all framing together, and the trailers each have a limit.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1.head import parse_field, quote, refuse_illegal
 from hotwhisk.sizes import show_size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
     from typing import TypeAlias

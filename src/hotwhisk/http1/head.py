@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from hotwhisk.errors import (
     BodyTooLarge,
@@ -21,6 +20,7 @@ from hotwhisk.errors import (
     RequestError,
     VersionNotSupported,
 )
+from hotwhisk.record import Record
 
 MAX_METHOD = 32
 """Most bytes of a method; the longest registered one has 17 letters."""
@@ -56,7 +56,7 @@ _HOST = re.compile(
 )
 
 
-class Head(NamedTuple):
+class Head(Record):
     """
     The content of a request line and its headers.
 

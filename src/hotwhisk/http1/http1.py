@@ -13,13 +13,13 @@ search, one look-up and one slice. The chunked coding is in `chunked`.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
 
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1.chunked import BARE_LF, Chunks
 from hotwhisk.http1.head import MAX_METHOD, Head, check_start, parse_head
 from hotwhisk.sizes import show_excess
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.http1.chunked import Buffer
 
@@ -79,7 +79,7 @@ _REASONS = {
 }
 
 
-class Request(NamedTuple):
+class Request:
     """
     A complete request.
 
@@ -88,9 +88,12 @@ class Request(NamedTuple):
     offset in the buffer of the first byte after the request.
     """
 
-    head: Head
-    body: bytes | memoryview
-    end: int
+    __slots__ = ("body", "end", "head")
+
+    def __init__(self, head: Head, body: bytes | memoryview, end: int) -> None:
+        self.head = head
+        self.body = body
+        self.end = end
 
 
 class Reader:

@@ -9,7 +9,7 @@ keeps batches below that.
 
 from __future__ import annotations
 
-import socket
+import _socket
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -25,13 +25,13 @@ from hotwhisk.system.descriptors import Descriptors
 LONGEST = 65536
 """Most bytes of a message. Senders split what could be longer."""
 
-ANCILLARY_SIZE = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
+ANCILLARY_SIZE = _socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
 SEND_BUFFER = 1 << 20
 # Plain numbers, because the operators of an enum cost more time than they save.
-CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
-TRUNCATED = int(socket.MSG_CTRUNC)
-NO_SIGNAL = int(socket.MSG_NOSIGNAL)
-SOL_SOCKET, SCM_RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
+CLOSE_ON_EXEC = _socket.MSG_CMSG_CLOEXEC
+TRUNCATED = _socket.MSG_CTRUNC
+NO_SIGNAL = _socket.MSG_NOSIGNAL
+SOL_SOCKET, SCM_RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
 
 TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 """Too many descriptors in flight for this user, or no memory for the message: both pass."""
@@ -66,11 +66,11 @@ class Channel:
 
     def __init__(
         self,
-        end: socket.socket | None,
+        end: _socket.socket | None,
         expected: Collection[type[Message]] | None = None,
         used: Descriptors | None = None,
     ) -> None:
-        self._socket: socket.socket | None = None
+        self._socket: _socket.socket | None = None
         self._expected = expected
         self._used = used
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
@@ -88,21 +88,21 @@ class Channel:
             self.open(end)
 
     @classmethod
-    def pair(cls) -> tuple[socket.socket, socket.socket]:
+    def pair(cls) -> tuple[_socket.socket, _socket.socket]:
         """
         Return two connected ends, which are not channels yet.
 
         Each process wraps its own end and closes the other.
         """
-        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ends = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         for end in ends:
             try:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+                end.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, SEND_BUFFER)
             except OSError:
                 pass  # messages that do not fit wait in the queue
         return ends
 
-    def open(self, end: socket.socket) -> None:
+    def open(self, end: _socket.socket) -> None:
         """Use ``end`` as the socket. Earlier messages wait until `flush`."""
         end.setblocking(False)
         self._socket = end

@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, cast
 
 from hotwhisk import json_codec
 from hotwhisk.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 
 VERSION = 2
 MAX_DESCRIPTORS = 253
@@ -354,9 +358,8 @@ def decode(
         ProtocolError: the packet holds no message that is allowed.
     """
     try:
-        version, kind, values = cast(
-            "tuple[int, str, dict[str, Any]]", json_codec.loads_short(packet)
-        )
+        read: Any = json_codec.loads_short(packet)
+        version, kind, values = read
         for unknown in values.keys() - KINDS[kind].fields:
             del values[unknown]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -29,8 +29,8 @@ import mmap
 import struct
 from array import array
 from enum import IntEnum
-from typing import NamedTuple
 
+from hotwhisk.record import Record
 from hotwhisk.system.output import STATE_SIZE, STREAMS, StreamState
 
 WORKERS = 512
@@ -96,7 +96,7 @@ MOVABLE = frozenset({Phase.IDLE, Phase.BUFFERED, Phase.PARKED})
 IN_FLIGHT = frozenset({Phase.RUNNING, Phase.RESPONDING})
 
 
-class Row(NamedTuple):
+class Row(Record):
     """
     What the scoreboard knows of a connection besides its phase.
 

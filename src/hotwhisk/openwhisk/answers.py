@@ -9,10 +9,13 @@ Both are in one table, `ANSWERS`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class Cause(StrEnum):

@@ -9,12 +9,15 @@ answers without an action are in `hotwhisk.openwhisk.answers`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, NoReturn
-
 from hotwhisk import json_codec
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError, debugger_hint
 from hotwhisk.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
+
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
@@ -55,11 +58,14 @@ class InitRequest(Record):
     env: dict[str, str]
 
 
-class RunRequest(NamedTuple):
+class RunRequest:
     """The content of a ``/run``: the argument of the handler, and the activation's context."""
 
-    value: object
-    context: dict[str, str]
+    __slots__ = ("context", "value")
+
+    def __init__(self, value: object, context: dict[str, str]) -> None:
+        self.value = value
+        self.context = context
 
 
 def read_init(body: bytes | memoryview) -> InitRequest:

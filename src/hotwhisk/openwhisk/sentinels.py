@@ -22,9 +22,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import ECONNRESET, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from select import PIPE_BUF, POLLOUT, poll
-from typing import Any, Final
 
 from hotwhisk.system.output import NEWLINE, STREAMS, WRITE_TIMEOUT, Output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
 
 BOTH: Final = 0b11
 """Both streams, as a bit mask in the scoreboard and in `messages.SendError`: 1 stdout, 2 stderr."""

@@ -8,11 +8,10 @@ the same machine and by ``docker exec``. One line of JSON each way:
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
-import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.errors import StartError
@@ -20,6 +19,7 @@ from hotwhisk.supervisor.commands import Reply, Requester
 from hotwhisk.system.removal import remove
 from hotwhisk.system.system import EXHAUSTED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
@@ -39,7 +39,7 @@ TIME_LIMIT = 5.0
 class ControlRequest(Requester):
     """A connection to the control socket, until it is answered."""
 
-    def __init__(self, connection: socket.socket, opened: float) -> None:
+    def __init__(self, connection: _socket.socket, opened: float) -> None:
         self.connection = connection
         self.opened = opened
         self._read = b""
@@ -61,7 +61,7 @@ class ControlRequest(Requester):
     def answer(self, value: dict[str, object]) -> None:
         """Answer, and close the connection, without waiting for a client that does not read."""
         try:
-            self.connection.send(json.dumps(value).encode() + b"\n", socket.MSG_NOSIGNAL)
+            self.connection.send(json.dumps(value).encode() + b"\n", _socket.MSG_NOSIGNAL)
         except OSError:
             pass
         self.connection.close()
@@ -108,11 +108,12 @@ class Control:
 
     def _accept(self) -> None:
         try:
-            connection, _ = self._listener.accept()
+            descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._make_room()
             return
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
         connection.setblocking(False)
         question = ControlRequest(connection, self._parts.system.now())
         if self._read(question):
@@ -163,7 +164,7 @@ class Control:
         question.connection.close()
 
 
-def _listen(path: str) -> socket.socket:
+def _listen(path: str) -> _socket.socket:
     """
     Return a socket that listens at ``path``.
 
@@ -171,7 +172,7 @@ def _listen(path: str) -> socket.socket:
         StartError: the system refuses the socket, its name or its rights.
     """
     try:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         remove(path)  # only a killed server can have left it, because this server has the port
         listener.bind(path)
         os.chmod(path, 0o600)

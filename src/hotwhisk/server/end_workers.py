@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.messages import Recall
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process

@@ -12,8 +12,8 @@ The kubelet shows what a container wrote to its termination message file. By def
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 import stat
 import time
 from contextlib import closing
@@ -32,7 +32,7 @@ def notify(address: str | None, *lines: str) -> str | None:
         return f'NOTIFY_SOCKET: expected a path or @name, got "{address}"'
     name = "\0" + address[1:] if address[0] == "@" else address
     try:
-        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as out:
+        with closing(_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)) as out:
             out.setblocking(False)
             out.sendto("\n".join(lines).encode(), name)
     except OSError as error:

@@ -20,13 +20,17 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Collection
-from typing import NoReturn
 
 from hotwhisk.action.action import print_error
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.system import System
 from hotwhisk.worker.own_process import exit_now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
 """

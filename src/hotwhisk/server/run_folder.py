@@ -13,7 +13,6 @@ import fcntl
 import os
 import stat
 from errno import EEXIST
-from typing import TYPE_CHECKING
 
 from hotwhisk.config.addresses import control_path, server_name
 from hotwhisk.config.config import default_run_dir
@@ -21,6 +20,7 @@ from hotwhisk.errors import StartError
 from hotwhisk.record import Record
 from hotwhisk.system.removal import make_accessible, remove
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
-import socket
-from typing import TYPE_CHECKING
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import invalidate_caches, server_modules
@@ -35,9 +34,8 @@ from hotwhisk.system import features
 from hotwhisk.system.output import Output, line_buffer_c
 from hotwhisk.system.system import System
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
-
     from hotwhisk.config.config import Config
 
 OVERTIME = 5.0
@@ -149,8 +147,8 @@ class Server:
 
     # -- events from outside ----------------------------------------------------------------
 
-    def _catch_signals(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
+    def _catch_signals(self) -> _socket.socket:
+        ours, theirs = _socket.socketpair()
         for end in (ours, theirs):
             end.setblocking(False)
         self._wakeup = theirs

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 

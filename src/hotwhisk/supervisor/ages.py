@@ -9,19 +9,23 @@ it goes on.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Key = TypeVar("Key", bound=Hashable)
+
 
 TICK = 0.25
 """Seconds between two ticks."""
 
 
-class Ages(Generic[Key]):
+class Ages:
     """The age of each watched thing, by key."""
 
     def __init__(self) -> None:
-        self._ages: dict[Key, tuple[float, float]] = {}
+        self._ages: dict[Any, tuple[float, float]] = {}
         self._last: float | None = None
 
     def update(self, now: float, since: Iterable[tuple[Key, float]]) -> dict[Key, float]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.messages import Load
 from hotwhisk.supervisor.commands import Artifact, Candidate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 

@@ -8,7 +8,6 @@ worker before the answer to its ``/init`` is written (promise 3), and assigns th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, assert_never, cast
 
 from hotwhisk.config.platform import Profile
 from hotwhisk.http1 import http1
@@ -18,10 +17,13 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
+from hotwhisk.supervisor.artifacts import StoredArtifact
 from hotwhisk.supervisor.commands import Command
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hotwhisk.supervisor.artifacts import StoredArtifact
+    from typing import Never, NoReturn
+
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.receiver import Receiver
@@ -85,11 +87,11 @@ class Executor:
             case commands.Reply():
                 self._reply(command)
             case commands.ReleaseArtifact():
-                cast("StoredArtifact", command.artifact).release()
+                _stored(command.artifact).release()
             case commands.Log():
                 self._parts.log(command.text)
             case _:
-                assert_never(command)
+                _demand_case(command)
 
     def _give_up(self, command: Command, error: OSError) -> None:
         """
@@ -142,7 +144,7 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         process.generation, process.started = number, self._parts.system.now()
         folder, template = f"{self._folder(number)}/code", number != rollout.workers.banned
-        artifact = cast("StoredArtifact", command.artifact)
+        artifact = _stored(command.artifact)
         process.channel.send(*artifact.load_message(number, folder, template=template))
         if (each := rollout.candidate) and each.slot == command.worker:
             self._load_began = process.started
@@ -263,3 +265,13 @@ class Executor:
             self._sockets.send_response(candidate.number, head + body)
             if candidate.last:
                 self._sockets.close(candidate.number)
+
+
+def _demand_case(command: Never) -> NoReturn:
+    """Fail the check of types, if a command has no case; as `typing.assert_never`, without it."""
+    raise AssertionError(f"no case for {command!r}")
+
+
+def _stored(artifact: commands.Artifact) -> StoredArtifact:
+    assert isinstance(artifact, StoredArtifact)  # decisions only pass it on
+    return artifact

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from signal import SIGKILL
-from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.supervisor.workers import State
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process

@@ -9,11 +9,11 @@ pause, and each further pause is longer.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from hotwhisk.config.platform import Profile
 from hotwhisk.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.commands import Artifact
 

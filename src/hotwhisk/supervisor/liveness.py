@@ -16,12 +16,11 @@ killed as soon as it is not answering a request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.workers import State
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process

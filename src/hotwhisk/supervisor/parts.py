@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hotwhisk.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
     from hotwhisk.ipc.scoreboard import Scoreboard

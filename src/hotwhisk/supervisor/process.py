@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import _socket
 from collections import deque
 
 from hotwhisk.ipc.channel import Channel
@@ -66,4 +66,4 @@ class PendingFork(Record):
     """
 
     recalls: int
-    end: socket.socket | None = None
+    end: _socket.socket | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import os
 import resource
-import socket
 import sys
 from signal import SIGKILL
-from typing import NoReturn
 
 from hotwhisk.action.signal_guard import guard
 from hotwhisk.config.config import Config
@@ -23,6 +22,11 @@ from hotwhisk.system.system import System
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import template_name
 from hotwhisk.worker.worker import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 LOWEST_OWN = 4200
 """Where a worker's own descriptors begin: actions that close "all" of theirs stop at 4096."""
@@ -104,7 +108,7 @@ class Processes:
         """
         end, pidfd = descriptors
         # Given the family and type, an error of the system while Python asks for them is no matter.
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, end)
+        opened = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, end)
         channel = Channel(opened, FROM_TEMPLATE, self.descriptors)
         template = Process(slot, channel, self._system.now())
         template.generation, template.name = generation, template_name(generation)
@@ -126,10 +130,12 @@ class Processes:
         process.generation = template.generation
         end, recalls = self._open_channel(process)
         process.pending_fork, process.template = None, template
-        with end:
+        try:
             template.channel.send(Spawn(slot, recalls, process.name), (end.fileno(),))
+        finally:
+            end.close()
 
-    def _open_channel(self, process: Process) -> tuple[socket.socket, int]:
+    def _open_channel(self, process: Process) -> tuple[_socket.socket, int]:
         """
         Return the worker's end of its channel, and how often its slot was recalled before.
 
@@ -263,7 +269,7 @@ class Processes:
         """Return whether orphans of dead workers were killed and have not exited yet."""
         return bool(self._ended)
 
-    def _become_worker(self, slot: int, end: socket.socket, recalls: int) -> NoReturn:
+    def _become_worker(self, slot: int, end: _socket.socket, recalls: int) -> NoReturn:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = min(LOWEST_OWN, soft - ROOM_FOR_OWN)
         high = fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
@@ -275,7 +281,7 @@ class Processes:
         self._system.raise_oom_score()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
         guard()
-        channel = Channel(socket.socket(fileno=high))
+        channel = Channel(_socket.socket(fileno=high))
         place = Place(slot, recalls, lowest)
         worker = Worker(channel, self._scoreboard, place, self._config)
         try:

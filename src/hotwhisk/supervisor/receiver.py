@@ -14,7 +14,6 @@ import os
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
 
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import ChannelClosed, DescriptorsLost
@@ -24,12 +23,15 @@ from hotwhisk.supervisor.exits import Exits
 from hotwhisk.supervisor.templates import Templates
 from hotwhisk.supervisor.workers import State
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
 
+    T = TypeVar("T")
 
-T = TypeVar("T")
 
 READ_AT_ONCE = 64
 """Packets that are read from one worker before others have their turn."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import resource
-from typing import TYPE_CHECKING
 
 from hotwhisk.errors import StartError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 

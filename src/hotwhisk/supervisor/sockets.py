@@ -10,11 +10,9 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
-import socket
 import termios
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.messages import ProtocolError, SpillCreated
 from hotwhisk.ipc.scoreboard import MOVABLE, Phase, Scoreboard
@@ -23,10 +21,11 @@ from hotwhisk.supervisor.recovery import recovery_for
 from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
 from hotwhisk.supervisor.unread import Inputs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.process import Process
 
-SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 
 NOT_YET = (0, NO_SLOT)
 """The epoch of a connection that no worker has had yet."""
@@ -112,7 +111,7 @@ class Sockets:
             return
         connection = self._borrow(number)
         try:
-            connection.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass
         finally:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.supervisor import resources
@@ -28,6 +27,7 @@ from hotwhisk.supervisor.sockets import Sockets
 from hotwhisk.supervisor.stats import Stats
 from hotwhisk.system.system import EXHAUSTED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 

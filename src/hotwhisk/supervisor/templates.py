@@ -8,13 +8,13 @@ lost, never a worker: see `hotwhisk.worker.template`.
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING
+import _socket
 
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.supervisor.stats import LONGEST_ERROR
 from hotwhisk.system.children import pid_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,7 +96,7 @@ def _is_template(message: TemplateReady, descriptors: Sequence[int], processes: 
 def _is_channel(descriptor: int) -> bool:
     """Return whether a descriptor is a socket like those of `Channel.pair`, with another end."""
     try:
-        end = socket.socket(fileno=descriptor)
+        end = _socket.socket(fileno=descriptor)
     except OSError:
         return False
     try:
@@ -105,4 +105,4 @@ def _is_channel(descriptor: int) -> bool:
         return False
     finally:
         end.detach()
-    return (end.family, end.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return (end.family, end.type) == (_socket.AF_UNIX, _socket.SOCK_SEQPACKET)

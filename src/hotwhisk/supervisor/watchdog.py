@@ -44,7 +44,7 @@ class Watchdog:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._ages: Ages[Key] = Ages()
+        self._ages = Ages()
         self._quiet = 0
         self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""

@@ -6,17 +6,18 @@ import os
 import signal
 from collections.abc import Callable
 from os import getpid
-from typing import NamedTuple
+
+from hotwhisk.record import Record
 
 
-class ExitStatus(NamedTuple):
+class ExitStatus(Record):
     """The end of a process: by ``signal`` if that is not 0, else with exit ``status``."""
 
     signal: int = 0
     status: int = 0
 
     @classmethod
-    def of(cls, result: os.waitid_result) -> ExitStatus:
+    def of_result(cls, result: os.waitid_result) -> ExitStatus:
         """Return the end that a result of ``os.waitid`` describes."""
         if result.si_code == os.CLD_EXITED:
             return cls(status=result.si_status)

@@ -8,6 +8,10 @@ for at its start.
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)

@@ -11,9 +11,9 @@ docs/decisions.md says what was rejected.
 
 from __future__ import annotations
 
+import _socket
 import ctypes
 import os
-import socket
 import stat
 from collections.abc import Callable
 from errno import EAGAIN, EBADF
@@ -21,21 +21,20 @@ from fcntl import F_DUPFD_CLOEXEC, F_GETFL, F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
 from os import close, write
 from select import PIPE_BUF, POLLOUT, poll
 from time import monotonic, time
-from typing import Final
 
 from hotwhisk.system.libc import LIBC
 
-STREAMS: Final = (1, 2)
-SENTINEL: Final = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
-NEWLINE: Final = 0x0A
-BREAK: Final = b"\n"
-_IOLBF: Final = 1
-_SPLICE_F_NONBLOCK: Final = 2
+STREAMS = (1, 2)
+SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
+NEWLINE = 0x0A
+BREAK = b"\n"
+_IOLBF = 1
+_SPLICE_F_NONBLOCK = 2
 
-WRITE_TIMEOUT: Final = 0.5
+WRITE_TIMEOUT = 0.5
 """Seconds that a write waits for room. After a failure, no write waits until one succeeds."""
 
-STATE_SIZE: Final = 24
+STATE_SIZE = 24
 """Bytes of shared memory for the state of one stream, which all processes of a server share."""
 
 
@@ -109,12 +108,12 @@ class Output:
     def __init__(self, descriptor: int, state: StreamState, lowest: int) -> None:
         self.state = state
         self._given = descriptor
-        self._socket: socket.socket | None = None
+        self._socket: _socket.socket | None = None
         self._write: Callable[[int, bytes], int] = write
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(kind):
             self.descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
-            self._socket = socket.socket(fileno=self.descriptor)
+            self._socket = _socket.socket(fileno=self.descriptor)
             self._write = self._send
         elif stat.S_ISREG(kind):  # it never waits, and a second opening would have its own offset
             self.descriptor = descriptor
@@ -182,7 +181,7 @@ class Output:
 
     def _send(self, _: int, data: bytes) -> int:
         assert self._socket is not None
-        return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        return self._socket.send(data, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
 
     def _put(self, data: bytes, timeout: float) -> int:
         """Write data that a pipe takes whole or not at all; return how many bytes are unwritten."""

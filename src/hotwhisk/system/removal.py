@@ -19,7 +19,11 @@ import os
 import stat
 from errno import EXDEV
 from time import monotonic
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 _ALWAYS: Final = float("inf")
 _PATH_ONLY: Final = getattr(os, "O_PATH", os.O_RDONLY)

@@ -17,9 +17,13 @@ import _signal  # type: ignore[import-not-found]  # makes no value of an enum fo
 import os
 import signal
 import sys
-from typing import Final
 
 from hotwhisk.system.libc import LIBC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 HANDLED: Final = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,

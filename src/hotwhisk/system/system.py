@@ -17,7 +17,6 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
-from typing import NoReturn
 
 from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.system import control_group
@@ -33,6 +32,11 @@ from hotwhisk.system.features import (
 )
 from hotwhisk.system.libc import LIBC
 from hotwhisk.system.signals import HANDLED, Dispositions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 EXHAUSTED = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
 """Errors of a call that may succeed later: descriptors or memory have run out for now."""
@@ -136,7 +140,7 @@ class System:
         except OSError:
             # If it is dead, another call reaped it, and how it ended is not known.
             return ExitStatus(status=-1) if _is_readable(pidfd) else None
-        return None if result is None else ExitStatus.of(result)
+        return None if result is None else ExitStatus.of_result(result)
 
     def reap(self, pidfd: int) -> None:
         """

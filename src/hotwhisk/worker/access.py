@@ -20,11 +20,11 @@ and could find the token in its memory.
 from __future__ import annotations
 
 from _operator import _compare_digest
-from typing import TYPE_CHECKING
 
 from hotwhisk.digest import sha256
 from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Head

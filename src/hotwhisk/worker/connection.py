@@ -10,7 +10,6 @@ supervisor has too.
 from __future__ import annotations
 
 import _socket
-import socket
 from enum import Enum
 
 from hotwhisk.http1 import http1
@@ -25,9 +24,23 @@ from hotwhisk.worker.socket_errors import (
 )
 from hotwhisk.worker.spill import Spill, Spills
 
-DONT_WAIT = int(socket.MSG_DONTWAIT)
-SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-SEND_LAST = int(SEND | socket.MSG_MORE)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Answerer(Protocol):
+        """Answers requests. Both methods return whether the next one can be read."""
+
+        def answer(self, connection: Connection, request: Request) -> bool:
+            """Answer a request."""
+
+        def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
+            """Answer a request after an exception from outside broke off its run."""
+
+
+DONT_WAIT = _socket.MSG_DONTWAIT
+SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
+SEND_LAST = SEND | _socket.MSG_MORE
 """For a response that is followed by the end of the connection: both are sent in one packet."""
 
 COPIED = 65536
@@ -375,7 +388,7 @@ class Connection:
         would lose the response.
         """
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(_socket.SHUT_WR)
         except OSError as error:
             raise disconnected_or(error) from None
 
@@ -391,7 +404,7 @@ class Connection:
     def close(self) -> None:
         """Close the connection for all processes."""
         try:
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass
         self.socket.close()

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from functools import partial
 from os import getpid
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.openwhisk.bodies import error_body
+from hotwhisk.record import Record
 from hotwhisk.worker import repair
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.event_loop import REPEATABLE, EpollLoop
@@ -30,10 +30,14 @@ from hotwhisk.worker.own_process import Streams, exit_gracefully, exit_now
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spills
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.system.loop_protocol import Loop
+    from hotwhisk.worker.connection import Answerer
 
 READ_SIZE = 65536
 
@@ -41,23 +45,13 @@ _BUFFER = memoryview(bytearray(READ_SIZE))
 """Scratch space for one read. A forked process inherits it, so it begins without a page of it."""
 
 
-class Place(NamedTuple):
+class Place(Record):
     """Names the scoreboard slot of a worker, and how often that was recalled before it began."""
 
     slot: int
     recalls: int
     lowest: int
     """The lowest number of a descriptor that the server opens in the worker."""
-
-
-class Answerer(Protocol):
-    """Answers requests. Both methods return whether the connection can be read for the next one."""
-
-    def answer(self, connection: Connection, request: Request) -> bool:
-        """Answer a request."""
-
-    def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
-        """Answer a request after an exception from outside broke off its run."""
 
 
 class Connections:

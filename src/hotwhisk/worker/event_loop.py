@@ -16,15 +16,16 @@ from __future__ import annotations
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from os import getpid
 from select import EPOLLIN, EPOLLOUT, epoll
-from typing import TYPE_CHECKING, Any
 
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.action.signal_guard import enters_action, print_stray
 from hotwhisk.worker.own_process import exit_now, fail, flush
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from types import CodeType
+    from typing import Any
 
     from hotwhisk.system.loop_protocol import Callback
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from resource import RLIM_INFINITY, RLIMIT_DATA, getrlimit
 from time import time
-from typing import TYPE_CHECKING
 
 from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
@@ -30,6 +29,7 @@ from hotwhisk.openwhisk.context import Context
 from hotwhisk.worker.event_loop import run_to_end
 from hotwhisk.worker.own_process import flush
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import getpid
-from typing import Final
 
 import hotwhisk.launch  # noqa: F401 - imported now: later the action's own modules come first
 from hotwhisk.action import action as actions
@@ -34,6 +33,10 @@ from hotwhisk.openwhisk.answers import answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.record import Record
 from hotwhisk.worker.own_process import exit_now, flush
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class Loaded(Record):

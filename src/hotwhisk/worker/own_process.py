@@ -20,14 +20,15 @@ import select
 import sys
 from os import _exit, dup2
 from select import POLLNVAL
-from typing import TYPE_CHECKING, NoReturn
 
 from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.openwhisk.sentinels import bounded
 from hotwhisk.system.output import Output
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import NoReturn
 
     from hotwhisk.system.output import StreamState
 

@@ -23,8 +23,6 @@ docs/decisions.md says what was rejected.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hotwhisk.action.signal_guard import print_stray
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Reader
@@ -34,6 +32,7 @@ from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.own_process import fail
 from hotwhisk.worker.socket_errors import Disconnected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.scoreboard import Scoreboard

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from os import close, getpid
 from time import monotonic
-from typing import TYPE_CHECKING, cast
 
+from hotwhisk.action.action import Action
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ipc.messages import InitReceived, Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
@@ -27,8 +27,8 @@ from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, fatal
 from hotwhisk.worker.own_process import exit_now
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Head, Request
@@ -183,7 +183,10 @@ class Requests:
         connections = self.connections
         connection.stage = Stage.RUNNING
         connections.loop.unwatch(connection.socket.fileno())
-        task = cast("AsyncioLoop", connections.loop).asyncio.create_task(self._call_async(run))
+        loop, action = connections.loop, self.action
+        assert isinstance(loop, AsyncioLoop)
+        assert isinstance(action, Action)
+        task = loop.asyncio.create_task(self._call_async(action, run))
 
         def finish(connection: Connection) -> Request | None:
             if self._runs.get(connection) is not task:
@@ -204,13 +207,13 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
 
-    async def _call_async(self, run: RunRequest) -> tuple[int, bytes]:
+    async def _call_async(self, action: Action, run: RunRequest) -> tuple[int, bytes]:
         """
         Call the handler, and return the status and body of the response.
 
         If the handler forked this process, the child ends here, before asyncio reports an error.
         """
-        answer = await invocation.call_async(cast("Action", self.action), run, self.profile)
+        answer = await invocation.call_async(action, run, self.profile)
         if self.connections.forked:
             exit_now(0)
         return answer

@@ -31,15 +31,14 @@ worker. docs/decisions.md says what was rejected.
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import gc
 import os
 import select
-import socket
 import sys
 import time
 from collections.abc import Collection
-from typing import Any
 
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
@@ -48,6 +47,11 @@ from hotwhisk.system.children import children
 from hotwhisk.system.descriptors import LIBFFI
 from hotwhisk.system.double_fork import double_fork
 from hotwhisk.worker.own_process import exit_now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 MIN_LOAD_TIME = 0.03
 """
@@ -89,7 +93,7 @@ def fork_template(
     """
     supervisor = os.getppid()
     pid = -1
-    ends: list[socket.socket] = []
+    ends: list[_socket.socket] = []
     try:
         reason = _reason_against(own)
         if not reason:
@@ -112,7 +116,7 @@ def fork_template(
     return None
 
 
-def _announce(pid: int, channel: Channel, ours: socket.socket) -> str:
+def _announce(pid: int, channel: Channel, ours: _socket.socket) -> str:
     """
     Send the process id of a template to the supervisor; return a reason against it, or "".
 

@@ -7,12 +7,11 @@ A worker begins as a spare, without an action. The message `Load` makes it a wor
 
 from __future__ import annotations
 
-import socket
+import _socket
 from collections.abc import Awaitable
 from functools import partial
 from os import getpid
 from time import process_time
-from typing import TYPE_CHECKING, NoReturn, cast
 
 from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.signal_guard import guard
@@ -41,7 +40,10 @@ from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.scoreboard import Scoreboard
@@ -141,7 +143,7 @@ class Worker:
             if message.template and slow and not isinstance(outcome.action, Program):
                 self._fork_template(message.generation)
             if outcome.action.is_async:
-                self.connections.loop = move_into_asyncio(cast("EpollLoop", self.connections.loop))
+                self.connections.loop = move_into_asyncio(self._epoll_loop())
             failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
             outcome = failed or outcome
         if isinstance(outcome, messages.Failed):
@@ -161,7 +163,7 @@ class Worker:
 
         A worker that the template forked takes its own channel and slot.
         """
-        loop = cast("EpollLoop", self.connections.loop)
+        loop = self._epoll_loop()
         channel = self.connections.channel
         own = {channel.fileno(), *loop.descriptors(), *self.connections.streams.descriptors()}
         lowest = self.connections.place.lowest
@@ -171,8 +173,13 @@ class Worker:
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()
-            channel = Channel(socket.socket(fileno=spawned.channel))
+            channel = Channel(_socket.socket(fileno=spawned.channel))
             self.connections.reset(channel, Place(spawned.slot, spawned.recalls, lowest))
+
+    def _epoll_loop(self) -> EpollLoop:
+        loop = self.connections.loop
+        assert isinstance(loop, EpollLoop)  # until an action with coroutines is loaded
+        return loop
 
     def _run_to_end(self, awaitable: Awaitable[object]) -> object:
         """

@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -193,7 +194,7 @@ def test_without_room_for_descriptors_the_loss_is_noticed(pair: Pair) -> None:
 def test_what_is_refused_leaves_no_descriptor_behind(room: int, packet: bytes) -> None:
     first, second = Channel.pair()
     theirs = Channel(second)
-    with first:
+    with closing(first):
         socket.send_fds(first, [packet], [0] * 4)
         before = sorted(os.listdir("/proc/self/fd"))
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)

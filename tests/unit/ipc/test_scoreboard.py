@@ -175,9 +175,11 @@ def test_whatever_a_row_holds_is_read_within_bounds(scribbled: bytes, phase: int
 def test_a_time_and_a_budget_that_are_none_are_over(number: float) -> None:
     scoreboard = Scoreboard(1)
     scoreboard.set_running(0, number, number, 0)
-    assert scoreboard.row(0)[:2] == (0.0, 0.0)
+    row = scoreboard.row(0)
+    assert (row.since, row.budget) == (0.0, 0.0)
     scoreboard.set_running(0, float("inf"), float("inf"), 0)
-    assert scoreboard.row(0)[:2] == (0.0, float("inf"))
+    row = scoreboard.row(0)
+    assert (row.since, row.budget) == (0.0, float("inf"))
 
 
 def test_what_the_supervisor_alone_writes_it_does_not_read_back() -> None:

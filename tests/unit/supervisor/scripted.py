@@ -45,7 +45,7 @@ class FakeSystem:
         slot = int(name.partition(":")[2])
         if slot in self.ends:
             self.ends[slot].close()
-        self.ends[slot] = Channel(self.end_of(slot).dup())
+        self.ends[slot] = Channel(socket.socket(fileno=os.dup(self.end_of(slot).fileno())))
         return 100_000 + slot, os.eventfd(0)
 
     def open_child(self, pid: int) -> int:

@@ -15,6 +15,7 @@ import select
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -80,7 +81,7 @@ class WorkerProcess(End):
         pipes = [os.pipe() for _ in range(3)]
         self._read = [reading for reading, _ in pipes]
         writing = [writing for _, writing in pipes]
-        with theirs:
+        with closing(theirs):
             starter.start(settings, [theirs.fileno(), *writing])
         for each in writing:
             os.close(each)
@@ -128,7 +129,7 @@ class Starter:
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with closing(theirs):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()]
             )

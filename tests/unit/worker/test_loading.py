@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -320,7 +321,7 @@ def test_a_slow_load_leaves_a_template_from_which_workers_are_forked(
     assert first[0] == first[1]
 
     ours, theirs = Channel.pair()
-    with theirs:
+    with closing(theirs):
         template.send(Spawn(SLOT + 1, 0, "hotwhisk:1"), theirs.fileno())
     spawned = template.wait_message()
     assert isinstance(spawned, Spawned)
