@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hotwhisk.errors import BuildFailed, HotwhiskError
@@ -18,11 +18,12 @@ from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.project import Source, require_name
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.invocations.call import Call
 from hotwhisk.gateway.invocations.load import Cancelled, Load
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.problems import Problem
-from hotwhisk.gateway.runtimes.pool import NoServer
+from hotwhisk.gateway.runtimes.pool import Need, NoServer
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 from hotwhisk.gateway.store.actions import StoredAction, code_digest
 from hotwhisk.gateway.store.versions import next_version
@@ -125,9 +126,12 @@ class Deployment:
         # action must load it again, which they do for a new version only.
         same = before if not changed and before and _is_same(before, candidate) else None
         number = next_version(before.version if before else None)
+        loaded = None
         if same is None or not self._options.in_packages:
-            self._load(candidate, same.version if same else number, load)
+            loaded = self._load(candidate, same.version if same else number, load)
         now = self._store(candidate, same, time.monotonic() - begin)
+        if loaded is not None:
+            self._prefer_server(loaded, now)
         self._gateway.problems.clear(self._owner.name, source.shown)
         return Deployed(source, now, time.monotonic() - begin)
 
@@ -140,7 +144,13 @@ class Deployment:
         self._gateway.problems.clear(self._owner.name, source.shown)
         self._terminal.removed(source)
 
-    def _load(self, candidate: Candidate, version: str, load: Load) -> None:
+    def _prefer_server(self, loaded: Call, now: StoredAction) -> None:
+        """Have the server on which a version was loaded take the first call of it."""
+        stored = replace(loaded, resolved=replace(loaded.resolved, action=now))
+        need = Need((loaded.caller.name, now.path), loaded.version)
+        self._gateway.pool.rename_version(need, stored.version)
+
+    def _load(self, candidate: Candidate, version: str, load: Load) -> Call:
         """
         Post a version to the server of its action, under the number that it will have.
 
@@ -155,6 +165,7 @@ class Deployment:
         record = self._gateway.invocations.load(call, candidate.posted, load)
         if record is not None:
             raise BuildFailed(reason(record))
+        return call
 
     def _store(
         self, candidate: Candidate, same: StoredAction | None, seconds: float

@@ -143,6 +143,13 @@ class Pool(Generic[Server]):
                 slot.leaving = slot.leaving or slot.action[1] == path
         self._end(lambda slot: not slot.calls and slot.leaving)
 
+    def rename_version(self, need: Need, version: Hashable) -> None:
+        """Prefer the servers that have the version of ``need`` for calls of ``version``."""
+        with self._lock:
+            for slot in self._slots:
+                if (slot.action, slot.version) == (need.action, need.version):
+                    slot.version = version
+
     def close(self) -> None:
         """End all servers, and refuse the calls that wait."""
         with self._lock:

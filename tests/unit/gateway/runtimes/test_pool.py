@@ -91,6 +91,19 @@ def test_of_two_idle_servers_the_one_with_the_version_is_taken() -> None:
         assert slot is new
 
 
+def test_a_server_whose_version_is_renamed_is_taken_for_it() -> None:
+    servers = pool()
+    with servers.lease(wanted(version=1)) as last, servers.lease(wanted(version=0)) as first:
+        pass
+    with servers.lease(wanted(version=2)) as found:
+        assert found is last  # it was used until the end
+        found.version = 1
+    servers.rename_version(wanted("other", version=1), 2)
+    servers.rename_version(wanted(version=0), 2)
+    with servers.lease(wanted(version=2)) as found:
+        assert found is first
+
+
 def test_calls_share_a_server_up_to_the_concurrency() -> None:
     servers = pool()
     with ExitStack() as stack:
