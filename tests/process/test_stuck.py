@@ -132,7 +132,7 @@ def test_worker_that_comes_back_serves_again_and_answers_nothing_twice(server: S
             for number, each in enumerate(asked):
                 each.send_run({"token": (turn, number)})
             if turn % 2:
-                wait_until(server, lambda found: pids(server, "stuck"), "noticed")
+                wait_until(server, lambda found: pids(server, "busy"), "noticed")
             os.kill(stuck, signal.SIGCONT)
             for number, each in enumerate(asked):
                 assert each.read_response().value("token") == [turn, number]

@@ -120,7 +120,7 @@ class Liveness:
             if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):
                 continue
             must_answer = slot in self._unread or scoreboard.claimed(slot) >= 0
-            if worker.state is State.STUCK:  # its connections were moved, but its ping is open
+            if worker.state is State.BUSY:  # its connections were moved, but its ping is open
                 must_answer = must_answer or parts.processes.by_slot[slot].silent
             if worker.generation == 0:  # a spare runs no handler, so it must answer at once
                 must_answer = must_answer or slot in running or parts.rollout.jobs.waits_for(slot)

@@ -368,7 +368,7 @@ class Rollout:
         """Try a further worker again later; if no others serve, count its failure as a crash."""
         current = self.current
         self.workers.ban_template(current.number)
-        if not self.workers.in_generation(current.number, State.SERVING, State.STUCK):
+        if not self.workers.in_generation(current.number, State.SERVING, State.BUSY):
             self._crashed(now)
         elif not self.stopping:
             after = current.begin_pause(now)
@@ -401,7 +401,7 @@ class Rollout:
     def _scale_up(self) -> None:
         """Start workers until the current generation has as many as it should."""
         current = self.current
-        alive = (State.LOADING, State.SERVING, State.STUCK)
+        alive = (State.LOADING, State.SERVING, State.BUSY)
         there = self.workers.in_generation(current.number, *alive)
         if current.artifact is None or self.stopping:
             return

@@ -25,7 +25,7 @@ class State(StrEnum):
     """Loads the action, or is about to be forked from a template."""
     SERVING = "serving"
     """Has the action of the current generation, and takes connections."""
-    STUCK = "stuck"
+    BUSY = "busy"
     """Is in one run for too long, or answers no ping; its other connections were recalled."""
     DRAINING = "draining"
     """Belongs to an earlier generation, or is a stuck spare; it finishes what it has."""
@@ -67,12 +67,12 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.LOADING, Event.FAILED): State.KILLED,
     (State.LOADING, Event.LOAD_TIMED_OUT): State.KILLED,
     (State.LOADING, Event.STUCK): State.KILLED,
-    (State.SERVING, Event.STUCK): State.STUCK,
+    (State.SERVING, Event.STUCK): State.BUSY,
     (State.SERVING, Event.DRAIN): State.DRAINING,
     (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
-    (State.STUCK, Event.RELEASED): State.SERVING,
-    (State.STUCK, Event.DRAIN): State.DRAINING,
-    (State.STUCK, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.BUSY, Event.RELEASED): State.SERVING,
+    (State.BUSY, Event.DRAIN): State.DRAINING,
+    (State.BUSY, Event.RUN_TIMED_OUT): State.KILLED,
     (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
     (State.TEMPLATE, Event.LOAD_TIMED_OUT): State.KILLED,
     (State.TEMPLATE, Event.DRAIN): State.KILLED,

@@ -690,7 +690,7 @@ class Machine(RuleBasedStateMachine):
         assert all(
             worker.generation == number
             for worker in self.rollout.workers.by_slot.values()
-            if worker.state in (State.SERVING, State.STUCK)
+            if worker.state in (State.SERVING, State.BUSY)
         )
 
     @invariant()

