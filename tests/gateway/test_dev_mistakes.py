@@ -74,6 +74,41 @@ def test_an_action_whose_file_becomes_a_folder_is_not_removed(tmp_path: Path) ->
         assert dev.result("one") == {"by": str(tmp_path / "packages/one/__main__.py")}
 
 
+def test_a_file_that_is_gone_is_named_and_the_last_version_serves(tmp_path: Path) -> None:
+    folder = write(tmp_path / "greet", {"__main__.py": ACTION})
+    with DevProcess(folder) as dev:
+        dev.wait_live("greet 0.0.1")
+        os.rename(folder / "__main__.py", folder / "moved")
+        dev.wait(r"__main__\.py is gone, and the last version of greet serves: bring the file back")
+        assert dev.result("greet") == {"by": str(folder / "__main__.py")}
+        (folder / "__main__.py").write_text(ACTION + "\n")
+        dev.wait_live("greet 0.0.2")
+
+
+def test_a_module_that_is_removed_was_no_action(tmp_path: Path) -> None:
+    files = {"one.py": f"import part\n{ACTION}", "part.py": "", "two.py": ACTION}
+    write(tmp_path / "packages", files)
+    with DevProcess(tmp_path) as dev:
+        dev.wait_all("one 0.0.1 is live", "two 0.0.1 is live")
+        (tmp_path / "packages/one.py").write_text(ACTION)
+        dev.wait_live("one 0.0.2")
+        (tmp_path / "packages/part.py").unlink()
+        (tmp_path / "packages/two.py").unlink()
+        dev.wait("two was removed")
+        assert "part was removed" not in dev.stderr()
+
+
+@pytest.mark.parametrize("given", ["localhost:5173", "http://localhost:5173/page", "*", "http://"])
+def test_an_origin_that_no_browser_sends_is_refused(tmp_path: Path, given: str) -> None:
+    (tmp_path / "hello.py").write_text(ACTION)
+    command = [sys.executable, "-m", "hotwhisk", "dev", str(tmp_path / "hello.py")]
+    done = subprocess.run(
+        [*command, "--allow-origin", given], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "expected scheme, host and port, such as http://localhost:5173" in done.stderr
+
+
 def test_the_entry_of_a_folder_stands_for_the_folder(tmp_path: Path) -> None:
     folder = write(tmp_path / "greet", {"__main__.py": ACTION})
     with DevProcess(folder / "__main__.py") as dev:

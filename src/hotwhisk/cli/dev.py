@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hotwhisk.artifact.kinds import DEFAULT_HANDLER
 from hotwhisk.cli.invoke import add_parameters, parameters_of
@@ -87,7 +88,7 @@ def parser() -> Arguments:
         help=f"the port of --debug ({DEBUG_PORT})",
     )  # fmt: skip
     arguments.add_argument(
-        "--allow-origin", action="append", default=[], metavar="URL",
+        "--allow-origin", action="append", type=_origin, default=[], metavar="URL",
         help="let pages of this origin call, such as http://localhost:5173",
     )  # fmt: skip
     arguments.add_argument(
@@ -99,6 +100,15 @@ def parser() -> Arguments:
         help="folder of the database (one for each PATH, below $XDG_DATA_HOME/hotwhisk/dev)",
     )  # fmt: skip
     return arguments
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it, for argparse."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        expected = "scheme, host and port, such as http://localhost:5173"
+        raise argparse.ArgumentTypeError(f'expected {expected}, got "{text}"')
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _check_free(project: Project, data: str, given: str | None) -> None:

@@ -155,7 +155,7 @@ def _read_event(name: str) -> dict[str, object] | list[object]:
         value = json.loads(raw)  # from bytes, `json` detects a byte order mark
         json.dumps(value, allow_nan=False)
     except OSError as error:
-        raise UsageError(f"-P {name}: {error.strerror}") from None
+        raise UsageError(f"-P {name} cannot be read: {error.strerror}; give another file") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"-P {name}: expected a JSON object or array: {error}") from None
     if not isinstance(value, dict | list):

@@ -141,8 +141,8 @@ class Deployment:
         stored = self._gateway.store.actions.get(key)
         if stored is not None and self._gateway.store.actions.delete(key):
             self._gateway.pool.end(stored.path)
+            self._terminal.removed(source)
         self._gateway.problems.clear(self._owner.name, source.shown)
-        self._terminal.removed(source)
 
     def _prefer_server(self, loaded: Call, now: StoredAction) -> None:
         """Have the server on which a version was loaded take the first call of it."""

@@ -54,19 +54,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A path that ``hotwhisk dev`` was given, as an absolute path without links."""
+    """
+    A path that ``hotwhisk dev`` was given, as an absolute path without links.
+
+    It stays what it was at the start: ``is_single`` says whether the path is one action, though its
+    entry may be gone in the middle of a save.
+    """
 
     path: str
+    is_single: bool
 
     @property
     def root(self) -> str:
         """The folder that holds everything that belongs to the project."""
         return self.path if os.path.isdir(self.path) else os.path.dirname(self.path)
-
-    @property
-    def is_single(self) -> bool:
-        """Whether the path is one action."""
-        return not os.path.isdir(self.path) or os.path.isfile(f"{self.path}/{FOLDER_ENTRY}")
 
     def sources(self) -> list[Source]:
         """Return the actions that there are now, in the order of their names, which differ."""
@@ -80,9 +81,7 @@ class Project:
         if not self.is_single:
             found = _packaged(f"{self.path}/{PACKAGES}")
             return sorted(found, key=lambda each: (each.shown, each.path))
-        if os.path.exists(self.path):
-            return [Source("", os.path.basename(self.path).removesuffix(_SOURCE), self.path)]
-        return []
+        return [Source("", os.path.basename(self.path).removesuffix(_SOURCE), self.path)]
 
     def shown(self, path: str) -> str:
         """Return the name of a file for people: from the root on, if it lies there."""
@@ -106,10 +105,10 @@ def open_project(path: str) -> Project:
     if not os.path.isdir(real):
         if not real.endswith(_SOURCE):
             raise UsageError(f"{path} is not a Python source; {_EXPECTED}")
-        return Project(real)
-    project = Project(real)
+        return Project(real, is_single=True)
+    project = Project(real, is_single=os.path.isfile(f"{real}/{FOLDER_ENTRY}"))
     if not project.is_single and os.path.basename(real) == PACKAGES:
-        project = Project(os.path.dirname(real))
+        project = Project(os.path.dirname(real), is_single=False)
     if not project.sources():
         raise UsageError(f"{path} holds no action; {_EXPECTED}{_hint(real)}")
     return project

@@ -33,6 +33,10 @@ MOST_READ: Final = 4 << 20
 """Most bytes of a file that are read; of a larger one, size and date count."""
 
 
+GONE_SECONDS: Final = 1.0
+"""How long a file may be away before that is said."""
+
+
 class Watching:
     """
     Watches the actions of a project, and puts into ``queue`` what is to be done for them.
@@ -54,6 +58,7 @@ class Watching:
         self._lock = threading.RLock()
         self._known: dict[Source, Files] = {}
         self._saved: dict[Source, int] = {}
+        self._gone = False
         self.names = _names(project.sources())
         """The names of the actions that there were at the last look."""
 
@@ -92,13 +97,33 @@ class Watching:
             changed = self._changed(source)
             if changed is not None:
                 self._queue.put(source, map(self._project.shown, changed))
-        if not self._project.is_single:
+        if self._project.is_single:
+            self._tell_if_gone(present[0])
+        else:
             self._name_doubles(present)
             for source in self._known.keys() - set(present):
                 with self._lock:  # another thread may go through them in note_opened
                     del self._known[source]
                 if source.shown not in self.names:  # else its files lie elsewhere now
                     self._queue.remove(source)
+
+    def _tell_if_gone(self, source: Source) -> None:
+        """Say that a file is gone, unless that is for a moment of a save only."""
+        there = os.path.exists(source.entry)
+        if there or self._gone:
+            self._gone = not there
+            return
+        self._gone = True
+        timer = threading.Timer(GONE_SECONDS, self._say_gone, (source,))
+        timer.daemon = True
+        timer.start()
+
+    def _say_gone(self, source: Source) -> None:
+        if not os.path.exists(source.entry):
+            self._say(
+                f"{source.entry} is gone, and the last version of {source.shown} serves: bring the "
+                "file back, or start hotwhisk dev with another path"
+            )
 
     def _name_doubles(self, present: list[Source]) -> None:
         """Say once of each action that is not served that another one has its name."""
