@@ -191,7 +191,7 @@ class Processes:
 
     def has_exited(self, process: Process) -> bool:
         """Return whether a worker is dead; if it is, ``process.ending`` says how it ended."""
-        if process.ending is None and not process.pending:
+        if process.ending is None and process.pidfd >= 0:
             process.ending = self._system.ended(process.pidfd)
         return process.ending is not None
 

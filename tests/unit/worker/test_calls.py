@@ -1,15 +1,12 @@
-"""
-The Python calls of one ``/run`` on a kept connection: a count, so no machine is too
-slow for it.
-"""
+"""The Python calls of a ``/run`` on a kept connection: a count, which no slow machine changes."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
 
+from tests.support.calls import calls_of
 from tests.support.wire import run_request
 from tests.unit.worker.supervised import Supervised
 
@@ -29,23 +26,6 @@ def test_a_run_on_a_kept_connection_costs_few_calls(
         supervised.turn()
         assert client.response().json() == {"name": "Mike"}
     client.send(run_request({"name": "Mike"}))
-    calls = count_calls(supervised.callback(client))
+    calls = calls_of(supervised.callback(client))
     assert client.response().status == 200
     assert len(calls) <= MOST[openwhisk], calls
-
-
-def count_calls(callback: Callable[[], None]) -> list[str]:
-    """Return the Python functions that are called, one after the other."""
-    calls: list[str] = []
-
-    def note(frame: object, event: str, _: object) -> None:
-        if event == "call":
-            calls.append(frame.f_code.co_qualname)  # type: ignore[attr-defined]
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        callback()
-    finally:
-        sys.setprofile(before)
-    return calls
