@@ -19,10 +19,10 @@ from hotwhisk.gateway.api.errors import ApiError, error_response, refused_method
 from hotwhisk.gateway.api.failures import client_left, database_failed, not_stored, unexpected
 from hotwhisk.gateway.api.request_log import RequestLog
 from hotwhisk.gateway.api.routes import routes
-from hotwhisk.gateway.connections import raise_open_files
 from hotwhisk.gateway.data_folder import only_gateway, open_data, write_address
 from hotwhisk.gateway.gateway import Gateway, open_gateway
 from hotwhisk.gateway.hosts import OwnHosts
+from hotwhisk.gateway.idle_connections import raise_open_files
 from hotwhisk.gateway.log import log_event, open_log
 from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import Settings

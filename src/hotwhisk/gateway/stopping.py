@@ -20,8 +20,8 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from hotwhisk.gateway.connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.gateway.gateway import Gateway
+from hotwhisk.gateway.idle_connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.gateway.log import NOTICE, log_event
 
 ANSWER_SECONDS: Final = 5

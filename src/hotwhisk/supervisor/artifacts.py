@@ -18,21 +18,7 @@ if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 
 
-class StoredArtifact(Artifact):
-    """An artifact that can be loaded and released."""
-
-    def load_message(
-        self, generation: int, folder: str, *, template: bool
-    ) -> tuple[Load, list[int]]:
-        """Return the message that tells a worker to load the artifact, and its descriptors."""
-        raise NotImplementedError
-
-    def release(self) -> None:
-        """Release the artifact, because no worker will load it any more."""
-        raise NotImplementedError
-
-
-class UploadedArtifact(StoredArtifact):
+class UploadedArtifact(Artifact):
     """The body of an ``/init``, in a memory file that the supervisor keeps for fresh workers."""
 
     def __init__(
@@ -46,16 +32,16 @@ class UploadedArtifact(StoredArtifact):
     def load_message(
         self, generation: int, folder: str, *, template: bool
     ) -> tuple[Load, list[int]]:
-        """See `StoredArtifact`."""
+        """See `Artifact`."""
         where = (self.offset, self.length)
         return Load(generation, folder, *where, template=template), [self.descriptor]
 
     def release(self) -> None:
-        """See `StoredArtifact`."""
+        """See `Artifact`."""
         self._close(self.descriptor)
 
 
-class LocalArtifact(StoredArtifact):
+class LocalArtifact(Artifact):
     """A file, a folder or a module on this machine, loaded where it is."""
 
     def __init__(self, path: str, main: str, *, module: bool = False) -> None:
@@ -68,14 +54,14 @@ class LocalArtifact(StoredArtifact):
     def load_message(
         self, generation: int, folder: str, *, template: bool
     ) -> tuple[Load, list[int]]:
-        """See `StoredArtifact`."""
+        """See `Artifact`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])
         where = (self.path, self.module, self.main)
         return Load(generation, folder, 0, length, *where, template), descriptors
 
     def release(self) -> None:
-        """See `StoredArtifact`."""
+        """See `Artifact`."""
         if self.content is not None:
             self.content.release()
 

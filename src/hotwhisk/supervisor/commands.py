@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hotwhisk.ipc.messages import Message
+from hotwhisk.ipc import messages
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.record import Record
 
 
 class Artifact:
-    """The content of a generation. Decisions only pass it on."""
+    """The content of a generation. Decisions only pass it on; `artifacts` has the kinds."""
+
+    def load_message(
+        self, generation: int, folder: str, *, template: bool
+    ) -> tuple[messages.Load, list[int]]:
+        """Return the message that tells a worker to load the artifact, and its descriptors."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Release the artifact, because no worker will load it any more."""
+        raise NotImplementedError
 
 
 class Requester:
@@ -153,7 +163,7 @@ class Send(Record):
     """Send a message to a worker."""
 
     worker: int
-    message: Message
+    message: messages.Message
 
 
 class Log(Record):

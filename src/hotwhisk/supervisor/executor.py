@@ -17,7 +17,6 @@ from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
-from hotwhisk.supervisor.artifacts import StoredArtifact
 from hotwhisk.supervisor.commands import Command
 
 TYPE_CHECKING = False
@@ -87,7 +86,7 @@ class Executor:
             case commands.Reply():
                 self._reply(command)
             case commands.ReleaseArtifact():
-                _stored(command.artifact).release()
+                command.artifact.release()
             case commands.Log():
                 self._parts.log(command.text)
             case _:
@@ -144,8 +143,7 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         process.generation, process.started = number, self._parts.system.now()
         folder, template = f"{self._folder(number)}/code", number != rollout.workers.banned
-        artifact = _stored(command.artifact)
-        process.channel.send(*artifact.load_message(number, folder, template=template))
+        process.channel.send(*command.artifact.load_message(number, folder, template=template))
         if (each := rollout.candidate) and each.slot == command.worker:
             self._load_began = process.started
 
@@ -270,8 +268,3 @@ class Executor:
 def _demand_case(command: Never) -> NoReturn:
     """Fail the check of types, if a command has no case; as `typing.assert_never`, without it."""
     raise AssertionError(f"no case for {command!r}")
-
-
-def _stored(artifact: commands.Artifact) -> StoredArtifact:
-    assert isinstance(artifact, StoredArtifact)  # decisions only pass it on
-    return artifact
