@@ -31,6 +31,7 @@ import gc
 import importlib.machinery
 import importlib.util
 import sys
+from importlib import import_module
 from itertools import islice
 from types import NoneType
 
@@ -57,6 +58,14 @@ The import takes 10 ms or more, and more than a megabyte. A process that has one
 should not pay for it; one with a body of 1 MB wins more at once.
 """
 
+IMPORTS: Final = ("dataclasses", "datetime", "enum", "json", "uuid")
+"""
+The modules that orjson imports as it begins. If it cannot import one of them, it ends the process.
+
+In an action's process an import can fail: no descriptor may be free, or the action may have taken
+the right to read the files from itself.
+"""
+
 MOST_DEPTH: Final = 32
 """Levels of a value that are looked at. Both libraries can read and write as many."""
 
@@ -69,6 +78,9 @@ NODE_BYTES: Final = 8
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 _KINDS: Final = _CONTAINERS | {str, int, float, bool, NoneType}
 _MANY_NODES: Final = 100_000
+
+_MODULES: Final = sys.modules
+"""Where code in C looks for modules, even if the action has put another dictionary in place."""
 
 _PIECE: Final = 1 << 16
 _LONG_INTEGER: Final = b"0" * 19  # 2**63 has as many digits
@@ -150,12 +162,15 @@ def import_library(spec: importlib.machinery.ModuleSpec) -> Any:
     """Return orjson, and leave ``sys.modules`` as it was; return None if it cannot be used here."""
     theirs = _take_out()
     try:
-        assert spec.loader is not None
+        for name in IMPORTS:
+            import_module(name)
+        if sys.modules is not _MODULES or spec.loader is None:
+            return None
         library: Any = importlib.util.module_from_spec(spec)
         sys.modules[NAME] = library  # where its own modules look for it
         spec.loader.exec_module(library)
         version = tuple(int(number) for number in library.__version__.split(".")[:2])
-    except (ImportError, OSError, AttributeError, ValueError):
+    except Exception:  # noqa: BLE001 - the action may have changed how modules are imported
         return None
     finally:
         _take_out()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.client import run_once
+from tests.support.client import Connection, run_once
 from tests.support.server import Server
+
+from . import control
 
 ROWS = [{"id": number, "x": number / 7, "none": None, "text": "é"} for number in range(5000)]
 LARGE = 2**64 + 1
@@ -49,3 +51,32 @@ def test_large_events_and_results(arguments: tuple[str, ...]) -> None:
             assert said in response.json()["error"]
         after = run_once(server.address, {"pid": True}).json()
         assert after == before | {"library": not arguments}
+
+
+# orjson ends the process if it cannot import what it needs.
+NO_IMPORTS = {
+    "no descriptor": "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+    "a low limit of recursion": "sys.setrecursionlimit(60)",
+    "no modules": "sys.modules.clear()",
+    "other modules": "sys.modules = {}",
+    "an import that fails": "builtins.__import__ = None",
+    "nowhere to import from": "sys.path = sys.meta_path = sys.path_hooks = None",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", NO_IMPORTS)
+def test_a_large_event_is_read_where_orjson_cannot_be_imported(server: Server, how: str) -> None:
+    source = f"""\
+import builtins, resource, sys
+def main(event):
+    if event.get("forbid"):
+        {NO_IMPORTS[how]}
+    return {{"length": len(event.get("text", ""))}}
+"""
+    server.post(source)
+    with Connection(server.address) as connection:
+        assert connection.run({"forbid": True}).status == 200
+        for _ in range(3):
+            assert connection.run({"text": "x" * 300_000}).value("length") == 300_000
+    assert control.status(server)["deaths"] == []
