@@ -168,6 +168,20 @@ def test_an_action_that_loads_fast_has_none(server: Server) -> None:
     assert status(server)["template"] is None
 
 
+def test_where_one_worker_serves_one_version_only_a_further_worker_leaves_one(
+    tmp_path: Path,
+) -> None:
+    with Server("--openwhisk") as server:
+        server.post(counting(tmp_path))
+        assert status(server)["template"] is None
+        end(ask(server)["pid"])
+        second = ask(server)
+        assert imports(tmp_path) == 2
+        assert status(server)["template"]["pid"]
+        end(second["pid"])
+        assert ask(server)["import"] == second["import"]
+
+
 def test_a_killed_template_is_forgotten_and_made_again(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]

@@ -142,10 +142,15 @@ class Executor:
         rollout, number = self._parts.rollout, command.generation
         process = self._processes.by_slot[command.worker]
         process.generation, process.started = number, self._parts.system.now()
-        folder, template = f"{self._folder(number)}/code", number != rollout.workers.banned
-        process.channel.send(*command.artifact.load_message(number, folder, template=template))
-        if (each := rollout.candidate) and each.slot == command.worker:
+        first = rollout.candidate is not None and rollout.candidate.slot == command.worker
+        if first:
             self._load_began = process.started
+        # A template costs some megabytes. Where one worker serves one version, most actions never
+        # need another worker; if one does, that one leaves a template for those after it.
+        alone = first and rollout.policy.workers == 1 and not rollout.policy.reinit
+        template = number != rollout.workers.banned and not alone
+        folder = f"{self._folder(number)}/code"
+        process.channel.send(*command.artifact.load_message(number, folder, template=template))
 
     def _spawn(self, command: commands.Spawn) -> None:
         template = self._processes.by_slot[command.template]
