@@ -28,6 +28,7 @@ GROUPS = {
     "death": life.deaths,
     "start": life.starts,
     "memory": memory.after_runs,
+    "container-memory": memory.in_container,
     "big-init": memory.big_init,
     "up": up.gateway,
     "save": saves.saves,

@@ -6,11 +6,12 @@ import importlib.util
 import io
 import os
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 
 from tests.support.actions import version_source
-from tests.support.client import init_once
+from tests.support.client import init_once, run_once
 from tests.support.server import Server
 from tests.support.wire import init_body
 
@@ -19,6 +20,21 @@ from .report import Bar, Row
 from .subjects import ECHO, PANDAS, hotwhisk, reference
 
 MB = 1 << 20
+
+INCUMBENT = {"a tiny action": 7.2, "imports of the standard library": 11.6}
+"""
+Megabytes of OpenWhisk's own runtime (ActionLoop, Python 3.11) after the same action: November 2026.
+"""
+ACTIONS = {
+    "a tiny action": ECHO,
+    "imports of the standard library": (
+        "import base64, collections, datetime, hashlib, json, logging, random, re, urllib.request\n"
+        + ECHO
+    ),
+}
+RUNS = 10
+SETTLED = 0.6
+"""Seconds after which a server has nothing left to do."""
 
 
 def after_runs(scale: float) -> Iterator[Row]:
@@ -37,6 +53,20 @@ def after_runs(scale: float) -> Iterator[Row]:
                 measure(Work("flood-kept", server.address, count))
                 name = f"memory of a pandas action, {workers} workers"
                 yield Row(name, [server.pss() / MB], None, "MB")
+
+
+def in_container(_: float) -> Iterator[Row]:
+    """Measure what a container is charged for, after one /init and a few runs of an action."""
+    for name, code in ACTIONS.items():
+        with hotwhisk(code, "--openwhisk") as server:
+            for _ in range(RUNS):
+                run_once(server.address, {})
+            time.sleep(SETTLED)
+            used, incumbent = server.anonymous() / MB, INCUMBENT[name]
+            detail = f"{used:.1f} MB against {incumbent} in November 2026, no files counted"
+            yield Row(
+                f"--openwhisk, memory after {name}", [used / incumbent], Bar(1.3), "×", detail
+            )
 
 
 def big_init(scale: float) -> Iterator[Row]:

@@ -239,6 +239,10 @@ class Server:
         """Return the memory of the whole tree in bytes."""
         return tree.pss(self.tree())
 
+    def anonymous(self) -> int:
+        """Return the memory of the whole tree that is no file's, in bytes."""
+        return tree.anonymous(self.tree())
+
     def threads(self) -> int:
         """Return the number of threads of the whole tree."""
         return sum(tree.threads(pid) for pid in self.tree())
