@@ -35,8 +35,6 @@ from importlib import import_module
 from itertools import islice
 from types import NoneType
 
-from hotwhisk.record import Record
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +85,14 @@ _LONG_INTEGER: Final = b"0" * 19  # 2**63 has as many digits
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 
 
-class Nodes(Record):
+class Nodes:
     """The types of all nodes of a value, also of keys that are no plain text; how many are None."""
 
-    kinds: set[type]
-    nones: int
+    __slots__ = ("kinds", "nones")
+
+    def __init__(self, kinds: set[type], nones: int) -> None:
+        self.kinds = kinds
+        self.nones = nones
 
 
 class FasterJson:

@@ -41,6 +41,7 @@ PURE = {
     "supervisor.jobs",
     "supervisor.rollout",
     "system.loop_protocol",
+    "worker.answerer",
 }
 EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing", "watch"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE

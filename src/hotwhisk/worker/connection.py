@@ -24,20 +24,6 @@ from hotwhisk.worker.socket_errors import (
 )
 from hotwhisk.worker.spill import Spill, Spills
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Answerer(Protocol):
-        """Answers requests. Both methods return whether the next one can be read."""
-
-        def answer(self, connection: Connection, request: Request) -> bool:
-            """Answer a request."""
-
-        def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
-            """Answer a request after an exception from outside broke off its run."""
-
-
 DONT_WAIT = _socket.MSG_DONTWAIT
 SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 SEND_LAST = SEND | _socket.MSG_MORE

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.system.loop_protocol import Loop
-    from hotwhisk.worker.connection import Answerer
+    from hotwhisk.worker.answerer import Answerer
 
 READ_SIZE = 65536
 
