@@ -146,6 +146,21 @@ def test_a_failed_call_is_answered_with_its_traceback(dev: DevProcess, project: 
     dev.wait(r"hello application error")
 
 
+def test_the_page_shows_the_lines_of_a_traceback_under_the_name_of_the_file(
+    dev: DevProcess, project: Path
+) -> None:
+    (project / "hello.py").write_text("import part\n\ndef main(event):\n    return part.half(0)\n")
+    (project / "part.py").write_text("def half(n):\n    return 1 / n  # of part\n")
+    dev.wait_live("hello 0.0.2")
+    shown = dev.page(f"/activations/{dev.invoke('hello')['activationId']}")
+    assert f"<code>{project}/hello.py</code>, line 4" in shown
+    assert f"<code>{project}/part.py</code>, line 2" in shown
+    assert "# of part" in shown.partition("Traceback</h2>")[2].partition("</section>")[0]
+    dev.create("posted", "def main(event):\n    return {'x': 1 / 0}\n")
+    shown = dev.page(f"/activations/{dev.invoke('posted')['activationId']}")
+    assert "<code>posted.py</code>, line 2" in shown
+
+
 def test_the_last_of_many_saves_is_live(dev: DevProcess, project: Path) -> None:
     for number in range(40):
         (project / "part.py").write_text(f"WORD = 'Hello {number}'\n")

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from hotwhisk.artifact.kinds import SOURCE_ENTRY, Kind
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.page import calling, sessions
 from hotwhisk.gateway.page.charts import time_bar
@@ -17,7 +18,7 @@ from hotwhisk.gateway.page.forms import form, number
 from hotwhisk.gateway.page.found import find_activation
 from hotwhisk.gateway.page.log_tracebacks import Traceback, find_tracebacks
 from hotwhisk.gateway.page.rendering import PageError, view
-from hotwhisk.gateway.page.source import file_text
+from hotwhisk.gateway.page.source import file_text, read_source
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
@@ -149,10 +150,13 @@ def _bar(activation: StoredActivation) -> object:
 def _tracebacks(
     store: Store, activation: StoredActivation, version: StoredAction | None
 ) -> list[Traceback]:
-    def read_file(name: str) -> str | None:
-        if version is None or version.digest is None:
-            return None
-        code = store.actions.code(version.digest)
-        return None if code is None else file_text(code, name)
-
-    return find_tracebacks(activation.record["logs"], read_file)
+    digest = version.digest if version is not None else None
+    code = store.actions.code(digest) if digest is not None else None
+    found = find_tracebacks(
+        activation.record["logs"], lambda name: None if code is None else file_text(code, name)
+    )
+    if version is not None and code is not None and read_source(code).kind is Kind.SOURCE:
+        for frame in (each for traceback in found for each in traceback.frames):
+            if frame.file == SOURCE_ENTRY:  # the platform's name; the user knows the action's
+                frame.file = f"{version.name}.py"
+    return found

@@ -14,8 +14,8 @@ AROUND: Final = 3
 """Lines of the source before and after the one that a frame names."""
 
 _FRAME: Final = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?$')
-_OWN: Final = re.compile(r"/run/[^/]+/\d+/code/(?P<file>.+)$")
-"""Where an action server unpacks a version: its process, the generation, then the action's file."""
+_OWN: Final = re.compile(r"/run/[^/]+/\d+/\d+/code/(?P<file>.+)$")
+"""Where a server unpacks a version: its folder, its process, the generation, then the file."""
 
 _BEGIN: Final = "Traceback (most recent call last):"
 _ERROR: Final = re.compile(r"^[A-Za-z_][\w.]*(: .*)?$")

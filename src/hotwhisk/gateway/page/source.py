@@ -81,7 +81,7 @@ def file_text(code: str, path: str) -> str | None:
     Return the file of stored code that has a path on the disk of a server, or None.
 
     It is the one with the longest name with which the path ends. A source is the only file, and may
-    have any name.
+    have any name. So may the file that is run: ``hotwhisk dev`` serves it where it lies.
     """
     content = content_of(code)
     if detect(content) is Kind.SOURCE:
@@ -89,6 +89,8 @@ def file_text(code: str, path: str) -> str | None:
     try:
         names = _paths(each.name for each in _files(content))
         ends = [name for name in names if f"/{path}".endswith(f"/{name}")]
+        if not ends and path.startswith("/"):
+            ends = [name for name in _ENTRIES if name in names]
         found = _read(content, names[max(ends, key=len)]) if ends else None
     except archive.damage():
         return None

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hotwhisk.gateway.page.log_tracebacks import find_tracebacks
 
 SOURCE = "def helper(x):\n    return x['name']\n\n\ndef main(args):\n    return helper(args)\n"
-CODE = "/home/me/.local/share/hotwhisk/run/123/2/code"
+CODE = "/home/me/.local/share/hotwhisk/run/tmp1x2y/123/2/code"
 STAMP = "2026-11-27T15:29:03.149037000Z"
 
 

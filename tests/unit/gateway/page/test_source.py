@@ -53,6 +53,7 @@ def test_an_archive(code: str) -> None:
     assert file_text(code, "lib/x.py") == FILES["lib/x.py"]
     assert file_text(code, "/home/me/shop/lib/x.py") == FILES["lib/x.py"]
     assert file_text(code, "main__.py") == MAIN
+    assert file_text(code, "/home/me/shop/hello.py") == MAIN
     assert file_text(code, "x.py") is None
     assert file_text(code, "../../etc/passwd") is None
 
