@@ -109,6 +109,17 @@ def test_an_origin_that_no_browser_sends_is_refused(tmp_path: Path, given: str) 
     assert "expected scheme, host and port, such as http://localhost:5173" in done.stderr
 
 
+def test_a_call_without_a_key_is_explained_in_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(ACTION)
+    with DevProcess(tmp_path / "hello.py") as dev:
+        dev.wait_live("hello 0.0.1")
+        for _ in range(2):
+            answer = dev.request("GET", "/hello.json", auth="")
+            assert (answer.status, b"--web" in answer.content) == (404, False)
+        dev.wait("/hello was asked for, and without --web an action is called with the key")
+        assert dev.stderr().count("was asked for") == 1
+
+
 def test_the_entry_of_a_folder_stands_for_the_folder(tmp_path: Path) -> None:
     folder = write(tmp_path / "greet", {"__main__.py": ACTION})
     with DevProcess(folder / "__main__.py") as dev:

@@ -96,7 +96,7 @@ class GatewayServer(uvicorn.Server):
             return_when=asyncio.FIRST_COMPLETED,
         )
         hurried.cancel()
-        if not idle.done():
+        if gateway.invocations.count:
             log_event("activations that still run are ended", level=NOTICE)
         await run_in_threadpool(gateway.end_servers)
         await asyncio.wait((idle,), timeout=ANSWER_SECONDS)

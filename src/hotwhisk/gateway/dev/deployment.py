@@ -7,6 +7,7 @@ A version that does not load is shown in the terminal and over the page. The las
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -53,7 +54,10 @@ class Deployment:
         self._libraries = libraries
         self._terminal = terminal
         self._options = options
+        self._showing = threading.Lock()
         self._warned = {""}
+        self._tried: set[str] = set()
+        """The names of the actions, as opposed to modules."""
         self._digests: dict[str, list[str]] = {}
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
@@ -67,7 +71,14 @@ class Deployment:
         try:
             if self._options.in_packages and self._is_module(source):
                 return None
-            return self._deploy(source, changed, load)
+            self._tried.add(source.shown)
+            try:
+                deployed = self._deploy(source, changed, load)
+            finally:
+                with self._showing:  # from here on, nothing is shown as still loading
+                    load.over = True
+            self._gateway.problems.clear(self._owner.name, source.shown)
+            return deployed
         except Cancelled:
             self._gateway.problems.clear(self._owner.name, source.shown)
             return None
@@ -88,9 +99,11 @@ class Deployment:
         """Say that a version is not ready yet."""
         why = "its import has not ended" if load.posted else "its libraries or files are not ready"
         what = f"still loading {source.shown} ({seconds:.0f} s): {why}"
-        self._terminal.say(f"{what}; a save of it begins anew")
         text = "A save of the action begins anew."
-        self._show_problem(source, f"is still loading ({seconds:.0f} s): {why}", text)
+        with self._showing:
+            if not load.over:
+                self._terminal.say(f"{what}; a save of it begins anew")
+                self._show_problem(source, f"is still loading ({seconds:.0f} s): {why}", text)
 
     def _show_problem(self, source: Source, what: str, text: str) -> None:
         """Show a problem of an action over the page, and which version serves meanwhile."""
@@ -132,7 +145,6 @@ class Deployment:
         now = self._store(candidate, same, time.monotonic() - begin)
         if loaded is not None:
             self._prefer_server(loaded, now)
-        self._gateway.problems.clear(self._owner.name, source.shown)
         return Deployed(source, now, time.monotonic() - begin)
 
     def remove(self, source: Source) -> None:
@@ -141,6 +153,7 @@ class Deployment:
         stored = self._gateway.store.actions.get(key)
         if stored is not None and self._gateway.store.actions.delete(key):
             self._gateway.pool.end(stored.path)
+        if stored is not None or source.shown in self._tried:
             self._terminal.removed(source)
         self._gateway.problems.clear(self._owner.name, source.shown)
 

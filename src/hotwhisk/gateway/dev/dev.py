@@ -24,7 +24,7 @@ from hotwhisk.gateway.dev.project import Project, Source
 from hotwhisk.gateway.dev.replay import EventReplay
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.dev.watching import Watching
-from hotwhisk.gateway.dev.web_paths import Answered, WebPaths, address
+from hotwhisk.gateway.dev.web_paths import Answered, WebPathHints, WebPaths, address
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.page.opening import open_page
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
@@ -77,6 +77,8 @@ class DevServer:
     def _around(self, app: ASGIApp) -> ASGIApp:
         if self._given.web:
             app = WebPaths(app, self._names, self._explain)
+        else:
+            app = WebPathHints(app, self._names, self._terminal.say)
         if self._given.allowed_origins:
             app = CORSMiddleware(
                 app,

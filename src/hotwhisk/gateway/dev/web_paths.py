@@ -86,6 +86,34 @@ class WebPaths:
         await self._app(scope, receive, send_or_explain)
 
 
+class WebPathHints:
+    """
+    ASGI middleware that tells the user, once for each action, what ``--web`` would do.
+
+    The client learns nothing, since it has no key.
+    """
+
+    def __init__(
+        self, app: ASGIApp, names: Callable[[], Collection[str]], say: Callable[[str], None]
+    ) -> None:
+        self._app = app
+        self._names = names
+        self._say = say
+        self._said: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on as it is."""
+        path = web_path(scope["path"], self._names()) if scope["type"] == "http" else ""
+        if path and _action(path) not in self._said:
+            self._said.add(_action(path))
+            text = (
+                f"/{_action(path)} was asked for, and without --web an action is called with the "
+                "key only: start hotwhisk dev with --web to call it there"
+            )
+            await run_in_threadpool(self._say, text)
+        await self._app(scope, receive, send)
+
+
 def web_path(path: str, names: Collection[str]) -> str:
     """Return the path of a web action, or an empty text if the path names no action."""
     first, _, rest = path.removeprefix("/").partition("/")

@@ -18,6 +18,8 @@ class Load:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.over = False
+        """Whether nothing is to be expected of it any more; for its owner."""
         self._lock = threading.Lock()
         self._server: ForkedServer | None = None
 
