@@ -88,7 +88,8 @@ def main(argv: list[str]) -> int:
             print(f"{name}: could not be measured: {type(error).__name__}: {error}")
     barred = [row for row in rows if row.bar]
     missed = [row for row in barred if row.verdict == "MISSED"]
-    print(f"{len(barred) - len(missed)} of {len(barred)} bars met")
+    if barred:
+        print(f"{len(barred) - len(missed)} of {len(barred)} bars met")
     if arguments.json:
         written = {"machine": machine, "rows": [row.as_json() for row in rows]}
         arguments.json.write_text(json.dumps(written, indent=2) + "\n")

@@ -26,11 +26,11 @@ Group = Callable[[float], Iterator[Row]]
 
 NOWHERE = ("", 0)
 MEASURES = {
-    "kept": ("kept connection, p50", Work("kept", NOWHERE, 4000)),
-    "new": ("new connection, p50", Work("fresh", NOWHERE, 2000)),
-    "string": ("1 MB string, p50", Work("kept", NOWHERE, 150, size=1 << 20)),
-    "rows": ("1 MB of 22,000 rows, p50", Work("kept", NOWHERE, 60, rows=ROWS)),
-    "flood": ("16 connections, requests/s", Work("flood-kept", NOWHERE, 40_000)),
+    "kept": ("kept", Work("kept", NOWHERE, 4000)),
+    "new": ("new connection", Work("fresh", NOWHERE, 2000)),
+    "string": ("1 MB string", Work("kept", NOWHERE, 150, size=1 << 20)),
+    "rows": ("1 MB of rows", Work("kept", NOWHERE, 60, rows=ROWS)),
+    "flood": ("16 at once, /s", Work("flood-kept", NOWHERE, 40_000)),
 }
 """Each measurement: its name in the table, and its work, still without an address."""
 
