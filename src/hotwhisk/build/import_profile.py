@@ -92,6 +92,8 @@ def read(written: str) -> tuple[Import, ...]:
     if not loaded:
         said = (rest if marked else before).splitlines()
         own = [line for line in said if not line.startswith("import time:")]
+        if not own:
+            raise BuildFailed("its imports end the process here, and print nothing")
         raise BuildFailed("its imports fail here:\n" + "\n".join(own[-12:]))
     return tree_of(lines.splitlines())
 

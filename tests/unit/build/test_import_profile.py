@@ -43,6 +43,7 @@ def test_an_action_without_imports() -> None:
         (b"import nothing_like_it\n", "No module named 'nothing_like_it'"),
         (b"def main(args:\n", "never closed"),
         (b"x = 1\n", "main"),
+        (b"import os\nos._exit(0)\n", "end the process here, and print nothing"),
     ],
 )
 def test_why_it_cannot_be_loaded(source: bytes, reason: str) -> None:
