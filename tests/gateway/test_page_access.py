@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from hotwhisk.gateway.page.entities import MOST_SHOWN
 from tests.support.gateway import HOTWHISK_UP, Answer, GatewayProcess
 
 pytestmark = pytest.mark.slow
@@ -313,3 +314,12 @@ def test_the_page_of_an_action_says_what_limits_its_memory(shared_gateway: Gatew
     shared_gateway.create("limited", "def main(args):\n    return {}\n")
     page = get(shared_gateway, "/actions/limited", Cookie=cookie(shared_gateway)).content
     assert b"256 MB by control group" in page or b"256 MB by RLIMIT_DATA" in page
+
+
+def test_a_page_of_many_triggers_is_not_endless(shared_gateway: GatewayProcess) -> None:
+    count = MOST_SHOWN + 3
+    for number in range(count):
+        assert shared_gateway.api("PUT", f"triggers/many{number}", {}).status == 200
+    page = get(shared_gateway, "/triggers", Cookie=cookie(shared_gateway))
+    assert b"And 3 older ones." in page.content
+    assert page.content.count(b'id="triggers-many') == MOST_SHOWN

@@ -27,8 +27,7 @@ class _NotCalled(Exception):
 
 def rules_of(store: Store, trigger: Entity) -> list[Entity]:
     """Return the rules that name a trigger."""
-    rules = store.rules.list(trigger.namespace)
-    return [rule for rule in rules if rule.document["trigger"] == f"/{trigger.path}"]
+    return store.rules.having(trigger.namespace, "trigger", f"/{trigger.path}")
 
 
 def fire(

@@ -80,6 +80,22 @@ class Entities:
             ).fetchone()
         return _entity(row) if row else None
 
+    def having(self, namespace: str, field: str, value: str) -> list[Entity]:
+        """
+        Return the entities of a namespace whose documents have this value in a field.
+
+        The database looks for the text of the field, so that few documents are decoded.
+        """
+        text = json.dumps({field: value})[1:-1]
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT namespace, name, version, document, updated FROM entities "
+                "WHERE kind = ? AND namespace = ? AND instr(document, ?) "
+                "ORDER BY updated DESC, name",
+                (self._kind, namespace, text),
+            ).fetchall()
+        return [each for each in map(_entity, rows) if each.document.get(field) == value]
+
     def list(self, namespace: str) -> list[Entity]:
         """Return the entities of a namespace, the newest first."""
         with self._database.reading() as connection:
