@@ -53,6 +53,43 @@ def test_a_kept_connection_has_its_turn_between_arrivals() -> None:
                 thread.join()
 
 
+LONG = """\
+import time
+
+def main(event):
+    time.sleep(0.4)
+    return {"version": 1}
+"""
+
+
+@pytest.mark.slow
+def test_each_client_and_a_replacement_have_their_turn_beside_long_runs() -> None:
+    """Runs that are this long have the other connections recalled, again and again."""
+    with Server() as server, ExitStack() as held:
+        server.post(LONG)
+        kept = [held.enter_context(Connection(server.address)) for _ in range(5)]
+        turns = [0] * len(kept)
+        enough = threading.Event()
+
+        def call(client: int) -> None:
+            while not enough.is_set():
+                assert kept[client].run({}).status == 200
+                turns[client] += 1
+
+        threads = [threading.Thread(target=call, args=(client,)) for client in range(len(kept))]
+        for thread in threads:
+            thread.start()
+        try:
+            with Connection(server.address, timeout=8.0) as late:  # it has the highest number
+                assert late.run({}).value("version") == 1
+                assert late.init(version_source(2)).status == 200
+        finally:
+            enough.set()
+            for thread in threads:
+                thread.join()
+    assert all(turns), turns
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_slow_to_listen_hears_everything(server: Server) -> None:
     server.post(version_source(1))

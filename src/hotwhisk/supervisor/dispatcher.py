@@ -13,7 +13,7 @@ seen, and parks a ``/run``. If there is a fallback, the spare takes it at once, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 from enum import Enum
 
 from hotwhisk.openwhisk.answers import Cause
@@ -75,9 +75,14 @@ class Owners:
         """Return whether a worker has a connection."""
         return type(self._places.get(number)) is int
 
-    def owned(self, worker: int) -> frozenset[int]:
-        """Return the connections that a worker has."""
-        return frozenset(self._numbers.get(worker, ()))
+    def owned(self, worker: int) -> KeysView[int]:
+        """
+        Return the connections that a worker has now, the one that it got first at the front.
+
+        Who recalls them queues them in this order. In any other order, the same few clients could
+        have their turn again and again.
+        """
+        return dict(self._numbers.get(worker, {})).keys()
 
     def count(self, worker: int) -> int:
         """Return how many connections a worker has."""

@@ -210,8 +210,8 @@ class Executor:
         self._parts.system.barrier()
         dispatcher = rollout.dispatcher
         claimed = self._scoreboard.claimed(process.slot)
-        owned = dispatcher.owners.owned(process.slot) - {claimed}
-        moved = self._sockets.movable(owned)
+        owned = dispatcher.owners.owned(process.slot)
+        moved = self._sockets.movable(owned, but=claimed)
         # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)

@@ -150,15 +150,18 @@ class Sockets:
             return True  # the safe answer, since the system does not say it
         return answer != bytes(4)
 
-    def movable(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
-        """Return the connections that can go to another worker, each with whether it is parked."""
+    def movable(self, numbers: Iterable[int], *, but: int = -1) -> list[tuple[int, bool]]:
+        """
+        Return those of the connections, ``but`` one, that can go to another worker, in their order,
+        each with whether it is parked.
+        """
         return [
             (number, phase is Phase.PARKED)
             for number in numbers
-            if (phase := self._scoreboard.phase(number)) in MOVABLE
+            if number != but and (phase := self._scoreboard.phase(number)) in MOVABLE
         ]
 
-    def recoveries(self, numbers: frozenset[int], claimed: int) -> list[tuple[int, Recovery]]:
+    def recoveries(self, numbers: Iterable[int], claimed: int) -> list[tuple[int, Recovery]]:
         """Return what is done with each connection of a dead worker, which claimed ``claimed``."""
         recoveries = []
         for number in numbers:

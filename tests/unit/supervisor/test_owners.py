@@ -68,3 +68,10 @@ def test_a_worker_with_connections_is_not_removed() -> None:
     owners.move(1, 7)
     with pytest.raises(AssertionError, match="worker 7 was removed with connections"):
         owners.remove_worker(7)
+
+
+def test_the_connections_of_a_worker_are_in_the_order_in_which_it_got_them() -> None:
+    owners = Owners()
+    for number in (3, 1, 2, 3):
+        owners.move(number, 7)
+    assert list(owners.owned(7)) == [1, 2, 3]
