@@ -108,6 +108,11 @@ class Executor:
     # -- workers ----------------------------------------------------------------------------
 
     def _start(self, command: commands.StartWorker) -> None:
+        """
+        Create a worker, and start its process.
+
+        The process of a spare is started after the other commands, or when a message waits for it.
+        """
         process = self._processes.create(command.worker)
         if command.worker == self._parts.rollout.workers.spare:
             self._spare, process.when_needed = process, True
