@@ -78,7 +78,7 @@ PARTS = (
         BESIDE, run_together,
     ),
     Part(
-        Plan("coroutines", OVERLAPPING, 0.13, threads=8, serve=FILES, env=CONCURRENT),
+        Plan("coroutines", OVERLAPPING, 0.13, threads=8, serve=(*FILES, "--workers", "1"), env=CONCURRENT),
         OVERLAP, run_together,
     ),
     Part(

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 
 from hotwhisk.config.config import Config
+from hotwhisk.config.option import Bounds
 from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, KINDS, Assign, Message, Ready
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.processes import Process
@@ -39,7 +40,7 @@ class Attacked:
 
     def __init__(self, seed: int, folder: str, outcome: Outcome) -> None:
         self.draw = random.Random(seed)
-        config = Config(workers=2, crash_count=1 << 30, init_timeout=1e9)
+        config = Config(workers=Bounds(2, 2), crash_count=1 << 30, init_timeout=1e9)
         self.scripted = Scripted(config, Path(folder))
         self.packets = Packets(seed, FIELDS, self._known)
         self.outcome = outcome

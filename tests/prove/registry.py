@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .activations import activate
 from .crashloop import keep_first, keep_poisoned, roll_back_loop
+from .crowds import MOST, serve_crowds
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .folders import find_things, outlive_folders
@@ -87,6 +88,13 @@ PROOFS = (
         die_with_waiting,
         short={"rounds": 3},
         long={"rounds": 50},
+    ),
+    Proof(
+        "crowds",
+        "calls that wait behind others get workers; deaths and replacements cost no other call",
+        serve_crowds,
+        short={"rounds": 4},
+        serve=("--workers", f"1..{MOST}", *NO_ROLL_BACK),
     ),
     Proof(
         "half-sent",

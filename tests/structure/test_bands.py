@@ -40,6 +40,7 @@ PURE = {
     "supervisor.generation",
     "supervisor.jobs",
     "supervisor.rollout",
+    "supervisor.scaling",
     "system.loop_protocol",
     "worker.answerer",
 }

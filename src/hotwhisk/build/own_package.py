@@ -32,6 +32,7 @@ LEFT_OUT: Final = (
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FILE: Final = stat.S_IFREG | 0o644
 
 
@@ -79,17 +80,21 @@ def _member(path: Path) -> tuple[int, bytes]:
 
 def _annotations(tree: ast.Module, lines: list[str]) -> Iterator[tuple[int, int, int]]:
     """
-    Yield the row of each annotation of a function, and the columns of its start and end.
+    Yield the row of each annotation in a function, and the columns of its start and end.
 
     Classes keep theirs, because a `Record` reads its fields from them. Columns of the syntax tree
     count bytes, so a line that is not ASCII keeps its annotations.
     """
+    functions = [each for each in ast.walk(tree) if isinstance(each, _FUNCTIONS)]
+    within = {node for each in functions for node in ast.walk(each)}
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             found, start = node.annotation, node.col_offset + len(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
+        elif isinstance(node, _FUNCTIONS) and node.returns:
             found = node.returns
             start = lines[found.lineno - 1].rindex(" ->", 0, found.col_offset)
+        elif isinstance(node, ast.AnnAssign) and node.value and node in within:
+            found, start = node.annotation, node.target.end_col_offset or 0
         else:
             continue
         if found and found.end_lineno == found.lineno and lines[found.lineno - 1].isascii():
@@ -98,12 +103,14 @@ def _annotations(tree: ast.Module, lines: list[str]) -> Iterator[tuple[int, int,
 
 def _unneeded(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
     """Yield each statement that can go, with what stands in its place."""
+    gone: set[ast.AST] = set()
     for parent in ast.walk(tree):
         body = getattr(parent, "body", None)
-        if not isinstance(body, list):
-            continue  # of a lambda
+        if parent in gone or not isinstance(body, list):
+            continue  # within what goes, or of a lambda
         for node in body:
             if _is_text(node) or _is_for_types(node):
+                gone.update(ast.walk(node))
                 yield node, " " * node.col_offset + "pass" if len(body) == 1 else ""
 
 

@@ -8,7 +8,7 @@ to everything that needs a part of it. The table of flags and their variables is
 
 from __future__ import annotations
 
-from hotwhisk.config.option import PREFIX, UP_PREFIX, Option
+from hotwhisk.config.option import PREFIX, UP_PREFIX, Bounds, Option
 from hotwhisk.config.options import (
     CLIENT_VARIABLES,
     OPTIONS,
@@ -17,7 +17,12 @@ from hotwhisk.config.options import (
     require_loopback,
     scan,
 )
-from hotwhisk.config.platform import TAG_VARIABLE, Profile, platform_settings
+from hotwhisk.config.platform import (
+    TAG_VARIABLE,
+    Profile,
+    platform_settings,
+    runs_may_overlap,
+)
 from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
@@ -52,7 +57,7 @@ class Config(Record):
     module: str | None = None
     """What to serve instead of a file: the name of an importable module."""
     main: str = "main"
-    workers: int = 1
+    workers: Bounds = Bounds(1, 1)
     preload: tuple[str, ...] = ()
     faster_json: bool = True
     watch: bool = False
@@ -144,6 +149,10 @@ def read_config(
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
     _check(config)
+    given = found.raw["workers"][1] != "default"
+    if config.openwhisk and not runs_may_overlap(environ, otherwise=given):
+        least = config.workers.least
+        return _changed(config, workers=Bounds(least, least))
     return config
 
 
@@ -230,7 +239,7 @@ def _check(config: Config) -> None:
         raise UsageError("serve takes a FILE or --module NAME, not both")
     if config.watch and not (config.file or config.module):
         raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
-    if config.workers > MOST_WORKERS:
+    if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
             "the one that takes its place fit side by side"

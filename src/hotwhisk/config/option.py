@@ -62,6 +62,25 @@ class Option:
         return self.read is words
 
 
+class Bounds:
+    """A least and a most number. Its text is ``1..8``, or ``4`` if both are 4."""
+
+    __slots__ = ("least", "most")
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        self.most = most
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bounds) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash((self.least, self.most))
+
+    def __str__(self) -> str:
+        return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
+
+
 def text(raw: str) -> str | None:
     """Return any text; None for an empty one."""
     return raw or None
@@ -93,6 +112,18 @@ def count(raw: str) -> int:
     if raw.isascii() and raw.isdigit() and len(raw) < 10 and int(raw) > 0:
         return int(raw)
     raise ValueError("a whole number of at least 1")
+
+
+def bounds(raw: str) -> Bounds:
+    """Return the bounds of a number: ``MIN..MAX``, or one number for both."""
+    least, dots, most = raw.partition("..")
+    try:
+        found = Bounds(count(least), count(most if dots else least))
+    except ValueError:
+        found = Bounds(1, 0)
+    if found.least > found.most:
+        raise ValueError("a whole number of at least 1, or two such as 1..8")
+    return found
 
 
 def maybe_count(raw: str) -> int | None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from hotwhisk.config.option import (
     PREFIX,
     Option,
+    bounds,
     count,
     maybe_count,
     maybe_descriptor,
@@ -49,7 +50,8 @@ OPTIONS = (
     Option("openwhisk", "", switch, "follow the OpenWhisk platform to the letter", default="no"),
     Option("main", "NAME", text, "name of the handler in FILE", default="main"),
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
-    Option("workers", "N", count, "processes that answer", default="1"),
+    Option("workers", "MIN..MAX", bounds, "processes that answer; more than MIN while requests "
+           "wait behind others' runs", default="1", openwhisk="1..32"),
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
     Option("faster_json", "", switch, "use orjson for large JSON, if it is installed", default="yes"),
     Option("watch", "", switch, "replace the current version when FILE changes", default="no"),

@@ -38,7 +38,7 @@ def platform_settings(environ: Mapping[str, str], *, openwhisk: bool) -> dict[st
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again
-        values["concurrency"] = environ.get("__OW_ALLOW_CONCURRENT", "").lower() != "false"
+        values["concurrency"] = runs_may_overlap(environ, otherwise=True)
         # The platform's tests of Python expect it, so only an empty variable turns it off.
         values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
@@ -46,6 +46,12 @@ def platform_settings(environ: Mapping[str, str], *, openwhisk: bool) -> dict[st
         values["compiler"] = image_compiler(environ)
         values["save_jar"] = image_jar(environ)
     return values
+
+
+def runs_may_overlap(environ: Mapping[str, str], *, otherwise: bool) -> bool:
+    """Return whether the platform allows it; ``otherwise`` if it does not say."""
+    said = environ.get("__OW_ALLOW_CONCURRENT", "").lower()
+    return {"true": True, "false": False}.get(said, otherwise)
 
 
 def image_compiler(environ: Mapping[str, str]) -> str | None:

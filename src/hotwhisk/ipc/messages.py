@@ -83,7 +83,8 @@ class Load(Message):
     bytes from ``offset``. If ``path`` is a file on this machine, or ``module`` the name of a
     module, the descriptor has the sources as they were when the generation began; the first worker
     gets no descriptor and reads them. ``main`` names the handler. ``folder`` is where an archive is
-    unpacked. With ``template``, the worker may leave a template.
+    unpacked. With ``template``, the worker may leave a template. If the worker is a ``further`` one
+    of its generation, its failure ends no activation.
     """
 
     generation: int = 0
@@ -94,6 +95,7 @@ class Load(Message):
     module: bool = False
     main: str = "main"
     template: bool = False
+    further: bool = False
 
     def descriptors(self) -> int:
         """Return 1 for the descriptor; 0 for the first worker of an artifact on this machine."""

@@ -27,6 +27,7 @@ from hotwhisk.server.status import status
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
 from hotwhisk.supervisor.commands import Reply
+from hotwhisk.supervisor.demand import CROWDED
 from hotwhisk.supervisor.liveness import SOON
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
@@ -130,13 +131,13 @@ class Server:
 
     def _wait(self) -> None:
         supervisor = self.supervisor
-        if not supervisor.scoreboard.timer_on_here:
-            supervisor.wait(None)
-            self._now = supervisor.system.now()
-            self._next_tick = self._now + SOON
-            return
-        supervisor.wait(max(0.0, self._next_tick - self._now))
+        asleep = not supervisor.scoreboard.timer_on_here
+        supervisor.wait(None if asleep else max(0.0, self._next_tick - self._now))
         self._now = now = supervisor.system.now()
+        if asleep:
+            self._next_tick = now + SOON
+        if supervisor.is_crowded:
+            self._next_tick = min(self._next_tick, now + CROWDED)
         if now >= self._next_tick:
             self._watchdog.tick(now)
             self._next_tick = now + self._watchdog.interval()

@@ -30,11 +30,13 @@ class UploadedArtifact(Artifact):
         self.length = length
 
     def load_message(
-        self, generation: int, folder: str, *, template: bool
+        self, generation: int, folder: str, *, template: bool, further: bool
     ) -> tuple[Load, list[int]]:
         """See `Artifact`."""
         where = (self.offset, self.length)
-        return Load(generation, folder, *where, template=template), [self.descriptor]
+        return Load(generation, folder, *where, template=template, further=further), [
+            self.descriptor
+        ]
 
     def release(self) -> None:
         """See `Artifact`."""
@@ -52,13 +54,13 @@ class LocalArtifact(Artifact):
         """The content of the file when the generation began; its first worker sends it."""
 
     def load_message(
-        self, generation: int, folder: str, *, template: bool
+        self, generation: int, folder: str, *, template: bool, further: bool
     ) -> tuple[Load, list[int]]:
         """See `Artifact`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])
         where = (self.path, self.module, self.main)
-        return Load(generation, folder, 0, length, *where, template), descriptors
+        return Load(generation, folder, 0, length, *where, template, further), descriptors
 
     def release(self) -> None:
         """See `Artifact`."""

@@ -18,7 +18,7 @@ class Artifact:
     """The content of a generation. Decisions only pass it on; `artifacts` has the kinds."""
 
     def load_message(
-        self, generation: int, folder: str, *, template: bool
+        self, generation: int, folder: str, *, template: bool, further: bool
     ) -> tuple[messages.Load, list[int]]:
         """Return the message that tells a worker to load the artifact, and its descriptors."""
         raise NotImplementedError

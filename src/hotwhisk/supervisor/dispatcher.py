@@ -4,16 +4,16 @@ Which worker has each connection, and which worker gets the next.
 Pure. A connection has one owner at a time, a worker or the supervisor. With the supervisor it
 waits, because the supervisor keeps a duplicate of every socket and reads none.
 
-A connection goes to the worker of the current generation that has the fewest. If no worker can take
-it, it waits for one that is starting. After a tick the spare takes it, so that an ``/init`` is
-seen, and parks a ``/run``. If there is a fallback, the spare takes it at once, and answers a
-``/run``.
+A connection goes to a worker of the current generation that is not busy, and of these to the one
+that has the fewest. If no worker can take it, it waits for one that is starting. After a tick the
+spare takes it, so that an ``/init`` is seen, and parks a ``/run``. If there is a fallback, the
+spare takes it at once, and answers a ``/run``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, KeysView
+from collections.abc import Callable, Collection, Iterable, KeysView
 from enum import Enum
 
 from hotwhisk.openwhisk.answers import Cause
@@ -112,29 +112,45 @@ class Dispatcher:
     """
     Distributes connections among the workers that serve. ``fallback`` is the cause of the error
     that the spare sends for a ``/run``; if it is empty, the spare parks the ``/run``. ``detail`` is
-    a further text of that error.
+    a further text of that error. ``is_busy`` returns whether a worker uses a connection just now.
     """
 
-    def __init__(self, workers: Workers, commands: deque[Command]) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        commands: deque[Command],
+        is_busy: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self.owners = Owners()
         self.fallback: str = Cause.NO_ACTION
         self.detail = ""
+        self.crowded = False
+        """Whether a new connection went beside another one, or waits, since the latest tick."""
         self._workers = workers
         self._commands = commands
+        self._is_busy = is_busy
+        self._recalling: set[int] = set()
+        """
+        Serving workers with a `Recall` that is not carried out yet. It would take what they are
+        about to get, so no connection is assigned before all of them are carried out.
+        """
 
     def accepted(self, number: int) -> None:
         """Assign a new connection."""
         serving = self._workers.serving
-        if serving and not self.owners.waiting:  # as nearly always: straight to a worker
-            slot = min(serving, key=self.owners.count) if serving[1:] else serving[0]
+        if serving and not self.owners.waiting and not self._recalling:  # as nearly always
+            slot = self._freest(serving, frozenset()) if serving[1:] else serving[0]
             self.owners.move(number, slot)
             self._commands.append(Assign(slot, (number,)))
+            self.crowded = self.crowded or self.owners.count(slot) > 1
         else:
+            self.crowded = True
             self.owners.move(number, Queue.WAITING)
             self.assign_waiting()
 
     def reclaimed(self, slot: int, moved: Moved) -> None:
-        """Assign the connections that were reclaimed from a worker."""
+        """Take the connections that were reclaimed from a worker, to assign them to others."""
+        self._recalling.discard(slot)
         for number, parked in moved:
             if self.owners.owner(number) == slot:
                 self._queue(number, parked=parked)
@@ -166,15 +182,20 @@ class Dispatcher:
             return
         batches: dict[int, list[int]] = {}
         serving = self._workers.serving
-        if serving:
+        if serving and not self._recalling:
             for number in [*self.owners.parked, *self.owners.waiting]:
-                slot = min(serving, key=self.owners.count)
+                slot = self._freest(serving, batches) if serving[1:] else serving[0]
                 self.owners.move(number, slot)
                 batches.setdefault(slot, []).append(number)
         for slot, numbers in batches.items():
             self._commands.append(Assign(slot, tuple(numbers)))
         if self.fallback:
             self.give_to_spare()
+
+    def _freest(self, serving: Collection[int], given: Collection[int]) -> int:
+        """Return the worker for a connection. Those in ``given`` are about to be busy."""
+        count = self.owners.count
+        return min(serving, key=lambda slot: (slot in given or self._is_busy(slot), count(slot)))
 
     def give_to_spare(self) -> None:
         """Assign waiting connections to the spare, which reads them, and parks or answers."""
@@ -188,7 +209,9 @@ class Dispatcher:
 
     def recall(self, slot: int, *, drain: bool = False) -> None:
         """Recall a worker's connections; with ``drain``, it exits after its last answer."""
-        if drain or self.owners.count(slot):
+        if drain or (self.owners.count(slot) and slot not in self._recalling):
+            if slot in self._workers.serving:
+                self._recalling.add(slot)
             self._commands.append(Recall(slot, drain))
 
     def recall_from_spare(self) -> None:
@@ -222,6 +245,7 @@ class Dispatcher:
         An error for such a request names its ``version``, or the current one if that is empty.
         """
         of_request = False
+        self._recalling.discard(slot)
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
                 continue

@@ -152,10 +152,12 @@ class Executor:
             self._load_began = process.started
         # A template costs some megabytes. Where one worker serves one version, most actions never
         # need another worker; if one does, that one leaves a template for those after it.
-        alone = first and rollout.policy.workers == 1 and not rollout.policy.reinit
+        most = max(rollout.policy.workers, rollout.policy.most_workers)
+        alone = first and most == 1 and not rollout.policy.reinit
         template = number != rollout.workers.banned and not alone
         folder = f"{self._folder(number)}/code"
-        process.channel.send(*command.artifact.load_message(number, folder, template=template))
+        load = command.artifact.load_message(number, folder, template=template, further=not first)
+        process.channel.send(*load)
 
     def _spawn(self, command: commands.Spawn) -> None:
         template = self._processes.by_slot[command.template]
@@ -210,10 +212,11 @@ class Executor:
             rollout.commands.append(commands.Send(process.slot, message))
         else:
             process.channel.send(message)
-        if not self._parts.system.has_barrier:
-            return  # without it the claim proves nothing: wait for Released
-        self._parts.system.barrier()
         dispatcher = rollout.dispatcher
+        if not self._parts.system.has_barrier:  # the claim proves nothing: wait for Released
+            dispatcher.reclaimed(process.slot, ())
+            return
+        self._parts.system.barrier()
         claimed = self._scoreboard.claimed(process.slot)
         owned = dispatcher.owners.owned(process.slot)
         moved = self._sockets.movable(owned, but=claimed)

@@ -24,7 +24,8 @@ RETRY_FIRST, RETRY_MAX = 1.0, 8.0
 class Policy(Record):
     """
     How many workers a generation has, and what counts as a crash loop: ``crash_count`` exits
-    outside a handler within ``crash_window`` seconds.
+    outside a handler within ``crash_window`` seconds. While requests wait, it may have up to
+    ``most_workers``.
     """
 
     workers: int = 1
@@ -35,6 +36,7 @@ class Policy(Record):
     """Whether an ``/init`` may follow one that succeeded."""
     log_init_error: bool = True
     """Under OpenWhisk: whether the log says why an ``/init`` failed; if not, the answer says it."""
+    most_workers: int = 1
 
 
 class Generation:

@@ -46,11 +46,11 @@ class Liveness:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._doubted: set[int] = set()
-        self._unread: dict[int, set[int]] = {}
-        """The unread connections of each worker at this tick."""
+        self.unread: dict[int | None, set[int]] = {}
+        """The unread connections of each worker at this tick, and those that no worker has."""
         self._unread_when_asked: dict[int, set[int]] = {}
-        self._unreachable: set[Process] = set()
-        """The workers that were unreachable at the last tick."""
+        self._unreachable: dict[Process, float] = {}
+        """The unreachable workers, each with the time of the tick that found it."""
         self.urgent = False
         """Whether the next tick should come soon."""
 
@@ -75,10 +75,10 @@ class Liveness:
 
         A worker that exits closes its channel too, so it is given one tick to do so.
         """
-        parts = self._parts
+        parts, now = self._parts, self._parts.system.now()
         processes = parts.processes
         found = {
-            each
+            each: self._unreachable.get(each, now)
             for each in processes.by_slot.values()
             if each.unreachable and not processes.has_exited(each)
         }
@@ -88,8 +88,8 @@ class Liveness:
             answering = {
                 owner(each) for phase in ANSWERING for each in parts.scoreboard.in_phase(phase)
             }
-            for process in found & self._unreachable:
-                if process.slot not in answering:
+            for process, since in found.items():
+                if now - since > SOON / 2 and process.slot not in answering:
                     parts.log(
                         f"worker {process.pid} is ended: its channel to the server is closed; "
                         "an action may close only descriptors that it has opened"
@@ -109,17 +109,15 @@ class Liveness:
         scoreboard, owners = parts.scoreboard, parts.rollout.dispatcher.owners
         inputs = parts.sockets.inputs
         inputs.watch(parts.sockets.descriptors)
-        self._unread = {}
+        self.unread = {}
         for number in inputs.find():
-            owner = owners.owner(number)
-            if owner is not None:
-                self._unread.setdefault(owner, set()).add(number)
+            self.unread.setdefault(owners.owner(number), set()).add(number)
         running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
         found = set()
         for slot, worker in parts.rollout.workers.by_slot.items():
             if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):
                 continue
-            must_answer = slot in self._unread or scoreboard.claimed(slot) >= 0
+            must_answer = slot in self.unread or scoreboard.claimed(slot) >= 0
             if worker.state is State.BUSY:  # its connections were moved, but its ping is open
                 must_answer = must_answer or parts.processes.by_slot[slot].silent
             if worker.generation == 0:  # a spare runs no handler, so it must answer at once
@@ -133,7 +131,7 @@ class Liveness:
     def _has_read(self, slot: int) -> bool:
         """Return whether a worker has read from a connection that was unread at its ping."""
         owner = self._parts.rollout.dispatcher.owners.owner
-        read = self._unread_when_asked.get(slot, set()) - self._unread.get(slot, set())
+        read = self._unread_when_asked.get(slot, set()) - self.unread.get(slot, set())
         return any(owner(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
@@ -174,7 +172,7 @@ class Liveness:
                 process.silent = False
             elif not process.silent:
                 process.ping(now)
-                self._unread_when_asked[slot] = self._unread.get(slot, set())
+                self._unread_when_asked[slot] = self.unread.get(slot, set())
                 self.urgent = True
-            elif rollout.stuck(slot):
+            elif now - process.asked > SOON / 2 and rollout.stuck(slot):
                 self.urgent = True

@@ -18,9 +18,10 @@ SERVER_DESCRIPTORS = 32
 
 WORKER_DESCRIPTORS = 8
 """
-Descriptors for each of ``--workers``: channel, pidfd, an idle spill and a reserve.
+Descriptors for each of the least ``--workers``: channel, pidfd, an idle spill and a reserve.
 
-The same number is needed again while the worker is replaced.
+The same number is needed again while the worker is replaced. Further workers start only where
+descriptors are free.
 """
 
 PROCESS_DESCRIPTORS = 3
@@ -40,7 +41,7 @@ def capacity(config: Config) -> int:
     Raises:
         StartError: there are too few descriptors for a single connection.
     """
-    most, wanted, (soft, hard) = limits(config.workers)
+    most, wanted, (soft, hard) = limits(config.workers.least)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if most < FEWEST_CONNECTIONS:

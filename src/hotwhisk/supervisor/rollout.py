@@ -20,6 +20,7 @@ from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.jobs import SpareJobs
+from hotwhisk.supervisor.scaling import Scaling
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
 
 REPLACEMENTS_WAITING = 8
@@ -29,17 +30,22 @@ REPLACEMENTS_WAITING = 8
 class Rollout:
     """
     Decides which generation of one server is current, and which workers it has.
-    ``has_descriptors`` returns whether the descriptors suffice for so many further workers.
+    ``has_descriptors`` returns whether the descriptors suffice for so many further workers,
+    ``is_busy`` whether a worker uses a connection.
     """
 
     def __init__(
-        self, policy: Policy, slots: int, has_descriptors: Callable[[int], bool] = lambda _: True
+        self,
+        policy: Policy,
+        slots: int,
+        has_descriptors: Callable[[int], bool] = lambda _: True,
+        is_busy: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.policy = policy
         self._has_descriptors = has_descriptors
         self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
-        self.dispatcher = Dispatcher(self.workers, self.commands)
+        self.dispatcher = Dispatcher(self.workers, self.commands, is_busy)
         self.current = Generation()
         self.previous: commands.Artifact | None = None
         self.previous_digest = ""
@@ -48,6 +54,7 @@ class Rollout:
         self.stopping = False
         self._numbers = itertools.count(1)
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
+        self.scaling = Scaling(policy, self.workers, self.dispatcher, self.commands)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -129,24 +136,7 @@ class Rollout:
         if self.candidate is None and self.waiting:
             candidate = self.candidate = self.waiting.popleft()
             candidate.generation = next(self._numbers)
-            candidate.slot = self._start_loading(candidate.artifact, candidate.generation)
-
-    def _start_loading(self, artifact: commands.Artifact, generation: int) -> int:
-        """
-        Start a worker of ``generation``, and return its slot. If there is a template, it forks the
-        worker. If there is none, the spare loads the artifact, and a new spare is started.
-        """
-        template = self.workers.templates.get(generation)
-        slot = self.workers.spare if template is None else self.workers.allocate()
-        self.workers.apply(slot, Event.LOAD)
-        self.workers[slot].generation = generation
-        if template is not None:
-            self.commands.append(commands.Spawn(slot, template))
-            return slot
-        self.dispatcher.recall(slot)
-        self.commands.append(commands.Load(slot, generation, artifact))
-        self.workers.replace_spare()
-        return slot
+            candidate.slot = self.scaling.start(candidate.artifact, candidate.generation)
 
     def not_spawned(self, slot: int) -> None:
         """
@@ -308,7 +298,7 @@ class Rollout:
         self.workers[slot].generation = 0  # so its exit is not taken for a failed load
         self.commands.append(commands.Kill(slot))
         if self.candidate and self.candidate.slot == slot:
-            self.candidate.slot = self._start_loading(
+            self.candidate.slot = self.scaling.start(
                 self.candidate.artifact, self.candidate.generation
             )
         else:
@@ -400,15 +390,18 @@ class Rollout:
 
     def _scale_up(self) -> None:
         """Start workers until the current generation has as many as it should."""
-        current = self.current
-        alive = (State.LOADING, State.SERVING, State.BUSY)
-        there = self.workers.in_generation(current.number, *alive)
-        if current.artifact is None or self.stopping:
-            return
-        if current.retry_at is not None and (current.unstable or there):
-            return
-        for _ in range(self.policy.workers - len(there)):
-            self._start_loading(current.artifact, current.number)
+        if not self.stopping:
+            self.scaling.start_missing(self.current)
+
+    @property
+    def may_grow(self) -> bool:
+        """Return whether the current generation may have one more worker than it has."""
+        return not self.stopping and self.scaling.may_grow(self.current) and self._has_room()
+
+    def grow(self, needed: int) -> None:
+        """Start workers for ``needed`` requests that wait behind others, as far as it may."""
+        if self.may_grow:
+            self.scaling.grow(self.current, needed)
 
     # -- stop -------------------------------------------------------------------------------
 

@@ -59,18 +59,20 @@ class Supervisor:
         self.scoreboard = Scoreboard(capacity)
         self.processes = Processes(system, config, self.scoreboard)
         close = self.processes.descriptors.close
-        self.sockets = Sockets(self.scoreboard, close, workers=config.workers)
+        self.sockets = Sockets(self.scoreboard, close, workers=config.workers.most)
         self.rollout = Rollout(
             Policy(
-                config.workers,
+                config.workers.least,
                 config.crash_count,
                 config.crash_window,
                 config.profile,
                 config.reinit,
                 config.log_init_error,
+                config.workers.most,
             ),
             WORKERS,
             self._has_descriptors,
+            lambda slot: self.scoreboard.claimed(slot) >= 0,
         )
         self.dispatcher = self.rollout.dispatcher
         self.parts = Parts(
@@ -130,6 +132,11 @@ class Supervisor:
         processes = self.processes
         backlog = any(each.channel.backlog for each in processes.by_slot.values())
         return backlog or self.loop.has_later or bool(processes.unforked() or processes.spawning())
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether another worker could help a connection that was accepted lately."""
+        return self.config.workers.most > 1 and self.dispatcher.crowded
 
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""
@@ -196,7 +203,7 @@ class Supervisor:
             self._counted = len(self.processes.by_slot)
             without_templates = self._counted - len(self.rollout.workers.templates)
             self.sockets.most = resources.room_beside(
-                without_templates, self.config.workers, self._limit
+                without_templates, self.config.workers.most, self._limit
             )
         if self._paused and self._listener is not None and not self.sockets.full:
             self._paused = self.scoreboard.notify_close = False
@@ -204,5 +211,5 @@ class Supervisor:
 
     def _has_descriptors(self, workers: int) -> bool:
         processes = len(self.processes.by_slot) + workers
-        room = resources.room_beside(processes, self.config.workers, self._limit)
+        room = resources.room_beside(processes, self.config.workers.most, self._limit)
         return room - len(self.sockets.descriptors) >= resources.MARGIN_CONNECTIONS

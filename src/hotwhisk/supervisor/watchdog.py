@@ -10,6 +10,7 @@ from __future__ import annotations
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
+from hotwhisk.supervisor.demand import CROWDED, Demand
 from hotwhisk.supervisor.liveness import SOON, Liveness
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
@@ -49,6 +50,7 @@ class Watchdog:
         self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
         self._liveness = Liveness(supervisor.parts)
+        self._demand = Demand(supervisor.parts)
         self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
@@ -72,12 +74,14 @@ class Watchdog:
         for (kind, number), age in ages.items():
             self._check(kind, number, age)
         self._liveness.end(now)
+        self._demand.update(now, self._liveness.unread)
         rollout, dispatcher = self._supervisor.rollout, self._supervisor.dispatcher
         rollout.end_pause(now)
         dispatcher.give_to_spare()
+        dispatcher.crowded = False
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
-        busy = self._supervisor.keep_full() or retried
+        busy = self._supervisor.keep_full() or retried or self._demand.ticks
         waiting = dispatcher.owners.waiting or busy
         self._quiet = 0 if watched or waiting or self._liveness.urgent else self._quiet + 1
 
@@ -127,6 +131,8 @@ class Watchdog:
 
     def interval(self) -> float:
         """Return the seconds until the next tick."""
+        if self._demand.urgent:
+            return CROWDED
         return SOON if self._liveness.urgent else TICK
 
     def _in_flight(self) -> list[tuple[Key, float]]:

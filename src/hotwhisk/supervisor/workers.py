@@ -28,7 +28,7 @@ class State(StrEnum):
     BUSY = "busy"
     """Is in one run for too long, or answers no ping; its other connections were recalled."""
     DRAINING = "draining"
-    """Belongs to an earlier generation, or is a stuck spare; it finishes what it has."""
+    """Belongs to an earlier generation, or is not needed any more; it finishes what it has."""
     TEMPLATE = "template"
     """Has loaded the action and serves no request; it forks further workers."""
     KILLED = "killed"
@@ -50,7 +50,10 @@ class Event(StrEnum):
     For a worker that loads: it has not begun to load.
     """
     NOT_NEEDED = "not needed"
-    """A spare has its process, and may wait again; see `Rollout.spare_may_wait`."""
+    """
+    A spare has its process, and may wait again; see `Rollout.spare_may_wait`. Or a worker was idle
+    for long, and the generation has more than it should; see `Scaling`.
+    """
     RELEASED = "released"
     """It has released its connections after a recall."""
     DRAIN = "drain"
@@ -69,6 +72,7 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.LOADING, Event.STUCK): State.KILLED,
     (State.SERVING, Event.STUCK): State.BUSY,
     (State.SERVING, Event.DRAIN): State.DRAINING,
+    (State.SERVING, Event.NOT_NEEDED): State.DRAINING,
     (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
     (State.BUSY, Event.RELEASED): State.SERVING,
     (State.BUSY, Event.DRAIN): State.DRAINING,

@@ -33,14 +33,14 @@ class ExitStatus(Record):
             return f"signal {self.signal}"
 
 
-def children() -> list[int]:
-    """Return the process ids of this process's children, including adopted ones."""
-    me = getpid()
+def children(of: int = 0) -> list[int]:
+    """Return the process ids of a process's children, including adopted ones; of ours for 0."""
+    parent = of or getpid()
     try:
-        with open(f"/proc/{me}/task/{me}/children") as file:
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:
-        return [pid for pid in _all_processes() if _parent(pid) == me]
+        return [pid for pid in _all_processes() if _parent(pid) == parent]
 
 
 def pid_of(pidfd: int) -> int:

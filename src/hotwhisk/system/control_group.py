@@ -12,6 +12,8 @@ FILES = {
     "deaths": ("memory.events", "memory/memory.oom_control"),
     "memory": ("memory.max", "memory/memory.limit_in_bytes"),
     "together": ("memory.oom.group", ""),
+    "used": ("memory.current", "memory/memory.usage_in_bytes"),
+    "statistics": ("memory.stat", "memory/memory.stat"),
     "processes": ("pids.max", "pids/pids.max"),
 }
 """The file for each question in version 2, and in version 1 with its controller."""

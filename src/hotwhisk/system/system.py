@@ -31,6 +31,7 @@ from hotwhisk.system.features import (
     raise_oom_score,
 )
 from hotwhisk.system.libc import LIBC
+from hotwhisk.system.memory import MemoryLimit
 from hotwhisk.system.signals import HANDLED, Dispositions
 
 TYPE_CHECKING = False
@@ -54,6 +55,7 @@ class System:
         self._membarrier = self._try(MEMBARRIER)
         self.has_barrier = self._membarrier is not None
         self._oom_kills = 0
+        self._memory: MemoryLimit | None = None
 
     def _try(self, feature: Feature) -> object:
         try:
@@ -158,6 +160,11 @@ class System:
         # The count never falls: a smaller one means that the file could not be read just now.
         self._oom_kills = max(self._oom_kills, control_group.oom_kills(self._deaths))
         return self._oom_kills
+
+    def room_for(self, pid: int) -> int:
+        """Return how many further processes like ``pid`` the limit of memory leaves room for."""
+        self._memory = self._memory or MemoryLimit()
+        return self._memory.room_for(pid)
 
     def kill(self, pidfd: int) -> bool:
         """

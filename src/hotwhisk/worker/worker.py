@@ -71,6 +71,8 @@ class Worker:
         self.config = config
         self.requests = Requests(channel, scoreboard, place, config, self.handle_messages)
         self.connections = self.requests.connections
+        self._further = False
+        """Whether this is a further worker of a generation that is current already."""
         self._sources = (0, 0)
         """The spill file with the content of files that were read, and its length; see `Ready`."""
         place_warnings()
@@ -135,7 +137,7 @@ class Worker:
     # -- becoming a worker of a generation --------------------------------------------------
 
     def _load(self, message: messages.Load, descriptors: list[int]) -> None:
-        began = process_time()
+        began, self._further = process_time(), message.further
         outcome = loading.load(message, descriptors, self.config, self._keep_sources)
         self.connections.streams.reopen_closed()
         if isinstance(outcome, loading.Loaded):
@@ -169,6 +171,7 @@ class Worker:
         lowest = self.connections.place.lowest
         spawned = template.fork_template(generation, channel, own, lowest)
         if spawned is not None:
+            self._further = True
             self._sources = (0, 0)  # the worker that forked the template reported it
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
@@ -195,7 +198,7 @@ class Worker:
 
     def _send_failure(self, failed: messages.Failed) -> None:
         logged = self.config.log_init_error and failed.status == VersionError.status
-        if self.requests.sentinels is not None and logged:
+        if self.requests.sentinels is not None and logged and not self._further:
             self.requests.sentinels.write(lambda _: None)
         self.connections.channel.send(messages.Failed(failed.status, failed.text[:LONGEST_TEXT]))
 

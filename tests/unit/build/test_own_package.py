@@ -60,6 +60,8 @@ def test_a_command_that_is_not_carried_asks_for_an_installed_hotwhisk(
 class Bare(ast.NodeTransformer):
     """Takes out of a tree what a shortened source lacks."""
 
+    functions = 0
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         if isinstance(body := getattr(node, "body", None), list):
@@ -73,12 +75,23 @@ class Bare(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
+        return self.visit_function(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self.visit_function(node)
+
+    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
-        return self.generic_visit(node)
+        self.functions += 1
+        try:
+            return self.generic_visit(node)
+        finally:
+            self.functions -= 1
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if not self.functions or not node.value:
+            return node
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
 
     def is_unneeded(self, node: ast.stmt) -> bool:
         if isinstance(node, ast.If):
@@ -105,12 +118,14 @@ def test_docstrings_comments_annotations_and_imports_for_type_checkers_are_left_
         'class A:\n    """\n    One.\n    """\n\n'
         'def f(x: int, *, y: str = "é") -> None:\n    return "# two"  # why\n\n'
         'def g(x: "int" = 1, *z: A) -> dict[str, int]:\n    """Three."""\n    return "# four"\n'
-        "if TYPE_CHECKING:\n    import five\n"
+        "if TYPE_CHECKING:\n    class Five:\n        '6'\n"
+        "def h():\n    x: int = 1\n    y: int\n    A.z: list[int] = []\n"
     )
     assert shortened(source) == (
         "class A:\n pass\n\n\n\n"
         'def f(x: int, *, y: str = "é") -> None:\n return "# two"\n\n'
-        'def g(x = 1, *z):\n\n return "# four"\n\n\n'
+        'def g(x = 1, *z):\n\n return "# four"\n\n\n\n'
+        "def h():\n x = 1\n y: int\n A.z = []\n"
     )
 
 

@@ -23,6 +23,7 @@ TEXTS = {
     option.switch: ("yes", "no"),
     option.port: ("9000", "9001"),
     option.count: ("5", "6"),
+    option.bounds: ("5", "6..7"),
     option.maybe_count: ("10", "20"),
     option.maybe_descriptor: ("4", "5"),
     option.seconds: ("7", "8"),
@@ -258,6 +259,33 @@ def test_the_platform_has_its_own_variables(
     assert (values.reinit, values.concurrency) == (reinit, concurrency)
     plain = read_config([], environ)
     assert (plain.reinit, plain.concurrency) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "workers"),
+    [
+        (["--openwhisk"], "true", "1..32"),
+        (["--openwhisk"], "", "1"),
+        (["--openwhisk"], "false", "1"),
+        (["--openwhisk", "--workers", "2..8"], "True", "2..8"),
+        (["--openwhisk", "--workers", "2..8"], "", "2..8"),
+        (["--openwhisk", "--workers", "2..8"], "false", "2"),
+        (["--openwhisk", "--workers", "1"], "true", "1"),
+        (["--workers", "2..8"], "false", "2..8"),
+        ([], "true", "1"),
+    ],
+)
+def test_further_workers_need_the_leave_of_the_platform_or_of_the_operator(
+    arguments: list[str], said: str, workers: str
+) -> None:
+    values = read_config(arguments, {"__OW_ALLOW_CONCURRENT": said})
+    assert str(values.workers) == workers
+
+
+@pytest.mark.parametrize("text", ["2..1", "..", "1..", "..3", "0..3", "1..2..3", "1-3", "a"])
+def test_the_number_of_workers_is_one_number_or_two(text: str) -> None:
+    with pytest.raises(UsageError, match=r"a whole number of at least 1, or two such as 1\.\.8"):
+        read_config(["--workers", text], {})
 
 
 def test_variables_of_systemd_are_read() -> None:

@@ -25,6 +25,8 @@ class FakeSystem:
 
     has_barrier = True
     may_kill = True
+    room = 1000
+    """For how many further workers there is memory."""
 
     def __init__(self) -> None:
         self.clock = 1000.0
@@ -40,6 +42,10 @@ class FakeSystem:
 
     def oom_kills(self) -> int:
         return 0
+
+    def room_for(self, pid: int) -> int:
+        assert pid in range(100_000, 100_000 + 512)
+        return self.room
 
     def fork(self, _: Callable[[], NoReturn], name: str) -> tuple[int, int]:
         slot = int(name.partition(":")[2])
@@ -133,6 +139,10 @@ class Scripted:
         self.supervisor.dispatcher.accepted(number)
         self.supervisor.run_commands()
         return number
+
+    def read(self, number: int) -> None:
+        """Read what a client sent, as its worker does."""
+        os.read(self.supervisor.sockets.descriptors[number], 65536)
 
     def is_ended(self, number: int) -> bool:
         """Return whether a client sees the end of its connection."""

@@ -22,7 +22,7 @@ def is_open(descriptor: int) -> bool:
 
 def test_what_was_posted_is_loaded_from_its_file(file: int) -> None:
     posted = UploadedArtifact(file, 10, 200)
-    order, descriptors = posted.load_message(3, "/run/3/code", template=True)
+    order, descriptors = posted.load_message(3, "/run/3/code", template=True, further=False)
     assert order == Load(3, "/run/3/code", 10, 200, template=True)
     assert descriptors == [file]
     posted.release()
@@ -31,12 +31,12 @@ def test_what_was_posted_is_loaded_from_its_file(file: int) -> None:
 
 def test_what_is_local_is_read_once_by_its_first_worker(file: int) -> None:
     local = LocalArtifact("hello.py", "main")
-    order, descriptors = local.load_message(1, "/run/1/code", template=False)
+    order, descriptors = local.load_message(1, "/run/1/code", template=False, further=False)
     assert order == Load(1, "/run/1/code", path="hello.py", main="main")
     assert descriptors == []
     local.content = UploadedArtifact(file, 0, 200)
-    order, descriptors = local.load_message(1, "/run/1/code", template=False)
-    assert order == Load(1, "/run/1/code", length=200, path="hello.py", main="main")
+    order, descriptors = local.load_message(1, "/run/1/code", template=False, further=True)
+    assert order == Load(1, "/run/1/code", length=200, path="hello.py", main="main", further=True)
     assert descriptors == [file]
     local.release()
     assert not is_open(file)

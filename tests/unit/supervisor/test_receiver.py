@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hotwhisk.config.option import Bounds
 from hotwhisk.ipc.messages import (
     Assign,
     Failed,
@@ -178,7 +179,7 @@ def test_a_number_that_is_taken_is_refused(script: Script) -> None:
 
 @pytest.mark.parametrize("message", [SpillClosed(5), InitReceived(0, 5)])
 def test_a_worker_names_no_memory_file_of_another(script: Script, message: Message) -> None:
-    scripted = script(workers=2)
+    scripted = script(workers=Bounds(2, 2))
     first = scripted.serve()
     second = scripted.worker(State.LOADING)
     scripted.send(second, Ready(DIGEST))
@@ -201,7 +202,7 @@ def connect_beside_a_thief(scripted: Scripted) -> tuple[int, int, int]:
 
 
 def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) -> None:
-    scripted = script(workers=2)
+    scripted = script(workers=Bounds(2, 2))
     connection, owner, thief = connect_beside_a_thief(scripted)
     (epoch,) = [
         epoch
@@ -215,7 +216,7 @@ def test_a_worker_gives_back_and_posts_no_connection_of_another(script: Script) 
 
 
 def test_the_init_of_another_workers_connection_is_refused(script: Script) -> None:
-    scripted = script(workers=2)
+    scripted = script(workers=Bounds(2, 2))
     connection, _, thief = connect_beside_a_thief(scripted)
     send(scripted, thief, encode(SpillCreated(5)), memory_file())
     send(scripted, thief, encode(InitReceived(connection, 5, 0, 10)))
@@ -278,7 +279,7 @@ def test_a_template_without_a_channel_is_refused(script: Script) -> None:
 def test_a_worker_that_hoards_memory_files_is_ended_not_the_one_that_needs_one(
     script: Script,
 ) -> None:
-    scripted = script(workers=2)
+    scripted = script(workers=Bounds(2, 2))
     hoarder = scripted.serve()
     honest = scripted.worker(State.LOADING)
     scripted.send(honest, Ready(DIGEST))
@@ -295,7 +296,7 @@ def test_a_worker_that_hoards_memory_files_is_ended_not_the_one_that_needs_one(
 
 
 def test_a_flood_of_one_worker_does_not_keep_others_waiting(script: Script) -> None:
-    scripted = script(workers=2)
+    scripted = script(workers=Bounds(2, 2))
     flooder = scripted.serve()
     other = scripted.worker(State.LOADING)
     end = scripted.system.ends[flooder]._socket

@@ -92,7 +92,7 @@ class Process:
 class World:
     """Everything outside `Rollout`."""
 
-    def __init__(self, workers: int, profile: Profile) -> None:
+    def __init__(self, workers: int, most: int, profile: Profile) -> None:
         self.now = 0.0
         self.floor = 0
         self.clients: dict[int, Client] = {}
@@ -105,9 +105,13 @@ class World:
         self.killed_templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
-        self.rollout = Rollout(Policy(workers, 2, profile=profile), SLOTS)
+        policy = Policy(workers, 2, profile=profile, most_workers=most)
+        self.rollout = Rollout(policy, SLOTS, is_busy=self.is_busy)
         self.owners = self.rollout.dispatcher.owners
         self.carry_out()
+
+    def is_busy(self, slot: int) -> bool:
+        return self.processes[slot].claim is not None
 
     def artifact(self) -> Art:
         self.made.append(Art())
@@ -466,12 +470,15 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(
         workers=st.integers(1, 3),
+        further=st.integers(0, 2),
         profile=st.sampled_from(Profile),
         generations=st.integers(0, 2),
         clients=st.integers(0, CONNECTIONS),
     )
-    def begin(self, workers: int, profile: Profile, generations: int, clients: int) -> None:
-        self.world = World(workers, profile)
+    def begin(
+        self, workers: int, further: int, profile: Profile, generations: int, clients: int
+    ) -> None:
+        self.world = World(workers, workers + further, profile)
         self.rollout = self.world.rollout
         for _ in range(generations):
             self.reload()
@@ -624,6 +631,19 @@ class Machine(RuleBasedStateMachine):
             self.rollout.load_timed_out(self.pick(loading, which), "60 s")
             self.world.carry_out()
 
+    @rule(needed=st.integers(1, 3))
+    def grow(self, needed: int) -> None:
+        self.rollout.grow(needed)
+        self.world.carry_out()
+
+    @precondition(lambda self: self.rollout.scaling.has_surplus(self.rollout.current))
+    @rule(which=WHICH)
+    def release(self, which: int) -> None:
+        slot = self.pick(self.rollout.workers.serving, which)
+        if slot is not None:
+            self.rollout.scaling.release(slot)
+            self.world.carry_out()
+
     @rule(seconds=st.sampled_from([0.25, 12.0]))
     def tick(self, seconds: float) -> None:
         self.world.now += seconds
@@ -714,9 +734,9 @@ class Machine(RuleBasedStateMachine):
         current = [each for each in self.alive() if each.generation]
         assert {each.generation for each in current} <= {rollout.current.number}
         if not rollout.stopping:
-            wanted = rollout.policy.workers if rollout.current.artifact else 0
-            assert len(current) == wanted
-            assert len(self.world.processes) == wanted + 1
+            policy, there = rollout.policy, bool(rollout.current.artifact)
+            assert policy.workers * there <= len(current) <= policy.most_workers * there
+            assert len(self.world.processes) == len(current) + 1
 
 
 TestRollout = Machine.TestCase

@@ -1,0 +1,119 @@
+"""
+Find requests that wait behind the runs of others, and workers for which none waits.
+
+A worker that calls a synchronous handler reads nothing else meanwhile. So what is unread at a tick
+on a connection of such a worker, or on one that no worker has, is a request that waits. If it
+waited at the tick before too, it goes to an idle worker. If there is none, a further worker is
+started, as far as ``--workers`` and the limit of memory allow. Where runs overlap in one worker, it
+needs no further one, unless one of them blocks its event loop.
+
+Further workers exit when they were idle for `IDLE_LIMIT`, one a tick. While there are any, the
+server ticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hotwhisk.ipc.scoreboard import MOVABLE, Phase
+from hotwhisk.supervisor.workers import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotwhisk.supervisor.parts import Parts
+
+CROWDED = 0.02
+"""Seconds until the next tick while a request waits and a worker could take it."""
+
+IDLE_LIMIT = 5.0
+"""Seconds that a further worker may be idle. The time of a paused container counts too."""
+
+Unread = Mapping[int | None, set[int]]
+"""The connections with unread bytes of each worker, and those that no worker has."""
+
+
+class Demand:
+    """Moves waiting requests to idle workers, and has the generation grow and shrink."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._fixed = parts.config.workers.most == 1
+        self._waiting: dict[int, float] = {}
+        """The connections that waited at the latest tick, each with the start of its last run."""
+        self._idle_since: dict[int, float] = {}
+        self.urgent = False
+        """Whether the next tick should come soon."""
+        self.ticks = False
+        """Whether there are further workers, which may have to exit."""
+
+    def update(self, now: float, unread: Unread) -> None:
+        """Compare what is unread with the workers that there are."""
+        if self._fixed:
+            return
+        rollout = self._parts.rollout
+        before, self._waiting = self._waiting, self._find_waiting(unread)
+        waited = {each for each, since in self._waiting.items() if before.get(each) == since}
+        free = self._free()
+        idle = [slot for slot in free if slot not in unread]
+        for slot in self._crowded(unread, waited, free) if idle else ():
+            rollout.dispatcher.recall(slot)
+        needed = len(waited) + len(rollout.dispatcher.owners.parked) - len(free)
+        may_grow = rollout.may_grow and (needed <= 0 or self._grow(needed))
+        # Also one tick after the last one waited: it may just have been moved.
+        self.urgent = bool(self._waiting or before) and (bool(idle) or may_grow)
+        self._release(now, idle)
+
+    def _grow(self, needed: int) -> bool:
+        """Start workers for waiting requests; return False if there is no memory for one more."""
+        room = self._room()
+        if room:
+            self._parts.rollout.grow(min(needed, room))
+        return room > 0
+
+    def _find_waiting(self, unread: Unread) -> dict[int, float]:
+        """Return the requests that no worker reads, each with the start of the run before it."""
+        scoreboard, sockets = self._parts.scoreboard, self._parts.sockets
+        return {
+            number: scoreboard.row(number).since
+            for slot, numbers in unread.items()
+            if slot is None or self._runs_one_at_a_time(slot)
+            for number in numbers
+            if scoreboard.phase(number) in MOVABLE and sockets.is_unread(number)
+        }
+
+    def _crowded(self, unread: Unread, waited: set[int], free: list[int]) -> list[int]:
+        """Return the workers with a request that waited, and that they are not about to read."""
+        return [
+            slot
+            for slot, numbers in unread.items()
+            if slot is not None and waited & numbers and (slot not in free or len(numbers) > 1)
+        ]
+
+    def _runs_one_at_a_time(self, slot: int) -> bool:
+        worker = self._parts.rollout.workers[slot]
+        return worker.generation > 0 and not worker.overlap
+
+    def _free(self) -> list[int]:
+        """Return the workers that use no connection and run nothing."""
+        scoreboard, rollout = self._parts.scoreboard, self._parts.rollout
+        running = map(rollout.dispatcher.owners.owner, scoreboard.in_phase(Phase.RUNNING))
+        busy = set(running)
+        serving = rollout.workers.serving
+        return [slot for slot in serving if slot not in busy and scoreboard.claimed(slot) < 0]
+
+    def _room(self) -> int:
+        """Return for how many further workers there is memory, by what one of them has now."""
+        rollout = self._parts.rollout
+        serving = (State.SERVING, State.BUSY)
+        for slot in rollout.workers.in_generation(rollout.current.number, *serving):
+            return self._parts.system.room_for(self._parts.processes.by_slot[slot].pid)
+        return 0  # all of them load
+
+    def _release(self, now: float, idle: list[int]) -> None:
+        """Have the latest of the workers exit that were idle for long, if it is not needed."""
+        rollout, processes = self._parts.rollout, self._parts.processes.by_slot
+        self._idle_since = {slot: self._idle_since.get(slot, now) for slot in idle}
+        self.ticks = rollout.scaling.has_surplus(rollout.current)
+        long = [slot for slot in idle if now - self._idle_since[slot] >= IDLE_LIMIT]
+        if long and self.ticks:
+            rollout.scaling.release(max(long, key=lambda slot: processes[slot].started))

@@ -1,0 +1,88 @@
+"""
+Start the workers of a generation, and let those go that it can spare.
+
+Pure, and a part of `rollout`. A generation should have ``policy.workers`` workers. While requests
+wait behind the runs of others it grows, up to ``policy.most_workers``. `demand` finds such
+requests, and the workers that are idle.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from hotwhisk.supervisor.commands import Artifact, Command, Load, Spawn
+from hotwhisk.supervisor.dispatcher import Dispatcher
+from hotwhisk.supervisor.generation import Generation, Policy
+from hotwhisk.supervisor.workers import Event, State, Workers
+
+ALIVE = (State.LOADING, State.SERVING, State.BUSY)
+"""The states of the workers that a generation has; the others are on their way out."""
+
+LOADING_AT_ONCE = 4
+"""Further workers that load side by side, so that those that serve still get the processors."""
+
+
+class Scaling:
+    """Starts workers, and has idle ones exit."""
+
+    def __init__(
+        self, policy: Policy, workers: Workers, dispatcher: Dispatcher, commands: deque[Command]
+    ) -> None:
+        self._policy = policy
+        self._workers = workers
+        self._dispatcher = dispatcher
+        self._commands = commands
+
+    def start(self, artifact: Artifact, generation: int) -> int:
+        """
+        Start a worker of ``generation``, and return its slot. If there is a template, it forks the
+        worker. If there is none, the spare loads the artifact, and a new spare is started.
+        """
+        template = self._workers.templates.get(generation)
+        slot = self._workers.spare if template is None else self._workers.allocate()
+        self._workers.apply(slot, Event.LOAD)
+        self._workers[slot].generation = generation
+        if template is not None:
+            self._commands.append(Spawn(slot, template))
+            return slot
+        self._dispatcher.recall(slot)
+        self._commands.append(Load(slot, generation, artifact))
+        self._workers.replace_spare()
+        return slot
+
+    def start_missing(self, current: Generation) -> None:
+        """Start workers until the generation has as many as it should."""
+        there = self._workers.in_generation(current.number, *ALIVE)
+        if len(there) < self._policy.workers:
+            self._start(current, self._policy.workers - len(there))
+
+    def may_grow(self, current: Generation) -> bool:
+        """Return whether the generation may have more workers than it has."""
+        return current.retry_at is None and 0 < self.count(current) < self._policy.most_workers
+
+    def grow(self, current: Generation, needed: int) -> None:
+        """Start workers for ``needed`` requests that wait, besides those that load already."""
+        loading = len(self._workers.in_generation(current.number, State.LOADING))
+        room = self._policy.most_workers - self.count(current)
+        self._start(current, min(needed - loading, LOADING_AT_ONCE - loading, room))
+
+    def has_surplus(self, current: Generation) -> bool:
+        """Return whether the generation has more workers than it should."""
+        return self.count(current) > self._policy.workers
+
+    def release(self, slot: int) -> None:
+        """Have a worker exit that is not needed; its connections go to the others."""
+        if self._workers.apply(slot, Event.NOT_NEEDED):
+            self._dispatcher.recall(slot, drain=True)
+
+    def count(self, current: Generation) -> int:
+        """Return how many workers of the generation load or serve."""
+        return len(self._workers.in_generation(current.number, *ALIVE))
+
+    def _start(self, current: Generation, count: int) -> None:
+        if current.artifact is None:
+            return
+        if current.retry_at is not None and (current.unstable or self.count(current)):
+            return
+        for _ in range(count):
+            self.start(current.artifact, current.number)
