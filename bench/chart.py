@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 340
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 40, 48
+LEFT, RIGHT, TITLE, BOTTOM = 62, 20, 18, 48
+LEGEND = 15
+"""Height of one line of the legend, which stands between the title and the lines."""
+
 COLOURS = ("#1f5fa8", "#c2571a", "#3b7d3b", "#7b4a9e", "#666666", "#a3263f")
 MOST_TICKS = 6
 
@@ -68,14 +71,15 @@ def _chart(chart: Chart) -> Iterator[str]:
     points = [point for line in chart.lines for point in line.points]
     across, up = ticks(max(x for x, _ in points)), ticks(max(y for _, y in points))
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    top = TITLE + 20 + LEGEND * len(chart.lines)
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (
             LEFT + (right - LEFT) * x / across[-1],
-            bottom - (bottom - TOP) * y / up[-1],
+            bottom - (bottom - top) * y / up[-1],
         )
 
-    yield text(LEFT, 18, chart.title, "start", 'font-size="13" font-weight="bold"')
+    yield text(LEFT, TITLE, chart.title, "start", 'font-size="13" font-weight="bold"')
     for value in up:
         _, y = place(0, value)
         yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#ddd"/>'
@@ -86,10 +90,10 @@ def _chart(chart: Chart) -> Iterator[str]:
     yield text((LEFT + right) / 2, bottom + 34, chart.across, "middle")
     yield text(
         14,
-        (TOP + bottom) / 2,
+        (top + bottom) / 2,
         chart.up,
         "middle",
-        f'transform="rotate(-90 14 {(TOP + bottom) / 2})"',
+        f'transform="rotate(-90 14 {(top + bottom) / 2})"',
     )
     for number, line in enumerate(chart.lines):
         colour = COLOURS[number % len(COLOURS)]
@@ -100,6 +104,6 @@ def _chart(chart: Chart) -> Iterator[str]:
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
         for (x, y), label in zip(places, line.labels, strict=False):
             yield text(x + 5, y + 12, label, "start", 'font-size="9"')
-        y = TOP + 8 + 15 * number
-        yield f'<path d="M{LEFT + 10} {y}h18" stroke="{colour}" stroke-width="2"/>'
-        yield text(LEFT + 34, y + 4, line.name, "start")
+        y = TITLE + 16 + LEGEND * number
+        yield f'<path d="M{LEFT} {y}h18" stroke="{colour}" stroke-width="2"/>'
+        yield text(LEFT + 24, y + 4, line.name, "start")
