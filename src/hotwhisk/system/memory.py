@@ -11,8 +11,8 @@ KEPT_FREE = 0.1
 """The part of the limit that is left for what handlers still ask for."""
 
 
-class MemoryLimit:
-    """The limit of memory of this process's control group."""
+class FreeMemory:
+    """The memory that the limit of this process's control group leaves."""
 
     def __init__(self) -> None:
         self._files = {each: control_group.find(each) for each in ("memory", "used", "statistics")}

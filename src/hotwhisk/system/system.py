@@ -31,7 +31,7 @@ from hotwhisk.system.features import (
     raise_oom_score,
 )
 from hotwhisk.system.libc import LIBC
-from hotwhisk.system.memory import MemoryLimit
+from hotwhisk.system.memory import FreeMemory
 from hotwhisk.system.signals import HANDLED, Dispositions
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ class System:
         self._membarrier = self._try(MEMBARRIER)
         self.has_barrier = self._membarrier is not None
         self._oom_kills = 0
-        self._memory: MemoryLimit | None = None
+        self._memory: FreeMemory | None = None
 
     def _try(self, feature: Feature) -> object:
         try:
@@ -163,7 +163,7 @@ class System:
 
     def room_for(self, pid: int) -> int:
         """Return how many further processes like ``pid`` the limit of memory leaves room for."""
-        self._memory = self._memory or MemoryLimit()
+        self._memory = self._memory or FreeMemory()
         return self._memory.room_for(pid)
 
     def kill(self, pidfd: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.system import control_group
-from hotwhisk.system.memory import MemoryLimit, own_memory
+from hotwhisk.system.memory import FreeMemory, own_memory
 
 MB = 1 << 20
 FILES = {"memory": "memory.max", "used": "memory.current", "statistics": "memory.stat"}
@@ -31,15 +31,15 @@ def test_a_tenth_stays_free_and_the_cache_does_not_count(
     group: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hotwhisk.system.memory.own_memory", lambda _: 100 * MB)
-    assert MemoryLimit().room_for(os.getpid()) == 7
+    assert FreeMemory().room_for(os.getpid()) == 7
     (group / "memory.current").write_text(f"{980 * MB}\n")
-    assert MemoryLimit().room_for(os.getpid()) == 0
+    assert FreeMemory().room_for(os.getpid()) == 0
 
 
 @pytest.mark.parametrize("text", ["max\n", ""])
 def test_without_a_limit_there_is_room_for_any_number(group: Path, text: str) -> None:
     (group / "memory.max").write_text(text)
-    assert MemoryLimit().room_for(os.getpid()) > 1 << 30
+    assert FreeMemory().room_for(os.getpid()) > 1 << 30
 
 
 def test_what_a_process_shares_is_not_its_own_but_its_peak_and_its_children_are() -> None:
