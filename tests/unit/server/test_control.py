@@ -74,7 +74,7 @@ def test_time_limit(control: tuple[Scripted, Control]) -> None:
 
 
 class Refusing(socket.socket):
-    def accept(self) -> tuple[socket.socket, object]:  # type: ignore[override]
+    def _accept(self) -> tuple[int, object]:
         raise OSError(EMFILE, os.strerror(EMFILE))
 
 
