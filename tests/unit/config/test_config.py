@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def test_the_defaults_of_the_table_are_those_of_the_class() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--openwhisk"]])
 def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) -> None:
-    hints = typing.get_type_hints(Config)
+    known = vars(typing) | vars(collections.abc)
+    hints = typing.get_type_hints(Config, localns=known)  # its module imports no typing
     for environ in ({}, {row.variable: SAMPLES[row.name][0] for row in OPTIONS}):
         values = read_config(arguments, environ)
         for name, hint in hints.items():
