@@ -71,7 +71,7 @@ def read(path: Path) -> Contents:
                 )
             return Contents(stated, parts_of(opened), len(content), digest_of(content))
     except archive.damage() as error:
-        raise UsageError(f"{path} is not an artifact: {error}") from None
+        raise UsageError(f"{path} is not an artifact: {error}; hotwhisk build makes one") from None
     except BuildFailed as error:
         raise UsageError(f"{path}: {error}") from None
 

@@ -46,6 +46,8 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str] | None = None) -
 
 
 def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
+    if argv[:1] == ["help"] and argv[1:]:
+        argv = [argv[1], "--help"]
     command = argv[0] if argv else "--help"
     if command == "serve":
         from hotwhisk.cli import serve

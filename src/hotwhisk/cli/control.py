@@ -99,4 +99,6 @@ def _no_server_text(folder: Path, port: int) -> str:
     others = [name for name in server_names(folder) if name != str(port)]
     same = any(port_of(name) == port for name in others)
     hint = f"; there is one {describe_servers(others)}: give {'--host' if same else '--port'}"
-    return f"no server of yours on port {port} (looked in {folder}){hint if others else ''}"
+    if not others:
+        hint = "; start one with: hotwhisk serve FILE"
+    return f"no server of yours on port {port} (looked in {folder}){hint}"

@@ -24,6 +24,9 @@ def require_file(name: str) -> None:
     """Check that a file or folder exists. The error proposes a similar name."""
     if os.path.exists(name):
         return
+    if os.path.islink(name):
+        target = os.readlink(name)
+        raise UsageError(f"{name} is a link to {target}, which does not exist; correct the link")
     from difflib import get_close_matches
 
     path, colon, handler = name.rpartition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -93,6 +94,21 @@ def test_the_first_screen_names_every_command(run: Run) -> None:
         code, out, _ = run(*argv)
         assert code == 0
         assert all(f"  {command}" in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["serve", "replace"])
+def test_help_about_a_command(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["help", command])
+    assert f"usage: hotwhisk {command} [" in capsys.readouterr().out
+
+
+def test_a_link_to_nowhere_is_named(run: Run, tmp_path: Path) -> None:
+    link = tmp_path / "link.py"
+    link.symlink_to("nowhere.py")
+    code, _, err = run("serve", str(link))
+    assert code == 2
+    assert "link.py is a link to nowhere.py, which does not exist" in err
 
 
 def test_the_version(run: Run) -> None:

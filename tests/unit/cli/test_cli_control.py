@@ -154,6 +154,7 @@ def test_without_any_server(run: Run) -> None:
     code, _, err = run("status")
     assert code == 1
     assert "no server of yours on port 8080" in err
+    assert "start one with: hotwhisk serve FILE" in err
 
 
 @pytest.fixture
