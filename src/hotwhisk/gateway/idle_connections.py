@@ -1,4 +1,4 @@
-"""Keep room for connections: each takes a descriptor, and clients may open many for nothing."""
+"""Keep descriptors free for connections: clients may open many, and send nothing on them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Final
 MOST_DESCRIPTORS: Final = 65_536
 REQUEST_SECONDS: Final = 30
 """
-How long a connection may be open without a whole head of a request; up to twice as long.
+Seconds between two looks at all connections. One that waits for a request at both is closed.
 
-After an answer, uvicorn closes a connection on which nothing comes after 5 seconds.
+So a connection without a whole head of a request is closed after 30 to 60 seconds. After an answer,
+uvicorn itself closes a connection on which nothing comes for 5 seconds.
 """
 
 

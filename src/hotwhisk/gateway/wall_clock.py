@@ -1,5 +1,5 @@
 """
-Notice that the time of day jumps, as by a wrong time server or after a sleep of the machine.
+Notice that the time of day jumps, as with a wrong time server or after the machine slept.
 
 What is removed by its age would be gone at once if the clock jumped ahead by mistake.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 JUMP: Final = 60.0
-"""Seconds between two calls by which the time of day and the steady clock may differ."""
+"""Seconds by which the two clocks may diverge from one call to the next."""
 
 WAIT: Final = 3600.0
 """For how many seconds the time of day is not trusted after a jump."""

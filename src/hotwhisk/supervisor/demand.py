@@ -1,14 +1,14 @@
 """
-Find requests that wait behind the runs of others, and workers for which none waits.
+Find requests that wait for a busy worker, and workers that are idle.
 
-A worker that calls a synchronous handler reads nothing else meanwhile. So what is unread at a tick
-on a connection of such a worker, or on one that no worker has, is a request that waits. If it
-waited at the tick before too, it goes to an idle worker. If there is none, a further worker is
-started, as far as ``--workers`` and the limit of memory allow. Where runs overlap in one worker, it
-needs no further one, unless one of them blocks its event loop.
+A worker that calls a synchronous handler reads nothing else meanwhile. So a request waits if its
+bytes are unread at a tick, and its connection is with such a worker or with none. If it waited at
+the tick before too, it goes to an idle worker. If no worker is idle, a further one is started, as
+far as ``--workers`` and the limit of memory allow. A worker whose runs overlap reads at once, so
+what is unread there does not wait, unless a run blocks the event loop.
 
-Further workers exit when they were idle for `IDLE_LIMIT`, one a tick. While there are any, the
-server ticks.
+A further worker exits when it was idle for `IDLE_LIMIT`; at most one does at each tick. While there
+are any, the server ticks.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ IDLE_LIMIT = 5.0
 """Seconds that a further worker may be idle. The time of a paused container counts too."""
 
 Unread = Mapping[int | None, set[int]]
-"""The connections with unread bytes of each worker, and those that no worker has."""
+"""By worker, its connections with unread bytes; under None, those that no worker has."""
 
 
 class Demand:
-    """Moves waiting requests to idle workers, and has the generation grow and shrink."""
+    """Moves waiting requests to idle workers; has further workers started, and idle ones exit."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -47,7 +47,7 @@ class Demand:
         """Whether there are further workers, which may have to exit."""
 
     def update(self, now: float, unread: Unread) -> None:
-        """Compare what is unread with the workers that there are."""
+        """Move requests, and start or end workers; ``unread`` is what was found at this tick."""
         if self._fixed:
             return
         rollout = self._parts.rollout
@@ -82,7 +82,7 @@ class Demand:
         }
 
     def _crowded(self, unread: Unread, waited: set[int], free: list[int]) -> list[int]:
-        """Return the workers with a request that waited, and that they are not about to read."""
+        """Return the workers with a request that waited, and something else to do before it."""
         return [
             slot
             for slot, numbers in unread.items()
@@ -102,7 +102,7 @@ class Demand:
         return [slot for slot in serving if slot not in busy and scoreboard.claimed(slot) < 0]
 
     def _room(self) -> int:
-        """Return for how many further workers there is memory, by what one of them has now."""
+        """Return how many further workers memory has room for, if each is like a present one."""
         rollout = self._parts.rollout
         serving = (State.SERVING, State.BUSY)
         for slot in rollout.workers.in_generation(rollout.current.number, *serving):
@@ -110,7 +110,7 @@ class Demand:
         return 0  # all of them load
 
     def _release(self, now: float, idle: list[int]) -> None:
-        """Have the latest of the workers exit that were idle for long, if it is not needed."""
+        """Have one worker exit that was idle for long, if there are more than there should be."""
         rollout, processes = self._parts.rollout, self._parts.processes.by_slot
         self._idle_since = {slot: self._idle_since.get(slot, now) for slot in idle}
         self.ticks = rollout.scaling.has_surplus(rollout.current)

@@ -77,10 +77,10 @@ class Owners:
 
     def owned(self, worker: int) -> KeysView[int]:
         """
-        Return the connections that a worker has now, the one that it got first at the front.
+        Return the connections that a worker has now, in the order in which it got them.
 
-        Who recalls them queues them in this order. In any other order, the same few clients could
-        have their turn again and again.
+        After a recall they are queued in this order. In any other order, the same few clients could
+        be served again and again, and the others never.
         """
         return dict(self._numbers.get(worker, {})).keys()
 
@@ -125,14 +125,14 @@ class Dispatcher:
         self.fallback: str = Cause.NO_ACTION
         self.detail = ""
         self.crowded = False
-        """Whether a new connection went beside another one, or waits, since the latest tick."""
+        """Whether a connection came since the latest tick that waits, or shares its worker."""
         self._workers = workers
         self._commands = commands
         self._is_busy = is_busy
         self._recalling: set[int] = set()
         """
-        Serving workers with a `Recall` that is not carried out yet. It would take what they are
-        about to get, so no connection is assigned before all of them are carried out.
+        Serving workers with a `Recall` that is not carried out yet. It would also take what is
+        assigned to them now, so no connection is assigned while there are any.
         """
 
     def accepted(self, number: int) -> None:

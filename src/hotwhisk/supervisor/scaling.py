@@ -1,8 +1,8 @@
 """
-Start the workers of a generation, and let those go that it can spare.
+Start the workers of a generation, and have those exit that it does not need.
 
 Pure, and a part of `rollout`. A generation should have ``policy.workers`` workers. While requests
-wait behind the runs of others it grows, up to ``policy.most_workers``. `demand` finds such
+wait for a busy worker, it may have more, up to ``policy.most_workers``. `demand` finds such
 requests, and the workers that are idle.
 """
 
@@ -19,7 +19,7 @@ ALIVE = (State.LOADING, State.SERVING, State.BUSY)
 """The states of the workers that a generation has; the others are on their way out."""
 
 LOADING_AT_ONCE = 4
-"""Further workers that load side by side, so that those that serve still get the processors."""
+"""Most workers that load at a time, so that those that serve still get processor time."""
 
 
 class Scaling:
@@ -61,7 +61,7 @@ class Scaling:
         return current.retry_at is None and 0 < self.count(current) < self._policy.most_workers
 
     def grow(self, current: Generation, needed: int) -> None:
-        """Start workers for ``needed`` requests that wait, besides those that load already."""
+        """Start workers until ``needed`` of them load, as far as the limits allow."""
         loading = len(self._workers.in_generation(current.number, State.LOADING))
         room = self._policy.most_workers - self.count(current)
         self._start(current, min(needed - loading, LOADING_AT_ONCE - loading, room))

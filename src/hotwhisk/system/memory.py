@@ -8,7 +8,7 @@ from hotwhisk.system import control_group
 from hotwhisk.system.children import children
 
 KEPT_FREE = 0.1
-"""The part of the limit that is left for what handlers still ask for."""
+"""The part of the limit that stays free, for handlers that need more later."""
 
 
 class FreeMemory:
@@ -18,7 +18,7 @@ class FreeMemory:
         self._files = {each: control_group.find(each) for each in ("memory", "used", "statistics")}
 
     def room_for(self, pid: int) -> int:
-        """Return how many further processes like ``pid``, with its children, find memory."""
+        """Return how many further processes like ``pid``, with children, the limit has room for."""
         limit, used = self._read("memory"), self._read("used")
         if not limit.isdecimal() or not used.isdecimal():
             return sys.maxsize  # no limit
@@ -29,7 +29,7 @@ class FreeMemory:
         return control_group.read(self._files[question])
 
     def _cache(self) -> int:
-        """Return the bytes of files that are counted as used, and that the kernel would drop."""
+        """Return the bytes of cached files: they count as used, but the kernel can free them."""
         values = dict(line.split() for line in self._read("statistics").splitlines())
         return int(values.get("total_inactive_file", values.get("inactive_file", 0)))
 

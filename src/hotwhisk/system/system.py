@@ -162,7 +162,7 @@ class System:
         return self._oom_kills
 
     def room_for(self, pid: int) -> int:
-        """Return how many further processes like ``pid`` the limit of memory leaves room for."""
+        """Return how many further processes like ``pid`` the limit of memory has room for."""
         self._memory = self._memory or FreeMemory()
         return self._memory.room_for(pid)
 

@@ -25,7 +25,10 @@ ITSELF: Final = IN_DELETE_SELF | IN_MOVE_SELF
 HEAD: Final = struct.Struct("iIII")
 
 SOURCES: Final = "*"
+"""Stands for every source in a folder, among the names that matter in it."""
+
 ENDS: Final = (".py", "requirements.txt", "exec")
+"""How the names of sources end."""
 
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks if no events are reported."""

@@ -1,9 +1,9 @@
 """
-Deploy the newest state of each action, and no action after another one.
+Deploy the newest state of each action; no action waits for another one.
 
-Each action with something to do has a thread. So one whose import does not end holds up no other.
-Further saves of it wait for the load that runs, but not for long: then that load is given up. One
-more thread looks after all of them: it gives up loads, and says which ones take long.
+Each action that has something to do has a thread. So one whose import does not end holds up no
+other. A save during a load waits for the end of it, but only until the load is `LET_END` old: then
+the load is given up. One more thread gives up loads, and says which ones take long.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ AT_ONCE: Final = 4
 USUAL: Final = 1.0
 """Seconds that most loads take."""
 LET_END: Final = 0.25
-"""Seconds after which a load gives way to the next save. A server that is kept loads sooner."""
+"""Seconds that a load may take if a newer save waits. On a server that runs, most take less."""
 FIRST_NOTICE: Final = 2.0
-"""Seconds after which it is said that a load takes long; again after twice the time."""
+"""Seconds after which a line says that a load takes long; the next comes after twice as long."""
 
 Done = Callable[[Deployed, list[str]], None]
 
@@ -43,7 +43,7 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Turn:
-    """An action that has something to do, and what is being done for it since ``began``."""
+    """An action that has something to do. ``began`` is when its present load began, or None."""
 
     source: Source
     wanted: _Wanted | None
@@ -135,7 +135,7 @@ class DeployQueue:
             self._places.release()
 
     def _oversee(self) -> None:
-        """Look after all loads; what takes a while is done without the lock."""
+        """Give up loads and say which take long; what takes a while is done without the lock."""
         while True:
             with self._news:
                 now = time.monotonic()

@@ -19,7 +19,7 @@ class Load:
     def __init__(self) -> None:
         self.cancelled = False
         self.over = False
-        """Whether nothing is to be expected of it any more; for its owner."""
+        """Whether it has ended, in whatever way. It is set by the one that waits for it."""
         self._lock = threading.Lock()
         self._server: ForkedServer | None = None
 
@@ -29,7 +29,7 @@ class Load:
         return self._server is not None
 
     def cancel(self) -> None:
-        """Begin no load; or end the server that loads, which has nothing else to do."""
+        """Begin no load; or end the server that loads, which serves no call meanwhile."""
         with self._lock:
             self.cancelled = True
             if self._server is not None:
