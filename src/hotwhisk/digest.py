@@ -30,5 +30,5 @@ def sha256(data: bytes) -> bytes:
 
 
 def digest_of(content: bytes) -> str:
-    """Return the name of content. Two artifacts with the same digest are the same."""
+    """Return the digest that identifies content, such as an artifact: ``sha256:`` and 64 digits."""
     return "sha256:" + sha256(content).hex()

@@ -50,7 +50,7 @@ WORTH_WHILE: Final = 8 * 1024
 
 WORTH_THE_IMPORT: Final = 128 * 1024
 """
-Bytes of such bodies after which a process imports orjson.
+Bytes of large bodies, taken together, after which a process imports orjson.
 
 The import takes 10 ms or more, and more than a megabyte. A process that has one body of 10 KB
 should not pay for it; one with a body of 1 MB wins more at once.
@@ -86,7 +86,7 @@ _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 class Nodes:
-    """The types of all nodes of a value, also of keys that are no plain text; how many are None."""
+    """The types of all nodes of a value and of keys that are not plain `str`; how many are None."""
 
     __slots__ = ("kinds", "nones")
 

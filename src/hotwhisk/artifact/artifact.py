@@ -65,9 +65,9 @@ class Unpacked(Record):
 
     def handler(self, asked: str) -> str:
         """
-        Return the name of the handler, if a request asks for ``asked``.
+        Return the name of the handler; ``asked`` is the one that a request names.
 
-        A compiled artifact decides. A built one decides if only the default is asked for.
+        A compiled artifact names its own in any case, a built one if ``asked`` is the default.
         """
         decides = self.kind is Kind.COMPILED or asked == DEFAULT_HANDLER
         return self.main if self.main and decides else asked

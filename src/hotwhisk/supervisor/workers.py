@@ -28,7 +28,7 @@ class State(StrEnum):
     BUSY = "busy"
     """Is in one run for too long, or answers no ping; its other connections were recalled."""
     DRAINING = "draining"
-    """Belongs to an earlier generation, or is not needed any more; it finishes what it has."""
+    """Of an earlier generation, or not needed, or a stuck spare; it finishes what it has."""
     TEMPLATE = "template"
     """Has loaded the action and serves no request; it forks further workers."""
     KILLED = "killed"

@@ -45,7 +45,7 @@ class NotStored(Exception):
     """
     Something has happened, and its record could not be stored.
 
-    The cause is the `sqlite3.Error`. ``happened`` is a sentence without its end.
+    The cause is the `sqlite3.Error`. ``happened`` begins the sentence: "The action has run".
     """
 
     def __init__(self, happened: str, identifier: str, error: sqlite3.Error) -> None:
