@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,10 +41,16 @@ def dev(project: Path) -> Iterator[DevProcess]:
         yield process
 
 
+@pytest.fixture
+def home() -> Iterator[dict[str, str]]:
+    # Not tmp_path, which may be too long for the socket of a server.
+    with tempfile.TemporaryDirectory(prefix="hotwhisk-test-") as folder:
+        yield {"HOME": folder, "XDG_DATA_HOME": ""}
+
+
 def test_a_project_that_is_served_already_is_not_served_twice(
-    project: Path, tmp_path: Path
+    project: Path, home: dict[str, str]
 ) -> None:
-    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": ""}
     first = DevProcess(project / "hello.py", env=home)
     without_data = [word for word in first.command if word not in ("--data", str(first.data))]
     first.command = without_data

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +54,12 @@ class OnSmallDisk(GatewayProcess):
 
 
 @pytest.fixture
-def crowded(tmp_path: Path) -> Iterator[OnSmallDisk]:
-    with OnSmallDisk(tmp_path) as gateway:
+def crowded() -> Iterator[OnSmallDisk]:
+    # Not tmp_path, which may be too long for the socket of a server.
+    with (
+        tempfile.TemporaryDirectory(prefix="hotwhisk-test-") as folder,
+        OnSmallDisk(Path(folder)) as gateway,
+    ):
         yield gateway
 
 
@@ -124,7 +129,7 @@ def test_a_call_that_a_full_disk_keeps_no_record_of(crowded: OnSmallDisk) -> Non
 
 def test_a_disk_that_is_full_at_the_start_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    command = (*on_disk(folder, "8k", "mkdir -m 700 data"), *HOTWHISK_UP)
+    command = (*on_disk(folder, "8k", "mkdir -m 700 data"), *HOTWHISK_UP, "--port", "0")
     said = refusal(*command, "--data", str(folder / "data"))
     assert "is full: make room, then try again" in said
 
@@ -132,7 +137,8 @@ def test_a_disk_that_is_full_at_the_start_is_named(tmp_path: Path) -> None:
 def test_a_read_only_disk_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     prepare = "mkdir -m 700 data; mount -o remount,ro ."
-    said = refusal(*on_disk(folder, "1m", prepare), *HOTWHISK_UP, "--data", str(folder / "data"))
+    command = (*on_disk(folder, "1m", prepare), *HOTWHISK_UP, "--port", "0")
+    said = refusal(*command, "--data", str(folder / "data"))
     assert "it is on a disk that is read-only: give --data FOLDER on another" in said
 
 
@@ -173,3 +179,9 @@ def test_a_missing_library_is_named() -> None:
         "hotwhisk: hotwhisk up needs the library uvicorn: "
         "pip install '.[up]' in a clone of hotwhisk\n"
     )
+
+
+def test_a_path_that_leaves_no_room_for_a_socket_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / ("é" * 40)
+    said = refusal(*HOTWHISK_UP, "--port", "0", "--data", str(folder))
+    assert "is too long for the paths of sockets below it; give --data FOLDER" in said

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotwhisk.errors import StartError
 from hotwhisk.gateway.changes import Changes
 from hotwhisk.gateway.data_folder import open_data
 from hotwhisk.gateway.invocations.invocations import Invocations
@@ -19,10 +21,14 @@ from hotwhisk.gateway.runtimes.pool import Pool
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
 from hotwhisk.gateway.store.store import Store
 from hotwhisk.gateway.sweeper import Sweeper
+from hotwhisk.server.run_folder import LONGEST_SOCKET
 from hotwhisk.system.removal import remove
 
 KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 """The variables of the gateway that actions see; others may hold secrets."""
+
+_LONGEST_RUN_DIR = LONGEST_SOCKET - len("/folder_name/65535.sock")
+"""Most bytes of the path of `Settings.run_dir`: below it each server has a folder with a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,11 @@ def open_gateway(settings: Settings, environ: Mapping[str, str]) -> Gateway:
 
 
 def _launcher(settings: Settings, environ: Mapping[str, str]) -> Launcher:
+    if len(os.fsencode(settings.run_dir)) > _LONGEST_RUN_DIR:
+        raise StartError(
+            f"{settings.data} is too long for the paths of sockets below it; give --data FOLDER "
+            "with a shorter one"
+        )
     remove(settings.run_dir)  # of a gateway that was killed
     variables = {name: environ[name] for name in KEPT if name in environ}
     variables |= {"PROXY_ALLOW_REINIT": "1", "__OW_API_HOST": settings.url}

@@ -69,7 +69,8 @@ def open_folder(config: Config, environ: Mapping[str, str]) -> str:
         make_accessible(os.path.realpath(folder))
     except OSError as error:
         raise _unusable(folder, error) from error
-    if len(control_path(folder, server_name(config.host, config.port))) > LONGEST_SOCKET:
+    place = control_path(folder, server_name(config.host, config.port))
+    if len(os.fsencode(place)) > LONGEST_SOCKET:
         raise StartError(f"{folder} is too long for the path of a socket; give --run-dir another")
     return folder
 

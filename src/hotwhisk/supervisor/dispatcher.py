@@ -4,10 +4,10 @@ Which worker has each connection, and which worker gets the next.
 Pure. A connection has one owner at a time, a worker or the supervisor. With the supervisor it
 waits, because the supervisor keeps a duplicate of every socket and reads none.
 
-A connection goes to a worker of the current generation that is not busy, and of these to the one
-that has the fewest. If no worker can take it, it waits for one that is starting. After a tick the
-spare takes it, so that an ``/init`` is seen, and parks a ``/run``. If there is a fallback, the
-spare takes it at once, and answers a ``/run``.
+A new connection goes to the worker of the current generation that has the fewest. One that waited
+goes to a worker that is not busy; else its request would wait again. If no worker can take it, it
+waits for one that is starting. After a tick the spare takes it, so that an ``/init`` is seen, and
+parks a ``/run``. If there is a fallback, the spare takes it at once, and answers a ``/run``.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Dispatcher:
         """Assign a new connection."""
         serving = self._workers.serving
         if serving and not self.owners.waiting and not self._recalling:  # as nearly always
-            slot = self._freest(serving, frozenset()) if serving[1:] else serving[0]
+            slot = min(serving, key=self.owners.count) if serving[1:] else serving[0]
             self.owners.move(number, slot)
             self._commands.append(Assign(slot, (number,)))
             self.crowded = self.crowded or self.owners.count(slot) > 1
@@ -193,7 +193,7 @@ class Dispatcher:
             self.give_to_spare()
 
     def _freest(self, serving: Collection[int], given: Collection[int]) -> int:
-        """Return the worker for a connection. Those in ``given`` are about to be busy."""
+        """Return the worker for one that waited. Those in ``given`` are about to be busy."""
         count = self.owners.count
         return min(serving, key=lambda slot: (slot in given or self._is_busy(slot), count(slot)))
 

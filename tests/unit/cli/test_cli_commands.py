@@ -106,7 +106,7 @@ def test_help_about_a_command(capsys: pytest.CaptureFixture[str], command: str) 
 def test_a_link_to_nowhere_is_named(run: Run, tmp_path: Path) -> None:
     link = tmp_path / "link.py"
     link.symlink_to("nowhere.py")
-    code, _, err = run("serve", str(link))
+    code, _, err = run("serve", str(link), "--port", "0")
     assert code == 2
     assert "link.py is a link to nowhere.py, which does not exist" in err
 
