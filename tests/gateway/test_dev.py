@@ -419,3 +419,15 @@ def _processes_below(pid: int) -> list[int]:
     for parent in found:
         found += [child for child, above in pairs if above == parent]
     return found[1:]
+
+
+def test_actions_with_the_same_source_keep_their_own_files(tmp_path: Path) -> None:
+    source = "def main(event):\n    return {'file': __file__}\n"
+    names = ("one", "two")
+    files = {f"packages/default/{name}/__main__.py": source for name in names}
+    project = write(tmp_path / "project", files)
+    with DevProcess(project) as dev:
+        dev.wait_all(*(rf"{name} 0.0.1 is live after" for name in names))
+        found = {name: dev.result(name)["file"] for name in names}
+    expected = {name: str(project / f"packages/default/{name}/__main__.py") for name in names}
+    assert found == expected

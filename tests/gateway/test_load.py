@@ -34,8 +34,8 @@ def test_a_version_is_loaded_before_it_is_stored(tmp_path: Path) -> None:
         candidate = StoredAction(0, *key, "0.0.1", DOCUMENT)
         call = gateway.invocations.new_call(owner, with_parameters(gateway.store, candidate), {})
         assert load(call, POSTED, Load()) is None
-        gateway.invocations.posted[code_digest(STORED)] = POSTED
         stored = gateway.store.actions.put(key, DOCUMENT, STORED)
+        gateway.invocations.posted[stored.path, code_digest(STORED)] = POSTED
         warm = gateway.invocations.new_call(owner, with_parameters(gateway.store, stored), {})
         activation = gateway.invocations.run(warm)
         assert activation.record["response"]["result"] == {"by": "posted code"}

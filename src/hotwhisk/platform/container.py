@@ -11,7 +11,6 @@ connection is kept.
 from __future__ import annotations
 
 import ipaddress
-import select
 import socket
 import subprocess
 import time
@@ -19,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hotwhisk.errors import StartError
-from hotwhisk.platform.runtime import Runtime, spawn
+from hotwhisk.platform.runtime import Runtime, is_readable, spawn
 
 PORT: Final = 8080
 LOG_LAG: Final = 0.5
@@ -159,6 +158,6 @@ def _keeps(host: str, port: int) -> bool:
     """Return whether a connection is kept. A proxy with no listener behind it drops connections."""
     try:
         with socket.create_connection((host, port), _REACH_SECONDS) as connection:
-            return not select.select([connection], [], [], _KEPT_SECONDS)[0]
+            return not is_readable(connection.fileno(), _KEPT_SECONDS)
     except OSError:
         return False

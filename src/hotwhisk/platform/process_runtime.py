@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hotwhisk.platform.runtime import Runtime, spawn
+from hotwhisk.platform.runtime import Runtime, is_readable, spawn
 
 _LOG_SECONDS = 2.0
 _ENV = "/usr/bin/env"
@@ -117,7 +116,7 @@ def end_all(pids: list[int]) -> None:
     for pid in pids:
         _send(pid, signal.SIGKILL)
     for end in ends:
-        select.select([end], [], [])
+        is_readable(end)
         os.close(end)
 
 

@@ -8,6 +8,7 @@ read.
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import threading
 from abc import ABC, abstractmethod
@@ -119,6 +120,17 @@ class UrlRuntime(Runtime):
 
     def _resume(self) -> None:
         pass
+
+
+def is_readable(descriptor: int, seconds: float | None = None) -> bool:
+    """
+    Return whether a descriptor can be read within ``seconds``; wait without end for None.
+
+    ``select.select`` takes no descriptor above 1023, which a gateway with many connections has.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else 1000 * seconds))
 
 
 def spawn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import struct
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -85,29 +86,38 @@ class Inotify(Events):
 
     def wait(self) -> None:
         """See `Events`."""
-        patience: float | None = None
+        settled: float | None = None
         ends = [end for end in (self._end, self._unusable) if end >= 0]
-        while ready := select.select(ends, [], [], patience)[0]:
+        while True:
+            patience = None if settled is None else max(0.0, settled - time.monotonic())
+            ready = select.select(ends, [], [], patience)[0]
+            if not ready:
+                return
             if self._unusable in ready:
                 super().wait()
                 return
             matters, closed = self._judge(os.read(self._end, 65536))
-            if matters or patience is not None:
-                patience = SETTLED_WHEN_CLOSED if closed else SETTLED
+            if matters:  # other files, such as a log, must not hold it up
+                settled = time.monotonic() + (SETTLED_WHEN_CLOSED if closed else SETTLED)
 
     def _judge(self, events: bytes) -> tuple[bool, bool]:
-        """Return whether an event matters, and whether the last one completes a file."""
-        at, mask, matters = 0, 0, False
+        """Return whether an event matters, and whether the last of those completes a file."""
+        at, matters, closed = 0, False, False
         while at < len(events):
             watch, mask, _, length = HEAD.unpack_from(events, at)
             at += HEAD.size + length
             name = os.fsdecode(events[at - length : at].rstrip(b"\0"))
             names = self._names.get(watch)
-            if mask & (ITSELF | IN_Q_OVERFLOW) or names is None or name in names:
-                matters = True  # also in a folder that `follow` is adding just now
-            elif SOURCES in names:  # the moved name may be a folder, or a link to one
-                matters |= bool(mask & MOVED) or name.endswith(ENDS)
-        return matters, bool(mask & COMPLETE)
+            # Without names it is a folder that `follow` is adding just now. A name that was moved
+            # may be that of a folder, or of a link to one.
+            if (
+                mask & (ITSELF | IN_Q_OVERFLOW)
+                or names is None
+                or name in names
+                or (SOURCES in names and (mask & MOVED or name.endswith(ENDS)))
+            ):
+                matters, closed = True, bool(mask & COMPLETE)
+        return matters, closed
 
 
 class Watchfiles(Events):

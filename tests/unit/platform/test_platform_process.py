@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ import pytest
 from hotwhisk.errors import StartError
 from hotwhisk.platform import Action, ContainerRuntime, Invoker, Limits, ProcessRuntime
 from hotwhisk.platform.process_runtime import freeze, tree
+from hotwhisk.platform.runtime import is_readable
+from tests.support.limits import raise_files
 
 # A server and a child of it that does nothing; the handler is the source's `main`.
 SERVER = """
@@ -183,3 +186,16 @@ def test_a_container_is_driven_by_the_engines_command_line(tmp_path: Path) -> No
     for flag in ("--memory=128m", "--memory-swap=128m", "--env=A=b", "image:1"):
         assert flag in calls[0].split()
     assert calls[-1] == "rm --force the-id"
+
+
+def test_a_descriptor_above_1023_is_waited_for() -> None:
+    raise_files(2048)
+    reading, writing = os.pipe()
+    high = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, 1500)
+    try:
+        assert not is_readable(high, 0)
+        os.write(writing, b"x")
+        assert is_readable(high)
+    finally:
+        for each in (reading, writing, high):
+            os.close(each)

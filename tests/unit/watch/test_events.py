@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import subprocess
 import sys
 import threading
@@ -56,3 +57,23 @@ def test_a_folder_that_is_followed_while_a_thread_waits_wakes_it(tmp_path: Path)
     (tmp_path / "new" / "a.py").write_text("")
     waiting.join(20.0)
     assert not waiting.is_alive()
+
+
+def test_a_save_is_not_held_up_by_what_is_written_beside_it(tmp_path: Path) -> None:
+    events = Inotify(ctypes.CDLL(None, use_errno=True))
+    events.follow({str(tmp_path): {"hello.py"}})
+    enough = threading.Event()
+
+    def write_log() -> None:
+        with (tmp_path / "server.log").open("w") as log:
+            for number in itertools.takewhile(lambda _: not enough.wait(0.002), itertools.count()):
+                print(number, file=log, flush=True)
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (write_log, events.wait)]
+    for each in threads:
+        each.start()
+    (tmp_path / "hello.py").write_text("")
+    threads[1].join(20.0)
+    assert not threads[1].is_alive()
+    enough.set()
+    threads[0].join(20.0)

@@ -145,7 +145,10 @@ class DeployQueue:
                 if not due:
                     self._news.wait(min(waits, default=None))
             for work in due:
-                work()
+                try:
+                    work()
+                except Exception as error:  # noqa: BLE001 - boundary: other loads need this thread
+                    log_event("a load cannot be overseen", level=ERROR, exc_info=error)
 
     def _attend(self, turn: _Turn, now: float, due: list[Callable[[], None]]) -> float:
         """Add to ``due`` what is to be done for a load; return the seconds until there is more."""

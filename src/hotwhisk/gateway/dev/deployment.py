@@ -23,6 +23,7 @@ from hotwhisk.gateway.invocations.call import Call
 from hotwhisk.gateway.invocations.load import Cancelled, Load
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.log import log_event
+from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.problems import Problem
 from hotwhisk.gateway.runtimes.pool import Need, NoServer
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
@@ -197,13 +198,14 @@ class Deployment:
     def _keep_posted(self, candidate: Candidate) -> None:
         """Post this from now on for the code of a version, and forget the oldest of its action."""
         posted, digest = self._gateway.invocations.posted, code_digest(candidate.code)
+        path = joined(*self._key(candidate.source))
         kept = self._digests.setdefault(candidate.source.shown, [])
         if digest in kept:
             kept.remove(digest)
         kept.append(digest)
-        posted[digest] = candidate.posted
+        posted[path, digest] = candidate.posted
         if len(kept) > MOST_POSTED:
-            posted.pop(kept.pop(0), None)
+            posted.pop((path, kept.pop(0)), None)
 
     def _make_package(self, name: str) -> None:
         packages = self._gateway.store.packages

@@ -30,6 +30,7 @@ from hotwhisk.gateway.invocations.resolve import Resolved, annotation
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.pool import Need, NoServer, Pool, Slot
+from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.activations import NotStored, StoredActivation
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.gateway.store.store import Store
@@ -71,9 +72,9 @@ class Invocations:
         self._changed = threading.Condition()
         self._count = 0
         self._closed = False
-        self.posted: dict[str, str] = {}
+        self.posted: dict[tuple[str, str], str] = {}
         """
-        By the digest of stored code, what is posted in its place.
+        By the path of an action and the digest of its code, what is posted in place of the code.
 
         `hotwhisk.gateway.dev` serves sources of this machine under their own paths.
         """
@@ -250,17 +251,21 @@ class Invocations:
         )
         return call.completed(record)
 
-    def _code(self, digest: str) -> str | None:
-        return self.posted.get(digest) or self.store.actions.code(digest)
+    def _code(self, action: StoredAction) -> str | None:
+        """Return what is posted for an action; None if it has no code, or was deleted."""
+        if action.digest is None:
+            return None
+        posted = self.posted.get((action.path, action.digest))
+        return posted or self.store.actions.code(action.digest)
 
     def _prepare(self, slot: Slot[ForkedServer], call: Call) -> Action:
         """Return the action as the invoker takes it; its code is read once for each server."""
         version = call.version
         if isinstance(slot.prepared, _Prepared) and slot.prepared.version == version:
             return slot.prepared.action
-        digest = call.resolved.action.digest
-        code = self._code(digest) if digest else None
-        if digest and code is None:
+        stored = call.resolved.action
+        code = self._code(stored)
+        if stored.digest and code is None:
             raise NoServer(DELETED)
         action = call.action(code)
         slot.runtime.prepare(action.limits, call.resolved.action.path)

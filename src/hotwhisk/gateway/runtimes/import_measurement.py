@@ -8,7 +8,6 @@ that it starts outlives it, however it or the gateway ends.
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from hotwhisk.build.import_profile import Import, prepare, read
 from hotwhisk.errors import BuildFailed, StartError
 from hotwhisk.gateway.runtimes.launcher import Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
+from hotwhisk.platform.runtime import is_readable
 from hotwhisk.system.removal import remove
 
 SECONDS: Final = 30.0
@@ -84,7 +84,7 @@ class ImportMeasurement:
         written = bytearray()
         while len(written) <= MOST_WRITTEN:
             left = max(0.0, deadline - time.monotonic())
-            if not select.select([pipe], [], [], left)[0]:
+            if not is_readable(pipe, left):
                 raise BuildFailed(f"its imports took longer than {self._seconds:g} s here")
             data = os.read(pipe, 65_536)
             if not data:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from hotwhisk.errors import StartError
 from hotwhisk.gateway.runtimes.launcher_process import LONGEST
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
 from hotwhisk.platform.process_runtime import end_all, freeze
+from hotwhisk.platform.runtime import is_readable
 
 MODULE = "hotwhisk.gateway.runtimes.launcher_process"
 ANSWER_SECONDS = 10.0
@@ -37,7 +37,7 @@ class Launched(NamedTuple):
     @property
     def ended(self) -> bool:
         """Whether it has ended."""
-        return bool(select.select([self.pidfd], [], [], 0)[0])
+        return is_readable(self.pidfd, 0)
 
     def end(self, limit: MemoryLimit) -> None:
         """Kill it with all that is below it and in its control group, and close ``pidfd``."""

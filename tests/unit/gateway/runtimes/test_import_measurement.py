@@ -102,10 +102,12 @@ def test_memory_has_the_limit_of_the_action(measure: Measure) -> None:
 
 
 def test_what_it_starts_ends_with_it(measure: Measure, place: Rendezvous) -> None:
-    thread, said = in_thread(measure, MEET % place.path + DAEMON)
-    daemon = place.wait_arrival()
-    daemon.release()
-    assert daemon.wait_gone(10)
+    thread, said = in_thread(measure, MEET % place.path + DAEMON + "meet()\n")
+    both = place.wait_arrival(), place.wait_arrival()
+    for each in both:
+        each.release()  # the import ends, and the daemon waits again
+    for each in both:
+        assert each.wait_gone(10)
     thread.join()
     assert not said
 
