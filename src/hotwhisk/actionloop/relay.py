@@ -65,7 +65,10 @@ class Relay:
 
         Otherwise a program that never stops printing would never get its response sent.
         """
-        data = os.read(descriptor, unread(descriptor) or 1)
+        try:
+            data = os.read(descriptor, unread(descriptor) or 1)
+        except BlockingIOError:
+            return  # it was copied during a request, after the event loop had found it readable
         if data:
             write(self.reading[descriptor], data)
         else:

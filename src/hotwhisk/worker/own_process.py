@@ -95,7 +95,8 @@ def fail() -> NoReturn:
     The action may have replaced `sys.excepthook`.
     """
     try:
-        sys.excepthook(*sys.exc_info())
+        with bounded():  # nobody may read the log
+            sys.excepthook(*sys.exc_info())
     finally:
         _exit(70)
 
