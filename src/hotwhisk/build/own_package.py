@@ -14,6 +14,7 @@ import ast
 import io
 import stat
 import tokenize
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,7 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FILE: Final = stat.S_IFREG | 0o644
 
 
+@cache  # half a second, and the same for every artifact
 def own_package() -> Members:
     """Return the modules that an artifact carries, and its ``__main__.py``."""
     root = Path(hotwhisk.__file__).parent
