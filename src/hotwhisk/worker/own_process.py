@@ -95,7 +95,7 @@ def fail() -> NoReturn:
     The action may have replaced `sys.excepthook`.
     """
     try:
-        with bounded():  # nobody may read the log
+        with bounded():  # the log may have no reader
             sys.excepthook(*sys.exc_info())
     finally:
         _exit(70)

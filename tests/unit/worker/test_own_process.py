@@ -31,6 +31,6 @@ except ValueError:
 
 
 @pytest.mark.slow
-def test_a_worker_that_fails_ends_though_nobody_reads_its_log() -> None:
+def test_a_worker_that_fails_ends_though_its_log_has_no_reader() -> None:
     command = [sys.executable, "-c", FAIL_WITH_A_FULL_LOG]
     assert subprocess.run(command, timeout=30, check=False).returncode == 70
