@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Collection
 from typing import Any, Final
 
-MOST_DESCRIPTORS: Final = 65_536
 REQUEST_SECONDS: Final = 30
 """
 Seconds between two looks at all connections. One that waits for a request at both is closed.
@@ -14,14 +12,6 @@ Seconds between two looks at all connections. One that waits for a request at bo
 So a connection without a whole head of a request is closed after 30 to 60 seconds. After an answer,
 uvicorn itself closes a connection on which nothing comes for 5 seconds.
 """
-
-
-def raise_open_files() -> None:
-    """Raise the limit of open files as far as the system allows it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class IdleConnections:

@@ -22,7 +22,6 @@ from hotwhisk.gateway.api.routes import routes
 from hotwhisk.gateway.data_folder import only_gateway, open_data, write_address
 from hotwhisk.gateway.gateway import Gateway, open_gateway
 from hotwhisk.gateway.hosts import OwnHosts
-from hotwhisk.gateway.idle_connections import raise_open_files
 from hotwhisk.gateway.log import log_event, open_log
 from hotwhisk.gateway.page import routes as page
 from hotwhisk.gateway.settings import Settings
@@ -30,6 +29,7 @@ from hotwhisk.gateway.stopping import GatewayServer
 from hotwhisk.gateway.store.activations import NotStored
 from hotwhisk.server.listener import inherited_listener, open_listener
 from hotwhisk.server.notify import STOPPING, notify, ready
+from hotwhisk.supervisor.resources import raise_open_files
 
 
 def _unchanged(app: ASGIApp) -> ASGIApp:

@@ -130,7 +130,7 @@ def _modules(config: Config, environ: Mapping[str, str]) -> Check:
 
 
 def _files(config: Config) -> Check:
-    most, _, (soft, hard) = resources.limits(config.workers.least)
+    most, (soft, hard) = resources.limits(config.workers.least)
     found = f"limit {soft}, hard limit {hard}: {most} connections"
     remedy = "raise the hard limit: ulimit -Hn, --ulimit nofile, LimitNOFILE="
     if most < resources.FEWEST_CONNECTIONS:

@@ -41,9 +41,8 @@ def capacity(config: Config) -> int:
     Raises:
         StartError: there are too few descriptors for a single connection.
     """
-    most, wanted, (soft, hard) = limits(config.workers.least)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most, (soft, _) = limits(config.workers.least)
+    raise_open_files()
     if most < FEWEST_CONNECTIONS:
         raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")
     return min(most, config.connections or most)
@@ -60,13 +59,26 @@ def room_beside(processes: int, workers: int, limit: int) -> int:
     return (limit - SERVER_DESCRIPTORS - PROCESS_DESCRIPTORS * processes + draining) // 2
 
 
-def limits(workers: int) -> tuple[int, int, tuple[int, int]]:
+def limits(workers: int) -> tuple[int, tuple[int, int]]:
     """
     Return the number of connections that the limit of open files allows beside so many workers.
 
-    Return also the limit that the server sets itself, and the limits that it found.
+    It counts with the limit that the server sets itself. Return also the limits that it found.
     """
+    wanted, (soft, hard) = _open_files()
+    left = max(soft, wanted) - SERVER_DESCRIPTORS - WORKER_DESCRIPTORS * workers
+    return min(MOST_CONNECTIONS, left // 3), (soft, hard)
+
+
+def raise_open_files() -> None:
+    """Raise the limit of open files of this process as far as the system allows it."""
+    wanted, (soft, hard) = _open_files()
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _open_files() -> tuple[int, tuple[int, int]]:
+    """Return the limit that `raise_open_files` sets, and the soft and the hard one that are set."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    left = max(soft, wanted) - SERVER_DESCRIPTORS - WORKER_DESCRIPTORS * workers
-    return min(MOST_CONNECTIONS, left // 3), wanted, (soft, hard)
+    return wanted, (soft, hard)

@@ -157,7 +157,7 @@ def test_a_further_worker_that_is_idle_for_long_exits_and_its_connections_stay(
     crowd.answer(running)
     crowd.answer(waiting)
     crowd.tick(8)
-    assert crowd.scripted.scoreboard.timer_on, "nobody looks at the clock"
+    assert crowd.scripted.scoreboard.timer_on, "the timer is off"
     assert crowd.slots(State.SERVING) == [crowd.first, further]
     crowd.scripted.tick(IDLE_LIMIT)
     assert crowd.slots(State.DRAINING) == [further]

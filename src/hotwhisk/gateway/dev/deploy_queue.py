@@ -60,7 +60,7 @@ class DeployQueue:
     ``done`` is called with a version that has become current, and the files that had changed.
     """
 
-    def __init__(self, deployment: Deployment, done: Callable[[Deployed, list[str]], None]) -> None:
+    def __init__(self, deployment: Deployment, done: Done) -> None:
         self._deployment = deployment
         self._done = done
         self._news = threading.Condition()
