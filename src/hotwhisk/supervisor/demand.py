@@ -65,9 +65,12 @@ class Demand:
 
     def _grow(self, needed: int) -> bool:
         """Start workers for waiting requests; return False if there is no memory for one more."""
+        rollout = self._parts.rollout
+        if rollout.scaling.growth(rollout.current, needed) <= 0:
+            return True  # enough of them load, so no file of /proc is read
         room = self._room()
         if room:
-            self._parts.rollout.grow(min(needed, room))
+            rollout.grow(min(needed, room))
         return room > 0
 
     def _find_waiting(self, unread: Unread) -> dict[int, float]:

@@ -60,11 +60,15 @@ class Scaling:
         """Return whether the generation may have more workers than it has."""
         return current.retry_at is None and 0 < self.count(current) < self._policy.most_workers
 
-    def grow(self, current: Generation, needed: int) -> None:
-        """Start workers until ``needed`` of them load, as far as the limits allow."""
+    def growth(self, current: Generation, needed: int) -> int:
+        """Return how many workers to start so that ``needed`` load; none if it is not positive."""
         loading = len(self._workers.in_generation(current.number, State.LOADING))
         room = self._policy.most_workers - self.count(current)
-        self._start(current, min(needed - loading, LOADING_AT_ONCE - loading, room))
+        return min(needed - loading, LOADING_AT_ONCE - loading, room)
+
+    def grow(self, current: Generation, needed: int) -> None:
+        """Start workers until ``needed`` of them load, as far as the limits allow."""
+        self._start(current, self.growth(current, needed))
 
     def has_surplus(self, current: Generation) -> bool:
         """Return whether the generation has more workers than it should."""

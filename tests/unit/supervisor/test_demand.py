@@ -184,3 +184,16 @@ def test_a_worker_that_runs_something_now_and_then_stays(crowd: Crowd) -> None:
         crowd.answer(waiting)
         crowd.scripted.tick(IDLE_LIMIT - 0.01)
     assert further in crowd.slots(State.SERVING)
+
+
+def test_memory_is_not_looked_at_while_enough_of_them_load(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, _ = crowd.ask(2)
+    crowd.run(running)
+    crowd.tick()
+    assert len(crowd.slots(State.LOADING)) == 1
+    asked: list[int] = []
+    monkeypatch.setattr(crowd.scripted.system, "room_for", asked.append)
+    crowd.tick(5)
+    assert not asked
