@@ -34,9 +34,8 @@ class UploadedArtifact(Artifact):
     ) -> tuple[Load, list[int]]:
         """See `Artifact`."""
         where = (self.offset, self.length)
-        return Load(generation, folder, *where, template=template, further=further), [
-            self.descriptor
-        ]
+        load = Load(generation, folder, *where, template=template, further=further)
+        return load, [self.descriptor]
 
     def release(self) -> None:
         """See `Artifact`."""
