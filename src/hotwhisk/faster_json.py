@@ -80,6 +80,9 @@ _MANY_NODES: Final = 100_000
 _MODULES: Final = sys.modules
 """Where code in C looks for modules, even if the action has put another dictionary in place."""
 
+_KEPT: Final[list[object]] = []
+"""Every orjson that was imported: its code in C goes on using what the module holds."""
+
 _PIECE: Final = 1 << 16
 _LONG_INTEGER: Final = b"0" * 19  # 2**63 has as many digits
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
@@ -168,6 +171,7 @@ def import_library(spec: importlib.machinery.ModuleSpec) -> Any:
         if sys.modules is not _MODULES or spec.loader is None:
             return None
         library: Any = importlib.util.module_from_spec(spec)
+        _KEPT.append(library)
         sys.modules[NAME] = library  # where its own modules look for it
         spec.loader.exec_module(library)
         version = tuple(int(number) for number in library.__version__.split(".")[:2])
