@@ -85,9 +85,14 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
             wait_begun(changes)
         gc.freeze()
         gc.enable()
-        return serve(config, listener, changes)
-    finally:
-        listener.close()
+        code = serve(config, listener, changes)
+    except BaseException:
+        # The port closes with the process, after the error is printed: whoever meets a closed port
+        # then finds the reason in the log.
+        listener.detach()
+        raise
+    listener.close()
+    return code
 
 
 def _listener(found: Found, environ: MutableMapping[str, str]) -> tuple[_socket.socket, bool]:
