@@ -21,7 +21,6 @@ from hotwhisk.config.platform import (
     TAG_VARIABLE,
     Profile,
     platform_settings,
-    runs_may_overlap,
 )
 from hotwhisk.config.suggestions import nearest
 from hotwhisk.errors import UsageError
@@ -149,8 +148,7 @@ def read_config(
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
     _check(config)
-    given = found.raw["workers"][1] != "default"
-    if config.openwhisk and not runs_may_overlap(environ, otherwise=given):
+    if config.openwhisk and not config.concurrency:
         least = config.workers.least
         return _changed(config, workers=Bounds(least, least))
     return config

@@ -38,7 +38,7 @@ def platform_settings(environ: Mapping[str, str], *, openwhisk: bool) -> dict[st
     if openwhisk:
         again = environ.get("PROXY_ALLOW_REINIT", "") == "1" or bool(environ.get("OW_DEBUG"))
         values["reinit"] = again
-        values["concurrency"] = runs_may_overlap(environ, otherwise=True)
+        values["concurrency"] = runs_may_overlap(environ)
         # The platform's tests of Python expect it, so only an empty variable turns it off.
         values["log_init_error"] = environ.get("OW_LOG_INIT_ERROR") != ""
         values["execution_env"] = environ.get("OW_EXECUTION_ENV") or None
@@ -48,10 +48,14 @@ def platform_settings(environ: Mapping[str, str], *, openwhisk: bool) -> dict[st
     return values
 
 
-def runs_may_overlap(environ: Mapping[str, str], *, otherwise: bool) -> bool:
-    """Return whether the platform allows it; ``otherwise`` if it does not say."""
-    said = environ.get("__OW_ALLOW_CONCURRENT", "").lower()
-    return {"true": True, "false": False}.get(said, otherwise)
+def runs_may_overlap(environ: Mapping[str, str]) -> bool:
+    """
+    Return whether runs of an action may overlap.
+
+    They may unless the platform forbids it: it sends an action two requests at once only if the
+    action's limit allows that, and many deployments do not set the variable.
+    """
+    return environ.get("__OW_ALLOW_CONCURRENT", "").lower() != "false"
 
 
 def image_compiler(environ: Mapping[str, str]) -> str | None:

@@ -267,7 +267,7 @@ def test_the_platform_has_its_own_variables(
     ("arguments", "said", "workers"),
     [
         (["--openwhisk"], "true", "1..32"),
-        (["--openwhisk"], "", "1"),
+        (["--openwhisk"], "", "1..32"),
         (["--openwhisk"], "false", "1"),
         (["--openwhisk", "--workers", "2..8"], "True", "2..8"),
         (["--openwhisk", "--workers", "2..8"], "", "2..8"),
@@ -277,7 +277,7 @@ def test_the_platform_has_its_own_variables(
         ([], "true", "1"),
     ],
 )
-def test_further_workers_need_the_leave_of_the_platform_or_of_the_operator(
+def test_further_workers_start_unless_the_platform_or_the_operator_forbids_it(
     arguments: list[str], said: str, workers: str
 ) -> None:
     values = read_config(arguments, {"__OW_ALLOW_CONCURRENT": said})

@@ -68,16 +68,9 @@ def test_c1_as_many_at_once_as_are_sent(session: Session) -> None:
 
 
 @row("C2", "concurrency")
-@pytest.mark.parametrize(
-    ("source", "variables"),
-    [(SLOW, {}), (SLOW_ASYNC, {"__OW_ALLOW_CONCURRENT": "false"})],
-    ids=["function", "coroutine"],
-)
-def test_c2_no_overlap_without_leave(
-    session: Session, source: str, variables: dict[str, str]
-) -> None:
-    if variables:
-        session.start(variables)
+@pytest.mark.parametrize("source", [SLOW, SLOW_ASYNC], ids=["function", "coroutine"])
+def test_c2_no_overlap_where_it_is_forbidden(session: Session, source: str) -> None:
+    session.start({"__OW_ALLOW_CONCURRENT": "false"})
     session.must_init(source)
     answers = run_together(session, [{"name": "a"}, {"name": "b"}])
     done = [answer for answer in answers if answer.status == 200]
