@@ -26,7 +26,6 @@ pytestmark = pytest.mark.slow
 
 SENTINEL = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 MB = 1 << 20
-CONCURRENT = {"__OW_ALLOW_CONCURRENT": "true"}
 
 IMPORTED = "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass\n"
 """Takes so long to import that the worker leaves a template."""
@@ -82,7 +81,7 @@ def answered(connections: list[Connection], version: int = 1) -> None:
 
 @pytest.mark.parametrize("source", [puppet_source(1), IMPORTED + puppet_source(1)])
 def test_ten_calls_at_once_run_in_ten_processes_under_openwhisk(source: str) -> None:
-    with calling("--openwhisk", source=source, env=CONCURRENT) as calls:
+    with calling("--openwhisk", source=source) as calls:
         sent = calls.send(10)
         held = calls.wait_arrivals(10)
         assert len(held) == 10
@@ -91,9 +90,13 @@ def test_ten_calls_at_once_run_in_ten_processes_under_openwhisk(source: str) -> 
         answered(sent)
 
 
-@pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
-def test_one_process_serves_where_no_more_are_asked_for_or_allowed(profile: tuple[str]) -> None:
-    with calling(*profile) as calls:
+@pytest.mark.parametrize(
+    ("profile", "said"), [((), "true"), (("--openwhisk",), "false")], ids=["plain", "openwhisk"]
+)
+def test_one_process_serves_where_no_more_are_asked_for_or_allowed(
+    profile: tuple[str, ...], said: str
+) -> None:
+    with calling(*profile, env={"__OW_ALLOW_CONCURRENT": said}) as calls:
         sent = calls.send(3)
         first = calls.meet.wait_arrival()
         control.wait_until(calls.server, lambda found: found["parked"] == 2, "the others parked")
@@ -161,7 +164,7 @@ def test_a_replacement_loses_no_call_of_any_of_them() -> None:
 
 
 def test_the_log_has_a_sentinel_for_each_of_the_runs_on_both_streams() -> None:
-    with sinks.pipe() as sink, Server("--openwhisk", env=CONCURRENT, output=sink.writing) as server:
+    with sinks.pipe() as sink, Server("--openwhisk", output=sink.writing) as server:
         server.post(
             "import time\ndef main(event):\n    print('line')\n    time.sleep(0.2)\n    return {}\n"
         )
@@ -232,7 +235,7 @@ def test_one_that_does_not_load_ends_no_activation_and_the_others_go_on() -> Non
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with sinks.pipe() as sink, Server("--openwhisk", env=CONCURRENT, output=sink.writing) as server:
+    with sinks.pipe() as sink, Server("--openwhisk", output=sink.writing) as server:
         server.post(source % port)
         with ExitStack() as stack:
             calls = Calls(server, stack)
