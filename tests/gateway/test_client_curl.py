@@ -125,6 +125,16 @@ def test_unknown_paths_are_404(api: Api) -> None:
         assert page.json["error"] == "The requested resource could not be found."
 
 
+@pytest.mark.parametrize("path", ["/actions", "/activations", "/api", "/api/v1/actions", "/v1/x"])
+def test_a_guess_at_the_address_of_the_api_is_answered_with_it(
+    shared_gateway: GatewayProcess, path: str
+) -> None:
+    page = curl(f"{shared_gateway.url}{path}", "-u", shared_gateway.auth)
+    assert page.status == 404
+    text = "The requested resource could not be found. The API is below /api/v1/namespaces/_, "
+    assert page.json["error"].startswith(text)
+
+
 def test_head_and_options(api: Api, shared_gateway: GatewayProcess) -> None:
     page = api("GET", "", None, "-I")
     assert (page.status, page.body) == (200, b"")

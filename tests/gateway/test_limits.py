@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from hotwhisk.gateway.invocations.invocations import MOST_CALLS
 from tests.support.gateway import HOTWHISK_UP, OWN_MOUNTS, GatewayProcess
+from tests.support.rendezvous import Rendezvous
 
 pytestmark = pytest.mark.slow
 
@@ -211,6 +213,37 @@ def test_runs_overlap_if_the_action_allows_it(shared_gateway: GatewayProcess) ->
         token = record["response"]["result"]["token"]
         assert {f"begin {token}", f"end {token}"} <= set(printed(record))
     assert sum("initTime" in str(record["annotations"]) for record in records) == 0
+
+
+HELD = """
+import os, socket
+def main(args):
+    end = socket.socket(socket.AF_UNIX)
+    end.connect(args["at"])
+    end.sendall(str(os.getpid()).encode())
+    end.recv(1)
+    return {}
+"""
+
+
+def test_synchronous_runs_overlap_if_the_action_allows_it(shared_gateway: GatewayProcess) -> None:
+    calls = 10
+    shared_gateway.create("held", HELD)
+    with Rendezvous() as meet, ThreadPoolExecutor(calls) as threads:
+        alone = threads.submit(shared_gateway.invoke, "held", {"at": meet.path})
+        meet.wait_arrival().release()
+        assert alone.result()["response"]["success"]
+        shared_gateway.create("held", HELD, limits={"concurrency": calls})
+        records = [
+            threads.submit(shared_gateway.invoke, "held", {"at": meet.path}) for _ in range(calls)
+        ]
+        held = [meet.wait_arrival() for _ in records]
+        assert len({each.pid for each in held}) == calls
+        for each in held:
+            each.release()
+        assert all(each.result()["response"]["success"] for each in records)
+    started = shared_gateway.stderr().count("server of guest/held started")
+    assert started == 2, "one for each limit: a server has as many workers as its action allows"
 
 
 SLOW = "import time\ndef main(args):\n    time.sleep(args['seconds'])\n    return {}\n"

@@ -77,13 +77,22 @@ def test_wsk_finds_address_and_key(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert done.stderr == f"hotwhisk: {props} is for {gateway.url}, which runs already\n"
         assert f"APIHOST={gateway.url}\n" in props.read_text()
+        props.write_text("APIHOST=cluster\nAUTH=c:d\n")
+        done = up("--wskprops", "--data", str(gateway.data), env=env)
+        assert done.stderr.endswith(f"; what was there is in {props}.before-hotwhisk\n")
 
 
 # -- keys --------------------------------------------------------------------------------------
 
 
 def test_a_key_is_there_before_the_first_start(tmp_path: Path) -> None:
-    first = up("key", "--data", str(tmp_path / "data"))
+    data = tmp_path / "data"
+    refused = up("key", "--data", str(data))
+    assert refused.returncode == 2
+    assert f"there is no folder {data}: hotwhisk up --data {data} makes it" in refused.stderr
+    assert not data.exists()
+    data.mkdir(mode=0o700)
+    first = up("key", "--data", str(data))
     assert re.fullmatch(r"[0-9a-f-]{36}:[\w-]{64}\n", first.stdout), first
     assert first.stderr == "hotwhisk: the namespace guest is new\n"
     with GatewayProcess(data=tmp_path) as gateway:

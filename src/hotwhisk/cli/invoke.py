@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -27,9 +28,13 @@ from hotwhisk.cli.client import (
 )
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
 from hotwhisk.errors import ServerError, UsageError
+from hotwhisk.openwhisk.answers import ANSWERS, Cause
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
+
+_NO_ACTION = [text for _, text in ANSWERS[Cause.NO_ACTION].values()]
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -45,6 +50,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return _replay(given.activation, server, value)
     answer = server.post("/run", {"value": value})
     _show(answer)
+    if error_text(answer.body) in _NO_ACTION:
+        command = f"hotwhisk replace{_server_flags(given)} FILE"
+        print(f"this server has no action yet; post one: {command}", file=sys.stderr)
     return 0 if answer.status == 200 else 1
 
 
@@ -161,6 +169,13 @@ def _read_event(name: str) -> dict[str, object] | list[object]:
     if not isinstance(value, dict | list):
         raise UsageError(f"-P {name}: expected a JSON object or array, got {json.dumps(value)}")
     return value
+
+
+def _server_flags(given: argparse.Namespace) -> str:
+    """Return the flags with which another command reaches the same server."""
+    values = {"--url": given.url, "--port": given.port, "--token-file": given.token_file}
+    named = {flag: str(value) for flag, value in values.items() if value is not None}
+    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items())
 
 
 def _is_read_with_errors() -> bool:

@@ -121,8 +121,9 @@ def _announce(gateway: Gateway, environ: Mapping[str, str]) -> None:
     )
     if settings.wskprops:
         path = wskprops_path(environ)
-        write_wskprops(path, url, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
-        log_event(f"for wsk: address and key are in {_short(path, environ)}")
+        auth = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE).auth
+        kept = _kept(write_wskprops(path, url, auth), environ)
+        log_event(f"for wsk: address and key are in {_short(path, environ)}{kept}")
     else:
         log_event(
             f'for wsk: wsk property set --apihost {url} --auth "$({settings.key_command})"     '
@@ -139,11 +140,17 @@ def _point_wsk_at(url: str, settings: Settings, environ: Mapping[str, str]) -> i
     path = wskprops_path(environ)
     store = Store(settings.database)
     try:
-        write_wskprops(path, url, store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
+        copy = write_wskprops(path, url, store.namespaces.ensure(DEFAULT_NAMESPACE).auth)
     finally:
         store.close()
-    print(f"hotwhisk: {_short(path, environ)} is for {url}, which runs already", file=sys.stderr)
+    done = f"{_short(path, environ)} is for {url}, which runs already{_kept(copy, environ)}"
+    print(f"hotwhisk: {done}", file=sys.stderr)
     return 0
+
+
+def _kept(copy: str, environ: Mapping[str, str]) -> str:
+    """Return the end of a line that says where the file with another key was copied."""
+    return f"; what was there is in {_short(copy, environ)}" if copy else ""
 
 
 def _short(path: str, environ: Mapping[str, str]) -> str:

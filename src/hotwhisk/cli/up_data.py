@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from hotwhisk.gateway.data_folder import open_data
 from hotwhisk.gateway.export.export import SCRIPT, export
 from hotwhisk.gateway.names import is_name
 from hotwhisk.gateway.options import data_folder
-from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings
+from hotwhisk.gateway.settings import DEFAULT_NAMESPACE, Settings, default_data
 from hotwhisk.gateway.store.store import Store
 
 HELP = """\
@@ -56,6 +57,12 @@ def _key(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(
             f'"{given.name}" cannot be the name of a namespace: expected letters, digits and '
             "_ @ . & -, beginning with a letter, a digit or _"
+        )
+    data = data_folder(given.data, environ)
+    if data != default_data(environ) and not os.path.isdir(data):
+        raise UsageError(
+            f"there is no folder {data}: hotwhisk up --data {shlex.quote(data)} makes it, "
+            "and without --data the default one is used"
         )
     with _store(given, environ) as store:
         known = {each.name for each in store.namespaces.all()}

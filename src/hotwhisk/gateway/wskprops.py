@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
+from typing import Final
 
 from hotwhisk.errors import StartError
+
+_COPY: Final = ".before-hotwhisk"
+"""What is added to the name of the file for the copy of it."""
 
 
 def wskprops_path(environ: Mapping[str, str]) -> str:
@@ -14,17 +19,23 @@ def wskprops_path(environ: Mapping[str, str]) -> str:
     return environ.get("WSK_CONFIG_FILE") or os.path.join(home, ".wskprops")
 
 
-def write_wskprops(path: str, url: str, auth: str) -> None:
+def write_wskprops(path: str, url: str, auth: str) -> str:
     """
     Set address and key in the file, readable by its owner alone; other lines stay.
 
+    If the file has another key, it is copied first. Return the path of that copy, or an empty text.
+
     Raises:
-        StartError: the file cannot be written.
+        StartError: the file or the copy cannot be written.
     """
     new = {"APIHOST": url, "AUTH": auth}
     path = os.path.realpath(path)
     try:
-        kept = [line for line in _lines(path) if line.partition("=")[0].strip() not in new]
+        before = _read(path)
+        pairs = [(line.partition("=")[0].strip(), line) for line in before.splitlines()]
+        keys = {line.partition("=")[2].strip() for name, line in pairs if name == "AUTH"}
+        copy = _keep(path, before) if keys - {auth, ""} else ""
+        kept = [line for name, line in pairs if name not in new]
         lines = [*kept, *(f"{name}={value}" for name, value in new.items())]
         _replace(path, "\n".join(lines) + "\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -32,6 +43,16 @@ def write_wskprops(path: str, url: str, auth: str) -> None:
         raise StartError(
             f"{path} cannot be written: {reason}; set WSK_CONFIG_FILE to another file"
         ) from None
+    return copy
+
+
+def _keep(path: str, text: str) -> str:
+    """Copy a file beside it, unless a copy with this text is there; return the copy's path."""
+    suffixes = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    names = (path + _COPY + suffix for suffix in suffixes)
+    copy = next(each for each in names if not os.path.lexists(each) or _read(each) == text)
+    _replace(copy, text)
+    return copy
 
 
 def _replace(path: str, text: str) -> None:
@@ -47,9 +68,9 @@ def _replace(path: str, text: str) -> None:
         raise
 
 
-def _lines(path: str) -> list[str]:
+def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read().splitlines()
+            return file.read()
     except FileNotFoundError:
-        return []
+        return ""

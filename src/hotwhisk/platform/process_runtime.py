@@ -143,6 +143,11 @@ def orphans(leader: int) -> list[int]:
     return [each.pid for each in _processes() if each.session == leader and each.state != "Z"]
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a signal or a debugger has stopped a process."""
+    return any(each.state in ("T", "t") for each in _processes() if each.pid == pid)
+
+
 def free_port() -> int:
     """
     Return a port on which no process listens now.

@@ -197,7 +197,7 @@ def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) ->
 
 
 def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
-    request = bodies.read_init(body)
+    request = bodies.read_init(body, config.profile)
     content = artifact.decode(request)
     actions.set_environment(request.env)
     kept = snapshot.unpack(content)

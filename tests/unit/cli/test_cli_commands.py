@@ -240,6 +240,17 @@ def test_a_near_file_name_is_proposed(run: Run, hello: Path) -> None:
     assert f"did you mean {hello}?" in run("replace", str(wrong))[2]
 
 
+@pytest.mark.parametrize("text", ["the action failed to locate a binary", "no action defined yet"])
+def test_invoke_of_a_server_without_an_action_says_how_to_post_one(
+    run: Run, server: OneAnswer, text: str
+) -> None:
+    server.status, server.body, server.headers = 502, json.dumps({"error": text}).encode(), {}
+    code, _, err = run("invoke", "--url", server.url)
+    assert code == 1
+    command = f"hotwhisk replace --url {server.url} FILE"
+    assert err.endswith(f"this server has no action yet; post one: {command}\n")
+
+
 def test_invoke_prints_the_body_as_it_is(run: Run, server: OneAnswer) -> None:
     server.body = b'{"b":1, "a":"\xc3\xbc"}\n'
     code, out, err = run("invoke", "-p", "name", "Ada", "--url", server.url)

@@ -71,18 +71,41 @@ def test_an_action_has_its_code_and_its_options_in_files(store: Store, tmp_path:
     assert done.counts == {"actions": 1}
 
 
-def test_without_wsk_the_script_says_where_it_comes_from(store: Store, tmp_path: Path) -> None:
-    put(store, "greet")
+@pytest.mark.slow
+def test_the_script_says_first_what_it_needs(store: Store, tmp_path: Path) -> None:
+    put(store, "greet", parameters=[{"key": "MODE", "value": "fast", "init": True}])
     folder, _ = exported(store, tmp_path)
-    programs = tmp_path / "programs"
+    programs, props, done = tmp_path / "programs", tmp_path / "props", tmp_path / "done"
     programs.mkdir()
-    (programs / "dirname").symlink_to(str(shutil.which("dirname")))
-    done = subprocess.run(
-        [str(folder / "deploy.sh")],
-        env={"PATH": str(programs)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == "wsk is needed: https://github.com/apache/openwhisk-cli/releases\n"
+    for name in ("dirname", "grep", "sed"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+
+    def deploy() -> subprocess.CompletedProcess[str]:
+        env = {"PATH": str(programs), "WSK_CONFIG_FILE": str(props)}
+        script = [str(folder / "deploy.sh")]
+        return subprocess.run(script, env=env, capture_output=True, text=True, check=False)
+
+    def expect_refused(because: str) -> None:
+        ran = deploy()
+        assert ran.returncode == 1
+        assert because in ran.stderr
+        assert ran.stderr.endswith("; nothing was changed\n")
+        assert not done.exists()
+
+    def install(name: str) -> None:
+        (programs / name).write_text(f"#!/bin/sh\necho {name} >>{done}\n")
+        (programs / name).chmod(0o700)
+
+    expect_refused("wsk is needed: https://github.com/apache/openwhisk-cli/releases")
+    install("wsk")
+    for text in ("", "APIHOST=x\nAUTH=\n"):
+        props.write_text(text)
+        expect_refused(f"{props} names no host and key: wsk property set --apihost")
+    props.write_text("APIHOST=x\nAUTH=a:b\n")
+    expect_refused("curl is needed")
+    install("curl")
+    assert deploy().returncode == 0
+    assert done.read_text() == "wsk\ncurl\n"
 
 
 def test_only_the_owner_can_read_what_is_written(store: Store, tmp_path: Path) -> None:

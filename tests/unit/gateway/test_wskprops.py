@@ -17,13 +17,30 @@ def test_the_file_is_that_of_wsk() -> None:
 
 def test_address_and_key_are_set_and_other_lines_stay(tmp_path: Path) -> None:
     path = tmp_path / "props"
-    path.write_text("# mine\nAPIHOST=old\nNAMESPACE=_\nAUTH = old\n")
+    path.write_text("# mine\nAPIHOST=old\nNAMESPACE=_\nAUTH = a:b\n")
     path.chmod(0o644)
-    write_wskprops(str(path), "http://127.0.0.1:3233", "a:b")
+    assert not write_wskprops(str(path), "http://127.0.0.1:3233", "a:b")
     lines = path.read_text().splitlines()
     assert lines == ["# mine", "NAMESPACE=_", "APIHOST=http://127.0.0.1:3233", "AUTH=a:b"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["props"]
+
+
+def test_the_key_of_another_host_is_kept_in_a_copy(tmp_path: Path) -> None:
+    path, copy = tmp_path / "props", tmp_path / "props.before-hotwhisk"
+    cluster, other = "APIHOST=cluster\nAUTH=c:d\n", "APIHOST=other\nAUTH=e:f\n"
+    for _ in range(2):  # the second time there is a copy with the same content already
+        path.write_text(cluster)
+        path.chmod(0o644)
+        assert write_wskprops(str(path), "http://x", "a:b") == str(copy)
+        assert path.read_text() == "APIHOST=http://x\nAUTH=a:b\n"
+    assert not write_wskprops(str(path), "http://y", "a:b")
+    path.write_text(other)
+    assert write_wskprops(str(path), "http://x", "a:b") == f"{copy}.2"
+    assert copy.read_text() == cluster
+    assert (tmp_path / f"{copy.name}.2").read_text() == other
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

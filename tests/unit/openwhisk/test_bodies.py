@@ -70,6 +70,27 @@ def test_init_refused(body: bytes) -> None:
         read_init(body)
 
 
+@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"value":1}', b'{"code":"x"}'])
+def test_a_wrong_body_is_told_the_right_form_in_the_plain_profile(body: bytes) -> None:
+    with pytest.raises((NoCode, RequestError)) as plain:
+        read_init(body, Profile.PLAIN)
+    assert str(plain.value).endswith(
+        '; send {"value": {"code": "…"}}, as hotwhisk replace FILE does'
+    )
+    with pytest.raises((NoCode, RequestError)) as platform:
+        read_init(body, Profile.OPENWHISK)
+    assert "hotwhisk" not in str(platform.value)
+
+
+@pytest.mark.parametrize("body", [b"x", b"[]", b"1"])
+def test_a_wrong_event_is_told_the_right_form_in_the_plain_profile(body: bytes) -> None:
+    with pytest.raises(RequestError, match=r"; send .* with the event"):
+        read_run(body, Profile.PLAIN)
+    with pytest.raises(RequestError) as platform:
+        read_run(body, Profile.OPENWHISK)
+    assert "hotwhisk" not in str(platform.value)
+
+
 @pytest.mark.parametrize("key", ["a=b", "a\0", ""])
 def test_init_env_refusal_names_the_key(key: str) -> None:
     with pytest.raises(RequestError) as caught:

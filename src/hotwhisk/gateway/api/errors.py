@@ -18,6 +18,10 @@ from starlette.responses import JSONResponse, Response
 
 NOT_FOUND: Final = "The requested resource does not exist."
 UNKNOWN_ROUTE: Final = "The requested resource could not be found."
+_WHERE: Final = (
+    "The API is below /api/v1/namespaces/_, such as /api/v1/namespaces/_/actions/NAME; a web "
+    "action is at /api/v1/web/NAMESPACE/PACKAGE/ACTION; the page for browsers is at /."
+)
 NO_KEY: Final = "The resource requires authentication, which was not supplied with the request"
 UNAUTHORIZED: Final = "The supplied authentication is invalid"
 FORBIDDEN: Final = "The supplied authentication is not authorized to access this resource."
@@ -87,8 +91,15 @@ def error_response(request: Request, error: Exception) -> Response:
 
 
 def unknown_route(request: Request, _: Exception) -> Response:
-    """Return the answer to a request that no route takes."""
-    return error_response(request, ApiError(404, UNKNOWN_ROUTE))
+    """
+    Return the answer to a request that no route takes.
+
+    Outside of the API, a sentence that says where it is follows the platform's text.
+    """
+    inside = request.url.path.startswith("/api/v1/namespaces/")
+    return error_response(
+        request, ApiError(404, UNKNOWN_ROUTE if inside else f"{UNKNOWN_ROUTE} {_WHERE}")
+    )
 
 
 def refused_method(request: Request, error: Exception) -> Response:

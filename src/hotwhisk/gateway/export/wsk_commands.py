@@ -13,15 +13,21 @@ _HEAD: Final = """\
 #   wsk property set --apihost HOST --auth KEY
 set -eu
 cd "$(dirname "$0")"
-command -v wsk >/dev/null || {{
-    echo "wsk is needed: https://github.com/apache/openwhisk-cli/releases" >&2
+refuse() {{
+    echo "$0: $1; nothing was changed" >&2
     exit 1
 }}
+command -v wsk >/dev/null ||
+    refuse "wsk is needed: https://github.com/apache/openwhisk-cli/releases"
+props=${{WSK_CONFIG_FILE:-${{HOME:-}}/.wskprops}}
+grep -qs '^APIHOST=.' "$props" && grep -qs '^AUTH=.' "$props" ||
+    refuse "$props names no host and key: wsk property set --apihost HOST --auth KEY"
 """
-_UPDATE: Final = """
+_UPDATE: Final = """\
+command -v curl >/dev/null || refuse "curl is needed, for what wsk has no option for"
+
 # Set what wsk has no option for, with the address and the key that wsk uses.
 update() {
-    props=${WSK_CONFIG_FILE:-$HOME/.wskprops}
     host=$(sed -n 's/^APIHOST=//p' "$props")
     case $host in http*) ;; *) host=https://$host ;; esac
     sed -n 's/^AUTH=\\(.*\\)/user = "\\1"/p' "$props" |

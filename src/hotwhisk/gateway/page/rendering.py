@@ -75,9 +75,14 @@ def on_unknown_path(request: Request, error: Exception) -> Response:
     return error_page(request, 404, "There is no such page.")
 
 
-def on_login_needed(request: Request, _: Exception) -> Response:
-    """Return the answer for a request without a session: the way to the form."""
-    del request
+def on_login_needed(request: Request, error: Exception) -> Response:
+    """
+    Return the answer for a request without a session: the way to the form.
+
+    A client that sends a key in a header looks for the API, which is elsewhere.
+    """
+    if "authorization" in request.headers:
+        return unknown_route(request, error)
     return RedirectResponse("/login", 303)
 
 

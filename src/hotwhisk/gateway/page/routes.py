@@ -32,6 +32,7 @@ def routes() -> list[BaseRoute]:
     """Return the routes of the page, which begin at ``/``."""
     return [
         Route("/", actions.index),
+        Route("/actions", actions.index),
         Route("/actions/{path:path}", action.show),
         _form("/invoke/{path:path}", action.invoke),
         _form("/roll-back/{path:path}", action.roll_back),

@@ -27,6 +27,12 @@ from hotwhisk.system.removal import remove
 
 _BACKLOG: Final = 1024
 _LOG_SECONDS: Final = 2.0
+MOST_WORKERS: Final = 32
+"""
+Most workers of a server whose action allows several runs at a time, as in the image.
+
+Runs of a synchronous handler overlap only in different processes.
+"""
 MOST_LOG: Final = 32 << 20
 """Bytes of a log that wait to be read; what an action prints beyond that in one run is dropped."""
 
@@ -47,6 +53,7 @@ class ForkedServer(Runtime):
         self.shared_log = SharedLog()
         self._path = ""
         self._memory = 0
+        self._workers = 1
         self._overlaps = False
         self._launcher = launcher
         self._limits = limits
@@ -65,14 +72,17 @@ class ForkedServer(Runtime):
         """
         Set the limits and the full name of the action that runs next.
 
-        A server that was started with another limit of memory is ended, and one whose run folder
-        was removed; the next call starts it.
+        A server that was started with another limit of memory or of workers is ended, and one whose
+        run folder was removed; the next call starts it.
         """
-        if self.started and (self._memory != limits.memory or not os.path.isdir(self._folder)):
-            self.stop()
-        self._path = path
-        self._memory = limits.memory
-        self._overlaps = limits.concurrency > 1
+        workers = min(limits.concurrency, MOST_WORKERS)
+        with self._stopping:  # several calls of one version may come at the same moment
+            same = (self._memory, self._workers) == (limits.memory, workers)
+            if self.started and not (same and os.path.isdir(self._folder)):
+                self.stop()
+            self._path = path
+            self._memory, self._workers = limits.memory, workers
+            self._overlaps = limits.concurrency > 1
         self._choose_log()
 
     def stop(self) -> None:
@@ -118,7 +128,9 @@ class ForkedServer(Runtime):
             listener.listen(_BACKLOG)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             given = [*(writing for _, writing in ends), listener.fileno()]
-            self._process = self._launcher.start(self.token, self._limit, self._folder, given)
+            self._process = self._launcher.start(
+                self.token, self._workers, self._limit, self._folder, given
+            )
         undo.callback(self._process.end, self._limit)
         (out, _), (err, _) = ends
         self._stream = LogStream(out, err, most=MOST_LOG)

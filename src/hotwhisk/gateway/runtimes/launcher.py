@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,12 +18,19 @@ from typing import Any, NamedTuple
 from hotwhisk.errors import StartError
 from hotwhisk.gateway.runtimes.launcher_process import LONGEST
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
-from hotwhisk.platform.process_runtime import end_all, freeze
+from hotwhisk.platform.process_runtime import end_all, freeze, is_stopped
 from hotwhisk.platform.runtime import is_readable
 
 MODULE = "hotwhisk.gateway.runtimes.launcher_process"
+SILENT_SECONDS = 0.5
+"""
+How long the process may take to start a server before it counts as silent.
+
+Then it may be stopped, by an action. It is told to go on, and if it stays stopped, it is killed.
+"""
+
 ANSWER_SECONDS = 10.0
-"""How long the process may take to start a server; then it is killed, with its servers."""
+"""How long it may take on a busy machine; then it is killed, with its servers."""
 
 END_SECONDS = 5.0
 """How long all servers may take to end with the gateway."""
@@ -77,17 +85,23 @@ class Launcher:
             raise self._unusable(error) from None
 
     def start(
-        self, token: str, limit: MemoryLimit, folder: str, descriptors: Sequence[int]
+        self,
+        token: str,
+        workers: int,
+        limit: MemoryLimit,
+        folder: str,
+        descriptors: Sequence[int],
     ) -> Launched:
         """
-        Start a server. ``folder`` is its run folder.
+        Start a server. ``folder`` is its run folder, ``workers`` the most that it may have.
 
         ``descriptors`` are the ends of pipes for its two output streams, and its listener.
 
         Raises:
             StartError: the system refuses another process.
         """
-        return self._launch({"token": token, "folder": folder, **asdict(limit)}, descriptors)
+        wanted = {"token": token, "workers": workers, "folder": folder, **asdict(limit)}
+        return self._launch(wanted, descriptors)
 
     def run(
         self, command: Sequence[str], limit: MemoryLimit, folder: str, descriptors: Sequence[int]
@@ -118,11 +132,16 @@ class Launcher:
             try:
                 answer, received = self._ask(packet, descriptors)
             except (ConnectionError, TimeoutError):  # it was killed or stopped by an action
+                self._process.kill()
                 self._end_process()
                 self._start_process()
                 answer, received = self._ask_again(packet, descriptors)
         if "error" in answer:
             raise StartError(f"no process can be started: {answer['error']}")
+        if not received:
+            with suppress(OSError):
+                os.kill(answer["pid"], signal.SIGKILL)
+            raise StartError("no process can be started: no descriptor is free")
         return Launched(answer["pid"], received[0])
 
     def _ask_again(
@@ -135,10 +154,27 @@ class Launcher:
 
     def _ask(self, packet: bytes, descriptors: Sequence[int]) -> tuple[dict[str, Any], list[int]]:
         socket.send_fds(self._channel, [packet], list(descriptors))
+        self._wait_answer()
         answer, received, _, _ = socket.recv_fds(self._channel, LONGEST, 1)
         if not answer:
             raise ConnectionResetError
         return json.loads(answer), received
+
+    def _wait_answer(self) -> None:
+        """
+        Wait until an answer can be read.
+
+        Raises:
+            TimeoutError: the process stays stopped, or has no answer in all the time.
+        """
+        channel = self._channel.fileno()
+        if is_readable(channel, SILENT_SECONDS):
+            return
+        self._process.send_signal(signal.SIGCONT)  # changes nothing for a process that runs
+        if is_readable(channel, SILENT_SECONDS):
+            return
+        if is_stopped(self._process.pid) or not is_readable(channel, ANSWER_SECONDS):
+            raise TimeoutError
 
     def _make_run_dir(self) -> str:
         """

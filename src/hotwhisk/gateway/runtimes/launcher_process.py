@@ -13,10 +13,10 @@ kernel kills a server whose launcher died.
 Other programs that run code of an action are started here too, so that the same holds for them.
 
 The protocol is one packet each way, on a SOCK_SEQPACKET socket. The gateway sends a JSON object:
-``folder`` and the fields of a `MemoryLimit`, ``group`` and ``data``; for a server its ``token``,
-for another program its ``command``. The descriptors with it are the ends for both output streams,
-and for a server the listener. The answer is ``{"pid": NUMBER}`` with a pidfd, or
-``{"error": TEXT}``.
+``folder`` and the fields of a `MemoryLimit`, ``group`` and ``data``; for a server its ``token`` and
+the most ``workers`` that it may have, for another program its ``command``. The descriptors with it
+are the ends for both output streams, and for a server the listener. The answer is
+``{"pid": NUMBER}`` with a pidfd, or ``{"error": TEXT}``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from hotwhisk.config.config import read_config, with_port, with_token
+from hotwhisk.config.option import Bounds
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
 from hotwhisk.server.server import serve
 from hotwhisk.system.children import children
@@ -76,16 +77,21 @@ class LauncherProcess:
             return False
         if not packet:
             return False
+        answer: dict[str, object]
+        given: list[int]
         try:
             pid, pidfd = self._fork(json.loads(packet), descriptors)
         except OSError as error:
-            answer = {"error": error.strerror or str(error)}
-            self._channel.send(json.dumps(answer).encode())
+            answer, given = {"error": error.strerror or str(error)}, []
         else:
-            socket.send_fds(self._channel, [json.dumps({"pid": pid}).encode()], [pidfd])
+            answer, given = {"pid": pid}, [pidfd]
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+        try:
+            socket.send_fds(self._channel, [json.dumps(answer).encode()], given)
+        except ConnectionError:
+            return False
         return True
 
     def _fork(self, wanted: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
@@ -116,17 +122,18 @@ class LauncherProcess:
                 MemoryLimit(wanted["group"], wanted["data"]).enter()
                 if "command" in wanted:
                     _execute(wanted["command"], wanted["folder"])
-                self._serve(socket.socket(fileno=listeners[0]), wanted["token"], wanted["folder"])
+                self._serve(socket.socket(fileno=listeners[0]), wanted)
         except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
             sys.excepthook(*sys.exc_info())
         os._exit(_FAILED)
 
-    def _serve(self, listener: socket.socket, token: str, folder: str) -> NoReturn:
+    def _serve(self, listener: socket.socket, wanted: dict[str, Any]) -> NoReturn:
         listener.setblocking(False)
-        arguments = ["--openwhisk", "--run-dir", folder]
+        workers = str(Bounds(1, wanted["workers"]))
+        arguments = ["--openwhisk", "--run-dir", wanted["folder"], "--workers", workers]
         host, port = listener.getsockname()
         config = read_config(arguments, os.environ, bound=(host, port))
-        status = serve(with_token(with_port(config, port), token), listener)
+        status = serve(with_token(with_port(config, port), wanted["token"]), listener)
         os._exit(status)
 
     def _watch(self, pid: int, pidfd: int) -> None:

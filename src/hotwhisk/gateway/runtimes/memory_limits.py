@@ -76,13 +76,22 @@ class MemoryLimits:
         self.method = CONTROL_GROUP if self._above else RLIMIT
 
     def create(self, megabytes: int) -> MemoryLimit:
-        """Return a limit for a server that is started next."""
+        """
+        Return a limit for a server that is started next.
+
+        Raises:
+            OSError: the kernel refuses a control group. None is left.
+        """
         size = megabytes << 20
         if not self._above:
             return MemoryLimit(data=size + RESERVED * (os.cpu_count() or 1))
         group = f"{self._above}/{_PREFIX}{os.getpid()}-{next(self._numbers)}"
         os.mkdir(group)
-        _limit(group, size)
+        try:
+            _limit(group, size)
+        except OSError:
+            os.rmdir(group)
+            raise
         return MemoryLimit(group=group)
 
     def remove(self, limit: MemoryLimit) -> None:

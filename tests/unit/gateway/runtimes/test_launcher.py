@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 
 from hotwhisk.errors import StartError
-from hotwhisk.gateway.runtimes import launcher as launcher_module
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 from hotwhisk.gateway.runtimes.launcher import Launched, Launcher
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
 from hotwhisk.platform import Action, Invoker, Limits
 from tests.support import tree
+from tests.support.waiting import stop, wait_gone
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +63,7 @@ def launch(launcher: Launcher) -> Launched:
     with socket.create_server(("127.0.0.1", 0)) as listener, open(os.devnull, "w") as null:
         return launcher.start(
             "token",
+            1,
             MemoryLimit(),
             launcher.make_folder(),
             [null.fileno(), null.fileno(), listener.fileno()],
@@ -116,14 +121,40 @@ def test_a_server_that_ended_leaves_no_file(server: ForkedServer, tmp_path: Path
     assert [each.name for each in (tmp_path / "run").iterdir()] == ["empty"]
 
 
-def test_a_stopped_launcher_is_killed_and_started_again(
-    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launcher._channel.settimeout(0.2)
-    monkeypatch.setattr(launcher_module, "END_SECONDS", 0.2)
+def test_a_stopped_launcher_goes_on_with_its_servers(launcher: Launcher) -> None:
+    first = launch(launcher)
+    stop(tree.processes()[first.pid])
+    second = launch(launcher)
+    assert not first.ended
+    for each in (first, second):
+        each.end(MemoryLimit())
+
+
+def test_a_launcher_that_stays_stopped_is_killed_and_started_again(launcher: Launcher) -> None:
+    again = "import os, sys\nwhile True: os.kill(int(sys.argv[1]), 19)"
     stopped = launcher._process
-    os.kill(stopped.pid, signal.SIGSTOP)
-    started = launch(launcher)
-    assert stopped.returncode == -signal.SIGKILL
-    signal.pidfd_send_signal(started.pidfd, signal.SIGKILL)
-    wait_end(started.pidfd)
+    with subprocess.Popen([sys.executable, "-c", again, str(stopped.pid)], stderr=DEVNULL) as other:
+        stop(stopped.pid)
+        started = launch(launcher)
+        assert stopped.returncode == -signal.SIGKILL
+        started.end(MemoryLimit())
+        other.kill()
+
+
+def test_without_a_descriptor_for_a_server_none_is_left(launcher: Launcher) -> None:
+    folder = launcher.make_folder()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_server(("127.0.0.1", 0)) as listener, open(os.devnull, "w") as null:
+        ends = [null.fileno(), null.fileno(), listener.fileno()]
+        with open(os.devnull) as lowest:
+            free = lowest.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            with pytest.raises(StartError, match="no descriptor is free"):
+                launcher.start("token", 1, MemoryLimit(), folder, ends)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for pid in tree.below(launcher._process.pid):
+        if pid != launcher._process.pid:
+            assert wait_gone(pid, DEADLINE)
+    launch(launcher).end(MemoryLimit())

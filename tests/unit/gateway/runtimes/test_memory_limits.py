@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit, MemoryLimits
 
@@ -37,6 +38,18 @@ def test_a_limit_of_the_process_needs_no_control_group() -> None:
     limit = MemoryLimit(data=64 << 20)
     assert eat(limit, 1000) != 0
     assert not limit.exhausted()
+
+
+def test_a_limit_that_the_kernel_refuses_leaves_no_group() -> None:
+    limits = MemoryLimits()
+    with suppress(OSError):  # a limit of the process is refused when it is set
+        limits.create(-5)
+    limit = limits.create(64)
+    above, name = os.path.split(limit.group or "/nowhere/none")
+    own = f"hotwhisk-{os.getpid()}-"
+    groups = os.listdir(above) if limit.group else []
+    assert [each for each in groups if each.startswith(own)] == [name] * bool(limit.group)
+    limits.remove(limit)
 
 
 def test_what_a_killed_gateway_left_is_removed() -> None:
