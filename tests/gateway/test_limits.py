@@ -246,6 +246,25 @@ def test_synchronous_runs_overlap_if_the_action_allows_it(shared_gateway: Gatewa
     assert started == 2, "one for each limit: a server has as many workers as its action allows"
 
 
+def test_a_run_beyond_its_time_ends_no_other_run(shared_gateway: GatewayProcess) -> None:
+    limits = {"concurrency": 5, "timeout": 2000}
+    shared_gateway.create("shared", HELD, limits=limits)
+    shared_gateway.create("naps", SLOW)
+    with Rendezvous() as meet, ThreadPoolExecutor(2) as threads:
+        late = threads.submit(shared_gateway.invoke, "shared", {"at": meet.path})
+        meet.wait_arrival()
+        shared_gateway.invoke("naps", {"seconds": 1})
+        other = threads.submit(shared_gateway.invoke, "shared", {"at": meet.path})
+        held = meet.wait_arrival()
+        assert error(late.result()) == "The action exceeded its time limits of 2000 milliseconds."
+        held.release()
+        assert other.result()["response"]["success"]
+        shared_gateway.wait_line("server of guest/shared ended", 10)
+        again = threads.submit(shared_gateway.invoke, "shared", {"at": meet.path})
+        meet.wait_arrival().release()
+        assert again.result()["response"]["success"]
+
+
 SLOW = "import time\ndef main(args):\n    time.sleep(args['seconds'])\n    return {}\n"
 
 

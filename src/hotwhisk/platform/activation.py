@@ -178,7 +178,7 @@ class Invoker:
         fatal = verdict.status in (Status.DEVELOPER_ERROR, Status.WHISK_ERROR) and not alive
         if (fatal or not collected.complete) and not self._keep_after_error and runtime.can_restart:
             with runtime.lock:
-                runtime.stop()
+                runtime.discard()
         timing = Timing(wanted.arrival, first.begin, last.end, init.seconds if init else None)
         logs = collected.shown(keep_spaces=self._keep_spaces)
         record = activation_record(wanted.action, wanted.names, verdict, timing, logs)

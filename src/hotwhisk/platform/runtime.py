@@ -45,6 +45,8 @@ class Runtime(ABC):
         self.logs: LogStream | None = None
         self.started = False
         self.paused = False
+        self.discarded = False
+        """Whether it takes no further call, and is to be stopped after those that it runs."""
         self.pinned: Action | None = None
         self.lock = threading.RLock()
 
@@ -66,6 +68,14 @@ class Runtime(ABC):
         if self.started:
             self._stop()
             self.started, self.paused, self.pinned = False, False, None
+
+    def discard(self) -> None:
+        """
+        Remove the runtime after a call that failed.
+
+        One that runs several calls at a time may become `discarded` instead, until they end.
+        """
+        self.stop()
 
     def pause(self) -> None:
         """Freeze the runtime, as the platform does after ten seconds without a call."""

@@ -90,6 +90,13 @@ class ForkedServer(Runtime):
         with self._stopping:
             super().stop()
 
+    def discard(self) -> None:
+        """Remove the server, or let the other calls that it runs come to their end before that."""
+        if self._overlaps:
+            self.discarded = True
+        else:
+            self.stop()
+
     def out_of_memory(self) -> bool:
         """Return whether the kernel ended the server or a process of it for lack of memory."""
         return self._limit.exhausted()

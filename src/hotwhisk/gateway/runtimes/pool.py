@@ -59,13 +59,18 @@ class Slot(Generic[Server]):
     calls: int = 0
     since: float = field(default_factory=time.monotonic)
     leaving: bool = False
-    """Whether it ends after its present calls, because the action was deleted."""
+    """Whether the action was deleted."""
     prepared: object = None
     """What the caller keeps with the server, such as the action that was posted to it."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether it ends after its present calls."""
+        return self.leaving or self.runtime.discarded
+
     def fits(self, need: Need) -> bool:
         """Return whether it can take a call now."""
-        if self.leaving or self.action != need.action:
+        if self.ends or self.action != need.action:
             return False
         return not self.calls or (self.calls < need.concurrency and self.version == need.version)
 
@@ -120,7 +125,7 @@ class Pool(Generic[Server]):
             with self._lock:
                 slot.calls -= 1
                 slot.since = time.monotonic()
-                ends = slot.leaving and not slot.calls
+                ends = slot.ends and not slot.calls
                 if ends and slot in self._slots:
                     self._slots.remove(slot)
                 self._serve_waiting()
@@ -141,7 +146,7 @@ class Pool(Generic[Server]):
         with self._lock:
             for slot in self._slots:
                 slot.leaving = slot.leaving or slot.action[1] == path
-        self._end(lambda slot: not slot.calls and slot.leaving)
+        self._end(lambda slot: not slot.calls and slot.ends)
 
     def rename_version(self, need: Need, version: Hashable) -> None:
         """Prefer the servers that have the version of ``need`` for calls of ``version``."""

@@ -182,6 +182,19 @@ def test_deleting_an_action_ends_its_servers_also_after_their_calls() -> None:
     assert servers.servers() == {("guest", "a"): 1}
 
 
+def test_a_discarded_server_ends_after_its_present_calls() -> None:
+    servers = pool()
+    with servers.lease(wanted(concurrency=2)) as first:
+        with servers.lease(wanted(concurrency=2)) as second:
+            assert second is first
+            first.runtime.discarded = True
+        assert not first.runtime.stopped.is_set()
+        with servers.lease(wanted(concurrency=2)) as fresh:
+            assert fresh is not first
+    assert first.runtime.stopped.is_set()
+    assert servers.servers() == {("guest", "a"): 1}
+
+
 def test_servers_end_when_they_are_idle() -> None:
     servers = pool()
     with servers.lease(wanted()) as slot:
