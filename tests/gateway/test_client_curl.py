@@ -144,6 +144,21 @@ def test_head_and_options(api: Api, shared_gateway: GatewayProcess) -> None:
     assert page.header("access-control-allow-methods") == "GET, DELETE, POST, PUT, HEAD"
 
 
+def test_a_rule_may_not_set_a_final_parameter_either(api: Api) -> None:
+    fields = {"parameters": [{"key": "name", "value": "Ada"}]}
+    api.create("final", **fields, annotations=[{"key": "final", "value": True}])
+    assert api("PUT", "_/triggers/bell", {}).status == 200
+    assert api("PUT", "_/rules/rings", {"trigger": "/_/bell", "action": "/_/final"}).status == 200
+    for payload, called in (({"name": "Eve"}, False), ({"other": 1}, True)):
+        fired = api("POST", "_/triggers/bell", payload).json["activationId"]
+        (line,) = api("GET", f"_/activations/{fired}/logs").json["logs"]
+        result = json.loads(line)
+        assert result["success"] is called
+        assert called or result["error"].startswith(
+            "Request defines parameters that are not allowed"
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

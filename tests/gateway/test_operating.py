@@ -206,6 +206,13 @@ def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
     assert "there is no database in" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_a_missing_word_is_asked_for_with_the_help_of_that_command(command: str) -> None:
+    done = up(command)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"see hotwhisk up {command} --help\n")
+
+
 def test_a_mistyped_word_is_answered_with_the_nearest(tmp_path: Path) -> None:
     assert (
         up("backpu").stderr == "hotwhisk: hotwhisk up does not know backpu; did you mean backup?\n"

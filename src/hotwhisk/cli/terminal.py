@@ -67,7 +67,7 @@ class Arguments(argparse.ArgumentParser):
                 break
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in known:
-                hint = for_option(flag, flags, self.prog.split()[-1])
+                hint = for_option(flag, flags, self.prog.split()[1])
                 raise UsageError(f"unknown option {flag}{hint}")
         given, rest = self.parse_known_args(argv)
         if rest:
@@ -77,7 +77,7 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error for a mistake; argparse calls this for every mistake."""
-        raise UsageError(f"{message}; see hotwhisk {self.prog.split()[-1]} --help")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def port_number(text: str) -> int:

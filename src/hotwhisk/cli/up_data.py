@@ -134,6 +134,7 @@ COMMANDS = {
 
 def _parser(usage: str, description: str) -> Arguments:
     parser = Arguments("up", usage)
+    parser.prog += f" {usage.split(maxsplit=1)[0]}"
     parser.description = description
     parser.add_argument("--data", metavar="FOLDER", help="folder of the database")
     return parser

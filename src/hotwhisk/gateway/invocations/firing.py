@@ -81,6 +81,9 @@ def _begin(
         raise _NotCalled(text) from None
     if found is None:
         raise _NotCalled("The requested resource does not exist.")
+    if found.final & argument.keys():
+        text = "Request defines parameters that are not allowed (e.g., reserved properties)."
+        raise _NotCalled(text)
     call = invocations.new_call(caller, found, argument)
     try:
         invocations.start(call)
