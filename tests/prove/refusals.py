@@ -62,6 +62,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "getpeername": (ENOBUFS,),
     "openat": (*NO_DESCRIPTOR, EACCES),
     "membarrier": (EPERM,),
+    "madvise": (ENOMEM,),
     "poll": (ENOMEM,),
 }
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .activations import activate
+from .counters import count_exactly
 from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .crowds import MOST, serve_crowds
 from .death import die_half_sent, die_with_waiting
@@ -224,6 +225,13 @@ PROOFS = (
         short={"rounds": 1},
         long={"rounds": 20},
         http_only=True,
+    ),
+    Proof(
+        "counters",
+        "what is counted is what the clients saw, through faults, kills and replacements",
+        count_exactly,
+        short={"requests": 3000, "replace_every": 125},
+        serve=("--workers", "2", "--timeout", "0.5", *NO_ROLL_BACK),
     ),
     Proof(
         "unread-output",

@@ -26,6 +26,7 @@ PURE = {
     "http1.head",
     "http1.http1",
     "json_codec",
+    "ipc.counters",
     "ipc.messages",
     "config.option",
     "config.options",
@@ -41,6 +42,7 @@ PURE = {
     "supervisor.jobs",
     "supervisor.rollout",
     "supervisor.scaling",
+    "supervisor.totals",
     "system.loop_protocol",
     "worker.answerer",
 }

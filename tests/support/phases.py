@@ -16,6 +16,7 @@ import pytest
 
 import hotwhisk
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
+from hotwhisk.ipc.worker_counters import WorkerCounters
 
 OURS = hotwhisk.__path__[0]
 ANY = frozenset(Phase) - {Phase.FREE, Phase.CLOSED}
@@ -73,17 +74,19 @@ def diagram() -> str:
 def check_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each store of a phase that the source makes checked against the table."""
     for name in STORES:
-        _check_store(monkeypatch, name)
+        _check_store(monkeypatch, Scoreboard, name)
+    _check_store(monkeypatch, WorkerCounters, "respond")
 
 
-def _check_store(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    store = getattr(Scoreboard, name)
+def _check_store(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    store = getattr(owner, name)
 
-    def checked(scoreboard: Scoreboard, number: int, *values: Any) -> None:
+    def checked(self: Any, number: int, *values: Any) -> None:
+        scoreboard = self if isinstance(self, Scoreboard) else self._scoreboard
         before = scoreboard.phase(number)
-        store(scoreboard, number, *values)
+        store(self, number, *values)
         step = before, scoreboard.phase(number)
         if sys._getframe(1).f_code.co_filename.startswith(OURS):
             assert step in STEPS | REPEATED | CORRECTED, f"{step[0].name} to {step[1].name}"
 
-    monkeypatch.setattr(Scoreboard, name, checked)
+    monkeypatch.setattr(owner, name, checked)

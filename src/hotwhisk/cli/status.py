@@ -8,13 +8,18 @@ shown as a dash, and ``--json`` shows everything.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli import control
+from hotwhisk.cli.counts import Sample
+from hotwhisk.cli.refresh import show_again
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
+from hotwhisk.errors import ServerError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
 COUNTS = {
@@ -33,20 +38,48 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Ask the server and print its status."""
     given = parser().parse(argv)
     answer = control.ask("status", given, environ)
-    print(json.dumps(answer, indent=2) if given.json else render(answer))
+    if given.watch:
+        _watch(answer, given, environ)
+    else:
+        print(json.dumps(answer, indent=2) if given.json else render(answer))
     return 0
+
+
+def _watch(answer: dict[str, object], given: Namespace, environ: Mapping[str, str]) -> None:
+    """Show the status every second until Ctrl-C, or until the server has ended."""
+    samples = [Sample(answer)]
+    ended = ""
+
+    def text() -> str | None:
+        nonlocal ended
+        try:
+            answer = control.ask("status", given, environ)
+        except ServerError as error:
+            ended = str(error)
+            return None
+        if given.json:
+            return json.dumps(answer)
+        samples.append(Sample(answer, samples.pop()))
+        return render(answer, samples[0])
+
+    show_again(text)
+    if ended:
+        print(f"the server has ended: {ended}", file=sys.stderr)
 
 
 def parser() -> Arguments:
     """Return the parser of this command's arguments."""
     arguments = Arguments("status", "[OPTION]...")
     arguments.add_argument("--json", action="store_true", help="print the reply as JSON")
+    arguments.add_argument(
+        "--watch", action="store_true", help="show it every second, with the rates of that second"
+    )
     control.add_arguments(arguments)
     return arguments
 
 
-def render(answer: Mapping[str, object]) -> str:
-    """Return the reply as a table for people."""
+def render(answer: Mapping[str, object], sample: Sample | None = None) -> str:
+    """Return the reply as a table for people; a ``sample`` may know an earlier reply."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
@@ -57,6 +90,7 @@ def render(answer: Mapping[str, object]) -> str:
         lines.append(f"{name} before it; hotwhisk rollback makes it current again")
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
+    lines += (sample or Sample(answer)).lines()
     lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]
     lines += _lost_output(_object(answer.get("dropped")))
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])

@@ -5,11 +5,11 @@ It is one anonymous mapping, made before the first fork, so it outlives every wo
 one writer at a time, and a write is one store, so a reader never sees half of it. When a worker was
 killed, this table is all that is known of its requests.
 
-    header        whether the supervisor's timer runs, and whether it wants to know of each close;
-                  the state of stdout and of stderr
+    header        whether the supervisor's timer runs and it wants to know of each close; outputs
     worker slots  recalls (supervisor): how often its connections were recalled
                   claim (worker): the connection that it uses now, plus one; 0 for none
     phases        one byte a connection, side by side, so that memchr finds the closed ones
+    counters      a page for each worker slot: see `hotwhisk.ipc.counters`
     rows          64 bytes a connection: see `Row`
 
 The action can write to this table. So a reader trusts no value: it brings each one within its
@@ -30,6 +30,7 @@ import struct
 from array import array
 from enum import IntEnum
 
+from hotwhisk.ipc.counter_blocks import BLOCK_SIZE, CounterBlocks
 from hotwhisk.record import Record
 from hotwhisk.system.output import STATE_SIZE, STREAMS, StreamState
 
@@ -43,8 +44,8 @@ _RECALLS, _CLAIM = _HEADER // 4, _HEADER // 4 + 1  # where the first slot's are 
 _ROW_SIZE = 64
 _ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, close_after, ended
 # Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
-_FIELDS = _ROW_SIZE // 8
-_SINCE, _BUDGET, _SENT, _ANSWER, _SPILL, _SPILLED = range(6)
+FIELDS = _ROW_SIZE // 8
+_SINCE, _BUDGET, SENT, ANSWER, _SPILL, _SPILLED, _, MARK = range(8)
 _CLOSE_AT, _ENDED_AT = 48, 49
 
 
@@ -123,8 +124,12 @@ class Scoreboard:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._phases = _HEADER + WORKERS * _SLOT_SIZE
-        self._rows = (self._phases + capacity + 63) & ~63
+        counters = (self._phases + capacity + mmap.PAGESIZE - 1) & -mmap.PAGESIZE
+        self._rows = counters + WORKERS * BLOCK_SIZE
         self._map = mmap.mmap(-1, self._rows + capacity * _ROW_SIZE)
+        self.counters = CounterBlocks(self._map, counters)
+        self.phases = memoryview(self._map)[self._phases : self._phases + capacity]
+        """The phases, one byte each; see `set_phase`."""
         self.words = memoryview(self._map)[: self._phases].cast("I")
         """The header and the slots as 32-bit words; see `recall_word` and `claim_word`."""
         self._recalls = array("I", bytes(4 * WORKERS))
@@ -133,7 +138,7 @@ class Scoreboard:
         # Written through typed views: an assignment is one store, where `struct.pack_into` clears
         # the whole span before it fills it.
         rows = memoryview(self._map)[self._rows :]
-        self._doubles, self._longs = rows.cast("d"), rows.cast("Q")
+        self._doubles, self.longs = rows.cast("d"), rows.cast("Q")
         at = _STREAMS_AT - STATE_SIZE
         self.streams = {
             number: StreamState(memoryview(self._map)[at + number * STATE_SIZE :][:STATE_SIZE])
@@ -168,11 +173,7 @@ class Scoreboard:
 
     @staticmethod
     def recall_word(slot: int) -> int:
-        """
-        Return the index in ``words`` where a worker reads how often its connections were recalled.
-        A worker reads there twice for a request, and writes its claim three times, so it does both
-        without a call.
-        """
+        """Return where a worker reads its recalls in ``words``: often, and so without a call."""
         return _RECALLS + 2 * slot
 
     @staticmethod
@@ -234,37 +235,42 @@ class Scoreboard:
 
     def spill(self, number: int) -> tuple[int, int]:
         """Return the memory file with a connection's unread bytes, 0 for none; and their count."""
-        at = number * _FIELDS
-        return self._longs[at + _SPILL], self._longs[at + _SPILLED]
+        at = number * FIELDS
+        return self.longs[at + _SPILL], self.longs[at + _SPILLED]
 
     def sent(self, number: int) -> int:
         """Return how many bytes were written to connection ``number`` in all its answers so far."""
-        at = number * _FIELDS
-        return min(self._longs[at + _SENT], MOST_BYTES) + min(self._longs[at + _ANSWER], MOST_BYTES)
+        at = number * FIELDS
+        return min(self.longs[at + SENT], MOST_BYTES) + min(self.longs[at + ANSWER], MOST_BYTES)
 
     def set_running(self, number: int, since: float, budget: float, sent: int) -> None:
         """Record that the request on connection ``number`` goes to the action."""
-        at = number * _FIELDS
+        at = number * FIELDS
         self._doubles[at] = since
         self._doubles[at + _BUDGET] = budget
-        self._longs[at + _SENT] = sent
-        self._longs[at + _ANSWER] = 0
+        self.longs[at + MARK] = 0  # before `SENT`: it belongs to the answer before
+        self.longs[at + SENT] = sent
+        self.longs[at + ANSWER] = 0
         self._map[self._phases + number] = 4  # Phase.RUNNING, without an attribute look-up
 
     def set_sent(self, number: int, sent: int) -> None:
         """Record that ``sent`` bytes of complete answers were written to connection ``number``."""
-        self._longs[number * _FIELDS + _ANSWER] = 0
-        self._longs[number * _FIELDS + _SENT] = sent
+        self.longs[number * FIELDS + ANSWER] = 0
+        self.longs[number * FIELDS + SENT] = sent
 
     def set_responding(self, number: int, sent: int, length: int) -> None:
         """Record that an answer of ``length`` bytes follows ``sent`` bytes of earlier answers."""
-        self._longs[number * _FIELDS + _SENT] = sent
-        self._longs[number * _FIELDS + _ANSWER] = length
+        self.longs[number * FIELDS + SENT] = sent
+        self.longs[number * FIELDS + ANSWER] = length
         self._map[self._phases + number] = 5  # Phase.RESPONDING
+
+    def mark(self, number: int) -> int:
+        """Return where the answer to the current request is counted; see `WorkerCounters`."""
+        return self.longs[number * FIELDS + MARK]
 
     def set_lingering(self, number: int, since: float) -> None:
         """Record that connection ``number`` has its last answer; the client shall close it."""
-        self._doubles[number * _FIELDS + _SINCE] = since
+        self._doubles[number * FIELDS + _SINCE] = since
         self._map[self._phases + number] = Phase.LINGERING
 
     def set_close(self, number: int, close_after: CloseAfter) -> None:
@@ -277,8 +283,8 @@ class Scoreboard:
 
     def set_spill(self, number: int, spill: int, length: int) -> None:
         """Record the memory file and the count of the unread bytes of connection ``number``."""
-        self._longs[number * _FIELDS + _SPILLED] = length
-        self._longs[number * _FIELDS + _SPILL] = spill
+        self.longs[number * FIELDS + _SPILLED] = length
+        self.longs[number * FIELDS + _SPILL] = spill
 
     def in_phase(self, phase: Phase) -> list[int]:
         """Return the connections that are in ``phase``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hotwhisk.config.addresses import CONTROL_VERSION
+from hotwhisk.ipc.counters import Counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ def _dropped(parts: Parts) -> dict[str, int]:
     return {"sentinels": sentinels, "bytes": length}
 
 
+def counts(parts: Parts) -> list[dict[str, object]]:
+    """Return what was counted of the requests of each generation, the latest first."""
+    living = [
+        (worker.generation, Counts.of_block(parts.scoreboard.counters.block(slot)))
+        for slot, worker in parts.rollout.workers.by_slot.items()
+        if not worker.is_template
+    ]
+    return parts.stats.totals.plain(living, parts.rollout.current.number)
+
+
 def status(parts: Parts) -> dict[str, object]:
     """Return everything that ``status`` shows, as values that JSON can hold."""
     rollout, owners = parts.rollout, parts.rollout.dispatcher.owners
@@ -55,6 +66,8 @@ def status(parts: Parts) -> dict[str, object]:
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
         "previous": rollout.previous and {"digest": rollout.previous_digest},
+        "current_for": round(parts.system.now() - report.current_since, 3),
+        "counts": counts(parts),
         "connections": len(parts.sockets.descriptors),
         "parked": len(owners.parked),
         "replacements": report.replacements,

@@ -72,7 +72,9 @@ class Recovery(Enum):
     LOST = "lost"
     """Bytes that were read are lost with the worker's memory: a spare sends an error."""
     CLOSE = "close"
-    """An answer is half sent, or the connection was being closed: it is closed."""
+    """The connection was being closed: it is closed."""
+    CUT = "cut"
+    """A part of an answer was sent: the connection is closed, because a second would follow it."""
 
 
 class StartWorker(Record):

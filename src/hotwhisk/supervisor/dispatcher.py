@@ -249,7 +249,7 @@ class Dispatcher:
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
                 continue
-            if recovery is Recovery.CLOSE:
+            if recovery in (Recovery.CLOSE, Recovery.CUT):
                 self.owners.remove(number)
                 self._commands.append(CloseConnection(number))
             elif recovery is Recovery.LOST and cause is not Cause.OUT_OF_MEMORY:

@@ -229,6 +229,11 @@ class Executor:
             return  # the connection was closed meanwhile
         if command.cause is not Cause.BUSY:  # no worker has read that one
             parts.stats.answered_for_dead_workers += 1
+        current = parts.rollout.current
+        generation = command.version or f"{current.number} {current.digest}"
+        if number not in self._sockets.counted:
+            of = int(generation.partition(" ")[0])
+            parts.stats.totals.answered_for_worker(of, command.cause)
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
@@ -244,8 +249,7 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.restore(command.worker)
         epoch = self._sockets.next_epoch(number, command.worker)
-        current = parts.rollout.current
-        generation = command.version or f"{current.number} {current.digest}"
+        self._sockets.counted.add(number)
         process.channel.send(
             messages.SendError(
                 number, epoch, status, text, last=last, sentinels=missing, generation=generation
@@ -264,6 +268,8 @@ class Executor:
         # The report gives a refused version its own number, not that of the current version.
         number = current.number if command.status == 200 else candidate.generation or None
         parts.stats.replaced(number, seconds, command.text, rollback=candidate.rollback)
+        if command.status == 200:
+            parts.stats.current_since = parts.system.now()
         if candidate.number is None:
             self._replied(command)
         elif candidate.number in self._sockets.descriptors:

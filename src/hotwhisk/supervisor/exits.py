@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from signal import SIGKILL
 
+from hotwhisk.ipc.counters import Counts, counted_word
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.commands import Recovery
@@ -34,6 +35,7 @@ class Exits:
         parts.remove_closed(scoreboard.in_phase(Phase.CLOSED))
         owned = rollout.dispatcher.owners.owned(slot)
         recoveries = parts.sockets.recoveries(owned, scoreboard.claimed(slot))
+        self._add_counts(slot, recoveries)
         scoreboard.unclaim(slot)
         not_spawned = [each.slot for each in parts.processes.spawning(process)]
         parts.processes.reap(process)
@@ -45,6 +47,25 @@ class Exits:
             self._count(process, ending, recoveries)
             cause, now = self._cause(ending), parts.system.now()
             rollout.exited(slot, cause, str(ending), recoveries, now)
+
+    def _add_counts(self, slot: int, recoveries: list[tuple[int, Recovery]]) -> None:
+        """
+        Add what a dead worker has counted to its generation, and free its block for the next one.
+
+        An answer that did not reach its client whole is counted no more. If the connection is cut,
+        its request is counted here. If another answer follows, it is counted with that.
+        """
+        scoreboard, sockets = self._parts.scoreboard, self._parts.sockets
+        generation, totals = self._parts.rollout.workers[slot].generation, self._parts.stats.totals
+        words = scoreboard.counters.block(slot)
+        totals.add(generation, Counts.of_block(words))
+        for number, recovery in recoveries:
+            if recovery in (Recovery.FAIL, Recovery.CUT) and number not in sockets.counted:
+                totals.take_back(generation, counted_word(words, scoreboard.mark(number)))
+                if recovery is Recovery.CUT:
+                    totals.of(generation).died += 1
+        words.release()
+        scoreboard.counters.clear(slot)
 
     def fence(self, slot: int) -> None:
         """Keep a worker that still runs from its connections, and from further requests on them."""

@@ -44,11 +44,11 @@ def _recovery_of_answer(scoreboard: Scoreboard, number: int, descriptor: int) ->
     row = scoreboard.row(number)
     written = _written(descriptor)
     if written is None:
-        return Recovery.CLOSE  # a second answer would be worse than no answer
+        return Recovery.CUT  # a second answer would be worse than no answer
     if written == row.sent:
         return Recovery.FAIL
     if written < row.sent + row.answer:  # less than row.sent is impossible, so it counts as broken
-        return Recovery.CLOSE
+        return Recovery.CUT
     return {
         CloseAfter.NO: Recovery.KEEP,
         CloseAfter.REQUESTED: Recovery.CLOSE,

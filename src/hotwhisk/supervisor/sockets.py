@@ -54,6 +54,10 @@ class Sockets:
         self._epochs: dict[int, tuple[int, int]] = {}
         """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
         self._last_epoch = 0
+        self.counted: set[int] = set()
+        """
+        Connections on which a worker sends an error in another's place. The request is counted.
+        """
         # A worker may keep a file for its next request, and there are two generations of workers.
         self.spills = SpillFiles(scoreboard.capacity + 2 * workers, close)
 
@@ -186,6 +190,7 @@ class Sockets:
         a recall, it is not taken for a message about the next epoch.
         """
         self._last_epoch += 1
+        self.counted.discard(number)
         self._epochs[number] = (self._last_epoch, slot)
         return self._last_epoch
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from hotwhisk.supervisor.totals import Totals
+
 LONGEST_ERROR = 300
 """Most characters of an error that are kept, because the whole report must fit one answer."""
 
@@ -17,6 +19,10 @@ class Stats:
 
     def __init__(self, now: float) -> None:
         self.started = now
+        self.current_since = now
+        """When the current generation became current."""
+        self.totals = Totals()
+        """What was counted of the requests of each generation."""
         self.replacements = 0
         self.rollbacks = 0
         self.answered_for_dead_workers = 0

@@ -15,6 +15,7 @@ from enum import Enum
 from hotwhisk.http1 import http1
 from hotwhisk.http1.http1 import Reader, Request, parse_complete
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
+from hotwhisk.ipc.worker_counters import WorkerCounters
 from hotwhisk.system.tcp import bytes_read
 from hotwhisk.worker.socket_errors import (
     Disconnected,
@@ -61,6 +62,7 @@ class Connection:
 
     __slots__ = (
         "_continued",
+        "_counters",
         "_data",
         "_next_at",
         "_out",
@@ -71,6 +73,7 @@ class Connection:
         "_spilled",
         "_spills",
         "after",
+        "began",
         "epoch",
         "fallback",
         "number",
@@ -86,6 +89,7 @@ class Connection:
         number: int,
         descriptor: int,
         scoreboard: Scoreboard,
+        counters: WorkerCounters,
         spills: Spills,
         fallback: str = "",
     ) -> None:
@@ -96,12 +100,15 @@ class Connection:
             self.socket.settimeout(None)
         self.number = number
         self.epoch = 0
+        self.began = 0.0
+        """When the current request went to the action, in seconds of the monotonic clock."""
         self.fallback = fallback
         self.spill: Spill | None = None
         self.sent = scoreboard.sent(number)
         self.stage = Stage.LISTENING
         self.after = After.NEXT
         self._scoreboard = scoreboard
+        self._counters = counters
         self._spills = spills
         self._spilled = 0
         self._spill_at = 0  # how many bytes were read before those in the spill file
@@ -309,7 +316,7 @@ class Connection:
         head_only: bool = False,
     ) -> bool:
         """
-        Send a response in one write; return False if some of it remains to be sent.
+        Count a response, and send it in one write; return False if some of it remains to be sent.
 
         Some of it remains if the client reads slowly; see `flush`. The response to a HEAD request
         has the length of the body, but not the body (RFC 9110 §9.3.2).
@@ -320,7 +327,7 @@ class Connection:
         head = http1.response_head(status, len(body), headers, keep_alive=keep_alive, minor=minor)
         if head_only:
             body = b""
-        self._scoreboard.set_responding(self.number, self.sent, len(head) + len(body))
+        self._counters.respond(self.number, self.sent, len(head) + len(body))
         if len(body) > COPIED:
             return self._write([head, body])
         data = head + body

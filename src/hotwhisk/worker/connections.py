@@ -21,6 +21,7 @@ from time import monotonic
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
 from hotwhisk.ipc.scoreboard import Scoreboard
+from hotwhisk.ipc.worker_counters import WorkerCounters
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.record import Record
 from hotwhisk.worker import repair
@@ -77,6 +78,7 @@ class Connections:
         self.exit: Callable[[], NoReturn] = exit_gracefully
         """Ends this process when it is draining and has no connection left."""
         self.streams = Streams(place.lowest, scoreboard.streams)
+        self.counters = WorkerCounters(scoreboard, place.slot)
         self.answerer = answerer
         self._handle_messages = handle_messages
         self._words = scoreboard.words
@@ -88,6 +90,7 @@ class Connections:
         """Begin without connections: in a new worker, and in one that a template has forked."""
         self.channel = channel
         self.place = place
+        self.counters.use(place.slot)
         self.loop: Loop = EpollLoop(place.lowest)
         self.by_number: dict[int, Connection] = {}
         self.pid = getpid()
@@ -108,7 +111,9 @@ class Connections:
 
     def add(self, number: int, descriptor: int, epoch: int, fallback: str = "") -> Connection:
         """Add a connection that the supervisor has assigned; take over its descriptor."""
-        connection = Connection(number, descriptor, self.scoreboard, self.spills, fallback)
+        connection = Connection(
+            number, descriptor, self.scoreboard, self.counters, self.spills, fallback
+        )
         connection.epoch = epoch
         self.by_number[number] = connection
         return connection

@@ -11,6 +11,7 @@ from __future__ import annotations
 from resource import RLIM_INFINITY, RLIMIT_DATA, getrlimit
 from time import time
 
+from hotwhisk import json_codec
 from hotwhisk.action import action as actions
 from hotwhisk.action.isolation import variable
 from hotwhisk.action.signal_guard import enters_action
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
+
+    RunAnswer = tuple[int, bytes, bool]
+    """The HTTP status and the body of a response, and whether it is an error of the action."""
 
 GRACE = 2.0
 """Seconds from the platform's deadline to the kill, so that its own error comes first."""
@@ -66,14 +70,15 @@ class Budget:
 
 def call(
     action: Action | Program, run: RunRequest, profile: Profile, body: bytes | memoryview
-) -> tuple[int, bytes]:
+) -> RunAnswer:
     """
-    Call a synchronous handler; return the HTTP status and body of the response.
+    Call a synchronous handler; return its answer.
 
     A program in the place of an action gets the ``body`` of the request itself.
     """
     if action.handler is None:
-        return action.run(body, profile)
+        status, line = action.run(body, profile)
+        return status, line, status != 200 or _has_error(line)
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -82,15 +87,15 @@ def call(
         if type(result) is not dict:
             while is_awaitable(result):
                 result = run_to_end(result)
-        return 200, write_result(result)
+        return 200, write_result(result), isinstance(result, dict) and "error" in result
     except BaseException as error:  # code of the action ran
-        return failure(error, profile)
+        return *failure(error, profile), True
     finally:
         flush()
 
 
-async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple[int, bytes]:
-    """Call a coroutine function; return the HTTP status and body of the response."""
+async def call_async(action: Action, run: RunRequest, profile: Profile) -> RunAnswer:
+    """Call a coroutine function; return its answer."""
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -98,11 +103,18 @@ async def call_async(action: Action, run: RunRequest, profile: Profile) -> tuple
         result = action.call(run.value, context)
         while is_awaitable(result):
             result = await _await(result)
-        return 200, write_result(result)
+        return 200, write_result(result), isinstance(result, dict) and "error" in result
     except BaseException as error:  # code of the action ran
-        return failure(error, profile)
+        return *failure(error, profile), True
     finally:
         flush()
+
+
+def _has_error(line: bytes) -> bool:
+    """Return whether a program's answer, which is JSON, is an object with the key ``error``."""
+    return (
+        b'"error"' in line and type(answer := json_codec.loads(line)) is dict and "error" in answer
+    )
 
 
 def _context(run: RunRequest) -> Context:

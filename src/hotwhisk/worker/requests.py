@@ -17,6 +17,7 @@ from hotwhisk.action.action import Action
 from hotwhisk.errors import BadResult, Forbidden, RequestError
 from hotwhisk.ipc.messages import InitReceived, Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
+from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import INIT_TWICE, RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Head, Request
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
+    from hotwhisk.worker.invocation import RunAnswer
 
 WITHOUT_ACTION = (Cause.NO_ACTION, Cause.LOAD_FAILED)
 CANCELLED = error_body("the action cancelled this run of its handler")
@@ -64,6 +66,7 @@ class Requests:
         streams = Sentinels(self.connections.streams.outputs, utf8=config.openwhisk)
         self.sentinels = streams if config.openwhisk else None
         self._scoreboard = scoreboard
+        self._counters = self.connections.counters
         self._access = AccessCheck(config)
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
@@ -123,9 +126,9 @@ class Requests:
         run = read_run(request.body, self.profile)
         if self.sentinels is not None:
             self._scoreboard.set_sentinels(connection.number, 0)
-        self._scoreboard.set_running(
-            connection.number, monotonic(), self._budget(run.context), connection.sent
-        )
+        budget, sent = self._budget(run.context), connection.sent
+        connection.began = began = monotonic()
+        self._scoreboard.set_running(connection.number, began, budget, sent)
         if connection.pipelined:
             close_after = CloseAfter.READ_AHEAD
         else:
@@ -136,12 +139,15 @@ class Requests:
         if action.is_async:
             self._start(connection, request, run)
             return False
-        status, body = invocation.call(action, run, self.profile, request.body)
-        return self._end_run(connection, request, status, body)
+        answer = invocation.call(action, run, self.profile, request.body)
+        return self._end_run(connection, request, answer)
 
-    def _end_run(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
+    def _end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
         if getpid() != self.connections.pid:
             exit_now(0)  # a fork of this process that returned from the handler
+        status, body, failed = answer
+        self._counters.seconds = monotonic() - connection.began
+        self._counters.ran = RAN[failed]
         if self.sentinels is not None:
             self.sentinels.write(partial(self._scoreboard.set_sentinels, connection.number))
         return self._respond(connection, request, status, body)
@@ -159,6 +165,7 @@ class Requests:
         if request is None:
             raise error
         status, body = invocation.failure(error, self.profile)
+        self._counters.interrupted(connection.number, monotonic() - connection.began)
         if connection.stage is Stage.RUNNING:
             connection.stage = Stage.LISTENING
             self.connections.watch(connection)
@@ -194,8 +201,8 @@ class Requests:
             del self._runs[connection]
             connection.stage = Stage.LISTENING
             connections.watch(connection)
-            answer = (BadResult.status, CANCELLED) if task.cancelled() else task.result()
-            free = self._end_run(connection, request, *answer)
+            answer = (BadResult.status, CANCELLED, True) if task.cancelled() else task.result()
+            free = self._end_run(connection, request, answer)
             return connection.next_request() if free else None
 
         def done() -> None:
@@ -207,9 +214,9 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
 
-    async def _call_async(self, action: Action, run: RunRequest) -> tuple[int, bytes]:
+    async def _call_async(self, action: Action, run: RunRequest) -> RunAnswer:
         """
-        Call the handler, and return the status and body of the response.
+        Call the handler; return its answer.
 
         If the handler forked this process, the child ends here, before asyncio reports an error.
         """
@@ -248,6 +255,7 @@ class Requests:
         keep_alive = request.head.keep_alive and not self.stopping
         if not keep_alive:
             connection.after = After.CLOSE
+        self._counters.bytes_in += request.end
         if isinstance(request.body, memoryview):
             request.body.release()
         if connection.answer(

@@ -22,6 +22,7 @@ from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.errors import VersionError
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
+from hotwhisk.ipc.counters import UNCOUNTED
 from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
@@ -205,6 +206,7 @@ class Worker:
     def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests
         requests.action = action
+        connections.counters.serve()
         requests.overlap = action.is_async and self.config.concurrency
         connections.headers = b"Hotwhisk-Generation: %d %s\r\n" % (
             generation,
@@ -246,6 +248,7 @@ class Worker:
         connections.scoreboard.set_sentinels(message.number, BOTH)
         connection = connections.add(message.number, descriptor, message.epoch)
         connections.headers = b"Hotwhisk-Generation: %s\r\n" % message.generation.encode()
+        connections.counters.word = UNCOUNTED  # the supervisor has counted it
         if message.last:
             connections.send_error(connection, message.status, message.text)
             return

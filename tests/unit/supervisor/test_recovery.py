@@ -126,10 +126,10 @@ def test_of_an_answer_a_part_was_sent(ends: Ends, scoreboard: Scoreboard, length
     server, client = ends
     server.send(b"earlier answers" + ANSWER[:length])
     scoreboard.set_responding(NUMBER, 15, 100)
-    assert recovery_of(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CUT
     drain(client, 15 + length)
     wait_acknowledged(server)
-    assert recovery_of(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CUT
 
 
 def test_the_whole_answer_was_sent(ends: Ends, scoreboard: Scoreboard) -> None:
@@ -164,7 +164,7 @@ def test_half_an_answer_and_the_next_request_was_read(ends: Ends, scoreboard: Sc
     server.send(ANSWER[:50])
     scoreboard.set_close(NUMBER, CloseAfter.READ_AHEAD)
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert recovery_of(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CUT
 
 
 def test_the_client_is_gone(ends: Ends, scoreboard: Scoreboard) -> None:
@@ -172,7 +172,7 @@ def test_the_client_is_gone(ends: Ends, scoreboard: Scoreboard) -> None:
     server.send(ANSWER[:50])
     client.close()  # with bytes unread: a reset
     scoreboard.set_responding(NUMBER, 0, 100)
-    assert recovery_of(scoreboard, server) is Recovery.CLOSE
+    assert recovery_of(scoreboard, server) is Recovery.CUT
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_of_what_the_kernel_cannot_count_the_connection_ends() -> None:
     with ours, theirs:
         number = sockets.add(ours.fileno())
         sockets._scoreboard.set_responding(number, 0, 10)
-        assert sockets.recoveries(frozenset({number}), -1) == [(number, Recovery.CLOSE)]
+        assert sockets.recoveries(frozenset({number}), -1) == [(number, Recovery.CUT)]
 
 
 def test_a_number_without_a_connection_is_swept_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import CONTINUE, Request
 from hotwhisk.ipc.scoreboard import Phase, Scoreboard
+from hotwhisk.ipc.worker_counters import WorkerCounters
 from hotwhisk.system.tcp import bytes_written
 from hotwhisk.worker.connection import Connection, Disconnected
 from hotwhisk.worker.spill import Spill, Spills
@@ -41,7 +42,10 @@ class Wire:
         self.workers += 1
         row = self.scoreboard.row(NUMBER)
         spills = Spills(self.workers * 100, self.created, self.closed, lambda: None)
-        connection = Connection(NUMBER, os.dup(self.server.fileno()), self.scoreboard, spills)
+        counters = WorkerCounters(self.scoreboard, self.workers)
+        connection = Connection(
+            NUMBER, os.dup(self.server.fileno()), self.scoreboard, counters, spills
+        )
         if row.spill:
             connection.resume(Spill.adopt(row.spill, os.dup(self.files[row.spill])), row.spilled)
         return connection

@@ -1,0 +1,98 @@
+"""Show what a server counted of its requests: a row for each generation, for ``status``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TITLE = "requests by generation, times in ms"
+COLUMNS = {
+    "requests": "requests",
+    "rate": "per s",
+    "error": "errors",
+    "died": "died",
+    "timed_out": "late",
+    "refused": "refused",
+    "p50_ms": "p50",
+    "p95_ms": "p95",
+    "p99_ms": "p99",
+}
+"""Keys of a row, and what stands over them. The rate is computed here."""
+
+MOST_ROWS = 6
+
+Row = dict[str, object]
+
+
+class Sample:
+    """A reply of the server; with an earlier one, rates are those of the time between both."""
+
+    def __init__(self, answer: Mapping[str, object], earlier: Sample | None = None) -> None:
+        counts = answer.get("counts")
+        given = counts if isinstance(counts, list) else []
+        self.rows: list[Row] = [each for each in given if isinstance(each, dict)]
+        self.uptime = _number(answer.get("uptime"))
+        generation = answer.get("generation")
+        self._current = generation.get("number") if isinstance(generation, dict) else None
+        self._current_for = _number(answer.get("current_for"))
+        self._earlier = earlier
+
+    def lines(self) -> list[str]:
+        """Return the lines of the table; none if the server does not count, or had no request."""
+        rows = [row for row in self.rows if row.get("requests") or row is self._current_row()]
+        if not any(row.get("requests") for row in rows):
+            return []
+        cells = [["generation", *COLUMNS.values()]]
+        for row in rows[:MOST_ROWS]:
+            values: Row = {**row, "rate": self._rate(row)}
+            cells.append([_name(row), *(_cell(values.get(key)) for key in COLUMNS)])
+        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+        lines = [
+            "  " + "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
+            for line in cells
+        ]
+        if len(rows) > MOST_ROWS:
+            lines.append(f"  … {len(rows) - MOST_ROWS} more; --json shows all")
+        return ["", TITLE, *lines]
+
+    def _current_row(self) -> Row | None:
+        return next((row for row in self.rows if row.get("generation") == self._current), None)
+
+    def _rate(self, row: Row) -> float | None:
+        """
+        Return how many requests a second were answered since the earlier reply.
+
+        Without one, return the mean since the generation became current; None for the others.
+        """
+        requests = _number(row.get("requests"))
+        if self._earlier is None:
+            since = self._current_for if row is self._current_row() else 0.0
+            return requests / since if since else None
+        since = self.uptime - self._earlier.uptime
+        before = sum(
+            _number(each.get("requests")) for each in self._earlier.rows if _key(each) == _key(row)
+        )
+        return max(0.0, requests - before) / since if since > 0 else None
+
+
+def _key(row: Row) -> tuple[object, object]:
+    return row.get("generation"), row.get("earlier")
+
+
+def _name(row: Row) -> str:
+    number = row.get("generation")
+    if number == 0:
+        return "none"
+    return f"1 to {number}" if row.get("earlier") else _cell(number)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return "-" if value is None else str(value)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,245 @@
+"""A worker counts: exactly, wherever it is killed; and cheaply."""
+
+from __future__ import annotations
+
+import sys
+import timeit
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from hotwhisk.ipc.counters import UNCOUNTED, Counts, Kind, counted_word
+from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
+from hotwhisk.ipc.worker_counters import RAN, WorkerCounters
+
+SLOT, NUMBER, LENGTH = 5, 2, 100
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Counted:
+    """A worker that answers on one connection, and the supervisor after its death."""
+
+    def __init__(self) -> None:
+        self.scoreboard = Scoreboard(4)
+        self.scoreboard.open(NUMBER)
+        self.counters = WorkerCounters(self.scoreboard, SLOT)
+        self.counters.serve()
+        self.sent = 0
+
+    def run(self, *, failed: bool = False) -> None:
+        """Run a request and make its answer."""
+        self.scoreboard.set_running(NUMBER, 1.0, 60.0, self.sent)
+        self.counters.seconds, self.counters.ran = 0.001, RAN[failed]
+        self.counters.respond(NUMBER, self.sent, LENGTH)
+
+    def refuse(self) -> None:
+        """Refuse a request."""
+        self.counters.respond(NUMBER, self.sent, LENGTH)
+
+    def finish(self) -> None:
+        """Send the answer whole."""
+        self.sent += LENGTH
+        self.scoreboard.set_phase(NUMBER, Phase.IDLE)
+
+    def counts(self) -> dict[Kind, int]:
+        """Return what is counted, while the worker lives or if all was sent."""
+        return Counts.of_block(self.scoreboard.counters.block(SLOT))[0].by_kind()
+
+    def counts_after_death(self) -> dict[Kind, int]:
+        """Return what is counted after a death in a request of which nothing was sent."""
+        words = self.scoreboard.counters.block(SLOT)
+        counts, _ = Counts.of_block(words)
+        if self.scoreboard.phase(NUMBER) in (Phase.RUNNING, Phase.RESPONDING):
+            counts.take_back(counted_word(words, self.scoreboard.mark(NUMBER)))
+        counts.died += 1
+        return counts.by_kind()
+
+
+def kill_at(instruction: int, function: Callable[[], None]) -> bool:
+    """Call a function that ends before this instruction of its; return False if it has fewer."""
+    left = instruction
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left < 0:
+                raise Killed
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except Killed:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def cuts(answers: Callable[[Counted], None], then: Callable[[Counted], None]) -> list[Counted]:
+    """Return a worker for each instruction of ``then``, where it was killed, after ``answers``."""
+    found: list[Counted] = []
+    while True:
+        counted = Counted()
+        answers(counted)
+        if not kill_at(len(found), lambda counted=counted: then(counted)):  # type: ignore[misc]
+            return found
+        found.append(counted)
+
+
+def earlier(counted: Counted) -> None:
+    counted.run()
+    counted.finish()
+    counted.refuse()
+    counted.finish()
+
+
+BEFORE = {Kind.OK: 1, Kind.ERROR: 0, Kind.DIED: 0, Kind.TIMED_OUT: 0, Kind.REFUSED: 1}
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_wherever_a_worker_is_killed_in_a_run_its_request_is_counted_once(failed: bool) -> None:
+    found = cuts(earlier, lambda counted: counted.run(failed=failed))
+    assert len(found) > 50
+    for counted in found:
+        assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+    whole = Counted()
+    earlier(whole)
+    whole.run(failed=failed)
+    kind = Kind.ERROR if failed else Kind.OK
+    assert whole.counts() == BEFORE | {kind: BEFORE[kind] + 1}
+    assert whole.counts_after_death() == BEFORE | {Kind.DIED: 1}
+
+
+def test_wherever_a_worker_is_killed_in_a_refusal_its_request_is_counted_once() -> None:
+    for counted in cuts(earlier, Counted.refuse):
+        # In IDLE, bytes were read and are lost: another answer follows, and nothing was counted.
+        assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+
+
+def pipelined(counted: Counted) -> None:
+    """Send an answer whole. The phase stays, because the next request was read already."""
+    counted.run()
+    counted.sent += LENGTH
+
+
+def test_wherever_a_pipelined_request_is_cut_the_answer_before_it_stays_counted() -> None:
+    for counted in cuts(pipelined, Counted.run):
+        # What the supervisor finds: LENGTH bytes were written, so those from then on are missing.
+        row = counted.scoreboard.row(NUMBER)
+        unsent = row.sent == LENGTH or counted.scoreboard.phase(NUMBER) is Phase.RUNNING
+        words = counted.scoreboard.counters.block(SLOT)
+        counts, _ = Counts.of_block(words)
+        if unsent:
+            counts.take_back(counted_word(words, counted.scoreboard.mark(NUMBER)))
+        assert counts.by_kind()[Kind.OK] == 1
+
+
+def test_an_answer_that_is_broken_off_in_the_worker_is_counted_as_the_error_that_follows() -> None:
+    counted = Counted()
+    earlier(counted)
+    counted.run()
+    counted.counters.interrupted(NUMBER, 0.002)
+    counted.counters.respond(NUMBER, counted.sent, LENGTH)
+    assert counted.counts() == BEFORE | {Kind.ERROR: 1}
+
+
+def test_an_error_in_the_place_of_another_worker_is_not_counted_here() -> None:
+    counted = Counted()
+    earlier(counted)
+    counted.counters.word = UNCOUNTED
+    counted.refuse()
+    assert counted.counts() == BEFORE
+    assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+    counted.refuse()
+    assert counted.counts() == BEFORE | {Kind.REFUSED: 2}
+
+
+def test_a_worker_without_an_action_refuses_for_no_generation() -> None:
+    scoreboard = Scoreboard(1)
+    counters = WorkerCounters(scoreboard, 0)
+    counters.respond(0, 0, LENGTH)
+    counts, before = Counts.of_block(scoreboard.counters.block(0))
+    assert (before, counts.refused) == (1, 0)
+    counters.serve()
+    counters.respond(0, 0, LENGTH)
+    counts, before = Counts.of_block(scoreboard.counters.block(0))
+    assert (before, counts.refused) == (1, 1)
+
+
+def test_busy_time_and_bytes_are_sums() -> None:
+    counted = Counted()
+    for _ in range(3):
+        counted.counters.bytes_in += 50
+        counted.run()
+        counted.finish()
+    counts, _ = Counts.of_block(counted.scoreboard.counters.block(SLOT))
+    assert (counts.bytes_in, counts.bytes_out) == (150, 3 * LENGTH)
+    assert counts.busy == pytest.approx(0.003, rel=1e-3)
+    middle = counts.percentile(0.5)
+    assert middle is not None
+    assert 0.0008 <= middle <= 0.00125
+
+
+def test_blocks_and_rows_do_not_overlap() -> None:
+    scoreboard = Scoreboard(4)
+    for slot in (0, WORKERS - 1):
+        words = scoreboard.counters.block(slot)
+        for word in range(len(words)):
+            words[word] = (1 << 64) - 1
+    assert scoreboard.row(0).since == 0.0
+    assert scoreboard.phase(3) is Phase.FREE
+    assert scoreboard.claimed(WORKERS - 1) == -1
+    assert not any(scoreboard.counters.block(1))
+    for slot in (0, WORKERS - 1):
+        scoreboard.counters.clear(slot)
+        assert not any(scoreboard.counters.block(slot))
+
+
+def test_a_block_is_cleared_also_if_the_system_takes_no_page_back() -> None:
+    class Refusing:
+        """A table whose system refuses."""
+
+        def __init__(self, table: Any) -> None:
+            self._table = table
+
+        def madvise(self, *_: int) -> None:
+            raise OSError
+
+        def __setitem__(self, key: slice, value: bytes) -> None:
+            self._table[key] = value
+
+    scoreboard = Scoreboard(1)
+    words = scoreboard.counters.block(3)
+    words[7] = 1
+    scoreboard.counters._table = Refusing(scoreboard.counters._table)  # type: ignore[assignment]
+    scoreboard.counters.clear(3)
+    assert not any(words)
+
+
+@pytest.mark.slow
+def test_counting_costs_a_few_times_what_the_phase_alone_costs() -> None:
+    """Compare two loops in one process: the load of the machine changes both."""
+    counted = Counted()
+    scoreboard, counters = counted.scoreboard, counted.counters
+
+    def without() -> None:
+        scoreboard.set_responding(NUMBER, 0, LENGTH)
+
+    def counting() -> None:
+        counters.seconds, counters.ran = 0.0001, RAN[False]
+        counters.bytes_in += 120
+        counters.respond(NUMBER, 0, LENGTH)
+
+    def ratio() -> float:
+        return timeit.timeit(counting, number=2000) / timeit.timeit(without, number=2000)
+
+    assert min(ratio() for _ in range(20)) < 8
