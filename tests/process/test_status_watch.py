@@ -117,4 +117,5 @@ def test_a_server_counts_each_kind_in_the_generation_that_answered() -> None:
         assert rows[1]["p50_ms"] <= rows[1]["p95_ms"] <= rows[1]["p99_ms"]
         shown = control.command(server, "status")
         assert "requests by generation" in shown.stdout
-        server.end_well()
+        server.terminate()
+        assert server.wait(10.0) == 0

@@ -244,7 +244,7 @@ def test_the_reference_has_status_and_text_of_every_cause(cause: Cause) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="serve needs Linux")
 def test_the_operating_page_has_every_field_of_the_status() -> None:
-    table = section("operating.md", "Status")
+    table = section("operating.md", "Status") + section("operating.md", "Counts")
     with Terminal() as terminal:
         terminal.start("hotwhisk serve hello.py")
         terminal.type("curl -XPOST http://localhost:8080/init -d '{}'; hotwhisk replace ciao.py")

@@ -47,7 +47,7 @@ MOST = 1 << 53
 """The largest count that a reader accepts: the action can write into the block."""
 
 
-class Kind(StrEnum):
+class AnswerKind(StrEnum):
     """The kinds of answers, as `status` names them."""
 
     OK = "ok"
@@ -147,14 +147,14 @@ class Counts:
             if first <= word < first + DURATIONS:
                 counts[word - first] = max(0, counts[word - first] - 1)
 
-    def by_kind(self) -> dict[Kind, int]:
+    def by_kind(self) -> dict[AnswerKind, int]:
         """Return the number of answers of each kind."""
         return {
-            Kind.OK: sum(self.results),
-            Kind.ERROR: sum(self.errors),
-            Kind.DIED: self.died,
-            Kind.TIMED_OUT: self.timed_out,
-            Kind.REFUSED: self.refused,
+            AnswerKind.OK: sum(self.results),
+            AnswerKind.ERROR: sum(self.errors),
+            AnswerKind.DIED: self.died,
+            AnswerKind.TIMED_OUT: self.timed_out,
+            AnswerKind.REFUSED: self.refused,
         }
 
     def durations(self) -> list[int]:

@@ -45,7 +45,8 @@ class Totals:
         """Add what a worker has counted; see `Counts.of_block`."""
         counts, refused_before = block
         self.of(generation).add(counts)
-        self.of(NO_GENERATION).refused += refused_before
+        if refused_before:
+            self.of(NO_GENERATION).refused += refused_before
 
     def take_back(self, generation: int, word: int) -> None:
         """Count one request less in a ``word`` of the block of a worker, which `add` has added."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.ipc.counters import UNCOUNTED, Counts, Kind, counted_word
+from hotwhisk.ipc.counters import UNCOUNTED, AnswerKind, Counts, counted_word
 from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.ipc.worker_counters import RAN, WorkerCounters
 
@@ -46,11 +46,11 @@ class Counted:
         self.sent += LENGTH
         self.scoreboard.set_phase(NUMBER, Phase.IDLE)
 
-    def counts(self) -> dict[Kind, int]:
+    def counts(self) -> dict[AnswerKind, int]:
         """Return what is counted, while the worker lives or if all was sent."""
         return Counts.of_block(self.scoreboard.counters.block(SLOT))[0].by_kind()
 
-    def counts_after_death(self) -> dict[Kind, int]:
+    def counts_after_death(self) -> dict[AnswerKind, int]:
         """Return what is counted after a death in a request of which nothing was sent."""
         words = self.scoreboard.counters.block(SLOT)
         counts, _ = Counts.of_block(words)
@@ -102,7 +102,13 @@ def earlier(counted: Counted) -> None:
     counted.finish()
 
 
-BEFORE = {Kind.OK: 1, Kind.ERROR: 0, Kind.DIED: 0, Kind.TIMED_OUT: 0, Kind.REFUSED: 1}
+BEFORE = {
+    AnswerKind.OK: 1,
+    AnswerKind.ERROR: 0,
+    AnswerKind.DIED: 0,
+    AnswerKind.TIMED_OUT: 0,
+    AnswerKind.REFUSED: 1,
+}
 
 
 @pytest.mark.parametrize("failed", [False, True])
@@ -110,19 +116,19 @@ def test_wherever_a_worker_is_killed_in_a_run_its_request_is_counted_once(failed
     found = cuts(earlier, lambda counted: counted.run(failed=failed))
     assert len(found) > 50
     for counted in found:
-        assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+        assert counted.counts_after_death() == BEFORE | {AnswerKind.DIED: 1}
     whole = Counted()
     earlier(whole)
     whole.run(failed=failed)
-    kind = Kind.ERROR if failed else Kind.OK
+    kind = AnswerKind.ERROR if failed else AnswerKind.OK
     assert whole.counts() == BEFORE | {kind: BEFORE[kind] + 1}
-    assert whole.counts_after_death() == BEFORE | {Kind.DIED: 1}
+    assert whole.counts_after_death() == BEFORE | {AnswerKind.DIED: 1}
 
 
 def test_wherever_a_worker_is_killed_in_a_refusal_its_request_is_counted_once() -> None:
     for counted in cuts(earlier, Counted.refuse):
         # In IDLE, bytes were read and are lost: another answer follows, and nothing was counted.
-        assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+        assert counted.counts_after_death() == BEFORE | {AnswerKind.DIED: 1}
 
 
 def pipelined(counted: Counted) -> None:
@@ -140,7 +146,7 @@ def test_wherever_a_pipelined_request_is_cut_the_answer_before_it_stays_counted(
         counts, _ = Counts.of_block(words)
         if unsent:
             counts.take_back(counted_word(words, counted.scoreboard.mark(NUMBER)))
-        assert counts.by_kind()[Kind.OK] == 1
+        assert counts.by_kind()[AnswerKind.OK] == 1
 
 
 def test_an_answer_that_is_broken_off_in_the_worker_is_counted_as_the_error_that_follows() -> None:
@@ -149,7 +155,7 @@ def test_an_answer_that_is_broken_off_in_the_worker_is_counted_as_the_error_that
     counted.run()
     counted.counters.interrupted(NUMBER, 0.002)
     counted.counters.respond(NUMBER, counted.sent, LENGTH)
-    assert counted.counts() == BEFORE | {Kind.ERROR: 1}
+    assert counted.counts() == BEFORE | {AnswerKind.ERROR: 1}
 
 
 def test_an_error_in_the_place_of_another_worker_is_not_counted_here() -> None:
@@ -158,9 +164,9 @@ def test_an_error_in_the_place_of_another_worker_is_not_counted_here() -> None:
     counted.counters.word = UNCOUNTED
     counted.refuse()
     assert counted.counts() == BEFORE
-    assert counted.counts_after_death() == BEFORE | {Kind.DIED: 1}
+    assert counted.counts_after_death() == BEFORE | {AnswerKind.DIED: 1}
     counted.refuse()
-    assert counted.counts() == BEFORE | {Kind.REFUSED: 2}
+    assert counted.counts() == BEFORE | {AnswerKind.REFUSED: 2}
 
 
 def test_a_worker_without_an_action_refuses_for_no_generation() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.ipc.counters import REFUSED, REFUSED_BEFORE, RESULTS, Counts, Kind
+from hotwhisk.ipc.counters import REFUSED, REFUSED_BEFORE, RESULTS, AnswerKind, Counts
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.ipc.worker_counters import RAN, WorkerCounters
 from hotwhisk.openwhisk.answers import Cause
@@ -70,15 +70,15 @@ def test_the_current_generation_has_a_row_before_its_first_request() -> None:
 @pytest.mark.parametrize(
     ("cause", "generation", "kind"),
     [
-        (Cause.KILLED, 3, Kind.DIED),
-        (Cause.LOST, 3, Kind.DIED),
-        (Cause.STOPPING, 3, Kind.DIED),
-        (Cause.TIMED_OUT, 3, Kind.TIMED_OUT),
-        (Cause.BUSY, NO_GENERATION, Kind.REFUSED),
+        (Cause.KILLED, 3, AnswerKind.DIED),
+        (Cause.LOST, 3, AnswerKind.DIED),
+        (Cause.STOPPING, 3, AnswerKind.DIED),
+        (Cause.TIMED_OUT, 3, AnswerKind.TIMED_OUT),
+        (Cause.BUSY, NO_GENERATION, AnswerKind.REFUSED),
     ],
 )
 def test_what_another_process_answers_is_counted_by_its_cause(
-    cause: Cause, generation: int, kind: Kind
+    cause: Cause, generation: int, kind: AnswerKind
 ) -> None:
     totals = Totals()
     totals.answered_for_worker(3, cause)
@@ -121,11 +121,11 @@ class Worker:
     def kinds(self) -> dict[str, int]:
         """Return what the server counts in all."""
         found = counts(self.scripted.supervisor.parts)
-        return {str(kind): sum(int(str(row[kind])) for row in found) for kind in Kind}
+        return {str(kind): sum(int(str(row[kind])) for row in found) for kind in AnswerKind}
 
 
 def expected(**kinds: int) -> dict[str, int]:
-    return {str(kind): kinds.get(kind, 0) for kind in Kind}
+    return {str(kind): kinds.get(kind, 0) for kind in AnswerKind}
 
 
 def test_a_living_worker_is_counted_and_a_dead_one_is_counted_once(script: Script) -> None:
