@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hotwhisk.ipc.scoreboard import MOVABLE, Phase
+from hotwhisk.supervisor.scaling import ALIVE
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
@@ -105,12 +106,14 @@ class Demand:
         return [slot for slot in serving if slot not in busy and scoreboard.claimed(slot) < 0]
 
     def _room(self) -> int:
-        """Return how many further workers memory has room for, if each is like a present one."""
-        rollout = self._parts.rollout
-        serving = (State.SERVING, State.BUSY)
-        for slot in rollout.workers.in_generation(rollout.current.number, *serving):
-            return self._parts.system.room_for(self._parts.processes.by_slot[slot].pid)
-        return 0  # all of them load
+        """Return how many further workers memory has room for, if each is like the present ones."""
+        rollout, processes = self._parts.rollout, self._parts.processes.by_slot
+        slots = rollout.workers.in_generation(rollout.current.number, *ALIVE)
+        if all(rollout.workers[slot].state is State.LOADING for slot in slots):
+            return 0
+        # One for which there is no process yet has the number 0.
+        pids = [processes[slot].pid if slot in processes else 0 for slot in slots]
+        return self._parts.system.room_for(pids)
 
     def _release(self, now: float, idle: list[int]) -> None:
         """Have one worker exit that was idle for long, if there are more than there should be."""

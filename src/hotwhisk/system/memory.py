@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from hotwhisk.record import Record
 from hotwhisk.system import control_group
 from hotwhisk.system.children import children
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 KEPT_FREE = 0.1
 """The part of the limit that stays free, for handlers that need more later."""
@@ -17,13 +22,21 @@ class FreeMemory:
     def __init__(self) -> None:
         self._files = {each: control_group.find(each) for each in ("memory", "used", "statistics")}
 
-    def room_for(self, pid: int) -> int:
-        """Return how many further processes like ``pid``, with children, the limit has room for."""
+    def room_for(self, pids: Collection[int]) -> int:
+        """
+        Return how many further processes like these the limit has room for.
+
+        Each of these may need as much as the one that has needed most, with its children. What it
+        does not have now is kept for it.
+        """
         limit, used = self._read("memory"), self._read("used")
         if not limit.isdecimal() or not used.isdecimal():
             return sys.maxsize  # no limit
-        free = int(limit) * (1 - KEPT_FREE) - int(used) + self._cache()
-        return max(0, int(free)) // max(1, own_memory(pid))
+        found = [own_memory(pid) for pid in pids]
+        most = max(1, *(each.most for each in found))
+        kept = sum(most - each.now for each in found)
+        free = int(limit) * (1 - KEPT_FREE) - int(used) + self._cache() - kept
+        return max(0, int(free)) // most
 
     def _read(self, question: str) -> str:
         return control_group.read(self._files[question])
@@ -34,17 +47,25 @@ class FreeMemory:
         return int(values.get("total_inactive_file", values.get("inactive_file", 0)))
 
 
-def own_memory(pid: int) -> int:
-    """
-    Return the bytes that a process and its children share with no other process.
+class OwnMemory(Record):
+    """The bytes that a process and its children share with no other: now, and at their peaks."""
 
-    What it had at its peak, and has no more, is counted too: a process like it will need that.
-    """
+    now: int
+    most: int
+
+
+def own_memory(pid: int) -> OwnMemory:
+    """Return what a process and its children share with no other; nothing for the process 0."""
+    if not pid:
+        return OwnMemory(0, 0)
     status = _sizes(f"/proc/{pid}/status")
-    peak = max(0, status.get("VmHWM", 0) - status.get("VmRSS", 0))
+    below = max(0, status.get("VmHWM", 0) - status.get("VmRSS", 0))
     details = _sizes(f"/proc/{pid}/smaps_rollup")
-    own = details.get("Private_Dirty", status.get("VmRSS", 0)) + details.get("Swap", 0)
-    return own + peak + sum(map(own_memory, children(pid)))
+    now = details.get("Private_Dirty", status.get("VmRSS", 0)) + details.get("Swap", 0)
+    each = [own_memory(child) for child in children(pid)]
+    return OwnMemory(
+        now + sum(child.now for child in each), now + below + sum(child.most for child in each)
+    )
 
 
 def _sizes(path: str) -> dict[str, int]:

@@ -161,10 +161,10 @@ class System:
         self._oom_kills = max(self._oom_kills, control_group.oom_kills(self._deaths))
         return self._oom_kills
 
-    def room_for(self, pid: int) -> int:
-        """Return how many further processes like ``pid`` the limit of memory has room for."""
+    def room_for(self, pids: Collection[int]) -> int:
+        """Return how many further processes like these the limit of memory has room for."""
         self._memory = self._memory or FreeMemory()
-        return self._memory.room_for(pid)
+        return self._memory.room_for(pids)
 
     def kill(self, pidfd: int) -> bool:
         """

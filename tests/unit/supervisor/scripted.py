@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -43,8 +43,8 @@ class FakeSystem:
     def oom_kills(self) -> int:
         return 0
 
-    def room_for(self, pid: int) -> int:
-        assert pid in range(100_000, 100_000 + 512)
+    def room_for(self, pids: Collection[int]) -> int:
+        assert set(pids) <= {0, *range(100_000, 100_000 + 512)}
         return self.room
 
     def fork(self, _: Callable[[], NoReturn], name: str) -> tuple[int, int]:

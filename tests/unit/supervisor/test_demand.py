@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -193,7 +193,7 @@ def test_memory_is_not_looked_at_while_enough_of_them_load(
     crowd.run(running)
     crowd.tick()
     assert len(crowd.slots(State.LOADING)) == 1
-    asked: list[int] = []
+    asked: list[Collection[int]] = []
     monkeypatch.setattr(crowd.scripted.system, "room_for", asked.append)
     crowd.tick(5)
     assert not asked

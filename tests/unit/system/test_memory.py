@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotwhisk.system import control_group
-from hotwhisk.system.memory import FreeMemory, own_memory
+from hotwhisk.system.memory import FreeMemory, OwnMemory, own_memory
 
 MB = 1 << 20
 FILES = {"memory": "memory.max", "used": "memory.current", "statistics": "memory.stat"}
@@ -30,16 +30,27 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_tenth_stays_free_and_the_cache_does_not_count(
     group: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotwhisk.system.memory.own_memory", lambda _: 100 * MB)
-    assert FreeMemory().room_for(os.getpid()) == 7
+    steady = OwnMemory(now=100 * MB, most=100 * MB)
+    monkeypatch.setattr("hotwhisk.system.memory.own_memory", lambda _: steady)
+    assert FreeMemory().room_for([1]) == 7
     (group / "memory.current").write_text(f"{980 * MB}\n")
-    assert FreeMemory().room_for(os.getpid()) == 0
+    assert FreeMemory().room_for([1]) == 0
+
+
+def test_what_each_may_still_need_is_kept_for_it(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {1: OwnMemory(50 * MB, 150 * MB), 2: OwnMemory(20 * MB, 20 * MB), 0: OwnMemory(0, 0)}
+    monkeypatch.setattr("hotwhisk.system.memory.own_memory", found.__getitem__)
+    assert FreeMemory().room_for([1]) == 4  # 700 MB are free, 100 of them are kept
+    assert FreeMemory().room_for([1, 2]) == 3
+    assert FreeMemory().room_for([1, 2, 0]) == 2
 
 
 @pytest.mark.parametrize("text", ["max\n", ""])
 def test_without_a_limit_there_is_room_for_any_number(group: Path, text: str) -> None:
     (group / "memory.max").write_text(text)
-    assert FreeMemory().room_for(os.getpid()) > 1 << 30
+    assert FreeMemory().room_for([os.getpid()]) > 1 << 30
 
 
 def test_what_a_process_shares_is_not_its_own_but_its_peak_and_its_children_are() -> None:
@@ -52,12 +63,13 @@ def test_what_a_process_shares_is_not_its_own_but_its_peak_and_its_children_are(
         assert child.stdout is not None
         child.stdout.readline()
         own = own_memory(child.pid)
-        assert 60 * MB < own < 100 * MB
-        assert own_memory(os.getpid()) > own
+        assert own.now < 30 * MB
+        assert 60 * MB < own.most < 100 * MB
+        assert own_memory(os.getpid()).most > own.most
         child.communicate()
 
 
 def test_a_process_that_has_left_has_nothing() -> None:
     with subprocess.Popen(["true"]) as child:
         child.wait()
-    assert own_memory(child.pid) == 0
+    assert own_memory(child.pid) == own_memory(0) == OwnMemory(0, 0)

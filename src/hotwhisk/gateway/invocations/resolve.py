@@ -119,7 +119,7 @@ def full_key(text: str, namespace: str) -> ActionKey:
     if not all(parts) or len(parts) not in (2, 3):
         raise ValueError(
             "The fully qualified name of the entity must contain at least the namespace and the "
-            "name of the entity."
+            f"name of the entity, such as /_/{parts[-1] or 'NAME'}."
         )
     owner = namespace if parts[0] == "_" else parts[0]
     return (owner, parts[1] if len(parts) == 3 else "", parts[-1])

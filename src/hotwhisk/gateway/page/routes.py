@@ -33,6 +33,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", actions.index),
         Route("/actions", actions.index),
+        Route("/actions/", actions.index),
         Route("/actions/{path:path}", action.show),
         _form("/invoke/{path:path}", action.invoke),
         _form("/roll-back/{path:path}", action.roll_back),
