@@ -32,6 +32,7 @@ PURE = {
     "config.options",
     "record",
     "registration",
+    "server.openmetrics",
     "sizes",
     "config.suggestions",
     "supervisor.ages",

@@ -8,7 +8,7 @@ to everything that needs a part of it. The table of flags and their variables is
 
 from __future__ import annotations
 
-from hotwhisk.config.option import PREFIX, UP_PREFIX, Bounds, Option
+from hotwhisk.config.option import PREFIX, UP_PREFIX, Address, Bounds, Option
 from hotwhisk.config.options import (
     CLIENT_VARIABLES,
     OPTIONS,
@@ -73,6 +73,8 @@ class Config(Record):
     """
     hosts: tuple[str, ...] = ()
     """Names that a Host header may have besides loopback, in lower case."""
+    admin: Address | None = None
+    """Where ``/healthz``, ``/readyz`` and ``/metrics`` are answered; nowhere if None."""
     connections: int | None = None
     crash_count: int = 3
     crash_window: float = 10.0
@@ -244,6 +246,11 @@ def _check(config: Config) -> None:
         )
     if not config.openwhisk and not config.token_file:
         require_loopback(config.host)
+        if config.admin and not config.admin.path and not is_loopback(config.admin.host):
+            raise UsageError(
+                f"--admin {config.admin} lets other machines read what the server does; give "
+                "--token-file FILE, so that they need a token, or listen on 127.0.0.1"
+            )
 
 
 def _changed(config: Config, **changes: object) -> Config:

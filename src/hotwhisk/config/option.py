@@ -81,6 +81,32 @@ class Bounds:
         return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
 
 
+class Address:
+    """
+    Where a server listens: a host and a port, or the path of a unix socket.
+
+    Its text is ``127.0.0.1:9090``, ``[::1]:9090`` or ``unix:/run/a.sock``.
+    """
+
+    __slots__ = ("host", "path", "port")
+
+    def __init__(self, host: str, port: int, path: str = "") -> None:
+        self.host = host
+        self.port = port
+        self.path = path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Address) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
 def text(raw: str) -> str | None:
     """Return any text; None for an empty one."""
     return raw or None
@@ -105,6 +131,24 @@ def port(raw: str) -> int:
     if raw.isascii() and raw.isdigit() and int(raw[:9]) <= 65535 and len(raw) < 9:
         return int(raw)
     raise ValueError("a port from 0 to 65535")
+
+
+def maybe_address(raw: str) -> Address | None:
+    """Return an address: ``HOST:PORT``, a port of loopback, ``unix:PATH``; None for no text."""
+    if not raw:
+        return None
+    if raw.startswith("unix:") and len(raw) > len("unix:"):
+        return Address("", 0, raw.removeprefix("unix:"))
+    host, colon, number = raw.rpartition(":")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    if host == "localhost" or not colon:
+        host = "127.0.0.1"  # not what a resolver makes of the name
+    if host and (in_brackets or ":" not in host):
+        try:
+            return Address(host[1:-1] if in_brackets else host, port(number))
+        except ValueError:
+            pass
+    raise ValueError("a port of this machine, HOST:PORT or unix:PATH")
 
 
 def count(raw: str) -> int:

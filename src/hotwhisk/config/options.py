@@ -22,6 +22,7 @@ from hotwhisk.config.option import (
     Option,
     bounds,
     count,
+    maybe_address,
     maybe_count,
     maybe_descriptor,
     port,
@@ -65,6 +66,8 @@ OPTIONS = (
     Option("token_file", "PATH", text,
            "file with the token that each request must carry; needed off this machine"),
     Option("allow_host", "NAMES", words, "names allowed in a Host header besides loopback"),
+    Option("admin", "ADDRESS", maybe_address,
+           "port, HOST:PORT or unix:PATH that answers /healthz, /readyz and /metrics"),
     Option("connections", "N", maybe_count, "most connections at a time "
            "(default: a third of the descriptors that the server itself leaves)"),
     Option("crash_count", "N", count, "deaths outside a request that roll a version back",

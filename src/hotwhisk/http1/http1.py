@@ -33,6 +33,7 @@ __all__ = [
     "Request",
     "parse_complete",
     "response_head",
+    "status_line",
 ]
 
 MAX_HEAD = 65536
@@ -251,12 +252,16 @@ def response_head(
     return b"%sContent-Length: %d\r\n%s\r\n" % (_start(status), length, headers)
 
 
+def status_line(status: int) -> bytes:
+    """Return the first line of a response, with its CRLF."""
+    return f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n".encode()
+
+
 @cache
 def _start(status: int) -> bytes:
     """
-    Return the status line and the header that every response has.
+    Return the status line and the header that every JSON response has.
 
     The cache has a few dozen entries.
     """
-    line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
-    return f"{line}Content-Type: application/json\r\n".encode()
+    return status_line(status) + b"Content-Type: application/json\r\n"

@@ -38,6 +38,7 @@ from hotwhisk.system.system import System
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
+    from hotwhisk.server.admin import Admin
 
 OVERTIME = 5.0
 """Seconds after ``--drain-timeout`` until the rest is killed, even if requests are in flight."""
@@ -91,11 +92,13 @@ class Server:
             log=self.log, replied=self._replied,
         )  # fmt: skip
         self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
-        self._control = Control(
-            control_path(self._folder.path, self._folder.place),
-            {"status": self._status, "rollback": self._roll_back},
-            self.supervisor.parts,
-        )
+        path, parts = control_path(self._folder.path, self._folder.place), self.supervisor.parts
+        answers = {"status": self._status, "rollback": self._roll_back}
+        self._answering: list[Control | Admin] = [Control(path, answers, parts)]
+        if config.admin is not None:
+            from hotwhisk.server.admin import Admin  # here, because most servers need none
+
+            self._answering.append(Admin(config.admin, config, parts))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals = self._catch_signals()
@@ -143,8 +146,9 @@ class Server:
             self._next_tick = now + self._watchdog.interval()
             supervisor.run_commands()
             self._watchdog.sleep_if_idle()
-            if self._control.expire(now):
-                supervisor.scoreboard.timer_on = True
+            for each in self._answering:
+                if each.questions.expire(now):
+                    supervisor.scoreboard.timer_on = True
 
     # -- events from outside ----------------------------------------------------------------
 
@@ -284,7 +288,8 @@ class Server:
     def _terminate_workers(self) -> int:
         """Let workers run their atexit functions, within limits, then end what is left."""
         supervisor = self.supervisor
-        self._control.close()
+        for each in self._answering:
+            each.close()
         end_workers(supervisor.parts, at_once=self._stops > 1)
         self._folder.release(REMOVAL)
         current = supervisor.rollout.current.number

@@ -44,8 +44,8 @@ class Exits:
             rollout.template_exited(slot, not_spawned)
             parts.processes.reap_orphans()
         else:
-            self._count(process, ending, recoveries)
             cause, now = self._cause(ending), parts.system.now()
+            self._count(process, ending, cause, recoveries)
             rollout.exited(slot, cause, str(ending), recoveries, now)
 
     def _add_counts(self, slot: int, recoveries: list[tuple[int, Recovery]]) -> None:
@@ -77,15 +77,20 @@ class Exits:
                 scoreboard.set_close(number, CloseAfter.READ_AHEAD)
 
     def _count(
-        self, process: Process, ending: ExitStatus, recoveries: list[tuple[int, Recovery]]
+        self,
+        process: Process,
+        ending: ExitStatus,
+        cause: Cause,
+        recoveries: list[tuple[int, Recovery]],
     ) -> None:
         """Count an exit for the status, unless the worker was told to exit."""
         worker = self._parts.rollout.workers[process.slot]
         dismissed = worker.state is State.KILLED and worker.kill_reason is None
         if not dismissed and worker.state is not State.DRAINING:
             unanswered = sum(each is Recovery.FAIL for _, each in recoveries)
+            why, _ = worker.kill_reason or (cause, "")
             self._parts.stats.died(
-                process.pid, process.generation, str(ending), unanswered=unanswered
+                process.pid, process.generation, why, str(ending), unanswered=unanswered
             )
 
     def _cause(self, ending: ExitStatus) -> Cause:

@@ -6,6 +6,10 @@ import time
 from collections import deque
 
 from hotwhisk.supervisor.totals import Totals
+from hotwhisk.openwhisk.answers import Cause
+
+CAUSES = (Cause.KILLED, Cause.EXITED, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT, Cause.STOPPING)
+"""Why a worker can end that was not told to."""
 
 LONGEST_ERROR = 300
 """Most characters of an error that are kept, because the whole report must fit one answer."""
@@ -23,16 +27,20 @@ class Stats:
         """When the current generation became current."""
         self.totals = Totals()
         """What was counted of the requests of each generation."""
+        self.started_at = round(time.time(), 3)
+        """The same as Unix time."""
         self.replacements = 0
         self.rollbacks = 0
         self.answered_for_dead_workers = 0
         self.no_template = (0, "")
         """The latest generation for which no template could be made, and why."""
+        self.deaths_by_cause = dict.fromkeys(CAUSES, 0)
         self.deaths: deque[dict[str, object]] = deque(maxlen=KEPT)
         self.inits: deque[dict[str, object]] = deque(maxlen=KEPT)
 
-    def died(self, pid: int, generation: int, how: str, *, unanswered: int) -> None:
+    def died(self, pid: int, generation: int, cause: Cause, how: str, *, unanswered: int) -> None:
         """Record a worker's unexpected exit, while it had ``unanswered`` requests to answer."""
+        self.deaths_by_cause[cause] += 1
         self.deaths.append(
             {
                 "pid": pid,

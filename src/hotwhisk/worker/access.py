@@ -56,13 +56,23 @@ class AccessCheck:
             Forbidden: a web page could have caused the request.
             Unauthorized: the token is missing or wrong.
         """
-        if not self._open:
-            self._check_origin(head)
-        self._check_token(head)
+        self.check_caller(head)
         if head.path not in PATHS:
             raise NotFound(f"no such path: {head.path[:80]}; there are POST /run and POST /init")
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.path} is for POST, not for {head.method[:20]}")
+
+    def check_caller(self, head: Head) -> None:
+        """
+        Refuse a request by who sent it, whatever it asks for.
+
+        Raises:
+            Forbidden: a web page could have caused the request.
+            Unauthorized: the token is missing or wrong.
+        """
+        if not self._open:
+            self._check_origin(head)
+        self._check_token(head)
 
     def _check_origin(self, head: Head) -> None:
         if head.header("origin") is not None:

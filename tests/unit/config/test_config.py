@@ -24,6 +24,7 @@ TEXTS = {
     option.switch: ("yes", "no"),
     option.port: ("9000", "9001"),
     option.count: ("5", "6"),
+    option.maybe_address: ("9090", "unix:a.sock"),
     option.bounds: ("5", "6..7"),
     option.maybe_count: ("10", "20"),
     option.maybe_descriptor: ("4", "5"),
@@ -166,6 +167,16 @@ def test_times_have_units(given_text: str, value: float) -> None:
         (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
         (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
         (["--host", "127.evil.example"], "--token-file"),
+        (
+            ["--admin", "x"],
+            '--admin: expected a port of this machine, HOST:PORT or unix:PATH, got "x"',
+        ),
+        (["--admin", ":9090"], "HOST:PORT"),
+        (["--admin", "unix:"], "HOST:PORT"),
+        (["--admin", "::1:9090"], "HOST:PORT"),
+        (["--admin", "127.0.0.1:65536"], "HOST:PORT"),
+        (["--admin", "0.0.0.0:9090"], "--admin 0.0.0.0:9090 lets other machines read"),
+        (["--admin", "[::]:9090"], "give --token-file FILE"),
     ],
 )
 def test_a_mistake_is_told_with_what_was_expected(arguments: list[str], says: str) -> None:
@@ -288,6 +299,26 @@ def test_further_workers_start_unless_the_platform_or_the_operator_forbids_it(
 def test_the_number_of_workers_is_one_number_or_two(text: str) -> None:
     with pytest.raises(UsageError, match=r"a whole number of at least 1, or two such as 1\.\.8"):
         read_config(["--workers", text], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("9090", "127.0.0.1:9090"),
+        ("localhost:0", "127.0.0.1:0"),
+        ("127.0.0.2:1", "127.0.0.2:1"),
+        ("[::1]:9090", "[::1]:9090"),
+        ("unix:/run/a:b.sock", "unix:/run/a:b.sock"),
+    ],
+)
+def test_the_admin_address_is_of_this_machine(text: str, address: str) -> None:
+    assert str(read_config(["--admin", text], {}).admin) == address
+
+
+def test_an_admin_address_of_the_network_needs_a_token_or_openwhisk() -> None:
+    arguments = ["--admin", "[::]:9090"]
+    assert str(read_config([*arguments, "--token-file", "t"], {}).admin) == "[::]:9090"
+    assert str(read_config([*arguments, "--openwhisk"], {}).admin) == "[::]:9090"
 
 
 def test_variables_of_systemd_are_read() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.server.control import LONGEST, MOST_OPEN, TIME_LIMIT, Control, ControlRequest
+from hotwhisk.server.control import Control
+from hotwhisk.server.questions import LONGEST, MOST_OPEN, TIME_LIMIT
 from tests.unit.supervisor.scripted import Scripted
 
 
@@ -68,8 +69,8 @@ def test_time_limit(control: tuple[Scripted, Control]) -> None:
     scripted, made = control
     with connect(*control) as end:
         assert scripted.scoreboard.timer_on
-        assert made.expire(scripted.system.clock + TIME_LIMIT)
-        assert not made.expire(scripted.system.clock + TIME_LIMIT + 1)
+        assert made.questions.expire(scripted.system.clock + TIME_LIMIT)
+        assert not made.questions.expire(scripted.system.clock + TIME_LIMIT + 1)
         assert end.recv(1) == b""
 
 
@@ -82,20 +83,14 @@ def test_without_descriptors_it_rests_until_the_next_tick(
     control: tuple[Scripted, Control],
 ) -> None:
     scripted, made = control
-    real = made._listener
-    made._listener = Refusing(fileno=real.fileno())
+    real = made.questions._listener
+    made.questions._listener = Refusing(fileno=real.fileno())
     with connect(*control) as end:
         scripted.supervisor.wait(0.0)
-        assert made._listener.fileno() not in scripted.supervisor.loop
-        made._listener.detach()
-        made._listener = real
+        assert made.questions._listener.fileno() not in scripted.supervisor.loop
+        made.questions._listener.detach()
+        made.questions._listener = real
         end.sendall(b'{"ask":"status"}\n')
         scripted.tick()
         scripted.supervisor.wait(0.0)
         assert end.recv(4096)
-
-
-def test_an_answer_for_who_has_left_is_no_error() -> None:
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    ControlRequest(ours, 0.0).answer({"pid": 1})
