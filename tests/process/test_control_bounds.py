@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hotwhisk.server.control import LONGEST, MOST_OPEN, TIME_LIMIT
+from hotwhisk.server.questions import LONGEST, MOST_OPEN, TIME_LIMIT
 from tests.support import tree
 from tests.support.client import Connection, run_once
 from tests.support.server import Server

@@ -28,12 +28,12 @@ __all__ = [
     "MAX_BLANK_LINES",
     "MAX_BODY",
     "MAX_HEAD",
+    "REASONS",
     "Head",
     "Reader",
     "Request",
     "parse_complete",
     "response_head",
-    "status_line",
 ]
 
 MAX_HEAD = 65536
@@ -61,7 +61,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 _CR, _LF = b"\r\n"
 _FIRST_PRINTABLE = 0x21
 
-_REASONS = {
+REASONS = {
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
@@ -252,11 +252,6 @@ def response_head(
     return b"%sContent-Length: %d\r\n%s\r\n" % (_start(status), length, headers)
 
 
-def status_line(status: int) -> bytes:
-    """Return the first line of a response, with its CRLF."""
-    return f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n".encode()
-
-
 @cache
 def _start(status: int) -> bytes:
     """
@@ -264,4 +259,5 @@ def _start(status: int) -> bytes:
 
     The cache has a few dozen entries.
     """
-    return status_line(status) + b"Content-Type: application/json\r\n"
+    line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n"
+    return f"{line}Content-Type: application/json\r\n".encode()

@@ -17,9 +17,9 @@ import stat
 
 from hotwhisk.config.option import Address
 from hotwhisk.errors import HeadTooLarge, MethodNotAllowed, NotFound, RequestError, StartError
-from hotwhisk.http1.http1 import Reader, status_line
+from hotwhisk.http1.http1 import REASONS, Reader
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.server import metrics, openmetrics
+from hotwhisk.server import openmetrics, server_metrics
 from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions
 from hotwhisk.worker.access import AccessCheck
 
@@ -74,9 +74,14 @@ class Admin:
             headers = (
                 b"Allow: GET, HEAD\r\n" if status == MethodNotAllowed.status else error.headers
             )
-        head = b"%sContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n" % (
-            status_line(status), content_type.encode(), len(body), headers,
-        )  # fmt: skip
+        head = (
+            (
+                f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {content_type}\r\n"
+                f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+            ).encode()
+            + headers
+            + b"\r\n"
+        )
         question.answer(head + body if has_body else head)
         return True
 
@@ -98,7 +103,7 @@ class Admin:
             return (503, TEXT, f"{why_not}\n".encode()) if why_not else (200, TEXT, b"ready\n")
         if self._access is not None:
             self._access.check_caller(head)
-        text = openmetrics.render(metrics.collect(self._parts))
+        text = openmetrics.render(server_metrics.collect(self._parts))
         return 200, openmetrics.CONTENT_TYPE, text
 
 

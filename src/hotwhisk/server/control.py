@@ -11,7 +11,7 @@ from __future__ import annotations
 import _socket
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.errors import StartError
@@ -46,7 +46,7 @@ class Control:
     """The listening socket. ``answers`` maps each question to the function that answers it."""
 
     def __init__(
-        self, path: str, answers: dict[str, Callable[[ControlRequest], None]], parts: Parts
+        self, path: str, answers: Mapping[str, Callable[[ControlRequest], None]], parts: Parts
     ) -> None:
         self.path = path
         self._answers = answers

@@ -28,8 +28,11 @@ def _process(parts: Parts) -> Iterator[Family]:
     python = ".".join(map(str, sys.version_info[:3]))
     labels = {"version": __version__, "python": python, "profile": str(parts.config.profile)}
     yield info("hotwhisk_build", "The hotwhisk that serves, and its Python", labels)
-    started = [({}, parts.stats.started_at)]
-    yield gauge("process_start_time_seconds", "When the server started, as Unix time", started)
+    yield gauge(
+        "process_start_time_seconds",
+        "When the server started, as Unix time",
+        [({}, parts.stats.started_at)],
+    )
 
 
 def _now(parts: Parts) -> Iterator[Family]:
