@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from hotwhisk.supervisor.totals import Totals
 from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.supervisor.totals import Totals
 
 CAUSES = (Cause.KILLED, Cause.EXITED, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT, Cause.STOPPING)
 """Why a worker can end that was not told to."""
