@@ -21,7 +21,7 @@ from tests.support.prometheus import Prometheus
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
 from tests.support.waiting import stop_idle, wait_idle
-from tests.support.wire import init_request
+from tests.support.wire import init_request, run_request
 
 from . import actions, control
 
@@ -196,9 +196,26 @@ def test_a_real_prometheus_reads_the_metrics(tmp_path: Path) -> None:
         assert target["lastError"] == ""
         prometheus.wait_values("hotwhisk_current_generation", {"": 0})
         kept = stack.enter_context(Connection(server.address))
+        secret = "Authorization: Bearer secret"
         for version in (1, 2):
-            kept.send(init_request(actions.plain(version), "Authorization: Bearer secret"))
+            kept.send(init_request(actions.plain(version), secret))
             assert kept.read_response().status == 200
+            for _ in range(10 * version):
+                kept.send(run_request({}, secret))
+                assert kept.read_response().value("version") == version
+        kept.send(run_request({"hold": []}, secret))  # the handler raises
+        assert "TypeError" in str(kept.read_response().error)
+        kept.send(run_request({}))
+        assert kept.read_response().status == 401
+        for kind, counts in {"ok": (10, 20), "error": (0, 1), "refused": (0, 1)}.items():
+            found = {f"{number},{kind}": count for number, count in zip("12", counts, strict=True)}
+            query = f'http_requests_total{{kind="{kind}",generation!="0"}}'
+            prometheus.wait_values(query, found)
+        query = 'http_request_duration_seconds_count{generation!="0"}'
+        prometheus.wait_values(query, {"1": 10, "2": 21})
+        query = 'histogram_quantile(0.95, http_request_duration_seconds_bucket{generation="2"})'
+        (quantile,) = prometheus.values(query).values()
+        assert 0.0 < quantile < 1.0
         prometheus.wait_values("hotwhisk_current_generation", {"": 2})
         prometheus.wait_values("hotwhisk_replacements_total", {"": 1})
         prometheus.wait_values('hotwhisk_workers{state=~"serving|busy"}', {"busy": 0, "serving": 1})

@@ -33,6 +33,7 @@ PURE = {
     "record",
     "registration",
     "server.openmetrics",
+    "server.request_metrics",
     "sizes",
     "config.suggestions",
     "supervisor.ages",

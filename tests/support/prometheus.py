@@ -59,7 +59,6 @@ class Prometheus:
             prometheus(), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
             "--web.listen-address=127.0.0.1:0",
         ]  # fmt: skip
-        self._log = folder / "prometheus.log"
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -67,7 +66,7 @@ class Prometheus:
             stderr=subprocess.PIPE, env={**os.environ, "GOMAXPROCS": "1"},
         )  # fmt: skip
         try:
-            self.url = f"http://{self._wait_listening()}"
+            self.url = f"http://{self._wait_ready()}"
         except BaseException:
             self.__exit__()
             raise
@@ -77,15 +76,18 @@ class Prometheus:
         self._process.terminate()
         self._process.communicate()
 
-    def _wait_listening(self) -> str:
+    def _wait_ready(self) -> str:
+        """Return where Prometheus listens, by its log, once that says that it answers."""
         pipe, deadline, log = self._process.stderr, time.monotonic() + SECONDS, b""
         assert pipe is not None
-        while not (found := re.search(rb'msg="Listening on" address=(\S+)', log)):
+        while b"Server is ready to receive web requests" not in log:
             left = max(0.0, deadline - time.monotonic())
-            assert select.select([pipe], [], [], left)[0], f"Prometheus does not listen: {log!r}"
+            assert select.select([pipe], [], [], left)[0], f"Prometheus is not ready: {log!r}"
             data = os.read(pipe.fileno(), 65536)
             assert data, f"Prometheus has ended: {log!r}"
             log += data
+        found = re.search(rb'msg="Listening on" address=(\S+)', log)
+        assert found, log
         return found[1].decode()
 
     def ask(self, path: str, **parameters: str) -> Any:

@@ -21,6 +21,8 @@ from hotwhisk.http1.http1 import REASONS, Reader
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import openmetrics, server_metrics
 from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions
+from hotwhisk.server.request_metrics import RequestMetrics
+from hotwhisk.server.status import counts
 from hotwhisk.worker.access import AccessCheck
 
 TYPE_CHECKING = False
@@ -46,6 +48,7 @@ class Admin:
         self.address = Address(address.host, port, address.path)
         self.questions = Questions(listener, self._answer, parts)
         self._parts = parts
+        self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)
         place = self.address if address.path else f"http://{self.address}"
         parts.log(f"{', '.join(PATHS)} are answered on {place}")
@@ -103,8 +106,11 @@ class Admin:
             return (503, TEXT, f"{why_not}\n".encode()) if why_not else (200, TEXT, b"ready\n")
         if self._access is not None:
             self._access.check_caller(head)
-        text = openmetrics.render(server_metrics.collect(self._parts))
-        return 200, openmetrics.CONTENT_TYPE, text
+        families = [
+            *server_metrics.collect(self._parts),
+            *self._requests.collect(counts(self._parts)),
+        ]
+        return 200, openmetrics.CONTENT_TYPE, openmetrics.render(families)
 
 
 def why_not_ready(rollout: Rollout) -> str:
