@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,11 @@ def test_the_limit_of_open_files(tmp_path: Path, files: int, verdict: str) -> No
     _, checks = doctor(tmp_path, "sh", "-c", f'ulimit -n {files}; exec "$@"', "sh")
     assert checks["open files"]["verdict"] == verdict
     assert checks["open files"]["found"].startswith(f"limit {files}, hard limit {files}: ")
+
+
+def test_no_limit_of_processes_is_no_number(tmp_path: Path) -> None:
+    _, checks = doctor(tmp_path)
+    assert str(resource.RLIM_INFINITY) not in checks["processes"]["found"]
 
 
 def test_a_run_folder_that_cannot_be_used(tmp_path: Path) -> None:

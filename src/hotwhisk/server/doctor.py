@@ -141,9 +141,10 @@ def _files(config: Config) -> Check:
 
 
 def _processes() -> Check:
-    limits = [str(resource.getrlimit(resource.RLIMIT_NPROC)[0])]
-    limits += [control_group.read(control_group.find("processes"))]
-    numbers = [int(limit) for limit in limits if limit.isdecimal()]
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = control_group.read(control_group.find("processes"))
+    numbers = [] if soft == resource.RLIM_INFINITY else [soft]
+    numbers += [int(most)] if most.isdecimal() else []
     if not numbers:
         return Check("processes", OK, "no limit")
     found = f"at most {min(numbers)} for the user or the control group"
