@@ -14,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Self
+from urllib.error import HTTPError
 
 import pytest
 
@@ -139,5 +140,7 @@ class TerminalDev:
             return content
 
     def call_in_vain(self, name: str) -> None:
-        with pytest.raises(OSError, match=r"."):
+        with pytest.raises(OSError, match=r".") as caught:
             self.call(name)
+        if isinstance(caught.value, HTTPError):
+            caught.value.close()

@@ -19,7 +19,8 @@ EATER = """
 import resource
 def main(args):
     if args.get("show"):
-        return {"data": resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20}
+        data = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        return {"data": 0 if data == resource.RLIM_INFINITY else data >> 20}
     print("before")
     kept = []
     for _ in range(args.get("megabytes", 0)):

@@ -182,8 +182,9 @@ def test_the_server_can_be_called_by_other_clients(serve: ServeAction) -> None:
     with urllib.request.urlopen(asked, timeout=10.0) as answer:
         assert json.load(answer)["event"] == {"a": 1}
     asked.remove_header("Authorization")
-    with pytest.raises(HTTPError, match="401"):
+    with pytest.raises(HTTPError, match="401") as refused:
         urllib.request.urlopen(asked, timeout=10.0)
+    refused.value.close()
 
 
 def test_settings_for_other_servers_do_not_matter(
