@@ -15,7 +15,7 @@ from tests.support.waiting import wait_few
 from .activation_container import ANSWER_TIMEOUT, Container
 from .activation_drivers import DRIVERS
 from .activation_kinds import Kind
-from .activation_together import run_together
+from .activation_together import run_each
 
 SUPERVISOR_GROWTH = 256 << 10
 """
@@ -57,7 +57,7 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
     usual, host.random = host.random, Random(0)
     order = sorted(kinds, key=lambda kind: kind.fatal, reverse=True)
     if host.plan.threads > 1:
-        run_together(host, order, len(order))
+        run_each(host, order)
     else:
         for kind in order:
             host.counts[kind.name] += DRIVERS[kind.driver](host, kind.event(host.random))

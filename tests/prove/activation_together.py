@@ -39,6 +39,19 @@ def run_together(host: Container, kinds: list[Kind], count: int) -> None:
                 host.counts[GATHERING.name] += gather(host, pool)
 
 
+def run_each(host: Container, kinds: list[Kind]) -> None:
+    """
+    Make one activation of each kind, all at a time; a gathering, if it is among them,
+    comes before.
+    """
+    single = [kind for kind in kinds if kind is not GATHERING]
+    with ThreadPoolExecutor(host.plan.threads) as pool:
+        if GATHERING in kinds:
+            host.counts[GATHERING.name] += gather(host, pool)
+        run_batch(host, pool, [kind.event(host.random) for kind in single])
+        host.counts.update(kind.name for kind in single)
+
+
 def gather(host: Container, pool: ThreadPoolExecutor) -> int:
     """
     Let some runs wait for one another in one process, then let it die: each of them is
