@@ -80,14 +80,16 @@ class Prometheus:
         """Return where Prometheus listens, by its log, once that says that it answers."""
         pipe, deadline, log = self._process.stderr, time.monotonic() + SECONDS, b""
         assert pipe is not None
-        while b"Server is ready to receive web requests" not in log:
+        ready, listens = (
+            b"Server is ready to receive web requests",
+            rb'"Listening on" address=(\S+)',
+        )
+        while not (ready in log and (found := re.search(listens, log))):  # in either order
             left = max(0.0, deadline - time.monotonic())
             assert select.select([pipe], [], [], left)[0], f"Prometheus is not ready: {log!r}"
             data = os.read(pipe.fileno(), 65536)
             assert data, f"Prometheus has ended: {log!r}"
             log += data
-        found = re.search(rb'msg="Listening on" address=(\S+)', log)
-        assert found, log
         return found[1].decode()
 
     def ask(self, path: str, **parameters: str) -> Any:
