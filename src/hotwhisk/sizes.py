@@ -1,10 +1,22 @@
-"""Format sizes for people. Pure."""
+"""Measure code as the platform does, and format sizes for people. Pure."""
 
 from __future__ import annotations
 
 MEGABYTE = 1 << 20
 MOST_CODE = 48 * MEGABYTE
-"""The platform's limit for the code of an action, in bytes."""
+"""The platform's limit for the code of an action, in bytes of `code_size`."""
+
+
+def code_size(code: str | bytes) -> int:
+    """
+    Return the bytes of the code of an action as the platform counts them.
+
+    It counts the text that is posted: that of a source, or that of an archive in base64. ``code``
+    is this text, or the bytes of an archive.
+    """
+    if isinstance(code, bytes):
+        return -(-len(code) // 3) * 4
+    return len(code) if code.isascii() else len(code.encode("utf-8", "replace"))
 
 
 def show_size(size: float) -> str:

@@ -14,7 +14,7 @@ from hotwhisk.artifact.kinds import MANIFEST, is_artifact
 from hotwhisk.build.import_profile import Import, profile
 from hotwhisk.digest import digest_of
 from hotwhisk.errors import BuildFailed, UsageError
-from hotwhisk.sizes import MOST_CODE, show_size
+from hotwhisk.sizes import MOST_CODE, code_size, show_size
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -92,7 +92,7 @@ def parts_of(opened: ZipFile) -> tuple[Part, ...]:
 
 def too_large(content: bytes) -> str:
     """Return a text if OpenWhisk would refuse the artifact, with its heaviest parts; else empty."""
-    posted = -(-len(content) // 3) * 4
+    posted = code_size(content)
     if posted <= MOST_CODE:
         return ""
     with zips.open_zip(content) as opened:

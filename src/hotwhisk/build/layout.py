@@ -33,15 +33,15 @@ def digest_of_members(members: Members) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def zip_members(members: Members) -> bytes:
+def zip_members(members: Members, base: bytes = b"") -> bytes:
     """
-    Return a zip that depends on nothing but its members.
+    Return a zip that depends on nothing but its members, which are added to those of ``base``.
 
     Raises:
         UsageError: a name cannot be written in a zip.
     """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    buffer = io.BytesIO(base)
+    with zipfile.ZipFile(buffer, "a" if base else "w") as archive:
         for name, (mode, content) in sorted(members.items()):
             info = zipfile.ZipInfo(name, DATE)
             info.create_system = 3  # Unix, on whatever system it is built, so that modes count

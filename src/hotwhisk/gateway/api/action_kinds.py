@@ -14,7 +14,7 @@ from hotwhisk.gateway.api.errors import malformed, too_large
 from hotwhisk.gateway.invocations.resolve import full_key
 from hotwhisk.gateway.names import joined
 from hotwhisk.platform import is_base64
-from hotwhisk.sizes import MOST_CODE
+from hotwhisk.sizes import MOST_CODE, code_size
 
 OWN_PYTHON: Final = f"python:{sys.version_info.major}.{sys.version_info.minor}"
 DEFAULT_PYTHON: Final = "python:3"
@@ -103,10 +103,9 @@ def _code(given: dict[str, Any], kind: str) -> str:
     code = given.get("code")
     if not isinstance(code, str) or (not code.strip() and kind in ("blackbox", "native")):
         raise malformed(f"'code' must be a string defined in 'exec' for '{kind}' actions")
-    content = code.encode("utf-8", "replace")
-    if len(content) > MOST_CODE:
-        raise too_large("exec", len(content), MOST_CODE)
-    return content.decode()
+    if (size := code_size(code)) > MOST_CODE:
+        raise too_large("exec", size, MOST_CODE)
+    return code.encode("utf-8", "replace").decode()
 
 
 def _components(given: dict[str, Any], namespace: str) -> list[str]:
