@@ -18,7 +18,7 @@ IN_NONBLOCK_CLOEXEC: Final = os.O_NONBLOCK | os.O_CLOEXEC
 IN_MODIFY, IN_CLOSE_WRITE = 0x2, 0x8
 IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x40, 0x80, 0x100, 0x200
 IN_ATTRIB, IN_DELETE_SELF, IN_MOVE_SELF = 0x4, 0x400, 0x800
-IN_Q_OVERFLOW: Final = 0x4000
+IN_Q_OVERFLOW, IN_IGNORED = 0x4000, 0x8000
 WRITTEN: Final = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB
 MOVED: Final = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
 COMPLETE: Final = IN_CLOSE_WRITE | IN_MOVED_TO
@@ -50,9 +50,13 @@ class Events:
     def follow(self, folders: Folders) -> None:
         """Wait for these folders from now on."""
 
-    def wait(self) -> None:
-        """Wait until something happened, and then for a moment without further events."""
-        select.select([], [], [], LOOK_EVERY)
+    def wait(self, most: float | None = None) -> None:
+        """
+        Wait until something happened, and then for a moment without further events.
+
+        Without an event, it also returns after ``most`` seconds, or earlier.
+        """
+        select.select([], [], [], LOOK_EVERY if most is None else min(most, LOOK_EVERY))
 
 
 class Inotify(Events):
@@ -69,10 +73,11 @@ class Inotify(Events):
         # no descriptor is closed under it.
         self._unusable = os.eventfd(int(self._end < 0), os.EFD_CLOEXEC)
         self._names: dict[int, set[str]] = {}
+        self._removed: set[int] = set()
+        """Watches of which events may still come. The kernel does not use their numbers again."""
 
     def follow(self, folders: Folders) -> None:
         """See `Events`."""
-        former: dict[int, set[str]] = {watch: set() for watch in self._names}  # ignored from now on
         names: dict[int, set[str]] = {}
         for folder, those in folders.items():
             mask = WRITTEN | MOVED | ITSELF
@@ -82,11 +87,16 @@ class Inotify(Events):
             elif os.path.isdir(folder) and os.access(folder, os.R_OK):
                 os.eventfd_write(self._unusable, 1)  # inotify is out of watches
                 return
-        self._names = former | names
+        former = self._names.keys() - names.keys()
+        self._removed |= former
+        self._names = names
+        for watch in former:
+            if self._libc.inotify_rm_watch(self._end, watch) < 0:  # its folder was removed
+                self._removed.discard(watch)
 
-    def wait(self) -> None:
+    def wait(self, most: float | None = None) -> None:
         """See `Events`."""
-        settled: float | None = None
+        settled = None if most is None else time.monotonic() + most
         ends = [end for end in (self._end, self._unusable) if end >= 0]
         while True:
             patience = None if settled is None else max(0.0, settled - time.monotonic())
@@ -106,6 +116,11 @@ class Inotify(Events):
         while at < len(events):
             watch, mask, _, length = HEAD.unpack_from(events, at)
             at += HEAD.size + length
+            if mask & IN_IGNORED:  # the last event of a watch
+                self._removed.discard(watch)
+                continue
+            if watch in self._removed:
+                continue
             name = os.fsdecode(events[at - length : at].rstrip(b"\0"))
             names = self._names.get(watch)
             # Without names it is a folder that `follow` is adding just now. A name that was moved
@@ -131,7 +146,7 @@ class Watchfiles(Events):
         """See `Events`."""
         self._folders = [folder for folder in folders if os.path.isdir(folder)]
 
-    def wait(self) -> None:
+    def wait(self, most: float | None = None) -> None:  # noqa: ARG002 - see LOOK_AT_LEAST
         """See `Events`."""
         options = {"recursive": False, "yield_on_timeout": True, "rust_timeout": LOOK_AT_LEAST}
         step = int(1000 * SETTLED)

@@ -77,3 +77,41 @@ def test_a_save_is_not_held_up_by_what_is_written_beside_it(tmp_path: Path) -> N
     assert not threads[1].is_alive()
     enough.set()
     threads[0].join(20.0)
+
+
+def test_a_folder_that_went_away_is_watched_no_more(tmp_path: Path) -> None:
+    events = Inotify(ctypes.CDLL(None, use_errno=True))
+    kept, moved, removed = (tmp_path / name for name in ("kept", "moved", "removed"))
+    for folder in (kept, moved, removed):
+        folder.mkdir()
+    events.follow({str(each): {SOURCES} for each in (kept, moved, removed)})
+    assert watches(events) == 3
+    moved.rename(tmp_path / "elsewhere")
+    removed.rmdir()
+    events.follow({str(kept): {SOURCES}})
+    assert watches(events) == 1
+    waiting = threading.Thread(target=events.wait, daemon=True)
+    waiting.start()
+    (tmp_path / "elsewhere" / "a.py").write_text("")
+    (kept / "a.py").write_text("")
+    waiting.join(20.0)
+    assert not waiting.is_alive()
+    for _ in range(3):
+        moved.mkdir()
+        events.follow({str(each): {SOURCES} for each in (kept, moved)})
+        assert watches(events) == 2
+        moved.rmdir()
+        events.follow({str(kept): {SOURCES}})
+        assert watches(events) == 1
+
+
+def watches(events: Inotify) -> int:
+    """Return how many watches the kernel keeps."""
+    shown = Path(f"/proc/self/fdinfo/{events._end}").read_text()
+    return shown.count("inotify wd:")
+
+
+def test_a_wait_may_have_an_end(tmp_path: Path) -> None:
+    events = Inotify(ctypes.CDLL(None, use_errno=True))
+    events.follow({str(tmp_path): {SOURCES}})
+    events.wait(0.01)
