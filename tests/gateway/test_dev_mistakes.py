@@ -25,12 +25,13 @@ ACTION = "def main(event): return {'by': __file__}\n"
         ("loose/helo.py", r"no such file or folder; did you mean .*/loose/hello\.py\?; expected"),
         ("dangling.py", r"it is a link, and there is nothing at nowhere\.py; expected"),
         ("notes.txt", "is not a Python source"),
+        ("-.py", r'"-" cannot name an action or a package: rename .*/-\.py; expected letters'),
         ("empty", "holds no action; .*; or make one: hotwhisk new NAME"),
         ("loose", "holds no action; .*; give the path of one .py file in it, or put"),
     ],
 )
 def test_a_wrong_path_says_what_was_expected(tmp_path: Path, given: str, told: str) -> None:
-    write(tmp_path, {"notes.txt": "", "loose/hello.py": ACTION})
+    write(tmp_path, {"notes.txt": "", "loose/hello.py": ACTION, "-.py": ACTION})
     (tmp_path / "empty").mkdir()
     (tmp_path / "dangling.py").symlink_to("nowhere.py")
     done = subprocess.run(
@@ -126,10 +127,26 @@ def test_the_entry_of_a_folder_stands_for_the_folder(tmp_path: Path) -> None:
         dev.wait_live("greet 0.0.1")
 
 
-def test_a_name_that_the_platform_refuses_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, {"-.py": ACTION})
-    with DevProcess(tmp_path / "-.py") as dev:
-        dev.wait(r'"-" cannot name an action or a package: rename .*/-\.py; expected letters')
+def test_a_name_that_the_platform_refuses_is_named_and_the_others_are_served(
+    tmp_path: Path,
+) -> None:
+    names = ["-", "a\nb", "x;y", os.fsdecode(b"\xff")]
+    write(tmp_path / "packages", {f"{name}.py": ACTION for name in [*names, "a b", "one"]})
+    with DevProcess(tmp_path) as dev:
+        dev.wait_all(
+            r"packages/-\.py is not served: \"-\" cannot name an action or a package: rename",
+            r"'packages/a\\nb\.py' is not served: \"'a\\nb'\" cannot name",
+            r"'packages/\\udcff\.py' is not served: \"'\\udcff'\" cannot name",
+            "x;y.py is not served",
+            "a b 0.0.1 is live",
+            "one 0.0.1 is live",
+        )
+        for name in names:
+            (tmp_path / "packages" / f"{name}.py").unlink()
+        (tmp_path / "packages/one.py").unlink()
+        dev.wait("one was removed")
+        assert "Traceback" not in dev.stderr()
+        assert dev.stderr().count("was removed") == 1
 
 
 def test_a_save_of_the_same_bytes_tries_a_version_again_that_did_not_load(tmp_path: Path) -> None:
@@ -149,11 +166,11 @@ def test_a_save_of_the_same_bytes_tries_a_version_again_that_did_not_load(tmp_pa
 def test_a_folder_that_is_too_large_for_the_platform_is_served_here(tmp_path: Path) -> None:
     files = {"__main__.py": ACTION, "part.py": "", "node_modules/a.js": ""}
     folder = write(tmp_path / "large", files)
-    os.truncate(write(folder, {"data.bin": ""}) / "data.bin", 60 << 20)
+    (folder / "data.bin").write_bytes(os.urandom(40 << 20))
     with DevProcess(folder) as dev:
         dev.wait_all(
-            r"large has 60 MB of files, more than the 48 MB that the platform takes: .*; "
-            r"the largest is data\.bin, with 60 MB",
+            r"large has 53\.3 MB as it would be posted \(a zip in base64\), more than the 48 MB that "
+            r"the platform takes: .*; the largest of the others is data\.bin, with 40 MB",
             "large 0.0.1 is live",
         )
         assert dev.result("large") == {"by": str(folder / "__main__.py")}

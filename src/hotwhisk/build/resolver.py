@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hotwhisk.build.requirements import Form, Requirements
+from hotwhisk.build.runner import ToolRunner
 from hotwhisk.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +33,13 @@ def find_uv() -> str:
 
 
 def install(
-    wanted: Requirements, target: Target, folder: Path, work: Path, *, sdists: bool = False
+    wanted: Requirements,
+    target: Target,
+    folder: Path,
+    work: Path,
+    *,
+    sdists: bool = False,
+    runner: ToolRunner | None = None,
 ) -> None:
     """
     Install what is required for the target into ``folder``; ``work`` is for temporary files.
@@ -43,30 +48,31 @@ def install(
         UsageError: there is no uv, or the requirements exclude the Python.
         BuildFailed: it cannot be resolved or fetched, and uv's reason.
     """
+    runner = runner or ToolRunner()
     uv = find_uv()
     if not uv:
         raise UsageError(f"{wanted.path.name}: {NO_UV}")
     _check_python(wanted, target)
     given = ["-r", str(wanted.path.absolute())]
     if wanted.form is Form.UV_LOCK:
-        given = ["--no-deps", "-r", str(_export(uv, wanted.path, work))]
+        given = ["--no-deps", "-r", str(_export(uv, wanted.path, work, runner))]
     command = [
         uv, "pip", "install", "--quiet", "--target", str(folder),
         "--python", target.interpreter or sys.executable,
         "--python-version", target.python, "--python-platform", target.uv_platform,
         *([] if sdists else ["--only-binary", ":all:"]), *given,
     ]  # fmt: skip
-    done = _run(command, wanted.path.parent)
+    done = runner.run(command, wanted.path.parent)
     if done.returncode:
         raise BuildFailed(_reason(done.stderr, wanted, target, sdists=sdists))
 
 
-def _export(uv: str, lock: Path, work: Path) -> Path:
+def _export(uv: str, lock: Path, work: Path, runner: ToolRunner) -> Path:
     """Turn a lock of uv into requirements with their hashes and conditions; return the file."""
     if not lock.with_name("pyproject.toml").is_file():
         raise UsageError(f"{lock} needs the pyproject.toml that it was made from beside it")
     path = work / "requirements.txt"
-    done = _run(
+    done = runner.run(
         [
             uv, "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project",
             "--format", "requirements.txt", "--output-file", str(path),
@@ -76,23 +82,6 @@ def _export(uv: str, lock: Path, work: Path) -> Path:
     if done.returncode:
         raise BuildFailed(f"{lock.name} cannot be read by uv: {_plain(done.stderr)}")
     return path
-
-
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE": "0",
-        "UV_NO_EDITABLE": "1",
-    }  # fmt: skip
-    environment.pop("VIRTUAL_ENV", None)
-    return subprocess.run(
-        command,
-        cwd=folder.absolute(),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _check_python(wanted: Requirements, target: Target) -> None:

@@ -1,35 +1,27 @@
 """
 Make the version of an action that its files are now.
 
-The version is stored as the platform would get it: a source, or a zip if there is more than one
-file. What is posted to the server of the action is a snapshot: the same sources, under their own
-paths. So tracebacks name the real files, a debugger finds them, and data beside them is at hand.
+It is stored as the platform would get it, see `hotwhisk.gateway.dev.stored_code`. What is posted to
+the server of the action is a snapshot: the same sources, under their own paths. So tracebacks name
+the real files, a debugger finds them, and data beside them is at hand.
 """
 
 from __future__ import annotations
 
 import base64
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from hotwhisk.artifact import snapshot
-from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.kinds import DEFAULT_HANDLER
-from hotwhisk.artifact.snapshot import REQUIREMENTS, Snapshot
-from hotwhisk.build.advice import UNUSED
-from hotwhisk.build.layout import Members, zip_members
-from hotwhisk.build.sources import read_folder
+from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.errors import BuildFailed, UsageError
 from hotwhisk.gateway.api.limits import DEFAULTS
 from hotwhisk.gateway.dev.env_file import read_env_file
 from hotwhisk.gateway.dev.project import Source
-from hotwhisk.sizes import MOST_CODE, show_size
+from hotwhisk.gateway.dev.stored_code import PlatformCode
 
-_FILE: Final = stat.S_IFREG | 0o644
 LONG_TIMEOUT: Final = 3_600_000
 """Milliseconds of an action that a person may hold in a debugger."""
 
@@ -73,22 +65,24 @@ class Candidate:
     warning: str = ""
 
 
-def read_candidate(source: Source, libraries: str, options: Options) -> Candidate:
+def read_candidate(
+    source: Source, libraries: str, stored: PlatformCode, options: Options
+) -> Candidate:
     """
     Read the files of an action. ``libraries`` is the virtual environment that they need, or empty.
 
     Raises:
         UsageError: a file cannot be read, or cannot be in an artifact, or the file of variables
             is wrong.
-        BuildFailed: the entry is empty.
+        BuildFailed: the entry is empty, or the sources are too large.
     """
     kept = _snapshot(source)
-    code, binary, warning = _stored(source, kept)
+    code = stored.make(source, kept)
     values = {name: getattr(kept, name) for name in kept.fields}
     values |= {"libraries": libraries, "prelude": options.prelude(source.shown)}
     posted = base64.b64encode(snapshot.pack(Snapshot.of(values))).decode()
-    document = _document(kept, options, binary=binary)
-    return Candidate(source, code, posted, document, warning)
+    document = _document(kept, options, binary=code.binary)
+    return Candidate(source, code.text, posted, document, code.warning)
 
 
 def _snapshot(source: Source) -> Snapshot:
@@ -102,46 +96,6 @@ def _snapshot(source: Source) -> Snapshot:
     if source.entry == source.path:
         return snapshot.of_file(source.path, content)
     return snapshot.of_folder(source.path, source.entry, content)
-
-
-def _stored(source: Source, kept: Snapshot) -> tuple[str, bool, str]:
-    """Return the code as the platform takes it, whether it is a zip in base64, and a warning."""
-    if source.entry != source.path:
-        members, warning = _members(source)
-        members[FOLDER_ENTRY] = (_FILE, kept.files[kept.entry])
-        return _zip(members), True, warning
-    files = dict(kept.files)
-    with_requirements = os.path.join(kept.root, REQUIREMENTS)
-    if os.path.isfile(with_requirements):
-        with open(with_requirements, "rb") as file:
-            files[REQUIREMENTS] = file.read()
-    if len(files) == 1:
-        try:
-            return files[kept.entry].decode("utf-8-sig"), False, ""
-        except UnicodeDecodeError:  # the source says in which other encoding it is
-            pass
-    files[FOLDER_ENTRY] = files.pop(kept.entry)
-    return _zip({name: (_FILE, content) for name, content in files.items()}), True, ""
-
-
-def _members(source: Source) -> tuple[Members, str]:
-    """Return the files of a folder that the platform would take, and what is wrong with others."""
-    read = read_folder(Path(source.path), follow=True)
-    members = {name: each for name, each in read.items() if UNUSED.isdisjoint(name.split("/"))}
-    size = sum(len(content) for _, content in members.values())
-    if size <= MOST_CODE:
-        return members, ""
-    largest = max(members, key=lambda name: len(members[name][1]))
-    warning = (
-        f"{source.shown} has {show_size(size)} of files, more than the {show_size(MOST_CODE)} that "
-        f"the platform takes: it runs here, but its stored versions have its .py files only; the "
-        f"largest is {largest}, with {show_size(len(members[largest][1]))}"
-    )
-    return {name: each for name, each in members.items() if name.endswith(".py")}, warning
-
-
-def _zip(members: Members) -> str:
-    return base64.b64encode(zip_members(members)).decode()
 
 
 def _document(kept: Snapshot, options: Options, *, binary: bool) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 Deploy the newest state of each action; no action waits for another one.
 
 Each action that has something to do has a thread. So one whose import does not end holds up no
-other. A save during a load waits for the end of it, but only until the load is `LET_END` old: then
-the load is given up. One more thread gives up loads, and says which ones take long.
+other. A save while an action waits for its libraries or for a server ends that wait. A save while
+it loads waits for the end of the load, since an editor may save faster than the action loads. But
+the load may never end. So it is given up when it is older than the *patience* with the action:
+twice the time of its last load. A load that is given up doubles it, so in the end one is let end.
+One more thread gives up loads, and says which ones take long.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ AT_ONCE: Final = 4
 """Actions that load at a time. One that takes longer than `USUAL` does not count."""
 USUAL: Final = 1.0
 """Seconds that most loads take."""
-LET_END: Final = 0.25
-"""Seconds that a load may take if a newer save waits. On a server that runs, most take less."""
+LEAST_PATIENCE: Final = 0.25
+"""Seconds. On a server that runs, most loads take less."""
+MOST_PATIENCE: Final = 60.0
+"""Seconds."""
 FIRST_NOTICE: Final = 2.0
 """Seconds after which a line says that a load takes long; the next comes after twice as long."""
 
@@ -65,6 +70,8 @@ class DeployQueue:
         self._done = done
         self._news = threading.Condition()
         self._turns: dict[str, _Turn] = {}
+        self._patience: dict[str, float] = {}
+        """By action, the seconds that a load may take if a newer save waits."""
         self.failed: set[str] = set()
         """The names of the actions whose last version was refused."""
         self._places = threading.Semaphore(AT_ONCE)
@@ -111,6 +118,8 @@ class DeployQueue:
                 if turn.load.cancelled and turn.wanted is not None:
                     turn.wanted = _both(wanted, turn.wanted)
                 (self.failed.discard if deployed or wanted.gone else self.failed.add)(source.shown)
+                if deployed is not None:
+                    self._patience[source.shown] = 2 * turn.load.worked()
         if deployed is not None:
             self._done(deployed, wanted.changed)
 
@@ -156,8 +165,9 @@ class DeployQueue:
         age, load, source = now - turn.began, turn.load, turn.source
         moments = [turn.notice]
         if turn.wanted is not None and not load.cancelled:
-            moments.append(LET_END)
-            if age >= LET_END:
+            left = self._patience_left(turn)
+            moments.append(age + min(left, LEAST_PATIENCE))  # in the meantime it may begin to wait
+            if left <= 0:
                 due.append(load.cancel)
         if turn.has_place:
             moments.append(USUAL)
@@ -168,6 +178,17 @@ class DeployQueue:
             if not load.cancelled:
                 due.append(lambda: self._deployment.still_loading(source, load, age))
         return min((each - age for each in moments if each > age), default=0.0)
+
+    def _patience_left(self, turn: _Turn) -> float:
+        """Return how long a save still waits for a load; if no longer, the next waits longer."""
+        if turn.load.waits or (turn.wanted is not None and turn.wanted.gone):
+            return 0.0
+        name = turn.source.shown
+        patience = max(self._patience.get(name, 0.0), LEAST_PATIENCE)
+        left = patience - turn.load.worked()
+        if left <= 0:
+            self._patience[name] = min(2 * patience, MOST_PATIENCE)
+        return left
 
 
 def _both(first: _Wanted | None, then: _Wanted) -> _Wanted:

@@ -7,20 +7,24 @@ A version that does not load is shown in the terminal and over the page. The las
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hotwhisk.errors import BuildFailed, HotwhiskError
+from hotwhisk.gateway.cancellation import Cancelled
 from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
 from hotwhisk.gateway.dev.handlers import has_handler, is_named_beside
 from hotwhisk.gateway.dev.libraries import Libraries
-from hotwhisk.gateway.dev.project import Source, require_name
+from hotwhisk.gateway.dev.project import Source
+from hotwhisk.gateway.dev.stored_code import PlatformCode
 from hotwhisk.gateway.dev.terminal import Terminal
 from hotwhisk.gateway.gateway import Gateway
 from hotwhisk.gateway.invocations.call import Call
-from hotwhisk.gateway.invocations.load import Cancelled, Load
+from hotwhisk.gateway.invocations.load import Load
 from hotwhisk.gateway.invocations.resolve import with_parameters
 from hotwhisk.gateway.log import log_event
 from hotwhisk.gateway.names import joined
@@ -28,12 +32,17 @@ from hotwhisk.gateway.problems import Problem
 from hotwhisk.gateway.runtimes.pool import Need, NoServer
 from hotwhisk.gateway.settings import DEFAULT_NAMESPACE
 from hotwhisk.gateway.store.actions import StoredAction, code_digest
-from hotwhisk.gateway.store.versions import next_version
+from hotwhisk.gateway.store.versions import Conflict, next_version
 from hotwhisk.platform import texts
 from hotwhisk.platform.logs import stream_and_text
 
 MOST_POSTED: Final = 20
 """Versions of an action that run from the sources where they lie; older ones run as stored."""
+
+_EMPTY: Final[dict[str, Any]] = {
+    "publish": False, "parameters": [], "annotations": [], "binding": {},
+}  # fmt: skip
+"""A package as it is made for an action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,14 @@ class Deployment:
         self._libraries = libraries
         self._terminal = terminal
         self._options = options
+        self._stored = PlatformCode()
         self._showing = threading.Lock()
         self._warned = {""}
         self._tried: set[str] = set()
         """The names of the actions, as opposed to modules."""
         self._digests: dict[str, list[str]] = {}
+        self._packages = threading.Lock()
+        """Held while a package is made for an action that is not stored yet, or is removed."""
         self._owner = gateway.store.namespaces.ensure(DEFAULT_NAMESPACE)
 
     def deploy(self, source: Source, changed: list[str], load: Load) -> Deployed | None:
@@ -98,13 +110,12 @@ class Deployment:
 
     def still_loading(self, source: Source, load: Load, seconds: float) -> None:
         """Say that a version is not ready yet."""
-        why = "its import has not ended" if load.posted else "its libraries or files are not ready"
-        what = f"still loading {source.shown} ({seconds:.0f} s): {why}"
+        age = f"({seconds:.0f} s): {load.step}"
         text = "A save of the action begins anew."
         with self._showing:
             if not load.over:
-                self._terminal.say(f"{what}; a save of it begins anew")
-                self._show_problem(source, f"is still loading ({seconds:.0f} s): {why}", text)
+                self._terminal.say(f"still loading {source.shown} {age}; a save of it begins anew")
+                self._show_problem(source, f"is still loading {age}", text)
 
     def _show_problem(self, source: Source, what: str, text: str) -> None:
         """Show a problem of an action over the page, and which version serves meanwhile."""
@@ -129,9 +140,10 @@ class Deployment:
 
     def _deploy(self, source: Source, changed: list[str], load: Load) -> Deployed:
         begin = time.monotonic()
-        require_name(source)
-        libraries = self._libraries.install(source.path)
-        candidate = read_candidate(source, libraries, self._options)
+        load.begin("its libraries are not installed", waits=True)
+        libraries = self._libraries.install(source.path, load)
+        load.begin("its files are not read")
+        candidate = read_candidate(source, libraries, self._stored, self._options)
         if candidate.warning not in self._warned:
             self._warned.add(candidate.warning)
             self._terminal.say(candidate.warning)
@@ -154,6 +166,7 @@ class Deployment:
         stored = self._gateway.store.actions.get(key)
         if stored is not None and self._gateway.store.actions.delete(key):
             self._gateway.pool.end(stored.path)
+            self._remove_package(source)
         if stored is not None or source.shown in self._tried:
             self._terminal.removed(source)
         self._gateway.problems.clear(self._owner.name, source.shown)
@@ -189,9 +202,10 @@ class Deployment:
         self._keep_posted(candidate)
         if same is not None:
             return same
-        if candidate.source.package:
-            self._make_package(candidate.source.package)
-        now = gateway.store.actions.put(key, candidate.document, candidate.code)
+        with self._packages:
+            if candidate.source.package:
+                self._make_package(candidate.source.package)
+            now = gateway.store.actions.put(key, candidate.document, candidate.code)
         gateway.store.actions.loaded(now, round(seconds * 1000))
         return now
 
@@ -210,10 +224,18 @@ class Deployment:
     def _make_package(self, name: str) -> None:
         packages = self._gateway.store.packages
         if packages.get(self._owner.name, name) is None:
-            empty: dict[str, Any] = {
-                "publish": False, "parameters": [], "annotations": [], "binding": {},
-            }  # fmt: skip
-            packages.put(self._owner.name, name, empty)
+            with suppress(Conflict):  # a client has made it in this moment
+                packages.put(self._owner.name, name, dict(_EMPTY), expected="")
+
+    def _remove_package(self, source: Source) -> None:
+        """Remove the package of an action that was removed, if it was made for its folder only."""
+        store, owner, name = self._gateway.store, self._owner.name, source.package
+        with self._packages:
+            package = store.packages.get(owner, name) if name else None
+            if package is None or package.document != _EMPTY or store.actions.list(owner, name):
+                return
+            if not os.path.isdir(os.path.dirname(source.path)):
+                store.packages.delete(owner, name)
 
     def _key(self, source: Source) -> tuple[str, str, str]:
         return self._owner.name, source.package, source.name

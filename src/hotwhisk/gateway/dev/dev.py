@@ -60,6 +60,7 @@ class DevServer:
         self._relay = DebuggerRelay()
         self._gateway: Gateway | None = None
         self._watching: Watching | None = None
+        self._libraries: Libraries | None = None
         self._addressed: set[Source] = set()
 
     def serve(self, settings: Settings, environ: Mapping[str, str]) -> int:
@@ -72,7 +73,11 @@ class DevServer:
         if self._given.debug_port is not None:
             self._relay.open(self._given.debug_port)
             settings = replace(settings, most_servers_per_action=1)
-        return server.serve(settings, environ, self._begin, self._around)
+        try:
+            return server.serve(settings, environ, self._begin, self._around)
+        finally:
+            if self._libraries is not None:
+                self._libraries.close()
 
     def _around(self, app: ASGIApp) -> ASGIApp:
         if self._given.web:
@@ -94,7 +99,8 @@ class DevServer:
         given, settings = self._given, gateway.settings
         self._announce(settings)
         opened = OpenedFiles(os.path.join(settings.run_dir, "opened"))
-        libraries = Libraries(os.path.join(settings.data, "libraries"), self._terminal.say)
+        folder = os.path.join(settings.data, "libraries")
+        libraries = self._libraries = Libraries(folder, self._terminal.say)
         libraries.remove_old()
         replay = EventReplay(gateway, self._terminal)
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.snapshot import SKIPPED
+from hotwhisk.config.suggestions import nearest_file
 from hotwhisk.errors import UsageError
 from hotwhisk.gateway.names import is_name, joined
 
@@ -73,11 +73,12 @@ class Project:
         """Return the actions that there are now, in the order of their names, which differ."""
         found: dict[str, Source] = {}
         for source in self.all_sources():
-            found.setdefault(source.shown, source)
+            if not name_problem(source):
+                found.setdefault(source.shown, source)
         return list(found.values())
 
     def all_sources(self) -> list[Source]:
-        """Return also the actions that have the name of an earlier one."""
+        """Return also those that are not served: for their name, or as an earlier one has it."""
         if not self.is_single:
             found = _packaged(f"{self.path}/{PACKAGES}")
             return sorted(found, key=lambda each: (each.shown, each.path))
@@ -86,8 +87,7 @@ class Project:
     def shown(self, path: str) -> str:
         """Return the name of a file for people: from the root on, if it lies there."""
         inside = path.startswith(f"{self.root}/")
-        name = os.path.relpath(path, self.root) if inside else path
-        return name if name.isprintable() else ascii(name)
+        return printable(os.path.relpath(path, self.root) if inside else path)
 
 
 def open_project(path: str) -> Project:
@@ -105,28 +105,37 @@ def open_project(path: str) -> Project:
     if not os.path.isdir(real):
         if not real.endswith(_SOURCE):
             raise UsageError(f"{path} is not a Python source; {_EXPECTED}")
-        return Project(real, is_single=True)
+        return _checked(Project(real, is_single=True))
     project = Project(real, is_single=os.path.isfile(f"{real}/{FOLDER_ENTRY}"))
     if not project.is_single and os.path.basename(real) == PACKAGES:
         project = Project(os.path.dirname(real), is_single=False)
-    if not project.sources():
+    if not project.all_sources():
         raise UsageError(f"{path} holds no action; {_EXPECTED}{_hint(real)}")
-    return project
+    return _checked(project)
 
 
-def require_name(source: Source) -> None:
-    """
-    Refuse an action whose name the platform does not take.
-
-    Raises:
-        UsageError: it says what to rename.
-    """
+def name_problem(source: Source) -> str:
+    """Return what to do if the platform does not take the name of an action, or an empty text."""
     for part in source.shown.split("/"):
         if not is_name(part):
-            raise UsageError(
-                f'"{part}" cannot name an action or a package: rename {source.path}; expected '
-                "letters, digits, _, and within the name also spaces and any of @ . & -"
+            return (
+                f'"{printable(part)}" cannot name an action or a package: rename '
+                f"{printable(source.path)}; expected letters, digits, _, and within the name also "
+                "spaces and any of @ . & -"
             )
+    return ""
+
+
+def printable(text: str) -> str:
+    """Return a name as it is, or with escapes if a terminal or a page could not show it."""
+    return text if text.isprintable() else ascii(text)
+
+
+def _checked(project: Project) -> Project:
+    """Return a project that has an action, of those that it holds, whose name can be served."""
+    if not project.sources():
+        raise UsageError(name_problem(project.all_sources()[0]))
+    return project
 
 
 def _missing(path: str) -> str:
@@ -135,8 +144,8 @@ def _missing(path: str) -> str:
         return f"it is a link, and there is nothing at {os.readlink(path)}"
     folder, name = os.path.split(path)
     names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    close = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {os.path.join(folder, close[0])}?" if close else ""
+    close = nearest_file(name, names)
+    hint = f"; did you mean {os.path.join(folder, close)}?" if close else ""
     return f"there is no such file or folder{hint}"
 
 

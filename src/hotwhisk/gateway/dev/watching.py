@@ -12,16 +12,18 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import logging
+import math
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from hotwhisk.gateway.dev.deploy_queue import DeployQueue
 from hotwhisk.gateway.dev.libraries import declared_in
 from hotwhisk.gateway.dev.opened import OpenedFiles
-from hotwhisk.gateway.dev.project import Project, Source
+from hotwhisk.gateway.dev.project import Project, Source, name_problem
 from hotwhisk.gateway.log import log_event
 from hotwhisk.watch import source_files
 from hotwhisk.watch.events import open_events
@@ -32,9 +34,8 @@ Files = dict[str, bytes]
 MOST_READ: Final = 4 << 20
 """Most bytes of a file that are read; of a larger one, size and date count."""
 
-
 GONE_SECONDS: Final = 1.0
-"""How long a file may be away before that is said."""
+"""How long a file may be away, as in the middle of a save, before its action is taken as gone."""
 
 
 class Watching:
@@ -58,9 +59,10 @@ class Watching:
         self._lock = threading.RLock()
         self._known: dict[Source, Files] = {}
         self._saved: dict[Source, int] = {}
-        self._gone = False
+        self._gone: dict[Source, float] = {}
+        """Since when the entries of actions are away; infinite once that was dealt with."""
         self.names = _names(project.sources())
-        """The names of the actions that there were at the last look."""
+        """The names of the actions that there are, also of those whose files may come back."""
 
     def start(self) -> None:
         """Deploy all actions, then watch them; in a thread that ends with the process."""
@@ -78,7 +80,7 @@ class Watching:
     def _run(self) -> None:
         self._look_safely()
         while True:
-            self._events.wait()
+            self._events.wait(self._patience())
             self._look_safely()
 
     def _look_safely(self) -> None:
@@ -92,48 +94,66 @@ class Watching:
     def look(self) -> None:
         """Have deployed what has changed since the last look."""
         present = self._project.sources()
-        self.names = _names(present)
         for source in present:
             changed = self._changed(source)
             if changed is not None:
                 self._queue.put(source, map(self._project.shown, changed))
+        if not self._project.is_single:
+            self._name_unserved(present)
+        for source in self._newly_gone(present):
+            self._take_as_gone(source, _names(present))
+        self.names = _names([*present, *self._known])
+
+    def _newly_gone(self, present: list[Source]) -> list[Source]:
+        """Return the actions whose entries have been away for so long that they count as gone."""
+        now = time.monotonic()
+        there = {each for each in present if os.path.exists(each.entry)}
+        away = (self._known.keys() | set(present)) - there
+        self._gone = {source: self._gone.get(source, now) for source in away}
+        elsewhere = _names(there)
+        return [
+            source
+            for source, since in self._gone.items()
+            if now - since >= GONE_SECONDS or source.shown in elsewhere
+        ]
+
+    def _take_as_gone(self, source: Source, there: Collection[str]) -> None:
+        """
+        Remove an action whose files are gone; if it is the only one, say so.
+
+        ``there`` are the names of those whose files are there.
+        """
+        self._gone[source] = math.inf
         if self._project.is_single:
-            self._tell_if_gone(present[0])
-        else:
-            self._name_doubles(present)
-            for source in self._known.keys() - set(present):
-                with self._lock:  # another thread may go through them in note_opened
-                    del self._known[source]
-                if source.shown not in self.names:  # else its files lie elsewhere now
-                    self._queue.remove(source)
-
-    def _tell_if_gone(self, source: Source) -> None:
-        """Say that a file is gone, unless that is for a moment of a save only."""
-        there = os.path.exists(source.entry)
-        if there or self._gone:
-            self._gone = not there
-            return
-        self._gone = True
-        timer = threading.Timer(GONE_SECONDS, self._say_gone, (source,))
-        timer.daemon = True
-        timer.start()
-
-    def _say_gone(self, source: Source) -> None:
-        if not os.path.exists(source.entry):
             self._say(
                 f"{source.entry} is gone, and the last version of {source.shown} serves: bring the "
                 "file back, or start hotwhisk dev with another path"
             )
+            return
+        with self._lock:  # another thread may go through them in note_opened
+            self._known.pop(source, None)
+        if source.shown not in there:  # else its files lie elsewhere now
+            self._queue.remove(source)
 
-    def _name_doubles(self, present: list[Source]) -> None:
-        """Say once of each action that is not served that another one has its name."""
+    def _patience(self) -> float | None:
+        """Return for how many seconds a file that is away may still come back, or None."""
+        since = min(self._gone.values(), default=math.inf)
+        return None if since == math.inf else max(0.0, since + GONE_SECONDS - time.monotonic())
+
+    def _name_unserved(self, present: list[Source]) -> None:
+        """Say once of each action that is not served why: for its name, or as another has it."""
         served = {each.shown: each for each in present}
         for source in self._project.all_sources():
-            path = served[source.shown].path if source.shown in served else source.path
-            if path != source.path and source.path not in self._said:
+            if source in present or source.path in self._said:
+                continue
+            hidden, other = self._project.shown(source.path), served.get(source.shown)
+            problem = name_problem(source)
+            if other is not None:
+                shown = self._project.shown(other.path)
+                problem = f"{shown} is {source.shown} too; rename one"
+            if problem:  # else it has come in this moment
                 self._said.add(source.path)
-                hidden, shown = map(self._project.shown, (source.path, path))
-                self._say(f"{hidden} is not served: {shown} is {source.shown} too; rename one")
+                self._say(f"{hidden} is not served: {problem}")
 
     def note_opened(self) -> None:
         """Remember the present content of the files that were opened. Any thread may call this."""
@@ -164,8 +184,11 @@ class Watching:
     def _files(self, source: Source) -> Files:
         found = source_files.read_state(source.entry)
         found.pop("", None)
-        if not found:
-            return {}
+        if (
+            not found
+        ):  # it is missing in the middle of a save; otherwise its load says what is wrong
+            unreadable = os.path.exists(source.entry) and not os.access(source.entry, os.R_OK)
+            return {source.entry: b"unreadable"} if unreadable else {}
         root = os.path.dirname(source.entry)
         files = {f"{root}/{name}": _hash(content) for name, content in found.items()}
         return files | {path: _digest(path) for path in self._others(source) if path not in files}

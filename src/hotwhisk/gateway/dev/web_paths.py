@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotwhisk.gateway.api import routes as api
+from hotwhisk.gateway.api.web_response import split_extension
 from hotwhisk.gateway.dev.project import DEFAULT_PACKAGE
 from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.page import routes as page
@@ -144,4 +145,4 @@ def _action(path: str) -> str:
 
 def _name(part: str) -> str:
     """Return a part of a path without the extension that says what is wanted."""
-    return part.partition(".")[0]
+    return split_extension(part)[0]

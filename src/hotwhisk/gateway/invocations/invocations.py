@@ -132,7 +132,8 @@ class Invocations:
         action = call.action(code)
         path = call.resolved.action.path
         need = Need((call.caller.name, path), call.version, action.limits.concurrency)
-        with self._pool.lease(need) as slot:
+        load.begin("its servers are busy", waits=True)
+        with self._pool.lease(need, load) as slot:
             slot.runtime.prepare(action.limits, path)
             slot.prepared = None
             with load.on(slot.runtime):

@@ -1,58 +1,57 @@
-"""Give up a version that loads."""
+"""One attempt to load a version, which may be given up."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hotwhisk.gateway.cancellation import Cancellation
 from hotwhisk.gateway.runtimes.forked_server import ForkedServer
 
 
-class Cancelled(Exception):
-    """A load was given up, since a newer version is wanted."""
-
-
-class Load:
+class Load(Cancellation):
     """One attempt to load a version. Any thread may cancel it."""
 
     def __init__(self) -> None:
-        self.cancelled = False
+        super().__init__()
+        self.step = "it has not begun"
+        """What is not done yet, for people."""
+        self.waits = True
+        """Whether the present step waits for something else, and does nothing itself."""
         self.over = False
         """Whether it has ended, in whatever way. It is set by the one that waits for it."""
-        self._lock = threading.Lock()
-        self._server: ForkedServer | None = None
+        self._worked = 0.0
+        self._since = time.monotonic()
 
-    @property
-    def posted(self) -> bool:
-        """Whether a server is loading the version now."""
-        return self._server is not None
+    def begin(self, step: str, *, waits: bool = False) -> None:
+        """
+        Begin the next step.
 
-    def cancel(self) -> None:
-        """Begin no load; or end the server that loads, which serves no call meanwhile."""
-        with self._lock:
-            self.cancelled = True
-            if self._server is not None:
-                self._server.stop()
+        Raises:
+            Cancelled: the load was given up.
+        """
+        self.check()
+        self._worked, self._since = self.worked(), time.monotonic()
+        self.step, self.waits = step, waits
+
+    def worked(self) -> float:
+        """Return the seconds of all steps until now that did not wait."""
+        return self._worked + (0.0 if self.waits else time.monotonic() - self._since)
 
     @contextmanager
     def on(self, server: ForkedServer) -> Iterator[None]:
         """
         Load on this server, which is started if it is not.
 
+        If the load is given up, the server is ended. It serves no call meanwhile.
+
         Raises:
             Cancelled: the load was given up, before or meanwhile.
         """
-        with self._lock:
-            if self.cancelled:
-                raise Cancelled
-            if not server.started:
-                server.start()
-            self._server = server
-        try:
+        self.begin("its import has not ended")
+        if not server.started:
+            server.start()
+        with self.ending(server.stop):
             yield
-        finally:
-            with self._lock:
-                self._server = None
-        if self.cancelled:
-            raise Cancelled
+        self.check()

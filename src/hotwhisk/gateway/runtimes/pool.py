@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from hotwhisk.gateway.cancellation import Cancellation, Cancelled
 from hotwhisk.platform import Runtime
 
 PATIENCE: Final = 45.0
@@ -82,6 +83,12 @@ class _Waiter(Generic[Server]):
     given: Slot[Server] | None = None
     evicted: Slot[Server] | None = None
     ready: threading.Event = field(default_factory=threading.Event)
+    left: bool = False
+    """Whether the server is not wanted any more."""
+
+    def leave(self) -> None:
+        self.left = True
+        self.ready.set()
 
 
 class Pool(Generic[Server]):
@@ -109,14 +116,15 @@ class Pool(Generic[Server]):
         self._closed = False
 
     @contextmanager
-    def lease(self, need: Need) -> Iterator[Slot[Server]]:
+    def lease(self, need: Need, cancellation: Cancellation | None = None) -> Iterator[Slot[Server]]:
         """
         Lend a server.
 
         Raises:
             NoServer: none became free, or the gateway is shutting down.
+            Cancelled: ``cancellation`` ended the wait.
         """
-        slot, evicted = self._wait(need)
+        slot, evicted = self._wait(need, cancellation or Cancellation())
         try:
             if evicted is not None:
                 evicted.runtime.stop()
@@ -177,19 +185,26 @@ class Pool(Generic[Server]):
         with self._lock:
             return len(self._waiting)
 
-    def _wait(self, need: Need) -> tuple[Slot[Server], Slot[Server] | None]:
+    def _wait(
+        self, need: Need, cancellation: Cancellation
+    ) -> tuple[Slot[Server], Slot[Server] | None]:
         """Return a server, which has one call more from now on, and the one that ends for it."""
         waiter: _Waiter[Server] = _Waiter(need, time.monotonic())
+        with cancellation.ending(waiter.leave):
+            with self._lock:
+                if not self._closed:
+                    self._waiting.append(waiter)
+                    self._serve_waiting()
+            while waiter.given is None and not (self._closed or waiter.left):
+                if not waiter.ready.wait(waiter.since + self._patience - time.monotonic()):
+                    self._give_up(waiter)
         with self._lock:
+            if waiter.given is not None:
+                return waiter.given, waiter.evicted
             if not self._closed:
-                self._waiting.append(waiter)
-                self._serve_waiting()
-        while waiter.given is None and not self._closed:
-            if not waiter.ready.wait(waiter.since + self._patience - time.monotonic()):
-                self._give_up(waiter)
-        if waiter.given is None:
-            raise NoServer("The server is shutting down.")
-        return waiter.given, waiter.evicted
+                self._waiting.remove(waiter)
+                raise Cancelled
+        raise NoServer("The server is shutting down.")
 
     def _give_up(self, waiter: _Waiter[Server]) -> None:
         """Refuse a call if no server became free for its action in all the time."""

@@ -7,7 +7,7 @@ import pytest
 from hotwhisk.gateway.dev.web_paths import OWN, address, web_path
 
 WEB = "/api/v1/web/guest"
-NAMES = {"hello", "pack", "pack/two", *OWN, "actions/hello", "api/v1"}
+NAMES = {"hello", "hello.v2", "pack", "pack/two", *OWN, "actions/hello", "api/v1"}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ NAMES = {"hello", "pack", "pack/two", *OWN, "actions/hello", "api/v1"}
     [
         ("/hello", f"{WEB}/default/hello"),
         ("/hello.json", f"{WEB}/default/hello.json"),
+        ("/hello.v2", f"{WEB}/default/hello.v2"),
+        ("/hello.v2.json/a", f"{WEB}/default/hello.v2.json/a"),
+        ("/hello.v3", ""),
         ("/hello/a/b", f"{WEB}/default/hello/a/b"),
         ("/pack/two.http/rest", f"{WEB}/pack/two.http/rest"),
         ("/pack/other", f"{WEB}/default/pack/other"),

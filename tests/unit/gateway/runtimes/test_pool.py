@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
+from hotwhisk.gateway.cancellation import Cancellation, Cancelled
 from hotwhisk.gateway.runtimes.pool import Need, NoServer, Pool, Slot
 from hotwhisk.platform import UrlRuntime
 
@@ -235,3 +236,24 @@ def test_a_call_whose_place_could_not_be_made_keeps_no_server() -> None:
         raise AssertionError("the server of the other action did not end")
     with servers.lease(wanted("b")) as slot:
         assert slot.calls == 1
+
+
+def test_a_wait_that_is_given_up_ends_at_once_and_takes_no_server() -> None:
+    servers = pool(each=1)
+    cancellation, left = Cancellation(), threading.Event()
+
+    def wait() -> None:
+        with suppress(Cancelled), servers.lease(wanted(), cancellation):
+            raise AssertionError("a server was taken")
+        left.set()
+
+    with servers.lease(wanted()) as slot:
+        threading.Thread(target=wait, daemon=True).start()
+        Leases(servers).wait_waiting(1)
+        cancellation.cancel()
+        assert left.wait(DEADLINE)
+        assert servers.waiting() == 0
+    with servers.lease(wanted()) as free:
+        assert free is slot
+    with pytest.raises(Cancelled), servers.lease(wanted(), cancellation):
+        raise AssertionError("a server was taken")
