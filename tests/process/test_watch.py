@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,3 +321,80 @@ def test_the_end_of_the_watcher_is_told(file: Path) -> None:
         control.wait_until(
             server, lambda _: "--watch ended: changes are not seen" in server.stderr(), "the line"
         )
+
+
+# -- what is gone, and what does not end --------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [SOURCE.format(1), SOURCE.format(2)])
+def test_a_file_that_is_gone_is_told_once_and_loaded_when_it_is_back(
+    file: Path, again: str
+) -> None:
+    with Server(str(file), "--watch") as server:
+        file.unlink()
+        control.wait_until(
+            server,
+            lambda _: "hello.py is gone or unreadable, and its last version" in server.stderr(),
+            "told",
+        )
+        file.with_name("part.py").write_text("PART = 2\n")
+        assert ask(server) == {"version": 1, "part": 1}
+        file.write_text(again)
+        wait_note(server, "generation 2 current")
+        assert ask(server) == {"version": int("2" in again) + 1, "part": 2}
+        assert server.stderr().count("is gone") == 1
+
+
+def test_a_save_that_is_made_in_two_steps_tells_of_no_file_that_is_gone(file: Path) -> None:
+    with Server(str(file), "--watch") as server:
+        for number in range(2, 12):
+            remove_first(file, SOURCE.format(number))
+        wait_answer(server, {"version": 11, "part": 1})
+        assert "is gone" not in server.stderr()
+
+
+HANGS = "import threading\nopen({!r}, 'w').close()\nthreading.Event().wait()\n"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_save_does_not_wait_for_an_import_of_the_former_save_that_never_ends(
+    file: Path, first: bool
+) -> None:
+    begun = file.with_name("begun")
+    os.mkfifo(begun)
+
+    def mend() -> None:
+        begun.read_text()  # ends when the import has begun
+        rename_over(file, SOURCE.format(2))
+
+    mending = threading.Thread(target=mend, daemon=True)
+    mending.start()
+    if first:
+        file.write_text(HANGS.format(str(begun)))
+    with Server(str(file), "--watch") as server:
+        if not first:
+            file.write_text(HANGS.format(str(begun)))
+        mending.join(20.0)
+        wait_answer(server, {"version": 2, "part": 1})
+        assert "because a newer save waits" in server.stderr()
+        assert "not ready within" not in server.stderr()
+
+
+def test_saves_that_come_faster_than_the_import_replace_while_they_come(file: Path) -> None:
+    slow = "import time\ntime.sleep(0.5)\n"
+    enough = threading.Event()
+
+    def save() -> None:
+        for number in itertools.takewhile(lambda _: not enough.wait(0.3), itertools.count(2)):
+            rename_over(file, slow + SOURCE.format(number))
+
+    with Server(str(file), "--watch") as server:
+        saving = threading.Thread(target=save)
+        saving.start()
+        try:
+            for _ in range(3):
+                wait_note(server, "current")
+            assert saving.is_alive()
+        finally:
+            enough.set()
+            saving.join()

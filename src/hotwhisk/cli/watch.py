@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+
+GONE_SECONDS = 1.0
+"""How long a file may be away, as in the middle of a save, before that is said."""
 
 _BEGUN = b"\n"
 
@@ -65,8 +69,7 @@ def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
     except BrokenPipeError:
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the top of a process
-        sys.stderr.write(f"hotwhisk: --watch ended: {type(error).__name__}: {error}\n")
-        sys.stderr.flush()
+        _say(f"--watch ended: {type(error).__name__}: {error}")
     os._exit(1)
 
 
@@ -85,15 +88,56 @@ def _watch(path: str, end: int, libc: object) -> None:
     from hotwhisk.watch.events import open_events
     from hotwhisk.watch.source_files import changes, folders, read_state
 
+    name = os.path.basename(path)
+    name = name if name.isprintable() else ascii(name)
     events = open_events(libc)
     events.follow(folders(path))
     known = read_state(path)
     os.write(end, _BEGUN)
+    gone = _Absence(name)
     while True:
-        events.wait()
+        events.wait(gone.left())
         events.follow(folders(path))  # before the sources are read, so a later change is an event
         now = read_state(path)
         line = changes(known, now, path) if now else ""
+        if gone.note(there=bool(now)) and not line:
+            line = f"{name} is back"
         if line:
             known = now
             os.write(end, f"{line}\n".encode(errors="replace")[-4096:])
+
+
+class _Absence:
+    """Says once that a file or folder is gone, unless that is for a moment of a save only."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._since: float | None = None
+        self._said = False
+
+    def left(self) -> float | None:
+        """Return the seconds until it is to be said, or None."""
+        if self._since is None or self._said:
+            return None
+        return max(0.0, self._since + GONE_SECONDS - time.monotonic())
+
+    def note(self, *, there: bool) -> bool:
+        """Note whether it is there now; return whether it is back after it was said to be gone."""
+        if there:
+            self._since, said, self._said = None, self._said, False
+            return said
+        self._since = self._since or time.monotonic()
+        if not self._said and self.left() == 0:
+            self._said = True
+            _say(
+                f"{self._name} is gone or unreadable, and its last version serves until it is back"
+            )
+        return False
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(f"hotwhisk: {text}\n")
+        sys.stderr.flush()
+    except OSError:  # the terminal was closed
+        pass

@@ -25,7 +25,7 @@ from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
 from hotwhisk.server.status import status
 from hotwhisk.supervisor import resources
-from hotwhisk.supervisor.artifacts import LocalArtifact, named_by
+from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.demand import CROWDED
 from hotwhisk.supervisor.liveness import SOON
@@ -199,8 +199,11 @@ class Server:
         if candidate is None:
             self.log("SIGHUP loads FILE again, and this server was started without one")
             return
-        for waiting in self.supervisor.rollout.waiting:
-            if isinstance(waiting.artifact, LocalArtifact) and waiting.requester is None:
+        rollout = self.supervisor.rollout
+        if because and rollout.candidate is not None:
+            rollout.candidate.superseded = is_own(rollout.candidate)
+        for waiting in rollout.waiting:
+            if is_own(waiting):
                 # It has not read its sources yet, so a further replacement would load the same.
                 waiting.because = because
                 return
@@ -253,6 +256,8 @@ class Server:
                 return
             because = reply.candidate.because and f"{reply.candidate.because}: "
             self.log(f"{because}{reply.text}")
+            if reply.candidate.superseded:
+                return  # what comes of the newer save is told then
             hint = replace_command(self.config)
             self._announce_ready(f"no action yet; correct that, then: {hint}")
             self._notify(*notify.ready(f"generation {number} current: {reply.text}"))

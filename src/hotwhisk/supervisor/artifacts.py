@@ -74,3 +74,9 @@ def named_by(config: Config) -> Candidate | None:
     if config.file is not None:
         return Candidate(LocalArtifact(os.path.abspath(config.file), config.main))
     return None
+
+
+def is_own(candidate: Candidate) -> bool:
+    """Return whether the server itself wants to load what the configuration names."""
+    own = candidate.requester is None and not candidate.rollback
+    return own and isinstance(candidate.artifact, LocalArtifact)

@@ -56,6 +56,8 @@ class Candidate:
         """Whether its connection is closed after the answer."""
         self.because = ""
         """The change that the server found by itself; empty if the replacement was requested."""
+        self.superseded = False
+        """Whether a newer save of the same sources waits for the end of its load."""
         self.log = ""
         """What a spare has to write to the log before the requester gets the result."""
 

@@ -235,7 +235,7 @@ class Rollout:
             # It loads no more, so no roll-back to it is tried again.
             self.commands.append(commands.ReleaseArtifact(self.previous))
             self.previous = None
-        if not self.current.number:
+        if not self.current.number and not candidate.superseded:
             self._set_fallback(Cause.LOAD_FAILED, text)
             self.dispatcher.assign_waiting()
         self._scale_up()

@@ -30,6 +30,9 @@ SPAWN_LIMIT = 0.5
 LONG_LOAD = 2.0
 """Seconds of loading after which a line says so. The next line follows after twice as long."""
 
+PATIENCE = 0.25
+"""Least seconds that a load may take if a newer save of its sources waits. It doubles each time."""
+
 LEAVE_LIMIT = 5.0
 """Seconds that the atexit functions of a draining worker may take, once it has no connection."""
 
@@ -49,6 +52,8 @@ class Watchdog:
         self._quiet = 0
         self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
+        self._patience = PATIENCE
+        """Seconds that a superseded load may take. If saves come faster, one must be let end."""
         self._liveness = Liveness(supervisor.parts)
         self._demand = Demand(supervisor.parts)
         self._began: dict[Key, float] = {}
@@ -77,6 +82,8 @@ class Watchdog:
         self._demand.update(now, self._liveness.unread)
         rollout, dispatcher = self._supervisor.rollout, self._supervisor.dispatcher
         rollout.end_pause(now)
+        if rollout.candidate is None:
+            self._patience = PATIENCE
         dispatcher.give_to_spare()
         dispatcher.crowded = False
         if self.stopping_since is not None:
@@ -180,9 +187,13 @@ class Watchdog:
 
     def _check_loading(self, slot: int, age: float) -> None:
         self._check_spawning(slot, age)
-        limit = self._supervisor.config.init_timeout
+        rollout, limit = self._supervisor.rollout, self._supervisor.config.init_timeout
         if age > limit:
-            self._supervisor.rollout.load_timed_out(slot, f"{limit:g} s")
+            rollout.load_timed_out(slot, f"{limit:g} s")
+        elif self._is_superseded(slot) and age > self._patience:
+            text = f"its load is given up after {age:.2g} s, because a newer save waits"
+            rollout.failed(slot, 409, text)
+            self._patience *= 2
         elif self._liveness.is_not_loading(slot, age):
             self._supervisor.rollout.stuck(slot)
         elif age > self._next_line.get(slot, LONG_LOAD):
@@ -192,6 +203,11 @@ class Watchdog:
                 f"generation {generation} is still loading after {age:.0f} s; "
                 f"it is given {limit:g} s (--init-timeout)"
             )
+
+    def _is_superseded(self, slot: int) -> bool:
+        """Return whether a worker loads a version of which a newer save waits for that."""
+        candidate = self._supervisor.rollout.candidate
+        return candidate is not None and candidate.slot == slot and candidate.superseded
 
     def _check_leaving(self, slot: int, age: float) -> None:
         if age > LEAVE_LIMIT:
