@@ -234,9 +234,11 @@ def _user_errors() -> Iterator[None]:
             raise
     except BaseException as error:  # noqa: BLE001 - code of the action ran
         if isinstance(error, SystemExit) and not debugger_hint(error):
+            place = place_of(error)
             raise LoadFailed(
                 "Command exited abruptly during initialization. "
                 f"The code called sys.exit({error.code!r}) while it was loaded"
+                f"{place and f', at {place}'}"
             ) from None
         print_error(error)
         raise LoadFailed(

@@ -27,7 +27,7 @@ def require_file(name: str) -> None:
     if os.path.islink(name):
         target = os.readlink(name)
         raise UsageError(f"{name} is a link to {target}, which does not exist; correct the link")
-    from difflib import get_close_matches
+    from hotwhisk.config.suggestions import nearest_file
 
     path, colon, handler = name.rpartition(":")
     if colon and handler.isidentifier():
@@ -37,8 +37,8 @@ def require_file(name: str) -> None:
         raise UsageError(f"there is no {name}; did you mean {given} --main {handler}?")
     folder, missing = os.path.split(name)
     names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    close = get_close_matches(missing, names, n=1)
-    hint = f"; did you mean {os.path.join(folder, close[0])}?" if close else ""
+    close = nearest_file(missing, names)
+    hint = f"; did you mean {os.path.join(folder, close)}?" if close else ""
     raise UsageError(f"there is no {name}{hint}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,8 @@ from hotwhisk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_FLAG = re.compile("--.+|-[A-Za-z]")
 
 EXAMPLES = """\
   hotwhisk new greeter                     make the folder of an action, with a test
@@ -66,7 +69,7 @@ class Arguments(argparse.ArgumentParser):
             if word == "--":
                 break
             flag = word.partition("=")[0]
-            if flag.startswith("--") and flag not in known:
+            if _FLAG.fullmatch(flag) and flag not in known:
                 hint = for_option(flag, flags, self.prog.split()[1])
                 raise UsageError(f"unknown option {flag}{hint}")
         given, rest = self.parse_known_args(argv)

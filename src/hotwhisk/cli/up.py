@@ -37,8 +37,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if word in up_data.COMMANDS:
         return up_data.run(argv, environ)
     if word and not word.startswith("-"):
-        hint = nearest(word, up_data.COMMANDS) or "; hotwhisk up --help lists what it takes"
-        raise UsageError(f"hotwhisk up does not know {word}{hint}")
+        raise UsageError(f"hotwhisk up does not know {word}{_hint(word)}")
     open_streams()  # or the log would go to the file that got the number of standard error
     given = vars(parser().parse(argv))
     settings = read_settings({name: _joined(text) for name, text in given.items()}, environ)
@@ -46,6 +45,13 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if address is not None:
         return _point_wsk_at(address, settings, environ)
     return _serve(settings, environ)
+
+
+def _hint(word: str) -> str:
+    """Return what may be meant by a word that is no command of this one."""
+    if word.endswith(".py") or os.path.isdir(word):
+        return f"; did you mean hotwhisk dev {word}?"
+    return nearest(word, up_data.COMMANDS) or "; hotwhisk up --help lists what it takes"
 
 
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:

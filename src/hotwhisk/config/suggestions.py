@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CONFIG = "each option is a flag or a variable, and hotwhisk serve --show-config prints them all"
 VARIABLES = "an action sees the server's own environment: env NAME=VALUE hotwhisk serve FILE"
 ENV_FILE = "an action sees the server's own environment: set -a; . ./FILE; hotwhisk serve …"
+VERSION = "did you mean hotwhisk --version?"
 IMAGE = "it belongs to the entry point of an OpenWhisk image: hotwhisk proxy "
 
 OTHER_SERVERS = {
@@ -53,16 +54,16 @@ OTHER_SERVERS = {
     "-e": VARIABLES,
     "--env-file": ENV_FILE,
     "--env_file": ENV_FILE,
-    "--version": "did you mean hotwhisk --version?",
-    "-V": "did you mean hotwhisk --version?",
-    "-v": "did you mean hotwhisk --version?",
+    "--version": VERSION,
+    "-V": VERSION,
+    "-v": VERSION,
     "--verbose": "hotwhisk status shows what a server is doing",
     "--log-level": "hotwhisk status shows what a server is doing",
     "-debug": IMAGE + "-debug",
     "-compile": IMAGE + "-compile MAIN",
     "--compile": IMAGE + "-compile MAIN",
     "-env": IMAGE + "-compile MAIN -env JSON",
-    "-version": "did you mean hotwhisk --version?",
+    "-version": VERSION,
 }  # fmt: skip
 """Options of other servers, and the counterpart for ``serve``."""
 
@@ -99,6 +100,8 @@ def for_serve_option(flag: str, known: Iterable[str]) -> str:
 
 def for_option(flag: str, known: Iterable[str], command: str) -> str:
     """Return the text that follows "unknown option FLAG" of a command."""
+    if OTHER_SERVERS.get(flag) == VERSION:
+        return f"; {VERSION}"
     return nearest(flag, known) or f"; hotwhisk {command} --help lists the options"
 
 
@@ -106,7 +109,8 @@ def for_command(word: str, commands: Iterable[str], serve_flags: Iterable[str]) 
     """Return the text that follows "unknown command WORD" of ``hotwhisk`` itself."""
     if word in OTHER_COMMANDS:
         return f"; did you mean hotwhisk {OTHER_COMMANDS[word]}?"
-    if (advice := OTHER_SERVERS.get(word, "")).startswith(IMAGE):
+    advice = OTHER_SERVERS.get(word, "")
+    if advice == VERSION or advice.startswith(IMAGE):
         return f"; {advice}"
     if word.endswith((".py", ".zip", "/")):
         return f"; did you mean hotwhisk serve {word}?"
@@ -127,16 +131,49 @@ def for_parameter(word: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a question that names the known word most like this one; empty if none is like it."""
+    names = {_bare(name): name for name in known}
+    bare = _bare(word)
+    begun = (name for each, name in names.items() if len(bare) > 1 and each.startswith(bare))
+    found = names.get(bare) or next(begun, "") or _alike(bare, names)
+    return f"; did you mean {found}?" if found else ""
+
+
+def nearest_file(name: str, names: Iterable[str]) -> str:
+    """
+    Return the name of a file that is most like a missing one, or an empty text.
+
+    That both end in ``.py`` does not make two names alike.
+    """
+    stems = {_stem(each): each for each in sorted(names, key=lambda each: _end(each) == _end(name))}
+    return _alike(_stem(name), stems)
+
+
+def _alike(bare: str, names: dict[str, str]) -> str:
+    """Return the name whose bare form is most like this one, or an empty text."""
     from difflib import get_close_matches
 
-    names = list(known)
-    bare = _bare(word)
-    same = [name for name in names if _bare(name) == bare]
-    begun = [name for name in names if len(bare) > 1 and _bare(name).startswith(bare)]
-    close = same or begun or get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    start = _shared([bare, *names])
+    rests = {each[start:]: name for each, name in names.items()}
+    close = get_close_matches(bare[start:], rests, n=1)
+    return rests[close[0]] if close else ""
+
+
+def _shared(words: list[str]) -> int:
+    """Return how long a beginning is that all words have, such as that of our variables."""
+    first, last = min(words), max(words)
+    pairs = enumerate(zip(first, last, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), len(first))
+    return first.rfind("-", 0, same) + 1
 
 
 def _bare(word: str) -> str:
     """Return a word without what is often mistyped: leading dashes, capitals, underscores."""
     return word.lstrip("-").replace("_", "-").lower()
+
+
+def _stem(name: str) -> str:
+    return (name.rpartition(".")[0] or name).lower()
+
+
+def _end(name: str) -> str:
+    return name.rpartition(".")[2]

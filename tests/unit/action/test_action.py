@@ -65,6 +65,8 @@ def test_a_handler_is_found_by_name_or_by_start(tmp_path: Path, source: str, res
         ("main = 3\n", "main", "is int; expected a function"),
         (MAIN, "a.b", "without dots"),
         ("import sys\nsys.exit(3)\n", "main", "Command exited abruptly during initialization. The code called sys.exit(3)"),
+        ("x = 1\nexit()\n", "main", "sys.exit(None) while it was loaded, at action.py:2"),
+        ("def f():\n    raise SystemExit\nf()\n", "main", "while it was loaded, at action.py:2"),
         ("1/0\n", "main", "LoadFailed the code raised ZeroDivisionError"),
         ("10 PRINT 'HI'\n", "main", "BuildFailed action.py does not compile"),
         ("x = '\\0'\n".replace("\\0", "\0"), "main", "BuildFailed action.py does not compile"),
