@@ -289,10 +289,10 @@ def test_a_save_of_what_the_version_does_not_use_or_of_the_same_bytes_is_none(fi
         for number in range(15):
             file.with_name("unrelated.py").write_text(f"NUMBER = {number}\n")
             file.with_name("notes.txt").write_text(f"{number}\n")
-            file.write_text(SOURCE.format(1))
+            rename_over(file, SOURCE.format(1))
             rename_over(file.with_name("part.py"), "PART = 1\n")
         assert ask(server) == {"version": 1, "part": 1}
-        file.with_name("part.py").write_text("PART = 2\n")
+        rename_over(file.with_name("part.py"), "PART = 2\n")
         wait_note(server, "generation 2 current")
         assert ask(server) == {"version": 1, "part": 2}
         assert control.status(server)["replacements"] == 1
