@@ -87,8 +87,8 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
         gc.enable()
         code = serve(config, listener, changes)
     except BaseException:
-        # The port closes with the process, after the error is printed: whoever meets a closed port
-        # then finds the reason in the log.
+        # The port closes with the process, after the error is printed: a client that meets a closed
+        # port then finds the reason in the log.
         listener.detach()
         raise
     listener.close()

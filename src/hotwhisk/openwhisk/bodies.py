@@ -37,20 +37,12 @@ NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an
 INIT_DONE: Final = b'{"ok":true}\n'
 
 _ABSENT: Final = object()
-_FORMS: Final = {
-    "/init": 'send {"value": {"code": "…"}}, as hotwhisk replace FILE does',
-    "/run": 'send {"value": {…}} with the event, as hotwhisk invoke -p KEY VALUE does',
-}
-"""What the body of each route should be."""
+_INIT_FORM: Final = ' (send {"value": {"code": "…"}}, as hotwhisk replace FILE does)'
+_RUN_FORM: Final = ' (send {"value": {…}} with the event, as hotwhisk invoke -p KEY VALUE does)'
 _KINDS: Final = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
+    dict: "an object", list: "an array", str: "a string", bool: "a boolean",
+    int: "a number", float: "a number", type(None): "null",
+}  # fmt: skip
 
 
 class InitRequest(Record):
@@ -77,23 +69,22 @@ def read_init(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) ->
     """
     Read the body of an ``/init``.
 
-    Every member but ``code`` may be absent or null. In the plain profile a refusal of the whole
-    body says which form it should have.
+    Every member but ``code`` may be absent or null. A plain refusal of the body shows its form.
 
     Raises:
         NoCode: the code is absent, null or empty.
         RequestError: the body is not a JSON object, or a member has another type.
     """
-    document = _read_object(body, "/init", profile)
+    form = "" if profile is Profile.OPENWHISK else _INIT_FORM
+    document = _read_object(body, "/init", form)
     value = document.get("value")
     if value is None:
-        raise NoCode(_with_form(NO_CODE, "/init", profile))
+        raise NoCode(NO_CODE + form)
     if type(value) is not dict:
-        text = f"/init: `value` must be an object, not {_kind(value)}"
-        raise RequestError(_with_form(text, "/init", profile))
+        raise RequestError(f"/init: `value` must be an object, not {_kind(value)}{form}")
     code = _text(value, "code")
     if not code:
-        raise NoCode(_with_form(NO_CODE, "/init", profile))
+        raise NoCode(NO_CODE + form)
     binary = value.get("binary")
     if binary is not None and type(binary) is not bool:
         raise RequestError(f"/init: `binary` must be true or false, not {_kind(binary)}")
@@ -119,7 +110,8 @@ def read_run(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) -> 
     """
     if not body:
         return RunRequest({}, {})
-    document = _read_object(body, "/run", profile)
+    form = "" if profile is Profile.OPENWHISK else _RUN_FORM
+    document = _read_object(body, "/run", form)
     value = document.pop("value", _ABSENT)
     if value is None or value is _ABSENT:
         if value is _ABSENT and profile is Profile.PLAIN and document.keys() - CONTEXT_KEYS:
@@ -200,24 +192,17 @@ def exception_body(error: BaseException, profile: Profile, place: str = "") -> b
     return error_body((f"{name}: {text}" if text else name) + (f" ({place})" if place else ""))
 
 
-def _read_object(body: bytes | memoryview, route: str, profile: Profile) -> dict[str, object]:
-    """Read a body that must be a JSON object."""
+def _read_object(body: bytes | memoryview, route: str, form: str) -> dict[str, object]:
+    """Read a body that must be a JSON object; a refusal ends with the ``form`` of it."""
     try:
         document = json_codec.loads(body)
     except RecursionError:
         raise RequestError(f"{route}: the JSON body is nested too deeply") from None
     except ValueError as error:
-        text = f"{route}: the body is not JSON: {error}"
-        raise RequestError(_with_form(text, route, profile)) from None
+        raise RequestError(f"{route}: the body is not JSON: {error}{form}") from None
     if type(document) is not dict:
-        text = f"{route}: the body must be a JSON object, not {_kind(document)}"
-        raise RequestError(_with_form(text, route, profile))
+        raise RequestError(f"{route}: the body must be a JSON object, not {_kind(document)}{form}")
     return document
-
-
-def _with_form(text: str, route: str, profile: Profile) -> str:
-    """Return a refusal of a body with the form that was expected, in the plain profile only."""
-    return text if profile is Profile.OPENWHISK else f"{text.rstrip('.')}; {_FORMS[route]}"
 
 
 def _refuse_bare(document: dict[str, object]) -> NoReturn:
