@@ -114,5 +114,7 @@ def test_a_request_that_is_refused_is_refused_whatever_line_is_interrupted(
     supervised: Supervised,
 ) -> None:
     wrong = post("/run", b"[]")
-    body = b'{"error":"/run: the body must be a JSON object, not an array"}\n'
+    form = 'send {\\"value\\": {…}} with the event, as hotwhisk invoke -p KEY VALUE does'
+    text = f"/run: the body must be a JSON object, not an array ({form})"
+    body = f'{{"error":"{text}"}}\n'.encode()
     interrupt_each_line(supervised, [wrong], (400, body))
