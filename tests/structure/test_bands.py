@@ -41,6 +41,8 @@ PURE = {
     "supervisor.workers",
     "supervisor.commands",
     "supervisor.generation",
+    "supervisor.history",
+    "supervisor.history_text",
     "supervisor.jobs",
     "supervisor.rollout",
     "supervisor.scaling",
