@@ -24,7 +24,7 @@ from tests.support.wire import ClientError, Response, init_request, post, run_re
 from .outcome import Outcome
 
 SOURCE = """\
-import os, signal, sys, time
+import asyncio, os, signal, sys, time
 
 def main(event):
     {
@@ -38,6 +38,15 @@ def main(event):
     return answer | ({"error": "no"} if event.get("do") == "error" else {})
 # version %d
 """
+
+COROUTINE = """
+act = main
+
+async def main(event):
+    await asyncio.sleep(0.001)
+    return act(event)
+"""
+"""A handler whose runs overlap, to be added to the source."""
 
 CALLS = {
     run_request({}): 9200,
@@ -88,8 +97,9 @@ class Tally:
 class Caller:
     """One client, with a connection that it keeps as long as the server does."""
 
-    def __init__(self, server: Server, tally: Tally, seed: int) -> None:
+    def __init__(self, server: Server, tally: Tally, source: str, seed: int) -> None:
         self._server = server
+        self._source = source
         self._tally = tally
         self._draw = random.Random(seed)
         self._connection = Connection(server.address)
@@ -137,7 +147,7 @@ class Caller:
     def _replace(self) -> None:
         with self._tally.lock:
             self._tally.version += 1
-            source = SOURCE % self._tally.version
+            source = self._source % self._tally.version
         with Connection(self._server.address, timeout=30.0) as connection:
             connection.send(init_request(source, "Connection: close"))
             response = connection.read_response()
@@ -175,12 +185,14 @@ def count_exactly(
     clients: int = 8,
     replace_every: int = 1000,
     seed: int = 1,
+    coroutines: bool = False,
 ) -> Outcome:
     """Send the requests from all clients, then compare."""
     outcome = Outcome(f"{requests} requests of {clients} clients, seed {seed}")
-    server.post(SOURCE % 1)
+    source = SOURCE + (COROUTINE if coroutines else "")
+    server.post(source % 1)
     tally = Tally()
-    callers = [Caller(server, tally, seed * clients + each) for each in range(clients)]
+    callers = [Caller(server, tally, source, seed * clients + each) for each in range(clients)]
     threads = [
         threading.Thread(target=each.run, args=(requests // clients, replace_every))
         for each in callers

@@ -235,6 +235,14 @@ PROOFS = (
         serve=("--workers", "2", "--timeout", "0.5", *NO_ROLL_BACK),
     ),
     Proof(
+        "counters-coroutines",
+        "the same where runs overlap",
+        count_exactly,
+        short={"requests": 3000, "replace_every": 125, "coroutines": True},
+        long={"coroutines": True},
+        serve=("--workers", "2", "--timeout", "0.5", *NO_ROLL_BACK),
+    ),
+    Proof(
         "unread-output",
         "output that nobody reads holds up no call, deadline, replacement or stop",
         ignore_unread,

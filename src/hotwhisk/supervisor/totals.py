@@ -82,6 +82,7 @@ class Totals:
         rows = [
             {"generation": number, **shown._kept[number].plain()}
             for number in sorted(shown._kept, reverse=True)
+            if number == current or any(shown._kept[number].by_kind().values())
         ]
         if shown._last_earlier:
             earlier = {"generation": shown._last_earlier, "earlier": True}

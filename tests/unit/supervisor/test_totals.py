@@ -60,7 +60,15 @@ def test_the_living_are_added_when_asked_for_and_not_kept() -> None:
     for _ in range(2):
         shown = totals.plain([(1, results(3)), (2, results(4))], 2)
         assert [(row["generation"], row["ok"]) for row in shown] == [(2, 4), (1, 5)]
-    assert rows(totals) == {0: 0, 1: 2}
+    assert rows(totals, 1) == {1: 2}
+
+
+def test_a_generation_without_a_request_has_a_row_only_if_it_is_current() -> None:
+    totals = Totals()
+    for generation in (0, 3, 4):
+        totals.add(generation, (Counts(), 0))
+    totals.add(2, results(5))
+    assert rows(totals, 4) == {4: 0, 2: 5}
 
 
 def test_the_current_generation_has_a_row_before_its_first_request() -> None:
