@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 NOT_FOUND: Final = "The requested resource does not exist."
 UNKNOWN_ROUTE: Final = "The requested resource could not be found."
-_WHERE: Final = (
+WHERE: Final = (
     "The API is below /api/v1/namespaces/_, such as /api/v1/namespaces/_/actions/NAME; a web "
     "action is at /api/v1/web/NAMESPACE/PACKAGE/ACTION; the page for browsers is at /."
 )
@@ -98,7 +98,7 @@ def unknown_route(request: Request, _: Exception) -> Response:
     """
     inside = request.url.path.startswith("/api/v1/namespaces/")
     return error_response(
-        request, ApiError(404, UNKNOWN_ROUTE if inside else f"{UNKNOWN_ROUTE} {_WHERE}")
+        request, ApiError(404, UNKNOWN_ROUTE if inside else f"{UNKNOWN_ROUTE} {WHERE}")
     )
 
 

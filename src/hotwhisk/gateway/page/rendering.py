@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from hotwhisk.gateway.api.authentication import gateway_of
-from hotwhisk.gateway.api.errors import unknown_route
+from hotwhisk.gateway.api.errors import WHERE, unknown_route
 from hotwhisk.gateway.names import joined
 from hotwhisk.gateway.store.namespaces import Namespace
 from hotwhisk.sizes import show_size
@@ -83,7 +83,7 @@ def on_login_needed(request: Request, error: Exception) -> Response:
     """
     if "authorization" in request.headers:
         return unknown_route(request, error)
-    return RedirectResponse("/login", 303)
+    return PlainTextResponse(f"{WHERE}\n", 303, {"Location": "/login"})
 
 
 def milliseconds(value: float | None) -> str:

@@ -21,6 +21,7 @@ are the ends for both output streams, and for a server the listener. The answer 
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -72,7 +73,7 @@ class LauncherProcess:
     def _answer(self) -> bool:
         """Handle one packet; return False if there is none, because the gateway has gone."""
         try:
-            packet, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST, _DESCRIPTORS)
+            packet, descriptors, flags, _ = socket.recv_fds(self._channel, LONGEST, _DESCRIPTORS)
         except ConnectionError:
             return False
         if not packet:
@@ -80,6 +81,8 @@ class LauncherProcess:
         answer: dict[str, object]
         given: list[int]
         try:
+            if flags & socket.MSG_CTRUNC:  # no descriptor was free for one of them
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid, pidfd = self._fork(json.loads(packet), descriptors)
         except OSError as error:
             answer, given = {"error": error.strerror or str(error)}, []

@@ -158,3 +158,16 @@ def test_without_a_descriptor_for_a_server_none_is_left(launcher: Launcher) -> N
         if pid != launcher._process.pid:
             assert wait_gone(pid, DEADLINE)
     launch(launcher).end(MemoryLimit())
+
+
+def test_a_launcher_without_a_free_descriptor_refuses_and_goes_on(launcher: Launcher) -> None:
+    launch(launcher).end(MemoryLimit())
+    process = launcher._process
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    lowest = len(tree.descriptors(process.pid)) + 1
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    with pytest.raises(StartError, match="no process can be started: Too many open files"):
+        launch(launcher)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
+    launch(launcher).end(MemoryLimit())
+    assert launcher._process is process
