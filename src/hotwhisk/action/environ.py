@@ -13,9 +13,13 @@ from __future__ import annotations
 import ctypes
 import os
 
+from hotwhisk.http1.trace_context import TRACEPARENT, TRACESTATE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
+
+    from hotwhisk.http1.trace_context import TraceContext
 
 
 _libc: Final = ctypes.PyDLL(None)  # keeps Python's lock, because the call is short
@@ -68,6 +72,33 @@ class Variables:
 
 
 _ENVIRON: Final = type(os.environ)
+
+
+class TraceVariables:
+    """The variables with the trace of a run, from which OpenTelemetry reads it in a process."""
+
+    names: Final = (TRACEPARENT.upper(), TRACESTATE.upper())
+
+    def __init__(self) -> None:
+        self._variables = Variables()
+        self.are_set = False
+        """Whether they show the trace of the latest run."""
+        self._before: dict[str, str] = {}
+        """Their values from before the first trace."""
+
+    def show(self, trace: TraceContext | None) -> None:
+        """Show the trace of a run. For a run without one, restore the values from before."""
+        environ = os.environ
+        if not self.are_set:
+            self._before = {name: environ[name] for name in self.names if name in environ}
+        self.are_set, values = trace is not None, self._before
+        if trace is not None:
+            values = dict(zip(self.names, (trace.traceparent, trace.tracestate), strict=True))
+        for name in self.names:
+            if values.get(name):
+                self._variables.set(name, values[name])
+            else:
+                environ.pop(name, None)
 
 
 def _immortal(size: int) -> ctypes.Array[ctypes.c_char]:

@@ -143,6 +143,10 @@ def _values(action: Action) -> tuple[Value, ...]:
     return tuple(_value(name) for name in ((names,) if isinstance(names, str) else names))
 
 
+_WORDS: Final = {"FORMAT": ("text", "json")}
+"""The values of an option, by its placeholder, where there are few."""
+
+
 def _value(name: str) -> Value:
     kind = (
         ValueKind.FILE
@@ -151,4 +155,4 @@ def _value(name: str) -> Value:
         if _FOLDER.search(name)
         else ValueKind.TEXT
     )
-    return Value(name, kind)
+    return Value(name, kind, _WORDS.get(name, ()))

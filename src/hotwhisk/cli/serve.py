@@ -121,7 +121,7 @@ def _configure(
     if not config.openwhisk and config.token_file is None:
         require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
-    if not config.openwhisk:  # there, the server prints nothing of its own
+    if not (config.openwhisk or config.json_log):  # the server logs them, or prints nothing
         for warning in config.warnings:
             print(f"hotwhisk: {warning}", file=sys.stderr)
     if config.token_file is not None:

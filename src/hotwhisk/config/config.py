@@ -60,7 +60,6 @@ class Config(Record):
     preload: tuple[str, ...] = ()
     faster_json: bool = True
     watch: bool = False
-    strict: bool = False
     timeout: float = 60.0
     """Seconds for a run without a deadline; `NO_LIMIT` for none."""
     init_timeout: float = 60.0
@@ -80,9 +79,9 @@ class Config(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     run_dir: str | None = None
-    state: str | None = None
-    """The state folder; None under OpenWhisk, where the platform decides what a container runs."""
     termination_log: str | None = TERMINATION_LOG
+    log_format: str = "text"
+    """``json``: all that the server and the action print is written as JSON, to stdout."""
     ready_fd: int | None = None
     reinit: bool = True
     """Whether a second /init replaces; under OpenWhisk a variable of the platform must allow it."""
@@ -107,6 +106,11 @@ class Config(Record):
     def profile(self) -> Profile:
         """Return whose texts and statuses the server answers with."""
         return Profile.OPENWHISK if self.openwhisk else Profile.PLAIN
+
+    @property
+    def json_log(self) -> bool:
+        """Return whether all lines of the log are JSON."""
+        return self.log_format == "json"
 
 
 def field_of(option: Option) -> str:
@@ -149,7 +153,6 @@ def read_config(
     values["host"] = values["host"] or "127.0.0.1"
     values["main"] = values["main"] or "main"
     values["hosts"] = _host_names(str(values["host"]), values["hosts"])  # type: ignore[arg-type]  # as above
-    values["state"] = None if values["openwhisk"] else values["state"]
     values |= platform_settings(environ, openwhisk=bool(values["openwhisk"]))
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
@@ -243,8 +246,11 @@ def _check(config: Config) -> None:
         raise UsageError("serve takes a FILE or --module NAME, not both")
     if config.watch and not (config.file or config.module):
         raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
-    if config.strict and not (config.file or config.module):
-        raise UsageError("--strict needs something to load: hotwhisk serve --strict FILE")
+    if config.openwhisk and config.json_log:
+        raise UsageError(
+            "--log-format json cannot be used with --openwhisk: there the platform reads the "
+            "action's lines as they are; leave one of the two out"
+        )
     if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "

@@ -126,6 +126,13 @@ def switch(raw: str) -> bool:
     raise ValueError("yes or no")
 
 
+def log_format(raw: str) -> str:
+    """Return the form of the log's lines."""
+    if raw in ("text", "json"):
+        return raw
+    raise ValueError("text or json")
+
+
 def port(raw: str) -> int:
     """Return a TCP port; with 0 the kernel chooses one."""
     if raw.isascii() and raw.isdigit() and int(raw[:9]) <= 65535 and len(raw) < 9:

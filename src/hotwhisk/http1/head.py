@@ -20,6 +20,7 @@ from hotwhisk.errors import (
     RequestError,
     VersionNotSupported,
 )
+from hotwhisk.http1.trace_context import TRACEPARENT, TraceContext, read_trace_context
 from hotwhisk.record import Record
 
 MAX_METHOD = 32
@@ -62,7 +63,7 @@ class Head(Record):
 
     ``path`` is the target without its query, undecoded. Header names are lower-case, values latin-1
     without outer spaces. ``minor`` is the x of HTTP/1.x. ``expects_continue`` is true only if a
-    body follows.
+    body follows. ``trace`` is None if the request belongs to no trace.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Head(Record):
     chunked: bool
     keep_alive: bool
     expects_continue: bool
+    trace: TraceContext | None = None
 
     def header(self, name: str) -> str | None:
         """
@@ -165,6 +167,7 @@ def _parse(data: bytes) -> Head:
         chunked=chunked,
         keep_alive=_keep_alive(fields.get("connection", []), minor),
         expects_continue=_expects(fields.get("expect", []), minor) and bool(chunked or length),
+        trace=read_trace_context(fields) if TRACEPARENT in fields else None,
     )
 
 

@@ -45,6 +45,7 @@ PROCESS_IDS = range(2, 2**31)
 """The ids that one process other than process 1 can have; 0 and -1 mean groups of processes."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TOKEN = re.compile(r"[0-9a-f]{16}")
 
 _TYPES = {"int": int, "str": str, "bool": bool, "Sequence[Sequence[int]]": list}
 """What a field holds, by its declaration. A ``bool`` is no ``int`` here, because it is no count."""
@@ -84,8 +85,7 @@ class Load(Message):
     module, the descriptor has the sources as they were when the generation began; the first worker
     gets no descriptor and reads them. ``main`` names the handler. ``folder`` is where an archive is
     unpacked. With ``template``, the worker may leave a template. If the worker is a ``further`` one
-    of its generation, its failure ends no activation. With ``stored``, the content is in that file
-    of the state folder; the worker reads it and sends it in `Ready`, for later workers.
+    of its generation, its failure ends no activation.
     """
 
     generation: int = 0
@@ -97,11 +97,10 @@ class Load(Message):
     main: str = "main"
     template: bool = False
     further: bool = False
-    stored: str = ""
 
     def descriptors(self) -> int:
         """Return 1 for the descriptor; 0 for the first worker of an artifact on this machine."""
-        return 0 if (self.path or self.stored) and not self.length else 1
+        return 0 if self.path and not self.length else 1
 
 
 class Assign(Message):
@@ -258,6 +257,20 @@ class Failed(Message):
         return "" if 400 <= self.status <= 599 else f"{self.status} is no status of a failure"
 
 
+class LogOpened(Message):
+    """
+    The worker leads its output into two pipes. Descriptors: the ends to read, first that of stdout,
+    then that of stderr. The marks in them begin with ``token``; see `hotwhisk.ipc.run_marks`.
+    """
+
+    descriptor_count: ClassVar[int] = 2
+    token: str = ""
+
+    def check(self) -> str:
+        """Refuse a token that ordinary output could hold."""
+        return "" if _TOKEN.fullmatch(self.token) else f"{self.token!r:.80} is no token"
+
+
 class SpillCreated(Message):
     """Memory file ``spill`` belongs to the worker that made it or got it. Descriptor: the file."""
 
@@ -331,7 +344,7 @@ KINDS = {each.kind: each for each in Message.__subclasses__()}
 FROM_WORKER: Collection[type[Message]] = frozenset(
     {
         TemplateReady, Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, FolderRemoved, LogEnded, StartTimer,
-        Closed, Pong,
+        Closed, Pong, LogOpened,
     }
 )  # fmt: skip
 """The messages that a worker may send."""

@@ -15,24 +15,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hotwhisk.http1.trace_context import TraceContext
+
 
 class Context:
     """The caller of an activation, its identifiers, and its deadline."""
 
-    __slots__ = ("_clock", "_host", "_values")
+    __slots__ = ("_clock", "_host", "_trace", "_values")
 
     def __init__(
-        self, values: Mapping[str, str], clock: Callable[[], float] = time.time, api_host: str = ""
+        self,
+        values: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+        api_host: str = "",
+        trace: TraceContext | None = None,
     ) -> None:
         """
         Take the ``values`` of the request.
 
         ``clock`` returns seconds since the epoch. ``api_host`` is the platform's address, which no
-        request contains.
+        request contains. ``trace`` is what the headers of the request say about its trace.
         """
         self._values = values
         self._clock = clock
         self._host = api_host
+        self._trace = trace
 
     @property
     def activation_id(self) -> str:
@@ -71,6 +78,16 @@ class Context:
             return int(self._values["deadline"])
         except (KeyError, ValueError):
             return None
+
+    @property
+    def traceparent(self) -> str:
+        """The header of that name, if the request had a valid one; empty otherwise."""
+        return self._trace.traceparent if self._trace is not None else ""
+
+    @property
+    def tracestate(self) -> str:
+        """The header of that name, if it was valid beside a `traceparent`; empty otherwise."""
+        return self._trace.tracestate if self._trace is not None else ""
 
     def remaining_time(self) -> float:
         """Return the seconds left, never less than 0; infinite without a deadline."""

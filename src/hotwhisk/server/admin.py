@@ -51,7 +51,7 @@ class Admin:
         self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)
         place = self.address if address.path else f"http://{self.address}"
-        parts.log(f"{', '.join(PATHS)} are answered on {place}")
+        parts.log(f"{', '.join(PATHS)} are answered on {place}", "admin")
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""

@@ -43,7 +43,9 @@ def end_workers(parts: Parts, *, at_once: bool) -> None:
         processes.reap(process)
     _end_orphans(parts)
     if processes.kill_again():
-        parts.log("a program that runs as another user could not be ended, and is left")
+        parts.log(
+            "a program that runs as another user could not be ended, and is left", "worker-ended"
+        )
 
 
 def _wait_for_ends(parts: Parts, limit: float) -> None:

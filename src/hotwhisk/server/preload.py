@@ -19,7 +19,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from hotwhisk.action.action import print_error
 from hotwhisk.record import Record
@@ -30,6 +30,8 @@ from hotwhisk.worker.own_process import exit_now
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from hotwhisk.supervisor.parts import Log
 
 
 FORK_SAFE = frozenset({"numpy", "pandas", "scipy"})
@@ -57,9 +59,7 @@ class ImportTrial(Record):
     """Bytes by which the memory of the child grew."""
 
 
-def preload(
-    names: Collection[str], system: System, timeout: float, log: Callable[[str], None]
-) -> None:
+def preload(names: Collection[str], system: System, timeout: float, log: Log) -> None:
     """
     Import the libraries that can be imported in a child within ``timeout`` seconds.
 
@@ -71,9 +71,9 @@ def preload(
         problem = _problem(name, trial) or _import(name)
         if problem:
             system.weaknesses.append(f"--preload {name}: left out: {problem}")
-            log(system.weaknesses[-1])
+            log(system.weaknesses[-1], "left-out")
         else:
-            log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB")
+            log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB", "preloaded")
     if names:
         system.trim_memory()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)

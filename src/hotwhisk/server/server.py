@@ -8,7 +8,9 @@ import signal
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import invalidate_caches, server_modules
+from hotwhisk.artifact.built import misfit_of
 from hotwhisk.config.addresses import (
+    CONTROL_VERSION,
     accepted_hosts,
     control_path,
     replace_command,
@@ -19,11 +21,11 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
 from hotwhisk.server.end_workers import EXIT_GRACE, end_workers
-from hotwhisk.server.first_version import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
-from hotwhisk.server.server_history import ServerHistory
+from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
+from hotwhisk.server.stdout import take_stdout
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
@@ -45,14 +47,6 @@ OVERTIME = 5.0
 
 REMOVAL = 5.0
 """Seconds to remove the server's folder at its end. The next start removes the rest."""
-
-SIGNALS = (
-    signal.SIGTERM,  # stop after the present requests; a second signal to stop ends it at once
-    signal.SIGINT,  # the same
-    signal.SIGQUIT,  # stop at once: the present requests get an error
-    signal.SIGHUP,  # load FILE again, and replace
-    signal.SIGCHLD,  # reap adopted processes, as process 1 must
-)
 
 
 def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
@@ -89,13 +83,11 @@ class Server:
         self._folder = run_folder.claim_folder(config, os.environ)
         self.supervisor = Supervisor(
             config, listener, System(), resources.capacity(config), self._folder.own,
-            log=self.log, replied=self._replied,
+            log=self.log, replied=self._replied, writer=take_stdout() if config.json_log else None,
         )  # fmt: skip
         self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
         path, parts = control_path(self._folder.path, self._folder.place), self.supervisor.parts
-        self._history = ServerHistory(parts)
-        answers = self._history.answers()
-        answers["status"] = lambda question: question.answer(status(parts))
+        answers = {"status": self._status, "rollback": self._roll_back}
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
         if config.admin is not None:
             from hotwhisk.server.admin import Admin  # here, because most servers need none
@@ -103,21 +95,24 @@ class Server:
             self._answering.append(Admin(config.admin, config, parts))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
-        self._signals = self._catch_signals()
+        self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)
+        self.supervisor.loop.watch(self._signals.fileno(), self._signalled)
         self._stops = 0
         self._why = "it was told to stop"
         self._banner_printed = False
-        self._unfit = ""  # why FILE cannot be served, so that the server ends
+        self._unfit = ""  # why FILE, if it was built, can never run here
 
     def run(self) -> int:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""
         supervisor = self.supervisor
+        for warning in self.config.warnings if self.config.json_log else ():
+            self.log(warning, "unknown-variable")
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
         invalidate_caches()
         if self._folder.has_leftovers():
             supervisor.rollout.jobs.remove_folder(int(run_folder.LEFT))
         supervisor.run_commands()
-        candidate = self._history.first_candidate()
+        candidate = named_by(self.config)
         if candidate is None:
             self._announce_ready(f"no action yet: {replace_command(self.config)}")
         else:
@@ -128,9 +123,11 @@ class Server:
             self._wait()
         return self._terminate_workers()
 
-    def log(self, text: str) -> None:
+    def log(self, text: str, event: str = "server") -> None:
         """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
-        if not self.config.openwhisk:
+        if self.supervisor.parts.output is not None:
+            self.supervisor.parts.output.log(text, event)
+        elif not self.config.openwhisk:
             # A closed terminal, a full disk or a log without a reader costs this line only.
             self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), timeout=0.0)
 
@@ -138,7 +135,6 @@ class Server:
         supervisor = self.supervisor
         asleep = not supervisor.scoreboard.timer_on_here
         supervisor.wait(None if asleep else max(0.0, self._next_tick - self._now))
-        self._history.follow()
         self._now = now = supervisor.system.now()
         if asleep:
             self._next_tick = now + SOON
@@ -154,20 +150,6 @@ class Server:
                     supervisor.scoreboard.timer_on = True
 
     # -- events from outside ----------------------------------------------------------------
-
-    def _catch_signals(self) -> _socket.socket:
-        ours, theirs = _socket.socketpair()
-        for end in (ours, theirs):
-            end.setblocking(False)
-        self._wakeup = theirs
-        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: None)  # the wake-up descriptor wakes the loop
-        self.supervisor.system.signals.ignore()
-        # Signals that have waited since the port was opened are delivered now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-        self.supervisor.loop.watch(ours.fileno(), self._signalled)
-        return ours
 
     def _signalled(self) -> None:
         try:
@@ -195,17 +177,18 @@ class Server:
             return
         self.supervisor.loop.unwatch(descriptor)
         os.close(descriptor)
-        self.log("--watch ended: changes are not seen any more; start the server again for that")
+        text = "--watch ended: changes are not seen any more; start the server again for that"
+        self.log(text, "watch-ended")
 
     def _reload(self, because: str = "") -> None:
         candidate = named_by(self.config)
         if candidate is None:
-            self.log("SIGHUP loads FILE again, and this server was started without one")
+            text = "SIGHUP loads FILE again, and this server was started without one"
+            self.log(text, "not-reloaded")
             return
         rollout = self.supervisor.rollout
         if because and rollout.candidate is not None:
             rollout.candidate.superseded = is_own(rollout.candidate)
-            candidate.instead = rollout.candidate.instead
         for waiting in rollout.waiting:
             if is_own(waiting):
                 # It has not read its sources yet, so a further replacement would load the same.
@@ -224,7 +207,8 @@ class Server:
         supervisor.scoreboard.notify_close = True
         self._watchdog.stopping_since = supervisor.system.now()
         left = len(supervisor.sockets.descriptors)
-        self.log(f"stopping; connections to finish first: {left} (a second Ctrl-C stops at once)")
+        text = f"stopping; connections to finish first: {left} (a second Ctrl-C stops at once)"
+        self.log(text, "stopping")
 
     def _stop_now(self) -> None:
         """Stop at once: requests in flight get an error instead of their answers."""
@@ -236,21 +220,31 @@ class Server:
         self.supervisor.rollout.abort_loading()
         self.supervisor.dispatcher.give_to_spare()
 
+    def _status(self, question: ControlRequest) -> None:
+        question.answer(status(self.supervisor.parts))
+
+    def _roll_back(self, question: ControlRequest) -> None:
+        rollout = self.supervisor.rollout
+        if not rollout.roll_back(question):
+            text = rollout.current.no_way_back(is_kept=rollout.previous is not None)
+            question.answer({"version": CONTROL_VERSION, "error": text})
+
     def _replied(self, reply: Reply) -> None:
-        number, candidate = self.supervisor.rollout.current.number, reply.candidate
-        if isinstance(candidate.requester, ControlRequest):
-            candidate.requester.replied(reply, number)
+        number = self.supervisor.rollout.current.number
+        if isinstance(reply.candidate.requester, ControlRequest):
+            reply.candidate.requester.replied(reply, number)
         if reply.status == 200:
-            self._announce_ready(self._history.describe(candidate, number))
+            name = self.config.file or self.config.module
+            self._announce_ready(f"{name} is generation {number}")
             self._notify(*notify.ready(f"generation {number} current"))
-        elif candidate.requester is None:
-            waits = number or candidate.superseded
-            self._unfit = "" if waits else why_unfit(self.config, reply.text)
-            if self._unfit:
+        elif reply.candidate.requester is None:
+            self._unfit = "" if number else misfit_of(self.config.file or "")
+            if self._unfit:  # it will never run here
                 self._stop_now()
                 return
-            self.log(f"{candidate.because and f'{candidate.because}: '}{reply.text}")
-            if candidate.superseded:
+            because = reply.candidate.because and f"{reply.candidate.because}: "
+            self.log(f"{because}{reply.text}", "load-failed")
+            if reply.candidate.superseded:
                 return  # what comes of the newer save is told then
             hint = replace_command(self.config)
             self._announce_ready(f"no action yet; correct that, then: {hint}")
@@ -261,16 +255,17 @@ class Server:
             return
         self._banner_printed = True
         host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
-        self.log(f"serving on http://{host}:{self.config.port} · {what}")
+        self.log(f"serving on http://{host}:{self.config.port} · {what}", "ready")
         if hosts := accepted_hosts(self.config):
-            self.log(f"called from elsewhere by: {hosts}; other names need --allow-host NAME")
+            text = f"called from elsewhere by: {hosts}; other names need --allow-host NAME"
+            self.log(text, "hosts")
         self._notify(*notify.ready(what))
         if problem := notify.write_ready(self.config.ready_fd):
-            self.log(problem)
+            self.log(problem, "notify-failed")
 
     def _notify(self, *lines: str) -> None:
         if problem := notify.notify(self.config.notify_socket, *lines):
-            self.log(problem)
+            self.log(problem, "notify-failed")
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -289,8 +284,9 @@ class Server:
         supervisor = self.supervisor
         for each in self._answering:
             each.close()
-        self._history.finish()
         end_workers(supervisor.parts, at_once=self._stops > 1)
+        if supervisor.parts.output is not None:
+            supervisor.parts.output.finish("the server ended")
         self._folder.release(REMOVAL)
         current = supervisor.rollout.current.number
         why = self._unfit or f"{self._why}; generation {current} was current"

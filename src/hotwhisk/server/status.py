@@ -29,6 +29,8 @@ def _template(parts: Parts) -> dict[str, object] | None:
 def _dropped(parts: Parts) -> dict[str, int]:
     """Return how much output was dropped because no process read stdout or stderr."""
     dropped = [state.dropped for state in parts.scoreboard.streams.values()]
+    if parts.output is not None:
+        dropped.append(parts.output.dropped)
     sentinels, length = (sum(each) for each in zip(*dropped, strict=True))
     return {"sentinels": sentinels, "bytes": length}
 
@@ -46,7 +48,7 @@ def counts(parts: Parts) -> list[dict[str, object]]:
 def status(parts: Parts) -> dict[str, object]:
     """Return everything that ``status`` shows, as values that JSON can hold."""
     rollout, owners = parts.rollout, parts.rollout.dispatcher.owners
-    report, current, before = parts.stats, rollout.current, rollout.history.before()
+    report, current = parts.stats, rollout.current
     workers = [
         {
             "pid": parts.processes.by_slot[slot].pid,
@@ -65,7 +67,7 @@ def status(parts: Parts) -> dict[str, object]:
         "uptime": round(parts.system.now() - report.started, 3),
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
-        "previous": before and {"number": before.number, "digest": before.digest},
+        "previous": rollout.previous and {"digest": rollout.previous_digest},
         "current_for": round(parts.system.now() - report.current_since, 3),
         "counts": counts(parts),
         "connections": len(parts.sockets.descriptors),

@@ -14,19 +14,8 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.record import Record
 
 
-class Origin(Record):
-    """A place on this machine: a file, a folder, or a ``module``. An empty path: it was posted."""
-
-    path: str = ""
-    module: bool = False
-    main: str = "main"
-
-
 class Artifact:
     """The content of a generation. Decisions only pass it on; `artifacts` has the kinds."""
-
-    origin = Origin()
-    """Where it comes from."""
 
     def load_message(
         self, generation: int, folder: str, *, template: bool, further: bool
@@ -37,10 +26,6 @@ class Artifact:
     def release(self) -> None:
         """Release the artifact, because no worker will load it any more."""
         raise NotImplementedError
-
-    def held(self) -> tuple[int, int, int] | None:
-        """Return descriptor, offset and length of its bytes in memory; None if there are none."""
-        return None
 
 
 class Requester:
@@ -67,10 +52,6 @@ class Candidate:
         self.rollback = rollback
         self.slot: int | None = None
         self.generation = 0
-        self.of = 0
-        """The version of the history that it makes current again; 0 if it is a new one."""
-        self.instead: Candidate | None = None
-        """What is loaded if this cannot be loaded, at the start of a server."""
         self.last = False
         """Whether its connection is closed after the answer."""
         self.because = ""
@@ -190,9 +171,10 @@ class Send(Record):
 
 
 class Log(Record):
-    """Write one line for the operator of the server."""
+    """Write one line for the operator of the server. ``event`` names it in a log of JSON."""
 
     text: str
+    event: str = "server"
 
 
 Command = (

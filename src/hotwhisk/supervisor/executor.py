@@ -88,7 +88,7 @@ class Executor:
             case commands.ReleaseArtifact():
                 command.artifact.release()
             case commands.Log():
-                self._parts.log(command.text)
+                self._parts.log(command.text, command.event)
             case _:
                 _demand_case(command)
 
@@ -100,10 +100,10 @@ class Executor:
         what = f"{type(command).__name__}: {error.strerror}"
         worker = getattr(command, "worker", None)
         if worker in self._processes.by_slot:
-            self._parts.log(f"a worker is ended: {what}")
+            self._parts.log(f"a worker is ended: {what}", "worker-ended")
             self._processes.kill(worker)
         else:
-            self._parts.log(f"the system refused what had to be done: {what}")
+            self._parts.log(f"the system refused what had to be done: {what}", "system-refused")
 
     # -- workers ----------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Executor:
 
     def _log_once(self, text: str) -> None:
         if text != self._logged:
-            self._parts.log(text)
+            self._parts.log(text, "system-refused")
         self._logged = text
 
     def _load(self, command: commands.Load) -> None:

@@ -6,12 +6,15 @@ from signal import SIGKILL
 
 from hotwhisk.ipc.counters import Counts, counted_word
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
-from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.supervisor.action_output import RunOutcome
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
     from hotwhisk.system.children import ExitStatus
@@ -46,6 +49,7 @@ class Exits:
         else:
             cause, now = self._cause(ending), parts.system.now()
             self._count(process, ending, cause, recoveries)
+            self._end_output(process, cause, str(ending), recoveries)
             rollout.exited(slot, cause, str(ending), recoveries, now)
 
     def _add_counts(self, slot: int, recoveries: list[tuple[int, Recovery]]) -> None:
@@ -92,6 +96,36 @@ class Exits:
             self._parts.stats.died(
                 process.pid, process.generation, why, str(ending), unanswered=unanswered
             )
+
+    def _end_output(
+        self,
+        process: Process,
+        cause: Cause,
+        how: str,
+        recoveries: Iterable[tuple[int, Recovery]],
+    ) -> None:
+        """Write the rest of what a dead worker printed, and the lines of its activations."""
+        output, profile = self._parts.output, self._parts.config.profile
+        if output is None:
+            return
+        cause, detail = self._parts.rollout.workers[process.slot].kill_reason or (cause, how)
+        kind, why = "died", how
+        if cause is Cause.TIMED_OUT:
+            kind, why = "timed-out", f"no answer within {detail}"
+        elif cause is Cause.OUT_OF_MEMORY:
+            why = f"{how}, as memory ran out"
+        elif cause is Cause.STOPPING:
+            why = "the server stops"
+        status, _ = failure_response(profile, cause, detail)
+        answers = {
+            number: RunOutcome(
+                kind,
+                status if recovery in (Recovery.FAIL, Recovery.LOST) else 0,
+                is_own=recovery not in (Recovery.FAIL, Recovery.CUT),
+            )
+            for number, recovery in recoveries
+        }
+        output.died(process, answers, self._parts.origin(process), why)
 
     def _cause(self, ending: ExitStatus) -> Cause:
         kills, self._oom_kills = self._oom_kills, self._parts.system.oom_kills()

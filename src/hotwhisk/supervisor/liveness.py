@@ -92,7 +92,8 @@ class Liveness:
                 if now - since > SOON / 2 and process.slot not in answering:
                     parts.log(
                         f"worker {process.pid} is ended: its channel to the server is closed; "
-                        "an action may close only descriptors that it has opened"
+                        "an action may close only descriptors that it has opened",
+                        "worker-ended",
                     )
                     processes.kill(process.slot)
                     process.unreachable = False

@@ -22,10 +22,16 @@ class EventLoop:
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._readers
 
-    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """Call back when a descriptor is readable; if memory is short, from the next tick on."""
+    def watch(
+        self, descriptor: int, callback: Callable[[], object], events: int = select.EPOLLIN
+    ) -> None:
+        """
+        Call back when a descriptor is readable, or at other events.
+
+        If memory is short, it is watched from the next tick on.
+        """
         try:
-            self._epoll.register(descriptor, select.EPOLLIN)
+            self._epoll.register(descriptor, events)
         except OSError:
             self._later[descriptor] = callback
         else:

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.record import Record
+from hotwhisk.supervisor.json_lines import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from hotwhisk.config.config import Config
+    from hotwhisk.ipc.messages import LogOpened
     from hotwhisk.ipc.scoreboard import Scoreboard
+    from hotwhisk.supervisor.action_output import ActionOutput
     from hotwhisk.supervisor.loop import EventLoop
+    from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.processes import Processes
     from hotwhisk.supervisor.rollout import Rollout
     from hotwhisk.supervisor.sockets import Sockets
     from hotwhisk.supervisor.stats import Stats
     from hotwhisk.system.system import System
 
+    class Log(Protocol):
+        """Writes a line for the operator; ``event`` names it in a log of JSON."""
+
+        def __call__(self, text: str, event: str = ...) -> None:
+            """Write the line."""
+
 
 class Parts(Record):
     """
     What a server is made of. ``folder`` is the path below which workers unpack artifacts; ``log``
-    writes a line for the operator.
+    writes a line for the operator. ``output`` is None if the log is text.
     """
 
     config: Config
     system: System
     folder: str
-    log: Callable[[str], None]
+    log: Log
     stats: Stats
     loop: EventLoop
     scoreboard: Scoreboard
     processes: Processes
     sockets: Sockets
     rollout: Rollout
+    output: ActionOutput | None = None
+
+    def origin(self, process: Process) -> Origin:
+        """Describe a worker's process, for the log."""
+        worker = self.rollout.workers.by_slot.get(process.slot)
+        _, _, digest = worker.version.partition(" ") if worker is not None else ("", "", "")
+        return Origin(process.generation, digest, process.pid)
+
+    def open_output(self, process: Process, message: LogOpened, descriptors: list[int]) -> None:
+        """
+        Take the pipes of a worker; the list is empty then.
+
+        Raises:
+            ProtocolError: the log is text, or these are no pipes.
+        """
+        if self.output is None:
+            raise ProtocolError("the log is text, so a worker opens none")
+        self.output.open(process, message.token, descriptors)
 
     def remove_closed(self, numbers: list[int]) -> None:
         """Forget the connections that workers have closed."""

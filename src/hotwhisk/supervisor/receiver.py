@@ -110,7 +110,8 @@ class Receiver:
         """
         self._parts.log(
             f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
-            "answered, and it is tried again"
+            "answered, and it is tried again",
+            "worker-ended",
         )
         self._exits.fence(process.slot)
         self._on_exit(process)
@@ -161,8 +162,7 @@ class Receiver:
             if descriptors and isinstance(message, BRINGS_FILE):
                 self._sockets.spills.add(message.spill, descriptors[0], process.slot)
                 descriptors.clear()
-                if self._sockets.spills.crowded:
-                    self._kill_largest_spill_owner()
+                self._kill_largest_spill_owner()
             if isinstance(message, messages.SpillClosed):
                 self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
@@ -170,6 +170,8 @@ class Receiver:
                     template = self._templates.ready(process.generation, message, descriptors)
                     if template is not None:
                         self.watch(template)
+            elif isinstance(message, messages.LogOpened):
+                self._parts.open_output(process, message, descriptors)
             elif not isinstance(message, messages.SpillCreated):
                 if not process.inbox:
                     self._unhandled.append(process)
@@ -206,14 +208,16 @@ class Receiver:
                 raise ProtocolError(f"a worker sends no {message.kind}")
 
     def _kill_largest_spill_owner(self) -> None:
-        """Kill the worker with most memory files, since there are more than requests can need."""
+        """Kill the worker with most memory files, if there are more than requests can need."""
+        if not self._sockets.spills.crowded:
+            return
         process = self._processes.by_slot.get(self._sockets.spills.largest_owner())
         if process is not None and not process.killed_for_protocol_error:
             self._kill_for(process, "it keeps more memory files than its requests can need")
 
     def _kill_for(self, process: Process, why: str) -> None:
         """Kill a worker for a wrong message; the action can write to its channel."""
-        self._parts.log(f"worker {process.pid} is ended: {why}")
+        self._parts.log(f"worker {process.pid} is ended: {why}", "worker-ended")
         self._loop.unwatch(process.channel.fileno())
         process.killed_for_protocol_error = True
         process.inbox.clear()
@@ -237,7 +241,7 @@ class Receiver:
         is closed has exited, or has become another program.
         """
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
-            self._parts.log(f"worker {process.pid} is ended: {error.strerror}")
+            self._parts.log(f"worker {process.pid} is ended: {error.strerror}", "worker-ended")
         self._processes.kill(process.slot)
 
     # -- messages ---------------------------------------------------------------------------

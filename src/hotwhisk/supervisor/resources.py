@@ -27,6 +27,9 @@ descriptors are free.
 PROCESS_DESCRIPTORS = 3
 """Descriptors for each worker process, draining ones too: channel, pidfd, reserve."""
 
+OUTPUT_DESCRIPTORS = 2
+"""Further descriptors for each worker process if the log is JSON: the pipes of its output."""
+
 MARGIN_CONNECTIONS = 4
 """Connections for which descriptors are left when a replacement begins."""
 
@@ -42,6 +45,8 @@ def capacity(config: Config) -> int:
         StartError: there are too few descriptors for a single connection.
     """
     most, (soft, _) = limits(config.workers.least)
+    if config.json_log:  # beside each worker there is one that takes its place
+        most -= 2 * OUTPUT_DESCRIPTORS * config.workers.least
     raise_open_files()
     if most < FEWEST_CONNECTIONS:
         raise StartError(f"the limit of {soft} open files is too low; raise it: ulimit -n 1024")

@@ -11,15 +11,16 @@ die of any of them, and its memory stays clean enough to fork from.
 from __future__ import annotations
 
 import resource
-import time
 from collections.abc import Callable
+from os import getpid
 
 from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.supervisor import resources
+from hotwhisk.supervisor.action_output import ActionOutput
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
-from hotwhisk.supervisor.history import History
+from hotwhisk.supervisor.json_lines import Origin
 from hotwhisk.supervisor.loop import EventLoop
 from hotwhisk.supervisor.parts import Parts
 from hotwhisk.supervisor.processes import Processes
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import _socket
 
     from hotwhisk.config.config import Config
+    from hotwhisk.supervisor.parts import Log
+    from hotwhisk.supervisor.process import Process
+    from hotwhisk.system.line_writer import LineWriter
     from hotwhisk.system.system import System
 
 
@@ -41,7 +45,7 @@ class Supervisor:
     """
     One server of at most ``capacity`` connections, which unpacks below ``folder``. ``log`` gets a
     line for each event; ``replied`` is called with the result of each replacement that did not come
-    over HTTP.
+    over HTTP. ``writer`` writes the output of the actions as JSON; None if the log is text.
     """
 
     def __init__(  # noqa: PLR0913 - all of them come from the server that is started
@@ -52,8 +56,9 @@ class Supervisor:
         capacity: int,
         folder: str,
         *,
-        log: Callable[[str], None],
+        log: Log,
         replied: Callable[[Reply], None],
+        writer: LineWriter | None = None,
     ) -> None:
         self.config = config
         self.system = system
@@ -75,22 +80,33 @@ class Supervisor:
             WORKERS,
             self._has_descriptors,
             lambda slot: self.scoreboard.claimed(slot) >= 0,
-            History(time.time),
         )
         self.dispatcher = self.rollout.dispatcher
         self.parts = Parts(
             config, system, folder, log, Stats(system.now()),
             self.loop, self.scoreboard, self.processes, self.sockets, self.rollout,
+            self._output(writer) if writer is not None else None,
         )  # fmt: skip
         self.receiver = Receiver(self.parts)
         self.executor = Executor(self.parts, self.receiver, replied)
         self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._pipes = 0 if writer is None else resources.OUTPUT_DESCRIPTORS
+        """The descriptors of the output of each process."""
         self._counted = 0
         """How many processes lived when the room for connections was counted."""
         self._paused = False
         """Whether no connection is accepted, since there is no room."""
         self._listener: _socket.socket | None = listener
         self.loop.watch(listener.fileno(), self._accept)
+
+    def _output(self, writer: LineWriter) -> ActionOutput:
+        def own_origin() -> Origin:
+            return Origin(self.rollout.current.number, self.rollout.current.digest, getpid())
+
+        def origin(process: Process) -> Origin:
+            return self.parts.origin(process)  # they do not exist yet
+
+        return ActionOutput(writer, self.loop, origin, own_origin)
 
     # -- waiting ----------------------------------------------------------------------------
 
@@ -146,10 +162,14 @@ class Supervisor:
         self.scoreboard.timer_on = False
         self.sockets.inputs.watch(self.sockets.descriptors)
         self.loop.watch(self.sockets.inputs.fileno(), self.stay_awake)
+        if self.parts.output is not None:
+            self.parts.output.watch()
 
     def stay_awake(self) -> None:
         """Stop waiting for clients, because each tick of the watchdog sees them."""
         self.loop.unwatch(self.sockets.inputs.fileno())
+        if self.parts.output is not None:
+            self.parts.output.unwatch()
 
     # -- connections ------------------------------------------------------------------------
 
@@ -206,7 +226,9 @@ class Supervisor:
             self._counted = len(self.processes.by_slot)
             without_templates = self._counted - len(self.rollout.workers.templates)
             self.sockets.most = resources.room_beside(
-                without_templates, self.config.workers.most, self._limit
+                without_templates,
+                self.config.workers.most,
+                self._limit - self._pipes * without_templates,
             )
         if self._paused and self._listener is not None and not self.sockets.full:
             self._paused = self.scoreboard.notify_close = False
@@ -214,5 +236,7 @@ class Supervisor:
 
     def _has_descriptors(self, workers: int) -> bool:
         processes = len(self.processes.by_slot) + workers
-        room = resources.room_beside(processes, self.config.workers.most, self._limit)
+        room = resources.room_beside(
+            processes, self.config.workers.most, self._limit - self._pipes * processes
+        )
         return room - len(self.sockets.descriptors) >= resources.MARGIN_CONNECTIONS

@@ -64,6 +64,8 @@ class Watchdog:
         processes = self._supervisor.processes
         processes.backoff = False
         retried = self._supervisor.try_again()
+        output = self._supervisor.parts.output
+        printed = output is not None and output.tick()
         for slot in processes.by_slot:
             self._supervisor.scoreboard.restore(slot)
         self._supervisor.stay_awake()
@@ -88,7 +90,7 @@ class Watchdog:
         dispatcher.crowded = False
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
-        busy = self._supervisor.keep_full() or retried or self._demand.ticks
+        busy = self._supervisor.keep_full() or retried or self._demand.ticks or printed
         waiting = dispatcher.owners.waiting or busy
         self._quiet = 0 if watched or waiting or self._liveness.urgent else self._quiet + 1
 
@@ -138,7 +140,8 @@ class Watchdog:
 
     def interval(self) -> float:
         """Return the seconds until the next tick."""
-        if self._demand.urgent:
+        output = self._supervisor.parts.output
+        if self._demand.urgent or (output is not None and output.urgent):
             return CROWDED
         return SOON if self._liveness.urgent else TICK
 
@@ -201,7 +204,8 @@ class Watchdog:
             generation = self._supervisor.rollout.workers[slot].generation
             self._supervisor.parts.log(
                 f"generation {generation} is still loading after {age:.0f} s; "
-                f"it is given {limit:g} s (--init-timeout)"
+                f"it is given {limit:g} s (--init-timeout)",
+                "still-loading",
             )
 
     def _is_superseded(self, slot: int) -> bool:

@@ -22,12 +22,14 @@ from __future__ import annotations
 from _operator import _compare_digest
 
 from hotwhisk.digest import sha256
-from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
+from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, RequestError, Unauthorized
+from hotwhisk.openwhisk.bodies import read_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
-    from hotwhisk.http1.http1 import Head
+    from hotwhisk.config.platform import Profile
+    from hotwhisk.http1.http1 import Head, Request
 
 PATHS = ("/run", "/init")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -73,6 +75,17 @@ class AccessCheck:
         if not self._open:
             self._check_origin(head)
         self._check_token(head)
+
+    def is_valid(self, request: Request, profile: Profile) -> bool:
+        """Check a refused request a second time; return whether it is valid after all."""
+        if request.head.path == "/init":
+            return False
+        try:
+            self.check(request.head)
+            read_run(request.body, profile)
+        except RequestError:
+            return False
+        return True
 
     def _check_origin(self, head: Head) -> None:
         if head.header("origin") is not None:

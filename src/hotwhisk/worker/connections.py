@@ -13,10 +13,9 @@ is one load from shared memory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
-from os import getpid
+from os import getpid, register_at_fork
 from time import monotonic
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
@@ -75,6 +74,7 @@ class Connections:
         self.headers = b""
         """Header lines of every response: they say which generation gave it."""
         self.draining = False
+        self.answer_over: Callable[[int], None] = lambda _: None  # called for slow clients, at ends
         self.exit: Callable[[], NoReturn] = exit_gracefully
         """Ends this process when it is draining and has no connection left."""
         self.streams = Streams(place.lowest, scoreboard.streams)
@@ -84,7 +84,7 @@ class Connections:
         self._words = scoreboard.words
         self.buffer = _BUFFER
         self.reset(channel, place)
-        os.register_at_fork(after_in_child=self._after_fork)
+        register_at_fork(after_in_child=self._after_fork)
 
     def reset(self, channel: Channel, place: Place) -> None:
         """Begin without connections: in a new worker, and in one that a template has forked."""
@@ -225,6 +225,7 @@ class Connections:
     def _flush(self, connection: Connection) -> Request | None:
         if not connection.flush():
             return None
+        self.answer_over(connection.number)
         connection.stage = Stage.LISTENING
         self.watch(connection)
         return connection.next_request() if self.response_sent(connection) else None
@@ -269,6 +270,7 @@ class Connections:
     def close(self, connection: Connection) -> None:
         """Close a connection for all processes."""
         connection.stage = Stage.CLOSING
+        self.answer_over(connection.number)
         self.loop.unwatch(connection.socket.fileno())
         connection.close()
         self.by_number.pop(connection.number, None)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
+    from hotwhisk.http1.http1 import Request
+    from hotwhisk.http1.trace_context import TraceContext
 
     RunAnswer = tuple[int, bytes, bool]
     """The HTTP status and the body of a response, and whether it is an error of the action."""
@@ -69,20 +71,20 @@ class Budget:
 
 
 def call(
-    action: Action | Program, run: RunRequest, profile: Profile, body: bytes | memoryview
+    action: Action | Program, run: RunRequest, profile: Profile, request: Request
 ) -> RunAnswer:
     """
     Call a synchronous handler; return its answer.
 
-    A program in the place of an action gets the ``body`` of the request itself.
+    A program in the place of an action gets the body of the ``request`` itself.
     """
     if action.handler is None:
-        status, line = action.run(body, profile)
+        status, line = action.run(request.body, profile)
         return status, line, status != 200 or _has_error(line)
     try:
         if run.context:
             actions.apply_context(run.context)
-        context = _context(run) if action.takes_context else None
+        context = _context(run, request.head.trace) if action.takes_context else None
         result = action.call(run.value, context)
         if type(result) is not dict:
             while is_awaitable(result):
@@ -94,12 +96,14 @@ def call(
         flush()
 
 
-async def call_async(action: Action, run: RunRequest, profile: Profile) -> RunAnswer:
+async def call_async(
+    action: Action, run: RunRequest, profile: Profile, trace: TraceContext | None
+) -> RunAnswer:
     """Call a coroutine function; return its answer."""
     try:
         if run.context:
             actions.apply_context(run.context)
-        context = _context(run) if action.takes_context else None
+        context = _context(run, trace) if action.takes_context else None
         result = action.call(run.value, context)
         while is_awaitable(result):
             result = await _await(result)
@@ -117,8 +121,8 @@ def _has_error(line: bytes) -> bool:
     )
 
 
-def _context(run: RunRequest) -> Context:
-    return Context(run.context, api_host=variable("__OW_API_HOST"))
+def _context(run: RunRequest, trace: TraceContext | None) -> Context:
+    return Context(run.context, api_host=variable("__OW_API_HOST"), trace=trace)
 
 
 @enters_action

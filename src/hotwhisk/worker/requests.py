@@ -10,34 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from os import close, getpid
+from os import getpid
 from time import monotonic
 
 from hotwhisk.action.action import Action
-from hotwhisk.errors import BadResult, Forbidden, RequestError
-from hotwhisk.ipc.messages import InitReceived, Released, StartTimer
+from hotwhisk.action.environ import TraceVariables
+from hotwhisk.errors import BadResult, RequestError
+from hotwhisk.ipc.messages import Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
-from hotwhisk.openwhisk.bodies import INIT_TWICE, RunRequest, error_body, read_run
+from hotwhisk.openwhisk.bodies import RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
 from hotwhisk.worker import invocation, repair
 from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, fatal
+from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.run_marker import RunMarker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Head, Request
+    from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.worker.invocation import RunAnswer
 
-WITHOUT_ACTION = (Cause.NO_ACTION, Cause.LOAD_FAILED)
 CANCELLED = error_body("the action cancelled this run of its handler")
 
 
@@ -52,7 +55,11 @@ class Requests:
         config: Config,
         handle_messages: Callable[[], None],
     ) -> None:
+        self.marker = RunMarker(channel, place.lowest) if config.json_log else None
+        """Marks the runs in the output of the action; None if the log is text."""
         self.connections = Connections(channel, scoreboard, place, self, handle_messages)
+        if self.marker is not None:
+            self.connections.answer_over = self.marker.sent
         self.action: Action | Program | None = None
         """The loaded action; None in a spare."""
         self.overlap = False
@@ -71,6 +78,7 @@ class Requests:
         self._budget = invocation.Budget(config)
         self._admitted: Head | None = None
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
+        self._trace_variables = TraceVariables()
         self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
         self._release_pending = False
         self._queue: list[Connection] = []
@@ -95,24 +103,13 @@ class Requests:
                 self._admitted = head
             if head.path == "/run":
                 return self._run(connection, request)
-            self._forward_init(connection, request)
+            forward_init(self.connections, connection, request, self.config)
             return False
         except RequestError as error:
-            if self._is_valid(request):
+            if self._access.is_valid(request, self.profile):
                 raise  # an exception from outside, not a fault of the request
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
-
-    def _is_valid(self, request: Request) -> bool:
-        """Check a refused request a second time; return whether it is valid after all."""
-        if request.head.path == "/init":
-            return False
-        try:
-            self._access.check(request.head)
-            read_run(request.body, self.profile)
-        except RequestError:
-            return False
-        return True
 
     def _run(self, connection: Connection, request: Request) -> bool:
         action = self.action
@@ -124,8 +121,13 @@ class Requests:
             self._wait_for_turn(connection)
             return False
         run = read_run(request.body, self.profile)
+        trace = request.head.trace
+        if (trace is not None or self._trace_variables.are_set) and not self.overlap:
+            self._trace_variables.show(trace)
         if self.sentinels is not None:
             self._scoreboard.set_sentinels(connection.number, 0)
+        if self.marker is not None:
+            self.marker.begin(connection.number, run.context, trace)
         budget, sent = self._budget(run.context), connection.sent
         connection.began = began = monotonic()
         self._scoreboard.set_running(connection.number, began, budget, sent)
@@ -139,13 +141,15 @@ class Requests:
         if action.is_async:
             self._start(connection, request, run)
             return False
-        answer = invocation.call(action, run, self.profile, request.body)
+        answer = invocation.call(action, run, self.profile, request)
         return self._end_run(connection, request, answer)
 
     def _end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
         if getpid() != self.connections.pid:
             exit_now(0)  # a fork of this process that returned from the handler
         status, body, failed = answer
+        if self.marker is not None:
+            self.marker.end(connection.number, status, len(body), failed=failed)
         self._counters.seconds = monotonic() - connection.began
         self._counters.ran = RAN[failed]
         if self.sentinels is not None:
@@ -166,6 +170,8 @@ class Requests:
             raise error
         status, body = invocation.failure(error, self.profile)
         self._counters.interrupted(connection.number, monotonic() - connection.began)
+        if self.marker is not None:
+            self.marker.end(connection.number, status, len(body), failed=True)
         if connection.stage is Stage.RUNNING:
             connection.stage = Stage.LISTENING
             self.connections.watch(connection)
@@ -193,7 +199,7 @@ class Requests:
         loop, action = connections.loop, self.action
         assert isinstance(loop, AsyncioLoop)
         assert isinstance(action, Action)
-        task = loop.asyncio.create_task(self._call_async(action, run))
+        task = loop.asyncio.create_task(self._call_async(action, run, request.head.trace))
 
         def finish(connection: Connection) -> Request | None:
             if self._runs.get(connection) is not task:
@@ -214,13 +220,15 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: fatal(done)())
 
-    async def _call_async(self, action: Action, run: RunRequest) -> RunAnswer:
+    async def _call_async(
+        self, action: Action, run: RunRequest, trace: TraceContext | None
+    ) -> RunAnswer:
         """
         Call the handler; return its answer.
 
         If the handler forked this process, the child ends here, before asyncio reports an error.
         """
-        answer = await invocation.call_async(action, run, self.profile)
+        answer = await invocation.call_async(action, run, self.profile, trace)
         if self.connections.forked:
             exit_now(0)
         return answer
@@ -256,6 +264,8 @@ class Requests:
         if not keep_alive:
             connection.after = After.CLOSE
         self._counters.bytes_in += request.end
+        if request.head.trace is not None:
+            headers += request.head.trace.header_lines
         if isinstance(request.body, memoryview):
             request.body.release()
         if connection.answer(
@@ -266,6 +276,8 @@ class Requests:
             minor=request.head.minor,
             head_only=request.head.method == "HEAD",
         ):
+            if self.marker is not None:
+                self.marker.sent(connection.number)
             return self.connections.response_sent(connection)
         self.connections.wait_to_write(connection)
         return False
@@ -280,21 +292,3 @@ class Requests:
     def _refuse_run(self, connection: Connection, request: Request, cause: Cause) -> bool:
         status, text = failure_response(self.profile, cause, self.detail)
         return self._respond(connection, request, status, error_body(text))
-
-    def _forward_init(self, connection: Connection, request: Request) -> None:
-        """Send an ``/init`` and its connection to the supervisor, which loads and answers it."""
-        # While no action is current, a spare gives its connections one of these fallbacks.
-        if not self.config.reinit and connection.fallback not in WITHOUT_ACTION:
-            self.connections.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())
-            raise Forbidden(INIT_TWICE)
-        length = len(request.body)
-        spill, offset, descriptor = connection.take_body(request)
-        self.connections.remove(connection)
-        last, new = not request.head.keep_alive, [descriptor] if descriptor >= 0 else []
-        self.connections.channel.send(
-            InitReceived(connection.number, spill, offset, length, last, bool(new)), new
-        )
-        self.connections.channel.flush_all()  # a queued message would be lost with this process
-        for each in new:
-            close(each)
-        self.connections.exit_if_drained()

@@ -169,6 +169,9 @@ class Worker:
         loop = self._epoll_loop()
         channel = self.connections.channel
         own = {channel.fileno(), *loop.descriptors(), *self.connections.streams.descriptors()}
+        marker = self.requests.marker
+        if marker is not None:
+            own |= marker.descriptors()
         lowest = self.connections.place.lowest
         spawned = template.fork_template(generation, channel, own, lowest)
         if spawned is not None:
@@ -179,6 +182,8 @@ class Worker:
             guard()
             channel = Channel(_socket.socket(fileno=spawned.channel))
             self.connections.reset(channel, Place(spawned.slot, spawned.recalls, lowest))
+            if marker is not None:
+                marker.open_again(channel, self.connections.streams)
 
     def _epoll_loop(self) -> EpollLoop:
         loop = self.connections.loop

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.action.environ import Variables
+from hotwhisk.action.environ import TraceVariables, Variables
+from hotwhisk.http1.trace_context import TraceContext
 
 NAME = "__OW_UNDER_TEST"
 GETENV = ctypes.CDLL(None).getenv
@@ -69,3 +70,22 @@ def test_many_values_leave_nothing_behind(variables: Variables) -> None:
     for number in range(100_000):  # by setenv(3) this is 9 MB on glibc
         variables.set(NAME, f"{number:032x}")
     assert anonymous() - before < 1 << 20
+
+
+def test_a_trace_is_shown_for_its_run_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEPARENT", "of the server")
+    monkeypatch.delenv("TRACESTATE", raising=False)
+
+    def shown() -> tuple[str | None, str | None]:
+        return os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE")
+
+    variables = TraceVariables()
+    variables.show(TraceContext("first", "a=1"))
+    assert (shown(), variables.are_set) == (("first", "a=1"), True)
+    os.environ["TRACEPARENT"] = "of the action"
+    variables.show(TraceContext("second"))
+    assert shown() == ("second", None)
+    variables.show(None)
+    assert (shown(), variables.are_set) == (("of the server", None), False)
+    assert GETENV(b"TRACEPARENT") == b"of the server"
+    assert GETENV(b"TRACESTATE") is None

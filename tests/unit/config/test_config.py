@@ -23,6 +23,7 @@ TEXTS = {
     option.words: ("a.example", "b.example"),
     option.switch: ("yes", "no"),
     option.port: ("9000", "9001"),
+    option.log_format: ("text", "json"),
     option.count: ("5", "6"),
     option.maybe_address: ("9090", "unix:a.sock"),
     option.bounds: ("5", "6..7"),
@@ -98,7 +99,7 @@ def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) 
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS])
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(name: str) -> None:
     by_flag, by_variable = SAMPLES[name]
-    extra = ["x.py"] if name in ("watch", "strict") else []
+    extra = ["x.py"] if name == "watch" else []
     variable = {f"HOTWHISK_{name.upper()}": by_variable}
     plain = getattr(read_config(extra, {}), field(name))
     from_variable = getattr(read_config(extra, variable), field(name))
@@ -164,7 +165,6 @@ def test_times_have_units(given_text: str, value: float) -> None:
         (["a.py", "b.py"], 'one FILE, got "a.py" and "b.py"'),
         ([""], "FILE is empty"),
         (["--watch"], "--watch needs something to watch"),
-        (["--strict"], "--strict needs something to load"),
         (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
         (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
         (["--host", "127.evil.example"], "--token-file"),
@@ -360,11 +360,6 @@ def test_where_the_sockets_are() -> None:
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
 
 
-def test_under_openwhisk_there_is_no_state_folder() -> None:
-    assert read_config(["--state", "s"], {}).state == "s"
-    assert read_config(["--openwhisk", "--state", "s"], {"HOTWHISK_STATE": "s"}).state is None
-
-
 def test_user_code_does_not_see_what_is_ours() -> None:
     environ = {"NOTIFY_SOCKET": "x", "LISTEN_FDS": "1", "HOTWHISK_TOKEN_FILE": "t", "HOME": "/"}
     worker_environment(environ, "TAG", 9)
@@ -431,3 +426,11 @@ def test_whatever_is_given_the_outcome_is_a_config_or_a_usage_error(
 ) -> None:
     with contextlib.suppress(UsageError):
         assert isinstance(read_config(arguments, environ), Config)
+
+
+def test_lines_of_json_are_refused_where_the_platform_reads_the_lines() -> None:
+    assert read_config([], {"HOTWHISK_LOG_FORMAT": "json"}).json_log
+    assert not read_config(["--openwhisk"], {}).json_log
+    for arguments in (["--log-format", "json", "--openwhisk"], ["--log-format=xml"]):
+        with pytest.raises(UsageError, match="--log-format"):
+            read_config(arguments, {})

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from hotwhisk.http1.trace_context import TraceContext
 from hotwhisk.openwhisk.context import Context
 
 
@@ -26,6 +27,13 @@ def test_reads_what_the_request_carried() -> None:
     assert context.namespace == "n"
     assert context.transaction_id == "t"
     assert context.api_key == "k"
+
+
+def test_the_trace_of_the_request() -> None:
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    context = Context({"traceparent": "not a header"}, trace=TraceContext(parent, "a=1"))
+    assert (context.traceparent, context.tracestate) == (parent, "a=1")
+    assert (Context({}).traceparent, Context({}).tracestate) == ("", "")
 
 
 def test_empty() -> None:

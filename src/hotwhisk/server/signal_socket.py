@@ -1,0 +1,36 @@
+"""Receive the signals of the server through a socket, so that its loop acts on them."""
+
+from __future__ import annotations
+
+import _socket
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotwhisk.system.signals import Dispositions
+
+SIGNALS = (
+    signal.SIGTERM,  # stop after the present requests; a second signal to stop ends it at once
+    signal.SIGINT,  # the same
+    signal.SIGQUIT,  # stop at once: the present requests get an error
+    signal.SIGHUP,  # load FILE again, and replace
+    signal.SIGCHLD,  # reap adopted processes, as process 1 must
+)
+
+
+def catch_signals(others: Dispositions) -> tuple[_socket.socket, _socket.socket]:
+    """
+    Catch `SIGNALS`, and ignore ``others``, which mean nothing to a server.
+
+    Return the socket from which their numbers are read, and the other end, which must stay open.
+    """
+    ours, theirs = _socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)  # the wake-up descriptor wakes the loop
+    others.ignore()
+    # Signals that have waited since the port was opened are delivered now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    return ours, theirs

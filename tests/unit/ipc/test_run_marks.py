@@ -1,0 +1,117 @@
+"""Lines and marks in one stream, cut anywhere."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotwhisk.ipc.run_marks import (
+    LONGEST_LINE,
+    EndedRun,
+    Found,
+    MarkedStream,
+    OutputLine,
+    RunBegin,
+    RunEnd,
+    RunSent,
+)
+
+TOKEN = b"\0" + b"ab" * 8
+FIRST = RunBegin(3, "a" * 32, "", 1.5)
+SECOND = RunBegin(4, "b", "c" * 32, 2.5)
+
+
+def end(number: int) -> RunEnd:
+    return RunEnd(number, 200, "ok", 12, 0.25, 3.5)
+
+
+def read(*pieces: bytes, has_sent: bool = True) -> list[Found]:
+    stream = MarkedStream(TOKEN, has_sent=has_sent)
+    return [each for piece in pieces for each in stream.feed(piece)] + stream.end()
+
+
+def whole(run: RunBegin, text: bytes) -> bytes:
+    marks = (end(run.number).mark(TOKEN), RunSent(run.number).mark(TOKEN))
+    return b"".join((run.mark(TOKEN), text, *marks))
+
+
+def test_a_line_belongs_to_the_run_between_whose_marks_it_lies() -> None:
+    data = b"before\n" + whole(FIRST, b"one\ntwo") + b"between\n" + whole(SECOND, b"") + b"after"
+    assert read(data) == [
+        OutputLine(b"before", None),
+        OutputLine(b"one", FIRST),
+        OutputLine(b"two", FIRST),
+        EndedRun(FIRST, end(3)),
+        OutputLine(b"between", None),
+        EndedRun(SECOND, end(4)),
+        OutputLine(b"after", None),
+    ]
+
+
+def test_the_other_stream_says_nothing_of_activations() -> None:
+    data = FIRST.mark(TOKEN) + b"one\n" + end(3).mark(TOKEN)
+    stream = MarkedStream(TOKEN, has_sent=False)
+    assert stream.feed(data) == [OutputLine(b"one", FIRST)]
+    assert not stream.unsent
+
+
+def test_a_line_in_two_runs_at_a_time_belongs_to_none_of_them() -> None:
+    data = FIRST.mark(TOKEN) + b"1\n" + SECOND.mark(TOKEN) + b"half" + end(3).mark(TOKEN) + b"2\n"
+    assert read(data) == [
+        OutputLine(b"1", FIRST),
+        OutputLine(b"half", None),
+        OutputLine(b"2", SECOND),
+    ]
+
+
+def test_runs_that_have_no_end_and_answers_that_are_not_sent_are_known() -> None:
+    stream = MarkedStream(TOKEN, has_sent=True)
+    assert not stream.feed(FIRST.mark(TOKEN) + end(3).mark(TOKEN) + SECOND.mark(TOKEN))
+    assert stream.runs == {4: SECOND}
+    assert stream.unsent == {3: EndedRun(FIRST, end(3))}
+
+
+def test_the_next_run_on_a_connection_shows_that_the_answer_before_it_is_sent() -> None:
+    again = RunBegin(3, "again", "", 9.0)
+    data = FIRST.mark(TOKEN) + end(3).mark(TOKEN) + again.mark(TOKEN) + FIRST.mark(TOKEN)
+    assert read(data) == [EndedRun(FIRST, end(3)), EndedRun(again)]
+
+
+def test_a_mark_may_have_any_text_in_it() -> None:
+    run = RunBegin(1, 'new\nline "\0 é \ud800', "", 0.0)
+    found = read(run.mark(TOKEN) + b"x\n")
+    assert found == [OutputLine(b"x", run)]
+
+
+def test_what_only_looks_like_a_mark_is_text() -> None:
+    for wrong in (b"", b"{}", b"[]", b"[1,2]", b'[1,"a","b",1e99]', b'["1"]', b"[" * 9999):
+        assert read(TOKEN + wrong + b"\nx\n") == [
+            OutputLine(TOKEN + wrong, None),
+            OutputLine(b"x", None),
+        ]
+
+
+def test_a_long_line_is_cut_between_characters() -> None:
+    text = "ä" * LONGEST_LINE
+    found = read(*(text.encode()[at : at + 999] for at in range(0, 2 * LONGEST_LINE, 999)))
+    lines = [each for each in found if isinstance(each, OutputLine)]
+    assert "".join(each.data.decode() for each in lines) == text
+    assert [each.whole for each in lines] == [False] * (len(lines) - 1) + [True]
+    assert max(len(each.data) for each in lines) <= LONGEST_LINE
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\n", b"\0", TOKEN, TOKEN[:5], b"long " * 99, b"\xff"])),
+    st.lists(st.integers(0, 2000)),
+)
+def test_it_does_not_matter_where_the_stream_is_cut(texts: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(each + whole(FIRST, each) for each in texts)
+    places = [0, *sorted(cuts), len(data)]
+    pieces = [data[at:to] for at, to in pairwise(places)]
+    assert read(*pieces) == read(data)
+
+
+def test_a_mark_is_written_as_a_whole() -> None:
+    assert len(RunBegin(1 << 20, "\0" * 999, "t" * 32, 1e10 / 3).mark(TOKEN)) < 2048
