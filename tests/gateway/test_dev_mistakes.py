@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,37 @@ def test_a_name_that_the_platform_refuses_is_named_and_the_others_are_served(
         dev.wait("one was removed")
         assert "Traceback" not in dev.stderr()
         assert dev.stderr().count("was removed") == 1
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_last_version_serves(tmp_path: Path) -> None:
+    write(tmp_path / "packages", {"one.py": ACTION})
+    dev = DevProcess(tmp_path)
+    if os.geteuid() == 0:  # then a process reads all files, unless it has lost these rights
+        lost = "-dac_override,-dac_read_search"
+        dev.command[:0] = ["setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}"]
+    with dev:
+        dev.wait_live("one 0.0.1")
+        (tmp_path / "packages/one.py").chmod(0)
+        dev.wait(r"one was not replaced, .*\n +.*/one\.py cannot be read: Permission denied")
+        assert dev.result("one") == {"by": str(tmp_path / "packages/one.py")}
+        (tmp_path / "packages/one.py").chmod(0o644)
+        dev.wait_live("one 0.0.2")
+
+
+def test_the_next_start_removes_actions_whose_files_went_away_meanwhile(tmp_path: Path) -> None:
+    project = write(tmp_path / "project/packages", {"pack/one.py": ACTION, "two.py": ACTION})
+    with DevProcess(project) as dev:
+        dev.wait_all("pack/one 0.0.1 is live", "two 0.0.1 is live")
+        dev.create("posted", ACTION)
+    shutil.rmtree(project / "pack")
+    again = DevProcess(project)
+    again.command[again.command.index("--data") + 1] = str(dev.data)
+    again.data = dev.data
+    with again as dev:
+        dev.wait_all("pack/one was removed", "two 0.0.1 is live")
+        names = [each["name"] for each in dev.api("GET", "actions").json]
+        assert sorted(names) == ["posted", "two"]
+        assert dev.api("GET", "packages").json == []
 
 
 def test_a_save_of_the_same_bytes_tries_a_version_again_that_did_not_load(tmp_path: Path) -> None:

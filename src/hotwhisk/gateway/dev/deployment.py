@@ -17,6 +17,7 @@ from typing import Any, Final
 from hotwhisk.errors import BuildFailed, HotwhiskError
 from hotwhisk.gateway.cancellation import Cancelled
 from hotwhisk.gateway.dev.candidate import Candidate, Options, read_candidate
+from hotwhisk.gateway.dev.deployed_names import DeployedNames
 from hotwhisk.gateway.dev.handlers import has_handler, is_named_beside
 from hotwhisk.gateway.dev.libraries import Libraries
 from hotwhisk.gateway.dev.project import Source
@@ -58,12 +59,18 @@ class Deployment:
     """Deploys the actions of a project into the default namespace of a gateway."""
 
     def __init__(
-        self, gateway: Gateway, libraries: Libraries, terminal: Terminal, options: Options
+        self,
+        gateway: Gateway,
+        libraries: Libraries,
+        terminal: Terminal,
+        options: Options,
+        names: DeployedNames,
     ) -> None:
         self._gateway = gateway
         self._libraries = libraries
         self._terminal = terminal
         self._options = options
+        self._names = names
         self._stored = PlatformCode()
         self._showing = threading.Lock()
         self._warned = {""}
@@ -167,6 +174,7 @@ class Deployment:
         if stored is not None and self._gateway.store.actions.delete(key):
             self._gateway.pool.end(stored.path)
             self._remove_package(source)
+        self._names.remove(source.shown)
         if stored is not None or source.shown in self._tried:
             self._terminal.removed(source)
         self._gateway.problems.clear(self._owner.name, source.shown)
@@ -206,6 +214,7 @@ class Deployment:
             if candidate.source.package:
                 self._make_package(candidate.source.package)
             now = gateway.store.actions.put(key, candidate.document, candidate.code)
+        self._names.add(candidate.source.shown)
         gateway.store.actions.loaded(now, round(seconds * 1000))
         return now
 

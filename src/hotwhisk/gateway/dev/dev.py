@@ -15,6 +15,7 @@ from hotwhisk.gateway import server
 from hotwhisk.gateway.dev.candidate import Options
 from hotwhisk.gateway.dev.debugger_relay import DebuggerRelay
 from hotwhisk.gateway.dev.deploy_queue import DeployQueue
+from hotwhisk.gateway.dev.deployed_names import DeployedNames
 from hotwhisk.gateway.dev.deployment import Deployed, Deployment
 from hotwhisk.gateway.dev.explanations import Explanations
 from hotwhisk.gateway.dev.last_traceback import add_traceback
@@ -110,7 +111,9 @@ class DevServer:
             if changed and given.replay:
                 replay.start(deployed)
 
-        deployment = Deployment(gateway, libraries, self._terminal, self._options(opened.pipe))
+        names = DeployedNames(os.path.join(settings.data, "deployed.json"), given.project.path)
+        options = self._options(opened.pipe)
+        deployment = Deployment(gateway, libraries, self._terminal, options, names)
         also = [given.env_file] if given.env_file else []
         queue = DeployQueue(deployment, done)
         watching = Watching(given.project, opened, also, queue, self._terminal.say)
@@ -118,6 +121,9 @@ class DevServer:
         gateway.invocations.adjust = add_traceback
         gateway.store.activations.watch(lambda _: watching.note_opened())
         gateway.store.activations.watch(self._terminal.request)
+        for name in names.all() - _names(given.project):  # their files went away meanwhile
+            package, _, action = name.rpartition("/")
+            queue.remove(Source(package, action, ""))
         watching.start()
         if given.opens_page:
             open_page(settings, gateway.store.namespaces.ensure(DEFAULT_NAMESPACE))
@@ -166,6 +172,10 @@ class DevServer:
         given = (action, self._given.project.root, pipe, self._given.terminal)
         arguments = ", ".join(map(repr, (*given, self._relay.workers_port)))
         return f"from hotwhisk.gateway.dev.in_action import begin; begin({arguments})"
+
+
+def _names(project: Project) -> frozenset[str]:
+    return frozenset(source.shown for source in project.sources())
 
 
 def data_of(project: Project, environ: Mapping[str, str]) -> str:
