@@ -17,6 +17,8 @@ every value is brought within its bounds.
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring_ascii as quote
+
 from hotwhisk import json_codec
 from hotwhisk.record import Record
 
@@ -45,8 +47,8 @@ class RunBegin(Record):
 
     def mark(self, token: bytes) -> bytes:
         """Return the mark, which begins with ``token``."""
-        values = [self.number, self.activation_id[:LONGEST_ID], self.trace_id, self.at]
-        return b"%s%s\n" % (token, json_codec.dumps_short(values))
+        name, trace = quote(self.activation_id[:LONGEST_ID]), quote(self.trace_id)
+        return token + f"[{self.number},{name},{trace},{self.at}]\n".encode()
 
 
 class RunEnd(Record):
@@ -66,8 +68,8 @@ class RunEnd(Record):
 
     def mark(self, token: bytes) -> bytes:
         """Return the mark, which begins with ``token``."""
-        values = [self.number, self.status, self.kind, self.length, self.ms, self.at]
-        return b"%s%s\n" % (token, json_codec.dumps_short(values))
+        values = f"{self.number},{self.status},{quote(self.kind)},{self.length},{self.ms},{self.at}"
+        return token + f"[{values}]\n".encode()
 
 
 class RunSent(Record):
