@@ -33,6 +33,7 @@ LONGEST_LINE: Final = 16384
 """Most bytes of a line. A longer one is cut into parts."""
 
 _LONGEST_MARK: Final = 2048
+_MOST_CONNECTIONS: Final = 1 << 16
 _LATEST: Final = 1e11
 """The latest time that is believed: the year 5138."""
 
@@ -224,7 +225,7 @@ def _read(data: bytes) -> RunBegin | RunEnd | RunSent | None:
         values = json_codec.loads_short(data)
     except (ValueError, RecursionError):
         return None
-    if type(values) is not list:
+    if type(values) is not list or not values or not _is_connection(values[0]):
         return None
     kinds = tuple(map(type, values))
     if kinds == (int,):
@@ -232,9 +233,13 @@ def _read(data: bytes) -> RunBegin | RunEnd | RunSent | None:
     if kinds == (int, str, str, float) and _is_time(values[3]):
         number, name, trace, at = values
         return RunBegin(number, name[:LONGEST_ID], trace[:LONGEST_ID], at)
-    if kinds == (int, int, str, int, float, float) and _is_time(values[4] + values[5]):
+    if kinds == (int, int, str, int, float, float) and all(map(_is_time, values[4:])):
         return RunEnd(*values)
     return None
+
+
+def _is_connection(value: object) -> bool:
+    return type(value) is int and 0 <= value < _MOST_CONNECTIONS
 
 
 def _is_time(value: float) -> bool:

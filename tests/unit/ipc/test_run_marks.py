@@ -86,7 +86,11 @@ def test_a_mark_may_have_any_text_in_it() -> None:
 
 
 def test_what_only_looks_like_a_mark_is_text() -> None:
-    for wrong in (b"", b"{}", b"[]", b"[1,2]", b'[1,"a","b",1e99]', b'["1"]', b"[" * 9999):
+    times = (b"-1e300,1e300", b"1e300,-1e300", b"1.0,NaN", b"Infinity,1.0", b"-1.0,1.0")
+    ends = [b'[1,200,"ok",1,%s]' % each for each in times]
+    numbers = (b"[99999]", b"[-1]", b"[true]", b'["1"]', b'[99999,"a","b",1.0]')
+    others = (b"", b"{}", b"[]", b"[1,2]", b'[1,"a","b",1e99]', b"[" * 9999)
+    for wrong in (*ends, *numbers, *others):
         assert read(TOKEN + wrong + b"\nx\n") == [
             OutputLine(TOKEN + wrong, None),
             OutputLine(b"x", None),
