@@ -90,6 +90,7 @@ serve(lambda request: {"version": VERSION})
 """
 
 
+@pytest.mark.alone  # one processor is busy with the flood, another with dropping it
 def test_a_program_that_floods_an_unread_log_is_answered_and_replaced() -> None:
     with sinks.pipe() as sink, Server("--openwhisk", env=AGAIN, output=sink.writing) as server:
         for version in (1, 2):
