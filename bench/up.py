@@ -1,15 +1,20 @@
-"""Rows about ``hotwhisk up``: its start, a first call, warm calls, an update, idle memory."""
+"""Rows about ``hotwhisk up``: start, first call, warm calls, updates, calls at once, memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.gateway import GatewayProcess
 from tests.support.gateway_calls import Acknowledged, Client
 
 from .memory import MB
 from .report import Bar, Row
+
+AT_ONCE = 10
+WAITS = "import time\n\ndef main(args):\n    time.sleep(args['seconds'])\n    return {}\n"
+WAIT = {"seconds": 0.5}
 
 STANDALONE = "OpenWhisk standalone: {}"
 """Measured once on the same two cores: a JVM and a container engine, no other load."""
@@ -29,6 +34,7 @@ def gateway(scale: float) -> Iterator[Row]:
         yield Row("memory, 100 actions deployed, none in use", idle, Bar(60, "MB"), "MB")
         yield from calls(client, known, scale)
         client.close()
+        yield at_once(served, scale)
     if known.problems:
         raise RuntimeError("; ".join(known.problems[:3]))
 
@@ -49,6 +55,21 @@ def calls(client: Client, known: Acknowledged, scale: float) -> Iterator[Row]:
     yield Row("update until the new version answers, p50", updates, Bar(40, "ms"), "ms")
     if known.versions[0] != len(updates) + 1:
         raise RuntimeError("not every update was acknowledged")
+
+
+def at_once(served: GatewayProcess, scale: float) -> Row:
+    """Measure calls of a synchronous action that are sent at the same time."""
+    served.create("waits", WAITS, limits={"concurrency": AT_ONCE})
+    served.invoke("waits", {"seconds": 0})
+    took = []
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in range(max(3, int(10 * scale))):
+            begun = time.perf_counter()
+            done = list(threads.map(served.invoke, ["waits"] * AT_ONCE, [WAIT] * AT_ONCE))
+            took.append((time.perf_counter() - begun) * 1000)
+            if not all(record["response"]["success"] for record in done):
+                raise RuntimeError("a call that overlaps others failed")
+    return Row("10 calls of 0.5 s at once, concurrency 10, p50", took, Bar(800, "ms"), "ms")
 
 
 def start_once() -> float:

@@ -19,7 +19,7 @@ except ImportError:
 WORTH_OPENSSL = 1 << 20
 
 
-def sha256(data: bytes) -> bytes:
+def sha256(data: bytes | memoryview) -> bytes:
     """Return the digest of ``data``."""
     if len(data) < WORTH_OPENSSL:
         digest: bytes = _sha256(data).digest()
@@ -29,6 +29,6 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def digest_of(content: bytes) -> str:
+def digest_of(content: bytes | memoryview) -> str:
     """Return the digest that identifies content, such as an artifact: ``sha256:`` and 64 digits."""
     return "sha256:" + sha256(content).hex()

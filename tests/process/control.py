@@ -28,12 +28,12 @@ def path(server: Server) -> Path:
     return server.run_dir / f"{server.port}.sock"
 
 
-def ask(server: Server, question: str, timeout: float = 10.0) -> Status:
-    """Send one question; return its answer."""
+def ask(server: Server, question: str, timeout: float = 10.0, **more: object) -> Status:
+    """Send one question, with ``more`` members; return its answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         end.settimeout(timeout)
         end.connect(str(path(server)))
-        end.sendall(json.dumps({"version": 1, "ask": question}).encode() + b"\n")
+        end.sendall(json.dumps({"version": 1, "ask": question, **more}).encode() + b"\n")
         received = b""
         while data := end.recv(65536):
             received += data

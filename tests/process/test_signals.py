@@ -420,7 +420,7 @@ def test_rollback_and_its_limits(server: Server) -> None:
     assert found["previous"] is None
     refused = control.command(server, "rollback")
     assert refused.returncode == 1
-    assert "generation 3 is a roll-back itself; only one step back is kept" in refused.stderr
+    assert "generation 3 is a roll-back itself; none before it is kept; kept: 2" in refused.stderr
 
 
 def begin_rollback(server: Server) -> socket.socket:

@@ -26,6 +26,7 @@ from .protocol import speak_http
 from .refusals import fail_each_call
 from .replacement import replace_under_load
 from .rest import leak_nothing, sleep_idle
+from .restarts import come_back
 from .silent_template import stop_templates
 from .slow import serve_beside_silent, serve_slow_senders
 from .stop import answer_before_stop
@@ -269,6 +270,14 @@ PROOFS = (
         "each system call of the supervisor fails once: done, later, or reported, and nothing lost",
         fail_each_call,
         short={"most": 1},
+        alone=True,
+    ),
+    Proof(
+        "history",
+        "a server that is killed at any moment comes back with the old version or the new one",
+        come_back,
+        short={"lives": 3},
+        long={"lives": 200},
         alone=True,
     ),
     Proof(

@@ -42,6 +42,8 @@ PURE = {
     "supervisor.workers",
     "supervisor.commands",
     "supervisor.generation",
+    "supervisor.history",
+    "supervisor.history_text",
     "supervisor.jobs",
     "supervisor.rollout",
     "supervisor.scaling",

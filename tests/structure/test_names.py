@@ -13,7 +13,7 @@ MODULES = {
         "what the API, the page and the store each do with the same entities",
     ),
     **dict.fromkeys(
-        ("compare", "control", "dev", "doctor", "replay", "status"),
+        ("compare", "control", "dev", "doctor", "history", "replay", "status"),
         "a command, or an option of one, and the module that does its work",
     ),
     **dict.fromkeys(

@@ -17,6 +17,7 @@ import struct
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from . import seccomp
 from .server import HOTWHISK, ROOT, Server
@@ -42,12 +43,12 @@ class Failing(Server):
     ``counts`` says how often the supervisor has made each call since ``counts`` was cleared.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, calls: Sequence[str] = CALLS) -> None:
         ask = (sys.executable, str(ROOT / "tests" / "support" / "seccomp.py"), "ask", "listener")
-        super().__init__(*arguments, command=(*ask, ",".join(CALLS), *HOTWHISK))
+        super().__init__(*arguments, command=(*ask, ",".join(calls), *HOTWHISK))
         self.command += ["--run-dir", str(self.run_dir)]
         self.counts: Counter[str] = Counter()
-        self._names = numbers()
+        self._names = numbers(calls)
         self._order: tuple[str, int, range] | None = None
         self._pipe = self.folder / "listener"
         os.mkfifo(self._pipe)
@@ -110,10 +111,10 @@ class Failing(Server):
         return failing
 
 
-def numbers() -> dict[int, str]:
+def numbers(calls: Sequence[str] = CALLS) -> dict[int, str]:
     """Return the names of the calls by their numbers, without calls that this machine lacks."""
     resolve = seccomp.library().seccomp_syscall_resolve_name
-    found = {resolve(name.encode()): name for name in CALLS}
+    found = {resolve(name.encode()): name for name in calls}
     return {number: name for number, name in found.items() if number >= 0}
 
 

@@ -22,7 +22,9 @@ WITH_DEV = "<!-- transcript with dev -->"
 """Typed beside the `hotwhisk dev` of its first line, by tests/gateway."""
 VARIES = (  # what differs from run to run, and its replacement
     (r"\d+(\.\d+)? m?s\b", "TIME"),
+    (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "DATE"),
     (r"sha256:[0-9a-f]+", "sha256:DIGEST"),
+    (r"\b[0-9a-f]{12}…", "DIGEST…"),
     (r"(?m)^ *\d+ (?=\{)", "N "),  # uniq --count
     (r"\bpid \d+", "pid N"),
     (r"/home/mike/", ""),  # the folder in a page; the test's own is removed too

@@ -80,6 +80,11 @@ class Snapshot(Record):
         return {f"{self.root}/{name}": content for name, content in self.files.items()}
 
 
+def of_path(path: str, entry: str, content: bytes) -> Snapshot:
+    """Read the sources that belong to a file or a folder whose ``entry`` has this content."""
+    return of_file(path, content) if entry == path else of_folder(path, entry, content)
+
+
 def of_file(path: str, content: bytes) -> Snapshot:
     """Read the sources that a source of this content may import from beside it."""
     root, entry = os.path.split(os.path.realpath(path))

@@ -34,14 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", metavar="FOLDER", help="its --run-dir, if it has one")
 
 
-def ask(question: str, given: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
-    """Send a question to the server that the arguments name. A missing server is a ServerError."""
+def ask(
+    question: str, given: argparse.Namespace, environ: Mapping[str, str], **more: object
+) -> dict[str, object]:
+    """
+    Send a question to the server that the arguments name, with ``more`` members.
+
+    Raises:
+        ServerError: there is no such server, or it refuses.
+    """
     uid = os.getuid()
     folder = run_folder(given.run_dir, environ)
     name = only_server(folder, given.port, environ) if given.host is None else None
     port = client_port(environ) if given.port is None else given.port
     path = control_path(str(folder), name or _name_of(folder, given.host, port))
-    line = json.dumps({"version": CONTROL_VERSION, "ask": question}).encode() + b"\n"
+    line = json.dumps({"version": CONTROL_VERSION, "ask": question, **more}).encode() + b"\n"
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
             raise ServerError(f"{folder} belongs to another user; give --run-dir FOLDER")

@@ -47,7 +47,7 @@ class Sample:
         cells = [["generation", *COLUMNS.values()]]
         for row in rows[:MOST_ROWS]:
             values: Row = {**row, "rate": self._rate(row)}
-            cells.append([_name(row), *(_cell(values.get(key)) for key in COLUMNS)])
+            cells.append([_name(row), *(_cell(key, values.get(key)) for key in COLUMNS)])
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = [
             "  " + "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
@@ -85,12 +85,14 @@ def _name(row: Row) -> str:
     number = row.get("generation")
     if number == 0:
         return "none"
-    return f"1 to {number}" if row.get("earlier") else _cell(number)
+    return f"1 to {number}" if row.get("earlier") else str(number)
 
 
-def _cell(value: object) -> str:
+def _cell(key: str, value: object) -> str:
+    """Return a value as text. A time has two digits, because it is not known more precisely."""
     if isinstance(value, float):
-        return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+        digits, whole = (2, 10) if key.endswith("_ms") else (3, 100)
+        return f"{value:.{digits}g}" if value < whole else f"{value:.0f}"
     return "-" if value is None else str(value)
 
 

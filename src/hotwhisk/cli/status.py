@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hotwhisk.cli import control
 from hotwhisk.cli.counts import Sample
 from hotwhisk.cli.refresh import show_again
-from hotwhisk.cli.terminal import Arguments, show_duration, show_generation
+from hotwhisk.cli.terminal import Arguments, show_duration, show_generation, show_table
 from hotwhisk.errors import ServerError
 
 if TYPE_CHECKING:
@@ -116,13 +116,7 @@ def _current(generation: Mapping[str, object]) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:
-    cells = [list(keys), *([_cell(row, key) for key in keys] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(keys))]
-    return [
-        "  "
-        + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    return show_table([list(keys), *([_cell(row, key) for key in keys] for row in rows)])
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

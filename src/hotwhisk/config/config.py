@@ -60,6 +60,7 @@ class Config(Record):
     preload: tuple[str, ...] = ()
     faster_json: bool = True
     watch: bool = False
+    strict: bool = False
     timeout: float = 60.0
     """Seconds for a run without a deadline; `NO_LIMIT` for none."""
     init_timeout: float = 60.0
@@ -79,6 +80,8 @@ class Config(Record):
     crash_count: int = 3
     crash_window: float = 10.0
     run_dir: str | None = None
+    state: str | None = None
+    """The state folder; None under OpenWhisk, where the platform decides what a container runs."""
     termination_log: str | None = TERMINATION_LOG
     log_format: str = "text"
     """``json``: all that the server and the action print is written as JSON, to stdout."""
@@ -153,6 +156,7 @@ def read_config(
     values["host"] = values["host"] or "127.0.0.1"
     values["main"] = values["main"] or "main"
     values["hosts"] = _host_names(str(values["host"]), values["hosts"])  # type: ignore[arg-type]  # as above
+    values["state"] = None if values["openwhisk"] else values["state"]
     values |= platform_settings(environ, openwhisk=bool(values["openwhisk"]))
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
@@ -246,6 +250,8 @@ def _check(config: Config) -> None:
         raise UsageError("serve takes a FILE or --module NAME, not both")
     if config.watch and not (config.file or config.module):
         raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
+    if config.strict and not (config.file or config.module):
+        raise UsageError("--strict needs something to load: hotwhisk serve --strict FILE")
     if config.openwhisk and config.json_log:
         raise UsageError(
             "--log-format json cannot be used with --openwhisk: there the platform reads the "

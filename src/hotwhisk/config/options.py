@@ -57,6 +57,7 @@ OPTIONS = (
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
     Option("faster_json", "", switch, "use orjson for large JSON, if it is installed", default="yes"),
     Option("watch", "", switch, "replace the current version when FILE changes", default="no"),
+    Option("strict", "", switch, "end if FILE does not load at the start", default="no"),
     Option("timeout", "SECONDS", seconds_or_none, "longest run of a request without a deadline",
            default="60", openwhisk="none"),
     Option("init_timeout", "SECONDS", seconds,
@@ -76,6 +77,8 @@ OPTIONS = (
     Option("crash_window", "SECONDS", seconds, "the time within which they count", default="10"),
     Option("run_dir", "FOLDER", text, "folder of the control socket and of unpacked versions "
            "(default: $XDG_RUNTIME_DIR/hotwhisk)"),
+    Option("state", "FOLDER", text, "folder that keeps the versions that were current, so that a "
+           "restart begins with the last one; not under --openwhisk"),
     Option("termination_log", "PATH", text,
            "file that gets one line when the server ends, if it is there",
            default=TERMINATION_LOG),

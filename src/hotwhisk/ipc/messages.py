@@ -85,7 +85,8 @@ class Load(Message):
     module, the descriptor has the sources as they were when the generation began; the first worker
     gets no descriptor and reads them. ``main`` names the handler. ``folder`` is where an archive is
     unpacked. With ``template``, the worker may leave a template. If the worker is a ``further`` one
-    of its generation, its failure ends no activation.
+    of its generation, its failure ends no activation. With ``stored``, the content is in that file
+    of the state folder; the worker reads it and sends it in `Ready`, for later workers.
     """
 
     generation: int = 0
@@ -97,10 +98,11 @@ class Load(Message):
     main: str = "main"
     template: bool = False
     further: bool = False
+    stored: str = ""
 
     def descriptors(self) -> int:
         """Return 1 for the descriptor; 0 for the first worker of an artifact on this machine."""
-        return 0 if self.path and not self.length else 1
+        return 0 if (self.path or self.stored) and not self.length else 1
 
 
 class Assign(Message):

@@ -1,9 +1,11 @@
 """
-The socket on which ``hotwhisk status`` and ``rollback`` ask a running server.
+The socket on which ``hotwhisk status``, ``history`` and ``rollback`` ask a running server.
 
 A unix stream socket in a folder that only its owner can enter, so it works from a shell on
 the same machine and by ``docker exec``. One line of JSON each way:
-``{"version": 1, "ask": "status" | "rollback"}``.
+``{"version": 1, "ask": "status" | "history" | "rollback" | "rollback_to"}``. The last one has a
+``generation`` too; it has a name of its own, so that an earlier server does not take it for a
+roll-back by one version.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ class ControlRequest(Requester):
 
     def __init__(self, question: Question) -> None:
         self._question = question
+        self.generation = 0
+        """The generation that the question names; 0 if it names none."""
 
     def answer(self, value: dict[str, object]) -> None:
         """Answer with one line of JSON."""
@@ -66,13 +70,21 @@ class Control:
             return False
         request = ControlRequest(question)
         try:
-            answer = self._answers[json.loads(line)["ask"]]
+            asked = json.loads(line)
+            answer = self._answers[asked["ask"]]
+            request.generation = _number(asked.get("generation", 0))
         except (ValueError, KeyError, TypeError, RecursionError):
             known = ", ".join(sorted(self._answers))
             request.answer({"version": CONTROL_VERSION, "error": f"ask one of: {known}"})
         else:
             answer(request)
         return True
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no number of a generation")
+    return value
 
 
 def _listen(path: str) -> _socket.socket:

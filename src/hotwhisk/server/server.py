@@ -8,9 +8,7 @@ import signal
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import invalidate_caches, server_modules
-from hotwhisk.artifact.built import misfit_of
 from hotwhisk.config.addresses import (
-    CONTROL_VERSION,
     accepted_hosts,
     control_path,
     replace_command,
@@ -21,8 +19,10 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
 from hotwhisk.server.end_workers import EXIT_GRACE, end_workers
+from hotwhisk.server.first_version import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
+from hotwhisk.server.server_history import ServerHistory
 from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
 from hotwhisk.server.stdout import take_stdout
@@ -87,7 +87,9 @@ class Server:
         )  # fmt: skip
         self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
         path, parts = control_path(self._folder.path, self._folder.place), self.supervisor.parts
-        answers = {"status": self._status, "rollback": self._roll_back}
+        self._history = ServerHistory(parts)
+        answers = self._history.answers()
+        answers["status"] = lambda question: question.answer(status(parts))
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
         if config.admin is not None:
             from hotwhisk.server.admin import Admin  # here, because most servers need none
@@ -100,7 +102,7 @@ class Server:
         self._stops = 0
         self._why = "it was told to stop"
         self._banner_printed = False
-        self._unfit = ""  # why FILE, if it was built, can never run here
+        self._unfit = ""  # why FILE cannot be served, so that the server ends
 
     def run(self) -> int:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""
@@ -112,7 +114,7 @@ class Server:
         if self._folder.has_leftovers():
             supervisor.rollout.jobs.remove_folder(int(run_folder.LEFT))
         supervisor.run_commands()
-        candidate = named_by(self.config)
+        candidate = self._history.first_candidate()
         if candidate is None:
             self._announce_ready(f"no action yet: {replace_command(self.config)}")
         else:
@@ -135,6 +137,7 @@ class Server:
         supervisor = self.supervisor
         asleep = not supervisor.scoreboard.timer_on_here
         supervisor.wait(None if asleep else max(0.0, self._next_tick - self._now))
+        self._history.follow()
         self._now = now = supervisor.system.now()
         if asleep:
             self._next_tick = now + SOON
@@ -189,6 +192,7 @@ class Server:
         rollout = self.supervisor.rollout
         if because and rollout.candidate is not None:
             rollout.candidate.superseded = is_own(rollout.candidate)
+            candidate.instead = rollout.candidate.instead
         for waiting in rollout.waiting:
             if is_own(waiting):
                 # It has not read its sources yet, so a further replacement would load the same.
@@ -220,31 +224,22 @@ class Server:
         self.supervisor.rollout.abort_loading()
         self.supervisor.dispatcher.give_to_spare()
 
-    def _status(self, question: ControlRequest) -> None:
-        question.answer(status(self.supervisor.parts))
-
-    def _roll_back(self, question: ControlRequest) -> None:
-        rollout = self.supervisor.rollout
-        if not rollout.roll_back(question):
-            text = rollout.current.no_way_back(is_kept=rollout.previous is not None)
-            question.answer({"version": CONTROL_VERSION, "error": text})
-
     def _replied(self, reply: Reply) -> None:
-        number = self.supervisor.rollout.current.number
-        if isinstance(reply.candidate.requester, ControlRequest):
-            reply.candidate.requester.replied(reply, number)
+        number, candidate = self.supervisor.rollout.current.number, reply.candidate
+        if isinstance(candidate.requester, ControlRequest):
+            candidate.requester.replied(reply, number)
         if reply.status == 200:
-            name = self.config.file or self.config.module
-            self._announce_ready(f"{name} is generation {number}")
+            self._announce_ready(self._history.describe(candidate, number))
             self._notify(*notify.ready(f"generation {number} current"))
-        elif reply.candidate.requester is None:
-            self._unfit = "" if number else misfit_of(self.config.file or "")
-            if self._unfit:  # it will never run here
+        elif candidate.requester is None:
+            waits = number or candidate.superseded
+            self._unfit = "" if waits else why_unfit(self.config, reply.text)
+            if self._unfit:
                 self._stop_now()
                 return
-            because = reply.candidate.because and f"{reply.candidate.because}: "
+            because = candidate.because and f"{candidate.because}: "
             self.log(f"{because}{reply.text}", "load-failed")
-            if reply.candidate.superseded:
+            if candidate.superseded:
                 return  # what comes of the newer save is told then
             hint = replace_command(self.config)
             self._announce_ready(f"no action yet; correct that, then: {hint}")
@@ -284,6 +279,7 @@ class Server:
         supervisor = self.supervisor
         for each in self._answering:
             each.close()
+        self._history.finish()
         end_workers(supervisor.parts, at_once=self._stops > 1)
         if supervisor.parts.output is not None:
             supervisor.parts.output.finish("the server ended")

@@ -48,7 +48,7 @@ def counts(parts: Parts) -> list[dict[str, object]]:
 def status(parts: Parts) -> dict[str, object]:
     """Return everything that ``status`` shows, as values that JSON can hold."""
     rollout, owners = parts.rollout, parts.rollout.dispatcher.owners
-    report, current = parts.stats, rollout.current
+    report, current, before = parts.stats, rollout.current, rollout.history.before()
     workers = [
         {
             "pid": parts.processes.by_slot[slot].pid,
@@ -67,7 +67,7 @@ def status(parts: Parts) -> dict[str, object]:
         "uptime": round(parts.system.now() - report.started, 3),
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
-        "previous": rollout.previous and {"digest": rollout.previous_digest},
+        "previous": before and {"number": before.number, "digest": before.digest},
         "current_for": round(parts.system.now() - report.current_since, 3),
         "counts": counts(parts),
         "connections": len(parts.sockets.descriptors),

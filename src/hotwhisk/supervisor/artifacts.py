@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 
 from hotwhisk.ipc.messages import Load
-from hotwhisk.supervisor.commands import Artifact, Candidate
+from hotwhisk.supervisor.commands import Artifact, Candidate, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,14 +41,16 @@ class UploadedArtifact(Artifact):
         """See `Artifact`."""
         self._close(self.descriptor)
 
+    def held(self) -> tuple[int, int, int]:
+        """See `Artifact`."""
+        return self.descriptor, self.offset, self.length
+
 
 class LocalArtifact(Artifact):
     """A file, a folder or a module on this machine, loaded where it is."""
 
     def __init__(self, path: str, main: str, *, module: bool = False) -> None:
-        self.path = path
-        self.main = main
-        self.module = module
+        self.origin = Origin(path, module, main)
         self.content: UploadedArtifact | None = None
         """The content of the file when the generation began; its first worker sends it."""
 
@@ -58,13 +60,41 @@ class LocalArtifact(Artifact):
         """See `Artifact`."""
         content = self.content
         length, descriptors = (content.length, [content.descriptor]) if content else (0, [])
-        where = (self.path, self.module, self.main)
+        origin = self.origin
+        where = (origin.path, origin.module, origin.main)
         return Load(generation, folder, 0, length, *where, template, further), descriptors
 
     def release(self) -> None:
         """See `Artifact`."""
         if self.content is not None:
             self.content.release()
+            self.content = None
+
+    def held(self) -> tuple[int, int, int] | None:
+        """See `Artifact`."""
+        return self.content.held() if self.content is not None else None
+
+
+class StoredArtifact(LocalArtifact):
+    """
+    A version in a ``file`` of the state folder. Its first worker reads the file and sends the
+    content, for later workers. It may be loaded again after it was released.
+    """
+
+    def __init__(self, file: str, origin: Origin) -> None:
+        super().__init__(origin.path, origin.main, module=origin.module)
+        self.file = file
+
+    def load_message(
+        self, generation: int, folder: str, *, template: bool, further: bool
+    ) -> tuple[Load, list[int]]:
+        """See `Artifact`."""
+        load, descriptors = super().load_message(
+            generation, folder, template=template, further=further
+        )
+        if self.content is None:
+            load = Load.of({**vars(load), "stored": self.file})
+        return load, descriptors
 
 
 def named_by(config: Config) -> Candidate | None:

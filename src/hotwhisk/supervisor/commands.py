@@ -14,8 +14,19 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.record import Record
 
 
+class Origin(Record):
+    """A place on this machine: a file, a folder, or a ``module``. An empty path: it was posted."""
+
+    path: str = ""
+    module: bool = False
+    main: str = "main"
+
+
 class Artifact:
     """The content of a generation. Decisions only pass it on; `artifacts` has the kinds."""
+
+    origin = Origin()
+    """Where it comes from."""
 
     def load_message(
         self, generation: int, folder: str, *, template: bool, further: bool
@@ -26,6 +37,10 @@ class Artifact:
     def release(self) -> None:
         """Release the artifact, because no worker will load it any more."""
         raise NotImplementedError
+
+    def held(self) -> tuple[int, int, int] | None:
+        """Return descriptor, offset and length of its bytes in memory; None if there are none."""
+        return None
 
 
 class Requester:
@@ -52,6 +67,10 @@ class Candidate:
         self.rollback = rollback
         self.slot: int | None = None
         self.generation = 0
+        self.of = 0
+        """The version of the history that it makes current again; 0 if it is a new one."""
+        self.instead: Candidate | None = None
+        """What is loaded if this cannot be loaded, at the start of a server."""
         self.last = False
         """Whether its connection is closed after the answer."""
         self.because = ""

@@ -47,12 +47,8 @@ class Generation:
         number: int = 0,
         artifact: Artifact | None = None,
         digest: str = "",
-        *,
-        rollback: bool = False,
     ) -> None:
         self.number = number
-        self.rollback = rollback
-        """Whether a roll-back made it current."""
         self.artifact = artifact
         self.digest = digest
         self.fresh = number > 0
@@ -63,17 +59,6 @@ class Generation:
         """Whether it pauses because of a crash loop; False if it only lacks a worker."""
         self.retry_after = RETRY_FIRST
         self.last_crash: float | None = None
-
-    def no_way_back(self, *, is_kept: bool) -> str:
-        """Return why no roll-back begins. ``is_kept`` says whether a version before it is kept."""
-        if is_kept:
-            return "no roll-back begins: another one is under way, or the server stops"
-        why = f"generation {self.number} is the first version, or the one before it does not load"
-        if not self.number:
-            why = "no version is current"
-        elif self.rollback:
-            why = f"generation {self.number} is a roll-back itself; only one step back is kept"
-        return f"nothing to roll back to: {why}"
 
     def count_crash(self, now: float, policy: Policy) -> bool:
         """Record an exit that no request caused; return True if there is a crash loop."""

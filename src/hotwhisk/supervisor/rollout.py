@@ -8,7 +8,6 @@ replacement, with a worker's exit at any step of it. `workers` says which steps 
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -19,6 +18,7 @@ from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
 from hotwhisk.supervisor.generation import Generation, Policy
+from hotwhisk.supervisor.history import History
 from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.scaling import Scaling
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
@@ -40,6 +40,7 @@ class Rollout:
         slots: int,
         has_descriptors: Callable[[int], bool] = lambda _: True,
         is_busy: Callable[[int], bool] = lambda _: False,
+        history: History | None = None,
     ) -> None:
         self.policy = policy
         self._has_descriptors = has_descriptors
@@ -47,12 +48,10 @@ class Rollout:
         self.workers = Workers(slots, self.commands)
         self.dispatcher = Dispatcher(self.workers, self.commands, is_busy)
         self.current = Generation()
-        self.previous: commands.Artifact | None = None
-        self.previous_digest = ""
+        self.history = history or History()
         self.candidate: commands.Candidate | None = None
         self.waiting: deque[commands.Candidate] = deque()
         self.stopping = False
-        self._numbers = itertools.count(1)
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
         self.scaling = Scaling(policy, self.workers, self.dispatcher, self.commands)
 
@@ -89,13 +88,16 @@ class Rollout:
         workers = self.policy.workers * (before + 1)
         return self.workers.has_room(workers) and self._has_descriptors(workers)
 
-    def roll_back(self, requester: commands.Requester | None = None) -> bool:
-        """Make the previous artifact current again; return False if there is none."""
-        queue = [self.candidate, *self.waiting]
-        if self.previous is None or self.stopping or any(each and each.rollback for each in queue):
+    def roll_back(self, requester: commands.Requester | None = None, to: int = 0) -> bool:
+        """
+        Make an earlier version current again: generation ``to``, or the one before the current one.
+
+        Returns False if that version is not kept, or if another roll-back is under way.
+        """
+        target, queue = self.history.target(to), [self.candidate, *self.waiting]
+        if target is None or self.stopping or any(each and each.rollback for each in queue):
             return False
-        candidate = commands.Candidate(self.previous, requester=requester, rollback=True)
-        self.waiting.appendleft(candidate)
+        self.waiting.appendleft(target.candidate(requester))
         self._next_candidate()
         return True
 
@@ -135,7 +137,7 @@ class Rollout:
                 self._refuse(self.waiting.popleft(), 403, INIT_TWICE)
         if self.candidate is None and self.waiting:
             candidate = self.candidate = self.waiting.popleft()
-            candidate.generation = next(self._numbers)
+            candidate.generation = candidate.generation or self.history.next_number()
             candidate.slot = self.scaling.start(candidate.artifact, candidate.generation)
 
     def not_spawned(self, slot: int) -> None:
@@ -188,7 +190,7 @@ class Rollout:
 
     def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
-        self.current = Generation(number, candidate.artifact, digest, rollback=candidate.rollback)
+        self.current = Generation(number, candidate.artifact, digest)
         self._set_fallback("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.
@@ -198,12 +200,8 @@ class Rollout:
         for each in [each for each in self.waiting if each.rollback]:
             self.waiting.remove(each)  # what it would restore is gone with this replacement
             self.jobs.reply(each, 409, "another version became current meanwhile")
-        # A roll-back restores `previous`; what it rolls back from is not worth coming back to.
-        discarded = old.artifact if candidate.rollback else self.previous
-        self.previous = None if candidate.rollback else old.artifact
-        self.previous_digest = "" if candidate.rollback else old.digest
-        if discarded is not None:
-            self.commands.append(commands.ReleaseArtifact(discarded))
+        for artifact in self.history.add(candidate, number, digest):
+            self.commands.append(commands.ReleaseArtifact(artifact))
         if old.number or candidate.number is not None:  # the banner already names FILE
             because = candidate.because and f": {candidate.because}"
             self.commands.append(
@@ -228,16 +226,22 @@ class Rollout:
             self.workers.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
+        self.history.load_failed(candidate.of)
+        newer = self.stopping or self.current.number or candidate.superseded
+        if candidate.instead is not None and not newer:
+            other = f"generation {candidate.instead.of}" if candidate.instead.of else "FILE"
+            line = f"generation {candidate.generation} does not load, so {other} is loaded: {text}"
+            self.commands.append(commands.Log(line))
+            self.commands.append(commands.ReleaseArtifact(candidate.artifact))
+            self.waiting.appendleft(candidate.instead)
+            self._next_candidate()
+            return
         if candidate.number is not None or candidate.rollback:  # what FILE did, the server logs
             event = "rollback-failed" if candidate.rollback else "refused"
             self.commands.append(
                 commands.Log(f"{_refusal(candidate, self.current.number)}: {text}", event)
             )
         self._refuse(candidate, status, text)
-        if candidate.rollback and self.previous is not None:
-            # It loads no more, so no roll-back to it is tried again.
-            self.commands.append(commands.ReleaseArtifact(self.previous))
-            self.previous = None
         if not self.current.number and not candidate.superseded:
             self._set_fallback(Cause.LOAD_FAILED, text)
             self.dispatcher.assign_waiting()
@@ -376,7 +380,8 @@ class Rollout:
             self._scale_up()
             return
         self.workers.ban_template(current.number)
-        if self.roll_back():
+        # One step only: if every version crashes, an old one is no better.
+        if not self.history.is_rolled_back and self.roll_back():
             text = "rolling back to the version before it"
         else:
             text = f"next attempt in {current.begin_pause(now):g} s"

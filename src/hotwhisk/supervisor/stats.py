@@ -31,6 +31,8 @@ class Stats:
         """The same as Unix time."""
         self.replacements = 0
         self.rollbacks = 0
+        self._begun = False
+        """Whether a version was current."""
         self.answered_for_dead_workers = 0
         self.no_template = (0, "")
         """The latest generation for which no template could be made, and why."""
@@ -62,8 +64,9 @@ class Stats:
         """
         if not error and rollback:
             self.rollbacks += 1
-        elif not error and (generation or 0) > 1:  # the first generation replaced nothing
+        elif not error and self._begun:  # the first version of a server replaced nothing
             self.replacements += 1
+        self._begun = self._begun or not error
         self.inits.append(
             {
                 "generation": generation,

@@ -11,6 +11,7 @@ die of any of them, and its memory stays clean enough to fork from.
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Callable
 from os import getpid
 
@@ -20,6 +21,7 @@ from hotwhisk.supervisor.action_output import ActionOutput
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
+from hotwhisk.supervisor.history import History
 from hotwhisk.supervisor.json_lines import Origin
 from hotwhisk.supervisor.loop import EventLoop
 from hotwhisk.supervisor.parts import Parts
@@ -80,6 +82,7 @@ class Supervisor:
             WORKERS,
             self._has_descriptors,
             lambda slot: self.scoreboard.claimed(slot) >= 0,
+            History(time.time),
         )
         self.dispatcher = self.rollout.dispatcher
         self.parts = Parts(

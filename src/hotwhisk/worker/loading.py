@@ -22,7 +22,7 @@ from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.bridge import Program, python_variables
-from hotwhisk.artifact import artifact, snapshot
+from hotwhisk.artifact import artifact, snapshot, version_file
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config.config import Config
@@ -72,7 +72,7 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
         sys.dont_write_bytecode = True
     try:
         with _exit_forked_copies():
-            loaded = _load(message, _read(message, descriptors), config, keep)
+            loaded = _load(message, _read(message, descriptors, keep), config, keep)
             if not config.openwhisk:
                 _check_arguments(loaded.action)
             return loaded
@@ -163,8 +163,12 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
     return Failed(status, text)
 
 
-def _read(message: Load, descriptors: list[int]) -> memoryview | None:
-    """Return the bytes that came with the message, if any did."""
+def _read(message: Load, descriptors: list[int], keep: Keep) -> memoryview | None:
+    """Return the bytes that came with the message, or that it names; None if there are none."""
+    if message.stored:
+        content = version_file.read(message.stored)
+        keep(content)
+        return memoryview(content)
     if not descriptors:
         return None
     try:
@@ -230,10 +234,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
         raise BuildFailed(f"{path} is empty; expected code with a handler: def main(event)")
     kind = artifact.detect(content)
     if kind is Kind.SOURCE:
-        if path == message.path:
-            kept = snapshot.of_file(path, content)
-        else:
-            kept = snapshot.of_folder(message.path, path, content)
+        kept = snapshot.of_path(message.path, path, content)
         keep(snapshot.pack(kept))
         return _load_snapshot(kept, message.main, message.folder, config)
     if body is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.cli import main
+from hotwhisk.cli import history, main
 from hotwhisk.cli.locate import url_of
 from hotwhisk.cli.status import render
 
@@ -129,6 +129,63 @@ def test_rollback(run: Run, peer: Peer) -> None:
     peer.reply = {"version": 1, "ok": True, "generation": 9}
     assert run("rollback") == (0, "rolled back: generation 9 is current\n", "")
     assert peer.asked == {"version": 1, "ask": "rollback"}
+
+
+def test_rollback_to_a_generation(run: Run, peer: Peer) -> None:
+    peer.reply = {"version": 1, "ok": True, "generation": 9}
+    assert run("rollback", "4") == (0, "rolled back: generation 9 is current\n", "")
+    assert peer.asked == {"version": 1, "ask": "rollback_to", "generation": 4}
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "x", "sha256:0"])
+def test_what_is_no_generation_is_refused(run: Run, word: str) -> None:
+    code, _, err = run("rollback", "--", word)
+    assert code == 2
+    assert f'expected the number of a generation, as hotwhisk history shows it, got "{word}"' in err
+
+
+HISTORY = {
+    "version": 1,
+    "generation": 12,
+    "folder": "/state",
+    "problem": "",
+    "versions": [
+        {"number": 12, "digest": "sha256:" + "ab" * 32, "at": 0, "how": "rollback",
+         "rollback_of": 9, "name": None, "kept": True, "bytes": 7},
+        {"number": 9, "digest": "sha256:" + "cd" * 32, "at": 0, "how": "file",
+         "rollback_of": None, "name": "/home/mike/hello.py", "kept": True, "bytes": 7},
+        {"number": 8, "how": "replace", "unknown": "tolerated"},
+    ],
+}  # fmt: skip
+
+
+def test_history_for_people() -> None:
+    lines = [line.split() for line in history.render(HISTORY).splitlines()]
+    assert lines[0] == ["generation", "digest", "since", "came", "by", "state"]
+    assert [lines[1][0], lines[1][1], *lines[1][4:]] == [
+        "12", "abababababab…", "rollback", "to", "9", "current"
+    ]  # fmt: skip
+    assert [lines[2][0], lines[2][1], *lines[2][4:]] == ["9", "cdcdcdcdcdcd…", "hello.py", "kept"]
+    assert lines[3] == ["8", "-", "-", "replace", "not", "kept"]
+
+
+def test_history_says_what_is_wrong_and_how_a_restart_keeps_it() -> None:
+    full = {**HISTORY, "problem": "the history is not kept: No space left on device"}
+    assert history.render(full).endswith("/state: the history is not kept: No space left on device")
+    shown = history.render({**HISTORY, "folder": None})
+    assert shown.endswith("a restart forgets them; hotwhisk serve --state FOLDER keeps them")
+
+
+@pytest.mark.parametrize("answer", [{}, {"versions": []}, {"versions": 7}, {"versions": [7]}])
+def test_history_before_the_first_version(answer: dict[str, object]) -> None:
+    assert history.render(answer) == "no version was current yet"
+
+
+def test_history_as_json_is_all_of_the_reply(run: Run, peer: Peer) -> None:
+    peer.reply = HISTORY
+    code, out, err = run("history", "--json")
+    assert (code, json.loads(out), err) == (0, HISTORY, "")
+    assert peer.asked == {"version": 1, "ask": "history"}
 
 
 def test_a_refusal_is_told(run: Run, peer: Peer) -> None:

@@ -99,7 +99,7 @@ def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) 
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS])
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(name: str) -> None:
     by_flag, by_variable = SAMPLES[name]
-    extra = ["x.py"] if name == "watch" else []
+    extra = ["x.py"] if name in ("watch", "strict") else []
     variable = {f"HOTWHISK_{name.upper()}": by_variable}
     plain = getattr(read_config(extra, {}), field(name))
     from_variable = getattr(read_config(extra, variable), field(name))
@@ -165,6 +165,7 @@ def test_times_have_units(given_text: str, value: float) -> None:
         (["a.py", "b.py"], 'one FILE, got "a.py" and "b.py"'),
         ([""], "FILE is empty"),
         (["--watch"], "--watch needs something to watch"),
+        (["--strict"], "--strict needs something to load"),
         (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
         (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
         (["--host", "127.evil.example"], "--token-file"),
@@ -358,6 +359,11 @@ def test_loopback(host: str, answer: bool) -> None:
 def test_where_the_sockets_are() -> None:
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == "/run/user/7/hotwhisk"
     assert config.default_run_dir({"XDG_RUNTIME_DIR": "odd"}, 7) == "/tmp/hotwhisk-7"
+
+
+def test_under_openwhisk_there_is_no_state_folder() -> None:
+    assert read_config(["--state", "s"], {}).state == "s"
+    assert read_config(["--openwhisk", "--state", "s"], {"HOTWHISK_STATE": "s"}).state is None
 
 
 def test_user_code_does_not_see_what_is_ours() -> None:

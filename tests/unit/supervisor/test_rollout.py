@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -17,6 +18,7 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Artifact, Candidate, Recovery
 from hotwhisk.supervisor.generation import RETRY_FIRST, Policy
+from hotwhisk.supervisor.history import Content, Version
 from hotwhisk.supervisor.rollout import REPLACEMENTS_WAITING, Rollout
 from hotwhisk.supervisor.workers import State
 
@@ -388,7 +390,9 @@ def test_only_the_artifact_before_is_kept() -> None:
     slot = server.spare
     server.post("C")
     assert "ReleaseArtifact A" in server.ready(slot)
-    assert str(server.rollout.previous) == "B"
+    before = server.rollout.history.before()
+    assert before is not None
+    assert str(before.content.artifact) == "B"
 
 
 def test_an_init_on_a_connection_of_another_worker_is_ignored() -> None:
@@ -492,10 +496,24 @@ def test_a_crash_loop_is_rolled_back() -> None:
     assert done[0].endswith("3 A")
     slot = int(done[0].split()[1])
     done = server.ready(slot)
-    assert "ReleaseArtifact B" in done
+    assert "ReleaseArtifact B" not in done
     assert "Reply A 200" in done
     assert server.rollout.current.number == 3
-    assert server.rollout.previous is None
+    assert server.rollout.history.before() is None
+
+
+def test_a_crash_loop_rolls_one_step_back_and_no_further() -> None:
+    server = Server()
+    for number, name in enumerate("ABC", 1):
+        server.serve(name)
+        server.rollout.history.stored(number, 1, Named(f"file of {name}"))
+    done = crash(server, 3)
+    server.ready(int(done[0].split()[1]))
+    assert str(server.rollout.current.artifact) == "B"
+    crash(server, 3)
+    assert server.rollout.candidate is None
+    assert server.rollout.current.retry_at is not None
+    assert server.rollout.roll_back(commands.Requester())
 
 
 def test_crashes_that_are_far_apart_are_no_loop() -> None:
@@ -583,9 +601,87 @@ def test_a_roll_back_on_request_and_no_second_one() -> None:
     assert f"Load {slot} 3 A" in server.did()
     done = server.ready(slot)
     assert done[0] == "Recall 1 leave"
-    assert done[1] == "ReleaseArtifact B"
+    assert "ReleaseArtifact B" not in done
     assert "Reply A 200" in done
     assert not server.rollout.roll_back()
+    assert server.rollout.roll_back(commands.Requester(), to=2)
+
+
+def test_a_roll_back_to_a_version_by_its_number() -> None:
+    server = Server()
+    server.serve("A")
+    server.serve("B")
+    for to, expected in ((1, "A"), (2, "B"), (1, "A")):
+        slot = server.spare
+        assert server.rollout.roll_back(commands.Requester(), to)
+        assert f"Reply {expected} 200" in [*server.did(), *server.ready(slot)]
+    assert not server.rollout.roll_back(to=3)
+    assert not server.rollout.roll_back(to=5)
+    assert not server.rollout.roll_back(to=9)
+
+
+# -- a start with several versions
+
+
+def begin(server: Server, *names: str) -> list[str]:
+    """Submit what a server begins with: each version is loaded if the one before does not load."""
+    candidates = [Candidate(Named(name)) for name in names]
+    for candidate, instead in pairwise(candidates):
+        candidate.instead = instead
+    server.rollout.submit(candidates[0])
+    return server.did()
+
+
+def fail(server: Server) -> list[str]:
+    """Let the load of the candidate fail."""
+    assert server.rollout.candidate is not None
+    slot = server.rollout.candidate.slot
+    assert slot is not None
+    server.rollout.failed(slot, 502, "no handler")
+    return server.did()
+
+
+def test_if_the_first_version_does_not_load_the_next_one_is_loaded_and_requests_wait() -> None:
+    server = Server()
+    server.accept(1)
+    assert any(each.startswith("Load") and each.endswith("1 A") for each in begin(server, *"ABC"))
+    for number, before, after in ((1, "A", "B"), (2, "B", "C")):
+        done = fail(server)
+        line = f"Log generation {number} does not load, so FILE is loaded: no handler"
+        assert line in done
+        assert f"ReleaseArtifact {before}" in done
+        assert any(each.endswith(f"{number + 1} {after}") for each in done)
+        assert not [each for each in done if each.startswith(("Reply", "SendError"))]
+        assert not any("load-failed" in each for each in done)
+    assert "Reply C 502" in fail(server)
+    assert not server.rollout.current.number
+
+
+def test_a_stop_does_not_load_another_version_instead() -> None:
+    server = Server()
+    begin(server, "A", "B")
+    server.rollout.stop()
+    assert server.rollout.abort_loading()
+    done = server.did()
+    assert "Reply A 503" in done
+    assert not any("Load" in each for each in done)
+
+
+def test_the_version_that_was_current_keeps_its_number() -> None:
+    server = Server()
+    content = Content(4, commands.Origin(), 1)
+    content.file = Named("kept")
+    version = Version(7, "digest", 0.0, content)
+    server.rollout.history.restore([version])
+    candidate = version.candidate()
+    candidate.generation, candidate.rollback = 7, False
+    slot = server.spare
+    server.rollout.submit(candidate)
+    assert f"Load {slot} 7 kept" in server.did()
+    assert "Reply kept 200" in server.ready(slot)
+    assert server.rollout.current.number == 7
+    server.serve("B")
+    assert server.rollout.current.number == 8
 
 
 def test_two_roll_backs_at_once_do_not_release_what_is_current() -> None:

@@ -234,7 +234,7 @@ class World:
         queued = [rollout.candidate, *rollout.waiting]
         return [
             rollout.current.artifact,
-            rollout.previous,
+            *(each.artifact for each in rollout.history.contents()),
             *(each.artifact for each in queued if each is not None),
         ]
 
@@ -654,15 +654,15 @@ class Machine(RuleBasedStateMachine):
         self.rollout.submit(Candidate(self.world.artifact()))
         self.world.carry_out()
 
-    @rule()
-    def roll_back(self) -> None:
+    @rule(to=st.integers(0, 12))
+    def roll_back(self, to: int) -> None:
         queue = [self.rollout.candidate, *self.rollout.waiting]
         possible = (
-            self.rollout.previous is not None
+            self.rollout.history.target(to) is not None
             and not self.rollout.stopping
             and not any(each and each.rollback for each in queue)
         )
-        assert self.rollout.roll_back() is possible
+        assert self.rollout.roll_back(to=to) is possible
         self.world.carry_out()
 
     @precondition(lambda self: self.rollout.current.number > 1)
