@@ -24,7 +24,7 @@ from time import time
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import EndedRun, Found, OutputLine, RunEnd
 from hotwhisk.record import Record
-from hotwhisk.supervisor.json_lines import Origin, activation_line, event_line, output_line
+from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
 from hotwhisk.supervisor.worker_pipes import (
     READ_SIZE,
     WorkerPipes,
@@ -84,8 +84,8 @@ class ActionOutput:
         self,
         writer: LineWriter,
         loop: EventLoop,
-        origin: Callable[[Process], Origin],
-        own: Callable[[], Origin],
+        origin: Callable[[Process], WritingProcess],
+        own: Callable[[], WritingProcess],
         clock: Callable[[], float] = time,
     ) -> None:
         self._writer = writer
@@ -194,7 +194,11 @@ class ActionOutput:
         descriptors.clear()
 
     def died(
-        self, process: Process, answers: Mapping[int, RunOutcome], origin: Origin, cause: str
+        self,
+        process: Process,
+        answers: Mapping[int, RunOutcome],
+        origin: WritingProcess,
+        cause: str,
     ) -> None:
         """
         Write the rest of what a dead worker printed, and the lines of its unanswered runs.

@@ -37,7 +37,7 @@ UNKNOWN: Final = "unknown"
 """The kind of an answer of which nothing is known."""
 
 
-class Origin(Record):
+class WritingProcess(Record):
     """The process that a line comes from. Generation 0 is no generation."""
 
     generation: int
@@ -62,7 +62,7 @@ def _second(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
-def event_line(at: float, event: str, text: str, origin: Origin) -> bytes:
+def event_line(at: float, event: str, text: str, origin: WritingProcess) -> bytes:
     """Return the line of an event of the server."""
     level = LEVELS.get(event, INFO)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.record import Record
-from hotwhisk.supervisor.json_lines import Origin
+from hotwhisk.supervisor.json_lines import WritingProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ class Parts(Record):
     rollout: Rollout
     output: ActionOutput | None = None
 
-    def origin(self, process: Process) -> Origin:
+    def origin(self, process: Process) -> WritingProcess:
         """Describe a worker's process, for the log."""
         worker = self.rollout.workers.by_slot.get(process.slot)
         _, _, digest = worker.version.partition(" ") if worker is not None else ("", "", "")
-        return Origin(process.generation, digest, process.pid)
+        return WritingProcess(process.generation, digest, process.pid)
 
     def open_output(self, process: Process, message: LogOpened, descriptors: list[int]) -> None:
         """

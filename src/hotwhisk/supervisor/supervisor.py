@@ -22,7 +22,7 @@ from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.history import History
-from hotwhisk.supervisor.json_lines import Origin
+from hotwhisk.supervisor.json_lines import WritingProcess
 from hotwhisk.supervisor.loop import EventLoop
 from hotwhisk.supervisor.parts import Parts
 from hotwhisk.supervisor.processes import Processes
@@ -103,10 +103,12 @@ class Supervisor:
         self.loop.watch(listener.fileno(), self._accept)
 
     def _output(self, writer: LineWriter) -> ActionOutput:
-        def own_origin() -> Origin:
-            return Origin(self.rollout.current.number, self.rollout.current.digest, getpid())
+        def own_origin() -> WritingProcess:
+            return WritingProcess(
+                self.rollout.current.number, self.rollout.current.digest, getpid()
+            )
 
-        def origin(process: Process) -> Origin:
+        def origin(process: Process) -> WritingProcess:
             return self.parts.origin(process)  # they do not exist yet
 
         return ActionOutput(writer, self.loop, origin, own_origin)

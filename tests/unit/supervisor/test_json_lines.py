@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotwhisk.ipc.run_marks import EndedRun, OutputLine, RunBegin, RunEnd
-from hotwhisk.supervisor.json_lines import Origin, activation_line, event_line, output_line
+from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
 
 AT = 1764283951.000002
-ORIGIN = Origin(2, "sha256:0", 77)
+ORIGIN = WritingProcess(2, "sha256:0", 77)
 RUN = RunBegin(1, 'a"b', "t" * 32, AT)
 
 
@@ -32,7 +32,7 @@ def test_an_event() -> None:
         "digest": "sha256:0",
         "pid": 77,
     }
-    found = parsed(event_line(AT, "ready", "", Origin(0, "", 1)))
+    found = parsed(event_line(AT, "ready", "", WritingProcess(0, "", 1)))
     assert (found["level"], found["generation"], found["digest"]) == ("INFO", None, None)
 
 
