@@ -64,12 +64,12 @@ def test_no_metric_is_a_text_too() -> None:
 
 
 @given(TEXTS, TEXTS, st.integers(0, 2**63))
-def test_texts_are_escaped_so_that_they_are_read_back(help: str, label: str, value: int) -> None:
-    help = f"a{help}b"  # the reader leaves out the space around it
-    family = counter("a", help, [({"of": label}, value)])
+def test_texts_are_escaped_so_that_they_are_read_back(words: str, label: str, value: int) -> None:
+    meaning = f"a{words}b"  # the reader leaves out the space around it
+    family = counter("a", meaning, [({"of": label}, value)])
     (found,) = text_string_to_metric_families(render([family]).decode())
     (sample,) = found.samples
-    assert (found.documentation, sample.labels, sample.value) == (help, {"of": label}, value)
+    assert (found.documentation, sample.labels, sample.value) == (meaning, {"of": label}, value)
 
 
 @pytest.mark.parametrize("bound", [2**power / 1e6 for power in range(4, 31)])
