@@ -657,6 +657,31 @@ def test_if_the_first_version_does_not_load_the_next_one_is_loaded_and_requests_
     assert not server.rollout.current.number
 
 
+def test_a_newer_save_is_loaded_and_not_the_earlier_version() -> None:
+    server = Server()
+    begin(server, "A", "earlier")
+    assert server.rollout.candidate is not None
+    server.rollout.candidate.superseded = True
+    server.post("saved again")
+    done = fail(server)
+    assert any(each.endswith("2 saved again") for each in done)
+    assert not any("earlier" in each for each in done)
+
+
+def test_a_version_that_became_current_meanwhile_is_kept_if_a_save_does_not_load() -> None:
+    server = Server()
+    begin(server, "A", "earlier")
+    slot = server.spare - 1
+    server.post("B")
+    assert server.rollout.waiting
+    server.rollout.waiting[0].instead = Candidate(Named("earlier"))
+    server.ready(slot)
+    done = fail(server)
+    assert "Reply B 502" in done
+    assert str(server.rollout.current.artifact) == "A"
+    assert not any("earlier" in each for each in done)
+
+
 def test_a_stop_does_not_load_another_version_instead() -> None:
     server = Server()
     begin(server, "A", "B")
