@@ -145,5 +145,6 @@ class HistoryWriter:
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:
-            self._parts.log(f"--state {self._folder.path}: the history is not kept: {problem}")
+            text = f"--state {self._folder.path}: the history is not kept: {problem}"
+            self._parts.log(text, "history-lost")
         self.problem = problem

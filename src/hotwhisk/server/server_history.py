@@ -43,7 +43,7 @@ class ServerHistory:
         if named is not None and self._parts.config.strict:
             named.instead = None  # a FILE that does not load ends the server
         if first.why:
-            self._parts.log(f"--state {self._folder}: {first.why}")
+            self._parts.log(f"--state {self._folder}: {first.why}", "first-version")
         return first.candidate
 
     def _open(self, path: str) -> None:
@@ -59,7 +59,7 @@ class ServerHistory:
             self._writer = HistoryWriter(self._parts, folder)
         if self._problem:
             then = "the history begins anew" if self._writer else "no history is kept"
-            self._parts.log(f"--state {self._folder}: {self._problem}; {then}")
+            self._parts.log(f"--state {self._folder}: {self._problem}; {then}", "history-lost")
 
     def describe(self, candidate: Candidate, number: int) -> str:
         """Return what the banner says of a version that became current."""

@@ -231,7 +231,7 @@ class Rollout:
         if candidate.instead is not None and not newer:
             other = f"generation {candidate.instead.of}" if candidate.instead.of else "FILE"
             line = f"generation {candidate.generation} does not load, so {other} is loaded: {text}"
-            self.commands.append(commands.Log(line))
+            self.commands.append(commands.Log(line, "load-failed"))
             self.commands.append(commands.ReleaseArtifact(candidate.artifact))
             self.waiting.appendleft(candidate.instead)
             self._next_candidate()
