@@ -41,7 +41,8 @@ class OnSmallDisk(GatewayProcess):
 
     def __init__(self, folder: Path) -> None:
         key = shlex.join([*HOTWHISK_UP, "key", "--data", str(folder / "disk" / "data")])
-        command = (*on_disk(folder / "disk", "4m", f"{key} >../key"), *HOTWHISK_UP)
+        prepare = f"mkdir -m 700 data; {key} >../key"
+        command = (*on_disk(folder / "disk", "4m", prepare), *HOTWHISK_UP)
         super().__init__(data=folder / "disk", command=command)
         self.folder = folder  # the log is not on the small disk
 
