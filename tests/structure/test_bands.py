@@ -31,6 +31,7 @@ PURE = {
     "ipc.messages",
     "config.option",
     "config.options",
+    "config.tokens",
     "record",
     "registration",
     "server.openmetrics",

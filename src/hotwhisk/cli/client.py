@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from hotwhisk.cli.files import read_token, reason
+from hotwhisk.cli.files import reason
 from hotwhisk.cli.locate import only_server, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
-from hotwhisk.config.config import Config, with_token
 from hotwhisk.config.options import CLIENT_VARIABLES
 from hotwhisk.errors import ServerError, UsageError
+from hotwhisk.worker.token_files import read_token
 
 if TYPE_CHECKING:
     import argparse
@@ -92,18 +92,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", metavar="PATH", help="file with the token of the server")
 
 
-def find_server(given: argparse.Namespace, environ: Mapping[str, str]) -> RemoteServer:
+def find_server(
+    given: argparse.Namespace, environ: Mapping[str, str], *, replaces: bool = False
+) -> RemoteServer:
     """
     Return the server that flags and variables name, or else the only server of this user.
+
+    A command that ``replaces`` takes the variable of that token before the one of all tokens.
 
     Raises:
         ServerError: no server is named, and this user has several.
     """
     url = given.url if given.port is None else f"http://127.0.0.1:{given.port}"
-    token_file = given.token_file or client_setting("token_file", environ)
-    token = None
-    if token_file:
-        token = with_token(Config(token_file=token_file), read_token(token_file)).token
+    own = client_setting("replace_token_file", environ) if replaces else None
+    token_file = given.token_file or own or client_setting("token_file", environ)
+    token = read_token(token_file) if token_file else None
     if url is None and not environ.get(CLIENT_VARIABLES[0]):
         name = only_server(run_folder(None, environ), None, environ)
         if name is not None:

@@ -11,15 +11,6 @@ import os
 from hotwhisk.errors import UsageError
 
 
-def read_token(path: str) -> str:
-    """Return the content of a token file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--token-file {path}: {reason(error)}") from None
-
-
 def require_file(name: str) -> None:
     """Check that a file or folder exists. The error proposes a similar name."""
     if os.path.exists(name):

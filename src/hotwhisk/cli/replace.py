@@ -27,7 +27,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         "binary": binary,
         "env": _variables(given.env),
     }
-    server = find_server(given, environ)
+    server = find_server(given, environ, replaces=True)
     answer = server.post("/init", {"value": value})
     if answer.status != 200:
         why = refusal(answer) if binary else _with_name(refusal(answer), given.file)

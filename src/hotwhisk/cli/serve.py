@@ -112,20 +112,20 @@ def _configure(
     *,
     inherited: bool,
 ) -> Config:
-    from hotwhisk.cli.files import read_token, require_file
-    from hotwhisk.config.config import read_config, with_port, with_token
+    from hotwhisk.cli.files import require_file
+    from hotwhisk.config.config import read_config, with_port, with_tokens
     from hotwhisk.server.listener import bound_address
+    from hotwhisk.worker.token_files import read_tokens
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)
-    if not config.openwhisk and config.token_file is None:
+    if not config.may_leave_loopback:
         require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
     if not (config.openwhisk or config.json_log):  # the server logs them, or prints nothing
         for warning in config.warnings:
             print(f"hotwhisk: {warning}", file=sys.stderr)
-    if config.token_file is not None:
-        config = with_token(config, read_token(config.token_file))
+    config = with_tokens(config, read_tokens(config))
     if config.file is not None:
         require_file(config.file)
     return config

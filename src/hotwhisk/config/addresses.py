@@ -34,8 +34,8 @@ def replace_command(config: Config) -> str:
         flags = f" --url {base_url(config)}"
     elif config.port != Config.port:
         flags = f" --port {config.port}"
-    if config.token_file:
-        flags += f" --token-file {config.token_file}"
+    if token_file := config.replace_token_file or config.token_file:
+        flags += f" --token-file {token_file}"
     if config.main != Config.main:
         flags += f" --main {config.main}"
     return f"hotwhisk replace{flags} {config.file or 'FILE'}"
@@ -49,7 +49,8 @@ def accepted_hosts(config: Config) -> str:
     """
     if config.openwhisk or (is_loopback(config.host) and not config.hosts):
         return ""
-    names = ("any IP address of this machine",) if config.token_file else ()
+    by_token = config.token_file or config.replace_token_file
+    names = ("any IP address of this machine",) if by_token else ()
     return ", ".join((*names, *config.hosts))
 
 

@@ -23,6 +23,7 @@ from hotwhisk.config.platform import (
     platform_settings,
 )
 from hotwhisk.config.suggestions import nearest
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
 
@@ -66,11 +67,12 @@ class Config(Record):
     init_timeout: float = 60.0
     drain_timeout: float = 25.0
     token_file: str | None = None
-    token: str | None = None
+    replace_token_file: str | None = None
+    tokens: Tokens = Tokens()
     """
-    The content of the token file.
+    The digests of the tokens that the files hold.
 
-    `with_token` sets it, because a pure function cannot read a file.
+    `with_tokens` sets it, because a pure function cannot read a file.
     """
     hosts: tuple[str, ...] = ()
     """Names that a Host header may have besides loopback, in lower case."""
@@ -104,6 +106,11 @@ class Config(Record):
     """The socket on which systemd waits for readiness."""
     warnings: tuple[str, ...] = ()
     """Texts about settings that look like a mistake but do not stop the server."""
+
+    @property
+    def may_leave_loopback(self) -> bool:
+        """Return whether other machines may reach the server: they cannot just post code."""
+        return self.openwhisk or bool(self.token_file or self.replace_token_file)
 
     @property
     def profile(self) -> Profile:
@@ -167,14 +174,9 @@ def read_config(
     return config
 
 
-def with_token(config: Config, content: str) -> Config:
-    """Return the configuration with the token of its file, without the space around it."""
-    token = content.strip()
-    if not token or not token.isascii() or len(token.split()) != 1:
-        raise UsageError(
-            f"{config.token_file}: expected one line with a token of printable ASCII, no spaces"
-        )
-    return _changed(config, token=token)
+def with_tokens(config: Config, tokens: Tokens) -> Config:
+    """Return the configuration with the tokens of its files."""
+    return _changed(config, tokens=tokens)
 
 
 def with_port(config: Config, port: int) -> Config:
@@ -262,7 +264,7 @@ def _check(config: Config) -> None:
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
             "the one that takes its place fit side by side"
         )
-    if not config.openwhisk and not config.token_file:
+    if not config.may_leave_loopback:
         require_loopback(config.host)
         if config.admin and not config.admin.path and not is_loopback(config.admin.host):
             raise UsageError(

@@ -67,6 +67,8 @@ OPTIONS = (
            "how long a stop waits for the requests that are running", default="25"),
     Option("token_file", "PATH", text,
            "file with the token that each request must carry; needed off this machine"),
+    Option("replace_token_file", "PATH", text,
+           "file with the token that /init must carry; another token then only calls"),
     Option("allow_host", "NAMES", words, "names allowed in a Host header besides loopback"),
     Option("admin", "ADDRESS", maybe_address,
            "port, HOST:PORT or unix:PATH that answers /healthz, /readyz and /metrics"),
@@ -139,7 +141,7 @@ def address(found: Found) -> tuple[str, int]:
     """
     host, number = str(found.value("host") or "127.0.0.1"), found.value("port")
     assert isinstance(number, int)
-    if not found.value("openwhisk") and not found.value("token_file"):
+    if not any(map(found.value, ("openwhisk", "token_file", "replace_token_file"))):
         require_loopback(host)
     return host, number
 

@@ -165,6 +165,16 @@ class Stop(Message):
     """Answer the requests that have arrived, and close each connection after its answer."""
 
 
+class SetTokens(Message):
+    """
+    Check requests by these tokens from now on; they are digests in hexadecimal. See
+    `config.tokens.Tokens`. A template keeps them for the workers that it forks.
+    """
+
+    call: str = ""
+    replace: str = ""
+
+
 class Ping(Message):
     """Answer with `Pong`. If no answer comes, the supervisor assumes a blocked event loop."""
 

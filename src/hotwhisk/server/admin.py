@@ -27,7 +27,10 @@ from hotwhisk.worker.access import AccessCheck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotwhisk.config.config import Config
+    from hotwhisk.config.tokens import Tokens
     from hotwhisk.http1.http1 import Head
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.rollout import Rollout
@@ -40,9 +43,14 @@ Page = tuple[int, str, bytes]
 
 
 class Admin:
-    """The listening socket at ``address``, and the answers. It has the port that was opened."""
+    """
+    The listening socket at ``address``, and the answers. ``read_tokens`` returns what token files
+    hold now.
+    """
 
-    def __init__(self, address: Address, config: Config, parts: Parts) -> None:
+    def __init__(
+        self, address: Address, config: Config, parts: Parts, read_tokens: Callable[[], Tokens]
+    ) -> None:
         listener = _listen(address)
         port = address.port if address.path else listener.getsockname()[1]
         self.address = Address(address.host, port, address.path)
@@ -50,6 +58,7 @@ class Admin:
         self._parts = parts
         self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)
+        self._read_tokens = read_tokens
         place = self.address if address.path else f"http://{self.address}"
         parts.log(f"{', '.join(PATHS)} are answered on {place}", "admin")
 
@@ -105,6 +114,7 @@ class Admin:
             why_not = why_not_ready(self._parts.rollout)
             return (503, TEXT, f"{why_not}\n".encode()) if why_not else (200, TEXT, b"ready\n")
         if self._access is not None:
+            self._access.set_tokens(self._read_tokens())
             self._access.check_caller(head)
         families = [
             *server_metrics.collect(self._parts),

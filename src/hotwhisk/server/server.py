@@ -14,11 +14,10 @@ from hotwhisk.config.addresses import (
     replace_command,
 )
 from hotwhisk.errors import StartError
-from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
-from hotwhisk.server.end_workers import EXIT_GRACE, end_workers
+from hotwhisk.server.end_workers import EXIT_GRACE, end_workers, has_requests
 from hotwhisk.server.first_version import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
@@ -26,6 +25,7 @@ from hotwhisk.server.server_history import ServerHistory
 from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
 from hotwhisk.server.stdout import take_stdout
+from hotwhisk.server.token_rotation import TokenRotation
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
@@ -90,11 +90,13 @@ class Server:
         self._history = ServerHistory(parts)
         answers = self._history.answers()
         answers["status"] = lambda question: question.answer(status(parts))
+        self._tokens = TokenRotation(config, parts)
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
         if config.admin is not None:
             from hotwhisk.server.admin import Admin  # here, because most servers need none
 
-            self._answering.append(Admin(config.admin, config, parts))
+            read_tokens = self._tokens.read_again
+            self._answering.append(Admin(config.admin, config, parts, read_tokens))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)
@@ -136,9 +138,10 @@ class Server:
     def _wait(self) -> None:
         supervisor = self.supervisor
         asleep = not supervisor.scoreboard.timer_on_here
-        supervisor.wait(None if asleep else max(0.0, self._next_tick - self._now))
+        supervisor.wait(self._tokens.pause if asleep else max(0.0, self._next_tick - self._now))
         self._history.follow()
         self._now = now = supervisor.system.now()
+        self._tokens.check(now)
         if asleep:
             self._next_tick = now + SOON
         if supervisor.is_crowded:
@@ -164,6 +167,7 @@ class Server:
                 self.supervisor.processes.reap_orphans()
                 continue
             if number == signal.SIGHUP:
+                self._tokens.read_again()
                 self._reload()
                 continue
             self._why = f"told to stop by {signal.Signals(number).name}"
@@ -269,10 +273,9 @@ class Server:
         limit = EXIT_GRACE if self._stops > 1 else self.config.drain_timeout + OVERTIME
         if self.supervisor.system.now() > since + limit:
             return True
-        scoreboard = self.supervisor.scoreboard
-        busy = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
-        in_flight = any(map(scoreboard.in_phase, busy)) or self.supervisor.dispatcher.owners.waiting
-        return not self.supervisor.sockets.descriptors or (self._stops > 1 and not in_flight)
+        if not self.supervisor.sockets.descriptors:
+            return True
+        return self._stops > 1 and not has_requests(self.supervisor.parts)
 
     def _terminate_workers(self) -> int:
         """Let workers run their atexit functions, within limits, then end what is left."""

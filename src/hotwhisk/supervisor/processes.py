@@ -42,7 +42,8 @@ class Processes:
 
     def __init__(self, system: System, config: Config, scoreboard: Scoreboard) -> None:
         self._system = system
-        self._config = config
+        self.config = config
+        """What each process that is forked from now on gets."""
         self._scoreboard = scoreboard
         self.by_slot: dict[int, Process] = {}
         self._libffi = of_libffi()
@@ -283,7 +284,7 @@ class Processes:
         guard()
         channel = Channel(_socket.socket(fileno=high))
         place = Place(slot, recalls, lowest)
-        worker = Worker(channel, self._scoreboard, place, self._config)
+        worker = Worker(channel, self._scoreboard, place, self.config)
         try:
             worker.run()
         except BaseException:

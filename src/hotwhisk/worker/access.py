@@ -13,40 +13,52 @@ a page can cause:
 Beyond loopback a token is needed. Under OpenWhisk the platform guards its own network, so only a
 token is checked, if there is one.
 
-This module is pure. Only the digest of the token is kept, because the action is in the same process
-and could find the token in its memory.
+A token of ``--replace-token-file`` may do what another one may not: replace the action. What is
+unknown may be a new token, so the files are read again before it is refused.
+
+This module is pure.
 """
 
 from __future__ import annotations
 
 from _operator import _compare_digest
 
-from hotwhisk.digest import sha256
+from hotwhisk.config.tokens import digest
 from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, RequestError, Unauthorized
 from hotwhisk.openwhisk.bodies import read_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotwhisk.config.config import Config
     from hotwhisk.config.platform import Profile
+    from hotwhisk.config.tokens import Tokens
     from hotwhisk.http1.http1 import Head, Request
 
 PATHS = ("/run", "/init")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def digest(token: str) -> bytes:
-    """Return the digest of a token, which is kept in its place."""
-    return sha256(token.encode())
-
-
 class AccessCheck:
-    """Checks the head of a request."""
+    """
+    Checks the head of a request. ``read_again`` is given the tokens so far, and returns those that
+    the files hold now.
+    """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, read_again: Callable[[Tokens], Tokens] | None = None
+    ) -> None:
+        self.admitted: Head | None = None
+        """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._open = config.openwhisk
         self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
-        self._token = digest(config.token) if config.token else b""
+        self._tokens = config.tokens
+        self._read_again = read_again
+
+    def set_tokens(self, tokens: Tokens) -> None:
+        """Check by other tokens from now on."""
+        self._tokens, self.admitted = tokens, None
 
     def check(self, head: Head) -> None:
         """
@@ -63,6 +75,7 @@ class AccessCheck:
             raise NotFound(f"no such path: {head.path[:80]}; there are POST /run and POST /init")
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.path} is for POST, not for {head.method[:20]}")
+        self.admitted = head
 
     def check_caller(self, head: Head) -> None:
         """
@@ -98,7 +111,7 @@ class AccessCheck:
         host = head.header("host")
         if host is not None and not self._is_ours(_name(host)):
             where = "127.0.0.1 or localhost"
-            if self._token:
+            if self._has_tokens:
                 where = f"its IP address, on its own machine {where}"
             raise Forbidden(
                 f'the Host "{host[:80]}" is not this server\'s: call it by {where}, '
@@ -112,10 +125,15 @@ class AccessCheck:
         A page can make a name of its own lead here, but not an IP address. Beyond loopback, the
         token keeps others out, so any IP address is accepted.
         """
-        return name in self._hosts or bool(self._token and is_ip_address(name))
+        return name in self._hosts or (self._has_tokens and is_ip_address(name))
+
+    @property
+    def _has_tokens(self) -> bool:
+        return bool(self._tokens.call or self._tokens.replace)
 
     def _check_token(self, head: Head) -> None:
-        if not self._token:
+        wanted = self._wanted(head.path)
+        if not wanted:
             return
         given = head.header("authorization")
         if given is None:
@@ -123,10 +141,32 @@ class AccessCheck:
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthorized("the header Authorization must be of the form: Bearer TOKEN")
-        if not _compare_digest(digest(token.strip()), self._token):
-            raise Unauthorized(
-                "the token is not this server's: send what the file holds that its --token-file names"
+        found = digest(token.strip())
+        if self._is_good(found, wanted):
+            return
+        if self._read_again is not None:
+            self.set_tokens(self._read_again(self._tokens))
+            if self._is_good(found, self._wanted(head.path)):
+                return
+        if _compare_digest(found, self._tokens.call):
+            raise Forbidden(
+                "this token is for calls and replaces nothing: send the one in the file that "
+                "--replace-token-file names"
             )
+        raise Unauthorized(
+            "the token is not this server's: send what the file holds that its --token-file names"
+        )
+
+    def _wanted(self, path: str) -> bytes:
+        """Return the digest of the least token that a path needs; empty if it needs none."""
+        tokens = self._tokens
+        if path == "/init":
+            return tokens.replace
+        return tokens.call if path == "/run" else tokens.call or tokens.replace
+
+    def _is_good(self, found: bytes, wanted: bytes) -> bool:
+        replaces = _compare_digest(found, self._tokens.replace)  # it may do everything
+        return _compare_digest(found, wanted) or replaces
 
 
 def is_ip_address(name: str) -> bool:

@@ -15,8 +15,9 @@ from time import monotonic
 
 from hotwhisk.action.action import Action
 from hotwhisk.action.environ import TraceVariables
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.errors import BadResult, RequestError
-from hotwhisk.ipc.messages import Released, StartTimer
+from hotwhisk.ipc.messages import Released, SetTokens, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
@@ -30,12 +31,13 @@ from hotwhisk.worker.event_loop import AsyncioLoop, fatal
 from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.run_marker import RunMarker
+from hotwhisk.worker.token_files import TokenFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
-    from hotwhisk.http1.http1 import Head, Request
+    from hotwhisk.http1.http1 import Request
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
@@ -74,15 +76,18 @@ class Requests:
         self.sentinels = streams if config.openwhisk else None
         self._scoreboard = scoreboard
         self._counters = self.connections.counters
-        self._access = AccessCheck(config)
+        self.access = AccessCheck(config, TokenFiles(config).read_again)
         self._budget = invocation.Budget(config)
-        self._admitted: Head | None = None
-        """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._trace_variables = TraceVariables()
         self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
         self._release_pending = False
         self._queue: list[Connection] = []
         self._tasks: set[object] = set()  # the event loop itself holds them by weak references
+
+    def set_tokens(self, message: SetTokens) -> None:
+        """Check requests by other tokens from now on."""
+        tokens = Tokens(bytes.fromhex(message.call), bytes.fromhex(message.replace))
+        self.access.set_tokens(tokens)
 
     def release_message(self, released: list[list[int]]) -> Released:
         """
@@ -98,15 +103,14 @@ class Requests:
         """Answer one request; return whether the next one can be read."""
         head = request.head
         try:
-            if head is not self._admitted:
-                self._access.check(head)
-                self._admitted = head
+            if head is not self.access.admitted:
+                self.access.check(head)
             if head.path == "/run":
                 return self._run(connection, request)
             forward_init(self.connections, connection, request, self.config)
             return False
         except RequestError as error:
-            if self._access.is_valid(request, self.profile):
+            if self.access.is_valid(request, self.profile):
                 raise  # an exception from outside, not a fault of the request
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)

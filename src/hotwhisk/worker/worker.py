@@ -110,7 +110,7 @@ class Worker:
         connections.draining, connections.exit = True, partial(exit_now, CANNOT_SERVE)
         connections.exit_if_drained()
 
-    def _handle(self, message: Message, descriptors: list[int]) -> None:
+    def _handle(self, message: Message, descriptors: list[int]) -> None:  # noqa: C901 - a case for each message
         match message:
             case messages.Load():
                 self._load(message, descriptors)
@@ -126,6 +126,8 @@ class Worker:
                 self._end_log(message)
             case messages.Stop():
                 self._stop()
+            case messages.SetTokens():
+                self.requests.set_tokens(message)
             case messages.Ping():
                 self.connections.channel.send(messages.Pong())
             case messages.RemoveFolder():
@@ -177,6 +179,8 @@ class Worker:
         if spawned is not None:
             self._further = True
             self._sources = (0, 0)  # the worker that forked the template reported it
+            if spawned.tokens is not None:
+                self.requests.set_tokens(spawned.tokens)
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()

@@ -328,14 +328,10 @@ def test_variables_of_systemd_are_read() -> None:
     assert read_config([], {}).notify_socket is None
 
 
-@pytest.mark.parametrize("content", ["", " \n", "two words", "ümlaut"])
-def test_a_token_is_one_word_of_ascii(content: str) -> None:
-    with pytest.raises(UsageError, match="expected one line with a token"):
-        config.with_token(Config(token_file="t"), content)
-
-
-def test_a_token_is_stripped() -> None:
-    assert config.with_token(Config(), "abc\n").token == "abc"
+def test_a_replace_token_is_enough_for_other_machines() -> None:
+    arguments = ["--host", "0.0.0.0", "--replace-token-file", "t"]
+    assert read_config(arguments, {}).host == "0.0.0.0"
+    assert address(scan(arguments, {}))[0] == "0.0.0.0"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from hotwhisk.config.config import Config, with_token
+from hotwhisk.config.config import Config, with_tokens
 from hotwhisk.config.option import Address, maybe_address
+from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.errors import StartError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server.admin import Admin
@@ -29,7 +30,8 @@ class Asked:
 
     def __init__(self, scripted: Scripted, config: Config, address: Address) -> None:
         self.scripted = scripted
-        self.admin = Admin(address, config, scripted.supervisor.parts)
+        parts = scripted.supervisor.parts
+        self.admin = Admin(address, config, parts, lambda: config.tokens)
 
     def send(self, request: bytes) -> bytes:
         """Send bytes; return all that is answered."""
@@ -68,7 +70,7 @@ def make(script: Callable[..., Scripted]) -> Iterator[Make]:
     def begin(address: str = "0", token: str = "", **settings: object) -> Asked:
         config = Config(**settings)  # type: ignore[arg-type]
         if token:
-            config = with_token(config, token)
+            config = with_tokens(config, Tokens(digest(token), digest(token)))
         parsed = maybe_address(address)
         assert parsed is not None
         made.append(Asked(script(), config, parsed))
@@ -208,7 +210,7 @@ def test_a_unix_socket_is_for_one_user_and_removed_at_the_end(
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert asked.get("/metrics")[0] == 200
     with pytest.raises(StartError, match=f"cannot listen on --admin unix:{path}: Address already"):
-        Admin(asked.admin.address, Config(), script().supervisor.parts)
+        Admin(asked.admin.address, Config(), script().supervisor.parts, Tokens)
     asked.admin.close()
     assert not os.path.exists(path)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hotwhisk.config.config import Config, with_token
+from hotwhisk.config.config import Config, with_tokens
+from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.errors import (
     Forbidden,
     MethodNotAllowed,
@@ -13,12 +14,15 @@ from hotwhisk.errors import (
     Unauthorized,
 )
 from hotwhisk.http1.http1 import Head, Reader
-from hotwhisk.worker.access import AccessCheck, digest
+from hotwhisk.worker.access import AccessCheck
 
 PLAIN = Config(hosts=("action.example",))
-GUARDED = with_token(PLAIN, "s3cret")
+BOTH = Tokens(digest("s3cret"), digest("s3cret"))
+GUARDED = with_tokens(PLAIN, BOTH)
+TWO = with_tokens(PLAIN, Tokens(digest("calls"), digest("replaces")))
+ONLY_REPLACE = with_tokens(PLAIN, Tokens(b"", digest("replaces")))
 OPENWHISK = Config(openwhisk=True)
-OPENWHISK_GUARDED = with_token(OPENWHISK, "s3cret")
+OPENWHISK_GUARDED = with_tokens(OPENWHISK, BOTH)
 OK = None
 
 
@@ -68,6 +72,22 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
     (GUARDED, "POST /run", (LOCAL, "Authorization: Basic s3cret"), Unauthorized),
     (GUARDED, "GET /nothing", (LOCAL,), Unauthorized),  # who has no token learns nothing
     (GUARDED, "POST /run", (LOCAL, "Origin: x", "Authorization: Bearer s3cret"), Forbidden),
+    # With two tokens, one calls and the other does everything.
+    (TWO, "POST /run", (LOCAL, "Authorization: Bearer calls"), OK),
+    (TWO, "POST /run", (LOCAL, "Authorization: Bearer replaces"), OK),
+    (TWO, "POST /init", (LOCAL, "Authorization: Bearer replaces"), OK),
+    (TWO, "POST /init", (LOCAL, "Authorization: Bearer calls"), Forbidden),
+    (TWO, "POST /init", (LOCAL, "Authorization: Bearer x"), Unauthorized),
+    (TWO, "POST /init", (LOCAL,), Unauthorized),
+    (TWO, "POST /init?x=/run", (LOCAL, "Authorization: Bearer calls"), Forbidden),
+    (TWO, "POST http://localhost/init", (LOCAL, "Authorization: Bearer calls"), Forbidden),
+    (TWO, "POST /nothing", (LOCAL, "Authorization: Bearer calls"), NotFound),
+    (TWO, "POST /nothing", (LOCAL,), Unauthorized),
+    (ONLY_REPLACE, "POST /run", (LOCAL,), OK),
+    (ONLY_REPLACE, "POST /run", ("Host: 10.1.2.3:8080",), OK),
+    (ONLY_REPLACE, "POST /init", (LOCAL,), Unauthorized),
+    (ONLY_REPLACE, "POST /init", (LOCAL, "Authorization: Bearer replaces"), OK),
+    (ONLY_REPLACE, "POST /nothing", (LOCAL,), Unauthorized),
     # No page can make an address its own, so with a token any address of this machine will do.
     (GUARDED, "POST /run", ("Host: 10.1.2.3:8080", "Authorization: Bearer s3cret"), OK),
     (GUARDED, "POST /run", ("Host: [fd00::7]:8080", "Authorization: Bearer s3cret"), OK),
@@ -136,7 +156,36 @@ def test_a_wrong_token_gets_another_error_than_a_missing_one() -> None:
 def test_the_token_is_not_kept() -> None:
     kept = vars(AccessCheck(GUARDED))
     assert "s3cret" not in repr(kept)
-    assert digest("s3cret") in kept.values()
+    assert BOTH in kept.values()
+    assert "s3cret" not in repr(vars(GUARDED))
+
+
+def test_an_unknown_token_may_be_a_new_one() -> None:
+    asked = []
+
+    def read_again(before: Tokens) -> Tokens:
+        asked.append(before)
+        return Tokens(digest("new"), digest("new"))
+
+    check = AccessCheck(GUARDED, read_again)
+    old, new = (
+        head("POST /run", LOCAL, f"Authorization: Bearer {each}") for each in ("s3cret", "new")
+    )
+    check.check(old)
+    assert check.admitted is old
+    assert not asked
+    check.check(new)
+    assert asked == [BOTH]
+    with pytest.raises(Unauthorized):
+        check.check(old)
+    assert check.admitted is None
+
+
+def test_a_head_that_was_admitted_is_not_admitted_by_other_tokens() -> None:
+    check = AccessCheck(GUARDED)
+    check.check(head("POST /run", LOCAL, "Authorization: Bearer s3cret"))
+    check.set_tokens(Tokens(digest("new"), digest("new")))
+    assert check.admitted is None
 
 
 def test_the_error_for_a_host_names_the_hosts_that_are_accepted() -> None:

@@ -32,8 +32,9 @@ import sys
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from hotwhisk.config.config import read_config, with_port, with_token
+from hotwhisk.config.config import read_config, with_port, with_tokens
 from hotwhisk.config.option import Bounds
+from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
 from hotwhisk.server.server import serve
 from hotwhisk.system.children import children
@@ -136,7 +137,8 @@ class LauncherProcess:
         arguments = ["--openwhisk", "--run-dir", wanted["folder"], "--workers", workers]
         host, port = listener.getsockname()
         config = read_config(arguments, os.environ, bound=(host, port))
-        status = serve(with_token(with_port(config, port), wanted["token"]), listener)
+        token = digest(wanted["token"])
+        status = serve(with_tokens(with_port(config, port), Tokens(token, token)), listener)
         os._exit(status)
 
     def _watch(self, pid: int, pidfd: int) -> None:

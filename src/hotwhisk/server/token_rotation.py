@@ -1,0 +1,75 @@
+"""Notice that a token file has changed, and tell every worker."""
+
+from __future__ import annotations
+
+from hotwhisk.config.config import with_tokens
+from hotwhisk.ipc.messages import SetTokens
+from hotwhisk.worker.token_files import TokenFiles
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotwhisk.config.config import Config
+    from hotwhisk.config.tokens import Tokens
+    from hotwhisk.supervisor.parts import Parts
+
+EVERY = 0.5
+"""Seconds between two looks at the files, also while the server is idle."""
+
+
+class TokenRotation:
+    """
+    The tokens of a running server.
+
+    A worker that is given an unknown token reads the files by itself, so a new token is good at
+    once. This class sees to it that the old one is refused everywhere, within `EVERY` seconds.
+    """
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self._files = TokenFiles(config)
+        self._tokens = config.tokens
+        self._parts = parts
+        self._next = parts.system.now() + EVERY
+        self._problem = ""
+        self._logged = ""
+
+    @property
+    def pause(self) -> float | None:
+        """Return how long an idle server may sleep; None if it has no token file."""
+        return EVERY if self._files.any else None
+
+    def check(self, now: float) -> None:
+        """Read the files if it is time to."""
+        if self._files.any and now >= self._next:
+            self._next = now + EVERY
+            self.read_again()
+            self._log_problem()
+
+    def read_again(self) -> Tokens:
+        """Read the files, tell the workers if a token has changed, and return the tokens."""
+        before, self._tokens = self._tokens, self._files.read_again(self._tokens)
+        if self._tokens != before:
+            text = "a token was replaced; the one before is refused from now on"
+            self._parts.log(text, "token")
+            self._tell(self._tokens)
+        return self._tokens
+
+    def _tell(self, tokens: Tokens) -> None:
+        """Tell every process; one that is not forked yet gets the tokens with its configuration."""
+        processes = self._parts.processes
+        processes.config = with_tokens(processes.config, tokens)
+        message = SetTokens(tokens.call.hex(), tokens.replace.hex())
+        for process in processes.by_slot.values():
+            if process.pending_fork is None:
+                process.channel.send(message)
+
+    def _log_problem(self) -> None:
+        """
+        Log what is wrong with a file, once, if two looks find the same.
+
+        One look may come between the two steps of a program that empties a file and writes it.
+        """
+        problem, self._problem = self._problem, self._files.problem
+        if problem == self._problem != self._logged:
+            self._logged = problem
+            if problem:
+                self._parts.log(f"{problem}; the token before it stays", "token-kept")
