@@ -26,7 +26,7 @@ LEVELS: Final = {
     "crash-loop": ERROR, "died": ERROR, "not-started": ERROR, "load-failed": ERROR,
     "rollback-failed": ERROR, "refused": WARNING, "worker-ended": WARNING, "still-loading": WARNING,
     "system-refused": WARNING, "left-out": WARNING, "notify-failed": WARNING, "log-lost": WARNING,
-    "watch-ended": WARNING, "not-reloaded": WARNING, "unknown-variable": WARNING, "retry": WARNING,
+    "watch-ended": WARNING, "token-kept": WARNING, "not-reloaded": WARNING, "unknown-variable": WARNING, "retry": WARNING,
 }  # fmt: skip
 """The level of each event that is no plain information."""
 
