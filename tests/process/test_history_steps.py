@@ -46,7 +46,7 @@ def ended_or_written(server: Stepping, number: int, state: Path) -> bool:
         if not server.happened and is_written(state, number):
             try:
                 wait_written(server)
-            except OSError:  # it was killed at a step after the history was renamed
+            except (OSError, ValueError):  # it was killed after the history was renamed
                 continue
             return False
     raise AssertionError(f"neither within 10 s: {server.steps}")
