@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import against, container, life, memory, openwhisk, plot, requests, saves, up
+from . import against, container, fresh, life, memory, openwhisk, plot, requests, saves, up
 from .report import HEADER, Row
 
 GROUPS = {
@@ -26,6 +26,7 @@ GROUPS = {
     "bridge": openwhisk.bridge,
     "init": life.replacements,
     "death": life.deaths,
+    "fresh": fresh.runs,
     "start": life.starts,
     "memory": memory.after_runs,
     "container-memory": memory.in_container,

@@ -36,7 +36,8 @@ class Work:
     ``count`` requests with a string of ``size`` characters; floods use ``clients`` connections.
 
     With ``rows``, the event has that many small objects instead of the string. With ``platform``
-    the requests are as the invoker sends them: activation, deadline and so on.
+    the requests are as the invoker sends them: activation, deadline and so on. Where
+    requests follow each other, ``pause`` seconds pass after each answer.
     """
 
     mode: str
@@ -46,6 +47,7 @@ class Work:
     clients: int = 16
     rows: int = 0
     platform: bool = False
+    pause: float = 0.0
     path: str = "/run"
 
     @property
@@ -141,6 +143,8 @@ def latencies(work: Work, requests: list[bytes], length: int) -> list[float]:
         if kept is None:
             end.close()
         taken.append(clock() - begun)
+        if work.pause:
+            time.sleep(work.pause)
     return taken
 
 

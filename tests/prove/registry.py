@@ -9,6 +9,7 @@ from .crowds import MOST, serve_crowds
 from .death import die_half_sent, die_with_waiting
 from .faults import survive_faults
 from .folders import find_things, outlive_folders
+from .fresh import leave_no_trace
 from .gateway_kills import kill_in_the_middle
 from .gateway_load import call_many
 from .hostile import take_packets, take_words
@@ -97,6 +98,21 @@ PROOFS = (
         serve_crowds,
         short={"rounds": 4},
         serve=("--workers", f"1..{MOST}", *NO_ROLL_BACK),
+    ),
+    Proof(
+        "fresh",
+        "with --fresh no run sees what another left, whatever is killed, and nothing grows",
+        leave_no_trace,
+        short={"runs": 1600, "pause": 0.3},
+        serve=("--fresh", *NO_ROLL_BACK),
+    ),
+    Proof(
+        "fresh-replacement",
+        "with --fresh, versions are replaced with nothing refused, lost or stale",
+        replace_under_load,
+        short={"replacements": 10, "clients": 16, "between": 64},
+        long={"replacements": 100, "clients": 32},
+        serve=("--fresh",),
     ),
     Proof(
         "half-sent",

@@ -48,6 +48,7 @@ PURE = {
     "supervisor.jobs",
     "supervisor.rollout",
     "supervisor.scaling",
+    "supervisor.single_run",
     "supervisor.totals",
     "system.loop_protocol",
     "worker.answerer",

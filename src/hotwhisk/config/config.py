@@ -38,6 +38,8 @@ Most workers of one version.
 
 The workers of two versions fit into the scoreboard, beside the slots that are kept free; tested.
 """
+FRESH_WORKERS = Bounds(2, 16)
+"""The default of ``--workers`` with ``--fresh``: a run begins while the worker after it starts."""
 _FIELD_OF = {"allow_host": "hosts"}
 _NO_FLAG = (
     "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
@@ -58,6 +60,8 @@ class Config(Record):
     """What to serve instead of a file: the name of an importable module."""
     main: str = "main"
     workers: Bounds = Bounds(1, 1)
+    fresh: bool = False
+    """Whether each run has a process of its own."""
     preload: tuple[str, ...] = ()
     faster_json: bool = True
     watch: bool = False
@@ -168,6 +172,9 @@ def read_config(
     values |= {"file": found.file, "warnings": _warnings(environ)}
     config = Config(**values)  # type: ignore[arg-type]  # the table gives each its type; tested
     _check(config)
+    if config.fresh:
+        given = found.raw["workers"][1] != "default"
+        return config if given else _changed(config, workers=FRESH_WORKERS)
     if config.openwhisk and not config.concurrency:
         least = config.workers.least
         return _changed(config, workers=Bounds(least, least))
@@ -177,6 +184,11 @@ def read_config(
 def with_tokens(config: Config, tokens: Tokens) -> Config:
     """Return the configuration with the tokens of its files."""
     return _changed(config, tokens=tokens)
+
+
+def with_text_log(config: Config) -> Config:
+    """Return the configuration with a log of text."""
+    return _changed(config, log_format="text")
 
 
 def with_port(config: Config, port: int) -> Config:

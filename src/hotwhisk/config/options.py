@@ -54,6 +54,8 @@ OPTIONS = (
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "MIN..MAX", bounds, "processes that answer; more than MIN while requests "
            "wait behind others' runs", default="1", openwhisk="1..32"),
+    Option("fresh", "", switch, "a process of its own for each run; MIN of --workers stand ready",
+           default="no"),
     Option("preload", "NAMES", words, "libraries to import once, before any worker is forked"),
     Option("faster_json", "", switch, "use orjson for large JSON, if it is installed", default="yes"),
     Option("watch", "", switch, "replace the current version when FILE changes", default="no"),

@@ -36,7 +36,7 @@ LONGEST_TEXT = 8000
 """Most characters of an error text. The log has the rest."""
 
 RELEASED_AT_ONCE = 1000
-"""Most connections in one `Released`, so that it fits a packet."""
+"""Most connections in one `Released` or `RunBegun`, so that it fits a packet."""
 
 MAX_NUMBER = 2**64 - 1
 """The largest value of an ``int``: the largest that a field of the scoreboard holds."""
@@ -326,6 +326,16 @@ class Released(Message):
     recalled: bool = False
 
 
+class RunBegun(Message):
+    """
+    The worker, which serves one run only, has begun it. It has released these connections, each
+    ``[number, epoch]``, and exits after its answer.
+    """
+
+    width: ClassVar[int] = 2
+    connections: Sequence[Sequence[int]] = ()
+
+
 class FolderRemoved(Message):
     """The folder of ``generation`` is gone. If a ``rest`` is left, send `RemoveFolder` again."""
 
@@ -355,8 +365,8 @@ KINDS = {each.kind: each for each in Message.__subclasses__()}
 
 FROM_WORKER: Collection[type[Message]] = frozenset(
     {
-        TemplateReady, Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, FolderRemoved, LogEnded, StartTimer,
-        Closed, Pong, LogOpened,
+        TemplateReady, Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, RunBegun,
+        FolderRemoved, LogEnded, StartTimer, Closed, Pong, LogOpened,
     }
 )  # fmt: skip
 """The messages that a worker may send."""

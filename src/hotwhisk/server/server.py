@@ -226,6 +226,7 @@ class Server:
         for slot in list(self.supervisor.rollout.workers.by_slot):
             self.supervisor.rollout.run_timed_out(slot, Cause.STOPPING, "the stop")
         self.supervisor.rollout.abort_loading()
+        self.supervisor.rollout.refuse_waiting()
         self.supervisor.dispatcher.give_to_spare()
 
     def _replied(self, reply: Reply) -> None:

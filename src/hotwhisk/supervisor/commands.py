@@ -80,6 +80,13 @@ class Candidate:
         self.log = ""
         """What a spare has to write to the log before the requester gets the result."""
 
+    def refusal(self, current: int) -> str:
+        """Return the line for its failure; the generation ``current``, if not 0, goes on."""
+        what = "the roll-back failed" if self.rollback else "a version was refused"
+        return f"{what}; " + (
+            f"generation {current} goes on" if current else "no action is current"
+        )
+
 
 class Recovery(Enum):
     """What is done with a connection of a dead worker."""

@@ -29,6 +29,9 @@ CROWDED = 0.02
 IDLE_LIMIT = 5.0
 """Seconds that a further worker may be idle. The time of a paused container counts too."""
 
+IN_MEMORY = (State.DRAINING, State.SERVING, State.BUSY)
+"""States of a worker that has as much memory as a further one will have."""
+
 Unread = Mapping[int | None, set[int]]
 """By worker, its connections with unread bytes; under None, those that no worker has."""
 
@@ -39,6 +42,7 @@ class Demand:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._fixed = parts.config.workers.most == 1
+        self._single_run = parts.config.fresh
         self._waiting: dict[int, float] = {}
         """The connections that waited at the latest tick, each with the start of its last run."""
         self._idle_since: dict[int, float] = {}
@@ -49,7 +53,9 @@ class Demand:
 
     def update(self, now: float, unread: Unread) -> None:
         """Move requests, and start or end workers; ``unread`` is what was found at this tick."""
-        if self._fixed:
+        if self._single_run:
+            self._check_memory()
+        if self._fixed or self._single_run:
             return
         rollout = self._parts.rollout
         before, self._waiting = self._waiting, self._find_waiting(unread)
@@ -59,10 +65,18 @@ class Demand:
         for slot in self._crowded(unread, waited, free) if idle else ():
             rollout.dispatcher.recall(slot)
         needed = len(waited) + len(rollout.dispatcher.owners.parked) - len(free)
-        may_grow = rollout.may_grow and (needed <= 0 or self._grow(needed))
+        may_grow = rollout.scaling.may_grow(rollout.current) and (needed <= 0 or self._grow(needed))
         # Also one tick after the last one waited: it may just have been moved.
         self.urgent = bool(self._waiting or before) and (bool(idle) or may_grow)
         self._release(now, idle)
+
+    def _check_memory(self) -> None:
+        """Find out whether there is memory for more workers of one run than the least number."""
+        rollout, processes = self._parts.rollout, self._parts.processes.by_slot
+        there = rollout.workers.in_generation(rollout.current.number, *IN_MEMORY)
+        more = len(there) > rollout.policy.workers
+        pids = [processes[slot].pid for slot in there if slot in processes]
+        rollout.scaling.has_memory = not more or self._parts.system.room_for(pids) > 0
 
     def _grow(self, needed: int) -> bool:
         """Start workers for waiting requests; return False if there is no memory for one more."""
@@ -71,7 +85,7 @@ class Demand:
             return True  # enough of them load, so no file of /proc is read
         room = self._room()
         if room:
-            rollout.grow(min(needed, room))
+            rollout.scaling.grow(rollout.current, min(needed, room))
         return room > 0
 
     def _find_waiting(self, unread: Unread) -> dict[int, float]:

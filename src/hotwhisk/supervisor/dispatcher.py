@@ -214,6 +214,11 @@ class Dispatcher:
                 self._recalling.add(slot)
             self._commands.append(Recall(slot, drain))
 
+    def recall_rest(self, slot: int) -> None:
+        """Recall what a worker got while it began its only run; it has that connection too."""
+        if self.owners.count(slot) > 1:
+            self.recall(slot)
+
     def recall_from_spare(self) -> None:
         """Recall the spare's connections if a worker can take them."""
         if self._workers.serving:

@@ -152,7 +152,8 @@ class Executor:
             self._load_began = process.started
         # A template costs some megabytes. Where one worker serves one version, most actions never
         # need another worker; if one does, that one leaves a template for those after it.
-        alone = first and rollout.policy.workers == 1 and not rollout.policy.reinit
+        policy = rollout.policy
+        alone = first and policy.workers == 1 and not policy.reinit and not policy.single_run
         template = number != rollout.workers.banned and not alone
         folder = f"{self._folder(number)}/code"
         load = command.artifact.load_message(number, folder, template=template, further=not first)

@@ -87,11 +87,11 @@ class Exits:
         cause: Cause,
         recoveries: list[tuple[int, Recovery]],
     ) -> None:
-        """Count an exit for the status, unless the worker was told to exit."""
+        """Count an exit for the status, unless the worker was to exit and had nothing to answer."""
         worker = self._parts.rollout.workers[process.slot]
         dismissed = worker.state is State.KILLED and worker.kill_reason is None
-        if not dismissed and worker.state is not State.DRAINING:
-            unanswered = sum(each is Recovery.FAIL for _, each in recoveries)
+        unanswered = sum(each is Recovery.FAIL for _, each in recoveries)
+        if unanswered or not (dismissed or worker.state is State.DRAINING):
             why, _ = worker.kill_reason or (cause, "")
             self._parts.stats.died(
                 process.pid, process.generation, why, str(ending), unanswered=unanswered

@@ -37,6 +37,8 @@ class Policy(Record):
     log_init_error: bool = True
     """Under OpenWhisk: whether the log says why an ``/init`` failed; if not, the answer says it."""
     most_workers: int = 1
+    single_run: bool = False
+    """Whether a worker serves one run only; see `single_run`."""
 
 
 class Generation:

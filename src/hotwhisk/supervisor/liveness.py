@@ -165,8 +165,10 @@ class Liveness:
 
         A worker that has been silent since the last tick counts as stuck.
         """
-        rollout = self._parts.rollout
-        for slot, process in list(self._parts.processes.by_slot.items()):
+        rollout, processes = self._parts.rollout, self._parts.processes.by_slot
+        for slot in self._unread_when_asked.keys() - processes.keys():
+            del self._unread_when_asked[slot]
+        for slot, process in list(processes.items()):
             if process.pending or slot not in rollout.workers.by_slot:
                 continue
             if slot not in self._doubted:

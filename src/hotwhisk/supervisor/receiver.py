@@ -166,9 +166,8 @@ class Receiver:
             if isinstance(message, messages.SpillClosed):
                 self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
-                if self._is_loading(process):
-                    template = self._templates.ready(process.generation, message, descriptors)
-                    if template is not None:
+                if self._is_loading(process):  # noqa: SIM102 - the second one acts
+                    if template := self._templates.ready(process.generation, message, descriptors):
                         self.watch(template)
             elif isinstance(message, messages.LogOpened):
                 self._parts.open_output(process, message, descriptors)
@@ -184,7 +183,7 @@ class Receiver:
         match message:
             case messages.InitReceived():
                 self._init_received(process, message)
-            case messages.Released():
+            case messages.Released() | messages.RunBegun():
                 self._released(process, message)
             case messages.Ready():
                 self._ready(process, message)
@@ -266,7 +265,7 @@ class Receiver:
         else:
             os.close(descriptor)
 
-    def _released(self, process: Process, message: messages.Released) -> None:
+    def _released(self, process: Process, message: messages.Released | messages.RunBegun) -> None:
         current = [
             number
             for number, epoch in message.connections
@@ -275,7 +274,12 @@ class Receiver:
         moved = self._sockets.movable(current)
         for number in set(current).difference(number for number, _ in moved):
             self._rollout.dispatcher.close_contradicted(process.slot, number)
-        self._rollout.released(process.slot, moved, recalled=message.recalled)
+        if isinstance(message, messages.Released):
+            self._rollout.released(process.slot, moved, recalled=message.recalled)
+        elif not self._parts.config.fresh:
+            raise ProtocolError("it serves more than one run")
+        else:
+            self._rollout.run_begun(process.slot, moved)
 
     def _ready(self, process: Process, message: messages.Ready) -> None:
         if not self._is_loading(process):

@@ -21,6 +21,7 @@ from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.history import History
 from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.scaling import Scaling
+from hotwhisk.supervisor.single_run import SINGLE_RUN
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
 
 REPLACEMENTS_WAITING = 8
@@ -46,14 +47,15 @@ class Rollout:
         self._has_descriptors = has_descriptors
         self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
-        self.dispatcher = Dispatcher(self.workers, self.commands, is_busy)
+        dispatcher, scaling = SINGLE_RUN if policy.single_run else (Dispatcher, Scaling)
+        self.dispatcher = dispatcher(self.workers, self.commands, is_busy)
         self.current = Generation()
         self.history = history or History()
         self.candidate: commands.Candidate | None = None
         self.waiting: deque[commands.Candidate] = deque()
-        self.stopping = False
+        self.stopping = self._refusing = False  # it stops; and what waits is refused
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
-        self.scaling = Scaling(policy, self.workers, self.dispatcher, self.commands)
+        self.scaling = scaling(policy, self.workers, self.dispatcher, self.commands, self._has_room)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -176,7 +178,7 @@ class Rollout:
         """Record a template that a loading worker left; return its slot, None if none is needed."""
         wanted = {self.current.number, self.candidate.generation if self.candidate else 0}
         there = generation in self.workers.templates
-        if generation not in wanted or there or self.stopping:
+        if generation not in wanted or there or self._refusing:
             return None
         return self.workers.add_template(generation)
 
@@ -220,10 +222,9 @@ class Rollout:
         """Handle a failed load: if it was the candidate's, its requester gets the reason."""
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
-            self.commands.append(
-                commands.Log(f"a fresh worker did not come up: {text}", "not-started")
-            )
-            self.workers.ban_template(self.workers[slot].generation)
+            why = f"a fresh worker did not come up: {text}"
+            self.commands.append(commands.Log(why, "not-started"))
+            self.scaling.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
         self.history.load_failed(candidate.of)
@@ -238,9 +239,8 @@ class Rollout:
             return
         if candidate.number is not None or candidate.rollback:  # what FILE did, the server logs
             event = "rollback-failed" if candidate.rollback else "refused"
-            self.commands.append(
-                commands.Log(f"{_refusal(candidate, self.current.number)}: {text}", event)
-            )
+            why = f"{candidate.refusal(self.current.number)}: {text}"
+            self.commands.append(commands.Log(why, event))
         self._refuse(candidate, status, text)
         if not self.current.number and not candidate.superseded:
             self._set_fallback(Cause.LOAD_FAILED, text)
@@ -279,6 +279,14 @@ class Rollout:
         if recalled and self.workers.apply(slot, Event.RELEASED):
             self.dispatcher.recall_from_spare()
         self.dispatcher.reclaimed(slot, moved)
+
+    def run_begun(self, slot: int, moved: Moved) -> None:
+        """Replace a worker that has begun its only run, and assign what it released."""
+        begun = self.workers.apply(slot, Event.RUN_BEGUN)
+        self.dispatcher.reclaimed(slot, moved)
+        if begun:
+            self.dispatcher.recall_rest(slot)
+            self._scale_up()
 
     def stuck(self, slot: int) -> bool:
         """
@@ -348,6 +356,8 @@ class Rollout:
     def _worker_died(self, worker: Worker, how: str, *, of_request: bool, now: float) -> None:
         """Log a death, and start another worker if this one was of the current generation."""
         current = worker.generation == self.current.number and worker.state is not State.DRAINING
+        if self.policy.single_run and not current:
+            self._scale_up()  # a run has ended, so there may be room for one more worker
         if not worker.generation or not (current or of_request):
             return
         if text := exit_line(worker, how, of_request=of_request):
@@ -364,7 +374,7 @@ class Rollout:
     def _further_worker_failed(self, now: float) -> None:
         """Try a further worker again later; if no others serve, count its failure as a crash."""
         current = self.current
-        self.workers.ban_template(current.number)
+        self.scaling.ban_template(current.number)
         if not self.workers.in_generation(current.number, State.SERVING, State.BUSY):
             self._crashed(now)
         elif not self.stopping:
@@ -379,7 +389,7 @@ class Rollout:
         if not current.count_crash(now, self.policy):
             self._scale_up()
             return
-        self.workers.ban_template(current.number)
+        self.scaling.ban_template(current.number)
         # One step only: if every version crashes, an old one is no better.
         if not self.history.is_rolled_back and self.roll_back():
             text = "rolling back to the version before it"
@@ -400,48 +410,40 @@ class Rollout:
 
     def _scale_up(self) -> None:
         """Start workers until the current generation has as many as it should."""
-        if not self.stopping:
+        if not self._refusing:
             self.scaling.start_missing(self.current)
-
-    @property
-    def may_grow(self) -> bool:
-        """Return whether the current generation may have one more worker than it has."""
-        return not self.stopping and self.scaling.may_grow(self.current) and self._has_room()
-
-    def grow(self, needed: int) -> None:
-        """Start workers for ``needed`` requests that wait behind others, as far as it may."""
-        if self.may_grow:
-            self.scaling.grow(self.current, needed)
 
     # -- stop -------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop: replace nothing any more, and answer the present requests."""
-        self.stopping = True
-        self._set_fallback(Cause.STOPPING)
+        self.stopping = self.scaling.stopping = True
+        self._refusing = not (self.policy.single_run and self.current.number)
+        self._set_fallback(self.dispatcher.fallback)
+        why = failure_response(self.policy.profile, Cause.STOPPING)
         while self.waiting:
-            status, text = failure_response(self.policy.profile, Cause.STOPPING)
-            self._refuse(self.waiting.popleft(), status, text)
+            self._refuse(self.waiting.popleft(), *why)
         for slot, worker in self.workers.by_slot.items():
-            if worker.is_template:
-                self.workers.end_template(worker.generation)
-            else:
+            if not worker.is_template:
                 self.commands.append(commands.Send(slot, Stop()))
+            elif self._refusing:
+                self.workers.end_template(worker.generation)
+        self.dispatcher.assign_waiting()
+
+    def refuse_waiting(self) -> None:
+        """Start no worker any more, and refuse what waits, because a stop waits no longer."""
+        self._refusing = True
+        self._set_fallback(Cause.STOPPING)
         self.dispatcher.assign_waiting()
 
     def abort_loading(self) -> bool:
         """Give up the versions that load, because the server stops; return False if none loads."""
-        workers = self.workers.by_slot.values()
-        loading = [each.slot for each in workers if each.state is State.LOADING]
+        slots = self.workers.by_slot
+        loading = [slot for slot in slots if slots[slot].state is State.LOADING]
         for slot in loading:
             self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
         return bool(loading)
 
     def _set_fallback(self, fallback: str, detail: str = "") -> None:
-        self.dispatcher.fallback = Cause.STOPPING if self.stopping else fallback
+        self.dispatcher.fallback = Cause.STOPPING if self._refusing else fallback
         self.dispatcher.detail = detail
-
-
-def _refusal(candidate: commands.Candidate, current: int) -> str:
-    what = "the roll-back failed" if candidate.rollback else "a version was refused"
-    return f"{what}; generation {current} goes on" if current else f"{what}; no action is current"

@@ -9,6 +9,7 @@ requests, and the workers that are idle.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from hotwhisk.supervisor.commands import Artifact, Command, Load, Spawn
 from hotwhisk.supervisor.dispatcher import Dispatcher
@@ -23,15 +24,28 @@ LOADING_AT_ONCE = 4
 
 
 class Scaling:
-    """Starts workers, and has idle ones exit."""
+    """
+    Starts workers, and has idle ones exit. ``has_room`` returns whether slots and descriptors
+    suffice for further ones.
+    """
 
     def __init__(
-        self, policy: Policy, workers: Workers, dispatcher: Dispatcher, commands: deque[Command]
+        self,
+        policy: Policy,
+        workers: Workers,
+        dispatcher: Dispatcher,
+        commands: deque[Command],
+        has_room: Callable[[], bool],
     ) -> None:
         self._policy = policy
         self._workers = workers
         self._dispatcher = dispatcher
         self._commands = commands
+        self._has_room = has_room
+        self.stopping = False
+        """Whether the server stops."""
+        self.has_memory = True
+        """Whether there was memory for a further worker at the latest tick; see `single_run`."""
 
     def start(self, artifact: Artifact, generation: int) -> int:
         """
@@ -50,6 +64,10 @@ class Scaling:
         self._workers.replace_spare()
         return slot
 
+    def ban_template(self, generation: int) -> None:
+        """Kill the template of a generation, because its workers fail; they leave no other."""
+        self._workers.ban_template(generation)
+
     def start_missing(self, current: Generation) -> None:
         """Start workers until the generation has as many as it should."""
         there = self._workers.in_generation(current.number, *ALIVE)
@@ -58,7 +76,8 @@ class Scaling:
 
     def may_grow(self, current: Generation) -> bool:
         """Return whether the generation may have more workers than it has."""
-        return current.retry_at is None and 0 < self.count(current) < self._policy.most_workers
+        wanted = not self.stopping and current.retry_at is None
+        return wanted and 0 < self.count(current) < self._policy.most_workers and self._has_room()
 
     def growth(self, current: Generation, needed: int) -> int:
         """Return how many workers to start so that ``needed`` load; none if it is not positive."""
@@ -68,7 +87,8 @@ class Scaling:
 
     def grow(self, current: Generation, needed: int) -> None:
         """Start workers until ``needed`` of them load, as far as the limits allow."""
-        self._start(current, self.growth(current, needed))
+        if self.may_grow(current):
+            self._start(current, self.growth(current, needed))
 
     def has_surplus(self, current: Generation) -> bool:
         """Return whether the generation has more workers than it should."""

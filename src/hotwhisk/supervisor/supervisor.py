@@ -78,6 +78,7 @@ class Supervisor:
                 config.reinit,
                 config.log_init_error,
                 config.workers.most,
+                config.fresh,
             ),
             WORKERS,
             self._has_descriptors,

@@ -45,7 +45,7 @@ class Templates:
         """
         processes = self._parts.processes
         if message.reason:
-            self._parts.stats.no_template = (generation, message.reason[:LONGEST_ERROR])
+            self._record(generation, message.reason[:LONGEST_ERROR])
             return None
         if not _is_template(message, descriptors, processes):
             return None
@@ -55,6 +55,15 @@ class Templates:
         end, pidfd = descriptors
         descriptors.clear()
         return processes.add_template(slot, generation, message.pid, (end, pidfd))
+
+    def _record(self, generation: int, reason: str) -> None:
+        """Record why a generation has no template; log it once where that costs each run a load."""
+        if self._parts.config.fresh and self._parts.stats.no_template[0] != generation:
+            self._parts.log(
+                f"generation {generation} is loaded anew for each run, since its process cannot be "
+                f"forked: {reason}; what opens it belongs into a function with @on_startup"
+            )
+        self._parts.stats.no_template = (generation, reason)
 
     def spawned(self, template: Process, message: Spawned) -> Process | None:
         """Return the worker that a template has forked; if it failed to fork, have it loaded."""

@@ -86,6 +86,7 @@ class Watchdog:
         rollout.end_pause(now)
         if rollout.candidate is None:
             self._patience = PATIENCE
+        dispatcher.assign_waiting()
         dispatcher.give_to_spare()
         dispatcher.crowded = False
         if self.stopping_since is not None:
@@ -115,6 +116,8 @@ class Watchdog:
         spare = supervisor.processes.by_slot[supervisor.rollout.workers.spare]
         if spare.pending or not supervisor.rollout.spare_may_wait:
             return False
+        if supervisor.dispatcher.owners.count(spare.slot):
+            return False  # its idle connections would only go to the next spare
         supervisor.rollout.workers.release_spare()
         supervisor.run_commands()
         return True
@@ -230,6 +233,7 @@ class Watchdog:
         if age > FIRST_REQUEST_LIMIT:
             self._close_idle()
         if age > supervisor.config.drain_timeout:
+            supervisor.rollout.refuse_waiting()
             # The sender of an `/init` that still loads is answered first.
             overdue = [*scoreboard.in_phase(Phase.IDLE), *scoreboard.in_phase(Phase.BUFFERED)]
             if not supervisor.rollout.abort_loading():

@@ -28,7 +28,10 @@ class State(StrEnum):
     BUSY = "busy"
     """Is in one run for too long, or answers no ping; its other connections were recalled."""
     DRAINING = "draining"
-    """Of an earlier generation, or not needed, or a stuck spare; it finishes what it has."""
+    """
+    Of an earlier generation, or not needed, or in its only run, or a stuck spare. It finishes what
+    it has.
+    """
     TEMPLATE = "template"
     """Has loaded the action and serves no request; it forks further workers."""
     KILLED = "killed"
@@ -49,6 +52,8 @@ class Event(StrEnum):
 
     For a worker that loads: it has not begun to load.
     """
+    RUN_BEGUN = "run begun"
+    """A worker that serves one run only has begun it; see `single_run`."""
     NOT_NEEDED = "not needed"
     """
     A spare has its process, and may wait again; see `Rollout.spare_may_wait`. Or a worker was idle
@@ -72,10 +77,12 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.LOADING, Event.STUCK): State.KILLED,
     (State.SERVING, Event.STUCK): State.BUSY,
     (State.SERVING, Event.DRAIN): State.DRAINING,
+    (State.SERVING, Event.RUN_BEGUN): State.DRAINING,
     (State.SERVING, Event.NOT_NEEDED): State.DRAINING,
     (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
     (State.BUSY, Event.RELEASED): State.SERVING,
     (State.BUSY, Event.DRAIN): State.DRAINING,
+    (State.BUSY, Event.RUN_BEGUN): State.DRAINING,
     (State.BUSY, Event.RUN_TIMED_OUT): State.KILLED,
     (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
     (State.TEMPLATE, Event.LOAD_TIMED_OUT): State.KILLED,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from hotwhisk.system.loop_protocol import Callback
+    from hotwhisk.system.loop_protocol import Callback, Loop
 
 WAITS = ("EpollLoop.run", "EpollSelector.select")
 """The functions that wait for descriptors: ours, and that of asyncio."""
@@ -214,6 +214,18 @@ def run_to_end(awaitable: Any) -> object:
     if _OwnLoop.loop is None or _OwnLoop.loop.is_closed():
         _OwnLoop.loop = new_asyncio()
     return _OwnLoop.loop.run_until_complete(await_and_end_copies(awaitable))
+
+
+def finish(loop: Loop, awaitable: Any) -> object:
+    """
+    Run an awaitable that a function with ``@on_startup`` returned, and return its result.
+
+    If the handler is asynchronous, ``loop`` is its loop, and the awaitable runs there. Otherwise it
+    runs in a loop of its own, because a plain handler must find no loop running.
+    """
+    if isinstance(loop, AsyncioLoop):
+        return loop.asyncio.run_until_complete(await_and_end_copies(awaitable))
+    return run_to_end(awaitable)
 
 
 async def await_and_end_copies(awaitable: Any) -> object:

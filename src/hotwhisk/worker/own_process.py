@@ -18,7 +18,7 @@ import atexit
 import fcntl
 import select
 import sys
-from os import _exit, dup2
+from os import _exit, close, dup2
 from select import POLLNVAL
 
 from hotwhisk.action.signal_guard import enters_action
@@ -27,7 +27,7 @@ from hotwhisk.system.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from hotwhisk.system.output import StreamState
@@ -55,6 +55,13 @@ class Streams:
     def descriptors(self) -> set[int]:
         """Return all descriptors of this object."""
         return {*self.kept, *(each.descriptor for each in self.outputs.values())}
+
+    def close(self) -> None:
+        """Close all descriptors of this object."""
+        for output in self.outputs.values():
+            output.close()
+        for each in self.kept:
+            close(each)
 
     def reopen_closed(self) -> None:
         """
@@ -102,12 +109,19 @@ def fail() -> NoReturn:
 
 
 @enters_action
-def exit_gracefully() -> NoReturn:
-    """End this process after the action's atexit functions; the supervisor bounds their time."""
+def exit_gracefully(clean: Callable[[], object] = lambda: None) -> NoReturn:
+    """
+    End this process after the action's atexit functions, and call ``clean`` after them.
+
+    The supervisor bounds their time.
+    """
     try:
         atexit._run_exitfuncs()
     except BaseException:  # code of the action ran
         pass
     with bounded():
         flush()
-    _exit(0)
+    try:
+        clean()
+    finally:
+        _exit(0)

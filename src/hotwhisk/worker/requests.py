@@ -23,7 +23,7 @@ from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
-from hotwhisk.worker import invocation, repair
+from hotwhisk.worker import invocation, only_run, repair
 from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
@@ -117,7 +117,7 @@ class Requests:
 
     def _run(self, connection: Connection, request: Request) -> bool:
         action = self.action
-        if action is None:
+        if action is None or (self.config.fresh and self.connections.draining):
             return self._run_without_action(connection, request)
         if self.stopping and self.config.openwhisk:
             return self._refuse_run(connection, request, Cause.STOPPING)
@@ -135,13 +135,13 @@ class Requests:
         budget, sent = self._budget(run.context), connection.sent
         connection.began = began = monotonic()
         self._scoreboard.set_running(connection.number, began, budget, sent)
-        if connection.pipelined:
-            close_after = CloseAfter.READ_AHEAD
-        else:
-            close_after = CloseAfter.NO if request.head.keep_alive else CloseAfter.REQUESTED
+        last = CloseAfter.NO if request.head.keep_alive else CloseAfter.REQUESTED
+        close_after = CloseAfter.READ_AHEAD if connection.pipelined else last
         self._scoreboard.set_close(connection.number, close_after)
         if not self._scoreboard.timer_on:
             self.connections.channel.send(StartTimer())
+        if self.config.fresh:
+            only_run.begin(self.connections, connection)
         if action.is_async:
             self._start(connection, request, run)
             return False

@@ -8,7 +8,6 @@ A worker begins as a spare, without an action. The message `Load` makes it a wor
 from __future__ import annotations
 
 import _socket
-from collections.abc import Awaitable
 from functools import partial
 from os import getpid
 from time import process_time
@@ -26,17 +25,16 @@ from hotwhisk.ipc.counters import UNCOUNTED
 from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
-from hotwhisk.worker import loading, template
+from hotwhisk.worker import loading, only_run, template
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import (
-    AsyncioLoop,
     EpollLoop,
-    await_and_end_copies,
+    finish,
     move_into_asyncio,
-    run_to_end,
 )
 from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.rehearsal import rehearse
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
@@ -144,17 +142,28 @@ class Worker:
         outcome = loading.load(message, descriptors, self.config, self._keep_sources)
         self.connections.streams.reopen_closed()
         if isinstance(outcome, loading.Loaded):
-            slow = process_time() - began > template.MIN_LOAD_TIME
-            if message.template and slow and not isinstance(outcome.action, Program):
-                self._fork_template(message.generation)
-            if outcome.action.is_async:
-                self.connections.loop = move_into_asyncio(self._epoll_loop())
-            failed = loading.make_ready(outcome.action, self.config, self._run_to_end)
-            outcome = failed or outcome
+            outcome = self._prepare(message, outcome, process_time() - began) or outcome
         if isinstance(outcome, messages.Failed):
             self._send_failure(outcome)
         else:
             self._start_serving(message.generation, outcome)
+
+    def _prepare(
+        self, message: messages.Load, loaded: loading.Loaded, seconds: float
+    ) -> messages.Failed | None:
+        """Do what follows a load of so many ``seconds``; return why it fails, if it does."""
+        action, fresh = loaded.action, self.config.fresh
+        if not isinstance(action, Program):
+            content = only_run.read_content(message.folder) if fresh else None
+            if message.template and (fresh or seconds > template.MIN_LOAD_TIME):
+                self._fork_template(message.generation)
+            if fresh:
+                rehearse(self.config, self.connections.place.lowest)
+                if failed := only_run.enter_folder(self.connections, message.folder, content):
+                    return failed
+        if action.is_async:
+            self.connections.loop = move_into_asyncio(self._epoll_loop())
+        return loading.make_ready(action, self.config, partial(finish, self.connections.loop))
 
     def _keep_sources(self, content: bytes) -> None:
         """Copy content that the further workers of this generation will load into a spill file."""
@@ -194,18 +203,6 @@ class Worker:
         assert isinstance(loop, EpollLoop)  # until an action with coroutines is loaded
         return loop
 
-    def _run_to_end(self, awaitable: Awaitable[object]) -> object:
-        """
-        Run an awaitable that a function with ``@on_startup`` returned, and return its result.
-
-        If the handler is asynchronous, the awaitable runs in the handler's loop. Otherwise it runs
-        in a loop of its own, because a plain handler must find no loop running.
-        """
-        loop = self.connections.loop
-        if isinstance(loop, AsyncioLoop):
-            return loop.asyncio.run_until_complete(await_and_end_copies(awaitable))
-        return run_to_end(awaitable)
-
     def _send_failure(self, failed: messages.Failed) -> None:
         logged = self.config.log_init_error and failed.status == VersionError.status
         if self.requests.sentinels is not None and logged and not self._further:
@@ -216,7 +213,7 @@ class Worker:
         action, connections, requests = loaded.action, self.connections, self.requests
         requests.action = action
         connections.counters.serve()
-        requests.overlap = action.is_async and self.config.concurrency
+        requests.overlap = action.is_async and self.config.concurrency and not self.config.fresh
         connections.headers = b"Hotwhisk-Generation: %d %s\r\n" % (
             generation,
             loaded.digest.encode(),
@@ -236,7 +233,7 @@ class Worker:
             if spill:
                 connection.resume(Spill.adopt(spill, next(remaining)), length)
             added.append(connection)
-        for connection in added:
+        for connection in filter(connections.has, added):  # the run of one releases the others
             # As a rule its request has arrived already: answer first, watch later.
             connections.with_claim(connection, connections.resume)
             connections.watch_idle(connection)
@@ -274,7 +271,7 @@ class Worker:
 
     def _stop(self) -> None:
         self.requests.stopping = True
-        for connection in list(self.connections.by_number.values()):
+        for connection in filter(self.connections.has, [*self.connections.by_number.values()]):
             if connection.stage is Stage.LISTENING:
                 self.connections.with_claim(connection, self._receive_last)
 

@@ -69,6 +69,7 @@ class Process:
     pending: bool = False  # a template was ordered to fork it
     template: int = -1  # the slot of that template
     leaving: bool = False
+    runs: int = 0
     dead: bool = False
 
     @property
@@ -88,11 +89,21 @@ class Process:
                 )
         return held
 
+    def refuses(self) -> set[int]:
+        """Return the connections on which a spare answers, when it has read its messages."""
+        fallbacks = dict(self.holds)
+        for order in self.orders:
+            if isinstance(order, tuple) and isinstance(order[0], commands.Assign):
+                fallbacks.update(dict.fromkeys(order[0].numbers, order[0].fallback))
+        return {number for number, fallback in fallbacks.items() if fallback}
+
 
 class World:
     """Everything outside `Rollout`."""
 
-    def __init__(self, workers: int, most: int, profile: Profile) -> None:
+    def __init__(
+        self, workers: int, most: int, profile: Profile, *, single_run: bool = False
+    ) -> None:
         self.now = 0.0
         self.floor = 0
         self.clients: dict[int, Client] = {}
@@ -105,7 +116,7 @@ class World:
         self.killed_templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
-        policy = Policy(workers, 2, profile=profile, most_workers=most)
+        policy = Policy(workers, 2, profile=profile, most_workers=most, single_run=single_run)
         self.rollout = Rollout(policy, SLOTS, is_busy=self.is_busy)
         self.owners = self.rollout.dispatcher.owners
         self.carry_out()
@@ -204,6 +215,8 @@ class World:
             for process in self.processes.values():
                 if process.generation != self.floor and not process.dead:
                     free = process.will_hold() - process.busy - {process.claim}
+                    if self.rollout.policy.single_run and not process.generation:
+                        free &= process.refuses()  # it parks what comes on the others
                     free = {each for each in free if self.clients[each].phase in MOVABLE}
                     assert not free, f"{process} may still read {free}"
         number = command.candidate.number
@@ -249,6 +262,10 @@ class World:
             epochs, recalled = words
             moved = self.movable(each for each, epoch in epochs if self.epochs[each] == epoch)
             self.rollout.released(process.slot, moved, recalled=recalled)
+        elif kind == "run_begun":
+            (epochs,) = words
+            moved = self.movable(each for each, epoch in epochs if self.epochs[each] == epoch)
+            self.rollout.run_begun(process.slot, moved)
         elif kind == "ready":
             if not process.dead:
                 self.rollout.ready(process.slot, "digest", overlap=False)
@@ -340,8 +357,11 @@ class World:
             client.phase = Phase.INIT_PENDING
             del process.holds[number]
             process.words.append(("init_received", number, self.artifact()))
-        elif process.generation:
+        elif process.generation and not (process.leaving and self.rollout.policy.single_run):
             client.phase = Phase.RUNNING
+            process.runs += 1
+            if self.rollout.policy.single_run:
+                self.begin_only_run(process, number)
             return
         elif process.holds[number]:
             self.answer(process, number, process.holds[number])
@@ -350,6 +370,14 @@ class World:
             client.phase = Phase.PARKED
             self.give_back(process, [number], recalled=False)
         self.unclaim(process)
+
+    def begin_only_run(self, process: Process, number: int) -> None:
+        assert process.runs == 1, "a second run in one process"
+        process.leaving = True
+        others = sorted(set(process.holds) - process.busy - {number})
+        process.words.append(("run_begun", [(each, process.epochs[each]) for each in others]))
+        for each in others:
+            del process.holds[each]
 
     def answer(self, process: Process, number: int, what: str) -> None:
         ask = self.clients[number].asks.popleft()  # there is one, or it is a second answer
@@ -450,6 +478,7 @@ class World:
 
     def tick(self) -> None:
         self.rollout.end_pause(self.now)
+        self.rollout.dispatcher.assign_waiting()
         self.rollout.dispatcher.give_to_spare()
         self.carry_out()
 
@@ -472,13 +501,21 @@ class Machine(RuleBasedStateMachine):
         workers=st.integers(1, 3),
         further=st.integers(0, 2),
         profile=st.sampled_from(Profile),
+        single_run=st.booleans(),
         generations=st.integers(0, 2),
         clients=st.integers(0, CONNECTIONS),
     )
     def begin(
-        self, workers: int, further: int, profile: Profile, generations: int, clients: int
+        self,
+        *,
+        workers: int,
+        further: int,
+        profile: Profile,
+        single_run: bool,
+        generations: int,
+        clients: int,
     ) -> None:
-        self.world = World(workers, workers + further, profile)
+        self.world = World(workers, workers + further, profile, single_run=single_run)
         self.rollout = self.world.rollout
         for _ in range(generations):
             self.reload()
@@ -633,7 +670,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(needed=st.integers(1, 3))
     def grow(self, needed: int) -> None:
-        self.rollout.grow(needed)
+        self.rollout.scaling.grow(self.rollout.current, needed)
         self.world.carry_out()
 
     @precondition(lambda self: self.rollout.scaling.has_surplus(self.rollout.current))

@@ -19,7 +19,7 @@ def server() -> Server:
 
 def grow(server: Server, needed: int) -> list[int]:
     """Let the generation grow; return the slots of the workers that load now."""
-    server.rollout.grow(needed)
+    server.rollout.scaling.grow(server.rollout.current, needed)
     server.did()
     return server.rollout.workers.in_generation(server.rollout.current.number, State.LOADING)
 
@@ -39,7 +39,7 @@ def test_only_some_load_side_by_side_and_there_are_never_more_than_the_most(
         for slot in loading:
             server.ready(slot)
     assert len(server.rollout.workers.serving) == 8
-    assert not server.rollout.may_grow
+    assert not server.rollout.scaling.may_grow(server.rollout.current)
 
 
 def test_a_further_worker_takes_what_waits_with_the_others(server: Server) -> None:
@@ -98,5 +98,5 @@ def test_a_version_that_pauses_or_a_server_that_stops_does_not_grow(server: Serv
 
 def test_without_an_action_nothing_grows() -> None:
     server = Server(policy=Policy(most_workers=8))
-    assert not server.rollout.may_grow
+    assert not server.rollout.scaling.may_grow(server.rollout.current)
     assert grow(server, 3) == []
