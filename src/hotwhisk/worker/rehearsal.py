@@ -13,7 +13,8 @@ from __future__ import annotations
 import _socket
 
 from hotwhisk.action.action import Action
-from hotwhisk.config.config import with_text_log
+from hotwhisk.config.config import with_text_log, with_tokens
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Assign
 from hotwhisk.ipc.scoreboard import Scoreboard
@@ -25,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.config.config import Config
 
-SAMPLE = b'POST /run HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: 12\r\n\r\n{"value":{}}'
+SAMPLE = b'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n{"value":{}}'
 
 
 def rehearse(config: Config, lowest: int) -> None:
@@ -49,14 +50,13 @@ def rehearse(config: Config, lowest: int) -> None:
 def _rehearse(config: Config, lowest: int, ends: list[_socket.socket]) -> None:
     """Answer a sample request on the last pair of sockets; the first is a channel."""
     ours, theirs = Channel(ends[0]), Channel(ends[1])
-    # A log of JSON would lead the output of this process into other pipes.
-    config = with_text_log(config)
+    # A log of JSON would lead the output of this process into other pipes. No token is known here.
+    config = with_tokens(with_text_log(config), Tokens())
     requests = Requests(ours, Scoreboard(1), Place(0, 0, lowest), config, lambda: None)
     requests.action, requests.sentinels = Action(_echo), None
     connections = requests.connections
     connections.exit = lambda: None  # type: ignore[assignment,return-value]  # it goes on
-    token = f"Authorization: Bearer {config.token}\r\n" if config.token else ""
-    ends[3].send(SAMPLE % token.encode())
+    ends[3].send(SAMPLE)
     theirs.send(Assign([[0, 1, 0, 0]]), [ends[2].fileno()])
     received = ours.receive()
     assert received is not None
