@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BOUNDS = tuple(2.0**power for power in range(-15, 7))
 """Seconds, from 31 µs to 64 s. Each is the limit of a counted duration, so buckets are exact."""
 
+BUCKETS = tuple((bound, str(bound)) for bound in (*BOUNDS, float("inf")))
+"""All bounds with their names, the last for the durations beyond them."""
+
 ROUNDED = 1.0001
 """By what factor a limit in the status may be above the exact one."""
 
@@ -60,12 +63,14 @@ class RequestMetrics:
             yield counter(name, meaning, values)
 
     def _durations(self, labels: Labels, row: Mapping[str, Any]) -> Distribution:
-        durations: list[tuple[float, int]] = row["durations"]
-        buckets = []
-        for bound in (*BOUNDS, float("inf")):
-            count = sum(each for limit, each in durations if limit <= bound * ROUNDED)
-            buckets.append((bound, self._grown(labels, str(bound), count)))
-        (_, count) = buckets.pop()
+        durations: list[tuple[float, int]] = row["durations"]  # the shortest first
+        buckets, so_far, at = [], 0, 0
+        for bound, text in BUCKETS:
+            while at < len(durations) and durations[at][0] <= bound * ROUNDED:
+                so_far += durations[at][1]
+                at += 1
+            buckets.append((bound, self._grown(labels, text, so_far)))
+        _, count = buckets.pop()
         return Distribution(buckets, count, row["busy"])
 
     def _grown(self, labels: Labels, what: str, value: int) -> int:
