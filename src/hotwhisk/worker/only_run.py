@@ -50,7 +50,7 @@ def begin(connections: Connections, connection: Connection) -> None:
     connections.channel.flush_all()  # the run may take long
 
 
-class Content:
+class FolderContent:
     """
     What is in the folder of a version: its ``folders``, its ``files`` with mode and bytes, and its
     ``links`` with their targets. All names are relative to the folder.
@@ -101,24 +101,26 @@ class Content:
             os.symlink(target, f"{folder}/{name}")
 
 
-def read_content(folder: str) -> Content | None:
+def read_content(folder: str) -> FolderContent | None:
     """
     Return what a private working directory begins with; None if the working directory is not
     ``folder``, where a posted version is unpacked.
     """
-    content = Content()
+    content = FolderContent()
     try:
         if os.getcwd() != os.path.realpath(folder):
             return None
         if not content.read(folder):
-            content = Content()
+            content = FolderContent()
             content.links += [(entry.name, entry.path) for entry in os.scandir(folder)]
     except OSError:  # the folder is gone, or belongs to another user
         return None
     return content
 
 
-def enter_folder(connections: Connections, code: str, content: Content | None) -> Failed | None:
+def enter_folder(
+    connections: Connections, code: str, content: FolderContent | None
+) -> Failed | None:
     """
     Make the private folder of this process beside ``code``, and have the action use it.
 
