@@ -64,8 +64,9 @@ class Generation:
 
     def count_crash(self, now: float, policy: Policy) -> bool:
         """Record an exit that no request caused; return True if there is a crash loop."""
-        if self.last_crash is not None and now - self.last_crash > policy.crash_window + RETRY_MAX:
-            self.retry_after = RETRY_FIRST  # it ran well for a while
+        last = self.last_crash
+        if last is None or now - last > policy.crash_window + RETRY_MAX:
+            self.retry_after = RETRY_FIRST  # it ran well for a while, though others did not load
         self.last_crash = now
         self.crashes.append(now)
         while self.crashes[0] < now - policy.crash_window:

@@ -557,6 +557,18 @@ def test_a_loop_in_the_first_generation_pauses_and_tries_again_and_is_never_0() 
     assert server.rollout.current.number == 1
 
 
+def test_the_first_crash_loop_pauses_shortly_though_further_workers_did_not_load() -> None:
+    server = Server(workers=2)
+    server.serve("A")
+    current = server.rollout.current
+    for _ in range(4):
+        current.begin_pause(server.now)  # as a further worker that does not load has it do
+    for _ in range(server.rollout.policy.crash_count):
+        looped = current.count_crash(server.now, server.rollout.policy)
+    assert looped
+    assert current.begin_pause(server.now) == RETRY_FIRST
+
+
 def test_the_pause_grows_while_it_does_not_come_up() -> None:
     server = Server()
     server.serve("A")
