@@ -96,7 +96,7 @@ class OutputLine(Record):
 
 
 class EndedRun(Record):
-    """A run that is over. Without an ``end`` the mark of that is missing."""
+    """A run that is over. ``end`` is None if the mark of its end was not found."""
 
     run: RunBegin
     end: RunEnd | None = None

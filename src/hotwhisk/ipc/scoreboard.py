@@ -5,7 +5,7 @@ It is one anonymous mapping, made before the first fork, so it outlives every wo
 one writer at a time, and a write is one store, so a reader never sees half of it. When a worker was
 killed, this table is all that is known of its requests.
 
-    header        whether the supervisor's timer runs and it wants to know of each close; outputs
+    header        does the supervisor's timer run; is each close reported; states of the streams
     worker slots  recalls (supervisor): how often its connections were recalled
                   claim (worker): the connection that it uses now, plus one; 0 for none
     phases        one byte a connection, side by side, so that memchr finds the closed ones

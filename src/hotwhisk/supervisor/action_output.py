@@ -48,7 +48,7 @@ MANY_READ = 1 << 17
 """If so many bytes were read from a worker at a tick, the next tick comes soon."""
 
 LAST_READS = 4
-"""How often at most so much is read of a dead worker."""
+"""Most reads of `MOST_READ` bytes from a dead worker."""
 
 MOST_KEPT = 1 << 20
 """If more bytes of lines wait for the reader of the log, no pipe is read."""

@@ -151,7 +151,7 @@ class Executor:
         if first:
             self._load_began = process.started
         # A template costs some megabytes. Where one worker serves one version, most actions never
-        # need another worker; if one does, that one leaves a template for those after it.
+        # need another worker; if one does, the second worker leaves the template.
         policy = rollout.policy
         alone = first and policy.workers == 1 and not policy.reinit and not policy.single_run
         template = number != rollout.workers.banned and not alone

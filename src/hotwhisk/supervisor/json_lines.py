@@ -72,7 +72,7 @@ def event_line(at: float, event: str, text: str, origin: WritingProcess) -> byte
 
 
 def output_line(at: float, stream: int, line: OutputLine, origin: str) -> bytes:
-    """Return the line for a line of an action's output; ``origin`` are the fields of that."""
+    """Return the line for a line of an action's output; ``origin`` has its process."""
     text = quote(line.data.decode(errors="backslashreplace"))
     run = _run_fields(line.run) if line.run is not None else ""
     part = "" if line.whole else '"part":true,'

@@ -56,7 +56,8 @@ class Sockets:
         self._last_epoch = 0
         self.counted: set[int] = set()
         """
-        Connections on which a worker sends an error in another's place. The request is counted.
+        Connections on which a worker sends an error for a dead one. The supervisor has counted
+        the request, so it is not counted again if that worker dies too.
         """
         # A worker may keep a file for its next request, and there are two generations of workers.
         self.spills = SpillFiles(scoreboard.capacity + 2 * workers, close)

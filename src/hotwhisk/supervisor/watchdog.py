@@ -31,7 +31,7 @@ LONG_LOAD = 2.0
 """Seconds of loading after which a line says so. The next line follows after twice as long."""
 
 PATIENCE = 0.25
-"""Least seconds that a load may take if a newer save of its sources waits. It doubles each time."""
+"""A load is given up for a newer save of its sources only after so many seconds."""
 
 LEAVE_LIMIT = 5.0
 """Seconds that the atexit functions of a draining worker may take, once it has no connection."""
@@ -53,7 +53,7 @@ class Watchdog:
         self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
         self._patience = PATIENCE
-        """Seconds that a superseded load may take. If saves come faster, one must be let end."""
+        """As `PATIENCE`, doubled each time, so that a load ends though saves come fast."""
         self._liveness = Liveness(supervisor.parts)
         self._demand = Demand(supervisor.parts)
         self._began: dict[Key, float] = {}

@@ -35,7 +35,11 @@ COPIED = 65536
 
 
 class Stage(Enum):
-    """Says what a connection waits for in its worker."""
+    """
+    Says what a connection waits for in its worker.
+
+    The worker's event loop uses it. The supervisor knows only the `Phase`, in the scoreboard.
+    """
 
     LISTENING = "a request of its client"
     QUEUED = "the end of another run: the handler runs one request at a time"

@@ -74,7 +74,7 @@ class Connections:
         self.headers = b""
         """Header lines of every response: they say which generation gave it."""
         self.draining = False
-        self.answer_over: Callable[[int], None] = lambda _: None  # called for slow clients, at ends
+        self.on_answer_sent: Callable[[int], None] = lambda _: None  # also if it was closed before
         self.exit: Callable[[], NoReturn] = exit_gracefully
         """Ends this process when it is draining and has no connection left."""
         self.streams = Streams(place.lowest, scoreboard.streams)
@@ -225,7 +225,7 @@ class Connections:
     def _flush(self, connection: Connection) -> Request | None:
         if not connection.flush():
             return None
-        self.answer_over(connection.number)
+        self.on_answer_sent(connection.number)
         connection.stage = Stage.LISTENING
         self.watch(connection)
         return connection.next_request() if self.response_sent(connection) else None
@@ -270,7 +270,7 @@ class Connections:
     def close(self, connection: Connection) -> None:
         """Close a connection for all processes."""
         connection.stage = Stage.CLOSING
-        self.answer_over(connection.number)
+        self.on_answer_sent(connection.number)
         self.loop.unwatch(connection.socket.fileno())
         connection.close()
         self.by_number.pop(connection.number, None)

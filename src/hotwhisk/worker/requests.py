@@ -61,7 +61,7 @@ class Requests:
         """Marks the runs in the output of the action; None if the log is text."""
         self.connections = Connections(channel, scoreboard, place, self, handle_messages)
         if self.marker is not None:
-            self.connections.answer_over = self.marker.sent
+            self.connections.on_answer_sent = self.marker.sent
         self.action: Action | Program | None = None
         """The loaded action; None in a spare."""
         self.overlap = False
