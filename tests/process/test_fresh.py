@@ -47,6 +47,10 @@ def states(found: control.Status) -> set[str]:
     return {each["state"] for each in found["generation"]["workers"] if each["pid"]}
 
 
+def ready(found: control.Status) -> int:
+    return sum(each["state"] == "serving" for each in found["generation"]["workers"])
+
+
 def test_each_run_has_a_process_of_its_own_and_a_kept_connection_stays() -> None:
     with fresh() as server, Connection(server.address) as kept:
         answers = [kept.run({"token": number}).json() for number in range(20)]
@@ -250,7 +254,7 @@ def test_a_run_past_its_deadline_is_answered_and_the_next_one_served() -> None:
 
 def test_a_malformed_request_is_no_run() -> None:
     with fresh() as server, Connection(server.address) as kept:
-        control.processes(server)
+        control.wait_until(server, lambda found: ready(found) == 2, "two that stand ready")
         before = control.pids(server, "serving")
         for _ in range(3):
             kept.send(post("/run", b"{"))
