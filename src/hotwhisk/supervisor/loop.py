@@ -16,8 +16,8 @@ class EventLoop:
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], object]] = {}
         self._writers: dict[int, Callable[[], object]] = {}
-        self._later: dict[int, Callable[[], object]] = {}
-        """Descriptors to watch again at the next tick."""
+        self._later: dict[int, tuple[Callable[[], object], int]] = {}
+        """Descriptors to watch again at the next tick, each with its callback and its events."""
 
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._readers
@@ -33,7 +33,7 @@ class EventLoop:
         try:
             self._epoll.register(descriptor, events)
         except OSError:
-            self._later[descriptor] = callback
+            self._later[descriptor] = callback, events
         else:
             self._readers[descriptor] = callback
 
@@ -69,7 +69,7 @@ class EventLoop:
         callback = self._readers.get(descriptor)
         if callback is not None:
             self.unwatch(descriptor)
-            self._later[descriptor] = callback
+            self._later[descriptor] = callback, select.EPOLLIN
 
     @property
     def has_later(self) -> bool:
@@ -79,8 +79,8 @@ class EventLoop:
     def try_again(self) -> bool:
         """Watch the descriptors that were left for later; return False if there are none."""
         later, self._later = self._later, {}
-        for descriptor, callback in later.items():
-            self.watch(descriptor, callback)
+        for descriptor, (callback, events) in later.items():
+            self.watch(descriptor, callback, events)
         return bool(later)
 
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
