@@ -12,7 +12,7 @@ A mark is one write of less than PIPE_BUF bytes, so another writer never gets be
 
 A mark begins with a NUL and with a token that the worker has drawn, so no ordinary output is taken
 for one. The action could learn the token and write false marks. It would mislead its own log only:
-every value is brought within its bounds.
+a mark with a value that no worker writes is text, and no text in a mark is long.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as quote
 
 from hotwhisk import json_codec
+from hotwhisk.ipc.counters import MOST, AnswerKind
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -32,8 +33,13 @@ LONGEST_ID: Final = 128
 LONGEST_LINE: Final = 16384
 """Most bytes of a line. A longer one is cut into parts."""
 
-_LONGEST_MARK: Final = 2048
-_MOST_CONNECTIONS: Final = 1 << 16
+LONGEST_MARK: Final = 2048
+"""Most bytes of a mark behind its token."""
+
+_RAN: Final = frozenset((AnswerKind.OK, AnswerKind.ERROR))
+"""The kinds of the answers that a worker gives."""
+
+_TRACE_ID: Final = 32
 _LATEST: Final = 1e11
 """The latest time that is believed: the year 5138."""
 
@@ -56,13 +62,12 @@ class RunEnd(Record):
     """
     A run has ended, and its answer is about to be sent.
 
-    ``kind`` is the kind of the answer, ``length`` the bytes of its body, ``ms`` the duration in
-    milliseconds.
+    ``length`` is the number of bytes of the answer's body, ``ms`` the duration in milliseconds.
     """
 
     number: int
     status: int
-    kind: str
+    kind: AnswerKind
     length: int
     ms: float
     at: float
@@ -109,11 +114,13 @@ class MarkedStream:
     """
     Reads one of the two pipes: tells lines from marks, and keeps what is not complete.
 
+    ``capacity`` is how many connections the server can have, so how many runs can be open.
     ``has_sent`` says whether it is the pipe with the marks of sent answers.
     """
 
-    def __init__(self, token: bytes, *, has_sent: bool) -> None:
+    def __init__(self, token: bytes, capacity: int, *, has_sent: bool) -> None:
         self._token = token
+        self._capacity = capacity
         self._has_sent = has_sent
         self.runs: dict[int, RunBegin] = {}
         """The runs that have begun and not ended, by connection."""
@@ -136,7 +143,7 @@ class MarkedStream:
             for each in marked[:-1]:
                 self._take_marked(each)
             last = marked[-1]
-            if b"\n" not in last and len(last) < _LONGEST_MARK:
+            if b"\n" not in last and len(last) < LONGEST_MARK:
                 self._undecided = self._token + last
             else:
                 self._take_marked(last, last=True)
@@ -157,7 +164,7 @@ class MarkedStream:
         """Take a mark without its token, and the text behind it."""
         values, _, text = data.partition(b"\n")
         mark = _read(values)
-        if mark is None:
+        if mark is None or not 0 <= mark.number < self._capacity:
             text = self._token + data
         else:
             self._pass(mark)
@@ -201,6 +208,8 @@ class MarkedStream:
         number, runs = mark.number, self.runs
         if isinstance(mark, RunEnd):
             before = runs.pop(number, None)
+            if before is None and number in self.unsent:
+                before = self.unsent[number].run  # its answer was broken off: this is another one
             if before is not None and self._has_sent:
                 self.unsent[number] = EndedRun(before, mark)
         else:
@@ -221,25 +230,25 @@ class MarkedStream:
 
 def _read(data: bytes) -> RunBegin | RunEnd | RunSent | None:
     """Return the mark with these values; None if it is none."""
+    if len(data) > LONGEST_MARK:
+        return None
     try:
         values = json_codec.loads_short(data)
     except (ValueError, RecursionError):
         return None
-    if type(values) is not list or not values or not _is_connection(values[0]):
+    if type(values) is not list:
         return None
     kinds = tuple(map(type, values))
     if kinds == (int,):
         return RunSent(*values)
     if kinds == (int, str, str, float) and _is_time(values[3]):
         number, name, trace, at = values
-        return RunBegin(number, name[:LONGEST_ID], trace[:LONGEST_ID], at)
+        return RunBegin(number, name[:LONGEST_ID], trace[:_TRACE_ID], at)
     if kinds == (int, int, str, int, float, float) and all(map(_is_time, values[4:])):
-        return RunEnd(*values)
+        number, status, kind, length, ms, at = values
+        if kind in _RAN and 100 <= status <= 599 and 0 <= length <= MOST:
+            return RunEnd(number, status, AnswerKind(kind), length, ms, at)
     return None
-
-
-def _is_connection(value: object) -> bool:
-    return type(value) is int and 0 <= value < _MOST_CONNECTIONS
 
 
 def _is_time(value: float) -> bool:

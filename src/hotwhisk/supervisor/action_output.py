@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from select import EPOLLOUT
 from time import time
 
+from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import EndedRun, Found, OutputLine, RunEnd
 from hotwhisk.record import Record
@@ -65,31 +66,34 @@ class RunOutcome(Record):
     that of the error in its place, 0 if there is none, and ``kind`` says what became of the run.
     """
 
-    kind: str
+    kind: AnswerKind
     status: int = 0
     is_own: bool = False
 
 
-NO_OUTCOME = RunOutcome("died")
+NO_OUTCOME = RunOutcome(AnswerKind.DIED)
 
 
 class ActionOutput:
     """
     The output of all workers of one server, on its way to the log.
 
-    ``origin`` describes the process of a worker, ``own`` that of the supervisor.
+    ``capacity`` is how many connections the server can have. ``origin`` describes the process of a
+    worker, ``own`` that of the supervisor.
     """
 
     def __init__(
         self,
         writer: LineWriter,
         loop: EventLoop,
+        capacity: int,
         origin: Callable[[Process], WritingProcess],
         own: Callable[[], WritingProcess],
         clock: Callable[[], float] = time,
     ) -> None:
         self._writer = writer
         self._loop = loop
+        self._capacity = capacity
         self._origin = origin
         self._own = own
         self._clock = clock
@@ -190,7 +194,9 @@ class ActionOutput:
         if process in self._pipes or not all(map(is_pipe, descriptors)):
             raise ProtocolError("the log of a worker is two pipes, which it sends once")
         mark = b"\0" + token.encode()
-        self._pipes[process] = WorkerPipes(mark, map(open_again, descriptors), self._clock())
+        self._pipes[process] = WorkerPipes(
+            mark, self._capacity, map(open_again, descriptors), self._clock()
+        )
         descriptors.clear()
 
     def died(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signal import SIGKILL
 
-from hotwhisk.ipc.counters import Counts, counted_word
+from hotwhisk.ipc.counters import AnswerKind, Counts, counted_word
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.supervisor.action_output import RunOutcome
@@ -109,9 +109,9 @@ class Exits:
         if output is None:
             return
         cause, detail = self._parts.rollout.workers[process.slot].kill_reason or (cause, how)
-        kind, why = "died", how
+        kind, why = AnswerKind.DIED, how
         if cause is Cause.TIMED_OUT:
-            kind, why = "timed-out", f"no answer within {detail}"
+            kind, why = AnswerKind.TIMED_OUT, f"no answer within {detail}"
         elif cause is Cause.OUT_OF_MEMORY:
             why = f"{how}, as memory ran out"
         elif cause is Cause.STOPPING:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from time import gmtime, strftime
 
+from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -29,9 +30,6 @@ LEVELS: Final = {
     "watch-ended": WARNING, "token-kept": WARNING, "not-reloaded": WARNING, "unknown-variable": WARNING, "retry": WARNING,
 }  # fmt: skip
 """The level of each event that is no plain information."""
-
-OK: Final = "ok"
-"""The kind of an answer that is a result of the action."""
 
 UNKNOWN: Final = "unknown"
 """The kind of an answer of which nothing is known."""
@@ -94,7 +92,7 @@ def activation_line(at: float, ended: EndedRun, origin: str, cause: str = "") ->
         kind, status, length, ms = end.kind, end.status, end.length, end.ms
     why = f'"cause":{quote(cause)},' if cause else ""
     return (
-        f'{{"timestamp":"{timestamp(at)}","level":"{INFO if kind == OK else ERROR}",'
+        f'{{"timestamp":"{timestamp(at)}","level":"{INFO if kind == AnswerKind.OK else ERROR}",'
         f'"event":"activation",{_run_fields(ended.run)}"status":{status or "null"},'
         f'"kind":{quote(kind)},{why}"duration_ms":{round(ms, 3)},'
         f'"bytes":{length if length >= 0 else "null"},{origin}}}\n'

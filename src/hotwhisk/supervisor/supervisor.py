@@ -112,7 +112,7 @@ class Supervisor:
         def origin(process: Process) -> WritingProcess:
             return self.parts.origin(process)  # they do not exist yet
 
-        return ActionOutput(writer, self.loop, origin, own_origin)
+        return ActionOutput(writer, self.loop, self.scoreboard.capacity, origin, own_origin)
 
     # -- waiting ----------------------------------------------------------------------------
 

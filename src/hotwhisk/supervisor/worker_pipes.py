@@ -15,10 +15,10 @@ READ_SIZE = 16384
 class WorkerPipes:
     """The two pipes of a worker, and what was read of them."""
 
-    def __init__(self, token: bytes, descriptors: Iterable[int], now: float) -> None:
+    def __init__(self, token: bytes, capacity: int, descriptors: Iterable[int], now: float) -> None:
         self.out, self.err = descriptors
-        self.out_stream = MarkedStream(token, has_sent=False)
-        self.err_stream = MarkedStream(token, has_sent=True)
+        self.out_stream = MarkedStream(token, capacity, has_sent=False)
+        self.err_stream = MarkedStream(token, capacity, has_sent=True)
         self.err_data: bytes | None = None
         """What was read of stderr, and waits until stdout is read up to that moment."""
         self.read_at = now

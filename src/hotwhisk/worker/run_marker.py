@@ -14,6 +14,7 @@ from os import open as open_file
 from select import POLLOUT, poll
 from time import monotonic, time
 
+from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.messages import LogOpened
 from hotwhisk.ipc.run_marks import RunBegin, RunEnd, RunSent
 from hotwhisk.system.output import STREAMS
@@ -93,7 +94,8 @@ class RunMarker:
         begun = self._begun.get(number)
         if begun is not None:
             ms = 1000 * (monotonic() - begun)
-            mark = RunEnd(number, status, "error" if failed else "ok", length, ms, time())
+            kind = AnswerKind.ERROR if failed else AnswerKind.OK
+            mark = RunEnd(number, status, kind, length, ms, time())
             self._write(mark.mark(self._token), STREAMS)
 
     def sent(self, number: int) -> None:

@@ -7,8 +7,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.run_marks import (
     LONGEST_LINE,
+    LONGEST_MARK,
     EndedRun,
     Found,
     MarkedStream,
@@ -18,17 +20,18 @@ from hotwhisk.ipc.run_marks import (
     RunSent,
 )
 
+CAPACITY = 8
 TOKEN = b"\0" + b"ab" * 8
 FIRST = RunBegin(3, "a" * 32, "", 1.5)
 SECOND = RunBegin(4, "b", "c" * 32, 2.5)
 
 
 def end(number: int) -> RunEnd:
-    return RunEnd(number, 200, "ok", 12, 0.25, 3.5)
+    return RunEnd(number, 200, AnswerKind.OK, 12, 0.25, 3.5)
 
 
 def read(*pieces: bytes, has_sent: bool = True) -> list[Found]:
-    stream = MarkedStream(TOKEN, has_sent=has_sent)
+    stream = MarkedStream(TOKEN, CAPACITY, has_sent=has_sent)
     return [each for piece in pieces for each in stream.feed(piece)] + stream.end()
 
 
@@ -52,7 +55,7 @@ def test_a_line_belongs_to_the_run_between_whose_marks_it_lies() -> None:
 
 def test_the_other_stream_says_nothing_of_activations() -> None:
     data = FIRST.mark(TOKEN) + b"one\n" + end(3).mark(TOKEN)
-    stream = MarkedStream(TOKEN, has_sent=False)
+    stream = MarkedStream(TOKEN, CAPACITY, has_sent=False)
     assert stream.feed(data) == [OutputLine(b"one", FIRST)]
     assert not stream.unsent
 
@@ -67,7 +70,7 @@ def test_a_line_in_two_runs_at_a_time_belongs_to_none_of_them() -> None:
 
 
 def test_runs_that_have_no_end_and_answers_that_are_not_sent_are_known() -> None:
-    stream = MarkedStream(TOKEN, has_sent=True)
+    stream = MarkedStream(TOKEN, CAPACITY, has_sent=True)
     assert not stream.feed(FIRST.mark(TOKEN) + end(3).mark(TOKEN) + SECOND.mark(TOKEN))
     assert stream.runs == {4: SECOND}
     assert stream.unsent == {3: EndedRun(FIRST, end(3))}
@@ -79,6 +82,22 @@ def test_the_next_run_on_a_connection_shows_that_the_answer_before_it_is_sent() 
     assert read(data) == [EndedRun(FIRST, end(3)), EndedRun(again)]
 
 
+def test_a_second_end_of_a_run_takes_the_place_of_the_first() -> None:
+    failed = RunEnd(3, 502, AnswerKind.ERROR, 40, 0.5, 3.75)
+    marks = (FIRST, end(3), failed, RunSent(3))
+    assert read(*(mark.mark(TOKEN) for mark in marks)) == [EndedRun(FIRST, failed)]
+
+
+def test_false_marks_keep_no_more_runs_than_there_can_be_connections() -> None:
+    stream = MarkedStream(TOKEN, CAPACITY, has_sent=True)
+    for number in range(4 * CAPACITY):
+        stream.feed(RunBegin(number, "x" * 999, "t" * 999, 1.0).mark(TOKEN))
+    assert list(stream.runs) == list(range(CAPACITY))
+    assert {(len(run.activation_id), len(run.trace_id)) for run in stream.runs.values()} == {
+        (128, 32)
+    }
+
+
 def test_a_mark_may_have_any_text_in_it() -> None:
     run = RunBegin(1, 'new\nline "\0 é \ud800', "", 0.0)
     found = read(run.mark(TOKEN) + b"x\n")
@@ -88,8 +107,20 @@ def test_a_mark_may_have_any_text_in_it() -> None:
 def test_what_only_looks_like_a_mark_is_text() -> None:
     times = (b"-1e300,1e300", b"1e300,-1e300", b"1.0,NaN", b"Infinity,1.0", b"-1.0,1.0")
     ends = [b'[1,200,"ok",1,%s]' % each for each in times]
-    numbers = (b"[99999]", b"[-1]", b"[true]", b'["1"]', b'[99999,"a","b",1.0]')
-    others = (b"", b"{}", b"[]", b"[1,2]", b'[1,"a","b",1e99]', b"[" * 9999)
+    ends += [b"[1,%s,1.0,1.0]" % each for each in (
+        b'99,"ok",1', b'600,"ok",1', b'200,"died",1', b'200,"",1', b'200,"ok",-1',
+        b'200,"ok",9007199254740993',
+    )]  # fmt: skip
+    numbers = (b"[8]", b"[99999]", b"[-1]", b"[true]", b'["1"]', b'[99999,"a","b",1.0]')
+    others = (
+        b"",
+        b"{}",
+        b"[]",
+        b"[1,2]",
+        b'[1,"a","b",1e99]',
+        b"[" * 9999,
+        b" " * LONGEST_MARK + b"[1]",
+    )
     for wrong in (*ends, *numbers, *others):
         assert read(TOKEN + wrong + b"\nx\n") == [
             OutputLine(TOKEN + wrong, None),

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.run_marks import EndedRun, OutputLine, RunBegin, RunEnd
 from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
 
@@ -52,7 +53,7 @@ def test_any_bytes_make_one_line(data: bytes) -> None:
 
 
 def test_an_activation() -> None:
-    ended = EndedRun(RUN, RunEnd(1, 200, "ok", 12, 1.23456, AT))
+    ended = EndedRun(RUN, RunEnd(1, 200, AnswerKind.OK, 12, 1.23456, AT))
     found = parsed(activation_line(AT, ended, ORIGIN.members()))
     assert found == {
         "timestamp": "2025-11-27T22:52:31.000002Z",
@@ -71,7 +72,7 @@ def test_an_activation() -> None:
 
 
 def test_an_activation_whose_worker_died() -> None:
-    ended = EndedRun(RunBegin(1, "a", "", AT), RunEnd(1, 0, "died", -1, 5.0, AT))
+    ended = EndedRun(RunBegin(1, "a", "", AT), RunEnd(1, 0, AnswerKind.DIED, -1, 5.0, AT))
     found = parsed(activation_line(AT, ended, ORIGIN.members(), "signal 9 (SIGKILL)"))
     assert (found["status"], found["kind"], found["bytes"]) == (None, "died", None)
     assert (found["cause"], found["level"]) == ("signal 9 (SIGKILL)", "ERROR")
