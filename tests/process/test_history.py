@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.process import control
+from tests.process.folder_watch import FolderWatch
 from tests.process.history import kept, listed, version, wait_written
 from tests.process.test_watch import wait_note
 from tests.support.actions import version_source
@@ -255,6 +256,20 @@ def test_a_damaged_history_is_told_in_one_line_and_stops_no_start(state: Path, t
         server.end_well()
     with begun(state) as server:
         assert version(server) == 2
+
+
+def test_an_idle_server_writes_a_history_that_could_not_be_written_before(state: Path) -> None:
+    with begun(state) as server, FolderWatch() as watch:
+        aside = state.rename(state.with_name("aside"))
+        server.replace(1)
+        control.wait_until(server, lambda _: "is not kept" in server.stderr(), "a failure")
+        aside.rename(state)
+        watch.add(state)
+        assert watch.wait_created()[0] == ".1.version.new"
+        wait_written(server)
+        kill(server)
+    with begun(state) as server:
+        assert version(server) == 1
 
 
 def test_a_damaged_version_is_told_and_the_one_before_it_is_loaded(state: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 
 from hotwhisk.server.state_folder import StateFolder, content_path, write_state
 from hotwhisk.supervisor.artifacts import StoredArtifact
@@ -60,6 +59,13 @@ class HistoryWriter:
         if revision != self._writing or self._parts.system.now() >= self._not_before:
             self._start()
 
+    @property
+    def pause(self) -> float | None:
+        """Return the seconds until another process is to try again; None if none is to."""
+        if self._history.revision == self._written or self._process[1] >= 0:
+            return None
+        return max(0.0, self._not_before - self._parts.system.now())
+
     def finish(self) -> None:
         """Wait until the history is written, for a limited time."""
         until = self._parts.system.now() + FINISH_WAIT
@@ -67,7 +73,7 @@ class HistoryWriter:
         self.follow()
         while self._process[1] >= 0:
             left = max(0.0, until - self._parts.system.now())
-            if not select.select([self._process[1]], [], [], left)[0]:
+            if not self._parts.system.wait_end(self._process[1], left):
                 self._parts.system.kill(self._process[1])
                 self._tell(f"it was not written within {FINISH_WAIT:g} s")
                 return
@@ -90,6 +96,7 @@ class HistoryWriter:
                 os.close(pipe)
             self._failed(f"no process can be started: {error.strerror}")
             return
+        self._parts.processes.helpers.add(pid)
         self._process = (pid, pidfd, pipe)
 
     def _write(self, report: int) -> NoReturn:
@@ -108,7 +115,7 @@ class HistoryWriter:
 
     def _ended(self) -> None:
         """Read the report of the process that wrote, and forget the process."""
-        _, pidfd, pipe = self._process
+        pid, pidfd, pipe = self._process
         system = self._parts.system
         how = system.ended(pidfd)
         if how is None:
@@ -119,6 +126,7 @@ class HistoryWriter:
             report = b""
         self._parts.loop.unwatch(pidfd)
         system.reap(pidfd)
+        self._parts.processes.helpers.discard(pid)
         os.close(pidfd)
         os.close(pipe)
         self._process = (0, -1, -1)

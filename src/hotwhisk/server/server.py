@@ -138,7 +138,9 @@ class Server:
     def _wait(self) -> None:
         supervisor = self.supervisor
         asleep = not supervisor.scoreboard.timer_on_here
-        supervisor.wait(self._tokens.pause if asleep else max(0.0, self._next_tick - self._now))
+        tick = None if asleep else max(0.0, self._next_tick - self._now)
+        pauses = (tick, self._tokens.pause, self._history.pause)
+        supervisor.wait(min((each for each in pauses if each is not None), default=None))
         self._history.follow()
         self._now = now = supervisor.system.now()
         self._tokens.check(now)

@@ -72,6 +72,11 @@ class ServerHistory:
         if self._writer is not None:
             self._writer.follow()
 
+    @property
+    def pause(self) -> float | None:
+        """Return how long an idle server may sleep; None if nothing waits to be written."""
+        return self._writer.pause if self._writer is not None else None
+
     def finish(self) -> None:
         """Wait until the history is written, for a limited time."""
         if self._writer is not None:

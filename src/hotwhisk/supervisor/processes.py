@@ -53,6 +53,8 @@ class Processes:
         """Whether no process is forked before the next tick: the last spare exited at once."""
         self.given_up: list[Process] = []
         """Workers that cannot be killed, and whose requests are still to be settled."""
+        self.helpers: set[int] = set()
+        """The ids of processes of ours that are no workers; who started one reaps it."""
         self._unkillable: list[Process] = []
         """Workers that could not be killed, including the given-up ones, until they end."""
         self._ended: list[tuple[int, str]] = []
@@ -180,7 +182,7 @@ class Processes:
         return pid not in self._pids() and pid in children()
 
     def _pids(self) -> list[int]:
-        return [each.pid for each in self.by_slot.values()]
+        return [*self.helpers, *(each.pid for each in self.by_slot.values())]
 
     def spawning(self, template: Process | None = None) -> list[Process]:
         """Return the pending workers that ``template`` was told to fork; None is any template."""

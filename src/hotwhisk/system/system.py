@@ -144,6 +144,10 @@ class System:
             return ExitStatus(status=-1) if _is_readable(pidfd) else None
         return None if result is None else ExitStatus.of_result(result)
 
+    def wait_end(self, pidfd: int, seconds: float) -> bool:
+        """Wait until the child behind ``pidfd`` ends; return False if it has not by then."""
+        return _is_readable(pidfd, seconds)
+
     def reap(self, pidfd: int) -> None:
         """
         Reap a dead child, so that its process id becomes free.
@@ -210,12 +214,12 @@ class System:
                     pass
 
 
-def _is_readable(descriptor: int) -> bool:
-    """Return whether a descriptor can be read; False if the system cannot tell just now."""
-    poll = select.poll()
+def _is_readable(descriptor: int, seconds: float = 0.0) -> bool:
+    """Wait until a descriptor can be read; return False if not, or if the system cannot tell."""
+    poll = select.poll()  # select() cannot take descriptors above 1023
     poll.register(descriptor, select.POLLIN)
     try:
-        return bool(poll.poll(0))
+        return bool(poll.poll(1000 * seconds))
     except OSError:
         return False
 
