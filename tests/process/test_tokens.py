@@ -117,6 +117,28 @@ def test_a_new_token_is_good_at_once_and_the_old_one_is_refused_soon(
     assert run(server, "call-2").value("version") == 2
 
 
+def test_a_token_that_is_replaced_while_a_version_loads_is_refused_in_each_fresh_run(
+    folder: Path,
+) -> None:
+    """The template is forked from a process that has not been told of the new token yet."""
+    os.mkfifo(folder / "gate")
+    waits = f"open({str(folder / 'gate')!r}).read()\n{SLOW_IMPORT}"
+    with Server("--token-file", str(folder / "call"), "--fresh") as server:
+        with Connection(server.address) as connection:
+            connection.send(init_request(waits + actions.plain(1), bearer("call-1")))
+            with open(folder / "gate", "w", encoding="utf-8"):  # once the version loads
+                rotate(folder / "call", "call-2")
+                control.wait_until(
+                    server, lambda _: "a token was replaced" in server.stderr(), "the line"
+                )
+            assert connection.read_response().status == 200
+        assert isinstance(control.status(server)["template"]["pid"], int)
+        assert [run(server, "call-1").status for _ in range(5)] == [401] * 5
+        assert [run(server, "call-2").status for _ in range(5)] == [200] * 5
+        assert [run(server, "call-1").status for _ in range(5)] == [401] * 5
+        server.end_well()
+
+
 def test_an_idle_server_learns_it_too(server: Server, folder: Path) -> None:
     assert init(server, "replace-1", 1) == 200
     with Connection(server.address) as kept:

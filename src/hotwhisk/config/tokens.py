@@ -11,6 +11,10 @@ from hotwhisk.digest import sha256
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 
 class Tokens(Record):
     """
@@ -23,6 +27,15 @@ class Tokens(Record):
 
     call: bytes = b""
     replace: bytes = b""
+
+    @classmethod
+    def from_hex(cls, call: str, replace: str) -> Self:
+        """Return the tokens that `hex` returned as texts."""
+        return cls(bytes.fromhex(call), bytes.fromhex(replace))
+
+    def hex(self) -> tuple[str, str]:
+        """Return ``call`` and ``replace`` in hexadecimal."""
+        return self.call.hex(), self.replace.hex()
 
 
 def digest(token: str) -> bytes:

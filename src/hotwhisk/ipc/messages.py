@@ -168,7 +168,7 @@ class Stop(Message):
 class SetTokens(Message):
     """
     Check requests by these tokens from now on; they are digests in hexadecimal. See
-    `config.tokens.Tokens`. A template keeps them for the workers that it forks.
+    `config.tokens.Tokens`. It is the first message to each worker that a template forks.
     """
 
     call: str = ""

@@ -54,13 +54,16 @@ class TokenRotation:
         return self._tokens
 
     def _tell(self, tokens: Tokens) -> None:
-        """Tell every process; one that is not forked yet gets the tokens with its configuration."""
+        """
+        Tell every worker. One that is not forked yet gets the tokens with its configuration, and
+        one that a template forks gets them then.
+        """
         processes = self._parts.processes
         processes.config = with_tokens(processes.config, tokens)
-        message = SetTokens(tokens.call.hex(), tokens.replace.hex())
-        for process in processes.by_slot.values():
-            if process.pending_fork is None:
-                process.channel.send(message)
+        templates = self._parts.rollout.workers.templates.values()
+        for slot, process in processes.by_slot.items():
+            if process.pending_fork is None and slot not in templates:
+                process.channel.send(SetTokens(*tokens.hex()))
 
     def _log_problem(self) -> None:
         """

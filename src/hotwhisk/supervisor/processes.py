@@ -13,7 +13,7 @@ from hotwhisk.action.signal_guard import guard
 from hotwhisk.config.config import Config
 from hotwhisk.config.platform import TAG_VARIABLE, worker_environment
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, Spawn, Spawned
+from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, SetTokens, Spawn, Spawned
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.supervisor.process import PendingFork, Process
 from hotwhisk.system.children import ExitStatus, children
@@ -134,6 +134,9 @@ class Processes:
         end, recalls = self._open_channel(process)
         process.pending_fork, process.template = None, template
         try:
+            # The template has the tokens of the time when its action was loaded.
+            if self.config.tokens.replace:
+                process.channel.send(SetTokens(*self.config.tokens.hex()))
             template.channel.send(Spawn(slot, recalls, process.name), (end.fileno(),))
         finally:
             end.close()

@@ -15,9 +15,8 @@ from time import monotonic
 
 from hotwhisk.action.action import Action
 from hotwhisk.action.environ import TraceVariables
-from hotwhisk.config.tokens import Tokens
 from hotwhisk.errors import BadResult, RequestError
-from hotwhisk.ipc.messages import Released, SetTokens, StartTimer
+from hotwhisk.ipc.messages import Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
@@ -83,11 +82,6 @@ class Requests:
         self._release_pending = False
         self._queue: list[Connection] = []
         self._tasks: set[object] = set()  # the event loop itself holds them by weak references
-
-    def set_tokens(self, message: SetTokens) -> None:
-        """Check requests by other tokens from now on."""
-        tokens = Tokens(bytes.fromhex(message.call), bytes.fromhex(message.replace))
-        self.access.set_tokens(tokens)
 
     def release_message(self, released: list[list[int]]) -> Released:
         """

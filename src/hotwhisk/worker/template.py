@@ -41,7 +41,7 @@ import time
 from collections.abc import Collection
 
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
-from hotwhisk.ipc.messages import SetTokens, Spawn, Spawned, TemplateReady
+from hotwhisk.ipc.messages import Spawn, Spawned, TemplateReady
 from hotwhisk.record import Record
 from hotwhisk.system.children import children
 from hotwhisk.system.descriptors import LIBFFI
@@ -67,13 +67,12 @@ OWN_FILES = "/memfd:hotwhisk"
 class ForkedWorker(Record):
     """
     A worker that a template has forked: its slot, the descriptor of its channel, and the value of
-    ``recalls`` in the scoreboard when it was ordered. ``tokens`` are those that the template got.
+    ``recalls`` in the scoreboard when it was ordered.
     """
 
     channel: int
     slot: int
     recalls: int
-    tokens: SetTokens | None
 
 
 def template_name(generation: int) -> str:
@@ -138,15 +137,12 @@ def _fork_workers(channel: Channel, supervisor: int, lowest: int) -> ForkedWorke
     """Be the template: fork a worker for each `Spawn`. Return only in the workers."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
-    tokens = None
     while True:
         waiting.poll()
         try:
             received = channel.receive()
         except (ChannelClosed, DescriptorsLost):
             exit_now(0)
-        if received is not None and isinstance(received[0], SetTokens):
-            tokens = received[0]
         if received is None or not isinstance(received[0], Spawn):
             continue
         spawn, (end,) = received[0], received[1]
@@ -160,7 +156,7 @@ def _fork_workers(channel: Channel, supervisor: int, lowest: int) -> ForkedWorke
                 high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, lowest)
                 os.close(end)
                 _seed_again()
-                return ForkedWorker(high, spawn.slot, spawn.recalls, tokens)
+                return ForkedWorker(high, spawn.slot, spawn.recalls)
             channel.send(Spawned(spawn.slot, pid))
         os.close(end)
 

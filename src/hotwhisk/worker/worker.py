@@ -18,6 +18,7 @@ from hotwhisk.action.tracebacks import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.config.platform import TAG_VARIABLE
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.errors import VersionError
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
@@ -125,7 +126,8 @@ class Worker:
             case messages.Stop():
                 self._stop()
             case messages.SetTokens():
-                self.requests.set_tokens(message)
+                tokens = Tokens.from_hex(message.call, message.replace)
+                self.requests.access.set_tokens(tokens)
             case messages.Ping():
                 self.connections.channel.send(messages.Pong())
             case messages.RemoveFolder():
@@ -188,8 +190,6 @@ class Worker:
         if spawned is not None:
             self._further = True
             self._sources = (0, 0)  # the worker that forked the template reported it
-            if spawned.tokens is not None:
-                self.requests.set_tokens(spawned.tokens)
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
             guard()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hotwhisk.config.config import Config, with_tokens
 from hotwhisk.config.tokens import Tokens, digest
+from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import SetTokens
 from hotwhisk.server.token_rotation import EVERY, TokenRotation
 from tests.unit.supervisor.scripted import Scripted
 
 NEW = digest("new")
-MESSAGE = SetTokens(NEW.hex(), NEW.hex())
+MESSAGE = SetTokens(*Tokens(NEW, NEW).hex())
 
 
 @pytest.fixture
@@ -57,6 +60,22 @@ def test_a_process_that_is_not_forked_yet_needs_no_message(
     (tmp_path / "token").write_text("new")
     assert tokens.read_again() == Tokens(NEW, NEW)
     assert not any(each.channel.backlog for each in waiting)
+
+
+def test_a_template_needs_no_message(
+    rotation: tuple[Scripted, TokenRotation], tmp_path: Path
+) -> None:
+    """Each worker that it forks is told the tokens then."""
+    scripted, tokens = rotation
+    scripted.serve()
+    slot = scripted.supervisor.rollout.template_ready(1)
+    assert slot is not None
+    ours, theirs = Channel.pair()
+    scripted.processes.add_template(slot, 1, 200_000, (ours.detach(), os.eventfd(0)))
+    (tmp_path / "token").write_text("new")
+    tokens.read_again()
+    with closing(Channel(theirs)) as template:
+        assert template.receive() is None
 
 
 def test_a_broken_file_is_told_once(

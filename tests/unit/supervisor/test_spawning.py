@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
+from hotwhisk.config.config import with_tokens
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import Load, Ready, Spawn, Spawned
+from hotwhisk.ipc.messages import Load, Ready, SetTokens, Spawn, Spawned
 from hotwhisk.supervisor.receiver import READ_AT_ONCE
 from hotwhisk.supervisor.watchdog import SPAWN_LIMIT
 from hotwhisk.supervisor.workers import State
@@ -85,6 +87,16 @@ def test_a_worker_is_pending_until_the_template_sends_its_pid(templated: Templat
     assert script.workers[slot].state is State.SERVING
     assert script.owners.owner(number) == slot
     worker.close()
+
+
+def test_a_worker_that_a_template_forks_is_told_the_tokens_first(templated: Templated) -> None:
+    processes, tokens = templated.script.processes, Tokens(b"call", b"replace")
+    processes.config = with_tokens(processes.config, tokens)
+    templated.lose_worker()
+    _, end = templated.order()
+    with closing(Channel(end)) as worker:
+        assert worker.receive() == (SetTokens(*tokens.hex()), [])
+    assert Tokens.from_hex(*tokens.hex()) == tokens
 
 
 @pytest.mark.parametrize("pid", [0, 4, 100_001])
