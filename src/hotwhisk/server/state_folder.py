@@ -25,10 +25,12 @@ from hotwhisk.record import Record
 from hotwhisk.supervisor import history_text
 from hotwhisk.supervisor.artifacts import StoredArtifact
 from hotwhisk.supervisor.history import Content, Version
-from hotwhisk.system.removal import remove_in
+from hotwhisk.system.removal import remove, remove_in
 
 HISTORY = "history.json"
-DAMAGED = f"{HISTORY}.damaged"
+DAMAGED = "damaged"
+"""A folder in the state folder: the latest history that was damaged, and its contents."""
+
 LOCK = "lock"
 MOST_TEXT = 1 << 20
 """Most bytes of the list of versions."""
@@ -37,8 +39,9 @@ LOCK_WAIT = 1.0
 """Seconds to wait for the lock. The writer of a server that was killed may still hold it."""
 
 NOT_WRITABLE = frozenset({EACCES, EPERM, EROFS})
-_OWN = re.compile(r"\d{1,16}\.version|\.[\w.]+\.new|lock|history\.json(\.damaged)?")
-_CONTENT = re.compile(r"\d{1,16}\.version|\.[\w.]+\.new")
+_CONTENT = re.compile(r"\d{1,16}\.version")
+_UNFINISHED = re.compile(r"\.[\w.]+\.new")
+_OTHERS = frozenset({HISTORY, LOCK, DAMAGED})
 _NOT_OURS = frozenset({"lost+found"})
 """Entries that a fresh file system has."""
 
@@ -82,7 +85,7 @@ def open_state(path: str) -> StateFolder:
         problem = problem or f"{HISTORY}: {error}"
     except ValueError as error:
         _put_aside(path)
-        problem = problem or f"{HISTORY} is damaged, and now called {DAMAGED}: {error}"
+        problem = problem or f"{HISTORY} is damaged, and now in the folder {DAMAGED}: {error}"
         return StateFolder(path, lock, problem)
     except OSError as error:
         problem = problem or f"{HISTORY} cannot be read: {error.strerror}"
@@ -152,7 +155,7 @@ def _not_ours(path: str) -> str:
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "others can write to it: its versions would be run (chmod 700)"
     names = [each for each in os.listdir(path) if each not in _NOT_OURS]
-    foreign = sorted(each for each in names if not _OWN.fullmatch(each))
+    foreign = sorted(each for each in names if not (_is_content(each) or each in _OTHERS))
     if foreign and HISTORY not in names:
         return f"it holds something else ({foreign[0]}); expected an empty folder, or a history"
     return ""
@@ -192,10 +195,25 @@ def _size(path: str) -> int:
 
 
 def _put_aside(path: str) -> None:
+    """
+    Move a damaged history and all contents into a folder, where no later version replaces them.
+
+    The history is moved last. So if this is interrupted, the next start goes on with it.
+    """
+    folder = f"{path}/{DAMAGED}"
     try:
-        os.rename(f"{path}/{HISTORY}", f"{path}/{DAMAGED}")
+        if os.path.lexists(f"{folder}/{HISTORY}"):
+            remove(folder)  # it holds an earlier one
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for name in [*filter(_CONTENT.fullmatch, os.listdir(path)), HISTORY]:
+            os.rename(f"{path}/{name}", f"{folder}/{name}")
     except OSError:
         pass  # the next history takes its place
+
+
+def _is_content(name: str) -> bool:
+    """Return whether a file is the content of a version, or what an interrupted writer left."""
+    return bool(_CONTENT.fullmatch(name) or _UNFINISHED.fullmatch(name))
 
 
 def _replace(folder: int, name: str, write: Callable[[int], int]) -> int:
@@ -227,5 +245,5 @@ def _remove_others(folder: int, kept: set[int]) -> None:
     """Remove the contents that no version names, and what an interrupted writer left."""
     names = {f"{each}.version" for each in kept}
     for name in os.listdir(folder):
-        if _CONTENT.fullmatch(name) and name not in names:
+        if _is_content(name) and name not in names:
             remove_in(folder, name)

@@ -102,11 +102,52 @@ def test_a_damaged_history_is_put_aside(folder: StateFolder, text: bytes) -> Non
     Path(folder.path, HISTORY).write_bytes(text)
     os.close(folder.lock)
     opened = open_state(folder.path)
-    assert opened.problem.startswith(f"{HISTORY} is damaged, and now called {DAMAGED}: it ")
+    assert opened.problem.startswith(f"{HISTORY} is damaged, and now in the folder {DAMAGED}: it ")
     assert (opened.versions, opened.lock >= 0) == ((), True)
     assert names(folder) == {LOCK, DAMAGED}
     os.close(opened.lock)
     assert not open_state(folder.path).problem
+
+
+def damage(folder: StateFolder) -> StateFolder:
+    """Damage the history, and open the folder again."""
+    Path(folder.path, HISTORY).write_bytes(b"{")
+    os.close(folder.lock)
+    return open_state(folder.path)
+
+
+def test_a_damaged_history_can_be_repaired_after_others_were_written(folder: StateFolder) -> None:
+    save(folder, history_of(b"one", b"two"))
+    text = Path(folder.path, HISTORY).read_bytes()
+    folder = damage(folder)
+    save(folder, history_of(b"new"))
+    assert names(folder) == {HISTORY, LOCK, DAMAGED, "1.version"}
+    aside = Path(folder.path, DAMAGED)
+    assert {each.name for each in aside.iterdir()} == {HISTORY, "1.version", "2.version"}
+    assert (aside / HISTORY).read_bytes() == b"{"
+    (aside / HISTORY).write_bytes(text)
+    for each in aside.iterdir():
+        each.rename(Path(folder.path, each.name))
+    versions = read_versions(folder.path)
+    assert [(each.number, each.content.is_kept) for each in versions] == [(1, True), (2, True)]
+
+
+def test_only_the_latest_damaged_history_is_left(folder: StateFolder) -> None:
+    save(folder, history_of(b"one", b"two", b"three"))
+    folder = damage(folder)
+    save(folder, history_of(b"new"))
+    folder = damage(folder)
+    assert set(os.listdir(f"{folder.path}/{DAMAGED}")) == {HISTORY, "1.version"}
+    assert b"new" in Path(folder.path, DAMAGED, "1.version").read_bytes()
+
+
+def test_what_was_begun_to_be_put_aside_is_put_aside_whole(folder: StateFolder) -> None:
+    save(folder, history_of(b"one", b"two"))
+    aside = Path(folder.path, DAMAGED)
+    aside.mkdir()
+    Path(folder.path, "1.version").rename(aside / "1.version")
+    damage(folder)
+    assert {each.name for each in aside.iterdir()} == {HISTORY, "1.version", "2.version"}
 
 
 def test_a_history_of_a_later_hotwhisk_is_left_alone(folder: StateFolder) -> None:
