@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from hotwhisk import __version__
 from hotwhisk.ipc.scoreboard import IN_FLIGHT
 from hotwhisk.server.openmetrics import Family, counter, gauge, info
+from hotwhisk.server.status import dropped
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
-
-STREAMS = {1: "stdout", 2: "stderr"}
 
 
 def collect(parts: Parts) -> Iterator[Family]:
@@ -83,17 +82,14 @@ def _events(parts: Parts) -> Iterator[Family]:
         "Requests whose worker ended before it had answered, answered by another process",
         [({}, stats.answered_for_dead_workers)],
     )
-    dropped = [
-        ({"stream": name}, parts.scoreboard.streams[number].dropped)
-        for number, name in STREAMS.items()
-    ]
+    lost = [({"stream": name}, amounts) for name, amounts in dropped(parts).items()]
     yield counter(
         "hotwhisk_dropped_sentinels",
         "Ends of activations that could not be written to the log",
-        [(labels, sentinels) for labels, (sentinels, _) in dropped],
+        [(labels, sentinels) for labels, (sentinels, _) in lost],
     )
     yield counter(
         "hotwhisk_dropped_output_bytes",
         "Other output that could not be written, because the log is not read or is full",
-        [(labels, length) for labels, (_, length) in dropped],
+        [(labels, length) for labels, (_, length) in lost],
     )

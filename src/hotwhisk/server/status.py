@@ -6,6 +6,7 @@ import os
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.ipc.counters import Counts
+from hotwhisk.supervisor.json_lines import STREAMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ def _template(parts: Parts) -> dict[str, object] | None:
     return {"reason": reason} if generation == number and reason else None
 
 
-def _dropped(parts: Parts) -> dict[str, int]:
-    """Return how much output was dropped because no process read stdout or stderr."""
-    dropped = [state.dropped for state in parts.scoreboard.streams.values()]
-    if parts.output is not None:
-        dropped.append(parts.output.dropped)
-    sentinels, length = (sum(each) for each in zip(*dropped, strict=True))
-    return {"sentinels": sentinels, "bytes": length}
+def dropped(parts: Parts) -> dict[str, tuple[int, int]]:
+    """
+    Return how many sentinels, and how many other bytes, were dropped of stdout and of stderr.
+
+    They are dropped if no process reads the stream, or if it is full.
+    """
+    streams = parts.scoreboard.streams
+    found = {name: streams[number].dropped for number, name in STREAMS.items()}
+    if parts.output is not None:  # the supervisor writes a log of JSON, to stdout
+        sentinels, length = found["stdout"]
+        found["stdout"] = (sentinels, length + parts.output.dropped)
+    return found
 
 
 def counts(parts: Parts) -> list[dict[str, object]]:
@@ -47,6 +53,7 @@ def counts(parts: Parts) -> list[dict[str, object]]:
 
 def status(parts: Parts) -> dict[str, object]:
     """Return everything that ``status`` shows, as values that JSON can hold."""
+    sentinels, length = map(sum, zip(*dropped(parts).values(), strict=True))
     rollout, owners = parts.rollout, parts.rollout.dispatcher.owners
     report, current, before = parts.stats, rollout.current, rollout.history.before()
     workers = [
@@ -75,7 +82,7 @@ def status(parts: Parts) -> dict[str, object]:
         "replacements": report.replacements,
         "rollbacks": report.rollbacks,
         "answered_for_the_dead": report.answered_for_dead_workers,
-        "dropped": _dropped(parts),
+        "dropped": {"sentinels": sentinels, "bytes": length},
         "deaths": list(report.deaths),
         "inits": list(report.inits),
         "weaknesses": parts.system.weaknesses,

@@ -103,9 +103,10 @@ class ActionOutput:
         """Whether the next tick should come soon, because much was printed."""
 
     @property
-    def dropped(self) -> tuple[int, int]:
-        """Return how many sentinels, always 0, and how many bytes were dropped."""
-        return self._writer.state.dropped
+    def dropped(self) -> int:
+        """Return how many bytes of lines were dropped."""
+        _, length = self._writer.state.dropped
+        return length
 
     # -- lines ------------------------------------------------------------------------------
 

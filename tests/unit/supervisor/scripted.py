@@ -25,6 +25,7 @@ class FakeSystem:
 
     has_barrier = True
     may_kill = True
+    weaknesses: tuple[str, ...] = ()
     room = 1000
     """For how many further workers there is memory."""
 
