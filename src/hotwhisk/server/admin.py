@@ -20,17 +20,14 @@ from hotwhisk.errors import HeadTooLarge, MethodNotAllowed, NotFound, RequestErr
 from hotwhisk.http1.http1 import REASONS, Reader
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import openmetrics, server_metrics
-from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions
+from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions, listen_at_path
 from hotwhisk.server.request_metrics import RequestMetrics
 from hotwhisk.server.status import counts
 from hotwhisk.worker.access import AccessCheck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hotwhisk.config.config import Config
-    from hotwhisk.config.tokens import Tokens
     from hotwhisk.http1.http1 import Head
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.rollout import Rollout
@@ -43,14 +40,9 @@ Page = tuple[int, str, bytes]
 
 
 class Admin:
-    """
-    The listening socket at ``address``, and the answers. ``read_tokens`` returns what token files
-    hold now.
-    """
+    """The listening socket at ``address``, and the answers."""
 
-    def __init__(
-        self, address: Address, config: Config, parts: Parts, read_tokens: Callable[[], Tokens]
-    ) -> None:
+    def __init__(self, address: Address, config: Config, parts: Parts) -> None:
         listener = _listen(address)
         port = address.port if address.path else listener.getsockname()[1]
         self.address = Address(address.host, port, address.path)
@@ -58,18 +50,12 @@ class Admin:
         self._parts = parts
         self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)
-        self._read_tokens = read_tokens
         place = self.address if address.path else f"http://{self.address}"
         parts.log(f"{', '.join(PATHS)} are answered on {place}", "admin")
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
         self.questions.close()
-        if self.address.path:
-            try:
-                os.unlink(self.address.path)
-            except OSError:
-                pass
 
     def _answer(self, question: Question) -> bool:
         reader, headers, has_body = Reader(), b"", True
@@ -114,7 +100,8 @@ class Admin:
             why_not = why_not_ready(self._parts.rollout)
             return (503, TEXT, f"{why_not}\n".encode()) if why_not else (200, TEXT, b"ready\n")
         if self._access is not None:
-            self._access.set_tokens(self._read_tokens())
+            # Those that are known: a stranger's question must not make the server read a file.
+            self._access.set_tokens(self._parts.processes.config.tokens)
             self._access.check_caller(head)
         families = [
             *server_metrics.collect(self._parts),
@@ -146,35 +133,30 @@ def _listen(address: Address) -> _socket.socket:
     Raises:
         StartError: the address cannot be used.
     """
-    family = _socket.AF_UNIX if address.path else _socket.AF_INET
-    if ":" in address.host:
-        family = _socket.AF_INET6
-    listener = _socket.socket(family, _socket.SOCK_STREAM)
     try:
-        if address.path:
-            _bind_path(listener, address.path)
-        else:
-            listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            listener.bind((address.host, address.port))
-        listener.listen(BACKLOG)
+        if not address.path:
+            return _listen_at_port(address)
+        if _is_left_over(address.path):
+            os.unlink(address.path)
+        return listen_at_path(address.path)
     except OSError as error:
-        listener.close()
         raise StartError(
             f"cannot listen on --admin {address}: {error.strerror or error}; "
             "give another address, or port 0 for any free one"
         ) from error
-    return listener
 
 
-def _bind_path(listener: _socket.socket, path: str) -> None:
-    """Bind a unix socket that only this user can connect to; remove a left-over one."""
-    if _is_left_over(path):
-        os.unlink(path)
-    before = os.umask(0o177)
+def _listen_at_port(address: Address) -> _socket.socket:
+    family = _socket.AF_INET6 if ":" in address.host else _socket.AF_INET
+    listener = _socket.socket(family, _socket.SOCK_STREAM)
     try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
+        listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _is_left_over(path: str) -> bool:

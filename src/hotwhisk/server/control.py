@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import _socket
 import json
-import os
 from collections.abc import Callable, Mapping
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.errors import StartError
-from hotwhisk.server.questions import BACKLOG, Question, Questions
+from hotwhisk.server.questions import Question, Questions, listen_at_path
 from hotwhisk.supervisor.commands import Reply, Requester
 from hotwhisk.system.removal import remove
 
@@ -59,10 +58,6 @@ class Control:
     def close(self) -> None:
         """Stop listening, and remove the socket."""
         self.questions.close()
-        try:
-            os.unlink(self.path)
-        except OSError:
-            pass
 
     def _answer(self, question: Question) -> bool:
         line, whole, _ = question.received.partition(b"\n")
@@ -95,15 +90,10 @@ def _listen(path: str) -> _socket.socket:
         StartError: the system refuses the socket, its name or its rights.
     """
     try:
-        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         remove(path)  # only a killed server can have left it, because this server has the port
-        listener.bind(path)
-        os.chmod(path, 0o600)
-        listener.listen(BACKLOG)
+        return listen_at_path(path)
     except OSError as error:
         raise StartError(
             f"cannot make the control socket {path}: {error.strerror}; "
             "choose a writable folder with --run-dir"
         ) from error
-    listener.setblocking(False)
-    return listener

@@ -11,7 +11,9 @@ too: the kernel would drop the answer if the socket were closed while bytes are 
 from __future__ import annotations
 
 import _socket
+import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from hotwhisk.system.system import EXHAUSTED
 
@@ -105,10 +107,13 @@ class Questions:
         return bool(self._open)
 
     def close(self) -> None:
-        """Stop listening, and close every connection."""
+        """Stop listening, close every connection, and remove a unix socket."""
         for question in list(self._open.values()):
             self._close(question)
         self._loop.unwatch(self._listener.fileno())
+        if self._listener.family == _socket.AF_UNIX:
+            with suppress(OSError):  # it was removed already
+                os.unlink(self._listener.getsockname())
         self._listener.close()
 
     def send(self, question: Question) -> None:
@@ -180,3 +185,25 @@ class Questions:
             return
         waits = bool(question.unsent)
         self._loop.watch_both(descriptor, (lambda: self._send_on(question)) if waits else None)
+
+
+def listen_at_path(path: str) -> _socket.socket:
+    """
+    Return a unix socket that listens at ``path``, to which only this user can connect.
+
+    `Questions.close` removes it.
+
+    Raises:
+        OSError: something is there already, or the system refuses the socket or its name.
+    """
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return listener

@@ -95,8 +95,7 @@ class Server:
         if config.admin is not None:
             from hotwhisk.server.admin import Admin  # here, because most servers need none
 
-            read_tokens = self._tokens.read_again
-            self._answering.append(Admin(config.admin, config, parts, read_tokens))
+            self._answering.append(Admin(config.admin, config, parts))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)

@@ -31,7 +31,8 @@ class Asked:
     def __init__(self, scripted: Scripted, config: Config, address: Address) -> None:
         self.scripted = scripted
         parts = scripted.supervisor.parts
-        self.admin = Admin(address, config, parts, lambda: config.tokens)
+        parts.processes.config = config
+        self.admin = Admin(address, config, parts)
 
     def send(self, request: bytes) -> bytes:
         """Send bytes; return all that is answered."""
@@ -193,6 +194,19 @@ def test_metrics_need_the_token_and_probes_do_not(make: Make) -> None:
     assert asked.get("/readyz")[0] == 503
 
 
+def test_a_question_for_metrics_reads_no_file_and_is_checked_by_the_tokens_known(
+    make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("new")
+    asked = make(token="known", token_file=str(tmp_path / "token"))
+    assert asked.get("/metrics", "Authorization: Bearer new\r\n")[0] == 401
+    assert asked.get("/metrics", "Authorization: Bearer known\r\n")[0] == 200
+    processes = asked.scripted.processes
+    processes.config = with_tokens(processes.config, Tokens(digest("new"), digest("new")))
+    assert asked.get("/metrics", "Authorization: Bearer new\r\n")[0] == 200
+    assert asked.get("/metrics", "Authorization: Bearer known\r\n")[0] == 401
+
+
 def test_metrics_are_not_for_web_pages(make: Make) -> None:
     asked = make()
     assert asked.get("/metrics", "Origin: http://a.example\r\n")[0] == 403
@@ -210,7 +224,7 @@ def test_a_unix_socket_is_for_one_user_and_removed_at_the_end(
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert asked.get("/metrics")[0] == 200
     with pytest.raises(StartError, match=f"cannot listen on --admin unix:{path}: Address already"):
-        Admin(asked.admin.address, Config(), script().supervisor.parts, Tokens)
+        Admin(asked.admin.address, Config(), script().supervisor.parts)
     asked.admin.close()
     assert not os.path.exists(path)
 

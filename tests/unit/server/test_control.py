@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from errno import EMFILE
 from pathlib import Path
@@ -43,6 +44,10 @@ def answer(scripted: Scripted, control: Control, asked: bytes) -> dict[str, obje
         found = json.loads(end.recv(4096))
         assert isinstance(found, dict)
         return found
+
+
+def test_the_socket_is_for_its_user_alone(control: tuple[Scripted, Control]) -> None:
+    assert stat.S_IMODE(os.stat(control[1].path).st_mode) == 0o600
 
 
 def test_a_question_is_answered(control: tuple[Scripted, Control]) -> None:
