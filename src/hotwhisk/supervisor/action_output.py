@@ -6,35 +6,37 @@ marks between the runs (see `hotwhisk.ipc.run_marks`). The supervisor reads them
 a death and before a line of its own, so one process writes the whole log and knows the order. While
 the server sleeps, output wakes it.
 
+At each tick it does a limited amount of work for all workers together, so a flood of lines delays
+no connection and no deadline. It serves them in turn; the rest waits in their pipes.
+
 A worker never waits for the log: its pipes take some hundred kilobytes. What is beyond them waits
 as for any slow reader: the action that prints more than the log's reader reads is slowed down. If
 the reader stops, lines are dropped and counted.
 
 An activation has exactly one line. Its worker writes a mark when the answer is sent. If it dies
-before that, the line is written by `ActionOutput.died`.
+before that, the line is written when the rest of its output is, as `ActionOutput.died` was told.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from select import EPOLLOUT
 from time import time
 
 from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import EndedRun, Found, OutputLine, RunEnd
-from hotwhisk.record import Record
 from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
 from hotwhisk.supervisor.worker_pipes import (
     READ_SIZE,
+    Death,
+    RunOutcome,
     WorkerPipes,
     feed,
-    is_pipe,
-    open_again,
     read_pipe,
+    work,
 )
-from hotwhisk.system.line_writer import MOST_WAITING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +44,14 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.process import Process
     from hotwhisk.system.line_writer import LineWriter
 
-MOST_READ = 1 << 20
-"""Most bytes that are read from a worker at one tick; about as much as a pipe takes."""
+MOST_WORK = 1 << 20
+"""Most `work` of one tick, for all workers together: some 2000 short lines."""
 
-MANY_READ = 1 << 17
-"""If so many bytes were read from a worker at a tick, the next tick comes soon."""
+MUCH_WORK = 1 << 17
+"""If a tick had so much work, the next one comes soon."""
 
-LAST_READS = 4
-"""Most reads of `MOST_READ` bytes from a dead worker."""
+LAST_WORK = 64 << 20
+"""Most work for what a dead worker has left in its pipes, and at the end of the server for all."""
 
 MOST_KEPT = 1 << 20
 """If more bytes of lines wait for the reader of the log, no pipe is read."""
@@ -57,21 +59,8 @@ MOST_KEPT = 1 << 20
 Line = tuple[float, bytes]
 """A line of the log, and its time."""
 
-
-class RunOutcome(Record):
-    """
-    What the client of a dead worker's run got.
-
-    ``is_own`` says that the worker has sent it all, if it had an answer. Otherwise ``status`` is
-    that of the error in its place, 0 if there is none, and ``kind`` says what became of the run.
-    """
-
-    kind: AnswerKind
-    status: int = 0
-    is_own: bool = False
-
-
 NO_OUTCOME = RunOutcome(AnswerKind.DIED)
+"""What is known of a run whose connection was closed before its worker died."""
 
 
 class ActionOutput:
@@ -99,8 +88,14 @@ class ActionOutput:
         self._clock = clock
         self._pipes: dict[Process, WorkerPipes] = {}
         self._is_watching = False
-        self.urgent = False
-        """Whether the next tick should come soon, because much was printed."""
+        self._is_finishing = False
+        self._left = MOST_WORK
+        """How much work may be done until the next tick."""
+
+    @property
+    def urgent(self) -> bool:
+        """Return whether the next tick should come soon, because much was printed."""
+        return self._left <= MOST_WORK - MUCH_WORK
 
     @property
     def dropped(self) -> int:
@@ -111,63 +106,78 @@ class ActionOutput:
     # -- lines ------------------------------------------------------------------------------
 
     def log(self, text: str, event: str) -> None:
-        """Write the line of an event, after all that was printed before it."""
+        """Write the line of an event, after all that was printed before it, if that is not much."""
         self._drain_all()
-        self._put([event_line(self._clock(), event, text, self._own())])
+        self._put_event(text, event)
 
     def tick(self) -> bool:
         """Write what was printed since the last tick; return whether more may follow soon."""
-        self.urgent = False
+        self._left = MOST_WORK
         if self._writer.waiting:
             self._put([])
-        read = self._drain_all()
+        self._drain_all()
         if lost := self._writer.take_lost():
             text = f"{lost} lines of the log were lost, because its reader did not read them"
-            self._put([event_line(self._clock(), "log-lost", text, self._own())])
-        return bool(read or self._writer.waiting)
+            self._put_event(text, "log-lost")
+        return bool(self._left < MOST_WORK or self._writer.waiting)
 
     def finish(self, cause: str) -> None:
         """Write all that is left at the end of the server, and the runs that ``cause`` ended."""
+        self._is_finishing = True
+        for process, pipes in self._pipes.items():
+            if pipes.death is None:
+                pipes.end(Death({}, self._origin(process).members(), cause))
+        for _ in range(LAST_WORK // MOST_WORK):
+            self._left = MOST_WORK
+            self._drain_all()
         for process in list(self._pipes):
-            self.died(process, {}, self._origin(process), cause)
+            self._end(process, is_read=False)
         self._writer.finish()
 
-    def _drain_all(self) -> int:
-        """Write what was printed; return how many bytes that was."""
-        read = 0
-        for process, pipes in self._pipes.items():
-            length = self._drain(pipes, self._origin(process).members())
-            self.urgent = self.urgent or length > MANY_READ
-            read += length
-        return read
+    def _drain_all(self) -> None:
+        """Write what was printed, as far as work is left; each worker has its turn."""
+        for process in list(self._pipes):
+            if self._left <= 0:
+                return
+            pipes = self._pipes[process] = self._pipes.pop(process)  # the last one in the next turn
+            death, before = pipes.death, self._left
+            origin = death.members if death is not None else self._origin(process).members()
+            is_read = self._drain(pipes, origin)
+            if death is not None:
+                pipes.last_work += before - self._left
+                if is_read or pipes.last_work > LAST_WORK:
+                    self._end(process, is_read=is_read)
 
-    def _drain(self, pipes: WorkerPipes, origin: str, most_kept: int = MOST_KEPT) -> int:
+    def _drain(self, pipes: WorkerPipes, origin: str) -> bool:
         """
-        Write what a worker has printed; return how many bytes that was.
+        Write what a worker has printed, as far as work is left; return whether that was all.
 
-        Nothing is read while more than ``most_kept`` bytes wait for the reader of the log.
+        Nothing is read while too much waits for the reader of the log.
         """
-        read = 0
-        while read < MOST_READ and self._writer.waiting <= most_kept:
+        enough = READ_SIZE if pipes.death is None else 1
+        while self._left > 0 and (self._writer.waiting <= MOST_KEPT or self._is_finishing):
             if pipes.err_data is None:
                 pipes.err_data = read_pipe(pipes.err)
-                read += len(pipes.err_data)
+                self._left -= work(pipes.err_data)
             data = read_pipe(pipes.out)
-            read += len(data)
+            self._left -= work(data)
             now = self._clock()
             times = (pipes.read_at, now)
             lines = list(_lines(1, feed(pipes.out_stream, data), times, origin))
-            is_over = len(data) < READ_SIZE
+            is_over = len(data) < enough
             if is_over:  # all that was printed before the end of a run in stderr is there
-                is_over = len(pipes.err_data) < READ_SIZE
+                is_over = len(pipes.err_data) < enough
                 lines += _lines(2, feed(pipes.err_stream, pipes.err_data), times, origin)
                 pipes.err_data = None
             lines.sort(key=lambda line: line[0])  # lines of the same time stay in their order
             self._put(line for _, line in lines)
             if is_over:
                 pipes.read_at = now
-                break
-        return read
+                return True
+        return False
+
+    def _put_event(self, text: str, event: str) -> None:
+        self._put([event_line(self._clock(), event, text, self._own())])
 
     def _put(self, lines: Iterable[bytes]) -> None:
         self._writer.put(lines)
@@ -187,59 +197,51 @@ class ActionOutput:
 
     def open(self, process: Process, token: str, descriptors: list[int]) -> None:
         """
-        Read the pipes of a worker from now on. They are taken out of the list.
+        Read the pipes of a worker from now on, by descriptors of its own.
 
         Raises:
             ProtocolError: these are no pipes, or the worker has sent others before.
         """
-        if process in self._pipes or not all(map(is_pipe, descriptors)):
-            raise ProtocolError("the log of a worker is two pipes, which it sends once")
+        if process in self._pipes:
+            raise ProtocolError("a worker sends the pipes of its log once")
         mark = b"\0" + token.encode()
-        self._pipes[process] = WorkerPipes(
-            mark, self._capacity, map(open_again, descriptors), self._clock()
-        )
-        descriptors.clear()
+        self._pipes[process] = WorkerPipes(mark, self._capacity, descriptors, self._clock())
 
-    def died(
-        self,
-        process: Process,
-        answers: Mapping[int, RunOutcome],
-        origin: WritingProcess,
-        cause: str,
-    ) -> None:
+    def died(self, process: Process, death: Death) -> None:
         """
-        Write the rest of what a dead worker printed, and the lines of its unanswered runs.
+        Write the rest of what a dead worker printed, then the lines of its unanswered runs.
 
-        ``answers`` says, by connection, what answer the client got instead.
+        If that is much, the next ticks go on with it.
         """
-        pipes = self._pipes.pop(process, None)
-        if pipes is None:
-            return
-        members = origin.members()
-        self._drain_last(pipes, members)
-        now = self._clock()
+        pipes = self._pipes.get(process)
+        if pipes is not None:
+            pipes.end(death)
+            self._drain_all()
+
+    def _end(self, process: Process, *, is_read: bool) -> None:
+        """Write the last lines of a dead worker; tell if its pipes were not read to the end."""
+        pipes = self._pipes.pop(process)
+        assert pipes.death is not None
+        death, now = pipes.death, self._clock()
         lines = []
         for number, stream in ((1, pipes.out_stream), (2, pipes.err_stream)):
             rest = [each for each in stream.end() if isinstance(each, OutputLine)]
-            lines += [output_line(now, number, each, members) for each in rest]
+            lines += [output_line(now, number, each, death.members) for each in rest]
         for descriptor in pipes.descriptors:
             self._loop.unwatch(descriptor)
             os.close(descriptor)
         for number, ended in pipes.unanswered().items():
-            answer = answers.get(number, NO_OUTCOME)
+            answer = death.answers.get(number, NO_OUTCOME)
             if answer.is_own and ended.end is not None:
-                lines.append(activation_line(now, ended, members))
+                lines.append(activation_line(now, ended, death.members))
                 continue
             ms = 1000 * max(0.0, now - ended.run.at)
             end = RunEnd(number, answer.status, answer.kind, -1, ms, now)
-            lines.append(activation_line(now, EndedRun(ended.run, end), members, cause))
+            lines.append(activation_line(now, EndedRun(ended.run, end), death.members, death.cause))
         self._put(lines)
-
-    def _drain_last(self, pipes: WorkerPipes, origin: str) -> None:
-        """Write all that is in the pipes of a dead worker. Its children may still print."""
-        for _ in range(LAST_READS):
-            if not self._drain(pipes, origin, MOST_WAITING):
-                return
+        if not is_read:
+            text = f"the last lines of worker {process.pid} were lost, because they were too many"
+            self._put_event(text, "log-lost")
 
     # -- sleep ------------------------------------------------------------------------------
 

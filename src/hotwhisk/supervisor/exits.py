@@ -7,8 +7,8 @@ from signal import SIGKILL
 from hotwhisk.ipc.counters import AnswerKind, Counts, counted_word
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause, failure_response
-from hotwhisk.supervisor.action_output import RunOutcome
 from hotwhisk.supervisor.commands import Recovery
+from hotwhisk.supervisor.worker_pipes import Death, RunOutcome
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
@@ -125,7 +125,7 @@ class Exits:
             )
             for number, recovery in recoveries
         }
-        output.died(process, answers, self._parts.origin(process), why)
+        output.died(process, Death(answers, self._parts.origin(process).members(), why))
 
     def _cause(self, ending: ExitStatus) -> Cause:
         kills, self._oom_kills = self._oom_kills, self._parts.system.oom_kills()

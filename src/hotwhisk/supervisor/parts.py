@@ -55,7 +55,7 @@ class Parts(Record):
 
     def open_output(self, process: Process, message: LogOpened, descriptors: list[int]) -> None:
         """
-        Take the pipes of a worker; the list is empty then.
+        Read the pipes of a worker from now on.
 
         Raises:
             ProtocolError: the log is text, or these are no pipes.
