@@ -116,20 +116,30 @@ class Client:
 
 
 def leave_no_trace(
-    server: Server, runs: int = 100_000, clients: int = 8, pause: float = 1.0
+    server: Server,
+    runs: int = 100_000,
+    clients: int = 8,
+    pause: float = 1.0,
+    warm: int = 200,
 ) -> Outcome:
-    """Have each run look for traces of others and leave its own; kill processes meanwhile."""
+    """
+    Have each run look for traces of others and leave its own; kill processes meanwhile.
+
+    What is measured before and after is measured after ``warm`` runs.
+    """
     outcome = Outcome(f"{runs} runs of {clients} clients, each in a process of its own")
     server.post(LEAVING)
     # All is there then that is made once, also after the death of a template.
-    run_all(server, outcome, clients=2, runs=200, pause=0.2)
-    run_all(server, outcome, clients=2, runs=200, pause=0.0)
+    run_all(server, outcome, clients=2, runs=warm, pause=0.2)
+    run_all(server, outcome, clients=2, runs=warm, pause=0.0)
     usual = control.processes(server)
     before = measure(server, usual)
     begun = time.monotonic()
     answered, errors, kills = run_all(server, outcome, clients, runs, pause)
     seconds = time.monotonic() - begun
-    run_all(server, outcome, clients=2, runs=200, pause=0.0)  # what stands ready is of one template
+    run_all(
+        server, outcome, clients=2, runs=warm, pause=0.0
+    )  # what stands ready is of one template
     after = measure(server, usual)
     for name in ("processes", "threads", "descriptors"):
         was, now = getattr(before, name), getattr(after, name)

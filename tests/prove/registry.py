@@ -103,7 +103,7 @@ PROOFS = (
         "fresh",
         "with --fresh no run sees what another left, whatever is killed, and nothing grows",
         leave_no_trace,
-        short={"runs": 1600, "pause": 0.3},
+        short={"runs": 480, "pause": 0.3, "warm": 60},
         serve=("--fresh", *NO_ROLL_BACK),
     ),
     Proof(
