@@ -219,7 +219,7 @@ def test_progress_is_seen_and_a_death_is_told_once() -> None:
 
 
 def test_a_run_past_its_deadline_and_one_at_the_stop() -> None:
-    with Rendezvous() as meeting, Server(*JSON, "--timeout", "0.5") as server:
+    with Rendezvous() as meeting, Server(*JSON, "--timeout", "2") as server:
         server.post(SOURCE)
         assert run(server, "a", "open", "hang").status == 502
         with Connection(server.address) as connection:
@@ -230,7 +230,7 @@ def test_a_run_past_its_deadline_and_one_at_the_stop() -> None:
             assert connection.read_response().status == 503
         log = ended(server)
     late, stopped = of(log, "activation")
-    assert (late["kind"], late["cause"]) == ("timed_out", "no answer within 0.5 s")
+    assert (late["kind"], late["cause"]) == ("timed_out", "no answer within 2 s")
     assert messages(log, activation_id="a") == ["open line of a"]
     assert (stopped["activation_id"], stopped["kind"], stopped["status"]) == ("b", "died", 503)
     assert messages(log, activation_id="b") == ["out of b", "err of b"]
