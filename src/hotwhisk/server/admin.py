@@ -38,6 +38,9 @@ TEXT = "text/plain; charset=utf-8"
 Page = tuple[int, str, bytes]
 """A status, a content type and a body."""
 
+FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""The answer if there is a bug. It has no body, so it is right for ``HEAD`` too."""
+
 
 class Admin:
     """The listening socket at ``address``, and the answers."""
@@ -46,7 +49,7 @@ class Admin:
         listener = _listen(address)
         port = address.port if address.path else listener.getsockname()[1]
         self.address = Address(address.host, port, address.path)
-        self.questions = Questions(listener, self._answer, parts)
+        self.questions = Questions(listener, self._answer, FAILURE, parts)
         self._parts = parts
         self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
 
+FAILURE = "there is a bug in hotwhisk; the log of the server has it: please report it"
+
+
 class ControlRequest(Requester):
     """A question on the control socket, until it is answered."""
 
@@ -35,7 +38,7 @@ class ControlRequest(Requester):
 
     def answer(self, value: dict[str, object]) -> None:
         """Answer with one line of JSON."""
-        self._question.answer(json.dumps(value).encode() + b"\n")
+        self._question.answer(_encode(value))
 
     def replied(self, reply: Reply, generation: int) -> None:
         """Answer with the result of a replacement."""
@@ -53,7 +56,8 @@ class Control:
     ) -> None:
         self.path = path
         self._answers = answers
-        self.questions = Questions(_listen(path), self._answer, parts)
+        failure = {"version": CONTROL_VERSION, "error": FAILURE}
+        self.questions = Questions(_listen(path), self._answer, _encode(failure), parts)
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""
@@ -74,6 +78,10 @@ class Control:
         else:
             answer(request)
         return True
+
+
+def _encode(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
 
 
 def _number(value: object) -> int:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from hotwhisk.supervisor.parts import describe_bug
 from hotwhisk.system.system import EXHAUSTED
 
 TYPE_CHECKING = False
@@ -78,14 +79,21 @@ class Questions:
     The connections of a ``listener``, a socket that listens with the backlog `BACKLOG`.
 
     ``answer`` is called with a question whenever bytes of it have come. It returns False as long as
-    the question is incomplete; else it calls `Question.answer`, now or later.
+    the question is incomplete; else it calls `Question.answer`, now or later. If it raises an
+    exception, that is logged, and ``failure`` is the answer.
     """
 
     def __init__(
-        self, listener: _socket.socket, answer: Callable[[Question], bool], parts: Parts
+        self,
+        listener: _socket.socket,
+        answer: Callable[[Question], bool],
+        failure: bytes,
+        parts: Parts,
     ) -> None:
         self._listener = listener
         self._answer = answer
+        self._failure = failure
+        self._log = parts.log
         self._loop = parts.loop
         self._now = parts.system.now
         self._open: dict[int, Question] = {}
@@ -165,11 +173,21 @@ class Questions:
         if question.answered:
             if question.ended:
                 self._close(question)
-        elif self._answer(question):
+        elif self._is_complete(question):
             if not question.answered:
                 self._forget(question)  # `send` takes it up again
         elif question.ended:
             self._close(question)
+
+    def _is_complete(self, question: Question) -> bool:
+        """Answer a question if all of it has come; return False if more of it must come."""
+        try:
+            return self._answer(question)
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the server
+            self._log(describe_bug(), "bug")
+            if not question.answered:
+                question.answer(self._failure)
+            return True
 
     def _send_on(self, question: Question) -> None:
         descriptor = question.connection.fileno()

@@ -24,7 +24,7 @@ STREAMS: Final = {1: "stdout", 2: "stderr"}
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
 
 LEVELS: Final = {
-    "crash-loop": ERROR, "died": ERROR, "not-started": ERROR, "load-failed": ERROR,
+    "bug": ERROR, "crash-loop": ERROR, "died": ERROR, "not-started": ERROR, "load-failed": ERROR,
     "rollback-failed": ERROR, "refused": WARNING, "worker-ended": WARNING, "still-loading": WARNING,
     "system-refused": WARNING, "left-out": WARNING, "notify-failed": WARNING, "log-lost": WARNING,
     "watch-ended": WARNING, "token-kept": WARNING, "not-reloaded": WARNING, "unknown-variable": WARNING, "retry": WARNING,

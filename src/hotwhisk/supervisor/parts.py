@@ -69,3 +69,10 @@ class Parts(Record):
         owners = self.rollout.dispatcher.owners
         for number in self.sockets.remove_closed(numbers, owners.is_owned):
             owners.remove(number)
+
+
+def describe_bug() -> str:
+    """Return a text for the log on the exception that is being handled, with its traceback."""
+    import traceback  # seldom needed, and it imports ten other modules
+
+    return f"a bug in hotwhisk, please report it: {traceback.format_exc()}"

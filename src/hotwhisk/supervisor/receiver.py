@@ -20,6 +20,7 @@ from hotwhisk.ipc.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Message, ProtocolError
 from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 from hotwhisk.supervisor.exits import Exits
+from hotwhisk.supervisor.parts import describe_bug
 from hotwhisk.supervisor.templates import Templates
 from hotwhisk.supervisor.workers import State
 
@@ -141,7 +142,7 @@ class Receiver:
         except (ProtocolError, DescriptorsLost) as error:
             self._kill_for(process, str(error) or "descriptors were lost on the way")
         except Exception:  # noqa: BLE001 - a bug of ours must not end the server
-            self._kill_for(process, f"a bug in hotwhisk, please report it: {_trace()}")
+            self._kill_for(process, describe_bug())
 
     def _receive(self, process: Process, most: int) -> None:
         try:
@@ -291,10 +292,3 @@ class Receiver:
         # Dead already? Then it was never current, and its /init is answered with the reason.
         if not self._processes.has_exited(process):
             self._rollout.ready(process.slot, message.digest, overlap=message.overlap)
-
-
-def _trace() -> str:
-    """Return the traceback of the error that is being handled."""
-    import traceback  # seldom needed, and it imports ten other modules
-
-    return traceback.format_exc()

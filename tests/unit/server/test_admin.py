@@ -130,6 +130,17 @@ def test_deaths_are_counted_by_their_cause(make: Make) -> None:
     assert 'hotwhisk_worker_deaths_total{cause="killed"} 0\n' in asked.get("/metrics")[1]
 
 
+def test_a_bug_in_the_metrics_is_a_500_and_the_server_goes_on(make: Make) -> None:
+    asked = make()
+    stats = asked.scripted.supervisor.parts.stats
+    real, stats.deaths_by_cause = stats.deaths_by_cause, None  # type: ignore[assignment]
+    assert asked.get("/metrics") == (500, "")
+    assert asked.scripted.logged[-1].startswith("a bug in hotwhisk, please report it: Traceback")
+    assert asked.get("/healthz")[0] == 200
+    stats.deaths_by_cause = real
+    assert asked.get("/metrics")[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/run", "/metrics/", "/HEALTHZ"])
 def test_another_path_is_told_what_there_is(make: Make, path: str) -> None:
     status, text = make().get(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.server.control import Control
+from hotwhisk.server.control import FAILURE, Control
 from hotwhisk.server.questions import LONGEST, MOST_OPEN, TIME_LIMIT
 from tests.unit.supervisor.scripted import Scripted
 
@@ -22,8 +22,11 @@ def control(script: Callable[..., Scripted], tmp_path: Path) -> Iterator[tuple[S
     scripted = script()
     made = Control(
         str(tmp_path / "a.sock"),
-        {"status": lambda question: question.answer({"pid": 1})},
-        scripted.supervisor,
+        {
+            "status": lambda question: question.answer({"pid": 1}),
+            "history": lambda question: question.answer({"pid": 1 // 0}),
+        },
+        scripted.supervisor.parts,
     )
     yield scripted, made
     made.close()
@@ -59,7 +62,13 @@ def test_a_question_is_answered(control: tuple[Scripted, Control]) -> None:
     [b"\n", b"{}\n", b"[1]\n", b'{"ask":[]}\n', b'{"ask":"x"}\n', b"\xff\n", b"[" * LONGEST],
 )
 def test_what_is_no_question_is_told(control: tuple[Scripted, Control], asked: bytes) -> None:
-    assert answer(*control, asked)["error"] == "ask one of: status"
+    assert answer(*control, asked)["error"] == "ask one of: history, status"
+
+
+def test_a_bug_in_an_answer_is_told_and_ends_nothing(control: tuple[Scripted, Control]) -> None:
+    assert answer(*control, b'{"ask":"history"}\n') == {"version": 1, "error": FAILURE}
+    assert "ZeroDivisionError" in control[0].logged[-1]
+    assert answer(*control, b'{"ask":"status"}\n') == {"pid": 1}
 
 
 def test_the_oldest_of_too_many_is_closed(control: tuple[Scripted, Control]) -> None:

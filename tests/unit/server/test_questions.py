@@ -23,7 +23,7 @@ class Asked:
         """What a complete question is answered with; None: the test answers it later."""
         self.asked: list[Question] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.questions = Questions(self.listener, self._answer, scripted.supervisor.parts)
+        self.questions = Questions(self.listener, self._answer, b"a bug", scripted.supervisor.parts)
 
     def _answer(self, question: Question) -> bool:
         if not question.received.endswith(b"\n"):
@@ -113,6 +113,18 @@ def test_an_answer_for_a_client_that_has_left_is_no_error(asked: Asked) -> None:
     asked.asked[0].answer(LARGE)
     asked.turn()
     assert not asked.questions.expire(asked.scripted.system.clock)
+
+
+def test_a_bug_in_an_answer_is_logged_and_told_and_ends_nothing(asked: Asked) -> None:
+    real, asked.questions._answer = asked.questions._answer, lambda _: bool(1 / 0)
+    with asked.connect(b"a\n") as end:
+        assert asked.read(end) == b"a bug"
+    (line,) = asked.scripted.logged
+    assert line.startswith("a bug in hotwhisk, please report it: Traceback")
+    assert "ZeroDivisionError" in line
+    asked.questions._answer = real
+    with asked.connect(b"a\n") as end:
+        assert asked.read(end) == b"an answer"
 
 
 def test_what_a_client_sends_after_its_question_does_not_cost_it_the_answer(asked: Asked) -> None:
