@@ -9,7 +9,6 @@ does not take back a ``replace``, and an edited FILE is what is served.
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -103,24 +102,32 @@ def has_digest(system: System, origin: Origin, digest: str) -> bool:
     """
     if origin.module:
         return True
+    try:
+        return _read_digest(system, origin.path) == digest.encode()
+    except OSError:
+        return False
+
+
+def _read_digest(system: System, path: str) -> bytes:
+    """
+    Return the digest of a file or folder; empty if it cannot be read.
+
+    Raises:
+        OSError: the system has no process for it, or it takes too long.
+    """
     ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        _, pidfd = system.fork(lambda: _report_digest(origin.path, theirs), NAME)
-    except OSError:
-        os.close(ours)
-        return False
-    finally:
-        os.close(theirs)
-    try:
-        select.select([pidfd], [], [], COMPARE_WAIT)
-        return os.read(ours, 100) == digest.encode()
-    except BlockingIOError:
-        return False
-    finally:
+        try:
+            _, pidfd = system.fork(lambda: _report_digest(path, theirs), NAME)
+        finally:
+            os.close(theirs)
+        system.wait_end(pidfd, COMPARE_WAIT)
         system.kill(pidfd)
-        select.select([pidfd], [], [], COMPARE_WAIT)
+        system.wait_end(pidfd, COMPARE_WAIT)
         system.reap(pidfd)
         os.close(pidfd)
+        return os.read(ours, 100)
+    finally:
         os.close(ours)
 
 

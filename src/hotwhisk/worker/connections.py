@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from os import getpid, register_at_fork
+from os import getpid
 from time import monotonic
 
 from hotwhisk.ipc.messages import Closed, Released, SpillClosed, SpillCreated, StartTimer
@@ -84,7 +84,6 @@ class Connections:
         self._words = scoreboard.words
         self.buffer = _BUFFER
         self.reset(channel, place)
-        register_at_fork(after_in_child=self._after_fork)
 
     def reset(self, channel: Channel, place: Place) -> None:
         """Begin without connections: in a new worker, and in one that a template has forked."""
@@ -287,7 +286,7 @@ class Connections:
         if not self.channel.backlog:
             self.loop.watch(self.channel.fileno(), self._handle_messages)
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """Close our descriptors in a process that the action forked."""
         self.forked = True
         for connection in self.by_number.values():

@@ -15,7 +15,7 @@ import _socket
 from hotwhisk.action.action import Action
 from hotwhisk.config.config import with_text_log, with_tokens
 from hotwhisk.config.tokens import Tokens
-from hotwhisk.ipc.channel import Channel
+from hotwhisk.ipc.channel import Channel, DescriptorsLost
 from hotwhisk.ipc.messages import Assign
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.worker.connections import Place
@@ -40,7 +40,7 @@ def rehearse(config: Config, lowest: int) -> None:
         ends += Channel.pair()
         ends += _socket.socketpair()
         _rehearse(config, lowest, ends)
-    except OSError:
+    except (OSError, DescriptorsLost):
         pass
     finally:
         for each in ends:
@@ -55,18 +55,22 @@ def _rehearse(config: Config, lowest: int, ends: list[_socket.socket]) -> None:
     requests = Requests(ours, Scoreboard(1), Place(0, 0, lowest), config, lambda: None)
     requests.action, requests.sentinels = Action(_echo), None
     connections = requests.connections
-    connections.exit = lambda: None  # type: ignore[assignment,return-value]  # it goes on
-    ends[3].send(SAMPLE)
-    theirs.send(Assign([[0, 1, 0, 0]]), [ends[2].fileno()])
-    received = ours.receive()
-    assert received is not None
-    connection = connections.add(0, received[1][0], 1)
-    connections.watch(connection)
-    connections.with_claim(connection, connections.resume)
-    connection.socket.close()  # if the request was refused, it is still open
-    connections.streams.close()
-    assert isinstance(connections.loop, EpollLoop)
-    connections.loop.close()
+    try:
+        connections.exit = lambda: None  # type: ignore[assignment,return-value]  # it goes on
+        ends[3].send(SAMPLE)
+        theirs.send(Assign([[0, 1, 0, 0]]), [ends[2].fileno()])
+        if (received := ours.receive()) is None:
+            return  # no memory for the message
+        connection = connections.add(0, received[1][0], 1)
+        connections.watch(connection)
+        connections.with_claim(connection, connections.resume)
+        connection.socket.close()  # if the request was refused, it is still open
+    finally:
+        ours.close()
+        theirs.close()
+        connections.streams.close()
+        assert isinstance(connections.loop, EpollLoop)
+        connections.loop.close()
 
 
 def _echo(event: object) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 from functools import partial
-from os import getpid
+from os import getpid, register_at_fork
 from time import process_time
 
 from hotwhisk.action.isolation import set_environment
@@ -71,6 +71,7 @@ class Worker:
         self.config = config
         self.requests = Requests(channel, scoreboard, place, config, self.handle_messages)
         self.connections = self.requests.connections
+        register_at_fork(after_in_child=self.connections.after_fork)
         self._further = False
         """Whether this is a further worker of a generation that is current already."""
         self._sources = (0, 0)

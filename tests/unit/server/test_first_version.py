@@ -14,6 +14,7 @@ from hotwhisk.supervisor.artifacts import LocalArtifact, StoredArtifact
 from hotwhisk.supervisor.commands import Candidate, Origin
 from hotwhisk.supervisor.history import Content, Version
 from hotwhisk.system.system import System
+from tests.support.limits import descriptors_left
 
 FILE = Origin("/a/hello.py")
 
@@ -109,3 +110,13 @@ def test_what_cannot_be_read_has_changed_and_a_module_has_not(tmp_path: Path) ->
     assert not has_digest(System(), Origin(f"{tmp_path}/missing.py"), digest_of(b""))
     assert not has_digest(System(), Origin(str(tmp_path)), digest_of(b""))
     assert has_digest(System(), Origin("hello", module=True), digest_of(b""))
+
+
+def test_without_descriptors_a_file_has_changed(tmp_path: Path) -> None:
+    source = b"def main(event): return {}\n"
+    (tmp_path / "hello.py").write_bytes(source)
+    system, origin = System(), Origin(f"{tmp_path}/hello.py")
+    assert has_digest(system, origin, digest_of(source))
+    for count in range(3):
+        with descriptors_left(count):
+            assert not has_digest(system, origin, digest_of(source))
