@@ -1,4 +1,9 @@
-"""Notice that a token file has changed, and tell every worker."""
+"""
+Notice that a token file has changed, and tell every worker.
+
+The supervisor reads the files itself, and waits for them; docs/decisions.md says why. It reads them
+twice a second and on SIGHUP, never for a request.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +49,13 @@ class TokenRotation:
             self.read_again()
             self._log_problem()
 
-    def read_again(self) -> Tokens:
-        """Read the files, tell the workers if a token has changed, and return the tokens."""
+    def read_again(self) -> None:
+        """Read the files, and tell the workers if a token has changed."""
         before, self._tokens = self._tokens, self._files.read_again(self._tokens)
         if self._tokens != before:
             text = "a token was replaced; the one before is refused from now on"
             self._parts.log(text, "token")
             self._tell(self._tokens)
-        return self._tokens
 
     def _tell(self, tokens: Tokens) -> None:
         """
