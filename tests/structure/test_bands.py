@@ -46,6 +46,7 @@ PURE = {
     "supervisor.history",
     "supervisor.history_text",
     "supervisor.jobs",
+    "supervisor.log_events",
     "supervisor.rollout",
     "supervisor.scaling",
     "supervisor.single_run",

@@ -23,6 +23,7 @@ from hotwhisk.server import openmetrics, server_metrics
 from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions, listen_at_path
 from hotwhisk.server.request_metrics import RequestMetrics
 from hotwhisk.server.status import counts
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.worker.access import AccessCheck
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ class Admin:
         self._requests = RequestMetrics()
         self._access = None if address.path else AccessCheck(config)
         place = self.address if address.path else f"http://{self.address}"
-        parts.log(f"{', '.join(PATHS)} are answered on {place}", "admin")
+        parts.log(f"{', '.join(PATHS)} are answered on {place}", LogEvent.ADMIN)
 
     def close(self) -> None:
         """Stop listening, and remove the socket."""

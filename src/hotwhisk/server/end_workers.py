@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from hotwhisk.ipc.messages import Recall
 from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.supervisor.log_events import LogEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def end_workers(parts: Parts, *, at_once: bool) -> None:
     _end_orphans(parts)
     if processes.kill_again():
         parts.log(
-            "a program that runs as another user could not be ended, and is left", "worker-ended"
+            "a program that runs as another user could not be ended, and is left",
+            LogEvent.WORKER_ENDED,
         )
 
 

@@ -14,6 +14,7 @@ import os
 from hotwhisk.server.state_folder import StateFolder, content_path, write_state
 from hotwhisk.supervisor.artifacts import StoredArtifact
 from hotwhisk.supervisor.history import History
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.system.descriptors import close_others
 
 TYPE_CHECKING = False
@@ -154,5 +155,5 @@ class HistoryWriter:
     def _tell(self, problem: str) -> None:
         if problem != self.problem:
             text = f"--state {self._folder.path}: the history is not kept: {problem}"
-            self._parts.log(text, "history-lost")
+            self._parts.log(text, LogEvent.HISTORY_LOST)
         self.problem = problem

@@ -23,6 +23,7 @@ from collections.abc import Collection
 
 from hotwhisk.action.action import print_error
 from hotwhisk.record import Record
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.system.children import children
 from hotwhisk.system.system import System
 from hotwhisk.worker.own_process import exit_now
@@ -71,9 +72,9 @@ def preload(names: Collection[str], system: System, timeout: float, log: Log) ->
         problem = _problem(name, trial) or _import(name)
         if problem:
             system.weaknesses.append(f"--preload {name}: left out: {problem}")
-            log(system.weaknesses[-1], "left-out")
+            log(system.weaknesses[-1], LogEvent.LEFT_OUT)
         else:
-            log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB", "preloaded")
+            log(f"preloaded {name}: {trial.grown / 1e6:.0f} MB", LogEvent.PRELOADED)
     if names:
         system.trim_memory()
     supervisor, generator = os.getpid(), sys.modules.get(GENERATOR)

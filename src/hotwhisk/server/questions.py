@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.parts import describe_bug
 from hotwhisk.system.system import EXHAUSTED
 
@@ -184,7 +185,7 @@ class Questions:
         try:
             return self._answer(question)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the server
-            self._log(describe_bug(), "bug")
+            self._log(describe_bug(), LogEvent.BUG)
             if not question.answered:
                 question.answer(self._failure)
             return True

@@ -31,6 +31,7 @@ from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.demand import CROWDED
 from hotwhisk.supervisor.liveness import SOON
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
 from hotwhisk.system import features
@@ -109,7 +110,7 @@ class Server:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""
         supervisor = self.supervisor
         for warning in self.config.warnings if self.config.json_log else ():
-            self.log(warning, "unknown-variable")
+            self.log(warning, LogEvent.UNKNOWN_VARIABLE)
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
         invalidate_caches()
         if self._folder.has_leftovers():
@@ -126,7 +127,7 @@ class Server:
             self._wait()
         return self._terminate_workers()
 
-    def log(self, text: str, event: str = "server") -> None:
+    def log(self, text: str, event: LogEvent) -> None:
         """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
         if self.supervisor.parts.output is not None:
             self.supervisor.parts.output.log(text, event)
@@ -186,13 +187,13 @@ class Server:
         self.supervisor.loop.unwatch(descriptor)
         os.close(descriptor)
         text = "--watch ended: changes are not seen any more; start the server again for that"
-        self.log(text, "watch-ended")
+        self.log(text, LogEvent.WATCH_ENDED)
 
     def _reload(self, because: str = "") -> None:
         candidate = named_by(self.config)
         if candidate is None:
             text = "SIGHUP loads FILE again, and this server was started without one"
-            self.log(text, "not-reloaded")
+            self.log(text, LogEvent.NOT_RELOADED)
             return
         rollout = self.supervisor.rollout
         if because and rollout.candidate is not None:
@@ -217,7 +218,7 @@ class Server:
         self._watchdog.stopping_since = supervisor.system.now()
         left = len(supervisor.sockets.descriptors)
         text = f"stopping; connections to finish first: {left} (a second Ctrl-C stops at once)"
-        self.log(text, "stopping")
+        self.log(text, LogEvent.STOPPING)
 
     def _stop_now(self) -> None:
         """Stop at once: requests in flight get an error instead of their answers."""
@@ -244,7 +245,7 @@ class Server:
                 self._stop_now()
                 return
             because = candidate.because and f"{candidate.because}: "
-            self.log(f"{because}{reply.text}", "load-failed")
+            self.log(f"{because}{reply.text}", LogEvent.LOAD_FAILED)
             if candidate.superseded:
                 return  # what comes of the newer save is told then
             hint = replace_command(self.config)
@@ -256,17 +257,17 @@ class Server:
             return
         self._banner_printed = True
         host = self.config.host if ":" not in self.config.host else f"[{self.config.host}]"
-        self.log(f"serving on http://{host}:{self.config.port} · {what}", "ready")
+        self.log(f"serving on http://{host}:{self.config.port} · {what}", LogEvent.READY)
         if hosts := accepted_hosts(self.config):
             text = f"called from elsewhere by: {hosts}; other names need --allow-host NAME"
-            self.log(text, "hosts")
+            self.log(text, LogEvent.HOSTS)
         self._notify(*notify.ready(what))
         if problem := notify.write_ready(self.config.ready_fd):
-            self.log(problem, "notify-failed")
+            self.log(problem, LogEvent.NOTIFY_FAILED)
 
     def _notify(self, *lines: str) -> None:
         if problem := notify.notify(self.config.notify_socket, *lines):
-            self.log(problem, "notify-failed")
+            self.log(problem, LogEvent.NOTIFY_FAILED)
 
     # -- the end ----------------------------------------------------------------------------
 

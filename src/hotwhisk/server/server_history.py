@@ -11,6 +11,7 @@ from hotwhisk.server.first_version import choose, has_digest
 from hotwhisk.supervisor.artifacts import named_by
 from hotwhisk.supervisor.commands import Candidate, Origin
 from hotwhisk.supervisor.history import Version
+from hotwhisk.supervisor.log_events import LogEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ServerHistory:
         if named is not None and self._parts.config.strict:
             named.instead = None  # a FILE that does not load ends the server
         if first.why:
-            self._parts.log(f"--state {self._folder}: {first.why}", "first-version")
+            self._parts.log(f"--state {self._folder}: {first.why}", LogEvent.FIRST_VERSION)
         return first.candidate
 
     def _open(self, path: str) -> None:
@@ -59,7 +60,9 @@ class ServerHistory:
             self._writer = HistoryWriter(self._parts, folder)
         if self._problem:
             then = "the history begins anew" if self._writer else "no history is kept"
-            self._parts.log(f"--state {self._folder}: {self._problem}; {then}", "history-lost")
+            self._parts.log(
+                f"--state {self._folder}: {self._problem}; {then}", LogEvent.HISTORY_LOST
+            )
 
     def describe(self, candidate: Candidate, number: int) -> str:
         """Return what the banner says of a version that became current."""

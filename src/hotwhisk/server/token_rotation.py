@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hotwhisk.config.config import with_tokens
 from hotwhisk.ipc.messages import SetTokens
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.worker.token_files import TokenFiles
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ class TokenRotation:
         before, self._tokens = self._tokens, self._files.read_again(self._tokens)
         if self._tokens != before:
             text = "a token was replaced; the one before is refused from now on"
-            self._parts.log(text, "token")
+            self._parts.log(text, LogEvent.TOKEN)
             self._tell(self._tokens)
 
     def _tell(self, tokens: Tokens) -> None:
@@ -79,4 +80,4 @@ class TokenRotation:
         if problem == self._problem != self._logged:
             self._logged = problem
             if problem:
-                self._parts.log(f"{problem}; the token before it stays", "token-kept")
+                self._parts.log(f"{problem}; the token before it stays", LogEvent.TOKEN_KEPT)

@@ -28,6 +28,7 @@ from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import EndedRun, Found, OutputLine, RunEnd
 from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.worker_pipes import (
     READ_SIZE,
     Death,
@@ -105,7 +106,7 @@ class ActionOutput:
 
     # -- lines ------------------------------------------------------------------------------
 
-    def log(self, text: str, event: str) -> None:
+    def log(self, text: str, event: LogEvent) -> None:
         """Write the line of an event, after all that was printed before it, if that is not much."""
         self._drain_all()
         self._put_event(text, event)
@@ -118,7 +119,7 @@ class ActionOutput:
         self._drain_all()
         if lost := self._writer.take_lost():
             text = f"{lost} lines of the log were lost, because its reader did not read them"
-            self._put_event(text, "log-lost")
+            self._put_event(text, LogEvent.LOG_LOST)
         return bool(self._left < MOST_WORK or self._writer.waiting)
 
     def finish(self, cause: str) -> None:
@@ -176,7 +177,7 @@ class ActionOutput:
                 return True
         return False
 
-    def _put_event(self, text: str, event: str) -> None:
+    def _put_event(self, text: str, event: LogEvent) -> None:
         self._put([event_line(self._clock(), event, text, self._own())])
 
     def _put(self, lines: Iterable[bytes]) -> None:
@@ -241,7 +242,7 @@ class ActionOutput:
         self._put(lines)
         if not is_read:
             text = f"the last lines of worker {process.pid} were lost, because they were too many"
-            self._put_event(text, "log-lost")
+            self._put_event(text, LogEvent.LOG_LOST)
 
     # -- sleep ------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from enum import Enum
 from hotwhisk.ipc import messages
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.record import Record
+from hotwhisk.supervisor.log_events import LogEvent
 
 
 class Origin(Record):
@@ -200,7 +201,7 @@ class Log(Record):
     """Write one line for the operator of the server. ``event`` names it in a log of JSON."""
 
     text: str
-    event: str = "server"
+    event: LogEvent
 
 
 Command = (

@@ -18,6 +18,7 @@ from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Command
+from hotwhisk.supervisor.log_events import LogEvent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,10 +101,12 @@ class Executor:
         what = f"{type(command).__name__}: {error.strerror}"
         worker = getattr(command, "worker", None)
         if worker in self._processes.by_slot:
-            self._parts.log(f"a worker is ended: {what}", "worker-ended")
+            self._parts.log(f"a worker is ended: {what}", LogEvent.WORKER_ENDED)
             self._processes.kill(worker)
         else:
-            self._parts.log(f"the system refused what had to be done: {what}", "system-refused")
+            self._parts.log(
+                f"the system refused what had to be done: {what}", LogEvent.SYSTEM_REFUSED
+            )
 
     # -- workers ----------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ class Executor:
 
     def _log_once(self, text: str) -> None:
         if text != self._logged:
-            self._parts.log(text, "system-refused")
+            self._parts.log(text, LogEvent.SYSTEM_REFUSED)
         self._logged = text
 
     def _load(self, command: commands.Load) -> None:

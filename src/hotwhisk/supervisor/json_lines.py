@@ -12,24 +12,16 @@ from time import gmtime, strftime
 
 from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.record import Record
+from hotwhisk.supervisor.log_events import ERROR, INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
     from hotwhisk.ipc.run_marks import EndedRun, OutputLine, RunBegin
+    from hotwhisk.supervisor.log_events import LogEvent
 
 STREAMS: Final = {1: "stdout", 2: "stderr"}
-
-INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
-
-LEVELS: Final = {
-    "bug": ERROR, "crash-loop": ERROR, "died": ERROR, "not-started": ERROR, "load-failed": ERROR,
-    "rollback-failed": ERROR, "refused": WARNING, "worker-ended": WARNING, "still-loading": WARNING,
-    "system-refused": WARNING, "left-out": WARNING, "notify-failed": WARNING, "log-lost": WARNING,
-    "watch-ended": WARNING, "token-kept": WARNING, "not-reloaded": WARNING, "unknown-variable": WARNING, "retry": WARNING,
-}  # fmt: skip
-"""The level of each event that is no plain information."""
 
 UNKNOWN: Final = "unknown"
 """The kind of an answer of which nothing is known."""
@@ -60,11 +52,10 @@ def _second(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
-def event_line(at: float, event: str, text: str, origin: WritingProcess) -> bytes:
+def event_line(at: float, event: LogEvent, text: str, origin: WritingProcess) -> bytes:
     """Return the line of an event of the server."""
-    level = LEVELS.get(event, INFO)
     return (
-        f'{{"timestamp":"{timestamp(at)}","level":"{level}","event":{quote(event)},'
+        f'{{"timestamp":"{timestamp(at)}","level":"{event.level}","event":"{event}",'
         f'"message":{quote(text)},{origin.members()}}}\n'
     ).encode()
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
@@ -93,7 +94,7 @@ class Liveness:
                     parts.log(
                         f"worker {process.pid} is ended: its channel to the server is closed; "
                         "an action may close only descriptors that it has opened",
-                        "worker-ended",
+                        LogEvent.WORKER_ENDED,
                     )
                     processes.kill(process.slot)
                     process.unreachable = False

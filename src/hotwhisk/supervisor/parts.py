@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.messages import LogOpened
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.supervisor.action_output import ActionOutput
+    from hotwhisk.supervisor.log_events import LogEvent
     from hotwhisk.supervisor.loop import EventLoop
     from hotwhisk.supervisor.process import Process
     from hotwhisk.supervisor.processes import Processes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     class Log(Protocol):
         """Writes a line for the operator; ``event`` names it in a log of JSON."""
 
-        def __call__(self, text: str, event: str = ...) -> None:
+        def __call__(self, text: str, event: LogEvent) -> None:
             """Write the line."""
 
 

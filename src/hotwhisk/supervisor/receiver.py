@@ -20,6 +20,7 @@ from hotwhisk.ipc.channel import ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.messages import Message, ProtocolError
 from hotwhisk.supervisor.artifacts import LocalArtifact, UploadedArtifact
 from hotwhisk.supervisor.exits import Exits
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.parts import describe_bug
 from hotwhisk.supervisor.templates import Templates
 from hotwhisk.supervisor.workers import State
@@ -112,7 +113,7 @@ class Receiver:
         self._parts.log(
             f"worker {process.pid} cannot be ended: it runs as another user; its requests are "
             "answered, and it is tried again",
-            "worker-ended",
+            LogEvent.WORKER_ENDED,
         )
         self._exits.fence(process.slot)
         self._on_exit(process)
@@ -217,7 +218,7 @@ class Receiver:
 
     def _kill_for(self, process: Process, why: str) -> None:
         """Kill a worker for a wrong message; the action can write to its channel."""
-        self._parts.log(f"worker {process.pid} is ended: {why}", "worker-ended")
+        self._parts.log(f"worker {process.pid} is ended: {why}", LogEvent.WORKER_ENDED)
         self._loop.unwatch(process.channel.fileno())
         process.killed_for_protocol_error = True
         process.inbox.clear()
@@ -236,12 +237,10 @@ class Receiver:
         return state is State.LOADING
 
     def _cut_off(self, process: Process, error: OSError) -> None:
-        """
-        Kill a worker to which a message could not be sent. As a rule a worker whose channel
-        is closed has exited, or has become another program.
-        """
+        """Kill a worker that cannot be sent a message; log why, unless its channel is closed."""
         if not isinstance(error, BrokenPipeError | ConnectionResetError):
-            self._parts.log(f"worker {process.pid} is ended: {error.strerror}", "worker-ended")
+            text = f"worker {process.pid} is ended: {error.strerror}"
+            self._parts.log(text, LogEvent.WORKER_ENDED)
         self._processes.kill(process.slot)
 
     # -- messages ---------------------------------------------------------------------------

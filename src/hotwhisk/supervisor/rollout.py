@@ -20,6 +20,7 @@ from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.history import History
 from hotwhisk.supervisor.jobs import SpareJobs
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.scaling import Scaling
 from hotwhisk.supervisor.single_run import SINGLE_RUN
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
@@ -206,9 +207,7 @@ class Rollout:
             self.commands.append(commands.ReleaseArtifact(artifact))
         if old.number or candidate.number is not None:  # the banner already names FILE
             because = candidate.because and f": {candidate.because}"
-            self.commands.append(
-                commands.Log(f"generation {number} is current ({digest[:19]}…){because}", "current")
-            )
+            self._log(f"generation {number} is current ({digest[:19]}…){because}", LogEvent.CURRENT)
         self.jobs.reply(candidate, 200, "")
         self.workers.end_template(old.number)
         self._scale_up()
@@ -223,7 +222,7 @@ class Rollout:
         candidate = self.candidate
         if candidate is None or candidate.slot != slot:
             why = f"a fresh worker did not come up: {text}"
-            self.commands.append(commands.Log(why, "not-started"))
+            self._log(why, LogEvent.NOT_STARTED)
             self.scaling.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
@@ -232,15 +231,15 @@ class Rollout:
         if candidate.instead is not None and not newer:
             other = f"generation {candidate.instead.of}" if candidate.instead.of else "FILE"
             line = f"generation {candidate.generation} does not load, so {other} is loaded: {text}"
-            self.commands.append(commands.Log(line, "load-failed"))
+            self._log(line, LogEvent.LOAD_FAILED)
             self.commands.append(commands.ReleaseArtifact(candidate.artifact))
             self.waiting.appendleft(candidate.instead)
             self._next_candidate()
             return
         if candidate.number is not None or candidate.rollback:  # what FILE did, the server logs
-            event = "rollback-failed" if candidate.rollback else "refused"
+            event = LogEvent.ROLLBACK_FAILED if candidate.rollback else LogEvent.REFUSED
             why = f"{candidate.refusal(self.current.number)}: {text}"
-            self.commands.append(commands.Log(why, event))
+            self._log(why, event)
         self._refuse(candidate, status, text)
         if not self.current.number and not candidate.superseded:
             self._set_fallback(Cause.LOAD_FAILED, text)
@@ -361,7 +360,7 @@ class Rollout:
         if not worker.generation or not (current or of_request):
             return
         if text := exit_line(worker, how, of_request=of_request):
-            self.commands.append(commands.Log(text, "died"))
+            self._log(text, LogEvent.DIED)
         if not current:
             return
         if worker.is_loading_or_failed:
@@ -379,9 +378,7 @@ class Rollout:
             self._crashed(now)
         elif not self.stopping:
             after = current.begin_pause(now)
-            self.commands.append(
-                commands.Log(f"the others serve; next attempt to start one in {after:g} s", "retry")
-            )
+            self._log(f"the others serve; next attempt to start one in {after:g} s", LogEvent.RETRY)
 
     def _crashed(self, now: float) -> None:
         """Count a death that no request explains; if there are too many, roll the version back."""
@@ -397,9 +394,7 @@ class Rollout:
             text = f"next attempt in {current.begin_pause(now):g} s"
             current.unstable = True
             self._set_fallback(Cause.UNSTABLE)
-        self.commands.append(
-            commands.Log(f"generation {current.number} crashes in a loop: {text}", "crash-loop")
-        )
+        self._log(f"generation {current.number} crashes in a loop: {text}", LogEvent.CRASH_LOOP)
 
     def end_pause(self, now: float) -> None:
         """At a tick, start workers of a crashing generation again when its pause is over."""
@@ -443,6 +438,9 @@ class Rollout:
         for slot in loading:
             self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
         return bool(loading)
+
+    def _log(self, text: str, event: LogEvent) -> None:
+        self.commands.append(commands.Log(text, event))
 
     def _set_fallback(self, fallback: str, detail: str = "") -> None:
         self.dispatcher.fallback = Cause.STOPPING if self._refusing else fallback

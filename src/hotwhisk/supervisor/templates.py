@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket
 
 from hotwhisk.ipc.messages import ProtocolError
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.stats import LONGEST_ERROR
 from hotwhisk.system.children import pid_of
 
@@ -61,7 +62,8 @@ class Templates:
         if self._parts.config.fresh and self._parts.stats.no_template[0] != generation:
             self._parts.log(
                 f"generation {generation} is loaded anew for each run, since its process cannot be "
-                f"forked: {reason}; what opens it belongs into a function with @on_startup"
+                f"forked: {reason}; what opens it belongs into a function with @on_startup",
+                LogEvent.NO_TEMPLATE,
             )
         self._parts.stats.no_template = (generation, reason)
 

@@ -12,6 +12,7 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
 from hotwhisk.supervisor.demand import CROWDED, Demand
 from hotwhisk.supervisor.liveness import SOON, Liveness
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
 
@@ -208,7 +209,7 @@ class Watchdog:
             self._supervisor.parts.log(
                 f"generation {generation} is still loading after {age:.0f} s; "
                 f"it is given {limit:g} s (--init-timeout)",
-                "still-loading",
+                LogEvent.STILL_LOADING,
             )
 
     def _is_superseded(self, slot: int) -> bool:

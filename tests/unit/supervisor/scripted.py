@@ -97,7 +97,7 @@ class Scripted:
         self.clients: dict[int, socket.socket] = {}
         self.supervisor = Supervisor(
             config, self._listener, cast("System", self.system), 8, str(folder),
-            log=lambda text, event="": self.logged.append(text), replied=self.replies.append,
+            log=lambda text, event: self.logged.append(text), replied=self.replies.append,
         )  # fmt: skip
         self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
         self.workers = self.supervisor.rollout.workers

@@ -17,6 +17,7 @@ from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import RunBegin
 from hotwhisk.supervisor.action_output import MOST_WORK, ActionOutput
 from hotwhisk.supervisor.json_lines import WritingProcess
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.loop import EventLoop
 from hotwhisk.supervisor.process import Process
 from hotwhisk.supervisor.worker_pipes import LINE_WORK, READ_SIZE, Death, RunOutcome
@@ -97,7 +98,7 @@ def test_a_flood_of_lines_is_written_a_limited_number_at_a_tick(log: Log) -> Non
     while found < printed:
         log.output.tick()
         for number in range(9):
-            log.output.log(f"event {number}", "current")
+            log.output.log(f"event {number}", LogEvent.CURRENT)
         events = Counter(each["event"] for each in log.new())
         assert events["current"] == 9
         assert 0 < events["output"] <= MOST_LINES

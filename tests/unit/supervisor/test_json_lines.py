@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.run_marks import EndedRun, OutputLine, RunBegin, RunEnd
 from hotwhisk.supervisor.json_lines import WritingProcess, activation_line, event_line, output_line
+from hotwhisk.supervisor.log_events import LogEvent
 
 AT = 1764283951.000002
 ORIGIN = WritingProcess(2, "sha256:0", 77)
@@ -24,7 +27,7 @@ def parsed(line: bytes) -> Any:
 
 
 def test_an_event() -> None:
-    assert parsed(event_line(AT, "crash-loop", "generation 2 …", ORIGIN)) == {
+    assert parsed(event_line(AT, LogEvent.CRASH_LOOP, "generation 2 …", ORIGIN)) == {
         "timestamp": "2025-11-27T22:52:31.000002Z",
         "level": "ERROR",
         "event": "crash-loop",
@@ -33,7 +36,7 @@ def test_an_event() -> None:
         "digest": "sha256:0",
         "pid": 77,
     }
-    found = parsed(event_line(AT, "ready", "", WritingProcess(0, "", 1)))
+    found = parsed(event_line(AT, LogEvent.READY, "", WritingProcess(0, "", 1)))
     assert (found["level"], found["generation"], found["digest"]) == ("INFO", None, None)
 
 
@@ -77,3 +80,12 @@ def test_an_activation_whose_worker_died() -> None:
     assert (found["status"], found["kind"], found["bytes"]) == (None, "died", None)
     assert (found["cause"], found["level"]) == ("signal 9 (SIGKILL)", "ERROR")
     assert parsed(activation_line(AT + 1, EndedRun(RUN), '"pid":1'))["duration_ms"] == 1000.0
+
+
+def test_each_event_is_documented_and_has_its_level() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "logs.md").read_text()
+    listed = page.partition("The other names are ")[2].partition("\n")[0]
+    assert set(re.findall("`([a-z][a-z-]+)`", listed)) == set(LogEvent)
+    levels = {each: parsed(event_line(AT, each, "", ORIGIN))["level"] for each in LogEvent}
+    assert levels[LogEvent.HISTORY_LOST] == levels[LogEvent.NO_TEMPLATE] == "WARNING"
+    assert set(levels.values()) == {"INFO", "WARNING", "ERROR"}

@@ -12,6 +12,7 @@ from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Assign, EndLog, Ping
 from hotwhisk.supervisor import commands, resources
 from hotwhisk.supervisor.commands import Candidate
+from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.workers import State
 from hotwhisk.system.children import ExitStatus
 from hotwhisk.system.descriptors import Descriptors
@@ -96,7 +97,7 @@ def test_what_has_no_other_answer_is_told_and_the_rest_is_done(
     monkeypatch.setattr(scripted.supervisor.sockets, "close", refuse)
     scripted.connect()
     queue = scripted.supervisor.rollout.commands
-    queue += [commands.CloseConnection(0), commands.Log("next")]
+    queue += [commands.CloseConnection(0), commands.Log("next", LogEvent.RETRY)]
     scripted.supervisor.run_commands()
     assert scripted.logged[-2:] == [
         "the system refused what had to be done: CloseConnection: Operation not permitted",
