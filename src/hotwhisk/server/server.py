@@ -18,7 +18,7 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import notify, run_folder
 from hotwhisk.server.control import Control, ControlRequest
 from hotwhisk.server.end_workers import EXIT_GRACE, end_workers, has_requests
-from hotwhisk.server.first_version import why_unfit
+from hotwhisk.server.named_file import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
 from hotwhisk.server.server_history import ServerHistory

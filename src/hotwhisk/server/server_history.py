@@ -7,9 +7,10 @@ from functools import partial
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.server.control import ControlRequest
-from hotwhisk.server.first_version import choose, has_digest
+from hotwhisk.server.named_file import has_digest
 from hotwhisk.supervisor.artifacts import named_by
 from hotwhisk.supervisor.commands import Candidate, Origin
+from hotwhisk.supervisor.first_version import choose
 from hotwhisk.supervisor.history import Version
 from hotwhisk.supervisor.log_events import LogEvent
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from hotwhisk.artifact import snapshot
-from hotwhisk.digest import digest_of
-from hotwhisk.server.first_version import MOST_TRIED, choose, digest_at, has_digest
 from hotwhisk.supervisor.artifacts import LocalArtifact, StoredArtifact
 from hotwhisk.supervisor.commands import Candidate, Origin
+from hotwhisk.supervisor.first_version import MOST_TRIED, choose
 from hotwhisk.supervisor.history import Content, Version
-from hotwhisk.system.system import System
-from tests.support.limits import descriptors_left
 
 FILE = Origin("/a/hello.py")
 
@@ -91,32 +86,3 @@ def test_a_version_that_is_not_kept_is_told_and_an_earlier_one_is_loaded() -> No
     versions[0].content.file = None
     first = choose(versions, None, bool)
     assert (first.candidate, first.why) == (None, "generation 2, which was current, is not kept")
-
-
-def test_the_digest_of_a_file_and_of_a_folder_is_that_of_the_version(tmp_path: Path) -> None:
-    source = b"import part\ndef main(event): return {}\n"
-    (tmp_path / "__main__.py").write_bytes(source)
-    assert digest_at(f"{tmp_path}/__main__.py") == digest_of(source)
-    (tmp_path / "part.py").write_bytes(b"")
-    of_file = snapshot.of_file(f"{tmp_path}/__main__.py", source).digest
-    of_folder = snapshot.of_folder(str(tmp_path), f"{tmp_path}/__main__.py", source).digest
-    assert digest_at(f"{tmp_path}/__main__.py") == of_file
-    assert digest_at(str(tmp_path)) == of_folder
-    assert has_digest(System(), Origin(str(tmp_path)), of_folder)
-    assert not has_digest(System(), Origin(str(tmp_path)), digest_of(b"other"))
-
-
-def test_what_cannot_be_read_has_changed_and_a_module_has_not(tmp_path: Path) -> None:
-    assert not has_digest(System(), Origin(f"{tmp_path}/missing.py"), digest_of(b""))
-    assert not has_digest(System(), Origin(str(tmp_path)), digest_of(b""))
-    assert has_digest(System(), Origin("hello", module=True), digest_of(b""))
-
-
-def test_without_descriptors_a_file_has_changed(tmp_path: Path) -> None:
-    source = b"def main(event): return {}\n"
-    (tmp_path / "hello.py").write_bytes(source)
-    system, origin = System(), Origin(f"{tmp_path}/hello.py")
-    assert has_digest(system, origin, digest_of(source))
-    for count in range(3):
-        with descriptors_left(count):
-            assert not has_digest(system, origin, digest_of(source))
