@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hotwhisk.ipc.counters import REFUSED_BEFORE
 from hotwhisk.ipc.messages import (
     EndLog,
     FolderRemoved,
@@ -28,7 +30,7 @@ from hotwhisk.system.output import SENTINEL
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.spill import RESERVE, make_file
 from tests.support.wire import run_request
-from tests.unit.worker.supervised import Client, Supervised
+from tests.unit.worker.supervised import SLOT, Client, Supervised
 
 ASK = run_request({"name": "Mike"})
 
@@ -87,6 +89,22 @@ def test_the_last_error_of_a_connection_ends_it(supervise: Callable[..., Supervi
     assert client.ended
     assert spare.phase(client) is Phase.LINGERING
     assert spare.messages() == []
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_an_error_for_a_client_that_has_gone_leaves_the_next_answer_counted(
+    supervise: Callable[..., Supervised], last: bool
+) -> None:
+    spare = supervise()
+    client = spare.connect()
+    client.socket.close()
+    client.server.shutdown(socket.SHUT_RDWR)
+    send_error(spare, client, "it died", last=last)
+    assert spare.phase(client) is Phase.CLOSED
+    words = spare.scoreboard.counters.block(SLOT)
+    assert words[REFUSED_BEFORE] == 0
+    assert spare.client(b"no request\r\n\r\n").response().status == 400
+    assert words[REFUSED_BEFORE] == 1
 
 
 def test_an_error_for_a_slow_client_stays_at_a_recall(supervise: Callable[..., Supervised]) -> None:
