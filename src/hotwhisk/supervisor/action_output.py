@@ -38,6 +38,7 @@ from hotwhisk.supervisor.worker_pipes import (
     read_pipe,
     work,
 )
+from hotwhisk.system.line_writer import MOST_WAITING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,14 @@ MUCH_WORK = 1 << 17
 """If a tick had so much work, the next one comes soon."""
 
 LAST_WORK = 64 << 20
-"""Most work for what a dead worker has left in its pipes, and at the end of the server for all."""
+"""Most work for what a dead worker has left in its pipes."""
+
+MOST_DEAD = 16
+"""
+If the pipes of more dead workers wait for their turns, one of them is read at once.
+
+With ``--fresh`` each run leaves two pipes, so they could use up all descriptors.
+"""
 
 MOST_KEPT = 1 << 20
 """If more bytes of lines wait for the reader of the log, no pipe is read."""
@@ -89,7 +97,6 @@ class ActionOutput:
         self._clock = clock
         self._pipes: dict[Process, WorkerPipes] = {}
         self._is_watching = False
-        self._is_finishing = False
         self._left = MOST_WORK
         """How much work may be done until the next tick."""
 
@@ -124,15 +131,10 @@ class ActionOutput:
 
     def finish(self, cause: str) -> None:
         """Write all that is left at the end of the server, and the runs that ``cause`` ended."""
-        self._is_finishing = True
-        for process, pipes in self._pipes.items():
+        for process, pipes in list(self._pipes.items()):
             if pipes.death is None:
                 pipes.end(Death({}, self._origin(process).members(), cause))
-        for _ in range(LAST_WORK // MOST_WORK):
-            self._left = MOST_WORK
-            self._drain_all()
-        for process in list(self._pipes):
-            self._end(process, is_read=False)
+            self._end(process)
         self._writer.finish()
 
     def _drain_all(self) -> None:
@@ -141,27 +143,31 @@ class ActionOutput:
             if self._left <= 0:
                 return
             pipes = self._pipes[process] = self._pipes.pop(process)  # the last one in the next turn
-            death, before = pipes.death, self._left
+            death = pipes.death
             origin = death.members if death is not None else self._origin(process).members()
-            is_read = self._drain(pipes, origin)
+            done, is_read = self._drain(pipes, origin, self._left)
+            self._left -= done
             if death is not None:
-                pipes.last_work += before - self._left
+                pipes.last_work += done
                 if is_read or pipes.last_work > LAST_WORK:
-                    self._end(process, is_read=is_read)
+                    self._end(process)
 
-    def _drain(self, pipes: WorkerPipes, origin: str) -> bool:
+    def _drain(
+        self, pipes: WorkerPipes, origin: str, most: int, most_kept: int = MOST_KEPT
+    ) -> tuple[int, bool]:
         """
-        Write what a worker has printed, as far as work is left; return whether that was all.
+        Write what a worker has printed, up to ``most`` work; return the work, and if that was all.
 
-        Nothing is read while too much waits for the reader of the log.
+        Nothing is read while more than ``most_kept`` bytes wait for the reader of the log.
         """
+        done = 0
         enough = READ_SIZE if pipes.death is None else 1
-        while self._left > 0 and (self._writer.waiting <= MOST_KEPT or self._is_finishing):
+        while done < most and self._writer.waiting <= most_kept:
             if pipes.err_data is None:
                 pipes.err_data = read_pipe(pipes.err)
-                self._left -= work(pipes.err_data)
+                done += work(pipes.err_data)
             data = read_pipe(pipes.out)
-            self._left -= work(data)
+            done += work(data)
             now = self._clock()
             times = (pipes.read_at, now)
             lines = list(_lines(1, feed(pipes.out_stream, data), times, origin))
@@ -174,8 +180,8 @@ class ActionOutput:
             self._put(line for _, line in lines)
             if is_over:
                 pipes.read_at = now
-                return True
-        return False
+                return done, True
+        return done, False
 
     def _put_event(self, text: str, event: LogEvent) -> None:
         self._put([event_line(self._clock(), event, text, self._own())])
@@ -218,12 +224,18 @@ class ActionOutput:
         if pipes is not None:
             pipes.end(death)
             self._drain_all()
+        dead = [each for each, pipes in self._pipes.items() if pipes.death is not None]
+        for each in dead[MOST_DEAD:]:
+            self._end(each)
 
-    def _end(self, process: Process, *, is_read: bool) -> None:
-        """Write the last lines of a dead worker; tell if its pipes were not read to the end."""
+    def _end(self, process: Process) -> None:
+        """Write the last lines of a dead worker at once; tell if there are too many."""
         pipes = self._pipes.pop(process)
         assert pipes.death is not None
-        death, now = pipes.death, self._clock()
+        death = pipes.death
+        most = max(0, LAST_WORK - pipes.last_work)
+        _, is_read = self._drain(pipes, death.members, most, MOST_WAITING)
+        now = self._clock()
         lines = []
         for number, stream in ((1, pipes.out_stream), (2, pipes.err_stream)):
             rest = [each for each in stream.end() if isinstance(each, OutputLine)]
@@ -241,8 +253,8 @@ class ActionOutput:
             lines.append(activation_line(now, EndedRun(ended.run, end), death.members, death.cause))
         self._put(lines)
         if not is_read:
-            text = f"the last lines of worker {process.pid} were lost, because they were too many"
-            self._put_event(text, LogEvent.LOG_LOST)
+            text = f"the last lines of worker {process.pid} are lost"
+            self._put_event(f"{text}: there were too many to read", LogEvent.LOG_LOST)
 
     # -- sleep ------------------------------------------------------------------------------
 

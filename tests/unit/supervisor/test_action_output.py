@@ -15,7 +15,7 @@ from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.counters import AnswerKind
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.ipc.run_marks import RunBegin
-from hotwhisk.supervisor.action_output import MOST_WORK, ActionOutput
+from hotwhisk.supervisor.action_output import MOST_DEAD, MOST_WORK, ActionOutput
 from hotwhisk.supervisor.json_lines import WritingProcess
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.loop import EventLoop
@@ -144,6 +144,20 @@ def test_the_last_lines_of_a_worker_follow_those_that_were_read_before(log: Log)
         pass
     *_, found = log.new()
     assert (found["stream"], found["message"]) == ("stderr", "last")
+
+
+def test_the_pipes_of_few_dead_workers_wait(log: Log) -> None:
+    made = [log.worker() for _ in range(MOST_DEAD + 2)]
+    before = len(os.listdir("/proc/self/fd"))
+    os.write(made[0].out, b"\n" * 2 * READ_SIZE)  # more than is read at a tick
+    for each in made:
+        os.write(each.err, b"x")
+        log.output.died(each.process, Death({}, f'"pid":{each.process.pid}', "signal 9"))
+    assert len(os.listdir("/proc/self/fd")) <= before - 2 * 2
+    log.output.finish("the server ended")
+    found = Counter(each["message"] for each in log.new())
+    assert found == {"": 2 * READ_SIZE, "x": len(made)}
+    assert len(os.listdir("/proc/self/fd")) == before - 2 * len(made)
 
 
 @pytest.mark.slow
