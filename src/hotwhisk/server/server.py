@@ -24,7 +24,6 @@ from hotwhisk.server.preload import preload
 from hotwhisk.server.server_history import ServerHistory
 from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
-from hotwhisk.server.stdout import take_stdout
 from hotwhisk.server.token_rotation import TokenRotation
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
@@ -82,9 +81,14 @@ class Server:
         self.config = config
         features.require()
         self._folder = run_folder.claim_folder(config, os.environ)
+        writer = None
+        if config.json_log:
+            from hotwhisk.server.stdout import take_stdout  # here, because most servers need none
+
+            writer = take_stdout()
         self.supervisor = Supervisor(
             config, listener, System(), resources.capacity(config), self._folder.own,
-            log=self.log, replied=self._replied, writer=take_stdout() if config.json_log else None,
+            log=self.log, replied=self._replied, writer=writer,
         )  # fmt: skip
         self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
         path, parts = control_path(self._folder.path, self._folder.place), self.supervisor.parts
@@ -94,17 +98,15 @@ class Server:
         self._tokens = TokenRotation(config, parts)
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
         if config.admin is not None:
-            from hotwhisk.server.admin import Admin  # here, because most servers need none
+            from hotwhisk.server.admin import Admin  # as above
 
             self._answering.append(Admin(config.admin, config, parts))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)
         self.supervisor.loop.watch(self._signals.fileno(), self._signalled)
-        self._stops = 0
-        self._why = "it was told to stop"
-        self._banner_printed = False
-        self._unfit = ""  # why FILE cannot be served, so that the server ends
+        self._stops, self._banner_printed = 0, False
+        self._why, self._unfit = "it was told to stop", ""  # the latter: why FILE cannot be served
 
     def run(self) -> int:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""

@@ -6,7 +6,6 @@ import os
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.ipc.counters import Counts
-from hotwhisk.supervisor.json_lines import STREAMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def dropped(parts: Parts) -> dict[str, tuple[int, int]]:
     They are dropped if no process reads the stream, or if it is full.
     """
     streams = parts.scoreboard.streams
-    found = {name: streams[number].dropped for number, name in STREAMS.items()}
+    found = {"stdout": streams[1].dropped, "stderr": streams[2].dropped}
     if parts.output is not None:  # the supervisor writes a log of JSON, to stdout
         sentinels, length = found["stdout"]
         found["stdout"] = (sentinels, length + parts.output.dropped)

@@ -8,7 +8,6 @@ from hotwhisk.ipc.counters import AnswerKind, Counts, counted_word
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.supervisor.commands import Recovery
-from hotwhisk.supervisor.worker_pipes import Death, RunOutcome
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
@@ -108,6 +107,8 @@ class Exits:
         output, profile = self._parts.output, self._parts.config.profile
         if output is None:
             return
+        from hotwhisk.supervisor.worker_pipes import Death, RunOutcome  # only for a log of JSON
+
         cause, detail = self._parts.rollout.workers[process.slot].kill_reason or (cause, how)
         kind, why = AnswerKind.DIED, how
         if cause is Cause.TIMED_OUT:

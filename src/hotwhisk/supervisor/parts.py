@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.record import Record
-from hotwhisk.supervisor.json_lines import WritingProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.messages import LogOpened
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.supervisor.action_output import ActionOutput
+    from hotwhisk.supervisor.json_lines import WritingProcess
     from hotwhisk.supervisor.log_events import LogEvent
     from hotwhisk.supervisor.loop import EventLoop
     from hotwhisk.supervisor.process import Process
@@ -49,7 +49,9 @@ class Parts(Record):
     output: ActionOutput | None = None
 
     def origin(self, process: Process) -> WritingProcess:
-        """Describe a worker's process, for the log."""
+        """Describe a worker's process, for a log of JSON."""
+        from hotwhisk.supervisor.json_lines import WritingProcess  # only for that log
+
         worker = self.rollout.workers.by_slot.get(process.slot)
         _, _, digest = worker.version.partition(" ") if worker is not None else ("", "", "")
         return WritingProcess(process.generation, digest, process.pid)

@@ -17,12 +17,10 @@ from os import getpid
 
 from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.supervisor import resources
-from hotwhisk.supervisor.action_output import ActionOutput
 from hotwhisk.supervisor.commands import Reply
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.history import History
-from hotwhisk.supervisor.json_lines import WritingProcess
 from hotwhisk.supervisor.loop import EventLoop
 from hotwhisk.supervisor.parts import Parts
 from hotwhisk.supervisor.processes import Processes
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     import _socket
 
     from hotwhisk.config.config import Config
+    from hotwhisk.supervisor.action_output import ActionOutput
+    from hotwhisk.supervisor.json_lines import WritingProcess
     from hotwhisk.supervisor.parts import Log
     from hotwhisk.supervisor.process import Process
     from hotwhisk.system.line_writer import LineWriter
@@ -104,6 +104,9 @@ class Supervisor:
         self.loop.watch(listener.fileno(), self._accept)
 
     def _output(self, writer: LineWriter) -> ActionOutput:
+        from hotwhisk.supervisor.action_output import ActionOutput  # only for a log of JSON
+        from hotwhisk.supervisor.json_lines import WritingProcess
+
         def own_origin() -> WritingProcess:
             return WritingProcess(
                 self.rollout.current.number, self.rollout.current.digest, getpid()

@@ -29,7 +29,6 @@ from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, fatal
 from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.own_process import exit_now
-from hotwhisk.worker.run_marker import RunMarker
 from hotwhisk.worker.token_files import TokenFiles
 
 TYPE_CHECKING = False
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.worker.invocation import RunAnswer
+    from hotwhisk.worker.run_marker import RunMarker
 
 CANCELLED = error_body("the action cancelled this run of its handler")
 
@@ -56,8 +56,12 @@ class Requests:
         config: Config,
         handle_messages: Callable[[], None],
     ) -> None:
-        self.marker = RunMarker(channel, place.lowest) if config.json_log else None
+        self.marker: RunMarker | None = None
         """Marks the runs in the output of the action; None if the log is text."""
+        if config.json_log:
+            from hotwhisk.worker.run_marker import RunMarker  # here, because most servers need none
+
+            self.marker = RunMarker(channel, place.lowest)
         self.connections = Connections(channel, scoreboard, place, self, handle_messages)
         if self.marker is not None:
             self.connections.on_answer_sent = self.marker.sent
