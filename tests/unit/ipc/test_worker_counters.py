@@ -78,6 +78,8 @@ def kill_at(instruction: int, function: Callable[[], None]) -> bool:
         return trace
 
     before = sys.gettrace()
+    # Python 3.12 looks only here whether a function wants to be told of each instruction.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         function()
