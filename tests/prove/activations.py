@@ -40,6 +40,8 @@ the first 328.
 """
 
 CONCURRENT = {"__OW_ALLOW_CONCURRENT": "true"}
+ONE = ("--workers", "1")
+"""A caller that gives up leaves its run behind, and a further worker would take the next call."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,15 @@ def one_by_one(host: Container, kinds: list[Kind], count: int) -> None:
 
 PARTS = (
     Part(
-        Plan("docker", SOURCE, 0.28, serve=(*FILES, *NO_LOOP)),
+        Plan("docker", SOURCE, 0.28, serve=(*FILES, *NO_LOOP, *ONE)),
         HARMLESS + FATAL, one_by_one,
     ),
     Part(
-        Plan("kubernetes", SOURCE, 0.26, LogRule.KUBERNETES, serve=(*FILES, *NO_LOOP)),
+        Plan("kubernetes", SOURCE, 0.26, LogRule.KUBERNETES, serve=(*FILES, *NO_LOOP, *ONE)),
         HARMLESS + FATAL, one_by_one,
     ),
     Part(
-        Plan("one worker", SOURCE, 0.18, serve=FILES, growth=1 << 20),
+        Plan("one worker", SOURCE, 0.18, serve=(*FILES, *ONE), growth=1 << 20),
         SMALL, one_by_one,
     ),
     Part(
@@ -78,7 +80,7 @@ PARTS = (
         BESIDE, run_together,
     ),
     Part(
-        Plan("coroutines", OVERLAPPING, 0.13, threads=8, serve=(*FILES, "--workers", "1"), env=CONCURRENT),
+        Plan("coroutines", OVERLAPPING, 0.13, threads=8, serve=(*FILES, *ONE), env=CONCURRENT),
         OVERLAP, run_together,
     ),
     Part(
