@@ -209,20 +209,23 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.count_recall(process.slot)
         message, rollout = messages.Recall(command.drain), self._parts.rollout
-        if command.drain and self._parts.system.has_barrier:
-            # It gets no connection any more, so this can come after the reply, which is not to wait
-            # for a processor while the worker exits.
-            rollout.commands.append(commands.Send(process.slot, message))
-        else:
-            process.channel.send(message)
         dispatcher = rollout.dispatcher
         if not self._parts.system.has_barrier:  # the claim proves nothing: wait for Released
+            process.channel.send(message)
             dispatcher.reclaimed(process.slot, ())
             return
         self._parts.system.barrier()
         claimed = self._scoreboard.claimed(process.slot)
         owned = dispatcher.owners.owned(process.slot)
         moved = self._sockets.movable(owned, but=claimed)
+        # After `movable`: a worker that has followed the recall keeps the runs that it had, and
+        # their connections are idle soon. They would be taken from it, and it would read on.
+        if command.drain:
+            # It gets no connection any more, so this can come after the reply, which is not to wait
+            # for a processor while the worker exits.
+            rollout.commands.append(commands.Send(process.slot, message))
+        else:
+            process.channel.send(message)
         # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)

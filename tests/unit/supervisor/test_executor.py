@@ -9,7 +9,7 @@ from errno import EMFILE
 import pytest
 
 from hotwhisk.ipc.channel import Channel
-from hotwhisk.ipc.messages import Assign, Load, Ping, Ready, Recall, SendError
+from hotwhisk.ipc.messages import Assign, Load, Message, Ping, Ready, Recall, SendError
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.sentinels import BOTH
@@ -132,3 +132,24 @@ def test_only_errors_for_dead_workers_are_counted_as_such(script: Script) -> Non
     scripted.supervisor.rollout.commands.append(SendErrorCommand(0, number, Cause.KILLED, ""))
     scripted.supervisor.run_commands()
     assert scripted.supervisor.parts.stats.answered_for_dead_workers == 1
+
+
+def test_a_run_that_ends_when_its_worker_follows_a_recall_stays_with_that_worker(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = script()
+    worker = scripted.serve(overlap=True)
+    number = scripted.connect()
+    scripted.scoreboard.set_running(number, 1000.0, float("inf"), 0)
+    send = Channel.send
+
+    def follow_at_once(channel: Channel, message: Message, *rights: object) -> None:
+        send(channel, message, *rights)  # type: ignore[arg-type]  # as they come
+        if isinstance(message, Recall):  # the worker keeps the run, and the run ends
+            scripted.scoreboard.set_phase(number, Phase.IDLE)
+
+    monkeypatch.setattr(Channel, "send", follow_at_once)
+    scripted.messages(worker)
+    scripted.supervisor.dispatcher.recall(worker)
+    scripted.supervisor.run_commands()
+    assert scripted.messages(worker) == [Recall()]
