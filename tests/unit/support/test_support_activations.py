@@ -127,9 +127,10 @@ def test_every_kind_is_drawn_and_a_seed_repeats_it() -> None:
 def test_what_grows_is_seen() -> None:
     before = Footprint(3, 3, 20, 2, 4, 6, 1000, 1000)
     assert compare("", 500, before, replace(before, supervisor=1000 + SUPERVISOR_GROWTH)) == []
+    assert compare("", 500, before, replace(before, threads=2, descriptors=19)) == []
     for change in (
         {"processes": 4},
-        {"threads": 2},
+        {"threads": 4},
         {"descriptors": 21},
         {"spare": 5},
         {"files": 7},
