@@ -82,7 +82,7 @@ class Prometheus:
         assert pipe is not None
         ready, listens = (
             b"Server is ready to receive web requests",
-            rb'"Listening on" address=(\S+)',
+            rb'"Listening on"(?: component=\S+)? address=(\S+)',
         )
         while not (ready in log and (found := re.search(listens, log))):  # in either order
             left = max(0.0, deadline - time.monotonic())
