@@ -110,14 +110,14 @@ class Assign(Message):
     Serve these connections, each ``[number, epoch, spill, length]``.
 
     Descriptors: for each connection its socket, followed by its memory file if ``spill`` is not 0.
-    ``epoch`` names this assignment of the connection; `Released` repeats it. ``fallback`` tells a
+    ``epoch`` names this assignment of the connection; `Released` repeats it. ``run_error`` tells a
     spare how to treat a ``/run`` that comes on these connections. It is an `answers.Cause` with its
     ``detail``; if it is empty, the spare parks the ``/run``.
     """
 
     width: ClassVar[int] = 4
     connections: Sequence[Sequence[int]] = ()
-    fallback: str = ""
+    run_error: str = ""
     detail: str = ""
 
     def descriptors(self) -> int:

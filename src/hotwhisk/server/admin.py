@@ -125,7 +125,7 @@ def why_not_ready(rollout: Rollout) -> str:
         return ""
     if rollout.candidate is not None:
         return "the first version is still loading"
-    if rollout.dispatcher.fallback == Cause.LOAD_FAILED:
+    if rollout.dispatcher.run_error == Cause.LOAD_FAILED:
         return "no version is current: the last one did not load; hotwhisk status says why"
     return "no version is current: none was posted yet"
 

@@ -25,13 +25,13 @@ KILL_WAIT = 1.0
 """Seconds that killed processes may take to end."""
 
 
-BUSY = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
+UNANSWERED = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
 
 
 def has_requests(parts: Parts) -> bool:
     """Return whether a request that has come, or may have come, has no answer yet."""
     waiting = parts.rollout.dispatcher.owners.waiting
-    return any(map(parts.scoreboard.in_phase, BUSY)) or bool(waiting)
+    return any(map(parts.scoreboard.in_phase, UNANSWERED)) or bool(waiting)
 
 
 def end_workers(parts: Parts, *, at_once: bool) -> None:

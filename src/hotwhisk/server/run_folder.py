@@ -48,7 +48,7 @@ class RunFolder(Record):
         """Return whether `LEFT` has files of an earlier server."""
         return os.path.lexists(f"{self.own}/{LEFT}")
 
-    def release(self, seconds: float) -> None:
+    def remove(self, seconds: float) -> None:
         """Remove the server's files, for at most ``seconds``; the next start finds the rest."""
         remove(self.own, seconds)
         remove(_lock_path(self.path, self.place))

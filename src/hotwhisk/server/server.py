@@ -28,7 +28,7 @@ from hotwhisk.server.token_rotation import TokenRotation
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
-from hotwhisk.supervisor.demand import CROWDED
+from hotwhisk.supervisor.demand import EARLY_TICK
 from hotwhisk.supervisor.liveness import SOON
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.supervisor import Supervisor
@@ -148,8 +148,8 @@ class Server:
         self._tokens.check(now)
         if asleep:
             self._next_tick = now + SOON
-        if supervisor.is_crowded:
-            self._next_tick = min(self._next_tick, now + CROWDED)
+        if supervisor.wants_early_tick:
+            self._next_tick = min(self._next_tick, now + EARLY_TICK)
         if now >= self._next_tick:
             self._watchdog.tick(now)
             self._next_tick = now + self._watchdog.interval()
@@ -200,7 +200,7 @@ class Server:
         rollout = self.supervisor.rollout
         if because and rollout.candidate is not None:
             rollout.candidate.superseded = is_own(rollout.candidate)
-            candidate.instead = rollout.candidate.instead
+            candidate.fallback = rollout.candidate.fallback
         for waiting in rollout.waiting:
             if is_own(waiting):
                 # It has not read its sources yet, so a further replacement would load the same.
@@ -291,7 +291,7 @@ class Server:
         end_workers(supervisor.parts, at_once=self._stops > 1)
         if supervisor.parts.output is not None:
             supervisor.parts.output.finish("the server ended")
-        self._folder.release(REMOVAL)
+        self._folder.remove(REMOVAL)
         current = supervisor.rollout.current.number
         why = self._unfit or f"{self._why}; generation {current} was current"
         write_termination_log(self.config.termination_log, why)

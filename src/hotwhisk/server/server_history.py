@@ -43,7 +43,7 @@ class ServerHistory:
         is_unchanged = partial(has_digest, self._parts.system, origin)
         first = choose(self._history.versions, named, is_unchanged)
         if named is not None and self._parts.config.strict:
-            named.instead = None  # a FILE that does not load ends the server
+            named.fallback = None  # a FILE that does not load ends the server
         if first.why:
             self._parts.log(f"--state {self._folder}: {first.why}", LogEvent.FIRST_VERSION)
         return first.candidate
@@ -67,7 +67,7 @@ class ServerHistory:
 
     def describe(self, candidate: Candidate, number: int) -> str:
         """Return what the banner says of a version that became current."""
-        if candidate.of:
+        if candidate.restores:
             return f"generation {number} is current again"
         return f"{self._parts.config.file or self._parts.config.module} is generation {number}"
 
@@ -96,7 +96,7 @@ class ServerHistory:
 
     def _roll_back(self, question: ControlRequest, to: int) -> None:
         if not self._parts.rollout.roll_back(question, to):
-            error = self._history.no_way_to(to)
+            error = self._history.why_no_rollback(to)
             question.answer({"version": CONTROL_VERSION, "error": error})
 
     def _list_versions(self, question: ControlRequest) -> None:

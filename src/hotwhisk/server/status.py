@@ -54,7 +54,7 @@ def status(parts: Parts) -> dict[str, object]:
     """Return everything that ``status`` shows, as values that JSON can hold."""
     sentinels, length = map(sum, zip(*dropped(parts).values(), strict=True))
     rollout, owners = parts.rollout, parts.rollout.dispatcher.owners
-    report, current, before = parts.stats, rollout.current, rollout.history.before()
+    report, current, previous = parts.stats, rollout.current, rollout.history.previous()
     workers = [
         {
             "pid": parts.processes.by_slot[slot].pid,
@@ -73,7 +73,7 @@ def status(parts: Parts) -> dict[str, object]:
         "uptime": round(parts.system.now() - report.started, 3),
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
-        "previous": before and {"number": before.number, "digest": before.digest},
+        "previous": previous and {"number": previous.number, "digest": previous.digest},
         "current_for": round(parts.system.now() - report.current_since, 3),
         "counts": counts(parts),
         "connections": len(parts.sockets.descriptors),

@@ -23,6 +23,16 @@ class Origin(Record):
     main: str = "main"
 
 
+class Label(Record):
+    """A generation and its digest: the value of the header ``Hotwhisk-Generation``."""
+
+    generation: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.generation} {self.digest}"
+
+
 class Artifact:
     """The content of a generation. Decisions only pass it on; `artifacts` has the kinds."""
 
@@ -50,27 +60,27 @@ class Requester:
 
 class Candidate:
     """
-    A replacement that waits or is loading. It came as an ``/init`` on connection ``number``, or
-    from ``requester``. ``slot`` is the worker that loads it as ``generation``.
+    A replacement that waits or is loading. It came as an ``/init`` on a ``connection``, given by
+    its number, or from ``requester``. ``slot`` is the worker that loads it as ``generation``.
     """
 
     def __init__(
         self,
         artifact: Artifact,
-        number: int | None = None,
+        connection: int | None = None,
         requester: Requester | None = None,
         *,
         rollback: bool = False,
     ) -> None:
         self.artifact = artifact
-        self.number = number
+        self.connection = connection
         self.requester = requester
         self.rollback = rollback
         self.slot: int | None = None
         self.generation = 0
-        self.of = 0
+        self.restores = 0
         """The version of the history that it makes current again; 0 if it is a new one."""
-        self.instead: Candidate | None = None
+        self.fallback: Candidate | None = None
         """What is loaded if this cannot be loaded, at the start of a server."""
         self.last = False
         """Whether its connection is closed after the answer."""
@@ -128,11 +138,11 @@ class Spawn(Record):
 
 
 class Assign(Record):
-    """Give connections to a worker. `messages.Assign` explains ``fallback`` and ``detail``."""
+    """Give connections to a worker. `messages.Assign` explains ``run_error`` and ``detail``."""
 
     worker: int
     numbers: tuple[int, ...]
-    fallback: str = ""
+    run_error: str = ""
     detail: str = ""
 
 
@@ -153,14 +163,14 @@ class SendError(Record):
     """
     Have ``worker``, a spare, answer a connection that no worker can answer.
 
-    ``version`` is the value of ``Hotwhisk-Generation``; if it is empty, that of the current one.
+    ``label`` names the generation that had the request; None is the current one.
     """
 
     worker: int
     number: int
     cause: Cause
     detail: str
-    version: str = ""
+    label: Label | None = None
 
 
 class CloseConnection(Record):

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
 
-CROWDED = 0.02
+EARLY_TICK = 0.02
 """Seconds until the next tick while a request waits and a worker could take it."""
 
 IDLE_LIMIT = 5.0
@@ -62,13 +62,13 @@ class Demand:
         waited = {each for each, since in self._waiting.items() if before.get(each) == since}
         free = self._free()
         idle = [slot for slot in free if slot not in unread]
-        for slot in self._crowded(unread, waited, free) if idle else ():
+        for slot in self._overloaded(unread, waited, free) if idle else ():
             rollout.dispatcher.recall(slot)
         needed = len(waited) + len(rollout.dispatcher.owners.parked) - len(free)
         may_grow = rollout.scaling.may_grow(rollout.current) and (needed <= 0 or self._grow(needed))
         # Also one tick after the last one waited: it may just have been moved.
         self.urgent = bool(self._waiting or before) and (bool(idle) or may_grow)
-        self._release(now, idle)
+        self._drain_idle(now, idle)
 
     def _check_memory(self) -> None:
         """Find out whether there is memory for more workers of one run than the least number."""
@@ -99,7 +99,7 @@ class Demand:
             if scoreboard.phase(number) in MOVABLE and sockets.is_unread(number)
         }
 
-    def _crowded(self, unread: Unread, waited: set[int], free: list[int]) -> list[int]:
+    def _overloaded(self, unread: Unread, waited: set[int], free: list[int]) -> list[int]:
         """Return the workers with a request that waited, and something else to do before it."""
         return [
             slot
@@ -129,11 +129,11 @@ class Demand:
         pids = [processes[slot].pid if slot in processes else 0 for slot in slots]
         return self._parts.system.room_for(pids)
 
-    def _release(self, now: float, idle: list[int]) -> None:
+    def _drain_idle(self, now: float, idle: list[int]) -> None:
         """Have one worker exit that was idle for long, if there are more than there should be."""
         rollout, processes = self._parts.rollout, self._parts.processes.by_slot
         self._idle_since = {slot: self._idle_since.get(slot, now) for slot in idle}
         self.ticks = rollout.scaling.has_surplus(rollout.current)
         long = [slot for slot in idle if now - self._idle_since[slot] >= IDLE_LIMIT]
         if long and self.ticks:
-            rollout.scaling.release(max(long, key=lambda slot: processes[slot].started))
+            rollout.scaling.drain(max(long, key=lambda slot: processes[slot].started))

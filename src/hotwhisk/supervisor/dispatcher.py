@@ -7,7 +7,7 @@ waits, because the supervisor keeps a duplicate of every socket and reads none.
 A new connection goes to the worker of the current generation that has the fewest. One that waited
 goes to a worker that is not busy; else its request would wait again. If no worker can take it, it
 waits for one that is starting. After a tick the spare takes it, so that an ``/init`` is seen, and
-parks a ``/run``. If there is a fallback, the spare takes it at once, and answers a ``/run``.
+parks a ``/run``. If there is a ``run_error``, the spare takes it at once, and answers a ``/run``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hotwhisk.supervisor.commands import (
     Assign,
     CloseConnection,
     Command,
+    Label,
     Recall,
     Recovery,
     SendError,
@@ -110,25 +111,27 @@ class Owners:
 
 class Dispatcher:
     """
-    Distributes connections among the workers that serve. ``fallback`` is the cause of the error
-    that the spare sends for a ``/run``; if it is empty, the spare parks the ``/run``. ``detail`` is
-    a further text of that error. ``is_busy`` returns whether a worker uses a connection just now.
+    Distributes connections among the workers that serve.
+
+    ``run_error`` is the cause of the error that the spare sends for a ``/run``; if it is empty, the
+    spare parks the ``/run``. ``detail`` is a further text of that error. ``has_claim`` returns
+    whether a worker uses a connection just now.
     """
 
     def __init__(
         self,
         workers: Workers,
         commands: deque[Command],
-        is_busy: Callable[[int], bool] = lambda _: False,
+        has_claim: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.owners = Owners()
-        self.fallback: str = Cause.NO_ACTION
+        self.run_error: str = Cause.NO_ACTION
         self.detail = ""
-        self.crowded = False
+        self.wants_tick = False
         """Whether a connection came since the latest tick that waits, or shares its worker."""
         self._workers = workers
         self._commands = commands
-        self._is_busy = is_busy
+        self._has_claim = has_claim
         self._recalling: set[int] = set()
         """
         Serving workers with a `Recall` that is not carried out yet. It would also take what is
@@ -142,9 +145,9 @@ class Dispatcher:
             slot = min(serving, key=self.owners.count) if serving[1:] else serving[0]
             self.owners.move(number, slot)
             self._commands.append(Assign(slot, (number,)))
-            self.crowded = self.crowded or self.owners.count(slot) > 1
+            self.wants_tick = self.wants_tick or self.owners.count(slot) > 1
         else:
-            self.crowded = True
+            self.wants_tick = True
             self.owners.move(number, Queue.WAITING)
             self.assign_waiting()
 
@@ -189,23 +192,23 @@ class Dispatcher:
                 batches.setdefault(slot, []).append(number)
         for slot, numbers in batches.items():
             self._commands.append(Assign(slot, tuple(numbers)))
-        if self.fallback:
+        if self.run_error:
             self.give_to_spare()
 
     def _freest(self, serving: Collection[int], given: Collection[int]) -> int:
         """Return the worker for one that waited. Those in ``given`` are about to be busy."""
         count = self.owners.count
-        return min(serving, key=lambda slot: (slot in given or self._is_busy(slot), count(slot)))
+        return min(serving, key=lambda slot: (slot in given or self._has_claim(slot), count(slot)))
 
     def give_to_spare(self) -> None:
         """Assign waiting connections to the spare, which reads them, and parks or answers."""
         numbers = tuple(self.owners.waiting)
-        if self.fallback:  # there is an answer even to those that wait for an action
+        if self.run_error:  # there is an answer even to those that wait for an action
             numbers += tuple(self.owners.parked)
         if numbers:
             for number in numbers:
                 self.owners.move(number, self._workers.spare)
-            self._commands.append(Assign(self._workers.spare, numbers, self.fallback, self.detail))
+            self._commands.append(Assign(self._workers.spare, numbers, self.run_error, self.detail))
 
     def recall(self, slot: int, *, drain: bool = False) -> None:
         """Recall a worker's connections; with ``drain``, it exits after its last answer."""
@@ -242,12 +245,12 @@ class Dispatcher:
         recoveries: Iterable[tuple[int, Recovery]],
         cause: Cause,
         how: str,
-        version: str = "",
+        label: Label | None = None,
     ) -> bool:
         """
         Recover the connections of a dead worker; return whether a request was with it.
 
-        An error for such a request names its ``version``, or the current one if that is empty.
+        An error for such a request names the version in ``label``, or the current one.
         """
         of_request = False
         self._recalling.discard(slot)
@@ -262,7 +265,7 @@ class Dispatcher:
             elif recovery in (Recovery.FAIL, Recovery.LOST):
                 # FAIL; or LOST, as memory ran out: the body that was read was too large
                 of_request = True
-                self._send_error(number, cause, how, version)
+                self._send_error(number, cause, how, label)
             else:
                 self._queue(number, parked=recovery is Recovery.QUEUE)
         self.owners.remove_worker(slot)
@@ -274,6 +277,8 @@ class Dispatcher:
         else:
             self.owners.move(number, Queue.PARKED if parked else Queue.WAITING)
 
-    def _send_error(self, number: int, cause: Cause, detail: str, version: str = "") -> None:
+    def _send_error(
+        self, number: int, cause: Cause, detail: str, label: Label | None = None
+    ) -> None:
         self.owners.move(number, self._workers.spare)
-        self._commands.append(SendError(self._workers.spare, number, cause, detail, version))
+        self._commands.append(SendError(self._workers.spare, number, cause, detail, label))

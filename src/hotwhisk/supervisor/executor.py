@@ -203,7 +203,8 @@ class Executor:
                 if spill:
                     rights.append(self._sockets.spills.pass_on(spill, number, command.worker))
             if connections:
-                process.channel.send(messages.Assign(connections, command.fallback, detail), rights)
+                message = messages.Assign(connections, command.run_error, detail)
+                process.channel.send(message, rights)
 
     def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
@@ -237,10 +238,9 @@ class Executor:
         if command.cause is not Cause.BUSY:  # no worker has read that one
             parts.stats.answered_for_dead_workers += 1
         current = parts.rollout.current
-        generation = command.version or f"{current.number} {current.digest}"
+        label = command.label or commands.Label(current.number, current.digest)
         if number not in self._sockets.counted:
-            of = int(generation.partition(" ")[0])
-            parts.stats.totals.answered_for_worker(of, command.cause)
+            parts.stats.totals.answered_for_worker(label.generation, command.cause)
         self._sockets.close_spill_of(number)
         row = self._scoreboard.row(number)
         begun = self._scoreboard.phase(number) in IN_FLIGHT
@@ -259,7 +259,7 @@ class Executor:
         self._sockets.counted.add(number)
         process.channel.send(
             messages.SendError(
-                number, epoch, status, text, last=last, sentinels=missing, generation=generation
+                number, epoch, status, text, last=last, sentinels=missing, generation=str(label)
             ),
             (self._sockets.descriptors[number],),
         )
@@ -277,17 +277,17 @@ class Executor:
         parts.stats.replaced(number, seconds, command.text, rollback=candidate.rollback)
         if command.status == 200:
             parts.stats.current_since = parts.system.now()
-        if candidate.number is None:
+        if candidate.connection is None:
             self._replied(command)
-        elif candidate.number in self._sockets.descriptors:
+        elif candidate.connection in self._sockets.descriptors:
             ok = command.status == 200
             body = bodies.INIT_DONE if ok else bodies.error_body(command.text)
             header = b"Hotwhisk-Generation: %d %s\r\n" % (current.number, current.digest.encode())
             keep = not candidate.last
             head = http1.response_head(command.status, len(body), header, keep_alive=keep)
-            self._sockets.send_response(candidate.number, head + body)
+            self._sockets.send_response(candidate.connection, head + body)
             if candidate.last:
-                self._sockets.close(candidate.number)
+                self._sockets.close(candidate.connection)
 
 
 def _demand_case(command: Never) -> NoReturn:

@@ -70,7 +70,7 @@ def _candidate(version: Version, last: Version) -> Candidate:
 def _chain(candidates: Sequence[Candidate]) -> Candidate:
     """Return the first candidate; each one is loaded if the one before cannot be loaded."""
     for candidate, following in pairwise(candidates[:MOST_TRIED]):
-        candidate.instead = following
+        candidate.fallback = following
     return candidates[0]
 
 

@@ -45,8 +45,8 @@ class Content:
         self.size = size
         self.artifact: Artifact | None = None
         self.file: Artifact | None = None
-        self.loads = True
-        """Whether its latest load did not fail."""
+        self.can_load = True
+        """Whether its latest load succeeded."""
 
     @property
     def is_kept(self) -> bool:
@@ -82,7 +82,7 @@ class Version:
         artifact = self.content.artifact or self.content.file
         assert artifact is not None
         candidate = Candidate(artifact, requester=requester, rollback=True)
-        candidate.of = self.number
+        candidate.restores = self.number
         return candidate
 
 
@@ -116,7 +116,7 @@ class History:
     def add(self, candidate: Candidate, number: int, digest: str) -> list[Artifact]:
         """Record that a version is current now; return the artifacts that are to be released."""
         last = self.versions[-1] if self.versions else None
-        earlier = self.find(candidate.of) if candidate.of else None
+        earlier = self.find(candidate.restores) if candidate.restores else None
         origin = candidate.artifact.origin
         at = self._clock()
         if earlier is not None:
@@ -127,9 +127,9 @@ class History:
             self.versions.pop()
         else:
             content = Content(number, origin)
-        content.artifact, content.loads, self._begun = candidate.artifact, True, True
-        if earlier is None or candidate.of != number:
-            self.versions.append(Version(number, digest, at, content, candidate.of))
+        content.artifact, content.can_load, self._begun = candidate.artifact, True, True
+        if earlier is None or candidate.restores != number:
+            self.versions.append(Version(number, digest, at, content, candidate.restores))
             self.revision += 1
         del self.versions[:-MOST_LISTED]
         # This is on the way of each /init, so it looks at no other content.
@@ -153,7 +153,7 @@ class History:
         """Return the version with that number; None if it is not listed."""
         return next((each for each in self.versions if each.number == number), None)
 
-    def before(self) -> Version | None:
+    def previous(self) -> Version | None:
         """
         Return the version to which a roll-back goes that names none; None if there is none.
 
@@ -162,25 +162,25 @@ class History:
         current = self.versions[-1].content if self._begun else None
         for version in reversed(self.versions):
             older = current is None or version.number < current.number
-            if older and version.content.is_kept and version.content.loads:
+            if older and version.content.is_kept and version.content.can_load:
                 return version
         return None
 
     def target(self, number: int) -> Version | None:
         """
-        Return the version to which a roll-back to ``number`` goes; 0 is the one `before`.
+        Return the version to which a roll-back to ``number`` goes; 0 means that of `previous`.
 
         Returns None if it is not kept, or is current.
         """
         if not number:
-            return self.before()
+            return self.previous()
         found = self.find(number)
         if found is None or not found.content.is_kept or self._is_current(found):
             return None
         return found
 
-    def no_way_to(self, number: int) -> str:
-        """Return why no roll-back to that generation begins; 0 is the one `before`."""
+    def why_no_rollback(self, number: int) -> str:
+        """Return why no roll-back to that generation begins; 0 means that of `previous`."""
         if self.target(number) is not None:
             return "no roll-back begins: another one is under way, or the server stops"
         found, current = self.find(number), self.versions[-1] if self._begun else None
@@ -200,7 +200,7 @@ class History:
     def load_failed(self, number: int) -> None:
         """Record that a version did not load: only a roll-back that names it tries it again."""
         if found := self.find(number):
-            found.content.loads = False
+            found.content.can_load = False
 
     def contents(self) -> list[Content]:
         """Return the contents that are kept, the one that was current last first."""

@@ -80,6 +80,6 @@ class SpareJobs:
     def _send(self, reply: Reply) -> None:
         """Send a reply. Assign its connection to a worker if it stays open."""
         self._commands.append(reply)
-        number = reply.candidate.number
+        number = reply.candidate.connection
         if number is not None and not reply.candidate.last:
             self._dispatcher.init_answered(number)

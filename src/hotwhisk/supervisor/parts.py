@@ -53,7 +53,7 @@ class Parts(Record):
         from hotwhisk.supervisor.json_lines import WritingProcess  # only for that log
 
         worker = self.rollout.workers.by_slot.get(process.slot)
-        _, _, digest = worker.version.partition(" ") if worker is not None else ("", "", "")
+        digest = worker.digest if worker is not None else ""
         return WritingProcess(process.generation, digest, process.pid)
 
     def open_output(self, process: Process, message: LogOpened, descriptors: list[int]) -> None:

@@ -210,7 +210,7 @@ class Receiver:
 
     def _kill_largest_spill_owner(self) -> None:
         """Kill the worker with most memory files, if there are more than requests can need."""
-        if not self._sockets.spills.crowded:
+        if not self._sockets.spills.has_too_many:
             return
         process = self._processes.by_slot.get(self._sockets.spills.largest_owner())
         if process is not None and not process.killed_for_protocol_error:

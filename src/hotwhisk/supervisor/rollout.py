@@ -33,7 +33,7 @@ class Rollout:
     """
     Decides which generation of one server is current, and which workers it has.
     ``has_descriptors`` returns whether the descriptors suffice for so many further workers,
-    ``is_busy`` whether a worker uses a connection.
+    ``has_claim`` whether a worker uses a connection.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Rollout:
         policy: Policy,
         slots: int,
         has_descriptors: Callable[[int], bool] = lambda _: True,
-        is_busy: Callable[[int], bool] = lambda _: False,
+        has_claim: Callable[[int], bool] = lambda _: False,
         history: History | None = None,
     ) -> None:
         self.policy = policy
@@ -49,7 +49,7 @@ class Rollout:
         self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
         dispatcher, scaling = SINGLE_RUN if policy.single_run else (Dispatcher, Scaling)
-        self.dispatcher = dispatcher(self.workers, self.commands, is_busy)
+        self.dispatcher = dispatcher(self.workers, self.commands, has_claim)
         self.current = Generation()
         self.history = history or History()
         self.candidate: commands.Candidate | None = None
@@ -80,8 +80,8 @@ class Rollout:
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
         else:
-            if not self.current.number and candidate.number is None:
-                self._set_fallback("")  # requests wait for the FILE that was named at the start
+            if not self.current.number and candidate.connection is None:
+                self._set_run_error("")  # requests wait for the FILE that was named at the start
             self.waiting.append(candidate)
             self._next_candidate()
 
@@ -110,11 +110,11 @@ class Rollout:
             return
         worker = self.workers[slot]
         worker.overlap = overlap
-        worker.version = f"{worker.generation} {digest}"
+        worker.digest = digest
         if self.candidate and self.candidate.slot == slot:
             self._promote(self.candidate, worker.generation, digest)
         elif worker.generation == self.current.number:
-            self._set_fallback("")
+            self._set_run_error("")
             self.dispatcher.rebalance()
             self.dispatcher.recall_from_spare()
         else:  # its generation was replaced while it loaded
@@ -194,7 +194,7 @@ class Rollout:
     def _promote(self, candidate: commands.Candidate, number: int, digest: str) -> None:
         old, self.candidate = self.current, None
         self.current = Generation(number, candidate.artifact, digest)
-        self._set_fallback("")
+        self._set_run_error("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.
         for slot in self.workers.in_generation(old.number):
@@ -205,7 +205,7 @@ class Rollout:
             self.jobs.reply(each, 409, "another version became current meanwhile")
         for artifact in self.history.add(candidate, number, digest):
             self.commands.append(commands.ReleaseArtifact(artifact))
-        if old.number or candidate.number is not None:  # the banner already names FILE
+        if old.number or candidate.connection is not None:  # the banner already names FILE
             because = candidate.because and f": {candidate.because}"
             self._log(f"generation {number} is current ({digest[:19]}…){because}", LogEvent.CURRENT)
         self.jobs.reply(candidate, 200, "")
@@ -226,23 +226,24 @@ class Rollout:
             self.scaling.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
-        self.history.load_failed(candidate.of)
+        self.history.load_failed(candidate.restores)
         newer = self.stopping or self.current.number or candidate.superseded
-        if candidate.instead is not None and not newer:
-            other = f"generation {candidate.instead.of}" if candidate.instead.of else "FILE"
+        if candidate.fallback is not None and not newer:
+            restores = candidate.fallback.restores
+            other = f"generation {restores}" if restores else "FILE"
             line = f"generation {candidate.generation} does not load, so {other} is loaded: {text}"
             self._log(line, LogEvent.LOAD_FAILED)
             self.commands.append(commands.ReleaseArtifact(candidate.artifact))
-            self.waiting.appendleft(candidate.instead)
+            self.waiting.appendleft(candidate.fallback)
             self._next_candidate()
             return
-        if candidate.number is not None or candidate.rollback:  # what FILE did, the server logs
+        if candidate.connection is not None or candidate.rollback:  # what FILE did, the server logs
             event = LogEvent.ROLLBACK_FAILED if candidate.rollback else LogEvent.REFUSED
             why = f"{candidate.refusal(self.current.number)}: {text}"
             self._log(why, event)
         self._refuse(candidate, status, text)
         if not self.current.number and not candidate.superseded:
-            self._set_fallback(Cause.LOAD_FAILED, text)
+            self._set_run_error(Cause.LOAD_FAILED, text)
             self.dispatcher.assign_waiting()
         self._scale_up()
         self._next_candidate()
@@ -337,7 +338,7 @@ class Rollout:
         if self.stopping and worker.state is State.SPARE:
             self.commands.append(commands.Send(self.workers.spare, Stop()))
         why = worker.kill_reason or (cause, how)
-        of_request = self.dispatcher.recover(slot, recoveries, *why, worker.version)
+        of_request = self.dispatcher.recover(slot, recoveries, *why, worker.label)
         if self.candidate and self.candidate.slot == slot:
             text = "Command exited abruptly during initialization."
             if cause is Cause.OUT_OF_MEMORY:
@@ -393,7 +394,7 @@ class Rollout:
         else:
             text = f"next attempt in {current.begin_pause(now):g} s"
             current.unstable = True
-            self._set_fallback(Cause.UNSTABLE)
+            self._set_run_error(Cause.UNSTABLE)
         self._log(f"generation {current.number} crashes in a loop: {text}", LogEvent.CRASH_LOOP)
 
     def end_pause(self, now: float) -> None:
@@ -414,7 +415,7 @@ class Rollout:
         """Stop: replace nothing any more, and answer the present requests."""
         self.stopping = self.scaling.stopping = True
         self._refusing = not (self.policy.single_run and self.current.number)
-        self._set_fallback(self.dispatcher.fallback)
+        self._set_run_error(self.dispatcher.run_error)
         why = failure_response(self.policy.profile, Cause.STOPPING)
         while self.waiting:
             self._refuse(self.waiting.popleft(), *why)
@@ -428,7 +429,7 @@ class Rollout:
     def refuse_waiting(self) -> None:
         """Start no worker any more, and refuse what waits, because a stop waits no longer."""
         self._refusing = True
-        self._set_fallback(Cause.STOPPING)
+        self._set_run_error(Cause.STOPPING)
         self.dispatcher.assign_waiting()
 
     def abort_loading(self) -> bool:
@@ -442,6 +443,6 @@ class Rollout:
     def _log(self, text: str, event: LogEvent) -> None:
         self.commands.append(commands.Log(text, event))
 
-    def _set_fallback(self, fallback: str, detail: str = "") -> None:
-        self.dispatcher.fallback = Cause.STOPPING if self._refusing else fallback
+    def _set_run_error(self, run_error: str, detail: str = "") -> None:
+        self.dispatcher.run_error = Cause.STOPPING if self._refusing else run_error
         self.dispatcher.detail = detail

@@ -94,7 +94,7 @@ class Scaling:
         """Return whether the generation has more workers than it should."""
         return self.count(current) > self._policy.workers
 
-    def release(self, slot: int) -> None:
+    def drain(self, slot: int) -> None:
         """Have a worker exit that is not needed; its connections go to the others."""
         if self._workers.apply(slot, Event.NOT_NEEDED):
             self._dispatcher.recall(slot, drain=True)

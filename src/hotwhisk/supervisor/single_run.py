@@ -67,12 +67,12 @@ class SingleRunDispatcher(Dispatcher):
         free = [slot for slot in free if not owners.count(slot)]
         for slot, number in zip(free, list(owners.waiting), strict=False):
             self._assign(slot, number)
-        if self.fallback or (serving and not self._recalling):
+        if self.run_error or (serving and not self._recalling):
             self.give_to_spare()
 
     def give_to_spare(self) -> None:
         """See `Dispatcher`."""
-        self._spare_refuses = self._spare_refuses or bool(self.fallback)
+        self._spare_refuses = self._spare_refuses or bool(self.run_error)
         super().give_to_spare()
 
     def recall_from_spare(self) -> None:

@@ -63,7 +63,7 @@ class SpillFiles:
         return spill in self._files
 
     @property
-    def crowded(self) -> bool:
+    def has_too_many(self) -> bool:
         """Return whether there are more files than connections and workers can need."""
         return len(self._files) - len(self.reserves) > self._most
 

@@ -162,9 +162,9 @@ class Supervisor:
         return backlog or self.loop.has_later or bool(processes.unforked() or processes.spawning())
 
     @property
-    def is_crowded(self) -> bool:
+    def wants_early_tick(self) -> bool:
         """Return whether another worker could help a connection that was accepted lately."""
-        return self.config.workers.most > 1 and self.dispatcher.crowded
+        return self.config.workers.most > 1 and self.dispatcher.wants_tick
 
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
-from hotwhisk.supervisor.demand import CROWDED, Demand
+from hotwhisk.supervisor.demand import EARLY_TICK, Demand
 from hotwhisk.supervisor.liveness import SOON, Liveness
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.supervisor import Supervisor
@@ -89,7 +89,7 @@ class Watchdog:
             self._patience = PATIENCE
         dispatcher.assign_waiting()
         dispatcher.give_to_spare()
-        dispatcher.crowded = False
+        dispatcher.wants_tick = False
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
         busy = self._supervisor.keep_full() or retried or self._demand.ticks or printed
@@ -102,7 +102,7 @@ class Watchdog:
         waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
         if self._quiet < 2 or waits or supervisor.must_try_again():
             return
-        if self._release_spare():
+        if self._drain_spare():
             return
         supervisor.sleep()
         self._ages.reset()
@@ -111,7 +111,7 @@ class Watchdog:
         if self._in_flight() or self._liveness.suspects() or supervisor.loop.has_later:
             supervisor.scoreboard.timer_on = True
 
-    def _release_spare(self) -> bool:
+    def _drain_spare(self) -> bool:
         """Let a spare exit that was needed and may wait again; return False if there is none."""
         supervisor = self._supervisor
         spare = supervisor.processes.by_slot[supervisor.rollout.workers.spare]
@@ -119,7 +119,7 @@ class Watchdog:
             return False
         if supervisor.dispatcher.owners.count(spare.slot):
             return False  # its idle connections would only go to the next spare
-        supervisor.rollout.workers.release_spare()
+        supervisor.rollout.workers.drain_spare()
         supervisor.run_commands()
         return True
 
@@ -146,7 +146,7 @@ class Watchdog:
         """Return the seconds until the next tick."""
         output = self._supervisor.parts.output
         if self._demand.urgent or (output is not None and output.urgent):
-            return CROWDED
+            return EARLY_TICK
         return SOON if self._liveness.urgent else TICK
 
     def _in_flight(self) -> list[tuple[Key, float]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.commands import Command, Kill, Recall, StartWorker
+from hotwhisk.supervisor.commands import Command, Kill, Label, Recall, StartWorker
 
 
 class State(StrEnum):
@@ -102,10 +102,15 @@ class Worker:
         self.is_template = is_template
         self.state = State.TEMPLATE if is_template else State.SPARE
         self.generation = 0
-        self.version = ""
-        """The value of ``Hotwhisk-Generation`` in its answers, from the moment it is ready."""
+        self.digest = ""
+        """The digest of the version that it has loaded; empty until it is ready."""
         self.overlap = False
         self.kill_reason: tuple[Cause, str] | None = None
+
+    @property
+    def label(self) -> Label | None:
+        """Return what its answers say of their version; None until it is ready."""
+        return Label(self.generation, self.digest) if self.digest else None
 
     @property
     def is_loading_or_failed(self) -> bool:
@@ -161,7 +166,7 @@ class Workers:
         self.spare = self.allocate()
         self._commands.append(StartWorker(self.spare))
 
-    def release_spare(self) -> None:
+    def drain_spare(self) -> None:
         """Have a spare exit that is not needed any more; its process is not replaced yet."""
         if self.apply(self.spare, Event.NOT_NEEDED):
             self._commands.append(Recall(self.spare, drain=True))

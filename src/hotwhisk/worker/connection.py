@@ -79,9 +79,9 @@ class Connection:
         "after",
         "began",
         "epoch",
-        "fallback",
         "number",
         "pipelined",
+        "run_error",
         "sent",
         "socket",
         "spill",
@@ -95,7 +95,7 @@ class Connection:
         scoreboard: Scoreboard,
         counters: WorkerCounters,
         spills: Spills,
-        fallback: str = "",
+        run_error: str = "",
     ) -> None:
         # The C class, because nothing is needed that `socket.socket` adds. The family is not
         # looked up, because nothing below depends on it.
@@ -106,7 +106,7 @@ class Connection:
         self.epoch = 0
         self.began = 0.0
         """When the current request went to the action, in seconds of the monotonic clock."""
-        self.fallback = fallback
+        self.run_error = run_error
         self.spill: Spill | None = None
         self.sent = scoreboard.sent(number)
         self.stage = Stage.LISTENING
@@ -307,7 +307,7 @@ class Connection:
             self._continued = False
             self._scoreboard.set_spill(self.number, 0, 0)
             spill, self.spill = self.spill, None
-            self._spills.release(spill)
+            self._spills.put_back(spill)
 
     def answer(
         self,
@@ -393,7 +393,7 @@ class Connection:
         """Read and discard bytes; raise Disconnected if the client has closed the connection."""
         self._receive_into(buffer)
 
-    def release(self) -> None:
+    def close_duplicate(self) -> None:
         """Close this worker's duplicate. The connection stays open in the supervisor."""
         self.socket.close()
         self.spill = None

@@ -108,10 +108,10 @@ class Connections:
         self.loop.watch(channel.fileno(), self._handle_messages)
         channel.on_backlog = lambda: self.loop.watch_writable(channel.fileno(), self._flush_channel)
 
-    def add(self, number: int, descriptor: int, epoch: int, fallback: str = "") -> Connection:
+    def add(self, number: int, descriptor: int, epoch: int, run_error: str = "") -> Connection:
         """Add a connection that the supervisor has assigned; take over its descriptor."""
         connection = Connection(
-            number, descriptor, self.scoreboard, self.counters, self.spills, fallback
+            number, descriptor, self.scoreboard, self.counters, self.spills, run_error
         )
         connection.epoch = epoch
         self.by_number[number] = connection
@@ -253,7 +253,7 @@ class Connections:
         """Close this worker's duplicate of a connection; the supervisor keeps the connection."""
         del self.by_number[connection.number]
         self.loop.unwatch(connection.socket.fileno())
-        connection.release()
+        connection.close_duplicate()
 
     def release(self, connection: Connection) -> None:
         """Remove a connection, and tell the supervisor that it can assign it to another worker."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hotwhisk.worker.connections import Connections
 
 WITHOUT_ACTION = (Cause.NO_ACTION, Cause.LOAD_FAILED)
+"""The causes that say that no action is loaded."""
 
 
 def forward_init(
@@ -28,8 +29,8 @@ def forward_init(
     Raises:
         Forbidden: an action is loaded, and the platform allows no second ``/init``.
     """
-    # While no action is current, a spare gives its connections one of these fallbacks.
-    if not config.reinit and connection.fallback not in WITHOUT_ACTION:
+    # While no action is current, a spare answers each /run with one of these errors.
+    if not config.reinit and connection.run_error not in WITHOUT_ACTION:
         connections.streams.outputs[2].write(f"{INIT_TWICE}\n".encode())
         raise Forbidden(INIT_TWICE)
     length = len(request.body)

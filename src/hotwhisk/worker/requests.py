@@ -285,8 +285,8 @@ class Requests:
         return False
 
     def _run_without_action(self, connection: Connection, request: Request) -> bool:
-        if connection.fallback:
-            return self._refuse_run(connection, request, Cause(connection.fallback))
+        if connection.run_error:
+            return self._refuse_run(connection, request, Cause(connection.run_error))
         connection.save_request(Phase.PARKED)
         self.connections.release(connection)
         return False

@@ -197,7 +197,7 @@ class Spills:
             close(descriptor)
         return spill
 
-    def release(self, spill: Spill) -> None:
+    def put_back(self, spill: Spill) -> None:
         """Free a spill file; keep one small file for the next request."""
         if self._idle is None and len(spill.map) <= KEPT:
             self._idle = spill

@@ -230,7 +230,7 @@ class Worker:
         self.requests.detail = message.detail
         added = []
         for number, epoch, spill, length in message.connections:
-            connection = connections.add(number, next(remaining), epoch, message.fallback)
+            connection = connections.add(number, next(remaining), epoch, message.run_error)
             if spill:
                 connection.resume(Spill.adopt(spill, next(remaining)), length)
             added.append(connection)

@@ -104,7 +104,7 @@ def test_ready_says_why_not_before_the_first_version(make: Make) -> None:
     assert rollout.candidate is not None
     assert rollout.candidate.slot is not None
     rollout.failed(rollout.candidate.slot, 502, "a secret of the source")
-    assert rollout.dispatcher.fallback == Cause.LOAD_FAILED
+    assert rollout.dispatcher.run_error == Cause.LOAD_FAILED
     assert asked.get("/readyz")[1].startswith("no version is current: the last one did not load;")
 
 

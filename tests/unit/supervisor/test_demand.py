@@ -9,7 +9,7 @@ import pytest
 from hotwhisk.config.option import Bounds
 from hotwhisk.ipc.messages import Load, Ready
 from hotwhisk.ipc.scoreboard import Phase
-from hotwhisk.supervisor.demand import CROWDED, IDLE_LIMIT
+from hotwhisk.supervisor.demand import EARLY_TICK, IDLE_LIMIT
 from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
@@ -49,7 +49,7 @@ class Crowd:
 
     def tick(self, ticks: int = 2) -> None:
         for _ in range(ticks):
-            self.scripted.tick(CROWDED)
+            self.scripted.tick(EARLY_TICK)
 
     def slots(self, state: State) -> list[int]:
         return [each.slot for each in self.scripted.workers.by_slot.values() if each.state is state]
@@ -74,7 +74,7 @@ def test_for_a_request_behind_a_run_a_worker_starts_and_gets_it(crowd: Crowd) ->
     crowd.run(running)
     crowd.tick(1)
     assert not crowd.slots(State.LOADING), "it may be read in a moment"
-    assert crowd.scripted.watchdog.interval() == CROWDED
+    assert crowd.scripted.watchdog.interval() == EARLY_TICK
     crowd.tick(1)
     (further,) = crowd.load()
     assert crowd.scripted.owners.owner(waiting) == further
@@ -125,7 +125,7 @@ def test_no_more_workers_start_than_there_is_memory_for(crowd: Crowd) -> None:
     crowd.scripted.system.room = 0
     crowd.tick(4)
     assert not crowd.slots(State.LOADING)
-    assert crowd.scripted.watchdog.interval() > CROWDED
+    assert crowd.scripted.watchdog.interval() > EARLY_TICK
     crowd.scripted.system.room = 1
     crowd.tick()
     assert len(crowd.slots(State.LOADING)) == 1

@@ -22,7 +22,10 @@ from hotwhisk.supervisor.workers import Event, Workers
 
 
 def same_assignment(one: Command, other: Assign) -> bool:
-    return isinstance(one, Assign) and (one.worker, one.fallback) == (other.worker, other.fallback)
+    return isinstance(one, Assign) and (one.worker, one.run_error) == (
+        other.worker,
+        other.run_error,
+    )
 
 
 class Server:
@@ -34,7 +37,7 @@ class Server:
         self.dispatcher = Dispatcher(self.workers, self.commands)
         self.owners = self.dispatcher.owners
         if workers:
-            self.dispatcher.fallback = ""
+            self.dispatcher.run_error = ""
         for _ in range(workers):
             self.recruit()
         self.new()
@@ -59,7 +62,7 @@ class Server:
                 same = [i for i, one in enumerate(found) if same_assignment(one, each)]
                 if same:
                     numbers = found[same[0]].numbers + each.numbers  # type: ignore[union-attr]
-                    found[same[0]] = Assign(each.worker, numbers, each.fallback)
+                    found[same[0]] = Assign(each.worker, numbers, each.run_error)
                     continue
             if not isinstance(each, StartWorker):
                 found.append(each)

@@ -25,8 +25,8 @@ def version(number: int, what: str) -> Version:
 def order(first: Candidate | None) -> Iterator[str]:
     """Yield what is loaded, and what is loaded if that fails, and so on."""
     while first is not None:
-        yield f"version {first.of}" if first.of else "FILE"
-        first = first.instead
+        yield f"version {first.restores}" if first.restores else "FILE"
+        first = first.fallback
 
 
 def chosen(
@@ -70,8 +70,8 @@ def test_without_a_file_the_version_that_was_current_is_loaded() -> None:
     assert said.startswith("generation 2 (by replace, ")
     assert first is not None
     assert (first.generation, first.rollback) == (2, False)
-    assert first.instead is not None
-    assert (first.instead.generation, first.instead.rollback) == (0, True)
+    assert first.fallback is not None
+    assert (first.fallback.generation, first.fallback.rollback) == (0, True)
 
 
 def test_no_more_than_three_versions_are_tried() -> None:

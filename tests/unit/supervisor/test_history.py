@@ -62,7 +62,7 @@ def test_without_a_folder_the_current_version_and_the_one_before_it_are_kept() -
     assert serve(history, "C") == ["A"]
     assert kept(history) == [2, 3]
     assert [each.number for each in history.versions] == [1, 2, 3]
-    assert shown(history.before()) == "2 replace B"
+    assert shown(history.previous()) == "2 replace B"
 
 
 def test_a_roll_back_has_a_number_of_its_own_and_an_earlier_content() -> None:
@@ -73,8 +73,10 @@ def test_a_roll_back_has_a_number_of_its_own_and_an_earlier_content() -> None:
     last = history.versions[-1]
     assert (last.number, last.how, last.rollback_of, last.at) == (3, "rollback", 1, 7.0)
     assert last.content is history.versions[0].content
-    assert history.before() is None
-    assert history.no_way_to(0).endswith("is a roll-back itself; none before it is kept; kept: 2")
+    assert history.previous() is None
+    assert history.why_no_rollback(0).endswith(
+        "is a roll-back itself; none before it is kept; kept: 2"
+    )
     roll_back(history, 2)
     assert shown(history.versions[-1]) == "4 rollback B"
 
@@ -87,9 +89,9 @@ def test_a_second_roll_back_goes_one_version_further_back() -> None:
     for expected in ("C", "B", "A"):
         roll_back(history)
         assert history.versions[-1].digest == expected
-    assert history.before() is None
+    assert history.previous() is None
     serve(history, "E")
-    assert shown(history.before()) == "7 rollback A"
+    assert shown(history.previous()) == "7 rollback A"
 
 
 def test_what_is_in_the_folder_leaves_the_memory_and_is_kept() -> None:
@@ -142,10 +144,10 @@ def test_a_version_that_did_not_load_is_tried_again_only_by_name() -> None:
         serve(history, name)
         store(history, len(history.versions))
     history.load_failed(2)
-    assert shown(history.before()) == "1 replace A"
+    assert shown(history.previous()) == "1 replace A"
     assert shown(history.target(2)) == "2 replace B"
     roll_back(history, 2)
-    assert history.versions[1].content.loads
+    assert history.versions[1].content.can_load
 
 
 @pytest.mark.parametrize(
@@ -161,16 +163,16 @@ def test_why_no_roll_back_begins(to: int, why: str) -> None:
     history = History()
     for name in "ABC":
         serve(history, name)
-    assert history.no_way_to(to) == why
+    assert history.why_no_rollback(to) == why
     assert (history.target(to) is None) is bool(to)
 
 
 def test_why_there_is_nothing_to_roll_back_to() -> None:
     history = History()
-    assert history.no_way_to(0) == "nothing to roll back to: no version is current"
-    assert history.no_way_to(1) == "generation 1 is not kept, nor is another one"
+    assert history.why_no_rollback(0) == "nothing to roll back to: no version is current"
+    assert history.why_no_rollback(1) == "generation 1 is not kept, nor is another one"
     serve(history, "A")
-    assert "generation 1 is the first version, or the one before it" in history.no_way_to(0)
+    assert "generation 1 is the first version, or the one before it" in history.why_no_rollback(0)
 
 
 def restored() -> History:
@@ -194,11 +196,11 @@ def test_the_version_that_was_current_keeps_its_number_and_changes_nothing() -> 
     assert history.versions[-1].content.artifact is candidate.artifact
     serve(history, "C")
     assert history.versions[-1].number == 3
-    assert shown(history.before()) == "2 replace B"
+    assert shown(history.previous()) == "2 replace B"
 
 
 def test_before_the_first_load_a_roll_back_goes_to_the_version_that_was_current() -> None:
-    assert shown(restored().before()) == "2 replace B"
+    assert shown(restored().previous()) == "2 replace B"
 
 
 def test_the_same_file_at_a_start_is_the_same_version() -> None:

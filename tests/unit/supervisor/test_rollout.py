@@ -390,7 +390,7 @@ def test_only_the_artifact_before_is_kept() -> None:
     slot = server.spare
     server.post("C")
     assert "ReleaseArtifact A" in server.ready(slot)
-    before = server.rollout.history.before()
+    before = server.rollout.history.previous()
     assert before is not None
     assert str(before.content.artifact) == "B"
 
@@ -499,7 +499,7 @@ def test_a_crash_loop_is_rolled_back() -> None:
     assert "ReleaseArtifact B" not in done
     assert "Reply A 200" in done
     assert server.rollout.current.number == 3
-    assert server.rollout.history.before() is None
+    assert server.rollout.history.previous() is None
 
 
 def test_a_crash_loop_rolls_one_step_back_and_no_further() -> None:
@@ -639,7 +639,7 @@ def begin(server: Server, *names: str) -> list[str]:
     """Submit what a server begins with: each version is loaded if the one before does not load."""
     candidates = [Candidate(Named(name)) for name in names]
     for candidate, instead in pairwise(candidates):
-        candidate.instead = instead
+        candidate.fallback = instead
     server.rollout.submit(candidates[0])
     return server.did()
 
@@ -686,7 +686,7 @@ def test_a_version_that_became_current_meanwhile_is_kept_if_a_save_does_not_load
     slot = server.spare - 1
     server.post("B")
     assert server.rollout.waiting
-    server.rollout.waiting[0].instead = Candidate(Named("earlier"))
+    server.rollout.waiting[0].fallback = Candidate(Named("earlier"))
     server.ready(slot)
     done = fail(server)
     assert "Reply B 502" in done

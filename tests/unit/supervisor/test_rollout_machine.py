@@ -61,7 +61,7 @@ class Process:
     words: deque[tuple[Any, ...]] = field(default_factory=deque)
     recalls: int = 0  # as the supervisor wrote it
     seen: int = 0
-    holds: dict[int, str] = field(default_factory=dict)  # connection → fallback
+    holds: dict[int, str] = field(default_factory=dict)  # connection → run_error
     epochs: dict[int, int] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
     claim: int | None = None
@@ -91,11 +91,11 @@ class Process:
 
     def refuses(self) -> set[int]:
         """Return the connections on which a spare answers, when it has read its messages."""
-        fallbacks = dict(self.holds)
+        run_errors = dict(self.holds)
         for order in self.orders:
             if isinstance(order, tuple) and isinstance(order[0], commands.Assign):
-                fallbacks.update(dict.fromkeys(order[0].numbers, order[0].fallback))
-        return {number for number, fallback in fallbacks.items() if fallback}
+                run_errors.update(dict.fromkeys(order[0].numbers, order[0].run_error))
+        return {number for number, run_error in run_errors.items() if run_error}
 
 
 class World:
@@ -117,11 +117,11 @@ class World:
         self.made: list[Art] = []
         self.released: list[Art] = []
         policy = Policy(workers, 2, profile=profile, most_workers=most, single_run=single_run)
-        self.rollout = Rollout(policy, SLOTS, is_busy=self.is_busy)
+        self.rollout = Rollout(policy, SLOTS, has_claim=self.has_claim)
         self.owners = self.rollout.dispatcher.owners
         self.carry_out()
 
-    def is_busy(self, slot: int) -> bool:
+    def has_claim(self, slot: int) -> bool:
         return self.processes[slot].claim is not None
 
     def artifact(self) -> Art:
@@ -219,7 +219,7 @@ class World:
                         free &= process.refuses()  # it parks what comes on the others
                     free = {each for each in free if self.clients[each].phase in MOVABLE}
                     assert not free, f"{process} may still read {free}"
-        number = command.candidate.number
+        number = command.candidate.connection
         if number is not None:
             assert self.clients[number].phase is Phase.INIT_PENDING
             assert self.clients[number].asks.popleft().init
@@ -308,7 +308,7 @@ class World:
         elif isinstance(order, tuple) and isinstance(order[0], commands.Assign):
             assign, epoch = order
             assert not set(assign.numbers) & set(process.holds), "given twice"
-            process.holds.update(dict.fromkeys(assign.numbers, assign.fallback))
+            process.holds.update(dict.fromkeys(assign.numbers, assign.run_error))
             process.epochs.update(dict.fromkeys(assign.numbers, epoch))
         elif isinstance(order, tuple):
             self.failure_response(process, *order)
@@ -678,7 +678,7 @@ class Machine(RuleBasedStateMachine):
     def release(self, which: int) -> None:
         slot = self.pick(self.rollout.workers.serving, which)
         if slot is not None:
-            self.rollout.scaling.release(slot)
+            self.rollout.scaling.drain(slot)
             self.world.carry_out()
 
     @rule(seconds=st.sampled_from([0.25, 12.0]))

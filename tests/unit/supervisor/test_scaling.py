@@ -68,7 +68,7 @@ def test_a_released_worker_exits_and_its_connections_go_to_the_others(server: Se
     server.ready(further)
     server.accept(1, 2)
     (own,) = server.owners.owned(further)
-    server.rollout.scaling.release(further)
+    server.rollout.scaling.drain(further)
     assert server.did() == [f"Recall {further} leave", f"Assign 0 ({own},)"]
     assert server.state(further) is State.DRAINING
     assert server.die(further) == []

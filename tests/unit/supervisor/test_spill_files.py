@@ -133,7 +133,7 @@ def test_the_worker_with_most_is_found_when_there_are_too_many(files: SpillFiles
     files.add(1, memory_file(), OTHER)
     for spill in range(2, 4 + MARGIN + 1):
         files.add(spill, memory_file(), WORKER)
-    assert not files.crowded
+    assert not files.has_too_many
     files.add(1000, memory_file(), OTHER)
-    assert files.crowded
+    assert files.has_too_many
     assert files.largest_owner() == WORKER

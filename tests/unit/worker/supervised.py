@@ -112,24 +112,24 @@ class Supervised:
         self.scoreboard.open(client.number)
         return client
 
-    def assign(self, client: Client, fallback: str = "", detail: str = "") -> None:
+    def assign(self, client: Client, run_error: str = "", detail: str = "") -> None:
         """Assign a client's connection to the worker, with the bytes that are in a spill file."""
         self._epoch += 1
         spill, length = self.scoreboard.spill(client.number)
         files = [self.spills[spill]] if spill else []
         rows = [[client.number, self._epoch, spill, length]]
-        self.send(Assign(rows, fallback, detail), client.server.fileno(), *files)
+        self.send(Assign(rows, run_error, detail), client.server.fileno(), *files)
 
     def connection(self, client: Client) -> Connection:
         """Return a client's connection as the worker has it."""
         return self.connections.by_number[client.number]
 
-    def client(self, sent: bytes = b"", fallback: str = "", detail: str = "") -> Client:
+    def client(self, sent: bytes = b"", run_error: str = "", detail: str = "") -> Client:
         """Accept a client that has sent something, and assign its connection."""
         client = self.connect()
         if sent:
             client.send(sent)
-        self.assign(client, fallback, detail)
+        self.assign(client, run_error, detail)
         return client
 
     def recall(self) -> None:

@@ -96,14 +96,14 @@ def test_a_small_request_touches_no_file(wire: Wire) -> None:
     answer = wire.client.recv(1000)
     assert answer.endswith(b"X: y\r\n\r\n[]")
     assert connection.sent == len(answer) == wire.scoreboard.row(NUMBER).answer
-    connection.release()
+    connection.close_duplicate()
 
 
 def test_without_bytes_there_is_no_request_and_the_phase_stays_idle(wire: Wire) -> None:
     connection = wire.worker()
     assert wire.receive(connection) is None
     assert wire.scoreboard.phase(NUMBER) is Phase.IDLE
-    connection.release()
+    connection.close_duplicate()
 
 
 @pytest.mark.parametrize("cut", [1, 10, 50, 59, 60])
@@ -114,14 +114,14 @@ def test_the_next_worker_continues_with_half_a_request(wire: Wire, cut: int) -> 
     assert wire.receive(first) is None
     assert wire.scoreboard.phase(NUMBER) is Phase.BUFFERED
     assert wire.scoreboard.row(NUMBER).spilled == cut
-    first.release()
+    first.close_duplicate()
     second = wire.worker()
     assert second.examine_spill() is None
     wire.send(data[cut:])
     request = wire.receive(second)
     assert request is not None
     assert bytes(request.body) == b"0123456789"
-    second.release()
+    second.close_duplicate()
 
 
 def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
@@ -141,14 +141,14 @@ def test_a_large_body_passes_through_three_workers(wire: Wire) -> None:
         while wire.scoreboard.row(NUMBER).spilled < upto:
             request = wire.receive(connection)
         if upto < len(data):
-            connection.release()
+            connection.close_duplicate()
             connection = wire.worker()
     assert request is not None
     assert bytes(request.body) == LARGE
     assert len(wire.files) == 1
     connection.request_done()
     assert wire.scoreboard.row(NUMBER).spill == 0
-    connection.release()
+    connection.close_duplicate()
 
 
 def test_a_chunked_body_can_arrive_in_pieces(wire: Wire) -> None:
@@ -156,7 +156,7 @@ def test_a_chunked_body_can_arrive_in_pieces(wire: Wire) -> None:
     head = b"POST /run HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     wire.send(head + b"5\r\n01234\r\n")
     assert wire.receive(connection) is None
-    connection.release()
+    connection.close_duplicate()
     connection = wire.worker()
     wire.send(b"5\r\n56789\r\n0\r\n\r\nPOST")
     request = wire.wait(connection)
@@ -165,7 +165,7 @@ def test_a_chunked_body_can_arrive_in_pieces(wire: Wire) -> None:
     connection.request_done()
     assert connection.next_request() is None
     assert wire.scoreboard.row(NUMBER).spilled == 4
-    connection.release()
+    connection.close_duplicate()
 
 
 def test_pipelined_requests_are_returned_in_turn(wire: Wire) -> None:
@@ -179,11 +179,11 @@ def test_pipelined_requests_are_returned_in_turn(wire: Wire) -> None:
         request = connection.next_request()
     assert bodies == [b"1", b"2"]
     assert wire.scoreboard.phase(NUMBER) is Phase.BUFFERED
-    connection.release()
+    connection.close_duplicate()
     connection = wire.worker()
     wire.send(b"3")
     assert bytes(wire.wait(connection).body) == b"3"
-    connection.release()
+    connection.close_duplicate()
 
 
 @pytest.mark.parametrize("body", [b"1", LARGE])
@@ -195,7 +195,7 @@ def test_a_saved_request_is_parsed_again_by_the_next_worker(
     wire.client.setblocking(True)
     request = send_all_and_wait(wire, connection, post(body))
     connection.save_request(phase)
-    connection.release()
+    connection.close_duplicate()
     assert bytes(request.body) == body  # the caller may still look at it
     del request
     assert wire.scoreboard.phase(NUMBER) is phase
@@ -206,7 +206,7 @@ def test_a_saved_request_is_parsed_again_by_the_next_worker(
     wire.send(post(b"next"))
     connection.request_done()
     assert wire.wait(connection).body == b"next"
-    connection.release()
+    connection.close_duplicate()
 
 
 def send_all_and_wait(wire: Wire, connection: Connection, data: bytes) -> Request:
@@ -235,18 +235,18 @@ def test_a_client_that_expects_100_continue_gets_it_once(wire: Wire) -> None:
     assert bytes(wire.wait(connection).body) == b"0123456789"
     assert connection.answer(200, b"{}", b"", keep_alive=True)
     assert wire.client.recv(1000).startswith(b"HTTP/1.1 200")
-    connection.release()
+    connection.close_duplicate()
 
 
 def test_the_count_of_bytes_sent_survives_a_move_after_continue(wire: Wire) -> None:
     connection = wire.worker()
     wire.send(post(b"0123456789", "Expect: 100-continue")[:-10])
     assert wire.receive(connection) is None
-    connection.release()
+    connection.close_duplicate()
     connection = wire.worker()
     # Recoveries depend on this count. If it is too small by one, an answer is lost.
     sent = connection.sent
-    connection.release()
+    connection.close_duplicate()
     assert sent == bytes_written(wire.server.fileno())
 
 
@@ -255,7 +255,7 @@ def test_a_whole_request_with_expect_gets_no_100_continue(wire: Wire) -> None:
     wire.send(post(b"0", "Expect: 100-continue"))
     assert wire.receive(connection) is not None
     assert connection.sent == 0
-    connection.release()
+    connection.close_duplicate()
 
 
 @pytest.mark.parametrize("followed", [b"", post(b"2"), post(b"2")[:20]])
@@ -275,7 +275,7 @@ def test_the_body_of_an_init_is_in_the_file_and_the_rest_is_kept(
     spill, offset, descriptor = connection.take_body(request)
     if descriptor >= 0:
         wire.files[spill] = descriptor
-    connection.release()
+    connection.close_duplicate()
     assert os.pread(wire.files[spill], length, offset) == body
     assert wire.scoreboard.phase(NUMBER) is Phase.INIT_PENDING
     row = wire.scoreboard.row(NUMBER)
@@ -285,7 +285,7 @@ def test_the_body_of_an_init_is_in_the_file_and_the_rest_is_kept(
         after = wire.worker()
         again = after.examine_spill()
         assert (again is not None) is (followed == post(b"2"))
-        after.release()
+        after.close_duplicate()
 
 
 def test_a_slow_reader_gets_all_of_it(wire: Wire) -> None:
@@ -302,7 +302,7 @@ def test_a_slow_reader_gets_all_of_it(wire: Wire) -> None:
         received += wire.client.recv(1 << 20)
     assert connection.sent == total
     assert received.endswith(body)
-    connection.release()
+    connection.close_duplicate()
 
 
 def test_a_client_that_has_closed_its_sending_half_still_gets_its_response(wire: Wire) -> None:
@@ -350,7 +350,7 @@ def test_bytes_that_are_not_a_request_are_refused_and_the_error_can_be_read(wire
 
 
 def test_a_released_connection_stays_open(wire: Wire) -> None:
-    wire.worker().release()
+    wire.worker().close_duplicate()
     connection = wire.worker()
     wire.send(post(b"1"))
     assert wire.receive(connection) is not None

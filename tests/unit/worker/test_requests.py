@@ -225,14 +225,14 @@ def test_an_init_in_pieces_is_forwarded_when_it_is_whole(supervised: Supervised)
     assert read_body(supervised, message) == INIT_BODY
 
 
-@pytest.mark.parametrize("fallback", ["", Cause.NO_ACTION, Cause.LOAD_FAILED])
+@pytest.mark.parametrize("run_error", ["", Cause.NO_ACTION, Cause.LOAD_FAILED])
 def test_a_second_init_is_refused_where_it_may_not_replace(
-    supervise: Callable[..., Supervised], fallback: str, capfd: pytest.CaptureFixture[str]
+    supervise: Callable[..., Supervised], run_error: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     supervised = supervise(reinit=False, openwhisk=True)
     supervised.serve(lambda event: event)
-    client = supervised.client(INIT, fallback)
-    if fallback:
+    client = supervised.client(INIT, run_error)
+    if run_error:
         (message,) = supervised.messages()
         assert isinstance(message, InitReceived)
     else:

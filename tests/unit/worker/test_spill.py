@@ -73,8 +73,8 @@ def test_a_file_grows_by_more_than_it_must(supervisor: Supervisor) -> None:
 
 def test_one_idle_file_is_kept_for_the_next_request(supervisor: Supervisor) -> None:
     first, second = supervisor.spills.take(10), supervisor.spills.take(10)
-    supervisor.spills.release(first)
-    supervisor.spills.release(second)
+    supervisor.spills.put_back(first)
+    supervisor.spills.put_back(second)
     assert list(supervisor.files) == [first.number]
     assert supervisor.spills.take(2 * SMALLEST) is first
     assert len(first.map) == 2 * SMALLEST
@@ -82,14 +82,14 @@ def test_one_idle_file_is_kept_for_the_next_request(supervisor: Supervisor) -> N
 
 
 def test_a_large_file_is_not_kept(supervisor: Supervisor) -> None:
-    supervisor.spills.release(supervisor.spills.take(KEPT + 1))
+    supervisor.spills.put_back(supervisor.spills.take(KEPT + 1))
     assert not supervisor.files
 
 
 def test_a_thousand_requests_leave_one_file(supervisor: Supervisor) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for size in range(0, 100 * 1000, 100):
-        supervisor.spills.release(supervisor.spills.take(size))
+        supervisor.spills.put_back(supervisor.spills.take(size))
     assert len(supervisor.files) == 1
     # One more for the supervisor's duplicate and one that mmap keeps.
     assert len(os.listdir("/proc/self/fd")) <= before + 2
@@ -131,7 +131,7 @@ def test_a_released_reserve_can_be_taken_again_and_takes_no_memory(
     with files_forbidden():
         spill = limited.spills.take(10)
         spill.map[: 1 << 20] = b"x" * (1 << 20)
-        limited.spills.release(spill)
+        limited.spills.put_back(spill)
         assert os.fstat(limited.files[900]).st_blocks == 0
         assert limited.spills.take(10).number == 900
 
