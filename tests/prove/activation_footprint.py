@@ -10,7 +10,7 @@ from random import Random
 
 from tests.process.control import Status
 from tests.support import tree
-from tests.support.waiting import wait_few
+from tests.support.waiting import wait_few, wait_idle
 
 from .activation_container import ANSWER_TIMEOUT, Container
 from .activation_drivers import DRIVERS
@@ -31,14 +31,15 @@ class Footprint:
     """
     Sizes in bytes: resident of the supervisor, proportional of its workers together.
 
-    ``descriptors`` are without memory files. ``spare`` counts those that are kept for the next
-    request that arrives in parts. Whether one has arrived so far is random, so ``most_spare``
-    limits them. That limit depends on the processes alone, not on what they have done.
+    ``descriptors`` counts them by what they are open on, without memory files. ``spare`` counts
+    those that are kept for the next request that arrives in parts. Whether one has arrived so far
+    is random, so ``most_spare`` limits them. That limit depends on the processes alone, not on
+    what they have done.
     """
 
     processes: int
     threads: int
-    descriptors: int
+    descriptors: Counter[str]
     spare: int
     most_spare: int
     files: int
@@ -47,8 +48,10 @@ class Footprint:
 
     def __str__(self) -> str:
         return (
-            f"{self.processes} processes, {self.threads} threads, {self.descriptors} descriptors "
-            f"and {self.spare} spare of at most {self.most_spare}, {self.files} files, {self.supervisor >> 10} + {self.workers >> 10} KB"
+            f"{self.processes} processes, {self.threads} threads, "
+            f"{self.descriptors.total()} descriptors and {self.spare} spare of at most "
+            f"{self.most_spare}, {self.files} files, "
+            f"{self.supervisor >> 10} + {self.workers >> 10} KB"
         )
 
 
@@ -67,19 +70,26 @@ def measure(host: Container, kinds: list[Kind]) -> Footprint:
     running = sum(each["state"] != "spare" for each in found["generation"]["workers"])
     usual_number = 1 + running + bool((found["template"] or {}).get("pid"))
     members = wait_few(host.left, usual_number, ANSWER_TIMEOUT)
+    # It still has to close the connection that asked for the status.
+    wait_idle(host.runtime.pid, ANSWER_TIMEOUT)
     workers = members - {host.runtime.pid}
     names = [name for pid in members for name in tree.descriptors(pid)]
     spare = {name for name in names if name.startswith("/memfd:")}
     return Footprint(
         len(members),
         sum(map(tree.threads, members)),
-        sum(name not in spare for name in names),
+        Counter(_kind(name) for name in names if name not in spare),
         sum(name in spare for name in names),
         _most_spare(found),
         host.files(),
         _resident(host.runtime.pid),
         tree.pss(workers),
     )
+
+
+def _kind(name: str) -> str:
+    """Return what a descriptor is open on, without its number: ``socket:[1234]`` is a socket."""
+    return re.sub(r":\[\d+\]$", "", name)
 
 
 def _most_spare(found: Status) -> int:
@@ -103,9 +113,12 @@ def compare(name: str, growth: int, before: Footprint, after: Footprint) -> list
     """Return what has grown, as texts; ``growth`` bytes are allowed to the workers."""
     problems = [
         f"{name}: {what}: {was} before, {now} after"
-        for what in ("processes", "threads", "descriptors", "files")
+        for what in ("processes", "threads", "files")
         if (was := getattr(before, what)) < (now := getattr(after, what))
     ]
+    more, fewer = after.descriptors - before.descriptors, before.descriptors - after.descriptors
+    if more.total() > fewer.total():
+        problems.append(f"{name}: descriptors: {dict(more)} more, {dict(fewer)} fewer")
     if after.spare > after.most_spare:
         problems.append(f"{name}: {after.spare} memory files, not {after.most_spare} at most")
     for what, allowed in (("supervisor", SUPERVISOR_GROWTH), ("workers", growth)):

@@ -9,7 +9,7 @@ from tests.support import tree
 from tests.support.actions import version_source
 from tests.support.client import Connection
 from tests.support.server import Server
-from tests.support.waiting import wait_few
+from tests.support.waiting import wait_few, wait_idle
 
 from .outcome import Outcome, connect
 
@@ -29,8 +29,9 @@ class Footprint:
 
 
 def measure(server: Server, most: int) -> Footprint:
-    """Wait until at most ``most`` processes live, then count."""
+    """Wait until at most ``most`` processes live and the server sleeps, then count."""
     living = wait_few(server.left, most, 10.0)
+    wait_idle(server.pid)
     return Footprint(
         len(living), server.threads(), server.descriptors(), server.files(), server.pss()
     )
