@@ -81,7 +81,7 @@ class Attacked:
             client = socket.create_connection(self._listener.getsockname())
             number = sockets.add(self._listener.accept()[0].detach())
             clients[number] = client
-            self.scripted.supervisor.dispatcher.accepted(number)
+            self.scripted.supervisor.rollout.dispatcher.accepted(number)
             self.turn()
 
     def turn(self) -> None:
@@ -185,14 +185,14 @@ class Attacked:
         scripted = self.scripted
         while len(scripted.supervisor.sockets.descriptors) >= scripted.scoreboard.capacity:
             number = next(iter(scripted.supervisor.sockets.descriptors))
-            scripted.supervisor.dispatcher.owners.remove(number)
+            scripted.supervisor.rollout.dispatcher.owners.remove(number)
             scripted.supervisor.sockets.close(number)
             self.turn()
         drain(scripted)
         number = scripted.connect()
         given = [message for message in scripted.messages(slot) if names(message, number)]
         self.outcome.expect(given, f"connection {number} did not reach the next version")
-        scripted.supervisor.dispatcher.owners.remove(number)
+        scripted.supervisor.rollout.dispatcher.owners.remove(number)
         scripted.supervisor.sockets.close(number)
         self.turn()
 

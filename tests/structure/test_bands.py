@@ -77,9 +77,6 @@ ENVIRONMENT = {
     "action.environ": "sets what each /run sends, for the action",
     "testing.serve_action": "starts servers with that of the test run",
 }
-PRINTING = {
-    "server.server": "the banner and the line per event, on stderr",
-}
 
 
 def band(source: Source) -> str:
@@ -105,7 +102,7 @@ def test_a_kernel_module_does_not_know_the_edge(source: Source) -> None:
 
 def test_the_bands_name_modules_that_exist() -> None:
     modules = {source.name for source in sources()}
-    named = PURE | set(ALLOWED) | set(ENVIRONMENT) | set(PRINTING)
+    named = PURE | set(ALLOWED) | set(ENVIRONMENT)
     assert named <= modules, named - modules
 
 
@@ -119,7 +116,7 @@ def test_the_environment_is_read_in_config_alone(source: Source) -> None:
 
 @pytest.mark.parametrize("source", sources(), ids=ids)
 def test_only_commands_print(source: Source) -> None:
-    if source.name not in PRINTING and not source.name.startswith(("cli", "build")):
+    if not source.name.startswith(("cli", "build")):
         assert not source.calls("print")
 
 

@@ -52,7 +52,7 @@ A worker has closed a connection that it does not have, or has stored a phase th
 which counts as FREE.
 """
 
-STORES = ("set_phase", "set_running", "set_responding", "set_lingering", "open")
+STORES = ("set_phase", "set_running", "set_responding", "set_lingering", "begin_connection")
 
 
 def diagram() -> str:

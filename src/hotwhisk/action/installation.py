@@ -117,7 +117,7 @@ def install(
             file.write(ACTIVATE)
 
     try:
-        return package_cache.make(libraries, f"venv-{key}", holder, fill)
+        return package_cache.fill_in_place(libraries, f"venv-{key}", holder, fill)
     except OSError as error:
         raise BuildFailed(f"{REQUIREMENTS} cannot be installed: {error.strerror}") from error
 

@@ -68,7 +68,7 @@ def enters_action(function: _Function) -> _Function:
     return function
 
 
-def guard() -> None:
+def guard_handlers() -> None:
     """Guard this process, and let SIGINT raise KeyboardInterrupt, as Python does by default."""
     _Process.pid = getpid()
     _signal.signal = _signal_guarded

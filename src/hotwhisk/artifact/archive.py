@@ -58,7 +58,7 @@ PIECE: Final = 1 << 20
 """Bytes copied at once."""
 
 
-def damage(*others: type[Exception]) -> tuple[type[Exception], ...]:
+def damage_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """Return the exceptions for a damaged or encrypted archive, and ``others``."""
     import tarfile
     import zipfile
@@ -84,7 +84,7 @@ def _most_bytes(packed: int) -> int:
     return min(MOST_BYTES, max(FREE_BYTES, packed * MOST_RATIO))
 
 
-class Writer:
+class SafeWriter:
     """Checks members one by one, and writes them below ``folder``."""
 
     def __init__(self, folder: str, packed: int, below: str = "", without: str = "") -> None:
@@ -100,14 +100,14 @@ class Writer:
 
     def file(self, name: str, size: int, mode: int, content: IO[bytes]) -> None:
         """Write a regular file."""
-        path = self.place(name, size)
+        path = self.path_for_file(name, size)
         if path:
             with open(path, "xb") as target:
                 while piece := content.read(PIECE):
                     target.write(piece)
             self.modes.append((path, file_mode(mode)))
 
-    def place(self, name: str, size: int) -> str | None:
+    def path_for_file(self, name: str, size: int) -> str | None:
         """Return the path at which a regular file is to be written, or None if it is not wanted."""
         self.bytes += size
         if self.bytes > self.most_bytes:
@@ -115,18 +115,18 @@ class Writer:
                 f"the archive unpacks to more than {show_size(self.most_bytes)}, which is the limit "
                 "for one of its size"
             )
-        return self._admit(name, "file")
+        return self._path_for(name, "file")
 
     def directory(self, name: str, mode: int) -> None:
         """Make a folder."""
-        path = self._admit(name, "folder")
+        path = self._path_for(name, "folder")
         if path:
             os.makedirs(path, exist_ok=True)
             self.modes.append((path, (mode or 0o755) & 0o777 | stat.S_IRWXU))
 
     def link(self, name: str, target: str) -> None:
         """Note a symbolic link that `finish` makes later."""
-        path = self._admit(name, "link")
+        path = self._path_for(name, "link")
         if path:
             self.links.append((path, target))
 
@@ -145,7 +145,7 @@ class Writer:
         for path, mode in reversed(self.modes):
             os.chmod(path, mode)
 
-    def _admit(self, name: str, kind: str) -> str | None:
+    def _path_for(self, name: str, kind: str) -> str | None:
         """
         Check a member, make its parent folders, and return its path.
 
@@ -206,15 +206,15 @@ def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
             tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
         ):
             for info in archive:
-                name = plain(info.name)
+                name = clean_name(info.name)
                 if "/" not in name and info.isreg() and (member := archive.extractfile(info)):
                     heads[name] = member.read(length)
-    except damage(BuildFailed):
+    except damage_errors(BuildFailed):
         return {}
     return heads
 
 
-def plain(name: str) -> str:
+def clean_name(name: str) -> str:
     """Return a member's name without the ``./`` that archivers may put before it: ``./exec``."""
     return name.removeprefix("./")
 
@@ -224,7 +224,7 @@ def unpack_tar(content: bytes, folder: str) -> None:
     import gzip
     import tarfile
 
-    writer = Writer(folder, len(content))
+    writer = SafeWriter(folder, len(content))
     with (
         gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
         tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,

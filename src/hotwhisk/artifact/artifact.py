@@ -256,7 +256,7 @@ def _unpack_anew(
                 os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
             find_entry(fresh)
         os.rename(fresh, folder)
-    except archive.damage() as error:
+    except archive.damage_errors() as error:
         remove(fresh)
         if isinstance(error, OSError) and error.errno in FOLDER_TO_BLAME:
             raise

@@ -48,7 +48,9 @@ def extract(opened: ZipFile, content: bytes, folder: str, libraries: str) -> Non
     place = f"{folder}/{PACKAGES_FOLDER}"
     if libraries:
         key = sha256(stated.packages_digest.encode() + listing).hex()[:32]
-        os.symlink(package_cache.take(libraries, key, os.path.dirname(folder), fill), place)
+        os.symlink(
+            package_cache.fill_and_move(libraries, key, os.path.dirname(folder), fill), place
+        )
     else:
         os.mkdir(place, 0o755)
         fill(place)
@@ -69,7 +71,7 @@ def read_manifest(opened: ZipFile, *, optional: bool = False) -> Manifest | None
         return None
     try:
         return manifest.read(zips.read_member(opened, (found or names)[0]))
-    except archive.damage() as error:
+    except archive.damage_errors() as error:
         raise BuildFailed(f"{MANIFEST} in the artifact cannot be read: {error}") from error
 
 
@@ -84,7 +86,7 @@ def misfit_of(path: str) -> str:
     try:
         with zipfile.ZipFile(path) as opened:
             stated = read_manifest(opened, optional=True)
-    except archive.damage(OSError, BuildFailed):
+    except archive.damage_errors(OSError, BuildFailed):
         return ""
     return manifest.misfit(stated, here()) if stated is not None else ""
 

@@ -103,7 +103,7 @@ def _detect_archive(content: bytes) -> Kind:
             try:
                 with zips.open_zip(content) as opened:
                     head = zips.read_member(opened, PROGRAM, HEAD_SIZE)
-            except archive.damage():
+            except archive.damage_errors():
                 return Kind.FOLDER  # if it cannot be read, the error comes when it is unpacked
     if PROGRAM in names and {LAUNCHER, SOURCE_ENTRY} <= names:
         return Kind.COMPILED

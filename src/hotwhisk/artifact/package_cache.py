@@ -47,7 +47,7 @@ def ensure_folder(path: str) -> None:
         pass
 
 
-def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
+def fill_and_move(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
     Return the folder of the libraries ``key`` for the generation whose folder is ``holder``.
 
@@ -79,7 +79,7 @@ def take(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     return place
 
 
-def make(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
+def fill_in_place(root: str, key: str, holder: str, fill: Callable[[str], None]) -> str:
     """
     Fill a folder in its final place, because it holds its own path; return the folder.
 

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from hotwhisk.artifact.archive import Writer, damage, file_mode, plain
+from hotwhisk.artifact.archive import SafeWriter, clean_name, damage_errors, file_mode
 from hotwhisk.errors import BuildFailed
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def open_zip(content: bytes) -> ZipFile:
     Return a zip in memory, with its directory read.
 
     Raises:
-        One of `hotwhisk.artifact.archive.damage`: it cannot be read.
+        One of `hotwhisk.artifact.archive.damage_errors`: it cannot be read.
     """
     import zipfile
 
@@ -56,8 +56,8 @@ def zip_names(content: bytes) -> set[str]:
     """Return the member names of a zip, or none if it cannot be read; `unpack_zip` reports that."""
     try:
         with open_zip(content) as archive:
-            return {plain(name) for name in archive.namelist()}
-    except damage():
+            return {clean_name(name) for name in archive.namelist()}
+    except damage_errors():
         return set()
 
 
@@ -66,10 +66,10 @@ def read_member(archive: ZipFile, name: str, length: int = -1) -> bytes:
     Return one member of a zip, or its first ``length`` bytes.
 
     Raises:
-        One of `hotwhisk.artifact.archive.damage`: it is missing, or it cannot be read.
+        One of `hotwhisk.artifact.archive.damage_errors`: it is missing, or it cannot be read.
     """
     infos = archive.infolist()
-    found = next((each for each in infos if plain(each.filename) == name), None)
+    found = next((each for each in infos if clean_name(each.filename) == name), None)
     if found is None:
         raise LookupError(f"there is no member {name}")
     with archive.open(found) as member:
@@ -99,7 +99,7 @@ def unpack_zip(
     If ``below`` names a folder of the zip, only its members are unpacked. If ``without`` names a
     top-level folder, its members are left out.
     """
-    writer = Writer(folder, len(content), below, without)
+    writer = SafeWriter(folder, len(content), below, without)
     jobs: list[_Job] = []
     for info in archive.infolist():
         mode = info.external_attr >> 16
@@ -110,7 +110,7 @@ def unpack_zip(
                 raise BuildFailed(f"the link {info.filename!r} has {info.file_size} bytes")
             writer.link(info.filename, os.fsdecode(archive.read(info)))
         elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-            path = writer.place(info.filename, info.file_size)
+            path = writer.path_for_file(info.filename, info.file_size)
             if path:
                 jobs.append((path, info))
         else:

@@ -70,7 +70,7 @@ def read(path: Path) -> Contents:
                     "if it is a zip"
                 )
             return Contents(stated, parts_of(opened), len(content), digest_of(content))
-    except archive.damage() as error:
+    except archive.damage_errors() as error:
         raise UsageError(f"{path} is not an artifact: {error}; hotwhisk build makes one") from None
     except BuildFailed as error:
         raise UsageError(f"{path}: {error}") from None

@@ -28,7 +28,7 @@ from hotwhisk.gateway.settings import Settings
 from hotwhisk.gateway.stopping import GatewayServer
 from hotwhisk.gateway.store.activations import NotStored
 from hotwhisk.server.listener import inherited_listener, open_listener
-from hotwhisk.server.notify import STOPPING, notify, ready
+from hotwhisk.server.notify import STOPPING, notify, ready_lines
 from hotwhisk.supervisor.resources import raise_open_files
 
 
@@ -66,7 +66,7 @@ def serve(
         server = GatewayServer(app, gateway, lambda: _notify(environ, STOPPING))
         write_address(settings.data, settings.url)
         announce(gateway)
-        _notify(environ, *ready(f"serving on {settings.url}"))
+        _notify(environ, *ready_lines(f"serving on {settings.url}"))
         server.run(sockets=[listener])
     return 0
 

@@ -22,13 +22,13 @@ from enum import StrEnum
 WORDS = 512
 """Words of eight bytes in a block."""
 
-UNCOUNTED, REFUSED, REFUSED_BEFORE, BUSY, LATEST, BYTES_IN, BYTES_OUT = range(7)
+UNCOUNTED, REFUSED, REFUSED_BEFORE, RUN_SECONDS, LATEST, BYTES_IN, BYTES_OUT = range(7)
 """
 The words that are no duration: a word that nothing reads; refused requests, and those from before
 the worker had an action; the sum of all durations and the latest one, both doubles; and bytes.
 """
 
-RESULTS, ERRORS, DURATIONS = 16, 256, 240
+RESULTS, ERRORS, DURATION_WORDS = 16, 256, 240
 """The first word for results and for errors, and how many words each has."""
 
 SHIFT = 50
@@ -62,13 +62,13 @@ class AnswerKind(StrEnum):
     """The server refused it: it was malformed, lacked a token, or found no action."""
 
 
-def upper_limit(index: int) -> float:
+def upper_bound(index: int) -> float:
     """Return the seconds below which the durations of a word are; ``index`` counts from 0."""
     power, quarter = divmod(index, 4)
     return float(2.0 ** (power + EXPONENT) * (1 + (quarter + 1) / 4))
 
 
-def lower_limit(index: int) -> float:
+def lower_bound(index: int) -> float:
     """Return the shortest duration of a word, in seconds."""
     power, quarter = divmod(index, 4)
     return float(2.0 ** (power + EXPONENT) * (1 + quarter / 4))
@@ -88,25 +88,25 @@ class Counts:
     """What was counted in one generation, or by one worker."""
 
     __slots__ = (
-        "busy",
         "bytes_in",
         "bytes_out",
         "died",
         "errors",
         "refused",
         "results",
+        "run_seconds",
         "timed_out",
     )
 
     def __init__(self) -> None:
-        self.results = [0] * DURATIONS
+        self.results = [0] * DURATION_WORDS
         """Requests with a result, by the index of their duration."""
-        self.errors = [0] * DURATIONS
+        self.errors = [0] * DURATION_WORDS
         """Requests with an error of the action, by the index of their duration."""
         self.refused = 0
         self.died = 0
         self.timed_out = 0
-        self.busy = 0.0
+        self.run_seconds = 0.0
         """Seconds of all durations. Runs that overlap each count."""
         self.bytes_in = 0
         self.bytes_out = 0
@@ -119,12 +119,12 @@ class Counts:
         Each value is brought within its bounds.
         """
         found = [min(each, MOST) for each in words.tolist()]
-        busy: float = words.cast("B").cast("d")[BUSY]
+        seconds: float = words.cast("B").cast("d")[RUN_SECONDS]
         counts = cls()
-        counts.results = found[RESULTS : RESULTS + DURATIONS]
-        counts.errors = found[ERRORS : ERRORS + DURATIONS]
+        counts.results = found[RESULTS : RESULTS + DURATION_WORDS]
+        counts.errors = found[ERRORS : ERRORS + DURATION_WORDS]
         counts.refused = found[REFUSED]
-        counts.busy = busy if 0.0 <= busy <= MOST else 0.0  # this excludes NaN too
+        counts.run_seconds = seconds if 0.0 <= seconds <= MOST else 0.0  # this excludes NaN too
         counts.bytes_in, counts.bytes_out = found[BYTES_IN], found[BYTES_OUT]
         return counts, found[REFUSED_BEFORE]
 
@@ -135,7 +135,7 @@ class Counts:
         self.refused += other.refused
         self.died += other.died
         self.timed_out += other.timed_out
-        self.busy += other.busy
+        self.run_seconds += other.run_seconds
         self.bytes_in += other.bytes_in
         self.bytes_out += other.bytes_out
 
@@ -144,7 +144,7 @@ class Counts:
         if word == REFUSED:
             self.refused = max(0, self.refused - 1)
         for first, counts in ((RESULTS, self.results), (ERRORS, self.errors)):
-            if first <= word < first + DURATIONS:
+            if first <= word < first + DURATION_WORDS:
                 counts[word - first] = max(0, counts[word - first] - 1)
 
     def by_kind(self) -> dict[AnswerKind, int]:
@@ -171,8 +171,8 @@ class Counts:
         left = share * sum(durations)
         for index, count in enumerate(durations):
             if count and left <= count:
-                lower = lower_limit(index)
-                return lower + (upper_limit(index) - lower) * left / count
+                lower = lower_bound(index)
+                return lower + (upper_bound(index) - lower) * left / count
             left -= count
         return None
 
@@ -180,15 +180,15 @@ class Counts:
         """Yield the upper limit of each duration that occurred, in seconds, and how many had it."""
         for index, count in enumerate(self.durations()):
             if count:
-                yield upper_limit(index), count
+                yield upper_bound(index), count
 
-    def plain(self) -> dict[str, object]:
+    def json_values(self) -> dict[str, object]:
         """Return everything as values that JSON can hold."""
         kinds = self.by_kind()
         return {
             "requests": sum(kinds.values()),
             **{str(kind): count for kind, count in kinds.items()},
-            "busy": round(self.busy, 6),
+            "busy": round(self.run_seconds, 6),
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             **{

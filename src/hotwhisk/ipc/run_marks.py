@@ -167,7 +167,7 @@ class MarkedStream:
         if mark is None or not 0 <= mark.number < self._capacity:
             text = self._token + data
         else:
-            self._pass(mark)
+            self._apply(mark)
         self._take(self._without_beginning(text) if last else text)
 
     def _without_beginning(self, text: bytes) -> bytes:
@@ -203,7 +203,7 @@ class MarkedStream:
             self._found.append(OutputLine(self._line, self.run))
             self._line = b""
 
-    def _pass(self, mark: RunBegin | RunEnd | RunSent) -> None:
+    def _apply(self, mark: RunBegin | RunEnd | RunSent) -> None:
         """Open or close a run. If the lines belong to another one from here on, a line ends."""
         number, runs = mark.number, self.runs
         if isinstance(mark, RunEnd):

@@ -45,7 +45,7 @@ _ROW_SIZE = 64
 _ROW = struct.Struct("@ddQQQQBB")  # since, budget, sent, answer, spill, spilled, close_after, ended
 # Where the fields are, in words of eight bytes: doubles, then longs; then two single bytes.
 FIELDS = _ROW_SIZE // 8
-_SINCE, _BUDGET, SENT, ANSWER, _SPILL, _SPILLED, _, MARK = range(8)
+_SINCE, _BUDGET, SENT, ANSWER, _SPILL, _SPILLED, _, COUNT_MARK = range(8)
 _CLOSE_AT, _ENDED_AT = 48, 49
 
 
@@ -85,7 +85,7 @@ class CloseAfter(IntEnum):
 # The phase of each byte of the table. FREE is the most careful reading of an unknown byte.
 _PHASE_OF = [Phase(byte) if byte < len(Phase) else Phase.FREE for byte in range(256)]
 _CLOSE_OF = [CloseAfter(min(byte, CloseAfter.READ_AHEAD)) for byte in range(256)]
-_STREAMS = 3
+_BOTH_STREAMS = 3
 
 MOST_BYTES = 1 << 62
 """The largest count of bytes that a reader accepts. A field can hold the sum of two of them."""
@@ -185,12 +185,12 @@ class Scoreboard:
         """Return how often the connections of the worker in ``slot`` were recalled."""
         return self._recalls[slot]
 
-    def count_recall(self, slot: int) -> None:
-        """Recall a worker's connections, except those claimed or running at the next barrier."""
+    def raise_recalls(self, slot: int) -> None:
+        """Recall all connections of a worker but those that are claimed or in use at a barrier."""
         self._recalls[slot] = (self._recalls[slot] + 1) & 0xFFFFFFFF
         self.words[_RECALLS + 2 * slot] = self._recalls[slot]
 
-    def restore(self, slot: int) -> None:
+    def rewrite_recalls(self, slot: int) -> None:
         """Write a worker's recalls again, because another worker may have overwritten them."""
         self.words[_RECALLS + 2 * slot] = self._recalls[slot]
 
@@ -212,7 +212,7 @@ class Scoreboard:
         """Record the phase of connection ``number``."""
         self._map[self._phases + number] = phase
 
-    def open(self, number: int) -> None:
+    def begin_connection(self, number: int) -> None:
         """Begin connection ``number``: idle, with nothing sent and no spill file."""
         at = self._rows + number * _ROW_SIZE
         self._map[at : at + _ROW_SIZE] = bytes(_ROW_SIZE)
@@ -230,7 +230,7 @@ class Scoreboard:
             spill,
             spilled,
             _CLOSE_OF[close_after],
-            ended & _STREAMS,
+            ended & _BOTH_STREAMS,
         )
 
     def spill(self, number: int) -> tuple[int, int]:
@@ -248,7 +248,7 @@ class Scoreboard:
         at = number * FIELDS
         self._doubles[at] = since
         self._doubles[at + _BUDGET] = budget
-        self.longs[at + MARK] = 0  # before `SENT`: it belongs to the answer before
+        self.longs[at + COUNT_MARK] = 0  # before `SENT`: it belongs to the answer before
         self.longs[at + SENT] = sent
         self.longs[at + ANSWER] = 0
         self._map[self._phases + number] = 4  # Phase.RUNNING, without an attribute look-up
@@ -264,9 +264,9 @@ class Scoreboard:
         self.longs[number * FIELDS + ANSWER] = length
         self._map[self._phases + number] = 5  # Phase.RESPONDING
 
-    def mark(self, number: int) -> int:
+    def count_mark(self, number: int) -> int:
         """Return where the answer to the current request is counted; see `WorkerCounters`."""
-        return self.longs[number * FIELDS + MARK]
+        return self.longs[number * FIELDS + COUNT_MARK]
 
     def set_lingering(self, number: int, since: float) -> None:
         """Record that connection ``number`` has its last answer; the client shall close it."""

@@ -16,7 +16,6 @@ There is no lock, no file and no system call. docs/performance.md says what it c
 from __future__ import annotations
 
 from hotwhisk.ipc.counters import (
-    BUSY,
     BYTES_IN,
     BYTES_OUT,
     ERRORS,
@@ -25,13 +24,14 @@ from hotwhisk.ipc.counters import (
     REFUSED,
     REFUSED_BEFORE,
     RESULTS,
+    RUN_SECONDS,
     SHIFT,
     SHORTEST,
     UNCOUNTED,
     WORDS,
     counted_word,
 )
-from hotwhisk.ipc.scoreboard import ANSWER, FIELDS, MARK, SENT, Scoreboard
+from hotwhisk.ipc.scoreboard import ANSWER, COUNT_MARK, FIELDS, SENT, Scoreboard
 
 RAN = {False: RESULTS - FIRST, True: ERRORS - FIRST}
 """By whether the request failed: what is added to the index of its duration to get its word."""
@@ -52,10 +52,10 @@ class WorkerCounters:
     def __init__(self, scoreboard: Scoreboard, slot: int) -> None:
         self._scoreboard = scoreboard
         self._rows, self._phases = scoreboard.longs, scoreboard.phases
-        self.use(slot)
+        self.begin(slot)
 
-    def use(self, slot: int) -> None:
-        """Begin to count in the block of ``slot``, in a worker without an action."""
+    def begin(self, slot: int) -> None:
+        """Begin to count in the block of ``slot``; the worker has no action yet."""
         self._words = self._scoreboard.counters.block(slot)
         self._doubles = self._words.cast("B").cast("d")
         self.word = self._refused = REFUSED_BEFORE
@@ -66,8 +66,8 @@ class WorkerCounters:
         self.ran = 0
         """The member of `RAN` for that answer; 0 if the request did not run."""
 
-    def serve(self) -> None:
-        """Count from now on for the generation of the action that is loaded."""
+    def count_for_action(self) -> None:
+        """Count refused requests as those of the action from now on, because it is loaded."""
         self.word = self._refused = REFUSED
 
     def respond(self, number: int, sent: int, length: int) -> None:
@@ -79,14 +79,14 @@ class WorkerCounters:
         if self.ran:
             doubles = self._doubles
             doubles[LATEST] = seconds = self.seconds + SHORTEST
-            doubles[BUSY] += seconds
+            doubles[RUN_SECONDS] += seconds
             word = (words[LATEST] >> SHIFT) + self.ran
             self.ran = 0
         else:
             word, self.word = self.word, self._refused
         count = words[word] + 1
         at = number * FIELDS
-        rows[at + MARK] = count * WORDS + word
+        rows[at + COUNT_MARK] = count * WORDS + word
         rows[at + SENT] = sent
         rows[at + ANSWER] = length
         self._phases[number] = 5  # Phase.RESPONDING, without an attribute look-up
@@ -101,7 +101,7 @@ class WorkerCounters:
 
         If the answer that is lost was counted, it is counted no more.
         """
-        word = counted_word(self._words, self._scoreboard.mark(number))
+        word = counted_word(self._words, self._scoreboard.count_mark(number))
         if word != UNCOUNTED:
             self._words[word] -= 1
         self.seconds, self.ran = seconds, RAN[True]

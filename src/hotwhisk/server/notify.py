@@ -40,13 +40,13 @@ def notify(address: str | None, *lines: str) -> str | None:
     return None
 
 
-def ready(status: str) -> tuple[str, ...]:
+def ready_lines(status: str) -> tuple[str, ...]:
     """Return the lines that report readiness, and the text that systemctl shows."""
     return READY, "STATUS=" + " ".join(status.split())
 
 
-def reloading() -> tuple[str, ...]:
-    """Return the lines for the start of a replacement; `ready` must follow (notify-reload)."""
+def reloading_lines() -> tuple[str, ...]:
+    """Return the lines for the start of a replacement; `ready_lines` must follow."""
     return "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 

@@ -22,6 +22,7 @@ from hotwhisk.server.named_file import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.preload import preload
 from hotwhisk.server.server_history import ServerHistory
+from hotwhisk.server.server_log import ServerLog
 from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
 from hotwhisk.server.token_rotation import TokenRotation
@@ -34,7 +35,7 @@ from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
 from hotwhisk.system import features
-from hotwhisk.system.output import Output, line_buffer_c
+from hotwhisk.system.output import line_buffer_c
 from hotwhisk.system.system import System
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
             "raise its limits (ulimit -n, memory), and see hotwhisk doctor"
         ) from error
     if changes is not None:
-        service.supervisor.loop.watch(changes, lambda: service.changed(changes))
+        service.supervisor.loop.watch(changes, lambda: service.sources_changed(changes))
     return service.run()
 
 
@@ -81,32 +82,34 @@ class Server:
         self.config = config
         features.require()
         self._folder = run_folder.claim_folder(config, os.environ)
-        writer = None
-        if config.json_log:
-            from hotwhisk.server.stdout import take_stdout  # here, because most servers need none
-
-            writer = take_stdout()
+        self.log = ServerLog(config)
         self.supervisor = Supervisor(
             config, listener, System(), resources.capacity(config), self._folder.own,
-            log=self.log, replied=self._replied, writer=writer,
+            log=self.log, replied=self._replied, writer=self.log.writer,
         )  # fmt: skip
-        self._stderr = Output(2, self.supervisor.scoreboard.streams[2], 3)
-        path, parts = control_path(self._folder.path, self._folder.place), self.supervisor.parts
+        parts = self.supervisor.parts
+        self.log.begin(parts)
         self._history = ServerHistory(parts)
         answers = self._history.answers()
         answers["status"] = lambda question: question.answer(status(parts))
         self._tokens = TokenRotation(config, parts)
+        path = control_path(self._folder.path, self._folder.place)
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
         if config.admin is not None:
-            from hotwhisk.server.admin import Admin  # as above
+            from hotwhisk.server.admin import Admin  # here, because most servers need none
 
             self._answering.append(Admin(config.admin, config, parts))
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)
         self.supervisor.loop.watch(self._signals.fileno(), self._signalled)
-        self._stops, self._banner_printed = 0, False
-        self._why, self._unfit = "it was told to stop", ""  # the latter: why FILE cannot be served
+        self._stops = 0
+        """How often it was told to stop; from the second time on it does not wait."""
+        self._banner_printed = False
+        self._why = "it was told to stop"
+        """Why the server ends, for the termination log."""
+        self._unfit = ""
+        """Why FILE cannot be served, so that the server ends; empty if it can be."""
 
     def run(self) -> int:
         """Serve until stopped, and until requests in flight have answers; return the exit code."""
@@ -116,7 +119,7 @@ class Server:
         preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
         invalidate_caches()
         if self._folder.has_leftovers():
-            supervisor.rollout.jobs.remove_folder(int(run_folder.LEFT))
+            supervisor.rollout.jobs.remove_leftovers()
         supervisor.run_commands()
         candidate = self._history.first_candidate()
         if candidate is None:
@@ -128,14 +131,6 @@ class Server:
         while (since := self._watchdog.stopping_since) is None or not self._finished(since):
             self._wait()
         return self._terminate_workers()
-
-    def log(self, text: str, event: LogEvent) -> None:
-        """Write a line for the operator; not under OpenWhisk, where stderr is the action's."""
-        if self.supervisor.parts.output is not None:
-            self.supervisor.parts.output.log(text, event)
-        elif not self.config.openwhisk:
-            # A closed terminal, a full disk or a log without a reader costs this line only.
-            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), timeout=0.0)
 
     def _wait(self) -> None:
         supervisor = self.supervisor
@@ -180,7 +175,7 @@ class Server:
             elif number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
 
-    def changed(self, descriptor: int) -> None:
+    def sources_changed(self, descriptor: int) -> None:
         """Load again what is served, because it has changed; at end of file, stop watching."""
         lines = os.read(descriptor, 65536).decode(errors="replace").splitlines()
         if lines:
@@ -207,7 +202,7 @@ class Server:
                 waiting.because = because
                 return
         candidate.because = because
-        self._notify(*notify.reloading())
+        self._notify(*notify.reloading_lines())
         self.supervisor.rollout.submit(candidate)
 
     def _stop(self) -> None:
@@ -231,7 +226,7 @@ class Server:
             self.supervisor.rollout.run_timed_out(slot, Cause.STOPPING, "the stop")
         self.supervisor.rollout.abort_loading()
         self.supervisor.rollout.refuse_waiting()
-        self.supervisor.dispatcher.give_to_spare()
+        self.supervisor.rollout.dispatcher.give_to_spare()
 
     def _replied(self, reply: Reply) -> None:
         number, candidate = self.supervisor.rollout.current.number, reply.candidate
@@ -239,7 +234,7 @@ class Server:
             candidate.requester.replied(reply, number)
         if reply.status == 200:
             self._announce_ready(self._history.describe(candidate, number))
-            self._notify(*notify.ready(f"generation {number} current"))
+            self._notify(*notify.ready_lines(f"generation {number} current"))
         elif candidate.requester is None:
             waits = number or candidate.superseded
             self._unfit = "" if waits else why_unfit(self.config, reply.text)
@@ -252,7 +247,7 @@ class Server:
                 return  # what comes of the newer save is told then
             hint = replace_command(self.config)
             self._announce_ready(f"no action yet; correct that, then: {hint}")
-            self._notify(*notify.ready(f"generation {number} current: {reply.text}"))
+            self._notify(*notify.ready_lines(f"generation {number} current: {reply.text}"))
 
     def _announce_ready(self, what: str) -> None:
         if self._banner_printed:
@@ -263,7 +258,7 @@ class Server:
         if hosts := accepted_hosts(self.config):
             text = f"called from elsewhere by: {hosts}; other names need --allow-host NAME"
             self.log(text, LogEvent.HOSTS)
-        self._notify(*notify.ready(what))
+        self._notify(*notify.ready_lines(what))
         if problem := notify.write_ready(self.config.ready_fd):
             self.log(problem, LogEvent.NOTIFY_FAILED)
 

@@ -47,7 +47,7 @@ def counts(parts: Parts) -> list[dict[str, object]]:
         for slot, worker in parts.rollout.workers.by_slot.items()
         if not worker.is_template
     ]
-    return parts.stats.totals.plain(living, parts.rollout.current.number)
+    return parts.stats.totals.json_values(living, parts.rollout.current.number)
 
 
 def status(parts: Parts) -> dict[str, object]:

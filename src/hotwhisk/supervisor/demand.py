@@ -29,8 +29,8 @@ EARLY_TICK = 0.02
 IDLE_LIMIT = 5.0
 """Seconds that a further worker may be idle. The time of a paused container counts too."""
 
-IN_MEMORY = (State.DRAINING, State.SERVING, State.BUSY)
-"""States of a worker that has as much memory as a further one will have."""
+FULL_SIZE = (State.DRAINING, State.SERVING, State.BUSY)
+"""States in which a worker has as much memory as a further one will have."""
 
 Unread = Mapping[int | None, set[int]]
 """By worker, its connections with unread bytes; under None, those that no worker has."""
@@ -73,7 +73,7 @@ class Demand:
     def _check_memory(self) -> None:
         """Find out whether there is memory for more workers of one run than the least number."""
         rollout, processes = self._parts.rollout, self._parts.processes.by_slot
-        there = rollout.workers.in_generation(rollout.current.number, *IN_MEMORY)
+        there = rollout.workers.in_generation(rollout.current.number, *FULL_SIZE)
         more = len(there) > rollout.policy.workers
         pids = [processes[slot].pid for slot in there if slot in processes]
         rollout.scaling.has_memory = not more or self._parts.system.room_for(pids) > 0

@@ -57,7 +57,7 @@ class Executor:
             try:
                 self._carry_out(command)
             except OSError as error:
-                self._give_up(command, error)
+                self._give_up_command(command, error)
         if self._spare is not None and not self._parts.rollout.spare_may_wait:
             self._spare.when_needed, self._spare = False, None
             self.start_pending()
@@ -93,7 +93,7 @@ class Executor:
             case _:
                 _demand_case(command)
 
-    def _give_up(self, command: Command, error: OSError) -> None:
+    def _give_up_command(self, command: Command, error: OSError) -> None:
         """
         Give up a command that the system refused, where no other code handles the error. If it was
         for a worker, the worker is killed, and its exit settles the rest.
@@ -181,7 +181,7 @@ class Executor:
 
     def _assign(self, command: commands.Assign) -> None:
         process = self._processes.by_slot[command.worker]
-        self._scoreboard.restore(command.worker)
+        self._scoreboard.rewrite_recalls(command.worker)
         self._sockets.give_reserve(process)  # only here: the first connections follow the reply
         detail = command.detail[:LONGEST_DETAIL]
         for at in range(0, len(command.numbers), messages.ASSIGNED_AT_ONCE):
@@ -208,7 +208,7 @@ class Executor:
 
     def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
-        self._scoreboard.count_recall(process.slot)
+        self._scoreboard.raise_recalls(process.slot)
         message, rollout = messages.Recall(command.drain), self._parts.rollout
         dispatcher = rollout.dispatcher
         if not self._parts.system.has_barrier:  # the claim proves nothing: wait for Released
@@ -254,7 +254,7 @@ class Executor:
         missing = BOTH & ~row.ended if parts.config.profile is Profile.OPENWHISK and begun else 0
         self._scoreboard.set_sentinels(number, BOTH & ~missing)
         process = self._processes.by_slot[command.worker]
-        self._scoreboard.restore(command.worker)
+        self._scoreboard.rewrite_recalls(command.worker)
         epoch = self._sockets.next_epoch(number, command.worker)
         self._sockets.counted.add(number)
         process.channel.send(

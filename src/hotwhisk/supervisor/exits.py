@@ -39,7 +39,7 @@ class Exits:
         recoveries = parts.sockets.recoveries(owned, scoreboard.claimed(slot))
         self._add_counts(slot, recoveries)
         scoreboard.unclaim(slot)
-        not_spawned = [each.slot for each in parts.processes.spawning(process)]
+        not_spawned = [each.slot for each in parts.processes.pending_spawns(process)]
         parts.processes.reap(process)
         parts.sockets.close_spills_of_worker(slot)
         if rollout.workers[slot].is_template:
@@ -64,16 +64,16 @@ class Exits:
         totals.add(generation, Counts.of_block(words))
         for number, recovery in recoveries:
             if recovery in (Recovery.FAIL, Recovery.CUT) and number not in sockets.counted:
-                totals.take_back(generation, counted_word(words, scoreboard.mark(number)))
+                totals.take_back(generation, counted_word(words, scoreboard.count_mark(number)))
                 if recovery is Recovery.CUT:
-                    totals.of(generation).died += 1
+                    totals.counts_of(generation).died += 1
         words.release()
         scoreboard.counters.clear(slot)
 
-    def fence(self, slot: int) -> None:
-        """Keep a worker that still runs from its connections, and from further requests on them."""
+    def lock_out(self, slot: int) -> None:
+        """Take its connections from a worker that cannot be killed, but one that it has claimed."""
         scoreboard = self._parts.scoreboard
-        scoreboard.count_recall(slot)
+        scoreboard.raise_recalls(slot)
         self._parts.system.barrier()
         for number in self._parts.rollout.dispatcher.owners.owned(slot):
             if scoreboard.phase(number) is Phase.RUNNING:

@@ -42,8 +42,12 @@ class SpareJobs:
         else:
             self._send(reply)
 
+    def remove_leftovers(self) -> None:
+        """Have the spare remove the files of an earlier server, which are in a folder ``0``."""
+        self.remove_folder(0)
+
     def remove_folder(self, generation: int) -> None:
-        """Have the spare remove the folder of a generation; 0 is what an earlier server left."""
+        """Have the spare remove the folder of a generation."""
         self._folders[generation] = self._workers.spare
         self._commands.append(RemoveFolder(self._workers.spare, generation))
 

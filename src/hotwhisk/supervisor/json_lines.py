@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.run_marks import EndedRun, OutputLine, RunBegin
     from hotwhisk.supervisor.log_events import LogEvent
 
-STREAMS: Final = {1: "stdout", 2: "stderr"}
+STREAM_NAMES: Final = {1: "stdout", 2: "stderr"}
 
 UNKNOWN: Final = "unknown"
 """The kind of an answer of which nothing is known."""
@@ -67,7 +67,7 @@ def output_line(at: float, stream: int, line: OutputLine, origin: str) -> bytes:
     part = "" if line.whole else '"part":true,'
     return (
         f'{{"timestamp":"{timestamp(at)}","level":"INFO","event":"output",'
-        f'"stream":"{STREAMS[stream]}","message":{text},{part}{run}{origin}}}\n'
+        f'"stream":"{STREAM_NAMES[stream]}","message":{text},{part}{run}{origin}}}\n'
     ).encode()
 
 

@@ -55,8 +55,8 @@ class Liveness:
         self.urgent = False
         """Whether the next tick should come soon."""
 
-    def begin(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
-        """Begin a tick; return the workers that are silent, each with the time of its ping."""
+    def find_silent(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
+        """Return the workers that are silent at this tick, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
         self._end_unreachable()
@@ -137,10 +137,10 @@ class Liveness:
         return any(owner(number) == slot for number in read)  # the others were moved or are closed
 
     def doubt(self, slot: int) -> None:
-        """Have `end` send a ping to a worker, or find it stuck if it has not answered one."""
+        """Have `send_pings` ask a worker too, or find it stuck if it has not answered before."""
         self._doubted.add(slot)
 
-    def expire(self, slot: int, age: float) -> None:
+    def kill_silent(self, slot: int, age: float) -> None:
         """Kill a worker if it has been silent for longer than its limit."""
         rollout, limit = self._parts.rollout, self._parts.config.timeout
         if rollout.workers[slot].generation == 0:
@@ -160,9 +160,9 @@ class Liveness:
             return False
         return process.channel.unread
 
-    def end(self, now: float) -> None:
+    def send_pings(self, now: float) -> None:
         """
-        End a tick: send pings to the doubted workers.
+        At the end of a tick, send pings to the doubted workers.
 
         A worker that has been silent since the last tick counts as stuck.
         """

@@ -9,7 +9,7 @@ import resource
 import sys
 from signal import SIGKILL
 
-from hotwhisk.action.signal_guard import guard
+from hotwhisk.action.signal_guard import guard_handlers
 from hotwhisk.config.config import Config
 from hotwhisk.config.platform import TAG_VARIABLE, worker_environment
 from hotwhisk.ipc.channel import Channel
@@ -123,7 +123,7 @@ class Processes:
         """
         Tell a template to fork a worker.
 
-        `spawned` gets the template's answer. Until then the worker is pending, and its messages
+        `add_spawned` gets the template's answer. Until then the worker is pending, and its messages
         wait in its channel.
 
         Raises:
@@ -157,7 +157,7 @@ class Processes:
         assert pending_fork.end is not None
         return pending_fork.end, pending_fork.recalls
 
-    def spawned(self, template: Process, message: Spawned) -> Process | None:
+    def add_spawned(self, template: Process, message: Spawned) -> Process | None:
         """
         Return the worker whose process id a template reports; None if it has none for that slot.
 
@@ -187,7 +187,7 @@ class Processes:
     def _pids(self) -> list[int]:
         return [*self.helpers, *(each.pid for each in self.by_slot.values())]
 
-    def spawning(self, template: Process | None = None) -> list[Process]:
+    def pending_spawns(self, template: Process | None = None) -> list[Process]:
         """Return the pending workers that ``template`` was told to fork; None is any template."""
         return [
             each
@@ -257,7 +257,7 @@ class Processes:
         A worker that a template has forked may end before its process id is known. So nothing is
         reaped while any such worker is pending.
         """
-        if self.spawning():
+        if self.pending_spawns():
             return
         known = self._pids()
         self._system.reap_orphans(known)
@@ -286,7 +286,7 @@ class Processes:
         os.close(null)
         self._system.raise_oom_score()
         worker_environment(os.environ, TAG_VARIABLE, os.getpid())
-        guard()
+        guard_handlers()
         channel = Channel(_socket.socket(fileno=high))
         place = Place(slot, recalls, lowest)
         worker = Worker(channel, self._scoreboard, place, self.config)

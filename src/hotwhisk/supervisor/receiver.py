@@ -104,7 +104,7 @@ class Receiver:
                 return True
         return False
 
-    def give_up(self, process: Process) -> None:
+    def give_up_worker(self, process: Process) -> None:
         """
         Count a worker that cannot be killed as dead, and decide about its connections. If it still
         runs our code, it finds that its connections are recalled, and that the one whose answer a
@@ -115,7 +115,7 @@ class Receiver:
             "answered, and it is tried again",
             LogEvent.WORKER_ENDED,
         )
-        self._exits.fence(process.slot)
+        self._exits.lock_out(process.slot)
         self._on_exit(process)
 
     def _on_exit(self, process: Process) -> None:
@@ -168,8 +168,11 @@ class Receiver:
             if isinstance(message, messages.SpillClosed):
                 self._sockets.spills.close_own(message.spill, process.slot)
             elif isinstance(message, messages.TemplateReady):
-                if self._is_loading(process):  # noqa: SIM102 - the second one acts
-                    if template := self._templates.ready(process.generation, message, descriptors):
+                if self._is_loading(process):
+                    template = self._templates.template_left(
+                        process.generation, message, descriptors
+                    )
+                    if template is not None:
                         self.watch(template)
             elif isinstance(message, messages.LogOpened):
                 self._parts.open_output(process, message, descriptors)
@@ -193,7 +196,7 @@ class Receiver:
                 if self._is_loading(process):
                     self._rollout.failed(process.slot, message.status, message.text)
             case messages.Spawned():
-                worker = self._templates.spawned(process, message)
+                worker = self._templates.worker_spawned(process, message)
                 if worker is not None:
                     self.watch(worker)
             case messages.LogEnded():

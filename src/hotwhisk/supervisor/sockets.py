@@ -76,7 +76,7 @@ class Sockets:
         number = self._free.popleft()
         self.descriptors[number] = descriptor
         self._epochs[number] = NOT_YET
-        self._scoreboard.open(number)
+        self._scoreboard.begin_connection(number)
         return number
 
     def remove_closed(self, numbers: Iterable[int], is_owned: Callable[[int], bool]) -> list[int]:

@@ -135,7 +135,7 @@ class SpillFiles:
         if length > size:
             raise ProtocolError(f"memory file {spill} has {size} bytes, not {length}")
         del self._files[spill]
-        self._use(spill, slot)
+        self._end_reserve(spill, slot)
         return descriptor
 
     def holds(self, spill: int, length: int, slot: int, number: int) -> bool:
@@ -156,14 +156,14 @@ class SpillFiles:
         descriptor, before = self._files[spill]
         self._kept.pop(number, None)
         self._files[spill] = (descriptor, slot)
-        self._use(spill, before)
+        self._end_reserve(spill, before)
         return descriptor
 
     def close(self, spill: int) -> None:
         """Close a file."""
         descriptor, owner = self._files.pop(spill)
         self._close(descriptor)
-        self._use(spill, owner)
+        self._end_reserve(spill, owner)
 
     def forget(self, number: int) -> None:
         """Close the file that a dead worker left of connection ``number``, if there is one."""
@@ -178,13 +178,13 @@ class SpillFiles:
                 continue
             if spill in kept:
                 self._files[spill] = (descriptor, NO_SLOT)
-                self._use(spill, slot)
+                self._end_reserve(spill, slot)
                 self._kept[kept[spill]] = spill
             else:
                 self.close(spill)
 
-    def _use(self, spill: int, slot: int) -> None:
-        """Record that a file holds a request, so that it is a reserve no longer."""
+    def _end_reserve(self, spill: int, slot: int) -> None:
+        """Record that a file is no reserve of its worker any more, because it holds a request."""
         if self.reserves.get(slot) == spill:
             del self.reserves[slot]
 

@@ -85,7 +85,6 @@ class Supervisor:
             lambda slot: self.scoreboard.claimed(slot) >= 0,
             History(time.time),
         )
-        self.dispatcher = self.rollout.dispatcher
         self.parts = Parts(
             config, system, folder, log, Stats(system.now()),
             self.loop, self.scoreboard, self.processes, self.sockets, self.rollout,
@@ -151,7 +150,7 @@ class Supervisor:
             self.receiver.flush(process)
         refused = self.processes.kill_again()
         while self.processes.given_up:
-            self.receiver.give_up(self.processes.given_up.pop())
+            self.receiver.give_up_worker(self.processes.given_up.pop())
         self.executor.start_pending()
         return rested or bool(waiting) or refused
 
@@ -159,12 +158,13 @@ class Supervisor:
         """Return whether the next tick has something to try again."""
         processes = self.processes
         backlog = any(each.channel.backlog for each in processes.by_slot.values())
-        return backlog or self.loop.has_later or bool(processes.unforked() or processes.spawning())
+        not_forked = processes.unforked() or processes.pending_spawns()
+        return backlog or self.loop.has_later or bool(not_forked)
 
     @property
     def wants_early_tick(self) -> bool:
         """Return whether another worker could help a connection that was accepted lately."""
-        return self.config.workers.most > 1 and self.dispatcher.wants_tick
+        return self.config.workers.most > 1 and self.rollout.dispatcher.wants_tick
 
     def sleep(self) -> None:
         """Stop the timer until the next event, such as a client that is not served at once."""
@@ -196,7 +196,7 @@ class Supervisor:
                 # It stays readable, so the loop would spin.
                 self.loop.watch_later(self._listener.fileno())
             return False  # none is left, or it was reset while it waited
-        self.dispatcher.accepted(self.sockets.add(descriptor))
+        self.rollout.dispatcher.accepted(self.sockets.add(descriptor))
         if self.sockets.full:
             self.loop.unwatch(self._listener.fileno())
             self._paused = True

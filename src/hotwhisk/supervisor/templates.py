@@ -31,7 +31,7 @@ class Templates:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def ready(
+    def template_left(
         self, generation: int, message: TemplateReady, descriptors: list[int]
     ) -> Process | None:
         """
@@ -67,12 +67,12 @@ class Templates:
             )
         self._parts.stats.no_template = (generation, reason)
 
-    def spawned(self, template: Process, message: Spawned) -> Process | None:
+    def worker_spawned(self, template: Process, message: Spawned) -> Process | None:
         """Return the worker that a template has forked; if it failed to fork, have it loaded."""
         processes = self._parts.processes
-        waiting = {each.slot for each in processes.spawning(template)}
+        waiting = {each.slot for each in processes.pending_spawns(template)}
         try:
-            process = processes.spawned(template, message)
+            process = processes.add_spawned(template, message)
         except OSError:
             process = None
         if process is None and message.slot in waiting:

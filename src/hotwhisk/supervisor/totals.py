@@ -29,7 +29,7 @@ class Totals:
         self._last_earlier = 0
         """The latest generation in the sum of the older ones; 0 if there is no such sum."""
 
-    def of(self, generation: int) -> Counts:
+    def counts_of(self, generation: int) -> Counts:
         """Return the counts of a generation, to be changed; those of an older one are the sum."""
         if generation not in self._kept:
             if NO_GENERATION < generation <= self._last_earlier:
@@ -44,25 +44,25 @@ class Totals:
     def add(self, generation: int, block: tuple[Counts, int]) -> None:
         """Add what a worker has counted; see `Counts.of_block`."""
         counts, refused_before = block
-        self.of(generation).add(counts)
+        self.counts_of(generation).add(counts)
         if refused_before:
-            self.of(NO_GENERATION).refused += refused_before
+            self.counts_of(NO_GENERATION).refused += refused_before
 
     def take_back(self, generation: int, word: int) -> None:
         """Count one request less in a ``word`` of the block of a worker, which `add` has added."""
-        counts = self.of(NO_GENERATION if word == REFUSED_BEFORE else generation)
+        counts = self.counts_of(NO_GENERATION if word == REFUSED_BEFORE else generation)
         counts.take_back(REFUSED if word == REFUSED_BEFORE else word)
 
     def answered_for_worker(self, generation: int, cause: Cause) -> None:
         """Count a request that another process answers for its worker, because of ``cause``."""
         if cause is Cause.TIMED_OUT:
-            self.of(generation).timed_out += 1
+            self.counts_of(generation).timed_out += 1
         elif cause is Cause.BUSY:  # no worker has begun it
-            self.of(NO_GENERATION).refused += 1
+            self.counts_of(NO_GENERATION).refused += 1
         else:
-            self.of(generation).died += 1
+            self.counts_of(generation).died += 1
 
-    def plain(
+    def json_values(
         self, living: Iterable[tuple[int, tuple[Counts, int]]], current: int
     ) -> list[dict[str, object]]:
         """
@@ -76,15 +76,15 @@ class Totals:
         shown._earlier.add(self._earlier)
         shown._last_earlier = self._last_earlier
         for number in sorted({current, *self._kept}):
-            shown.of(number).add(self._kept.get(number, Counts()))
+            shown.counts_of(number).add(self._kept.get(number, Counts()))
         for generation, block in living:
             shown.add(generation, block)
         rows = [
-            {"generation": number, **shown._kept[number].plain()}
+            {"generation": number, **shown._kept[number].json_values()}
             for number in sorted(shown._kept, reverse=True)
             if number == current or any(shown._kept[number].by_kind().values())
         ]
         if shown._last_earlier:
             earlier = {"generation": shown._last_earlier, "earlier": True}
-            rows.append(earlier | shown._earlier.plain())
+            rows.append(earlier | shown._earlier.json_values())
         return rows

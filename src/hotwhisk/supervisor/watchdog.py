@@ -68,10 +68,10 @@ class Watchdog:
         output = self._supervisor.parts.output
         printed = output is not None and output.tick()
         for slot in processes.by_slot:
-            self._supervisor.scoreboard.restore(slot)
+            self._supervisor.scoreboard.rewrite_recalls(slot)
         self._supervisor.stay_awake()
         stopping = self.stopping_since is not None
-        watched = [*self._in_flight(), *self._liveness.begin(stopping=stopping)]
+        watched = [*self._in_flight(), *self._liveness.find_silent(stopping=stopping)]
         if self._next_line:
             loading = {number for (kind, number), _ in watched if kind is State.LOADING}
             self._next_line = {
@@ -81,9 +81,10 @@ class Watchdog:
         ages = self._ages.update(now, watched)
         for (kind, number), age in ages.items():
             self._check(kind, number, age)
-        self._liveness.end(now)
+        self._liveness.send_pings(now)
         self._demand.update(now, self._liveness.unread)
-        rollout, dispatcher = self._supervisor.rollout, self._supervisor.dispatcher
+        rollout = self._supervisor.rollout
+        dispatcher = rollout.dispatcher
         rollout.end_pause(now)
         if rollout.candidate is None:
             self._patience = PATIENCE
@@ -117,7 +118,7 @@ class Watchdog:
         spare = supervisor.processes.by_slot[supervisor.rollout.workers.spare]
         if spare.pending or not supervisor.rollout.spare_may_wait:
             return False
-        if supervisor.dispatcher.owners.count(spare.slot):
+        if supervisor.rollout.dispatcher.owners.count(spare.slot):
             return False  # its idle connections would only go to the next spare
         supervisor.rollout.workers.drain_spare()
         supervisor.run_commands()
@@ -140,7 +141,7 @@ class Watchdog:
             case State.KILLED:  # it may still wait for its template
                 self._check_spawning(number, age)
             case _:
-                self._liveness.expire(number, age)
+                self._liveness.kill_silent(number, age)
 
     def interval(self) -> float:
         """Return the seconds until the next tick."""
@@ -151,7 +152,7 @@ class Watchdog:
 
     def _in_flight(self) -> list[tuple[Key, float]]:
         scoreboard, processes = self._supervisor.scoreboard, self._supervisor.processes
-        owners = self._supervisor.dispatcher.owners
+        owners = self._supervisor.rollout.dispatcher.owners
         found: list[tuple[Key, float]] = [
             ((phase, number), scoreboard.row(number).since)
             for phase in (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
@@ -167,7 +168,7 @@ class Watchdog:
 
     def _check_running(self, number: int, age: float) -> None:
         rollout = self._supervisor.rollout
-        slot = self._supervisor.dispatcher.owners.owner(number)
+        slot = self._supervisor.rollout.dispatcher.owners.owner(number)
         if slot is None:
             return
         row = self._supervisor.scoreboard.row(number)
@@ -182,7 +183,7 @@ class Watchdog:
             rollout.stuck(slot)  # not a spare that loads, because it has an answer to send
 
     def _check_responding(self, number: int, age: float) -> None:
-        slot = self._supervisor.dispatcher.owners.owner(number)
+        slot = self._supervisor.rollout.dispatcher.owners.owner(number)
         if slot is not None and self._supervisor.processes.by_slot[slot].silent:
             return  # the worker is slow, not the client, and its answer may be out
         if age > self._supervisor.config.timeout:
@@ -230,7 +231,7 @@ class Watchdog:
     def _enforce_stop(self, age: float) -> None:
         """Close and kill everything that a stopping server must not wait for any longer."""
         supervisor = self._supervisor
-        scoreboard, owners = supervisor.scoreboard, supervisor.dispatcher.owners
+        scoreboard, owners = supervisor.scoreboard, supervisor.rollout.dispatcher.owners
         if age > FIRST_REQUEST_LIMIT:
             self._close_idle()
         if age > supervisor.config.drain_timeout:

@@ -128,7 +128,7 @@ class Connection:
         self._out: list[memoryview] = []
 
     @property
-    def busy(self) -> bool:
+    def stays_at_recall(self) -> bool:
         """Return whether the connection stays in this worker at a recall."""
         # By identity, because the action may have replaced how members of an Enum compare.
         stage = self.stage

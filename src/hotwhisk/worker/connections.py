@@ -25,7 +25,7 @@ from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.record import Record
 from hotwhisk.worker import repair
 from hotwhisk.worker.connection import After, Connection, Stage
-from hotwhisk.worker.event_loop import REPEATABLE, EpollLoop
+from hotwhisk.worker.event_loop import INTERRUPTIBLE, EpollLoop
 from hotwhisk.worker.own_process import Streams, exit_gracefully, exit_now
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spills
@@ -89,7 +89,7 @@ class Connections:
         """Begin without connections: in a new worker, and in one that a template has forked."""
         self.channel = channel
         self.place = place
-        self.counters.use(place.slot)
+        self.counters.begin(place.slot)
         self.loop: Loop = EpollLoop(place.lowest)
         self.by_number: dict[int, Connection] = {}
         self.pid = getpid()
@@ -122,9 +122,9 @@ class Connections:
         return self.by_number.get(connection.number) is connection
 
     def follow_recall(self) -> list[Connection]:
-        """Count a recall, remove every connection that is not busy, and return the removed ones."""
+        """Count a recall, and remove the connections that do not stay; return the removed ones."""
         self._recalls = (self._recalls + 1) & 0xFFFFFFFF
-        free = [each for each in self.by_number.values() if not each.busy]
+        free = [each for each in self.by_number.values() if not each.stays_at_recall]
         for connection in free:
             self.remove(connection)
         return free
@@ -157,16 +157,16 @@ class Connections:
         """
         Claim a connection, call ``first``, then answer every whole request.
 
-        If the connection is busy, no recall takes it from this worker. Any other connection may
-        belong to another worker by now, so the claim comes first and then the check for a recall.
-        The message about the recall waits in the channel. The loop handles it before it reads
-        anything that was not read here.
+        A recall does not take a connection from this worker that `Connection.stays_at_recall`. Any
+        other one may belong to another worker by now, so the claim comes first and then the check
+        for a recall. The message about the recall waits in the channel. The loop handles it before
+        it reads anything that was not read here.
         """
         if self.forked:
             exit_now(0)
         words, recalls_at = self._words, self._recalls_at
         words[self._claim_at] = connection.number + 1
-        if words[recalls_at] == self._recalls or connection.busy:
+        if words[recalls_at] == self._recalls or connection.stays_at_recall:
             try:
                 request = first(connection)
                 while request is not None:
@@ -296,4 +296,4 @@ class Connections:
             self.loop.close()
 
 
-REPEATABLE.add(Connections.with_claim.__code__)
+INTERRUPTIBLE.add(Connections.with_claim.__code__)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WAITS = ("EpollLoop.run", "EpollSelector.select")
 """The functions that wait for descriptors: ours, and that of asyncio."""
 
-REPEATABLE: set[CodeType] = set()
+INTERRUPTIBLE: set[CodeType] = set()
 """
 Functions that can be interrupted in their own lines without loss.
 
@@ -40,14 +40,14 @@ The event that they were called for is reported again.
 """
 
 
-def _is_repeatable(error: BaseException) -> bool:
+def _did_no_harm(error: BaseException) -> bool:
     """
     Return whether an exception came from outside and did no harm.
 
     Such an exception hit the caller's frame, or the first or last lines of a callback.
     """
     inner = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    return inner is None or (inner.tb_next is None and inner.tb_frame.f_code in REPEATABLE)
+    return inner is None or (inner.tb_next is None and inner.tb_frame.f_code in INTERRUPTIBLE)
 
 
 def _cannot_wait(error: BaseException) -> bool:
@@ -64,7 +64,7 @@ def _cannot_wait(error: BaseException) -> bool:
     return waited and refused
 
 
-def fatal(callback: Callback) -> Callback:
+def exit_on_error(callback: Callback) -> Callback:
     """
     Return a callback that ends the process if the given one raises an exception.
 
@@ -76,7 +76,7 @@ def fatal(callback: Callback) -> Callback:
         try:
             callback()
         except BaseException as error:  # noqa: BLE001 - the outermost frame of ours
-            if not _is_repeatable(error):
+            if not _did_no_harm(error):
                 fail()
             print_stray(error, "the action")
 
@@ -140,7 +140,7 @@ class EpollLoop:
                     if callback is not None:
                         callback()
             except BaseException as error:
-                if _cannot_wait(error) or not _is_repeatable(error):
+                if _cannot_wait(error) or not _did_no_harm(error):
                     raise
                 print_stray(error, "the action")  # the poll finds the other events again
 
@@ -156,13 +156,13 @@ class AsyncioLoop:
     def watch(self, descriptor: int, callback: Callback) -> None:
         """See `Loop`."""
         self.unwatch(descriptor)
-        self.asyncio.add_reader(descriptor, fatal(callback))
+        self.asyncio.add_reader(descriptor, exit_on_error(callback))
         self._reading.add(descriptor)
 
     def watch_writable(self, descriptor: int, callback: Callback) -> None:
         """See `Loop`."""
         self.unwatch(descriptor)
-        self.asyncio.add_writer(descriptor, fatal(callback))
+        self.asyncio.add_writer(descriptor, exit_on_error(callback))
         self._writing.add(descriptor)
 
     def unwatch(self, descriptor: int) -> None:

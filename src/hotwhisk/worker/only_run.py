@@ -40,7 +40,7 @@ def begin(connections: Connections, connection: Connection) -> None:
     """Tell the supervisor that the only run begins; release all connections but ``connection``."""
     connections.draining = True
     others = [each for each in connections.by_number.values() if each is not connection]
-    free = [each for each in others if not each.busy]
+    free = [each for each in others if not each.stays_at_recall]
     for each in free:
         connections.remove(each)
     released = [[each.number, each.epoch] for each in free]

@@ -26,7 +26,7 @@ from hotwhisk.worker import invocation, only_run, repair
 from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
-from hotwhisk.worker.event_loop import AsyncioLoop, fatal
+from hotwhisk.worker.event_loop import AsyncioLoop, exit_on_error
 from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.token_files import TokenFiles
@@ -220,7 +220,7 @@ class Requests:
         self._runs[connection] = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: fatal(done)())
+        task.add_done_callback(lambda _: exit_on_error(done)())
 
     async def _call_async(
         self, action: Action, run: RunRequest, trace: TraceContext | None

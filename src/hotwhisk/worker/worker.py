@@ -13,7 +13,7 @@ from os import getpid, register_at_fork
 from time import process_time
 
 from hotwhisk.action.isolation import set_environment
-from hotwhisk.action.signal_guard import guard
+from hotwhisk.action.signal_guard import guard_handlers
 from hotwhisk.action.tracebacks import place_warnings
 from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
@@ -105,7 +105,7 @@ class Worker:
         connections.streams.outputs[2].write(NO_DESCRIPTORS)
         connections.loop.unwatch(connections.channel.fileno())
         for connection in list(connections.by_number.values()):
-            if not connection.busy:
+            if not connection.stays_at_recall:
                 connections.remove(connection)
         connections.draining, connections.exit = True, partial(exit_now, CANNOT_SERVE)
         connections.exit_if_drained()
@@ -193,7 +193,7 @@ class Worker:
             self._sources = (0, 0)  # the worker that forked the template reported it
             loop.callbacks.clear()  # they belong to the worker that forked the template
             set_environment({TAG_VARIABLE: str(getpid())})
-            guard()
+            guard_handlers()
             channel = Channel(_socket.socket(fileno=spawned.channel))
             self.connections.reset(channel, Place(spawned.slot, spawned.recalls, lowest))
             if marker is not None:
@@ -213,7 +213,7 @@ class Worker:
     def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests
         requests.action = action
-        connections.counters.serve()
+        connections.counters.count_for_action()
         requests.overlap = action.is_async and self.config.concurrency and not self.config.fresh
         connections.headers = b"Hotwhisk-Generation: %d %s\r\n" % (
             generation,

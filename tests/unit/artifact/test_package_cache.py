@@ -26,7 +26,7 @@ def take(home: Path, generation: int, key: str, text: str = "") -> str:
     def fill(place: str) -> None:
         Path(place, "library.py").write_text(text or key)
 
-    return package_cache.take(f"{home}/packages", key, str(holder), fill)
+    return package_cache.fill_and_move(f"{home}/packages", key, str(holder), fill)
 
 
 def leave(home: Path, generation: int) -> None:
@@ -68,7 +68,7 @@ def test_a_failure_leaves_nothing(home: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        package_cache.take(f"{home}/packages", "a", str(holder), fill)
+        package_cache.fill_and_move(f"{home}/packages", "a", str(holder), fill)
     assert kept(home) == []
     assert os.listdir(holder) == [package_cache.LINK]
 
@@ -81,7 +81,7 @@ def test_one_that_another_was_quicker_to_unpack(home: Path) -> None:
         Path(place, "library.py").write_text("slow")
         take(home, 2, "a", "quick")
 
-    place = package_cache.take(f"{home}/packages", "a", str(holder), fill)
+    place = package_cache.fill_and_move(f"{home}/packages", "a", str(holder), fill)
     assert Path(place, "library.py").read_text() == "quick"
     assert os.listdir(holder) == [package_cache.LINK]
 
@@ -102,7 +102,7 @@ def make(home: Path, generation: int, text: str) -> str:
         assert os.listdir(place) == []
         Path(place, "where").write_text(f"{text} {place}")
 
-    return package_cache.make(f"{home}/packages", "env", str(holder), fill)
+    return package_cache.fill_in_place(f"{home}/packages", "env", str(holder), fill)
 
 
 def test_made_once_in_its_place(home: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_cannot_be_made_leaves_nothing_and_is_made_by_the_next(home: Path) 
 
     (home / "1").mkdir(parents=True)
     with pytest.raises(ValueError, match="no index"):
-        package_cache.make(f"{home}/packages", "env", f"{home}/1", fail)
+        package_cache.fill_in_place(f"{home}/packages", "env", f"{home}/1", fail)
     assert os.listdir(home / "packages" / "env") == []
     assert Path(make(home, 2, "second"), "where").read_text().startswith("second")
 
@@ -133,7 +133,7 @@ def test_what_a_killed_process_left_unfinished_is_made_anew(home: Path) -> None:
     (home / "1").mkdir(parents=True)
     pid = os.fork()
     if not pid:
-        package_cache.make(f"{home}/packages", "env", f"{home}/1", die)
+        package_cache.fill_in_place(f"{home}/packages", "env", f"{home}/1", die)
     os.waitpid(pid, 0)
     assert os.listdir(home / "packages" / "env") == ["half"]
     made = make(home, 2, "second")
@@ -151,7 +151,7 @@ def test_a_process_that_wants_the_same_waits_for_it(home: Path) -> None:
 
     pid = os.fork()
     if not pid:
-        package_cache.make(f"{home}/packages", "env", f"{home}/1", slow)
+        package_cache.fill_in_place(f"{home}/packages", "env", f"{home}/1", slow)
         os._exit(0)
     os.read(begun[0], 1)
     os.write(made[1], b"x")
@@ -169,7 +169,7 @@ def test_of_what_is_unused_the_unfinished_goes(home: Path) -> None:
         raise ValueError("no index")
 
     with pytest.raises(ValueError, match="no index"):
-        package_cache.make(f"{home}/packages", "env", f"{home}/2", fail)
+        package_cache.fill_in_place(f"{home}/packages", "env", f"{home}/2", fail)
     leave(home, 1)
     leave(home, 2)
     assert kept(home) == ["a"]

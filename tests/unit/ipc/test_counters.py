@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hotwhisk.ipc import counters
 from hotwhisk.ipc.counters import (
-    DURATIONS,
+    DURATION_WORDS,
     ERRORS,
     MOST,
     REFUSED,
@@ -23,12 +23,12 @@ from hotwhisk.ipc.counters import (
     AnswerKind,
     Counts,
     counted_word,
-    lower_limit,
-    upper_limit,
+    lower_bound,
+    upper_bound,
 )
 
 SECONDS = st.floats(1e-6, 1e6)
-KNOWN_WORDS = st.integers(RESULTS, ERRORS + DURATIONS - 1)
+KNOWN_WORDS = st.integers(RESULTS, ERRORS + DURATION_WORDS - 1)
 
 
 def index_of(seconds: float) -> int:
@@ -53,23 +53,27 @@ def counts_of(durations: list[float]) -> Counts:
 @given(SECONDS)
 def test_a_duration_is_within_the_limits_of_its_word(seconds: float) -> None:
     index = index_of(seconds)
-    assert 0 <= index < DURATIONS
-    assert lower_limit(index) <= seconds + counters.SHORTEST < upper_limit(index)
+    assert 0 <= index < DURATION_WORDS
+    assert lower_bound(index) <= seconds + counters.SHORTEST < upper_bound(index)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-12, 2.0**29])
 def test_the_shortest_and_the_longest_duration_have_a_word(seconds: float) -> None:
-    assert 0 <= index_of(seconds) < DURATIONS
+    assert 0 <= index_of(seconds) < DURATION_WORDS
 
 
 def test_words_stand_for_all_durations_without_a_gap_and_are_a_quarter_apart_at_most() -> None:
-    for index in range(DURATIONS - 1):
-        assert upper_limit(index) == lower_limit(index + 1)
-        assert upper_limit(index) <= 1.25 * lower_limit(index)
+    for index in range(DURATION_WORDS - 1):
+        assert upper_bound(index) == lower_bound(index + 1)
+        assert upper_bound(index) <= 1.25 * lower_bound(index)
 
 
 def test_no_two_things_share_a_word() -> None:
-    used = [*range(7), *range(RESULTS, RESULTS + DURATIONS), *range(ERRORS, ERRORS + DURATIONS)]
+    used = [
+        *range(7),
+        *range(RESULTS, RESULTS + DURATION_WORDS),
+        *range(ERRORS, ERRORS + DURATION_WORDS),
+    ]
     assert len(set(used)) == len(used)
     assert max(used) < WORDS
 
@@ -86,7 +90,7 @@ def test_a_percentile_is_a_quarter_from_the_true_one_at_most(
 
 def test_no_requests_have_no_percentile() -> None:
     assert Counts().percentile(0.5) is None
-    assert Counts().plain()["p50_ms"] is None
+    assert Counts().json_values()["p50_ms"] is None
 
 
 @given(st.dictionaries(KNOWN_WORDS, st.integers(0, 1000)), st.integers(0, 9), st.integers(0, 9))
@@ -112,12 +116,12 @@ def test_the_kinds_are_the_sums_of_their_words(
 def test_whatever_a_block_holds_is_read_within_bounds(scribbled: dict[int, int]) -> None:
     counts, before = Counts.of_block(block(scribbled))
     assert 0 <= before <= MOST
-    plain = counts.plain()
+    plain = counts.json_values()
     json.dumps(plain, allow_nan=False)
     for key in ("ok", "error", "refused", "bytes_in", "bytes_out", "busy"):
         value = plain[key]
         assert isinstance(value, int | float)
-        assert 0 <= value <= MOST * DURATIONS
+        assert 0 <= value <= MOST * DURATION_WORDS
 
 
 @given(st.integers(0, (1 << 64) - 1), st.integers(0, WORDS - 1), st.integers(0, 3))

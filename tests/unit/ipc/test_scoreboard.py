@@ -43,7 +43,7 @@ class Writers(RuleBasedStateMachine):
 
     @rule(slot=SLOT)
     def recall(self, slot: int) -> None:
-        self.scoreboard.count_recall(slot)
+        self.scoreboard.raise_recalls(slot)
         self.recalls[slot] += 1
 
     @rule(slot=SLOT, number=NUMBERS)
@@ -63,7 +63,7 @@ class Writers(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def open(self, number: int) -> None:
-        self.scoreboard.open(number)
+        self.scoreboard.begin_connection(number)
         self.phases[number], self.rows[number] = Phase.IDLE, dict(EMPTY)
 
     @rule(number=NUMBERS, since=SECONDS, budget=SECONDS, sent=WORD)
@@ -135,14 +135,14 @@ def test_recalls_begin_again_after_the_last_number() -> None:
     scoreboard = Scoreboard(1)
     scoreboard._recalls[0] = 2**32 - 1
     assert scoreboard.recalls(0) == 2**32 - 1
-    scoreboard.count_recall(0)
+    scoreboard.raise_recalls(0)
     assert scoreboard.recalls(0) == 0
     assert scoreboard.claimed(0) == -1
 
 
 def test_what_a_child_wrote_outlives_it() -> None:
     scoreboard = Scoreboard(3)
-    scoreboard.open(2)
+    scoreboard.begin_connection(2)
     child = os.fork()
     if not child:
         scoreboard.words[scoreboard.claim_word(7)] = 2 + 1
@@ -184,12 +184,12 @@ def test_a_time_and_a_budget_that_are_none_are_over(number: float) -> None:
 
 def test_what_the_supervisor_alone_writes_it_does_not_read_back() -> None:
     scoreboard = Scoreboard(1)
-    scoreboard.count_recall(3)
+    scoreboard.raise_recalls(3)
     scoreboard.timer_on = True
     scoreboard._map[: scoreboard._phases] = bytes(scoreboard._phases)  # a worker scribbles
     assert scoreboard.recalls(3) == 1
     assert scoreboard.timer_on_here
-    scoreboard.count_recall(3)
+    scoreboard.raise_recalls(3)
     assert scoreboard.words[scoreboard.recall_word(3)] == 2, (
         "the worker cannot follow the next recall"
     )

@@ -28,9 +28,9 @@ class Counted:
 
     def __init__(self) -> None:
         self.scoreboard = Scoreboard(4)
-        self.scoreboard.open(NUMBER)
+        self.scoreboard.begin_connection(NUMBER)
         self.counters = WorkerCounters(self.scoreboard, SLOT)
-        self.counters.serve()
+        self.counters.count_for_action()
         self.sent = 0
 
     def run(self, *, failed: bool = False) -> None:
@@ -57,7 +57,7 @@ class Counted:
         words = self.scoreboard.counters.block(SLOT)
         counts, _ = Counts.of_block(words)
         if self.scoreboard.phase(NUMBER) in (Phase.RUNNING, Phase.RESPONDING):
-            counts.take_back(counted_word(words, self.scoreboard.mark(NUMBER)))
+            counts.take_back(counted_word(words, self.scoreboard.count_mark(NUMBER)))
         counts.died += 1
         return counts.by_kind()
 
@@ -151,7 +151,7 @@ def test_wherever_a_pipelined_request_is_cut_the_answer_before_it_stays_counted(
         words = counted.scoreboard.counters.block(SLOT)
         counts, _ = Counts.of_block(words)
         if unsent:
-            counts.take_back(counted_word(words, counted.scoreboard.mark(NUMBER)))
+            counts.take_back(counted_word(words, counted.scoreboard.count_mark(NUMBER)))
         assert counts.by_kind()[AnswerKind.OK] == 1
 
 
@@ -181,7 +181,7 @@ def test_a_worker_without_an_action_refuses_for_no_generation() -> None:
     counters.respond(0, 0, LENGTH)
     counts, before = Counts.of_block(table.counters.block(0))
     assert (before, counts.refused) == (1, 0)
-    counters.serve()
+    counters.count_for_action()
     counters.respond(0, 0, LENGTH)
     counts, before = Counts.of_block(table.counters.block(0))
     assert (before, counts.refused) == (1, 1)
@@ -195,7 +195,7 @@ def test_busy_time_and_bytes_are_sums() -> None:
         counted.finish()
     counts, _ = Counts.of_block(counted.scoreboard.counters.block(SLOT))
     assert (counts.bytes_in, counts.bytes_out) == (150, 3 * LENGTH)
-    assert counts.busy == pytest.approx(0.003, rel=1e-3)
+    assert counts.run_seconds == pytest.approx(0.003, rel=1e-3)
     middle = counts.percentile(0.5)
     assert middle is not None
     assert 0.0008 <= middle <= 0.00125

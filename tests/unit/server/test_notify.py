@@ -15,12 +15,14 @@ def test_without_a_manager_nothing_happens() -> None:
 def test_lines_are_one_datagram(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "s"))
-        assert notify.notify(str(tmp_path / "s"), *notify.ready("generation 1\nserves")) is None
+        assert (
+            notify.notify(str(tmp_path / "s"), *notify.ready_lines("generation 1\nserves")) is None
+        )
         assert manager.recv(1000) == b"READY=1\nSTATUS=generation 1 serves"
 
 
 def test_a_reload_bears_its_moment_in_the_same_message() -> None:
-    first, second = notify.reloading()
+    first, second = notify.reloading_lines()
     assert first == "RELOADING=1"
     assert second.startswith("MONOTONIC_USEC=")
     assert int(second.partition("=")[2]) > 0

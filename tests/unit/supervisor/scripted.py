@@ -101,7 +101,7 @@ class Scripted:
         )  # fmt: skip
         self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
         self.workers = self.supervisor.rollout.workers
-        self.owners = self.supervisor.dispatcher.owners
+        self.owners = self.supervisor.rollout.dispatcher.owners
         self.system.end_of = self._end_of
         self.watchdog = Watchdog(self.supervisor)
         self.supervisor.run_commands()
@@ -137,7 +137,7 @@ class Scripted:
         ours, client = socket.socketpair()
         number = self.supervisor.sockets.add(ours.detach())
         self.clients[number] = client
-        self.supervisor.dispatcher.accepted(number)
+        self.supervisor.rollout.dispatcher.accepted(number)
         self.supervisor.run_commands()
         return number
 

@@ -150,6 +150,6 @@ def test_a_run_that_ends_when_its_worker_follows_a_recall_stays_with_that_worker
 
     monkeypatch.setattr(Channel, "send", follow_at_once)
     scripted.messages(worker)
-    scripted.supervisor.dispatcher.recall(worker)
+    scripted.supervisor.rollout.dispatcher.recall(worker)
     scripted.supervisor.run_commands()
     assert scripted.messages(worker) == [Recall()]

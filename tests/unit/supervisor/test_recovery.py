@@ -33,7 +33,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.fixture
 def scoreboard() -> Scoreboard:
     scoreboard = Scoreboard(3)
-    scoreboard.open(NUMBER)
+    scoreboard.begin_connection(NUMBER)
     return scoreboard
 
 

@@ -216,7 +216,7 @@ def test_an_exception_while_a_template_is_read_ends_that_template(
         raise ZeroDivisionError("a bug of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(script.processes, "spawned", fail)
+        patch.setattr(script.processes, "add_spawned", fail)
         templated.send(Spawned(3, 4711))
     assert any("a bug of ours" in line for line in script.logged)
     script.supervisor.wait(0.0)

@@ -28,7 +28,7 @@ def results(number: int) -> tuple[Counts, int]:
 
 
 def rows(totals: Totals, current: int = 0) -> dict[Any, Any]:
-    plain = totals.plain([], current)
+    plain = totals.json_values([], current)
     return {row["generation"]: row["requests"] for row in plain}
 
 
@@ -37,7 +37,7 @@ def test_the_newest_generations_are_kept_and_the_others_are_one_sum() -> None:
     for generation in range(1, KEPT + 11):
         totals.add(generation, results(generation))
     totals.add(3, results(1))  # a worker of an old generation exits late
-    plain = totals.plain([], KEPT + 10)
+    plain = totals.json_values([], KEPT + 10)
     assert [row["generation"] for row in plain] == [*range(KEPT + 10, 10, -1), 10]
     assert [row.get("earlier", False) for row in plain] == KEPT * [False] + [True]
     assert plain[-1]["requests"] == sum(range(1, 11)) + 1
@@ -49,16 +49,16 @@ def test_a_generation_older_than_those_that_are_kept_is_in_the_sum_at_once() -> 
     for generation in range(2, KEPT + 2):
         totals.add(generation, results(1))
     totals.add(1, results(5))
-    assert totals.plain([], KEPT + 1)[-1]["requests"] == 5
+    assert totals.json_values([], KEPT + 1)[-1]["requests"] == 5
     totals.add(1, results(5))
-    assert totals.plain([], KEPT + 1)[-1]["requests"] == 10
+    assert totals.json_values([], KEPT + 1)[-1]["requests"] == 10
 
 
 def test_the_living_are_added_when_asked_for_and_not_kept() -> None:
     totals = Totals()
     totals.add(1, results(2))
     for _ in range(2):
-        shown = totals.plain([(1, results(3)), (2, results(4))], 2)
+        shown = totals.json_values([(1, results(3)), (2, results(4))], 2)
         assert [(row["generation"], row["ok"]) for row in shown] == [(2, 4), (1, 5)]
     assert rows(totals, 1) == {1: 2}
 
@@ -90,17 +90,17 @@ def test_what_another_process_answers_is_counted_by_its_cause(
 ) -> None:
     totals = Totals()
     totals.answered_for_worker(3, cause)
-    assert totals.of(generation).by_kind()[kind] == 1
+    assert totals.counts_of(generation).by_kind()[kind] == 1
 
 
 def test_refusals_without_an_action_are_of_no_generation() -> None:
     totals = Totals()
     totals.add(4, (Counts(), 3))
     totals.take_back(4, REFUSED_BEFORE)
-    assert totals.of(NO_GENERATION).refused == 2
-    totals.of(4).refused = 2
+    assert totals.counts_of(NO_GENERATION).refused == 2
+    totals.counts_of(4).refused = 2
     totals.take_back(4, REFUSED)
-    assert totals.of(4).refused == 1
+    assert totals.counts_of(4).refused == 1
 
 
 # -- deaths -----------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Worker:
         self.scripted = script()
         self.slot = self.scripted.serve()
         self.counters = WorkerCounters(self.scripted.scoreboard, self.slot)
-        self.counters.serve()
+        self.counters.count_for_action()
 
     def begin(self) -> int:
         """Begin a run on a new connection; return its number."""

@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hotwhisk.action.signal_guard import guard
+from hotwhisk.action.signal_guard import guard_handlers
 from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import FROM_TEMPLATE, FROM_WORKER, Assign, Load, Message
@@ -185,8 +185,8 @@ def be_worker(settings: dict[str, Any], end: int) -> NoReturn:
     os.close(end)
     scoreboard = Scoreboard(CAPACITY)
     for number in range(CAPACITY):
-        scoreboard.open(number)
-    guard()
+        scoreboard.begin_connection(number)
+    guard_handlers()
     channel = Channel(socket.socket(fileno=high))
     Worker(channel, scoreboard, Place(SLOT, 0, LOWEST), Config(**settings)).run()
 

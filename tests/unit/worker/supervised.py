@@ -109,7 +109,7 @@ class Supervised:
         """Accept a client, and keep its connection."""
         client = Client(len(self.clients), self._listener)
         self.clients.append(client)
-        self.scoreboard.open(client.number)
+        self.scoreboard.begin_connection(client.number)
         return client
 
     def assign(self, client: Client, run_error: str = "", detail: str = "") -> None:
@@ -134,7 +134,7 @@ class Supervised:
 
     def recall(self) -> None:
         """Recall the worker's connections in the scoreboard only; it has not read the message."""
-        self.scoreboard.count_recall(SLOT)
+        self.scoreboard.raise_recalls(SLOT)
 
     def messages(self) -> list[Message]:
         """Return what the worker has sent, but for its spill files, which are kept."""

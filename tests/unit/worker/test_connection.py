@@ -32,7 +32,7 @@ class Wire:
         self.client = socket.create_connection(listener.getsockname(), timeout=5)
         self.server, _ = listener.accept()
         self.scoreboard = Scoreboard(4)
-        self.scoreboard.open(NUMBER)
+        self.scoreboard.begin_connection(NUMBER)
         self.files: dict[int, int] = {}
         self.buffer = memoryview(bytearray(65536))
         self.workers = 0

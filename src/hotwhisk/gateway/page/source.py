@@ -67,7 +67,7 @@ def read_source(code: str) -> StoredCode:
         return StoredCode(kind, len(content), SOURCE_ENTRY, _text(content))
     try:
         files = _files(content)
-    except archive.damage():
+    except archive.damage_errors():
         return StoredCode(kind, len(content), "", None)
     own = tuple(each for each in files if not each.name.startswith(f"{PACKAGES_FOLDER}/"))
     names = {each.name for each in own}
@@ -92,7 +92,7 @@ def file_text(code: str, path: str) -> str | None:
         if not ends and path.startswith("/"):
             ends = [name for name in _ENTRIES if name in names]
         found = _read(content, names[max(ends, key=len)]) if ends else None
-    except archive.damage():
+    except archive.damage_errors():
         return None
     return None if found is None else _text(found)
 
@@ -108,11 +108,13 @@ def _paths(names: Iterable[str]) -> dict[str, str]:
 def _files(content: bytes) -> list[File]:
     if content.startswith(TAR_GZ):
         with tarfile.open(fileobj=io.BytesIO(content)) as opened:
-            return [File(archive.plain(each.name), each.size) for each in opened if each.isfile()]
+            return [
+                File(archive.clean_name(each.name), each.size) for each in opened if each.isfile()
+            ]
     if content.startswith(b"PK"):
         with zips.open_zip(content) as opened:
             return [
-                File(archive.plain(each.filename), each.file_size)
+                File(archive.clean_name(each.filename), each.file_size)
                 for each in opened.infolist()
                 if not each.is_dir()
             ]
@@ -125,7 +127,7 @@ def _read(content: bytes, name: str) -> bytes | None:
     if content.startswith(TAR_GZ):
         with tarfile.open(fileobj=io.BytesIO(content)) as opened:
             for each in opened:
-                if archive.plain(each.name) == name and (file := opened.extractfile(each)):
+                if archive.clean_name(each.name) == name and (file := opened.extractfile(each)):
                     return file.read(most)
         return None
     if not content.startswith(b"PK"):

@@ -1,0 +1,49 @@
+"""The log of a server: lines on stderr, or lines of JSON on stdout."""
+
+from __future__ import annotations
+
+from hotwhisk.system.output import Output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotwhisk.config.config import Config
+    from hotwhisk.supervisor.action_output import ActionOutput
+    from hotwhisk.supervisor.log_events import LogEvent
+    from hotwhisk.supervisor.parts import Parts
+    from hotwhisk.system.line_writer import LineWriter
+
+STDERR = 2
+FIRST_OTHER = 3
+"""The lowest number of a descriptor that is no standard stream."""
+
+
+class ServerLog:
+    """
+    Writes the lines for the operator of a server, once `begin` was called.
+
+    Under OpenWhisk a text log has none of them, because stderr is the action's.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._openwhisk = config.openwhisk
+        self._json: ActionOutput | None = None
+        self._stderr: Output | None = None
+        self.writer: LineWriter | None = None
+        """Writes the whole log, with what the actions print; None if the log is text."""
+        if config.json_log:
+            from hotwhisk.server.stdout import take_stdout  # here, because most servers need none
+
+            self.writer = take_stdout()
+
+    def begin(self, parts: Parts) -> None:
+        """Write from now on: by ``parts.output`` if the log is JSON, else to stderr."""
+        self._json = parts.output
+        self._stderr = Output(STDERR, parts.scoreboard.streams[STDERR], FIRST_OTHER)
+
+    def __call__(self, text: str, event: LogEvent) -> None:
+        """Write a line; ``event`` names it in a log of JSON."""
+        if self._json is not None:
+            self._json.log(text, event)
+        elif self._stderr is not None and not self._openwhisk:
+            # A closed terminal, a full disk or a log without a reader costs this line only.
+            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), timeout=0.0)
