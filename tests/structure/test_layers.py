@@ -20,6 +20,7 @@ LAYERS = (
     {"platform"},  # a model of the platform, and the comparison of runtimes: the caller's side
     {"system"},  # the operating system
     {"ipc", "openwhisk"},  # what two processes exchange; what the platform demands
+    {"access"},  # who may call and replace
     {"launch"},  # a user's file becomes a server
     {"__init__"},  # the names for users
     {"artifact"},  # what was posted

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from hotwhisk.access.token_files import read_token
 from hotwhisk.cli.files import reason
 from hotwhisk.cli.locate import only_server, run_folder, url_of
 from hotwhisk.cli.terminal import port_number
 from hotwhisk.config.addresses import client_setting, client_url
 from hotwhisk.config.options import CLIENT_VARIABLES
 from hotwhisk.errors import ServerError, UsageError
-from hotwhisk.worker.token_files import read_token
 
 if TYPE_CHECKING:
     import argparse

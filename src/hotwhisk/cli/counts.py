@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hotwhisk.cli.terminal import show_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,10 +28,14 @@ MOST_ROWS = 6
 Row = dict[str, object]
 
 
-class Sample:
-    """A reply of the server; with an earlier one, rates are those of the time between both."""
+class RequestCounts:
+    """
+    The counts of requests in an ``answer`` of the server.
 
-    def __init__(self, answer: Mapping[str, object], earlier: Sample | None = None) -> None:
+    With those of an ``earlier`` answer, rates are those of the time between both.
+    """
+
+    def __init__(self, answer: Mapping[str, object], earlier: RequestCounts | None = None) -> None:
         counts = answer.get("counts")
         given = counts if isinstance(counts, list) else []
         self.rows: list[Row] = [each for each in given if isinstance(each, dict)]
@@ -48,11 +54,7 @@ class Sample:
         for row in rows[:MOST_ROWS]:
             values: Row = {**row, "rate": self._rate(row)}
             cells.append([_name(row), *(_cell(key, values.get(key)) for key in COLUMNS)])
-        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = [
-            "  " + "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
-            for line in cells
-        ]
+        lines = show_table(cells, align=">")
         if len(rows) > MOST_ROWS:
             lines.append(f"  … {len(rows) - MOST_ROWS} more; --json shows all")
         return ["", TITLE, *lines]

@@ -112,10 +112,10 @@ def _configure(
     *,
     inherited: bool,
 ) -> Config:
+    from hotwhisk.access.token_files import read_tokens
     from hotwhisk.cli.files import require_file
     from hotwhisk.config.config import read_config, with_port, with_tokens
     from hotwhisk.server.listener import bound_address
-    from hotwhisk.worker.token_files import read_tokens
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hotwhisk.cli import control
-from hotwhisk.cli.counts import Sample
+from hotwhisk.cli.counts import RequestCounts
 from hotwhisk.cli.refresh import show_again
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation, show_table
 from hotwhisk.errors import ServerError
@@ -47,11 +47,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _watch(answer: dict[str, object], given: Namespace, environ: Mapping[str, str]) -> None:
     """Show the status every second until Ctrl-C, or until the server has ended."""
-    samples = [Sample(answer)]
+    before = RequestCounts(answer)
     ended = ""
 
     def text() -> str | None:
-        nonlocal ended
+        nonlocal before, ended
         try:
             answer = control.ask("status", given, environ)
         except ServerError as error:
@@ -59,8 +59,8 @@ def _watch(answer: dict[str, object], given: Namespace, environ: Mapping[str, st
             return None
         if given.json:
             return json.dumps(answer)
-        samples.append(Sample(answer, samples.pop()))
-        return render(answer, samples[0])
+        counts, before = RequestCounts(answer, before), RequestCounts(answer)
+        return render(answer, counts)
 
     show_again(text)
     if ended:
@@ -78,8 +78,8 @@ def parser() -> Arguments:
     return arguments
 
 
-def render(answer: Mapping[str, object], sample: Sample | None = None) -> str:
-    """Return the reply as a table for people; a ``sample`` may know an earlier reply."""
+def render(answer: Mapping[str, object], counts: RequestCounts | None = None) -> str:
+    """Return the reply as a table for people; with ``counts``, which may know earlier ones."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"
@@ -90,7 +90,7 @@ def render(answer: Mapping[str, object], sample: Sample | None = None) -> str:
         lines.append(f"{name} before it; hotwhisk rollback makes it current again")
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
-    lines += (sample or Sample(answer)).lines()
+    lines += (counts or RequestCounts(answer)).lines()
     lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]
     lines += _lost_output(_object(answer.get("dropped")))
     lines += _section("deaths", [_death(death) for death in _objects(answer.get("deaths"))])

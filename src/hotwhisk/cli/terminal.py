@@ -148,11 +148,15 @@ def show_duration(seconds: float) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"
 
 
-def show_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines, with two spaces before each and between the columns."""
+def show_table(rows: Sequence[Sequence[str]], align: str = "<") -> list[str]:
+    """
+    Return rows as lines, with two spaces before each and between the columns.
+
+    ``align`` puts each text at the left (``<``) or the right (``>``) of its column.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  "
-        + "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+    lines = [
+        "  ".join(f"{text:{align}{width}}" for text, width in zip(row, widths, strict=True))
         for row in rows
     ]
+    return [f"  {line}".rstrip() for line in lines]

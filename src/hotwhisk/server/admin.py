@@ -15,6 +15,7 @@ import _socket
 import os
 import stat
 
+from hotwhisk.access.check import AccessCheck
 from hotwhisk.config.option import Address
 from hotwhisk.errors import HeadTooLarge, MethodNotAllowed, NotFound, RequestError, StartError
 from hotwhisk.http1.http1 import REASONS, Reader
@@ -24,7 +25,6 @@ from hotwhisk.server.questions import BACKLOG, LONGEST, Question, Questions, lis
 from hotwhisk.server.request_metrics import RequestMetrics
 from hotwhisk.server.status import counts
 from hotwhisk.supervisor.log_events import LogEvent
-from hotwhisk.worker.access import AccessCheck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

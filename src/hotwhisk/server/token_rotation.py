@@ -7,10 +7,10 @@ twice a second and on SIGHUP, never for a request.
 
 from __future__ import annotations
 
+from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.config.config import with_tokens
 from hotwhisk.ipc.messages import SetTokens
 from hotwhisk.supervisor.log_events import LogEvent
-from hotwhisk.worker.token_files import TokenFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ class TokenRotation:
 
         One look may come between the two steps of a program that empties a file and writes it.
         """
-        problem, self._problem = self._problem, self._files.problem
-        if problem == self._problem != self._logged:
-            self._logged = problem
-            if problem:
-                self._parts.log(f"{problem}; the token before it stays", LogEvent.TOKEN_KEPT)
+        before, self._problem = self._problem, self._files.problem
+        if self._problem != before or self._problem == self._logged:
+            return
+        self._logged = self._problem
+        if self._problem:
+            self._parts.log(f"{self._problem}; the token before it stays", LogEvent.TOKEN_KEPT)

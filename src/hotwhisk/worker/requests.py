@@ -13,6 +13,8 @@ from functools import partial
 from os import getpid
 from time import monotonic
 
+from hotwhisk.access.check import AccessCheck
+from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.action.action import Action
 from hotwhisk.action.environ import TraceVariables
 from hotwhisk.errors import BadResult, RequestError
@@ -23,13 +25,11 @@ from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import RunRequest, error_body, read_run
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
 from hotwhisk.worker import invocation, only_run, repair
-from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.event_loop import AsyncioLoop, exit_on_error
 from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.own_process import exit_now
-from hotwhisk.worker.token_files import TokenFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

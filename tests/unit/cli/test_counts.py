@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.cli.counts import Sample
+from hotwhisk.cli.counts import RequestCounts
 from hotwhisk.cli.refresh import over, show_again
 
 WIDTH = 80
@@ -25,7 +25,9 @@ def reply(*rows: dict[str, object], uptime: float = 100.0, **others: object) -> 
 
 def test_each_generation_has_a_row_and_the_current_one_its_rate() -> None:
     old = row(5, 0, earlier=True, p50_ms=None, p95_ms=None, p99_ms=None) | {"requests": 77}
-    shown = Sample(reply(row(8, 123, died=2), row(7, 4567, timed_out=1), old, row(0, 3))).lines()
+    shown = RequestCounts(
+        reply(row(8, 123, died=2), row(7, 4567, timed_out=1), old, row(0, 3))
+    ).lines()
     assert shown == [
         "",
         "requests by generation, times in ms",
@@ -40,31 +42,31 @@ def test_each_generation_has_a_row_and_the_current_one_its_rate() -> None:
 def test_the_table_fits_into_a_terminal_also_with_large_numbers() -> None:
     times = {"p50_ms": 0.01234, "p95_ms": 0.0987, "p99_ms": 12345.0}
     large = row(12345, 98_765_432, error=1234, died=12, **times)
-    shown = Sample(reply(large, generation={"number": 12345}, current_for=1e5)).lines()
+    shown = RequestCounts(reply(large, generation={"number": 12345}, current_for=1e5)).lines()
     assert max(map(len, shown)) <= WIDTH
 
 
 def test_with_an_earlier_reply_the_rate_is_that_of_the_time_between() -> None:
-    first = Sample(reply(row(8, 100), row(7, 50)))
-    second = Sample(reply(row(8, 130), row(7, 51), row(6, 9), uptime=102.0), first)
+    first = RequestCounts(reply(row(8, 100), row(7, 50)))
+    second = RequestCounts(reply(row(8, 130), row(7, 51), row(6, 9), uptime=102.0), first)
     rates = [line.split()[2] for line in second.lines()[3:]]
     assert rates == ["15", "0.5", "4.5"]
 
 
 def test_a_server_that_counts_nothing_has_no_table() -> None:
-    assert Sample({}).lines() == []
-    assert Sample(reply()).lines() == []
-    assert Sample(reply(row(8, 0))).lines() == []
-    assert Sample({"counts": [7, None], "uptime": "x", "generation": 3}).lines() == []
+    assert RequestCounts({}).lines() == []
+    assert RequestCounts(reply()).lines() == []
+    assert RequestCounts(reply(row(8, 0))).lines() == []
+    assert RequestCounts({"counts": [7, None], "uptime": "x", "generation": 3}).lines() == []
 
 
 def test_the_current_generation_has_a_row_before_its_first_request() -> None:
-    shown = Sample(reply(row(8, 0), row(7, 5))).lines()
+    shown = RequestCounts(reply(row(8, 0), row(7, 5))).lines()
     assert [line.split()[0] for line in shown[3:]] == ["8", "7"]
 
 
 def test_many_generations_are_cut() -> None:
-    shown = Sample(reply(*(row(number, 1) for number in range(20, 0, -1)))).lines()
+    shown = RequestCounts(reply(*(row(number, 1) for number in range(20, 0, -1)))).lines()
     assert shown[-1] == "  … 14 more; --json shows all"
 
 

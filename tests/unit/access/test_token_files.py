@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hotwhisk.access.token_files import TokenFiles, read_token, read_tokens
 from hotwhisk.config.config import Config, with_tokens
 from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.errors import UsageError
-from hotwhisk.worker.token_files import TokenFiles, read_token, read_tokens
 
 
 @pytest.fixture

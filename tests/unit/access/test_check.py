@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hotwhisk.access.check import AccessCheck
 from hotwhisk.config.config import Config, with_tokens
 from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.errors import (
@@ -14,7 +15,6 @@ from hotwhisk.errors import (
     Unauthorized,
 )
 from hotwhisk.http1.http1 import Head, Reader
-from hotwhisk.worker.access import AccessCheck
 
 PLAIN = Config(hosts=("action.example",))
 BOTH = Tokens(digest("s3cret"), digest("s3cret"))
