@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.support.archives import zip_of
 from tests.support.clients import go_programs
 from tests.support.gateway import HOTWHISK_UP, GatewayProcess
 
@@ -23,15 +22,6 @@ HELLO = (
 )
 MODE = "import os\n\ndef main(args):\n    return {'mode': os.environ['MODE']}\n"
 KINDS = ("packages", "actions", "triggers", "rules")
-
-
-def zipped(source: str) -> str:
-    """Return a zip with a source as its main file, in base64."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("__main__.py", source)
-        archive.writestr("data/ä.txt", "text")
-    return base64.b64encode(content.getvalue()).decode()
 
 
 def pairs(**values: object) -> list[dict[str, object]]:
@@ -55,7 +45,8 @@ def fill(gateway: GatewayProcess) -> None:
     fields = {"annotations": pairs(**{"web-export": True, "final": True}), "limits": limits}
     gateway.create("tools/hello", HELLO, parameters=pairs(name="Mike", text=text), **fields)
     gateway.create(quote("a name & more"), "def other(args):\n    return {'é': 1}\n")
-    put("actions/zipped", {"exec": {"kind": "python:3", "code": zipped(HELLO), "main": "main"}})
+    code = base64.b64encode(zip_of({"__main__.py": HELLO, "data/ä.txt": "text"})).decode()
+    put("actions/zipped", {"exec": {"kind": "python:3", "code": code, "main": "main"}})
     variable = {"key": "MODE", "value": "fast", "init": True}
     gateway.create("mode", MODE, parameters=[variable, *pairs(name="x")])
     for name, components in (

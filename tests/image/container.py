@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Mapping
 from typing import Any, Self
 
 from tests.support.client import Address
@@ -59,15 +56,6 @@ def derived(image: str, name: str, *lines: str) -> str:
     content = "\n".join((f"FROM {image}", *lines, ""))
     docker("build", "--quiet", "--tag", tag, "-", content=content.encode())
     return tag
-
-
-def zipped(files: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip of these files."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return written.getvalue()
 
 
 def wait_serving(identity: str) -> Address:

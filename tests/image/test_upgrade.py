@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.archives import zip_of
 from tests.support.client import init_once, run_once
 
-from .container import COMPAT, SLIM, Container, docker, python_of, with_index, zipped
+from .container import COMPAT, SLIM, Container, docker, python_of, with_index
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -58,7 +59,7 @@ def packed(folder: Path, prefix: str, files: dict[str, str]) -> bytes:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    return zipped(inside | files)
+    return zip_of(inside | files)
 
 
 def test_an_unedited_dockerfile_is_built_and_serves() -> None:
@@ -81,7 +82,7 @@ def test_an_unedited_dockerfile_is_built_and_serves() -> None:
 
 @pytest.mark.parametrize("image", [SLIM, COMPAT])
 def test_what_the_image_compiles_its_init_takes(image: str) -> None:
-    source = zipped(
+    source = zip_of(
         {
             "__main__.py": "from helper import text\ndef hello(event):\n    return {'text': text}\n",
             "helper.py": "text = 'compiled'\n",
@@ -116,7 +117,7 @@ def test_where_there_is_no_room_to_compile_it_is_told_what_is_missing(options: l
 
 
 def test_what_was_compiled_for_another_python_is_refused() -> None:
-    other = zipped(
+    other = zip_of(
         {"exec": "#!/bin/sh\n", "exec.env": "openwhisk/action-python-v3.7",
          "exec__.py": "from main__ import main as main\n", "main__.py": "def main(e): return {}\n"}
     )  # fmt: skip
@@ -139,6 +140,6 @@ def test_a_folder_that_forbids_to_execute_is_told() -> None:
     """``--tmpfs /tmp`` without ``exec``: a program that was posted cannot be started."""
     options = ("--read-only", "--tmpfs=/tmp:mode=1777", "--user=12345")
     with Container(SLIM, *options, hard=False) as container:
-        answer = init_once(container.address, zipped({"exec": "#!/bin/sh\nread x\n"}))
+        answer = init_once(container.address, zip_of({"exec": "#!/bin/sh\nread x\n"}))
         assert answer.status == 502
         assert "Permission denied" in container.logs()

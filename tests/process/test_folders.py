@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 
 from hotwhisk.system.removal import make_accessible
 from tests.process import control
+from tests.support.archives import tar_of, zip_of
 from tests.support.client import init_once, run_once
 from tests.support.leftover import Again
 from tests.support.server import HOTWHISK, ROOT, Server
@@ -160,28 +158,10 @@ def test_a_version_is_loaded_while_a_large_folder_is_removed(server: Server) -> 
 
 # -- archives ---------------------------------------------------------------------------------
 
-
-def zipped(*names: str) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as made:
-        made.writestr("__main__.py", "def main(event): return {}\n")
-        for name in names:
-            made.writestr(name, "")
-    return written.getvalue()
+MAIN = "def main(event): return {}\n"
 
 
-def tarred(*names: str) -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:gz") as made:
-        for name in ("__main__.py", *names):
-            info = tarfile.TarInfo(name)
-            text = b"def main(event): return {}\n" if name == "__main__.py" else b""
-            info.size = len(text)
-            made.addfile(info, io.BytesIO(text))
-    return written.getvalue()
-
-
-@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -191,13 +171,14 @@ def tarred(*names: str) -> bytes:
     ],
 )
 def test_an_archive_that_is_too_deep_or_long_is_refused(
-    server: Server, pack: Callable[..., bytes], name: str, expected: str
+    server: Server, pack: Callable[[dict[str, str]], bytes], name: str, expected: str
 ) -> None:
-    response = init_once(server.address, pack(name))
+    response = init_once(server.address, pack({"__main__.py": MAIN, name: ""}))
     assert response.status == 502, response
     assert expected in str(response.error)
     assert str(server.run_dir) not in str(response.error)
-    assert init_once(server.address, pack("d/" * 99 + "last")).status == 200
+    deep = pack({"__main__.py": MAIN, "d/" * 99 + "last": ""})
+    assert init_once(server.address, deep).status == 200
 
 
 # -- what lies at the place of the run folder, or of a server's own in it ---------------------

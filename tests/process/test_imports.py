@@ -6,16 +6,15 @@ Each module that a new worker has to find and run is time in every ``/init``.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.archives import zip_of
 from tests.support.client import Address, run_once
 from tests.support.server import Server
 
@@ -93,14 +92,6 @@ def notes(tmp_path: Path) -> Notes:
     return Notes(folder)
 
 
-def zipped(**members: str) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(f"{name}.py", text)
-    return written.getvalue()
-
-
 def test_a_server_imports_this_much_of_the_standard_library(notes: Notes) -> None:
     with Server("--openwhisk", env=notes.env) as server:
         server.post(_PLAIN)
@@ -122,7 +113,7 @@ def test_a_load_imports_what_the_action_asks_for_and_nothing_of_ours(
 
 def test_the_load_of_a_zip_imports_what_unpacks_it_and_nothing_else_of_ours(notes: Notes) -> None:
     with Server(env=notes.env) as server:
-        server.post(zipped(__main__=_WITH_A_HELPER, helper="import colorsys"))
+        server.post(zip_of({"__main__.py": _WITH_A_HELPER, "helper.py": "import colorsys"}))
         found = notes.of_worker(server.address)
     assert found[-2:] == ["helper", "colorsys"]
     assert set(found[:-2]) <= notes.of("import zipfile, encodings.cp437")

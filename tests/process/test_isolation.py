@@ -5,11 +5,9 @@ version.
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 from hotwhisk.platform import SENTINEL
+from tests.support.archives import zip_of
 from tests.support.client import Connection, init_once, run_once
 from tests.support.server import Server
 
@@ -54,14 +53,6 @@ DEFINE main(event):
 """
 
 
-def zipped(**files: str) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as made:
-        for name, text in files.items():
-            made.writestr(name, text)
-    return written.getvalue()
-
-
 def ask(server: Server, value: object = None) -> Any:
     response = run_once(server.address, value or {})
     assert response.status == 200, response
@@ -79,7 +70,7 @@ def private() -> Iterator[Server]:
 @pytest.mark.parametrize("define", ["def", "async def"])
 def test_what_the_action_brings_wins(server: Server, define: str) -> None:
     source = SHADOWED.replace("DEFINE", define)
-    server.post(zipped(**SHADOWS, **{"__main__.py": source}))
+    server.post(zip_of({**SHADOWS, "__main__.py": source}))
     expected = {name: f"own {name}" for name in NAMES}
     answer = ask(server)
     assert answer == expected | {"deep": "deep", "context": "hotwhisk.openwhisk.context"}
@@ -90,7 +81,7 @@ def test_what_the_action_brings_wins(server: Server, define: str) -> None:
 
 def test_a_traceback_is_printed_by_our_own_modules() -> None:
     with Server() as server:
-        server.post(zipped(**SHADOWS, **{"__main__.py": SHADOWED.replace("DEFINE", "async def")}))
+        server.post(zip_of({**SHADOWS, "__main__.py": SHADOWED.replace("DEFINE", "async def")}))
         assert ask(server, {"raise": 1}) == {"error": "ValueError: told to (__main__.py:8)"}
         assert 'raise ValueError("told to")' in server.stderr()
         assert "hotwhisk/" not in server.stderr()
@@ -112,7 +103,7 @@ def test_an_older_version_of_a_library_of_the_server_wins(tmp_path: Path) -> Non
             "library/__init__.py": "from .inner import VERSION\n",
             "library/inner.py": "VERSION=1",
         }
-        server.post(zipped(**own, **{"__main__.py": source}))
+        server.post(zip_of({**own, "__main__.py": source}))
         assert ask(server) == {"version": 1}
         server.post(source)
         assert ask(server) == {"version": 2}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import tarfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.archives import tar_of, zip_of
 from tests.support.client import init_once, run_once
 from tests.support.server import ROOT, Server
 
@@ -56,24 +54,6 @@ def write_all(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def zipped(files: dict[str, str]) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as made:
-        for name, text in files.items():
-            made.writestr(name, text)
-    return written.getvalue()
-
-
-def tarred(files: dict[str, str]) -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:gz") as made:
-        for name, text in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            made.addfile(info, io.BytesIO(text.encode()))
-    return written.getvalue()
-
-
 def of(python: Sequence[str], run_dir: Path, *arguments: str, env: str = "src") -> Server:
     """Return a server that a user's own command starts."""
     command = [sys.executable, *python, *arguments, "--run-dir", str(run_dir)]
@@ -108,7 +88,7 @@ def test_a_folder(tmp_path: Path) -> None:
         assert ask(server) == {"part": 2}
 
 
-@pytest.mark.parametrize(("name", "pack"), [("a.zip", zipped), ("a.tar.gz", tarred)])
+@pytest.mark.parametrize(("name", "pack"), [("a.zip", zip_of), ("a.tar.gz", tar_of)])
 def test_an_archive(tmp_path: Path, name: str, pack: Any) -> None:
     (tmp_path / name).write_bytes(pack(FOLDER))
     with Server(str(tmp_path / name), "--workers", "2") as server:

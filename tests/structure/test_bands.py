@@ -11,6 +11,7 @@ import pytest
 from tests.structure.source import Source, sources
 
 PURE = {
+    "access.check",
     "action.entry_point",
     "config.platform",
     "config.addresses",

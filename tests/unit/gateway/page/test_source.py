@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import base64
-import io
-import tarfile
-import zipfile
 
 import pytest
 
 from hotwhisk.artifact.kinds import Kind
 from hotwhisk.gateway.page.source import file_text, read_source
+from tests.support.archives import tar_of, zip_of
 
 MAIN = "from lib.x import f\n\n\ndef main(args):\n    return f(args)\n"
 FILES = {
@@ -18,32 +16,20 @@ FILES = {
 }
 
 
-def zipped(files: dict[str, str]) -> str:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as opened:
-        for name, text in files.items():
-            opened.writestr(name, text)
-    return base64.b64encode(content.getvalue()).decode()
+def code_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
-def tarred(files: dict[str, str]) -> str:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as opened:
-        for name, text in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            opened.addfile(info, io.BytesIO(text.encode()))
-    return base64.b64encode(content.getvalue()).decode()
-
-
-@pytest.mark.parametrize("code", [MAIN, base64.b64encode(MAIN.encode()).decode()])
+@pytest.mark.parametrize("code", [MAIN, code_of(MAIN.encode())])
 def test_a_source(code: str) -> None:
     source = read_source(code)
     assert (source.kind, source.text, source.files) == (Kind.SOURCE, MAIN, ())
     assert file_text(code, "/home/me/hello.py") == MAIN
 
 
-@pytest.mark.parametrize("code", [zipped(FILES), tarred(FILES)], ids=["zip", "tar"])
+@pytest.mark.parametrize(
+    "code", [code_of(zip_of(FILES)), code_of(tar_of(FILES))], ids=["zip", "tar"]
+)
 def test_an_archive(code: str) -> None:
     source = read_source(code)
     assert source.text == MAIN
@@ -59,14 +45,14 @@ def test_an_archive(code: str) -> None:
 
 
 def test_a_program_is_no_text() -> None:
-    code = base64.b64encode(b"\x7fELF" + bytes(200)).decode()
+    code = code_of(b"\x7fELF" + bytes(200))
     source = read_source(code)
     assert (source.kind, source.text) == (Kind.EXECUTABLE, None)
     assert file_text(code, "exec") is None
 
 
 def test_a_damaged_archive_is_no_error() -> None:
-    whole = base64.b64decode(zipped(FILES))
-    code = base64.b64encode(whole[:50] + b"x" * 50).decode()
+    whole = zip_of(FILES)
+    code = code_of(whole[:50] + b"x" * 50)
     assert read_source(code).text is None
     assert file_text(code, "lib/x.py") is None
