@@ -10,8 +10,6 @@ So the interpreter is given a guarded handler in place of the action's handler. 
 looks at the frame that was interrupted. If code of the action runs there, the exception is raised
 there, as in any Python program. Otherwise the exception is printed to stderr and goes no further.
 `signal.getsignal` and `signal.signal` still return the action's own handlers.
-
-docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ Python gives a warning the line that runs when Python notices the problem. A cor
 awaited or a file that is never closed is noticed when its last reference goes. This may happen in
 our call of the handler. Such a warning is shown with the action's file. A warning of a deprecation
 in our own code does not concern the action and is not shown.
-
-docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 Copy the output of a program to the server's own streams.
 
 This is done under OpenWhisk, where the server writes a sentinel to these streams after each
-activation. Only a reader of the output knows whether its last line is complete. docs/decisions.md
-says what was rejected.
+activation. Only a reader of the output knows whether its last line is complete.
 
 If this process is killed, only the output of the last microseconds is lost, because a wait for a
 response is also a wait for output.

@@ -3,7 +3,7 @@ Turn bytes into HTTP/1.1 requests by a strict reader, and write response heads. 
 
 The caller keeps the bytes. A ``Reader`` gets one growing buffer and keeps offsets into it. So
 the bytes may be in a memory file that moves to another process, where a new ``Reader`` starts again
-at byte 0. docs/decisions.md says what was rejected.
+at byte 0.
 
 Strict rules cost no time on the usual path. A caller repeats its head byte for byte, so the parsed
 head is found in a cache by its bytes (`head`). A small request that arrives complete takes one

@@ -7,7 +7,7 @@ other text on the same line. So if an action ended its output without a newline,
 works for output that went through Python's own streams.
 
 Each line that an action prints is written at once, so that it is in the log however the process
-ends. docs/decisions.md says what was rejected.
+ends.
 
 Source: the rules for logs of the OpenWhisk action interface.
 """

@@ -13,8 +13,9 @@ A worker never waits for the log: its pipes take some hundred kilobytes. What is
 as for any slow reader: the action that prints more than the log's reader reads is slowed down. If
 the reader stops, lines are dropped and counted.
 
-An activation has exactly one line. Its worker writes a mark when the answer is sent. If it dies
-before that, the line is written when the rest of its output is, as `ActionOutput.died` was told.
+An activation has exactly one line. Its worker writes a mark when the answer is sent. If the worker
+dies before that, `ActionOutput.died` is told what answer the client got; the line says that, and
+follows the rest of the worker's output.
 """
 
 from __future__ import annotations

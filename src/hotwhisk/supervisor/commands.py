@@ -16,7 +16,11 @@ from hotwhisk.supervisor.log_events import LogEvent
 
 
 class Origin(Record):
-    """A place on this machine: a file, a folder, or a ``module``. An empty path: it was posted."""
+    """
+    Where an artifact comes from: the path of a file or a folder, or the name of a ``module``.
+
+    The path is empty if the artifact was posted.
+    """
 
     path: str = ""
     module: bool = False
@@ -55,7 +59,7 @@ class Artifact:
 
 
 class Requester:
-    """The receiver of a replacement's result. Decisions only pass it on."""
+    """Who gets the result of a replacement. Decisions only pass it on."""
 
 
 class Candidate:

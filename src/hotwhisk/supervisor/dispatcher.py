@@ -29,7 +29,7 @@ from hotwhisk.supervisor.commands import (
 from hotwhisk.supervisor.workers import Workers
 
 PARKED_LIMIT = 1024
-"""``/run``s that may wait, read, for a worker that is not busy."""
+"""Most ``/run``s that are read and wait for a worker that is not busy."""
 
 Moved = Iterable[tuple[int, bool]]
 """Reclaimed connections, each with whether it is parked."""
@@ -196,7 +196,7 @@ class Dispatcher:
             self.give_to_spare()
 
     def _freest(self, serving: Collection[int], given: Collection[int]) -> int:
-        """Return the worker for one that waited. Those in ``given`` are about to be busy."""
+        """Return the worker that can begin a waiting request first; ``given`` ones just got one."""
         count = self.owners.count
         return min(serving, key=lambda slot: (slot in given or self._has_claim(slot), count(slot)))
 

@@ -33,8 +33,8 @@ def choose(
     """
     Choose between the ``versions`` of an earlier server and FILE, the one that is ``named``.
 
-    ``is_unchanged`` returns whether FILE has a digest. What is not chosen is loaded if what is
-    chosen cannot be loaded.
+    ``is_unchanged`` returns whether FILE has a digest. If the chosen version cannot be loaded, the
+    others are tried.
     """
     kept = [each for each in reversed(versions) if each.content.is_kept]
     if not kept:

@@ -106,9 +106,10 @@ class Receiver:
 
     def give_up_worker(self, process: Process) -> None:
         """
-        Count a worker that cannot be killed as dead, and decide about its connections. If it still
-        runs our code, it finds that its connections are recalled, and that the one whose answer a
-        spare sends is closed after it.
+        Treat a worker that cannot be killed as dead: others take its connections.
+
+        If it still runs our code, it finds that its connections were recalled. The spare sends an
+        error for the request that it runs, and that connection is closed after the error.
         """
         self._parts.log(
             f"worker {process.pid} cannot be ended: it runs as another user; its requests are "

@@ -9,7 +9,7 @@ from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.totals import Totals
 
 CAUSES = (Cause.KILLED, Cause.EXITED, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT, Cause.STOPPING)
-"""Why a worker can end that was not told to."""
+"""The causes for which a worker can exit without an order to."""
 
 LONGEST_ERROR = 300
 """Most characters of an error that are kept, because the whole report must fit one answer."""

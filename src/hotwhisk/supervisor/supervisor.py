@@ -184,8 +184,10 @@ class Supervisor:
 
     def _accept(self) -> bool:
         """
-        Take one connection; False if none waits. Under load the next is taken after one more
-        wait, which costs less than finding by an error that there is none.
+        Accept one connection; return False if none waits.
+
+        The next one is accepted after one more `wait`. That costs less than a further call that
+        fails because none waits.
         """
         assert self._listener is not None
         try:
@@ -193,24 +195,25 @@ class Supervisor:
             descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in EXHAUSTED:
-                # It stays readable, so the loop would spin.
+                # The port stays readable, so the loop would call this again at once.
                 self.loop.watch_later(self._listener.fileno())
             return False  # none is left, or it was reset while it waited
         self.rollout.dispatcher.accepted(self.sockets.add(descriptor))
         if self.sockets.full:
             self.loop.unwatch(self._listener.fileno())
             self._paused = True
-            self.keep_full()
+            self.ask_for_closes()
             self.system.barrier()
             self.remove_closed()  # a worker that had not seen the flag yet sent no message
         return True
 
-    def keep_full(self) -> bool:
+    def ask_for_closes(self) -> bool:
         """
-        Ask workers to report each connection that they close, while there is no room for another.
+        If there is no room for another connection, ask workers to report each one that they close.
 
-        It asks again at each tick, because otherwise a worker that writes into the scoreboard could
-        keep the port closed.
+        Return whether there is none. The caller asks again at each tick, because an action that
+        writes into the scoreboard could take the question away, and no connection would be accepted
+        any more.
         """
         if self._listener is None or not self.sockets.full:
             return False

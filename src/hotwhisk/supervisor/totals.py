@@ -1,9 +1,10 @@
 """
-What was counted in each generation: what dead workers have left, and what their deaths cost.
+Add up what was counted of the requests of each generation.
 
-Pure. The supervisor adds the block of a worker at its exit. It counts a request whose worker died
-or was too late once, when it decides that another process answers. The generation is the one that
-the answer names. What the living workers have counted is added when it is asked for.
+Pure. A worker counts in its block of the scoreboard. The supervisor adds the block at the worker's
+exit, and the blocks of living workers when the counts are asked for. It counts by itself a request
+that another process answers, because the worker died or was too late: once, when it decides that,
+for the generation that the answer names.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ The supervisor's own duplicates are in an epoll set. While the watchdog ticks, t
 each tick. While the supervisor sleeps, it waits for the set with its other descriptors. So a
 request to a worker that does not answer wakes the supervisor, and an idle server sleeps.
 Connections enter the set at a tick, so one that is opened and closed between two ticks costs
-nothing. docs/decisions.md says what else was considered.
+nothing.
 """
 
 from __future__ import annotations

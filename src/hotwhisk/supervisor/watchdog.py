@@ -32,7 +32,7 @@ LONG_LOAD = 2.0
 """Seconds of loading after which a line says so. The next line follows after twice as long."""
 
 PATIENCE = 0.25
-"""A load is given up for a newer save of its sources only after so many seconds."""
+"""Seconds after which a load is given up if a newer save of its sources waits for its end."""
 
 LEAVE_LIMIT = 5.0
 """Seconds that the atexit functions of a draining worker may take, once it has no connection."""
@@ -51,6 +51,7 @@ class Watchdog:
         self._supervisor = supervisor
         self._ages = Ages()
         self._quiet = 0
+        """How many ticks in a row found nothing to do."""
         self._next_line: dict[int, float] = {}
         """For each worker whose long load was logged, the age at which the next line is due."""
         self._patience = PATIENCE
@@ -93,9 +94,10 @@ class Watchdog:
         dispatcher.wants_tick = False
         if self.stopping_since is not None:
             self._enforce_stop(now - self.stopping_since)
-        busy = self._supervisor.keep_full() or retried or self._demand.ticks or printed
-        waiting = dispatcher.owners.waiting or busy
-        self._quiet = 0 if watched or waiting or self._liveness.urgent else self._quiet + 1
+        is_full = self._supervisor.ask_for_closes()
+        in_flight = watched or dispatcher.owners.waiting or self._liveness.urgent
+        must_tick = is_full or retried or printed or self._demand.ticks
+        self._quiet = 0 if in_flight or must_tick else self._quiet + 1
 
     def sleep_if_idle(self) -> None:
         """Stop the timer if two ticks found nothing in flight, and nothing must be tried again."""

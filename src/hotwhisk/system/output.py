@@ -5,8 +5,6 @@ The action, its children, the other workers, and often unrelated programs share 
 of them would see it if we made the streams non-blocking, so we do not. If the kernel can open a
 stream a second time (a pipe, a terminal), only that copy is non-blocking. For a socket, each packet
 is sent with a flag that forbids waiting. Any other stream is polled before each write.
-
-docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

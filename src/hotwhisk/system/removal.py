@@ -7,8 +7,6 @@ needs no deeper stack, no more descriptors and no longer paths. Only a few descr
 time, and interrupted work is not lost. If an action swaps a folder for a link meanwhile, the link
 is removed. A mount point cannot be moved (EBUSY), so it is not entered.
 
-docs/decisions.md says what was rejected.
-
 Entries that cannot be removed (an immutable file or a mount point) are left. This is not an error,
 because the caller has something more important to do.
 """

@@ -122,7 +122,7 @@ class Connection:
         self.pipelined = b""
         """Bytes that were read behind the current request."""
         self._next_at = -1
-        """The value of `sent` at which pipelined bytes were parsed already; -1 for none."""
+        """What `sent` was when pipelined bytes were parsed last; -1 if they never were."""
         self._reader: Reader | None = None
         self._continued = False
         self._out: list[memoryview] = []

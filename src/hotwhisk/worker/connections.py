@@ -2,7 +2,7 @@
 The connections of one worker: read, answer and release them, each step under a claim.
 
 The supervisor decides which connections a worker may touch. The worker keeps the promises by the
-order of its steps (the claim is a hazard pointer; see `hotwhisk.ipc.scoreboard`):
+order of its steps (`hotwhisk.ipc.scoreboard` explains the claim):
 
     claim a connection → check for a recall → read → check for a recall → call → write → unclaim
 
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 READ_SIZE = 65536
 
 _BUFFER = memoryview(bytearray(READ_SIZE))
-"""Scratch space for one read. A forked process inherits it, so it begins without a page of it."""
+"""Scratch space for one read. It is made before the fork, so an idle worker has no copy of it."""
 
 
 class Place(Record):
-    """Names the scoreboard slot of a worker, and how often that was recalled before it began."""
+    """Says which slot of the scoreboard a worker has, and how often it was recalled before."""
 
     slot: int
     recalls: int

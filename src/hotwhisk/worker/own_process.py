@@ -8,8 +8,6 @@ opened again before anything else can get its number.
 
 An action may also point the streams elsewhere. But the reader of the log waits for the line that
 ends an activation, so that line goes to the streams that the worker had when it started.
-
-docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

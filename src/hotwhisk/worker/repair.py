@@ -17,8 +17,6 @@ In an event loop the steps between belong to asyncio and cannot be repaired. If 
 lost there, the run is answered at its deadline. If something else cannot be repaired, the process
 ends, and the supervisor recovers its connections. A request is refused only if it is malformed when
 it is parsed a second time: the first error may have come from outside.
-
-docs/decisions.md says what was rejected.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ needed for that: right after the fork, the number of threads is counted.
 
 The template forks twice. The process in between exits at once, and the kernel gives the new process
 to the supervisor, the nearest child subreaper. So the supervisor gets its wait status as for any
-worker. docs/decisions.md says what was rejected.
+worker.
 """
 
 from __future__ import annotations
