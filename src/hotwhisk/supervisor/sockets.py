@@ -52,7 +52,7 @@ class Sockets:
         self._ended: set[int] = set()
         """Connections that the supervisor has closed and `remove_closed` has not removed yet."""
         self._epochs: dict[int, tuple[int, int]] = {}
-        """For each connection its latest epoch and the slot of that worker; or `NOT_YET`."""
+        """For each open connection its latest epoch and that worker's slot; or `NOT_YET`."""
         self._last_epoch = 0
         self.counted: set[int] = set()
         """
@@ -93,6 +93,7 @@ class Sockets:
             self._scoreboard.set_phase(number, Phase.FREE)
             if number in self.descriptors:
                 descriptor = self.descriptors.pop(number)
+                del self._epochs[number]  # else it is kept for each number that was ever used
                 self.inputs.forget(descriptor)
                 self._close(descriptor)
                 self._ended.discard(number)

@@ -49,3 +49,18 @@ def test_a_number_without_a_connection_is_swept_and_nothing_else() -> None:
     assert scoreboard.phase(2) is Phase.FREE
     sockets.shutdown(2)
     assert len(sockets._free) == 3
+
+
+def test_nothing_is_kept_of_a_closed_connection() -> None:
+    scoreboard = Scoreboard(3)
+    sockets = Sockets(scoreboard)
+    for _ in range(5):  # each gets the number that was free for longest
+        ours, theirs = socket.socketpair()
+        with theirs:
+            number = sockets.add(ours.detach())
+            epoch = sockets.next_epoch(number, 1)
+            assert sockets.is_current(number, epoch, 1)
+            scoreboard.set_phase(number, Phase.CLOSED)
+            assert sockets.remove_closed([number], lambda _: True) == [number]
+            assert not sockets.is_current(number, epoch, 1)
+    assert sockets._epochs == {}
