@@ -118,7 +118,7 @@ def enter_action_folder(folder: str, virtualenv: str = "") -> None:
 
 
 @contextmanager
-def restored() -> Iterator[None]:
+def process_restored() -> Iterator[None]:
     """
     Leave the folders of actions when the context ends, with all that they changed in the process.
 

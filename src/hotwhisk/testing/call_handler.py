@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hotwhisk.action.action import Action, apply_context, load_file
-from hotwhisk.action.isolation import restored, variable
+from hotwhisk.action.isolation import process_restored, variable
 from hotwhisk.action.signature import is_awaitable
 from hotwhisk.artifact.artifact import FOLDER_ENTRY
 from hotwhisk.artifact.kinds import DEFAULT_HANDLER
@@ -99,7 +99,7 @@ class CallHandler:
             raise error.with_traceback(None) from None
 
     def __enter__(self) -> Self:
-        self._state.enter_context(restored())
+        self._state.enter_context(process_restored())
         return self
 
     def __exit__(self, *_: object) -> None:

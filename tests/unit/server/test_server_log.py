@@ -6,22 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from hotwhisk.config.platform import Profile
 from hotwhisk.server.server_log import ServerLog
 from hotwhisk.supervisor.log_events import LogEvent
 from tests.unit.supervisor.scripted import Scripted
 
 
-@pytest.mark.parametrize(
-    ("profile", "expected"), [(Profile.PLAIN, "hotwhisk: café\n"), (Profile.OPENWHISK, "")]
-)
+@pytest.mark.parametrize(("openwhisk", "expected"), [(False, "hotwhisk: café\n"), (True, "")])
 def test_a_line_goes_to_stderr_unless_that_is_the_action_s(
     script: Callable[..., Scripted],
     capfd: pytest.CaptureFixture[str],
-    profile: Profile,
+    openwhisk: bool,
     expected: str,
 ) -> None:
-    parts = script(profile=profile).supervisor.parts
+    parts = script(openwhisk=openwhisk).supervisor.parts
     log = ServerLog(parts.config)
     log("before the parts of the server exist", LogEvent.READY)
     log.begin(parts)
