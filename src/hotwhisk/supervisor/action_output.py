@@ -75,7 +75,7 @@ NO_OUTCOME = RunOutcome(AnswerKind.DIED)
 
 class ActionOutput:
     """
-    The output of all workers of one server, on its way to the log.
+    Reads what all workers of one server print, and writes it to the log.
 
     ``capacity`` is how many connections the server can have. ``origin`` describes the process of a
     worker, ``own`` that of the supervisor.
@@ -115,7 +115,7 @@ class ActionOutput:
     # -- lines ------------------------------------------------------------------------------
 
     def log(self, text: str, event: LogEvent) -> None:
-        """Write the line of an event, after all that was printed before it, if that is not much."""
+        """Write the line of an event, after what was printed before it, unless that is much."""
         self._drain_all()
         self._put_event(text, event)
 
@@ -131,7 +131,7 @@ class ActionOutput:
         return bool(self._left < MOST_WORK or self._writer.waiting)
 
     def finish(self, cause: str) -> None:
-        """Write all that is left at the end of the server, and the runs that ``cause`` ended."""
+        """Write what is left at the end of the server, with a line for each run that this ends."""
         for process, pipes in list(self._pipes.items()):
             if pipes.death is None:
                 pipes.end(Death({}, self._origin(process).members(), cause))
@@ -230,7 +230,7 @@ class ActionOutput:
             self._end(each)
 
     def _end(self, process: Process) -> None:
-        """Write the last lines of a dead worker at once; tell if there are too many."""
+        """Write the last lines of a dead worker at once; log it if there are too many."""
         pipes = self._pipes.pop(process)
         assert pipes.death is not None
         death = pipes.death

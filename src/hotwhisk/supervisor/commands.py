@@ -96,7 +96,7 @@ class Candidate:
         """What a spare has to write to the log before the requester gets the result."""
 
     def refusal(self, current: int) -> str:
-        """Return the line for its failure; the generation ``current``, if not 0, goes on."""
+        """Return the line of the log for its failure. Generation ``current`` goes on; 0 is none."""
         what = "the roll-back failed" if self.rollback else "a version was refused"
         return f"{what}; " + (
             f"generation {current} goes on" if current else "no action is current"

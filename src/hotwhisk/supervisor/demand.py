@@ -71,7 +71,7 @@ class Demand:
         self._drain_idle(now, idle)
 
     def _check_memory(self) -> None:
-        """Find out whether there is memory for more workers of one run than the least number."""
+        """Find out, with ``--fresh``, whether memory has room for more than the least workers."""
         rollout, processes = self._parts.rollout, self._parts.processes.by_slot
         there = rollout.workers.in_generation(rollout.current.number, *FULL_SIZE)
         more = len(there) > rollout.policy.workers

@@ -218,7 +218,7 @@ class Dispatcher:
             self._commands.append(Recall(slot, drain))
 
     def recall_rest(self, slot: int) -> None:
-        """Recall what a worker got while it began its only run; it has that connection too."""
+        """Recall the connections that a worker got while it began its only run on another one."""
         if self.owners.count(slot) > 1:
             self.recall(slot)
 

@@ -21,7 +21,7 @@ MOST_TRIED = 3
 
 
 class First(Record):
-    """What is loaded first, None for nothing; and why, for the log, if that is not clear."""
+    """What is loaded first, None for nothing. ``why`` is for the log; empty if it is clear."""
 
     candidate: Candidate | None
     why: str = ""

@@ -155,7 +155,7 @@ class History:
 
     def previous(self) -> Version | None:
         """
-        Return the version to which a roll-back goes that names none; None if there is none.
+        Return the version to which a roll-back goes if it names no version; None if there is none.
 
         From a roll-back, it is the version before the one that was restored.
         """
@@ -214,7 +214,7 @@ class History:
                 version.content.size, version.content.file = size, file
 
     def forget_files(self) -> None:
-        """Forget the files that are too many, before the rest is written."""
+        """Forget the files beyond the limits, before the history is written."""
         total = 0
         for place, content in enumerate(self.contents()):
             total += content.size

@@ -38,7 +38,7 @@ class EventLoop:
             self._readers[descriptor] = callback
 
     def watch_both(self, descriptor: int, callback: Callable[[], object] | None) -> None:
-        """Call back also when a watched descriptor is writable; with None, no longer."""
+        """Call back also when a watched descriptor is writable; with None, stop that."""
         if descriptor not in self._readers or (
             callback is None and descriptor not in self._writers
         ):

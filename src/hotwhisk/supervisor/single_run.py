@@ -96,8 +96,8 @@ class SingleRunScaling(Scaling):
         """
         Start workers until enough of them stand ready, if there may be so many.
 
-        More than the least number, with those in a run, are started only where there is room. When
-        the server stops, they are started as long as there are connections.
+        Those in a run count too. If there are as many as the least number, more are started only if
+        there is room. When the server stops, they are started as long as there are connections.
         """
         if self.stopping and not len(self._dispatcher.owners):
             return
@@ -121,7 +121,7 @@ class SingleRunScaling(Scaling):
         return False
 
     def has_surplus(self, _: Generation) -> bool:
-        """Return False: never more stand ready than should."""
+        """Return False: there are never more workers ready than there should be."""
         return False
 
     def ban_template(self, generation: int) -> None:

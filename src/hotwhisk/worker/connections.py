@@ -138,7 +138,7 @@ class Connections:
         )
 
     def watch_idle(self, connection: Connection) -> None:
-        """Watch a connection again after a response, unless it was closed, released or is busy."""
+        """Watch a connection again after a response, if it waits for a request in this worker."""
         if self.has(connection) and connection.stage is Stage.LISTENING:
             self.watch(connection)
 

@@ -157,5 +157,5 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
 
 
 def _is_limited() -> bool:
-    """Return whether a limit of this process stands for the action's limit of memory."""
+    """Return whether this process has a limit of memory, which is the action's then."""
     return getrlimit(RLIMIT_DATA)[0] != RLIM_INFINITY

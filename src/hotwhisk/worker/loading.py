@@ -135,7 +135,7 @@ def make_ready(
 @contextmanager
 def _exit_forked_copies() -> Iterator[None]:
     """
-    End each process that code of the action forks in this context, when it leaves the context.
+    End each copy of this process that the action forks here, when the copy leaves the context.
 
     Only the original process reports whether the version was loaded.
     """

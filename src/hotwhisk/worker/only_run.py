@@ -103,8 +103,9 @@ class FolderContent:
 
 def read_content(folder: str) -> FolderContent | None:
     """
-    Return what a private working directory begins with; None if the working directory is not
-    ``folder``, where a posted version is unpacked.
+    Return what is in ``folder``, where a posted version is unpacked, for a private copy.
+
+    Return None if the folder is not the working directory, or cannot be read.
     """
     content = FolderContent()
     try:
@@ -124,8 +125,8 @@ def enter_folder(
     """
     Make the private folder of this process beside ``code``, and have the action use it.
 
-    ``content`` is what the working directory begins with; None leaves that where it is. Return
-    Failed if the folder cannot be made.
+    With ``content``, the action also gets a working directory of its own, which begins with that.
+    Return Failed if the folder cannot be made.
     """
     holder = os.path.dirname(code)
     folder = f"{holder}/runs/{connections.place.slot}"

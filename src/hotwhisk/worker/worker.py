@@ -154,7 +154,7 @@ class Worker:
     def _prepare(
         self, message: messages.Load, loaded: loading.Loaded, seconds: float
     ) -> messages.Failed | None:
-        """Do what follows a load of so many ``seconds``; return why it fails, if it does."""
+        """Make an action ready whose load took so many ``seconds``; return why that fails."""
         action, fresh = loaded.action, self.config.fresh
         if not isinstance(action, Program):
             content = only_run.read_content(message.folder) if fresh else None
