@@ -31,6 +31,8 @@ JSON = ("--log-format", "json")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 Entry = dict[str, Any]
+PATIENCE = 20.0
+"""Seconds that the slowest machine may take."""
 
 SOURCE = """\
 import base64, os, signal, socket, subprocess, sys
@@ -108,7 +110,7 @@ def log_of(server: Server) -> list[Entry]:
 
 def wait_log(server: Server, enough: Callable[[list[Entry]], object]) -> list[Entry]:
     """Wait until the log is enough; return it."""
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + PATIENCE
     while not enough(found := log_of(server)):
         assert time.monotonic() < deadline, found[-5:]
         time.sleep(0.02)
@@ -116,9 +118,14 @@ def wait_log(server: Server, enough: Callable[[list[Entry]], object]) -> list[En
 
 
 def wait_asleep(server: Server) -> None:
-    """Wait until the supervisor has not woken up for longer than between two ticks."""
-    before = None
+    """
+    Wait until the supervisor has not woken up for longer than between two ticks.
+
+    It reports no sleep, and only a tick that does not come shows one.
+    """
+    deadline, before = time.monotonic() + PATIENCE, None
     while before != (now := tree.switches({server.pid})):
+        assert time.monotonic() < deadline, "the supervisor does not sleep"
         before = now
         time.sleep(0.6)
 
