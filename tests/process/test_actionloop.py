@@ -14,7 +14,6 @@ import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -93,12 +92,6 @@ def whisk() -> Iterator[Server]:
         yield started
 
 
-def run(server: Server, value: object = None) -> Any:
-    response = run_once(server.address, {} if value is None else value)
-    assert response.status == 200, response
-    return json.loads(response.body)
-
-
 def raw(server: Server, path: str, body: bytes) -> Response:
     with Connection(server.address) as connection:
         connection.send(post(path, body))
@@ -106,7 +99,7 @@ def raw(server: Server, path: str, body: bytes) -> Response:
 
 
 def pid_of(server: Server) -> int:
-    return int(run(server)["pid"])
+    return int(server.call()["pid"])
 
 
 def wait_unread(pid: int) -> None:
@@ -132,7 +125,7 @@ def test_programs_of_every_language(tmp_path: Path, language: str, acknowledge: 
     with Server("--openwhisk", env={"OW_WAIT_FOR_ACK": acknowledge}) as server:
         response = init_once(server.address, code)
         assert (response.status, response.body) == (200, b'{"ok":true}\n')
-        answers = [run(server, {"name": name}) for name in ("Ada", "Bob", "Cy")]
+        answers = [server.call({"name": name}) for name in ("Ada", "Bob", "Cy")]
         assert [answer["name"] for answer in answers] == ["Ada", "Bob", "Cy"]
         assert len({answer["pid"] for answer in answers}) == 1
         assert server.stderr() == f"{SENTINEL}\n" * 3
@@ -140,7 +133,7 @@ def test_programs_of_every_language(tmp_path: Path, language: str, acknowledge: 
 
 def test_a_go_binary_in_an_archive(plain: Server, tmp_path: Path) -> None:
     plain.post(programs.zipped({"exec": programs.go_binary(tmp_path)}))
-    assert run(plain, {"name": "Ada"})["name"] == "Ada"
+    assert plain.call({"name": "Ada"})["name"] == "Ada"
 
 
 def test_a_folder_with_a_program_is_served_where_it_lies(tmp_path: Path) -> None:
@@ -148,7 +141,7 @@ def test_a_folder_with_a_program_is_served_where_it_lies(tmp_path: Path) -> None
     (tmp_path / "exec").chmod(0o755)
     (tmp_path / "loop.py").write_text(programs.LOOP + "serve(lambda r: [os.getcwd()])")
     with Server(str(tmp_path)) as server:
-        assert run(server) == [str(tmp_path)]
+        assert server.call() == [str(tmp_path)]
 
 
 def test_the_request_goes_in_and_the_answer_comes_out_to_the_byte(plain: Server) -> None:
@@ -180,7 +173,7 @@ def test_a_program_that_exits_costs_its_own_request_only(whisk: Server) -> None:
     for status in (0, 3):
         response = run_once(whisk.address, {"exit": status})
         assert (response.status, response.body) == (400, b'{"error":"command exited"}\n')
-        assert "pid" in run(whisk)
+        assert "pid" in whisk.call()
     assert whisk.stdout() == whisk.stderr() == f"{SENTINEL}\n" * 4
 
 
@@ -236,13 +229,13 @@ def test_an_answer_that_is_no_result_is_refused(plain: Server, said: str, surviv
 
 def test_text_that_looks_like_nan_is_a_result(plain: Server) -> None:
     plain.post(python(FLEXIBLE))
-    assert run(plain, {"say": '{"x": "NaN and Infinity"}\n'}) == {"x": "NaN and Infinity"}
+    assert plain.call({"say": '{"x": "NaN and Infinity"}\n'}) == {"x": "NaN and Infinity"}
 
 
 def test_a_death_between_runs_leaves_nothing_behind(plain: Server) -> None:
     """Without another request: neither a zombie nor what the program started."""
     plain.post(python(STARTS))
-    left, pid = run(plain), run(plain, {"pid": True})
+    left, pid = plain.call(), plain.call({"pid": True})
     os.kill(pid[0], signal.SIGKILL)
     assert all(wait_gone(each, 10.0) for each in left)
     assert not wait_few(lambda: {pid[0]} & plain.left(), 0, 10.0)
@@ -262,7 +255,7 @@ def test_a_request_that_the_dead_never_read_goes_to_a_fresh_program(whisk: Serve
 
 def test_a_program_that_cannot_be_started_again_is_an_error_and_no_hang(plain: Server) -> None:
     plain.post(python("if os.path.exists('once'): os._exit(5)\nopen('once', 'w')\n" + FLEXIBLE))
-    assert "exit" not in run(plain)
+    assert "exit" not in plain.call()
     assert run_once(plain.address, {"exit": 0}).status == 502
     for _ in range(2):
         response = run_once(plain.address, {})
@@ -289,18 +282,18 @@ def test_what_a_program_finds_in_its_environment() -> None:
     with Server("--openwhisk", env={"__OW_API_HOST": "a=b=c"}) as server:
         body = init_body(python(FLEXIBLE), binary=True, env={"E": "1=2", "__OW_NAMESPACE": "/ns"})
         assert raw(server, "/init", body).status == 200
-        found = [run(server, {"env": n})["env"] for n in ("__OW_API_HOST", "E", "__OW_NAMESPACE")]
+        found = [server.call({"env": n})["env"] for n in ("__OW_API_HOST", "E", "__OW_NAMESPACE")]
         assert found == ["a=b=c", "1=2", "/ns"]
-        assert run(server, {"env": "PATH"})["env"]
-        assert run(server, {"env": "__OW_PROXY_VERSION"})["env"]
-        assert run(server, {"env": "__OW_WAIT_FOR_ACK"})["env"] is None
+        assert server.call({"env": "PATH"})["env"]
+        assert server.call({"env": "__OW_PROXY_VERSION"})["env"]
+        assert server.call({"env": "__OW_WAIT_FOR_ACK"})["env"] is None
 
 
 def test_more_than_was_asked_for_is_never_an_answer(plain: Server) -> None:
     plain.post(python(FLEXIBLE))
     pid = pid_of(plain)
-    assert run(plain, {"say": '{"a": 1}\n{"a": 2}\n'}) == {"a": 1}
-    again = run(plain)
+    assert plain.call({"say": '{"a": 1}\n{"a": 2}\n'}) == {"a": 1}
+    again = plain.call()
     assert again["got"] == {"value": {}}
     assert again["pid"] != pid
 
@@ -326,24 +319,24 @@ def test_a_program_that_loops_is_ended_at_its_deadline_and_a_fresh_one_serves() 
 
 def test_what_a_program_started_goes_with_it(plain: Server) -> None:
     plain.post(python(STARTS))
-    left = run(plain)
+    left = plain.call()
     assert run_once(plain.address, {"exit": 1}).status == 502
     assert all(wait_gone(pid, 10.0) for pid in left)
-    left = run(plain)
+    left = plain.call()
     plain.post(python("serve(lambda r: [2])"))
     assert all(wait_gone(pid, 10.0) for pid in left)
-    assert run(plain) == [2]
+    assert plain.call() == [2]
 
 
 def test_a_program_has_four_descriptors_and_its_deaths_cost_none(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE.replace("os.getpid()", "sorted(os.listdir('/proc/self/fd'))")))
     with Connection(whisk.address) as other:
         assert other.run({}).status == 200
-        assert run(whisk)["pid"] == ["0", "1", "2", "3", "4"]  # the last lists them
+        assert whisk.call()["pid"] == ["0", "1", "2", "3", "4"]  # the last lists them
     descriptors = whisk.descriptors()
     for _ in range(20):
         assert run_once(whisk.address, {"exit": 1}).status == 400
-    run(whisk)
+    whisk.call()
     assert whisk.descriptors() < descriptors + 10  # a connection may be closing just now
 
 
@@ -353,8 +346,8 @@ def test_a_program_has_four_descriptors_and_its_deaths_cost_none(whisk: Server) 
 def test_ends_of_activations_are_lines_of_their_own(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE))
     for text in ("whole\n", "", "cut"):
-        run(whisk, {"print": text})
-        run(whisk, {"print": text, "stream": 2})
+        whisk.call({"print": text})
+        whisk.call({"print": text, "stream": 2})
     mark = f"{SENTINEL}\n"
     assert whisk.stdout() == f"whole\n{mark}{mark}" + mark * 2 + f"cut\n{mark}{mark}"
     assert whisk.stderr() == f"{mark}whole\n{mark}" + mark * 2 + f"{mark}cut\n{mark}"
@@ -364,7 +357,7 @@ def test_a_flood_of_output_does_not_block(whisk: Server) -> None:
     whisk.post(python(FLEXIBLE))
     text = "0123456789abcdef" * 64 + "\n"
     for _ in range(2):
-        run(whisk, {"print": text, "times": 4000})
+        whisk.call({"print": text, "times": 4000})
     assert whisk.stdout() == (text * 4000 + f"{SENTINEL}\n") * 2
 
 
@@ -385,7 +378,7 @@ serve(main)
     whisk.post(python(source))
     fifo = whisk.folder / "fifo"
     os.mkfifo(fifo)
-    assert run(whisk, {"fifo": str(fifo)}) == {}
+    assert whisk.call({"fifo": str(fifo)}) == {}
     assert fifo.read_text() == "written"
 
 
@@ -438,12 +431,12 @@ def test_an_unexpected_acknowledgement_is_not_a_result(plain: Server, late: bool
         plain.post(python(body + "time.sleep(0.3)\nserve(main)"))
     else:
         plain.post(python("serve(lambda r: [r['value']['n']], acknowledge=True)"))
-    assert [run(plain, {"n": n}) for n in range(3)] == [[0], [1], [2]]
+    assert [plain.call({"n": n}) for n in range(3)] == [[0], [1], [2]]
 
 
 def test_a_result_that_looks_like_an_acknowledgement_is_a_result(plain: Server) -> None:
     plain.post(python("serve(lambda r: {'ok': True})"))
-    assert [run(plain) for _ in range(2)] == [{"ok": True}] * 2
+    assert [plain.call() for _ in range(2)] == [{"ok": True}] * 2
 
 
 # -- compilers and environments -------------------------------------------------------------
@@ -477,7 +470,7 @@ def post_main(server: Server, main: str, code: str | bytes = SOURCE) -> Response
 @pytest.mark.parametrize("code", [SOURCE, programs.zipped({"exec": SOURCE, "other": ""})])
 def test_a_compiler_gets_single_files_and_archives(compiled: Server, code: str | bytes) -> None:
     assert post_main(compiled, "main", code).status == 200
-    assert run(compiled) == {"compiled": True}
+    assert compiled.call() == {"compiled": True}
 
 
 @pytest.mark.parametrize(
@@ -510,9 +503,9 @@ def test_a_program_for_another_environment_is_refused() -> None:
 
 def test_python_with_a_python_line_stays_python(plain: Server) -> None:
     plain.post("#!/usr/bin/env python3\ndef main(a): return {'python': __name__}\n")
-    assert run(plain) == {"python": "main__"}
+    assert plain.call() == {"python": "main__"}
     plain.post(programs.zipped({"exec": "def main(a): return ['exec']\n"}))
-    assert run(plain) == ["exec"]
+    assert plain.call() == ["exec"]
     text = base64.b64encode(b"#!/bin/bash\nwhile read l; do echo '[1]' >&3; done\n").decode()
     assert raw(plain, "/init", init_body(text, binary=True)).status == 200
-    assert run(plain) == [1]
+    assert plain.call() == [1]

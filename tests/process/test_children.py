@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import init_once, run_once
+from tests.support.archives import zip_of
+from tests.support.client import init_once
 from tests.support.server import Server
-
-from .test_isolation import zipped
 
 pytestmark = pytest.mark.slow
 
@@ -133,8 +132,8 @@ WAYS: dict[str, Callable[[Path], Any]] = {
     "source of start": lambda _: posted(
         ALONE.replace("def main(", "def handle(") + START.replace("(main)", "(handle)")
     ),
-    "zip": lambda _: posted(zipped(**BESIDE, **{"__main__.py": ACTION})),
-    "zip of start": lambda _: posted(zipped(**BESIDE, **{"__main__.py": BY_START})),
+    "zip": lambda _: posted(zip_of({**BESIDE, "__main__.py": ACTION})),
+    "zip of start": lambda _: posted(zip_of({**BESIDE, "__main__.py": BY_START})),
     "file": lambda folder: Server(str(written(folder, "hello.py", ACTION))),
     "file of start": lambda folder: Server(str(written(folder, "hello.py", BY_START))),
     "file of start without a guard": lambda folder: Server(
@@ -160,19 +159,13 @@ def path_of(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def ask(server: Server, event: dict[str, object]) -> Any:
-    response = run_once(server.address, event)
-    assert response.status == 200, (response, server.stderr())
-    return json.loads(response.body)
-
-
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_what_an_action_defines_is_found_in_every_child(
     way: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     with way(tmp_path) as server:
         for event in STARTS:
-            found = ask(server, event)
+            found = server.call(event)
             assert found["number"] == 8, (event, found, server.stderr())
         assert "Traceback" not in server.stderr()
 
@@ -183,7 +176,7 @@ def test_a_running_artifact_finds_itself_in_every_child(tmp_path: Path) -> None:
     run_dir.mkdir(mode=0o700)
     with Server("--run-dir", str(run_dir), command=(sys.executable, str(artifact))) as server:
         for event in STARTS:
-            assert ask(server, event)["number"] == 8, (event, server.stderr())
+            assert server.call(event)["number"] == 8, (event, server.stderr())
 
 
 def test_a_file_by_start_finds_itself_in_every_child(tmp_path: Path) -> None:
@@ -192,14 +185,14 @@ def test_a_file_by_start_finds_itself_in_every_child(tmp_path: Path) -> None:
     run_dir.mkdir(mode=0o700)
     with Server("--run-dir", str(run_dir), command=(sys.executable, str(file))) as server:
         for event in STARTS:
-            assert ask(server, event)["number"] == 8, (event, server.stderr())
+            assert server.call(event)["number"] == 8, (event, server.stderr())
 
 
 def test_a_child_sees_the_file_where_it_lies(tmp_path: Path) -> None:
     with Server(str(written(tmp_path, "hello.py", ACTION))) as server:
         (tmp_path / "data.txt").touch()
         for how in ("spawn", "forkserver"):
-            name, file, listed = ask(server, {"how": how})["seen"]
+            name, file, listed = server.call({"how": how})["seen"]
             assert (name, file) == ("main__", "hello.py")
             assert "data.txt" in listed
         assert not (tmp_path / "main__.py").exists()
@@ -210,7 +203,7 @@ def test_a_child_runs_the_source_that_its_version_began_with(tmp_path: Path) -> 
     with Server(str(file)) as server:
         file.write_text("raise RuntimeError('not the current version')\n")
         for how in ("spawn", "subprocess", "loky"):
-            assert ask(server, {"how": how})["number"] == 8
+            assert server.call({"how": how})["number"] == 8
 
 
 def test_other_programs_of_an_action_find_nothing_of_it(tmp_path: Path) -> None:
@@ -228,7 +221,7 @@ def main(event):
     (tmp_path / "json_tool.py").touch()
     with Server(str(file)) as server:
         for flags in ([], ["-I"], ["-P"], ["-S"]):
-            found, path = ask(server, {"flags": flags})
+            found, path = server.call({"flags": flags})
             assert found == json.__file__
             assert str(tmp_path) not in path
             ours = [each for each in path if str(server.run_dir) in each]
@@ -249,7 +242,7 @@ def main(event):
 """
     file = written(tmp_path, "hello.py", source)
     with Server(str(file), env={"PYTHONPATH": str(tmp_path / "other")}) as server:
-        assert ask(server, {})["said"] == "3\n"
+        assert server.call({})["said"] == "3\n"
 
 
 def test_no_warning_and_no_name_of_ours_where_a_start_method_is_set_for_all(tmp_path: Path) -> None:
@@ -258,17 +251,17 @@ def test_no_warning_and_no_name_of_ours_where_a_start_method_is_set_for_all(tmp_
         + ALONE
     )
     source = source.replace("mp_context=context", "")
-    for content in (source, zipped(**{"__main__.py": source})):
+    for content in (source, zip_of({"__main__.py": source})):
         with posted(content) as server:
-            assert ask(server, {"how": "forkserver"})["number"] == 8
+            assert server.call({"how": "forkserver"})["number"] == 8
             assert server.stderr().count("\n") == 2  # the banner, and who is current
 
 
 def test_a_second_version_has_children_of_its_own(tmp_path: Path) -> None:
-    first = zipped(**{"beside.py": "TWO = 2\n", "__main__.py": ACTION})
-    second = zipped(**{"beside.py": "TWO = 3\n", "__main__.py": ACTION})
+    first = zip_of({"beside.py": "TWO = 2\n", "__main__.py": ACTION})
+    second = zip_of({"beside.py": "TWO = 3\n", "__main__.py": ACTION})
     with Server() as server:
         for content, number in ((first, 8), (second, 12)):
             assert init_once(server.address, content).status == 200
             for how in ("spawn", "forkserver", "loky", "subprocess"):
-                assert ask(server, {"how": how})["number"] == number
+                assert server.call({"how": how})["number"] == number

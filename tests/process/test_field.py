@@ -13,7 +13,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -83,21 +82,15 @@ def raw(server: Server, request: bytes) -> Response:
         return connection.read_response()
 
 
-def run(server: Server, event: object = None) -> Any:
-    response = run_once(server.address, {} if event is None else event)
-    assert response.status == 200, response
-    return json.loads(response.body)
-
-
 def expect_unharmed(server: Server, pid: int) -> None:
     """Expect that the same process goes on, again and again."""
-    assert [run(server)["pid"] for _ in range(3)] == [pid] * 3
+    assert [server.call()["pid"] for _ in range(3)] == [pid] * 3
 
 
 def expect_served(server: Server) -> None:
     """Expect that requests are answered now and later: the proxy hung at the second call."""
     for number in range(3):
-        assert run(server, {"n": number})["event"] == {"n": number}
+        assert server.call({"n": number})["event"] == {"n": number}
 
 
 # -- the table ------------------------------------------------------------------------------
@@ -122,7 +115,7 @@ def test_a_path_that_does_not_exist_is_no_success(server: Server) -> None:
 def test_a_body_that_is_no_request_does_not_end_the_action(
     server: Server, request_: bytes, status: int
 ) -> None:
-    pid = run(server)["pid"]
+    pid = server.call()["pid"]
     response = raw(server, request_)
     assert response.status == status
     assert response.error
@@ -145,17 +138,17 @@ def test_a_result_that_is_no_json_does_not_end_the_action(server: Server) -> Non
 
 
 def test_a_deadline_that_is_a_number_is_served(server: Server, kind: str) -> None:
-    pid = run(server)["pid"]
+    pid = server.call()["pid"]
     response = raw(server, post("/run", run_body({"n": 1}, deadline=123, activation_id=7)))
     assert response.status == 200
     assert response.value("event") == {"n": 1}
     if kind == "python":
-        assert run(server, {"do": "variable", "name": "__OW_DEADLINE"}) == {"found": "123"}
+        assert server.call({"do": "variable", "name": "__OW_DEADLINE"}) == {"found": "123"}
     expect_unharmed(server, pid)
 
 
 def test_nan_in_a_result_is_refused_and_the_action_goes_on(server: Server) -> None:
-    pid = run(server)["pid"]
+    pid = server.call()["pid"]
     response = run_once(server.address, {"do": "NaN"})
     assert response.status == 502
     assert response.error == "The action did not return a dictionary or array."
@@ -164,10 +157,10 @@ def test_nan_in_a_result_is_refused_and_the_action_goes_on(server: Server) -> No
 
 def test_a_death_between_calls_is_noticed_and_nothing_hangs(server: Server) -> None:
     for _ in range(2):
-        pid = run(server)["pid"]
+        pid = server.call()["pid"]
         os.kill(pid, signal.SIGKILL)
         assert wait_gone(pid, 10.0)  # until then it could still take a request and lose it
-        assert run(server)["pid"] != pid
+        assert server.call()["pid"] != pid
         expect_served(server)
 
 
@@ -179,7 +172,7 @@ def test_twenty_at_once_get_their_own_answers(kind: str, arguments: tuple[str, .
         for turn in range(20):
             event = {"caller": caller, "turn": turn}
             try:
-                answer = run(server, event)
+                answer = server.call(event)
                 if answer["event"] != event:
                     wrong.append(answer)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
@@ -200,18 +193,18 @@ def test_a_second_init_leaves_the_request_in_flight_alone(server: Server, kind: 
         runner.send_run({"hold": meet.path})
         held = meet.wait_arrival()
         server.post(action(kind, 2))
-        assert run(server)["version"] == 2
+        assert server.call()["version"] == 2
         held.release()
         answer = runner.read_response()
         assert (answer.value("version"), answer.value("pid")) == (1, held.pid)
 
 
 def test_equals_signs_in_a_variable_survive(server: Server, kind: str) -> None:
-    assert run(server, {"do": "variable", "name": "__OW_API_HOST"}) == {"found": "a=b=c"}
+    assert server.call({"do": "variable", "name": "__OW_API_HOST"}) == {"found": "a=b=c"}
     code = action(kind)
     body = init_body(code, binary=isinstance(code, bytes), env={"OWN": "1=2=3"})
     assert raw(server, post("/init", body)).status == 200
-    assert run(server, {"do": "variable", "name": "OWN"}) == {"found": "1=2=3"}
+    assert server.call({"do": "variable", "name": "OWN"}) == {"found": "1=2=3"}
 
 
 COMPILER = """\
@@ -234,13 +227,13 @@ def test_a_warning_of_the_compiler_is_no_failure(kind: str, tmp_path: Path) -> N
     }[kind]
     with Server("--openwhisk", env=env) as server:
         assert init_once(server.address, code).status == 200
-        assert run(server) == {"warned": "\\d"}
+        assert server.call() == {"warned": "\\d"}
 
 
 def test_a_megabyte_comes_back_to_the_byte(server: Server) -> None:
     """`./run bench` measures how fast it is."""
     text = "x" * ((1 << 20) - 10) + 'é\\"\n☃'
-    assert run(server, {"text": text})["event"] == {"text": text}
+    assert server.call({"text": text})["event"] == {"text": text}
 
 
 # -- and besides ----------------------------------------------------------------------------

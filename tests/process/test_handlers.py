@@ -7,12 +7,12 @@ import json
 import pytest
 
 from hotwhisk.platform import SENTINEL
+from tests.support.archives import zip_of
 from tests.support.client import Connection, init_once, run_once
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
 
 from . import actions
-from .test_isolation import ask, zipped
 
 REGISTERED = """\
 import hotwhisk
@@ -38,10 +38,10 @@ def test_an_unedited_actions_ready_is_not_called(server: Server) -> None:
     main = "def main(event): return event\n"
     for source in (probe + main, "async " + probe + "async " + main):
         server.post(source)
-        assert ask(server, {"asked": 1}) == {"asked": 1}
+        assert server.call({"asked": 1}) == {"asked": 1}
     beside = {"probe.py": probe + main, "__main__.py": "from probe import main, ready\n"}
-    server.post(zipped(**beside))
-    assert ask(server, {"asked": 2}) == {"asked": 2}
+    server.post(zip_of(beside))
+    assert server.call({"asked": 2}) == {"asked": 2}
 
 
 @pytest.mark.parametrize("define", ["def", "async def"])
@@ -50,15 +50,15 @@ def test_what_is_marked_is_called_in_its_order_before_the_first_request(
 ) -> None:
     source = REGISTERED.format(define=define)
     server.post(source)
-    assert ask(server) == ["connect", "warm", "later"]
-    server.post(zipped(**{"inner.py": source, "__main__.py": "from inner import main\n"}))
-    assert ask(server) == ["connect", "warm", "later"]
+    assert server.call() == ["connect", "warm", "later"]
+    server.post(zip_of({"inner.py": source, "__main__.py": "from inner import main\n"}))
+    assert server.call() == ["connect", "warm", "later"]
 
 
 def test_what_is_marked_in_a_file_of_start_is_called(server: Server) -> None:
     source = REGISTERED.format(define="def").replace("def main", "def handle")
     server.post(source + "if __name__ == '__main__':\n    hotwhisk.start(handle)\n")
-    assert ask(server) == ["connect", "warm", "later"]
+    assert server.call() == ["connect", "warm", "later"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_version_whose_start_fails_is_refused(marked: str, text: str) -> None:
         server.post("def main(event): return [1]\n")
         refused = init_once(server.address, source)
         assert (refused.status, text in refused.error) == (502, True), refused
-        assert ask(server) == [1]
+        assert server.call() == [1]
 
 
 # -- awaitables -----------------------------------------------------------------------------
@@ -143,9 +143,9 @@ def test_an_awaitable_is_awaited_whatever_the_handler_is(handler: str) -> None:
 def check_awaited(server: Server, handler: str) -> None:
     server.post(WORK + handler + "\n")
     for number in range(3):
-        assert ask(server, {"n": number}) == {"worked": number}
-    assert ask(server, {"n": 1, "raise": True}) == {"error": "ValueError: told to (main__.py:5)"}
-    assert ask(server, {"n": 9}) == {"worked": 9}
+        assert server.call({"n": number}) == {"worked": number}
+    assert server.call({"n": 1, "raise": True}) == {"error": "ValueError: told to (main__.py:5)"}
+    assert server.call({"n": 9}) == {"worked": 9}
     assert "Warning" not in server.stderr()
     assert "src/hotwhisk" not in server.stderr()
 
@@ -162,7 +162,7 @@ async def work(event):
 def main(event): return work(event)
 """
     server.post(source)
-    assert [ask(server)["got"] for _ in range(2)] == ["first", "second"]
+    assert [server.call()["got"] for _ in range(2)] == ["first", "second"]
 
 
 def test_a_handler_may_return_an_awaitable_or_run_a_loop_of_its_own(server: Server) -> None:
@@ -172,7 +172,7 @@ def main(event): return asyncio.run(work(event)) if event["own"] else work(event
 """
     server.post(source)
     for own in (False, True, False, True):
-        assert ask(server, {"own": own}) == {"own": own}
+        assert server.call({"own": own}) == {"own": own}
 
 
 # -- overlap under the platform -------------------------------------------------------------
@@ -247,7 +247,7 @@ FORGOTTEN = {
 def test_a_warning_names_no_file_of_ours(server: Server, source: str) -> None:
     server.post(f"async def forgotten(): pass\n{source}")
     for _ in range(2):
-        assert ask(server) == {}
+        assert server.call() == {}
     assert "main__.py:" in server.stderr()
     assert "'forgotten' was never awaited" in server.stderr()
     assert "src/hotwhisk" not in server.stderr()

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.archives import zip_of
 from tests.support.client import Connection
 from tests.support.server import Server
 from tests.support.wire import post, run_request
-
-from .test_isolation import ask, zipped
 
 SOURCE = """\
 import os
@@ -32,7 +31,7 @@ def seen(
         with Connection(server.address) as connection:
             connection.send(post("/init", json.dumps({"value": value}).encode()))
             assert connection.read_response().status == 200
-        found = ask(server)
+        found = server.call()
         assert isinstance(found, dict)
         return found
 
@@ -88,8 +87,8 @@ def test_a_value_of_the_environment_that_is_no_text_is_its_json(value: object, t
 @pytest.mark.parametrize("own", ['{"format": 9}', "no JSON", '{"name": "their own settings"}'])
 def test_a_zip_may_have_a_hotwhisk_json_of_its_own(server: Server, own: str) -> None:
     source = "def main(event): return {'own': open('hotwhisk.json').read()}\n"
-    server.post(zipped(**{"__main__.py": source, "hotwhisk.json": own}))
-    assert ask(server) == {"own": own}
+    server.post(zip_of({"__main__.py": source, "hotwhisk.json": own}))
+    assert server.call() == {"own": own}
 
 
 @pytest.mark.parametrize("define", ["def", "async def"])

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,12 +52,6 @@ DEFINE main(event):
 """
 
 
-def ask(server: Server, value: object = None) -> Any:
-    response = run_once(server.address, value or {})
-    assert response.status == 200, response
-    return json.loads(response.body)
-
-
 @pytest.fixture
 def private() -> Iterator[Server]:
     env = {"HOTWHISK_TOKEN_FILE": "", "WATCHDOG_USEC": "", "LISTEN_FDNAMES": "it", "KEPT": "yes"}
@@ -72,17 +65,17 @@ def test_what_the_action_brings_wins(server: Server, define: str) -> None:
     source = SHADOWED.replace("DEFINE", define)
     server.post(zip_of({**SHADOWS, "__main__.py": source}))
     expected = {name: f"own {name}" for name in NAMES}
-    answer = ask(server)
+    answer = server.call()
     assert answer == expected | {"deep": "deep", "context": "hotwhisk.openwhisk.context"}
     # What the server itself needs later is not imported from there: long JSON, and an error's text.
-    assert ask(server, {"long": "x" * 200_000}) == {"long": "x" * 200_000}
-    assert ask(server) == answer
+    assert server.call({"long": "x" * 200_000}) == {"long": "x" * 200_000}
+    assert server.call() == answer
 
 
 def test_a_traceback_is_printed_by_our_own_modules() -> None:
     with Server() as server:
         server.post(zip_of({**SHADOWS, "__main__.py": SHADOWED.replace("DEFINE", "async def")}))
-        assert ask(server, {"raise": 1}) == {"error": "ValueError: told to (__main__.py:8)"}
+        assert server.call({"raise": 1}) == {"error": "ValueError: told to (__main__.py:8)"}
         assert 'raise ValueError("told to")' in server.stderr()
         assert "hotwhisk/" not in server.stderr()
         assert "could not be printed" not in server.stderr()
@@ -98,21 +91,21 @@ def test_an_older_version_of_a_library_of_the_server_wins(tmp_path: Path) -> Non
     with Server("--preload", "library", env={"PYTHONPATH": f"{site}:src"}) as server:
         assert "preloaded library" in server.stderr()
         server.post(source)
-        assert ask(server) == {"version": 2}
+        assert server.call() == {"version": 2}
         own = {
             "library/__init__.py": "from .inner import VERSION\n",
             "library/inner.py": "VERSION=1",
         }
         server.post(zip_of({**own, "__main__.py": source}))
-        assert ask(server) == {"version": 1}
+        assert server.call() == {"version": 1}
         server.post(source)
-        assert ask(server) == {"version": 2}
+        assert server.call() == {"version": 2}
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_nothing_of_the_server_is_seen(private: Server, asynchronous: bool) -> None:
     private.post(report_source(asynchronous=asynchronous))
-    seen = ask(private)
+    seen = private.call()
     assert seen["argv"] == [""]
     assert seen["main"] == []
     assert seen["name"] == "main__"
@@ -149,7 +142,7 @@ def main(event):
     return {}
 """
     server.post(leaving)
-    ask(server)
+    server.call()
     looking = """\
 import builtins, json
 def main(event):
@@ -157,7 +150,7 @@ def main(event):
 """
     source = report_source().replace("def main", "def report") + looking
     server.post(source)
-    seen = ask(server)
+    seen = server.call()
     assert not [name for name in seen["environ"] if "LEFT" in name]
     assert "left" not in seen["modules"]
     assert seen["path"] == seen["cwd"] != "/"
@@ -181,11 +174,11 @@ def main(event):
     return {"thread": threading.get_native_id()}
 """
     server.post(source.replace("SPENT", str(spent)))
-    assert len({ask(server)["thread"] for _ in range(3)}) == 1  # one process serves all
+    assert len({server.call()["thread"] for _ in range(3)}) == 1  # one process serves all
     with Connection(server.address) as connection:
         assert connection.run({}).status == 200
     server.post("def main(event): return {'next': 1}\n")
-    assert ask(server) == {"next": 1}
+    assert server.call() == {"next": 1}
 
 
 @pytest.mark.parametrize("modules", ["os", "select, array, fcntl, mmap, struct, termios", "socket"])
@@ -207,7 +200,7 @@ def main(event):
     with Connection(server.address) as kept, Connection(server.address) as half:
         assert kept.run({}).value("replaced")
         half.send(head + body[:200_000])
-        assert ask(server) == {"replaced": True}
+        assert server.call() == {"replaced": True}
         assert kept.init("def main(event): return {'next': len(event['text'])}").status == 200
         half.send(body[200_000:])
         assert half.read_response().value("next") == 300_000
@@ -229,10 +222,10 @@ def main(event):
     return {"loaded by": own}
 """
     server.post(source)
-    loaded = ask(server)
+    loaded = server.call()
     with Connection(server.address) as connection:
         assert connection.run({"die": True}).status == 502
-    assert ask(server) == loaded
+    assert server.call() == loaded
 
 
 def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> None:
@@ -243,9 +236,9 @@ def test_the_environment_of_an_init_ends_with_its_generation(server: Server) -> 
     with Connection(server.address) as connection:
         connection.send(post("/init", json.dumps(body).encode()))
         assert connection.read_response().status == 200
-    assert ask(server) == {"set": "yes"}
+    assert server.call() == {"set": "yes"}
     server.post(source)
-    assert ask(server) == {"set": None}
+    assert server.call() == {"set": None}
 
 
 def test_a_handler_without_parameters_becomes_current_on_the_platform_only(server: Server) -> None:
@@ -254,7 +247,7 @@ def test_a_handler_without_parameters_becomes_current_on_the_platform_only(serve
     assert (refused.status, b"cannot be called with an event" in refused.body) == (502, True)
     with Server("--openwhisk") as whisk:
         assert init_once(whisk.address, source).status == 200
-        assert "positional argument" in ask(whisk)["error"]
+        assert "positional argument" in whisk.call()["error"]
 
 
 @pytest.mark.parametrize(
@@ -328,8 +321,8 @@ def test_who_connects_after_a_stream_was_closed_is_not_printed_to(server: Server
     server.post(
         source.replace("STATEMENT", "os.write(1, b'here') if event else os.closerange(0, 3)")
     )
-    assert ask(server, {}) == {}
-    assert ask(server, {"print": 1}) == {"print": 1}
+    assert server.call({}) == {}
+    assert server.call({"print": 1}) == {"print": 1}
     assert server.stdout() == "here"
 
 
@@ -367,7 +360,7 @@ def test_a_copy_that_comes_out_of_a_coroutine_ends_and_asyncio_reports_nothing(
     with Server() as server:
         server.post("import os, sys\n" + source.replace("STATEMENT", statement))
         for number in range(2):
-            assert ask(server, {"asked": number}) == {"asked": number}
+            assert server.call({"asked": number}) == {"asked": number}
         assert "Exception" not in server.stderr()
 
 
@@ -376,10 +369,10 @@ def test_a_copy_that_goes_on_where_it_was_forked_ends(server: Server, define: st
     server.post(
         f"import os, hotwhisk\nos.fork()\n@hotwhisk.on_startup\n{define} ready(): os.fork()\n{define} main(e): return e\n"
     )
-    assert ask(server, {"asked": 1}) == {"asked": 1}
+    assert server.call({"asked": 1}) == {"asked": 1}
     # Each process that has the channel open gets the message.
     server.post("def main(event): return event\n")
-    assert ask(server, {"asked": 2}) == {"asked": 2}
+    assert server.call({"asked": 2}) == {"asked": 2}
 
 
 @pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
@@ -408,4 +401,4 @@ def test_what_is_no_error_costs_its_request_and_is_no_result(define: str, raised
             server.post(source)
             response = run_once(server.address, {"raise": True})
             assert (response.status, response.body.decode()) == (status, body)
-            assert ask(server, {}) == {}
+            assert server.call({}) == {}

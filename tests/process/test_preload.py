@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.client import Connection, run_once
+from tests.support.client import Connection
 from tests.support.server import Server
 
 from . import control
@@ -52,12 +51,6 @@ def preloading(folder: Path, *arguments: str, **libraries: str) -> Iterator[Serv
         yield server
 
 
-def ask(server: Server, value: object = None) -> Any:
-    response = run_once(server.address, value or {})
-    assert response.status == 200, response
-    return json.loads(response.body)
-
-
 def test_what_does_not_stand_its_trial_is_left_out_by_name(tmp_path: Path) -> None:
     with preloading(tmp_path, "--init-timeout", "0.5", **LIBRARIES) as server:
         lines = [line for line in server.stderr().splitlines() if "preload" in line]
@@ -75,7 +68,7 @@ def test_what_does_not_stand_its_trial_is_left_out_by_name(tmp_path: Path) -> No
         assert left_out == told.keys() - {"good"}
         server.post(LOOK)
         others = [name for name in LIBRARIES if name not in ("good", "leaving_a_child")]
-        assert ask(server, {"names": others}) == {"there": True, "others": [], "same": False}
+        assert server.call({"names": others}) == {"there": True, "others": [], "same": False}
 
 
 def test_a_child_that_a_library_leaves_in_its_trial_is_ended(tmp_path: Path) -> None:
@@ -103,7 +96,7 @@ def main(event):
         for connection in open_ones:
             connection.close()
         server.post(source)
-        answer = ask(server)
+        answer = server.call()
         found[answer["pid"]] = answer["draws"]
     assert len(found) >= 2
     for drawn in zip(*found.values(), strict=True):
@@ -119,7 +112,7 @@ def test_numpy_with_its_threads_is_known_to_be_safe() -> None:
             "    a = numpy.ones((400, 400))\n"
             "    return {'there': THERE, 'sum': float((a @ a).sum())}\n"
         )
-        assert ask(server) == {"there": True, "sum": 400.0**3}
+        assert server.call() == {"there": True, "sum": 400.0**3}
 
 
 def test_under_openwhisk_nothing_is_said(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.support import wire
+from tests.support.archives import zip_of
 from tests.support.client import Connection, init_once
 from tests.support.server import HOTWHISK, ROOT, Server
 from tests.support.waiting import wait_gone
@@ -27,7 +28,6 @@ from tests.support.wheels import make_wheel
 from tests.support.wire import init_request
 
 from . import control
-from .test_isolation import ask, zipped
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def packed(requirements: str, main: str = MAIN, **more: str) -> bytes:
-    return zipped(**{"__main__.py": main, "requirements.txt": requirements}, **more)
+    return zip_of({"__main__.py": main, "requirements.txt": requirements, **more})
 
 
 def post(server: Server, content: bytes) -> Any:
@@ -108,7 +108,7 @@ def test_requirements_of_a_posted_zip_are_installed(
     env = {**index, "PATH": "/usr/bin:/bin"}
     with Server("--openwhisk", *arguments, command=command, env=env) as server:
         must_post(server, packed("# the board\ncheese==1.0  # not the newest\n"))
-        seen = ask(server)
+        seen = server.call()
         assert (seen["version"], seen["said"]) == ("1.0", "1.0\n")
         assert seen["in"] == seen["home"] + "/virtualenv"
         assert seen["listed"] == ["__main__.py", "main__.py", "requirements.txt", "virtualenv"]
@@ -123,9 +123,9 @@ def test_versions_with_the_same_requirements_share_what_is_installed(
         inodes = []
         for requirements, more in [("cheese<2", ""), ("cheese<2", "\n"), ("cheese", "")]:
             must_post(server, packed(requirements, MAIN + more))
-            inodes.append(ask(server)["inode"])
+            inodes.append(server.call()["inode"])
         assert inodes[0] == inodes[1] != inodes[2]
-        assert ask(server)["version"] == "2.0"
+        assert server.call()["version"] == "2.0"
 
 
 def test_each_worker_of_a_version_finds_what_was_installed(index: dict[str, str]) -> None:
@@ -134,7 +134,7 @@ def test_each_worker_of_a_version_finds_what_was_installed(index: dict[str, str]
         control.wait_until(
             server, lambda found: len(found["generation"]["workers"]) >= 4, "three workers"
         )
-        assert {ask(server)["version"] for _ in range(9)} == {"1.0"}
+        assert {server.call()["version"] for _ in range(9)} == {"1.0"}
 
 
 def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
@@ -147,7 +147,7 @@ def test_requirements_that_cannot_be_installed_are_told_in_the_installers_words(
         assert (refused.status, "cheese==7.5" in refused.error) == (502, True), refused
         assert "requirements.txt cannot be installed" in refused.error
         assert "cheese==7.5" in server.stderr()
-        assert ask(server)["version"] == "1.0"
+        assert server.call()["version"] == "1.0"
     with Server("--openwhisk", env=index) as whisk:
         refused = post(whisk, bad)
         assert (refused.status, "cheese==7.5" in refused.error) == (502, False)
@@ -161,14 +161,14 @@ def test_a_virtualenv_that_is_there_already_wins(index: dict[str, str]) -> None:
     own = {f"virtualenv/lib/{version}/site-packages/cheese.py": "VERSION = 'own'\n"}
     with Server(env=index) as server:
         must_post(server, packed("cheese==7.5", **own))
-        assert ask(server)["version"] == "own"
+        assert server.call()["version"] == "own"
 
 
 def test_requirements_of_nothing_install_nothing(index: dict[str, str]) -> None:
     source = "import os\ndef main(event): return sorted(os.listdir())\n"
     with Server(env=index) as server:
         must_post(server, packed("# nothing\n\n", source))
-        assert ask(server) == ["__main__.py", "main__.py", "requirements.txt"]
+        assert server.call() == ["__main__.py", "main__.py", "requirements.txt"]
 
 
 def test_requirements_may_name_files_beside_them(wheels: Path) -> None:
@@ -176,7 +176,7 @@ def test_requirements_may_name_files_beside_them(wheels: Path) -> None:
         lines = "-c limits.txt\n--find-links " + str(wheels) + "\ncheese\n"
         for limit in ("1.0", "2.0"):
             must_post(server, packed(lines, **{"limits.txt": f"cheese=={limit}\n"}))
-            assert ask(server)["version"] == limit
+            assert server.call()["version"] == limit
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_served_folder_has_what_it_requires_and_nothing_is_written_there(
 ) -> None:
     before = sorted(folder.rglob("*"))
     with Server(str(folder), env=index, ready_timeout=TIME) as server:
-        seen = ask(server)
+        seen = server.call()
         assert (seen["version"], seen["said"]) == ("1.0", "1.0\n")
     assert sorted(folder.rglob("*")) == before
 
@@ -204,7 +204,7 @@ def test_replace_with_a_folder_installs_too(folder: Path, index: dict[str, str])
         command = [sys.executable, "-m", "hotwhisk", "replace", "--url", server.url, str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIME, check=False)
         assert done.returncode == 0, done.stderr
-        assert ask(server)["version"] == "1.0"
+        assert server.call()["version"] == "1.0"
 
 
 def test_installations_at_once_do_not_collide(index: dict[str, str]) -> None:
@@ -221,7 +221,7 @@ def test_installations_at_once_do_not_collide(index: dict[str, str]) -> None:
         for thread in threads:
             thread.join(TIME)
         assert statuses == [200] * 6
-        assert [ask(each)["version"] for each in (one, other)] == ["1.0", "1.0"]
+        assert [each.call()["version"] for each in (one, other)] == ["1.0", "1.0"]
 
 
 # -- installations that do not end ----------------------------------------------------------
@@ -255,19 +255,19 @@ def test_an_installation_that_does_not_end_is_ended_within_the_time_of_init(
     env = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_TIMEOUT": "60"}
     hanging = packed(f"--index-url {silent}\ncheese\n")
     with Server("--init-timeout", "4", env=env) as server:
-        must_post(server, zipped(**{"__main__.py": "def main(event): return [1]\n"}))
+        must_post(server, zip_of({"__main__.py": "def main(event): return [1]\n"}))
         refused = post(server, hanging)
         assert refused.status == 502
         assert "took longer than 3.6 s" in refused.error, refused
         assert "hotwhisk build" in refused.error
         assert not installers(server)
-        assert ask(server) == [1]
+        assert server.call() == [1]
 
 
 def test_the_platforms_deadline_bounds_an_installation(silent: str, tmp_path: Path) -> None:
     env = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_TIMEOUT": "60"}
     source = {"__main__.py": "def main(event): return [1]\n"}
-    hanging = zipped(**source, **{"requirements.txt": f"--index-url {silent}\ncheese\n"})
+    hanging = zip_of({**source, "requirements.txt": f"--index-url {silent}\ncheese\n"})
     with Server("--openwhisk", env=env) as server:
         deadline = str(int(1000 * (time.time() + 4)))
         value = {

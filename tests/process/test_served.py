@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,12 +51,6 @@ def served(way: str, folder: Path, text: str = "") -> Iterator[Server]:
         yield server
 
 
-def ask(server: Server) -> Any:
-    response = run_once(server.address, {})
-    assert response.status == 200, (response, server.stderr())
-    return json.loads(response.body)
-
-
 def digest(server: Server) -> str:
     """Return the digest, which is the same in the status, in each answer, and in the log line."""
     found = str(control.status(server)["generation"]["digest"])
@@ -81,20 +73,20 @@ def reload(server: Server, expected: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_version_is_kept_whole_however_it_is_given(way: str, tmp_path: Path) -> None:
     with served(way, tmp_path) as server:
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
         first = digest(server)
         (tmp_path / "part.py").write_text("PART = 2\n")
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
         reload(server, "generation 2 current")
-        assert ask(server) == {"part": 2}
+        assert server.call() == {"part": 2}
         second = digest(server)
         assert first != second
         assert control.command(server, "rollback").returncode == 0
         assert digest(server) == first
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -103,18 +95,18 @@ def test_after_a_refused_save_fresh_workers_have_the_good_version(way: str, tmp_
         (tmp_path / "part.py").write_text("PART = undefined\n")
         reload(server, "NameError")
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
         (tmp_path / "part.py").unlink()
         reload(server, "No module named 'part'")
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
 
 
 @pytest.mark.parametrize("way", ["file", "folder", "module"])
 def test_a_module_that_is_imported_late_is_of_the_version(way: str, tmp_path: Path) -> None:
     with served(way, tmp_path, LAZY) as server:
         (tmp_path / "part.py").write_text("PART = 2\n")
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
 
 
 def test_a_package_and_what_it_imports_relatively(tmp_path: Path) -> None:
@@ -127,9 +119,9 @@ def test_a_package_and_what_it_imports_relatively(tmp_path: Path) -> None:
         first = digest(server)
         (package / "sub" / "deep.py").write_text("PART = 2\n")
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
         reload(server, "generation 2 current")
-        assert ask(server) == {"part": 2}
+        assert server.call() == {"part": 2}
         assert digest(server) != first
 
 
@@ -140,7 +132,7 @@ def test_it_is_served_after_its_folder_is_gone(way: str, tmp_path: Path) -> None
     with served(way, folder) as server:
         shutil.rmtree(folder)
         kill_workers(server)
-        assert ask(server) == {"part": 1}
+        assert server.call() == {"part": 1}
 
 
 def test_files_beside_are_read_and_written_where_they_lie(tmp_path: Path) -> None:
@@ -153,11 +145,11 @@ def test_files_beside_are_read_and_written_where_they_lie(tmp_path: Path) -> Non
     (tmp_path / "hello.py").write_text(source)
     with Server(str(tmp_path / "hello.py")) as server:
         here = {"cwd": str(tmp_path), "file": str(tmp_path / "hello.py")}
-        assert ask(server) == {**here, "notes": "x"}
+        assert server.call() == {**here, "notes": "x"}
         kill_workers(server)
-        assert ask(server) == {**here, "notes": "xx"}
+        assert server.call() == {**here, "notes": "xx"}
         reload(server, "generation 2 current")
-        assert ask(server) == {**here, "notes": "xxx"}
+        assert server.call() == {**here, "notes": "xxx"}
     assert (tmp_path / "notes").read_text() == "xxx"
 
 
@@ -193,10 +185,10 @@ def test_a_module_of_the_name_of_one_of_the_standard_library(tmp_path: Path) -> 
     (tmp_path / "json.py").write_text("PART = 'mine'\n")
     (tmp_path / "hello.py").write_text("import json\ndef main(event): return [json.PART]\n")
     with Server(str(tmp_path / "hello.py")) as server:
-        assert ask(server) == ["mine"]
+        assert server.call() == ["mine"]
         (tmp_path / "json.py").unlink()
         kill_workers(server)
-        assert ask(server) == ["mine"]
+        assert server.call() == ["mine"]
 
 
 def test_a_traceback_shows_the_file_where_it_lies(tmp_path: Path) -> None:

@@ -65,12 +65,6 @@ def imports(folder: Path) -> int:
     return len((folder / "count").read_text())
 
 
-def ask(server: Server) -> Any:
-    response = run_once(server.address, {})
-    assert response.status == 200, response
-    return json.loads(response.body)
-
-
 def status(server: Server) -> Any:
     (path,) = server.run_dir.glob("*.sock")
     with socket.socket(socket.AF_UNIX) as end:
@@ -100,10 +94,10 @@ def everyone(server: Server, workers: int) -> list[Any]:
 
 def test_after_a_death_nothing_is_imported_again(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path))
-    first = ask(server)
-    assert ask(server)["seen"] == 2
+    first = server.call()
+    assert server.call()["seen"] == 2
     end(first["pid"])
-    second = ask(server)
+    second = server.call()
     assert imports(tmp_path) == 1
     assert second["import"] == first["import"]  # what the import made is there
     assert second["seen"] == 1  # what requests changed is not
@@ -131,9 +125,9 @@ def test_numpy_is_seeded_again_and_its_threads_are_no_obstacle(tmp_path: Path) -
 
 def test_a_coroutine_has_one_as_well(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path).replace("def main", "async def main"))
-    first = ask(server)
+    first = server.call()
     end(first["pid"])
-    assert ask(server)["import"] == first["import"]
+    assert server.call()["import"] == first["import"]
     assert imports(tmp_path) == 1
 
 
@@ -157,9 +151,9 @@ def test_what_cannot_be_shared_is_loaded_again(
 ) -> None:
     server.post(counting(tmp_path, more))
     assert why in status(server)["template"]["reason"]
-    first = ask(server)
+    first = server.call()
     end(first["pid"])
-    assert ask(server)["import"] != first["import"]
+    assert server.call()["import"] != first["import"]
     assert imports(tmp_path) == 2
 
 
@@ -174,25 +168,25 @@ def test_where_one_worker_serves_one_version_only_a_further_worker_leaves_one(
     with Server("--openwhisk") as server:
         server.post(counting(tmp_path))
         assert status(server)["template"] is None
-        end(ask(server)["pid"])
-        second = ask(server)
+        end(server.call()["pid"])
+        second = server.call()
         assert imports(tmp_path) == 2
         assert status(server)["template"]["pid"]
         end(second["pid"])
-        assert ask(server)["import"] == second["import"]
+        assert server.call()["import"] == second["import"]
 
 
 def test_a_killed_template_is_forgotten_and_made_again(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]
-    first = ask(server)
+    first = server.call()
     end(template)
     end(first["pid"])
-    second = ask(server)
+    second = server.call()
     assert imports(tmp_path) == 2
     assert status(server)["template"]["pid"] != template
     end(second["pid"])
-    assert ask(server)["import"] == second["import"]
+    assert server.call()["import"] == second["import"]
     assert imports(tmp_path) == 2
 
 
@@ -200,9 +194,9 @@ def test_a_template_that_does_nothing_is_not_waited_for(server: Server, tmp_path
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]
     stop(template)
-    end(ask(server)["pid"])
+    end(server.call()["pid"])
     begun = time.monotonic()
-    ask(server)
+    server.call()
     assert time.monotonic() - begun < LOAD_LIMIT  # there is no other worker
     assert imports(tmp_path) == 2
     assert wait_gone(template, 10.0)
@@ -218,7 +212,7 @@ def test_a_silent_template_delays_no_request_and_no_replacement(tmp_path: Path) 
         longest, begun = 0.0, time.monotonic()
         while time.monotonic() - begun < 2 * SPAWN_LIMIT:  # also when its time is up
             asked = time.monotonic()
-            ask(server)
+            server.call()
             assert status(server)["pid"] == server.pid
             longest = max(longest, time.monotonic() - asked)
         assert longest < ANSWER_LIMIT
@@ -245,7 +239,7 @@ def test_a_replacement_does_not_wait_for_a_silent_template(tmp_path: Path) -> No
 def test_a_stop_does_not_wait_for_a_silent_template(server: Server, tmp_path: Path) -> None:
     server.post(counting(tmp_path))
     stop(status(server)["template"]["pid"])
-    end(ask(server)["pid"])
+    end(server.call()["pid"])
     server.terminate()
     assert server.wait(5.0) == 0
 
@@ -256,10 +250,10 @@ def test_a_template_that_dies_as_it_forks_leaves_its_worker_to_a_load(
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]
     stop(template)
-    end(ask(server)["pid"])
+    end(server.call()["pid"])
     wait_until_loading(server)
     end(template)
-    ask(server)
+    server.call()
     assert imports(tmp_path) == 2
 
 
@@ -296,24 +290,24 @@ def test_a_worker_that_cannot_live_after_a_fork_is_loaded(tmp_path: Path) -> Non
     more = "\nimport hotwhisk\nIMPORTED = os.getpid()\n\n@hotwhisk.on_startup\ndef ready():\n    if os.getpid() != IMPORTED: os._exit(3)\n"
     with Server(*OFTEN) as server:
         server.post(counting(tmp_path, more))
-        end(ask(server)["pid"])
-        ask(server)
+        end(server.call()["pid"])
+        server.call()
         assert imports(tmp_path) == 2
-        end(ask(server)["pid"])
-        ask(server)
+        end(server.call()["pid"])
+        server.call()
         assert imports(tmp_path) == 3  # it is not tried twice
 
 
 def test_many_deaths_leave_nothing(tmp_path: Path) -> None:
     with Server(*OFTEN) as server:
         server.post(counting(tmp_path))
-        end(ask(server)["pid"])
-        ask(server)
+        end(server.call()["pid"])
+        server.call()
         assert len(wait_few(server.tree, 4, 10.0)) == 4
         before = server.descriptors()
         for _ in range(20):
-            end(ask(server)["pid"])
-        ask(server)
+            end(server.call()["pid"])
+        server.call()
         assert len(wait_few(server.tree, 4, 10.0)) == 4
         # The connection that was just closed may still be held, by worker and supervisor.
         assert abs(server.descriptors() - before) <= 2

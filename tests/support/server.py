@@ -10,6 +10,7 @@ after another process has adopted them.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import select
 import signal
@@ -21,11 +22,11 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from . import tree
 from .actions import version_source
-from .client import Address, init_once
+from .client import Address, init_once, run_once
 from .waiting import wait_exit
 from .wire import ClientError
 
@@ -205,6 +206,12 @@ class Server:
         response = init_once(self.address, source)
         if response.status != 200:
             raise NotReplaced(f"/init: {response.status} {response.body[:200]!r}")
+
+    def call(self, event: object = None) -> Any:
+        """Return the result of one ``/run``, which must succeed."""
+        response = run_once(self.address, {} if event is None else event)
+        assert response.status == 200, (response, self.stderr())
+        return json.loads(response.body)
 
     def end_well(self) -> None:
         """Stop the server, if it still runs: it must exit with status 0 and leave nothing."""
