@@ -8,19 +8,18 @@ small package, so they need a package index.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-KIT = ROOT / "conformance" / "src"
-GO_COMPILER = ROOT / "conformance" / "tests" / "servers" / "go_compile.py"
+from tests.support.conformance_kit import KIT, cases_passed
+
+GO_COMPILER = KIT / "tests" / "servers" / "go_compile.py"
 SERVER = f"{sys.executable} -m hotwhisk serve --openwhisk --port {{port}}"
 COMPILE = f"{sys.executable} -m hotwhisk proxy -compile {{main}}"
+KIT_OPTIONS = ("--command", SERVER, "--compile-command", COMPILE)
 GO_SOURCE = """\
 package main
 
@@ -38,7 +37,7 @@ CASES_WITH_GO = 34
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("profile", CASES)
 def test_the_profile_passes_whole(profile: str, tmp_path: Path) -> None:
-    assert passed(tmp_path, "--profile", profile) == CASES[profile]
+    assert cases_passed(tmp_path, *KIT_OPTIONS, "--profile", profile, timeout=300) == CASES[profile]
 
 
 @pytest.mark.slow
@@ -60,23 +59,7 @@ def test_the_actionloop_profile_passes_whole_with_a_compiler_of_go(tmp_path: Pat
         check=False,
     )
     assert first.returncode == 0, first.stderr
-    cases = passed(tmp_path, "--profile", "actionloop", "--go", variables=variables)
-    assert cases == CASES_WITH_GO
-
-
-def passed(folder: Path, *options: str, variables: dict[str, str] | None = None) -> int:
-    """Return how many cases passed, of which none failed."""
-    report = folder / "junit.xml"
-    command = [sys.executable, "-m", "hotwhisk_conformance", "--command", SERVER]
-    done = subprocess.run(
-        [*command, "--compile-command", COMPILE, "--junit", str(report), *options],
-        env={**os.environ, "PYTHONPATH": str(KIT), **(variables or {})},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    cases = cases_passed(
+        tmp_path, *KIT_OPTIONS, "--profile", "actionloop", "--go", timeout=300, variables=variables
     )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    cases = ET.parse(report).getroot().iter("testcase")
-    return sum(case.find("skipped") is None for case in cases)
+    assert cases == CASES_WITH_GO

@@ -5,7 +5,6 @@ import json
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,9 @@ SOURCE = "def main(args):\n    return {'é': args}\n"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(str(tmp_path / "hotwhisk.db"))
-    made.namespaces.ensure("guest")
-    yield made
-    made.close()
+def store(store: Store) -> Store:
+    store.namespaces.ensure("guest")
+    return store
 
 
 def put(store: Store, path: str, code: str | None = SOURCE, **fields: Any) -> None:

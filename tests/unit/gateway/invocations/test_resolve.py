@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +14,6 @@ from hotwhisk.gateway.invocations.resolve import (
 from hotwhisk.gateway.store.store import Store
 
 LIMITS = {"timeout": 60_000, "memory": 256, "logs": 10, "concurrency": 1}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(str(tmp_path / "db"))
-    yield found
-    found.close()
 
 
 def entry(key: str, value: object, **more: object) -> dict[str, Any]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from hotwhisk.gateway.store.activations import StoredActivation
 from hotwhisk.gateway.store.store import Store
@@ -18,13 +14,6 @@ def activation(identifier: str, status: int = 3) -> StoredActivation:
         "response": {"statusCode": status, "success": not status}, "logs": [], "annotations": [],
     }  # fmt: skip
     return StoredActivation(record, {"name": "Mike"}, 7, "package")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(str(tmp_path / "database"))
-    yield opened
-    opened.close()
 
 
 def test_an_accepted_activation_is_over_after_the_next_start(store: Store) -> None:

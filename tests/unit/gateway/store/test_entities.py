@@ -1,18 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hotwhisk.gateway.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(str(tmp_path / "hotwhisk.db"))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("trigger", ["/guest/daily", '/guest/a "b" \\ é', "/guest/%_"])

@@ -1,22 +1,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from hotwhisk.gateway.store.activations import ActivationQuery, StoredActivation
 from hotwhisk.gateway.store.store import Store
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(str(tmp_path / "hotwhisk.db"))
-    yield made
-    made.close()
 
 
 def add(store: Store, number: int, age: float) -> None:

@@ -1,20 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hotwhisk.gateway.store.statistics import MOST_CALLS, Summary
 from hotwhisk.gateway.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(str(tmp_path / "database"))
-    yield opened
-    opened.close()
 
 
 def add(store: Store, **fields: object) -> None:
