@@ -1,16 +1,15 @@
 """
-Turn the ``code`` of an ``/init`` into a folder with the action in it.
+Turn posted code into a folder with the action in it.
 
-A source posted as base64 and one posted as text are the same artifact, with the same digest. The
-kind of the code is found by its content, see `kinds`.
+The kind of the code is found by its content, see `kinds`.
 """
 
 from __future__ import annotations
 
-import binascii
 import os
-from collections.abc import Callable
-from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, ENOTEMPTY, EPERM, EROFS
 
 from hotwhisk.artifact import archive, package_cache, zips
 from hotwhisk.artifact.built import extract, read_manifest
@@ -25,19 +24,15 @@ from hotwhisk.artifact.kinds import (
     detect,
     is_jar,
     is_program,
+    launched_handler,
 )  # fmt: skip
 from hotwhisk.digest import digest_of
-from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
+from hotwhisk.errors import BuildFailed
 from hotwhisk.record import Record
-from hotwhisk.sizes import MOST_CODE, show_excess
 from hotwhisk.system.removal import remove
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hotwhisk.openwhisk.bodies import InitRequest
-
 __all__ = [
-    "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "decode", "detect",
+    "FOLDER_ENTRY", "PROGRAM", "SOURCE_ENTRY", "Compile", "Kind", "Unpacked", "detect",
     "digest_of", "discard", "find_entry", "is_program", "libraries_beside", "remove", "unpack",
 ]  # fmt: skip
 
@@ -73,32 +68,6 @@ class Unpacked(Record):
         return self.main if self.main and decides else asked
 
 
-def decode(request: InitRequest) -> bytes:
-    """Return the bytes of the posted code."""
-    if not request.binary:
-        content = request.code.encode("utf-8", "surrogatepass")
-    else:
-        content = _decode_base64(request.code)
-    if len(content) > MOST_CODE:
-        has, limit = show_excess(len(content), MOST_CODE)
-        raise BodyTooLarge(f"the code has {has}; the limit is {limit}")
-    return content
-
-
-def _decode_base64(code: str) -> bytes:
-    """Decode base64, even if a shell or a mail program broke it by spaces and line ends."""
-    try:
-        return binascii.a2b_base64(code, strict_mode=True)  # as it is: a copy may be 50 MB
-    except ValueError:
-        pass
-    try:
-        return binascii.a2b_base64("".join(code.split()), strict_mode=True)
-    except ValueError as error:
-        raise RequestError(
-            f"cannot decode the request: `binary` is true, but `code` is not base64: {error}"
-        ) from None
-
-
 def unpack(
     content: bytes,
     folder: str,
@@ -119,20 +88,28 @@ def unpack(
     if kind not in (Kind.SOURCE, Kind.FOLDER):
         compiler = None
     digest = digest_of(content)
-    note = folder + ".digest"
     if _is_used(folder):
-        if _read_note(note) != digest:
+        if _read_note(folder) != digest:
             raise BuildFailed(f"{folder} holds something else already; expected an empty folder")
+    elif compiler is None:
+        with _unpacked_beside(folder, content, kind, SOURCE_ENTRY, libraries) as fresh:
+            _name_entry(kind, fresh)
+            _write_note(folder, digest)  # before the rename: no death leaves a folder without it
+            _put_in_place(fresh, folder)
     else:
-        if compiler and jar and is_jar(content):
-            _unpack_anew(content, Kind.SOURCE, folder, compiler, libraries, jar)
-        else:
-            _unpack_anew(content, kind, folder, compiler, libraries)
-        with open(note, "wb", buffering=0) as file:
-            file.write(digest.encode())
+        whole = jar if is_jar(content) else None
+        given = Kind.SOURCE if whole else kind
+        with _unpacked_beside(folder, content, given, whole or PROGRAM, libraries) as fresh:
+            _compile(compiler, fresh, folder)
+        _write_note(folder, digest)
     if compiler is not None:
         python = all(os.path.isfile(f"{folder}/{name}") for name in (LAUNCHER, SOURCE_ENTRY))
         kind = Kind.COMPILED if python else Kind.EXECUTABLE
+    return _describe(content, kind, folder, digest)
+
+
+def _describe(content: bytes, kind: Kind, folder: str, digest: str) -> Unpacked:
+    """Return what is in the folder."""
     if kind is Kind.SOURCE:
         return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest)
     if kind is Kind.BUILT:
@@ -142,7 +119,7 @@ def unpack(
         _name_officially(folder, stated.entry)
         return Unpacked(kind, folder, f"{folder}/{stated.entry}", digest, stated.main)
     if kind is Kind.COMPILED:
-        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, _launched(folder))
+        return Unpacked(kind, folder, f"{folder}/{SOURCE_ENTRY}", digest, launched_handler(folder))
     if kind is Kind.EXECUTABLE:
         return Unpacked(kind, folder, f"{folder}/{PROGRAM}", digest)
     entry = find_entry(folder)
@@ -212,59 +189,73 @@ def _is_used(folder: str) -> bool:
         return False
 
 
-def _read_note(path: str) -> str:
-    """Return the digest of an unpacked artifact, or an empty text if it was not written down."""
+def _read_note(folder: str) -> str:
+    """Return the digest of the artifact in a folder, or an empty text if nothing says it."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(f"{folder}.digest", "rb", buffering=0) as file:
             return file.read().decode("ascii", "replace")
     except FileNotFoundError:
         return ""
 
 
-def _unpack_anew(
-    content: bytes,
-    kind: Kind,
-    folder: str,
-    compiler: Compile | None,
-    libraries: str,
-    single: str = PROGRAM,
-) -> None:
-    """
-    Unpack beside ``folder``, then rename; or compile into ``folder``.
+def _write_note(folder: str, digest: str) -> None:
+    with open(f"{folder}.digest", "wb", buffering=0) as file:
+        file.write(digest.encode())
 
-    A compiled program may hold the path of the folder where it was made. A compiler gets a single
-    file under the name ``single``.
+
+@contextmanager
+def _unpacked_beside(
+    folder: str, content: bytes, kind: Kind, single: str, libraries: str
+) -> Iterator[str]:
+    """
+    Unpack into a fresh folder beside ``folder``; remove what is left of it in the end.
+
+    Code that is a single file gets the name ``single``.
     """
     parent, name = os.path.split(folder)
     fresh = f"{parent}/.{name}.{os.getpid()}"
     package_cache.ensure_folder(parent)
     os.mkdir(fresh, 0o755)
     try:
-        _extract(content, kind, fresh, single if compiler else SOURCE_ENTRY, libraries)
+        _extract(content, kind, fresh, single, libraries)
         os.chmod(fresh, 0o755)  # noqa: S103 - an action may run as another user
-        if compiler is not None:
-            os.mkdir(folder, 0o755)
-            compiler(fresh, folder)
-            remove(fresh)
-            _make_executable(folder)
-            return
-        if kind is Kind.EXECUTABLE:
-            _make_executable(fresh)
-        elif kind is Kind.FOLDER:
-            # Not a program, so it is named like the official source.
-            if os.path.isfile(f"{fresh}/{PROGRAM}"):
-                os.replace(f"{fresh}/{PROGRAM}", f"{fresh}/{FOLDER_ENTRY}")
-            find_entry(fresh)
-        os.rename(fresh, folder)
+        yield fresh
     except archive.damage_errors() as error:
-        remove(fresh)
         if isinstance(error, OSError) and error.errno in FOLDER_TO_BLAME:
             raise
         raise BuildFailed(f"the archive cannot be unpacked: {error}") from error
-    except BaseException:
+    finally:
         remove(fresh)
-        if compiler is not None:
-            remove(folder)
+
+
+def _name_entry(kind: Kind, folder: str) -> None:
+    """Give the file that is run its name and mode, or raise if there is none."""
+    if kind is Kind.EXECUTABLE:
+        _make_executable(folder)
+    elif kind is Kind.FOLDER:
+        # Not a program, so it is named like the official source.
+        if os.path.isfile(f"{folder}/{PROGRAM}"):
+            os.replace(f"{folder}/{PROGRAM}", f"{folder}/{FOLDER_ENTRY}")
+        find_entry(folder)
+
+
+def _put_in_place(fresh: str, folder: str) -> None:
+    try:
+        os.rename(fresh, folder)
+    except OSError as error:
+        if error.errno != ENOTEMPTY:
+            raise
+        # Another process has unpacked the same artifact meanwhile.
+
+
+def _compile(compiler: Compile, fresh: str, folder: str) -> None:
+    """Compile into ``folder`` itself: a compiled program may hold the path where it was made."""
+    os.mkdir(folder, 0o755)
+    try:
+        compiler(fresh, folder)
+        _make_executable(folder)
+    except BaseException:
+        remove(folder)
         raise
 
 
@@ -285,16 +276,3 @@ def _make_executable(folder: str) -> None:
     """Make the program executable. Archives lose modes, and code posted alone has none."""
     path = f"{folder}/{PROGRAM}"
     os.chmod(path, os.stat(path).st_mode | 0o755)  # noqa: S103 - as the official proxy sets it
-
-
-def _launched(folder: str) -> str:
-    """Return the handler's name in the official compiler's launcher, which imports the handler."""
-    try:
-        with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return ""
-    for words in map(bytes.split, lines):
-        if words[:3] == [b"from", b"main__", b"import"] and words[4:] == [b"as", b"main"]:
-            return words[3].decode(errors="replace")
-    return ""

@@ -118,3 +118,16 @@ def _is_python_script(content: bytes) -> bool:
     error that says it is not Python.
     """
     return b"python" in content.partition(b"\n")[0] and b"\0" not in content
+
+
+def launched_handler(folder: str) -> str:
+    """Return the handler's name in the official compiler's launcher, which imports the handler."""
+    try:
+        with open(f"{folder}/{LAUNCHER}", "rb", buffering=0) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    for words in map(bytes.split, lines):
+        if words[:3] == [b"from", b"main__", b"import"] and words[4:] == [b"as", b"main"]:
+            return words[3].decode(errors="replace")
+    return ""

@@ -24,6 +24,7 @@ from hotwhisk.actionloop import compiling
 from hotwhisk.actionloop.bridge import Program, python_variables
 from hotwhisk.artifact import artifact, snapshot, version_file
 from hotwhisk.artifact.artifact import Kind
+from hotwhisk.artifact.posted_code import decode
 from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
@@ -202,7 +203,7 @@ def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) ->
 
 def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
     request = bodies.read_init(body, config.profile)
-    content = artifact.decode(request)
+    content = decode(request)
     actions.set_environment(request.env)
     kept = snapshot.unpack(content)
     if kept is not None:  # posted by `hotwhisk dev`, whose sources lie on this machine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 import stat
@@ -15,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotwhisk.artifact import archive, artifact
-from hotwhisk.artifact.artifact import Kind, Unpacked, decode, detect
-from hotwhisk.errors import BodyTooLarge, BuildFailed, RequestError
-from hotwhisk.openwhisk.bodies import InitRequest
+from hotwhisk.artifact.artifact import Kind, Unpacked, detect
+from hotwhisk.errors import BuildFailed, RequestError
 
 Member = tuple[str, int, bytes]
 MAIN: Member = ("__main__.py", stat.S_IFREG | 0o644, b"def main(args): return args\n")
@@ -67,29 +65,6 @@ def link(name: str, target: str) -> Member:
     return name, stat.S_IFLNK | 0o777, target.encode()
 
 
-def request(code: str, *, binary: bool) -> InitRequest:
-    return InitRequest("", "main", code, binary, {})
-
-
-def test_decode() -> None:
-    text = base64.b64encode(b"def main(): pass " * 9).decode()
-    broken = "\r\n ".join(text[i : i + 7] for i in range(0, len(text), 7))
-    assert decode(request(broken, binary=True)) == b"def main(): pass " * 9
-    assert decode(request("x = 'é'", binary=False)) == "x = 'é'".encode()
-
-
-@pytest.mark.parametrize("code", ["abc", "a*==", "é", "YWJj=YWJj"])
-def test_bad_base64(code: str) -> None:
-    with pytest.raises(RequestError, match="cannot decode the request"):
-        decode(request(code, binary=True))
-
-
-def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifact, "MOST_CODE", 10)
-    with pytest.raises(BodyTooLarge, match="has 11 B; the limit is 10 B"):
-        decode(request("x" * 11, binary=False))
-
-
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
@@ -116,6 +91,37 @@ def test_same_folder_again(tmp_path: Path) -> None:
     assert unpack(b"x = 1", tmp_path / "1") == first
     with pytest.raises(BuildFailed, match="holds something else"):
         unpack(b"x = 2", tmp_path / "1")
+
+
+def test_two_processes_unpack_the_same_artifact_at_once(tmp_path: Path) -> None:
+    folder, extract = tmp_path / "1", artifact._extract
+
+    def extract_late(*arguments: object) -> None:
+        with pytest.MonkeyPatch.context() as earlier:
+            earlier.setattr(artifact, "_extract", extract)
+            earlier.setattr(os, "getpid", lambda: 0)
+            first.append(unpack(b"x = 1", folder))
+        extract(*arguments)
+
+    first: list[Unpacked] = []
+    with pytest.MonkeyPatch.context() as late:
+        late.setattr(artifact, "_extract", extract_late)
+        assert [unpack(b"x = 1", folder)] == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.digest"]
+
+
+def test_a_folder_has_its_digest_before_it_is_in_its_place(tmp_path: Path) -> None:
+    rename = os.rename
+
+    def rename_and_die(source: str, target: str) -> None:
+        rename(source, target)
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as killed:
+        killed.setattr(os, "rename", rename_and_die)
+        with pytest.raises(SystemExit):
+            unpack(b"x = 1", tmp_path / "1")
+    assert Path(unpack(b"x = 1", tmp_path / "1").entry).read_bytes() == b"x = 1"
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])

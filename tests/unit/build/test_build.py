@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hotwhisk.artifact.artifact import Kind, decode, unpack
+from hotwhisk.artifact.artifact import Kind, unpack
+from hotwhisk.artifact.posted_code import decode
 from hotwhisk.build import BuildOptions, build
 from hotwhisk.build.actionloop_compile import compile_action
 from hotwhisk.build.target import target
