@@ -13,6 +13,7 @@ Every error that hotwhisk raises on purpose, as one tree.
     │   ├── ExpectationFailed                                                   HTTP 417
     │   ├── NotFound                                                            HTTP 404
     │   ├── MethodNotAllowed                                                    HTTP 405
+    │   ├── UnsupportedMediaType                                                HTTP 415
     │   ├── Unauthorized                                                        HTTP 401
     │   └── Forbidden                                                           HTTP 403
     ├── VersionError          the posted version is to blame                    HTTP 502
@@ -109,6 +110,12 @@ class MethodNotAllowed(RequestError):
 
     status = 405
     headers = b"Allow: POST\r\n"
+
+
+class UnsupportedMediaType(RequestError):
+    """A batch of events, or an event in another format than JSON."""
+
+    status = 415
 
 
 class Unauthorized(RequestError):

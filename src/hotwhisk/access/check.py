@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Head, Request
 
 PATHS = ("/run", "/init")
+EVENT_PATH = "/"
+"""Where CloudEvents are taken, if they are."""
+
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -51,6 +54,7 @@ class AccessCheck:
     ) -> None:
         self.admitted: Head | None = None
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
+        self._paths = (*PATHS, EVENT_PATH) if config.cloudevents else PATHS
         self._open = config.openwhisk
         self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
         self._tokens = config.tokens
@@ -62,7 +66,7 @@ class AccessCheck:
 
     def check(self, head: Head) -> None:
         """
-        Refuse a request that is not an allowed POST to ``/run`` or ``/init``.
+        Refuse a request that is not an allowed POST to a path of this server.
 
         Raises:
             NotFound: the path is another one.
@@ -71,8 +75,9 @@ class AccessCheck:
             Unauthorized: the token is missing or wrong.
         """
         self.check_caller(head)
-        if head.path not in PATHS:
-            raise NotFound(f"no such path: {head.path[:80]}; there are POST /run and POST /init")
+        if head.path not in self._paths:
+            there = " and ".join(f"POST {path}" for path in self._paths)
+            raise NotFound(f"no such path: {head.path[:80]}; there are {there}")
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.path} is for POST, not for {head.method[:20]}")
         self.admitted = head
@@ -162,7 +167,7 @@ class AccessCheck:
         tokens = self._tokens
         if path == "/init":
             return tokens.replace
-        return tokens.call if path == "/run" else tokens.call or tokens.replace
+        return tokens.call if path in self._paths else tokens.call or tokens.replace
 
     def _is_good(self, found: bytes, wanted: bytes) -> bool:
         replaces = _compare_digest(found, self._tokens.replace)  # it may do everything

@@ -79,6 +79,9 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.server.server import serve
 
+        if config.cloudevents:
+            import hotwhisk.worker.event_requests  # noqa: F401 - before any worker is forked
+
         if changes is not None:
             from hotwhisk.cli.watch import wait_begun
 

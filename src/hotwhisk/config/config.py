@@ -54,6 +54,8 @@ class Config(Record):
     host: str = "127.0.0.1"
     port: int = 8080
     openwhisk: bool = False
+    cloudevents: bool = False
+    """Whether CloudEvents are taken on ``POST /``."""
     file: str | None = None
     """What to serve at once: a .py file, a folder with __main__.py, a zip, a built artifact."""
     module: str | None = None
@@ -266,6 +268,11 @@ def _check(config: Config) -> None:
         raise UsageError("--watch needs something to watch: hotwhisk serve --watch FILE")
     if config.strict and not (config.file or config.module):
         raise UsageError("--strict needs something to load: hotwhisk serve --strict FILE")
+    if config.openwhisk and config.cloudevents:
+        raise UsageError(
+            "--cloudevents cannot be used with --openwhisk: the platform sends no CloudEvents; "
+            "leave one of the two out"
+        )
     if config.openwhisk and config.json_log:
         raise UsageError(
             "--log-format json cannot be used with --openwhisk: there the platform reads the "

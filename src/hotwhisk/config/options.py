@@ -50,6 +50,8 @@ OPTIONS = (
            "port to listen on; 0 takes any free one; the plain profile also reads PORT",
            default="8080", also="PORT"),
     Option("openwhisk", "", switch, "follow the OpenWhisk platform to the letter", default="no"),
+    Option("cloudevents", "", switch, "take CloudEvents on POST / too; not with --openwhisk",
+           default="no"),
     Option("main", "NAME", text, "name of the handler in FILE", default="main"),
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "MIN..MAX", bounds, "processes that answer; more than MIN while requests "

@@ -32,6 +32,7 @@ __all__ = [
     "Head",
     "Reader",
     "Request",
+    "bare_head",
     "parse_complete",
     "response_head",
 ]
@@ -63,6 +64,7 @@ _FIRST_PRINTABLE = 0x21
 
 REASONS = {
     200: "OK",
+    204: "No Content",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -70,6 +72,7 @@ REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     413: "Content Too Large",
+    415: "Unsupported Media Type",
     417: "Expectation Failed",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
@@ -250,6 +253,17 @@ def response_head(
     elif not minor:
         headers += b"Connection: keep-alive\r\n"
     return b"%sContent-Length: %d\r\n%s\r\n" % (_start(status), length, headers)
+
+
+def bare_head(status: int, headers: bytes, *, keep_alive: bool = True, minor: int = 1) -> bytes:
+    """
+    Return a status line with these header lines, which say what the body is and how long.
+
+    Only ``Connection`` is added, as `response_head` does.
+    """
+    line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode()
+    connection = b"" if minor else b"Connection: keep-alive\r\n"
+    return b"%s%s%s\r\n" % (line, headers, connection if keep_alive else b"Connection: close\r\n")
 
 
 @cache

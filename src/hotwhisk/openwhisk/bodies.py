@@ -1,10 +1,9 @@
 """
 The bodies of ``/init`` and ``/run``.
 
-Functions turn bytes into values and values into bytes. Nothing here reads a file, the environment
-or the clock. The rules are those of the OpenWhisk action interface. Where its own runtimes
-disagree, the more lenient rule is used: a caller that another runtime serves is served here. The
-answers without an action are in `hotwhisk.openwhisk.answers`.
+Nothing here reads a file, the environment or the clock. The rules are those of the OpenWhisk action
+interface. Where its own runtimes disagree, the more lenient rule is used: a caller that another
+runtime serves is served here. The answers without an action are in `hotwhisk.openwhisk.answers`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final, NoReturn
 
+    from hotwhisk.cloudevents.cloud_event import CloudEvent
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
@@ -59,6 +59,7 @@ class RunRequest:
     """The content of a ``/run``: the argument of the handler, and the activation's context."""
 
     __slots__ = ("context", "value")
+    cloudevent: CloudEvent | None = None
 
     def __init__(self, value: object, context: dict[str, str]) -> None:
         self.value = value

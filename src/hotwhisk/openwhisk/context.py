@@ -15,13 +15,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hotwhisk.cloudevents.cloud_event import CloudEvent
     from hotwhisk.http1.trace_context import TraceContext
 
 
 class Context:
     """The caller of an activation, its identifiers, and its deadline."""
 
-    __slots__ = ("_clock", "_host", "_trace", "_values")
+    __slots__ = ("_clock", "_event", "_host", "_trace", "_values")
 
     def __init__(
         self,
@@ -29,17 +30,20 @@ class Context:
         clock: Callable[[], float] = time.time,
         api_host: str = "",
         trace: TraceContext | None = None,
+        cloudevent: CloudEvent | None = None,
     ) -> None:
         """
         Take the ``values`` of the request.
 
         ``clock`` returns seconds since the epoch. ``api_host`` is the platform's address, which no
         request contains. ``trace`` is what the headers of the request say about its trace.
+        ``cloudevent`` is the event, if the request is one.
         """
         self._values = values
         self._clock = clock
         self._host = api_host
         self._trace = trace
+        self._event = cloudevent
 
     @property
     def activation_id(self) -> str:
@@ -88,6 +92,11 @@ class Context:
     def tracestate(self) -> str:
         """The header of that name, if it was valid beside a `traceparent`; empty otherwise."""
         return self._trace.tracestate if self._trace is not None else ""
+
+    @property
+    def cloudevent(self) -> CloudEvent | None:
+        """The event with its attributes, if the request was a CloudEvent; None otherwise."""
+        return self._event
 
     def remaining_time(self) -> float:
         """Return the seconds left, never less than 0; infinite without a deadline."""

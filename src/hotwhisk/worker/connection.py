@@ -350,6 +350,11 @@ class Connection:
             self._out = [memoryview(data)[length:]]
         return length == len(data)
 
+    def answer_as(self, head: bytes, body: bytes) -> bool:
+        """As `answer`, with a head that the caller has made."""
+        self._counters.respond(self.number, self.sent, len(head) + len(body))
+        return self._write([head, body])
+
     def flush(self) -> bool:
         """Send more of the remaining bytes; return False if some still remain."""
         parts, self._out = self._out, []

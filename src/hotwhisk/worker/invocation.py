@@ -32,7 +32,7 @@ from hotwhisk.worker.own_process import flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
@@ -42,6 +42,17 @@ if TYPE_CHECKING:
 
     RunAnswer = tuple[int, bytes, bool]
     """The HTTP status and the body of a response, and whether it is an error of the action."""
+
+    Read = Callable[[bytes | memoryview, Profile], RunRequest]
+    Write = Callable[[object], bytes]
+    Call = Callable[[Action | Program, RunRequest, Profile, Request], RunAnswer]
+
+CANCELLED = (
+    BadResult.status,
+    error_body("the action cancelled this run of its handler"),
+    True,
+)
+"""The answer of a run whose task the action cancelled."""
 
 GRACE = 2.0
 """Seconds from the platform's deadline to the kill, so that its own error comes first."""
@@ -71,10 +82,14 @@ class Budget:
 
 
 def call(
-    action: Action | Program, run: RunRequest, profile: Profile, request: Request
+    action: Action | Program,
+    run: RunRequest,
+    profile: Profile,
+    request: Request,
+    write: Write = write_result,
 ) -> RunAnswer:
     """
-    Call a synchronous handler; return its answer.
+    Call a synchronous handler; return its answer. ``write`` makes a body of the result.
 
     A program in the place of an action gets the body of the ``request`` itself.
     """
@@ -89,7 +104,7 @@ def call(
         if type(result) is not dict:
             while is_awaitable(result):
                 result = run_to_end(result)
-        return 200, write_result(result), isinstance(result, dict) and "error" in result
+        return 200, write(result), isinstance(result, dict) and "error" in result
     except BaseException as error:  # code of the action ran
         return *failure(error, profile), True
     finally:
@@ -97,9 +112,13 @@ def call(
 
 
 async def call_async(
-    action: Action, run: RunRequest, profile: Profile, trace: TraceContext | None
+    action: Action,
+    run: RunRequest,
+    profile: Profile,
+    trace: TraceContext | None,
+    write: Write = write_result,
 ) -> RunAnswer:
-    """Call a coroutine function; return its answer."""
+    """Call a coroutine function; return its answer. ``write`` makes a body of the result."""
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -107,7 +126,7 @@ async def call_async(
         result = action.call(run.value, context)
         while is_awaitable(result):
             result = await _await(result)
-        return 200, write_result(result), isinstance(result, dict) and "error" in result
+        return 200, write(result), isinstance(result, dict) and "error" in result
     except BaseException as error:  # code of the action ran
         return *failure(error, profile), True
     finally:
@@ -122,7 +141,8 @@ def _has_error(line: bytes) -> bool:
 
 
 def _context(run: RunRequest, trace: TraceContext | None) -> Context:
-    return Context(run.context, api_host=variable("__OW_API_HOST"), trace=trace)
+    host = variable("__OW_API_HOST")
+    return Context(run.context, api_host=host, trace=trace, cloudevent=run.cloudevent)
 
 
 @enters_action

@@ -75,7 +75,7 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
         with _exit_forked_copies():
             loaded = _load(message, _read(message, descriptors, keep), config, keep)
             if not config.openwhisk:
-                _check_arguments(loaded.action)
+                _check_arguments(loaded.action, config)
             return loaded
     except LoadFailed as error:
         advice = _DECLARE if _MISSING_MODULE in str(error) else ""
@@ -91,15 +91,19 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
             flush()
 
 
-def _check_arguments(action: actions.Action | Program) -> None:
+def _check_arguments(action: actions.Action | Program, config: Config) -> None:
     """
     Refuse a handler that cannot be called with an event.
 
     The platform accepts such a version, and each of its activations fails.
 
     Raises:
-        LoadFailed: the handler requires other arguments.
+        LoadFailed: the handler requires other arguments, or is a program and gets CloudEvents.
     """
+    if config.cloudevents and isinstance(action, Program):
+        raise LoadFailed(
+            "a program cannot take CloudEvents; post Python code, or leave out --cloudevents"
+        )
     if isinstance(action, actions.Action) and not can_take_event(action.handler):
         raise LoadFailed(
             "the handler cannot be called with an event; "

@@ -17,7 +17,7 @@ from hotwhisk.access.check import AccessCheck
 from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.action.action import Action
 from hotwhisk.action.environ import TraceVariables
-from hotwhisk.errors import BadResult, RequestError
+from hotwhisk.errors import RequestError
 from hotwhisk.ipc.messages import Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
-    from hotwhisk.worker.invocation import RunAnswer
+    from hotwhisk.worker.invocation import Call, Read, RunAnswer
     from hotwhisk.worker.run_marker import RunMarker
-
-CANCELLED = error_body("the action cancelled this run of its handler")
 
 
 class Requests:
@@ -113,7 +111,14 @@ class Requests:
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
 
-    def _run(self, connection: Connection, request: Request) -> bool:
+    def _run(
+        self,
+        connection: Connection,
+        request: Request,
+        read: Read = read_run,
+        call: Call = invocation.call,
+    ) -> bool:
+        """Run the action; ``read`` makes a run of the body, ``call`` makes the answer."""
         action = self.action
         if action is None or (self.config.fresh and self.connections.draining):
             return self._run_without_action(connection, request)
@@ -122,7 +127,7 @@ class Requests:
         if action.is_async and not self.overlap and self._runs:
             self._wait_for_turn(connection)
             return False
-        run = read_run(request.body, self.profile)
+        run = read(request.body, self.profile)
         trace = request.head.trace
         if (trace is not None or self._trace_variables.are_set) and not self.overlap:
             self._trace_variables.show(trace)
@@ -143,7 +148,7 @@ class Requests:
         if action.is_async:
             self._start(connection, request, run)
             return False
-        answer = invocation.call(action, run, self.profile, request)
+        answer = call(action, run, self.profile, request)
         return self._end_run(connection, request, answer)
 
     def _end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
@@ -209,7 +214,7 @@ class Requests:
             del self._runs[connection]
             connection.stage = Stage.LISTENING
             connections.watch(connection)
-            answer = (BadResult.status, CANCELLED, True) if task.cancelled() else task.result()
+            answer = invocation.CANCELLED if task.cancelled() else task.result()
             free = self._end_run(connection, request, answer)
             return connection.next_request() if free else None
 
@@ -225,11 +230,7 @@ class Requests:
     async def _call_async(
         self, action: Action, run: RunRequest, trace: TraceContext | None
     ) -> RunAnswer:
-        """
-        Call the handler; return its answer.
-
-        If the handler forked this process, the child ends here, before asyncio reports an error.
-        """
+        """Call the handler; return its answer. A copy of this process that it forked ends here."""
         answer = await invocation.call_async(action, run, self.profile, trace)
         if self.connections.forked:
             exit_now(0)
@@ -256,11 +257,12 @@ class Requests:
         status: int,
         body: bytes,
         headers: bytes = b"",
+        answer: Callable[..., bool] = Connection.answer,
     ) -> bool:
         """
         Send a response; return whether it was sent whole and the next request can be read.
 
-        ``headers`` are lines besides those that every response has.
+        ``headers`` are lines besides those that every response has. ``answer`` sends it.
         """
         keep_alive = request.head.keep_alive and not self.stopping
         if not keep_alive:
@@ -270,7 +272,8 @@ class Requests:
             headers += request.head.trace.header_lines
         if isinstance(request.body, memoryview):
             request.body.release()
-        if connection.answer(
+        if answer(
+            connection,
             status,
             body,
             self.connections.headers + headers,

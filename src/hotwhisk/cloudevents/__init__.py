@@ -1,0 +1,1 @@
+"""CloudEvents over HTTP: read an event from a request, write what a handler returned."""

@@ -1,0 +1,221 @@
+"""What a worker answers to a CloudEvent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.openwhisk.answers import Cause
+from hotwhisk.openwhisk.context import Context
+from tests.support.wire import Response, run_request
+from tests.unit.worker.supervised import Client, Supervised
+
+ATTRIBUTES = {"specversion": "1.0", "id": "7", "type": "test.hello", "source": "/test"}
+REPLY = {"specversion": "1.0", "type": "test.reply", "source": "/reply", "id": "8"}
+CLOSED = "Connection: close"
+LOCAL = "Host: 127.0.0.1"
+
+
+def request(body: bytes, *lines: str, start: str = "POST /") -> bytes:
+    head = [f"{start} HTTP/1.1", LOCAL, f"Content-Length: {len(body)}", *lines, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+def binary(data: object, *lines: str) -> bytes:
+    headers = [f"ce-{name}: {value}" for name, value in ATTRIBUTES.items()]
+    return request(json.dumps(data).encode(), "Content-Type: application/json", *headers, *lines)
+
+
+def structured(data: object) -> bytes:
+    body = json.dumps(ATTRIBUTES | {"data": data}).encode()
+    return request(body, "Content-Type: application/cloudevents+json")
+
+
+ASK = binary({"name": "Mike"})
+
+
+@pytest.fixture
+def events(supervise: Callable[..., Supervised]) -> Supervised:
+    made = supervise(cloudevents=True)
+    made.serve(lambda event: event)
+    return made
+
+
+@pytest.mark.parametrize("sent", [ASK, structured({"name": "Mike"})], ids=["binary", "structured"])
+def test_the_handler_gets_the_data_and_answers_in_json(events: Supervised, sent: bytes) -> None:
+    response = events.client(sent).response()
+    assert (response.status, response.json()) == (200, {"name": "Mike"})
+    assert response.headers["content-type"] == "application/json"
+    assert response.generation == 7
+
+
+def test_without_data_the_handler_gets_an_empty_dict(events: Supervised) -> None:
+    headers = [f"ce-{name}: {value}" for name, value in ATTRIBUTES.items()]
+    assert events.client(request(b"", *headers)).response().json() == {}
+
+
+def test_the_context_has_the_event(events: Supervised) -> None:
+    def look(event: object, context: Context) -> object:
+        found = context.cloudevent
+        return {"event": found and found.get_attributes(), "data": found and found.data}
+
+    events.serve(look)
+    client = events.client(ASK + run_request({}))
+    told = client.response().json()
+    assert told["event"] == ATTRIBUTES | {"datacontenttype": "application/json"}
+    assert told["data"] == {"name": "Mike"}
+    assert client.response().json() == {"event": None, "data": None}
+
+
+def test_nothing_is_answered_with_nothing(events: Supervised) -> None:
+    events.serve(lambda _: None)
+    client = events.client(ASK)
+    end = b"\r\n\r\n"
+    received = b""
+    while not received.endswith(end):
+        received += client.socket.recv(1000)
+    assert received.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert b"Content-Length" not in received
+    assert b"Content-Type" not in received
+
+
+def test_an_event_is_answered_in_the_binary_form(events: Supervised) -> None:
+    events.serve(lambda event: REPLY | {"data": event})
+    response = events.client(structured([1, 2])).response()
+    headers = {name: value for name, value in response.headers.items() if name.startswith("ce-")}
+    assert headers.pop("ce-time")
+    assert headers == {f"ce-{name}": value for name, value in REPLY.items()}
+    assert (response.status, response.body) == (200, b"[1,2]")
+
+
+def test_a_large_reply_is_sent_whole_to_a_slow_reader(events: Supervised) -> None:
+    events.serve(lambda _: REPLY | {"data": "x" * 20_000_000})
+    client = events.client(ASK)
+    events.turn_until(lambda: bool(client.receive_some()) or client.has_response)
+    response = read_slowly(events, client)
+    assert len(response.body) == 20_000_002
+
+
+def read_slowly(events: Supervised, client: Client) -> Response:
+    """Let the worker write and the client read in turn, until the response is whole."""
+    while (response := client._reader.next()) is None:
+        events.turn(client.socket)
+        client.receive_some()
+    return response
+
+
+@pytest.mark.parametrize(
+    ("handler", "status", "why"),
+    [
+        (lambda _: 1 / 0, 500, "ZeroDivisionError: division by zero"),
+        (lambda _: exit(3), 502, "called sys.exit(3)"),
+        (lambda _: "text", 502, "the handler returned str 'text'"),
+        (lambda _: REPLY | {"type": ""}, 502, "an event that cannot be sent: `type` is ''"),
+        (lambda _: REPLY | {"data": {1}}, 502, "an event that cannot be sent"),
+    ],
+)
+def test_what_fails_has_a_status_that_makes_the_sender_try_again(
+    events: Supervised, handler: Callable[[Any], object], status: int, why: str
+) -> None:
+    events.serve(handler)
+    client = events.client(ASK)
+    response = client.response()
+    assert response.status == status
+    assert why in str(response.error)
+    assert response.headers["content-type"] == "application/json"
+    events.serve(lambda event: event)
+    client.send(ASK)
+    events.turn()
+    assert client.response().status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "why"),
+    [
+        (request(b"{}"), 400, "no event"),
+        (binary({}, "ce-id: 8"), 400, "ce-id came twice"),
+        (request(b"[]", "Content-Type: application/cloudevents-batch+json"), 415, "a batch"),
+        (binary({}, "Origin: http://page"), 403, "a web page sent it"),
+        (request(b"", start="GET /"), 405, "/ is for POST"),
+        (request(b"", start="POST /x"), 404, "POST /run and POST /init and POST /"),
+    ],
+)
+def test_a_refused_event_keeps_its_connection(
+    events: Supervised, sent: bytes, status: int, why: str
+) -> None:
+    client = events.client(sent)
+    response = client.response()
+    assert response.status == status
+    assert why in str(response.error)
+    client.send(ASK)
+    events.turn()
+    assert client.response().status == 200
+
+
+def test_a_run_is_answered_as_ever(events: Supervised) -> None:
+    events.serve(lambda _: 1 / 0)
+    response = events.client(run_request({})).response()
+    assert response.status == 200
+    assert "ZeroDivisionError" in str(response.error)
+
+
+def test_without_the_option_there_are_no_events(supervised: Supervised) -> None:
+    assert supervised.client(ASK).response().status == 404
+
+
+def test_a_spare_parks_an_event_which_the_next_worker_answers(
+    supervise: Callable[..., Supervised],
+) -> None:
+    spare = supervise(cloudevents=True)
+    client = spare.client(ASK + ASK)
+    assert spare.phase(client) is Phase.PARKED
+    assert spare.spilled(client) == ASK + ASK
+    spare.serve(lambda event: event)
+    spare.assign(client)
+    assert [client.response().status, client.response().status] == [200, 200]
+
+
+def test_a_spare_says_why_there_is_no_action(supervise: Callable[..., Supervised]) -> None:
+    spare = supervise(cloudevents=True)
+    response = spare.client(ASK, fallback=Cause.NO_ACTION).response()
+    assert response.status == 502
+
+
+def test_an_event_in_many_pieces_is_answered_once(events: Supervised) -> None:
+    sent = structured({"text": "x" * 100_000})
+    client = events.client(sent[:50])
+    client.send(sent[50:])
+    events.turn_until(lambda: client.answered)
+    assert len(client.response().json()["text"]) == 100_000
+
+
+def test_events_of_an_asynchronous_handler_overlap(supervise: Callable[..., Supervised]) -> None:
+    events = supervise(cloudevents=True)
+    waiting: list[Any] = []
+
+    async def meet(event: dict[str, Any]) -> object:
+        import asyncio
+
+        waiting.append(event)
+        while len(waiting) < 3:
+            await asyncio.sleep(0)
+        return None if event["name"] == "nothing" else event
+
+    events.serve(meet)
+    clients = [events.client(binary({"name": name})) for name in ("a", "nothing")]
+    clients.append(events.client(run_request({"name": "run"})))
+    events.run_tasks(lambda: all(client.answered for client in clients))
+    assert clients[0].response().json() == {"name": "a"}
+    assert clients[1].socket.recv(1000).startswith(b"HTTP/1.1 204 ")
+    assert clients[2].response().json() == {"name": "run"}
+
+
+def test_the_connection_is_closed_if_the_client_asks_for_it(events: Supervised) -> None:
+    events.serve(lambda _: REPLY)
+    client = events.client(binary({}, CLOSED))
+    assert client.response().closes
+    assert client.ended
