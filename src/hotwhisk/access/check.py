@@ -10,7 +10,8 @@ a page can cause:
 - a request for a host name that is not this server's (a page can make its own name resolve to
   127.0.0.1).
 
-Beyond loopback a token is needed. Under OpenWhisk the platform guards its own network, so only a
+Beyond loopback a token is needed. Without one a server takes events there and no code; a broker calls
+it by names of its own, so with ``--cloudevents`` any name will do there. Under OpenWhisk the platform guards its own network, so only a
 token is checked, if there is one.
 
 A token of ``--replace-token-file`` may do what another one may not: replace the action. What is
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 from _operator import _compare_digest
 
+from hotwhisk.config.options import is_loopback
 from hotwhisk.config.tokens import digest
 from hotwhisk.errors import Forbidden, MethodNotAllowed, NotFound, RequestError, Unauthorized
 from hotwhisk.openwhisk.bodies import read_run
@@ -55,6 +57,8 @@ class AccessCheck:
         self.admitted: Head | None = None
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._paths = (*PATHS, EVENT_PATH) if config.cloudevents else PATHS
+        self._takes_no_code = config.takes_no_code
+        self._any_host = config.cloudevents and not is_loopback(config.host)
         self._open = config.openwhisk
         self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
         self._tokens = config.tokens
@@ -71,7 +75,7 @@ class AccessCheck:
         Raises:
             NotFound: the path is another one.
             MethodNotAllowed: the method is another one.
-            Forbidden: a web page could have caused the request.
+            Forbidden: a web page could have caused the request, or the server takes no code.
             Unauthorized: the token is missing or wrong.
         """
         self.check_caller(head)
@@ -80,6 +84,11 @@ class AccessCheck:
             raise NotFound(f"no such path: {head.path[:80]}; there are {there}")
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.path} is for POST, not for {head.method[:20]}")
+        if self._takes_no_code and head.path == "/init":
+            raise Forbidden(
+                "this server takes no code, because other machines reach it and no token is set; "
+                "start it with --replace-token-file FILE, and send the token in that file"
+            )
         self.admitted = head
 
     def check_caller(self, head: Head) -> None:
@@ -130,7 +139,8 @@ class AccessCheck:
         A page can make a name of its own lead here, but not an IP address. Beyond loopback, the
         token keeps others out, so any IP address is accepted.
         """
-        return name in self._hosts or (self._has_tokens and is_ip_address(name))
+        by_address = self._has_tokens and is_ip_address(name)
+        return self._any_host or name in self._hosts or by_address
 
     @property
     def _has_tokens(self) -> bool:

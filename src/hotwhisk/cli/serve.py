@@ -122,7 +122,7 @@ def _configure(
 
     bound = bound_address(listener)
     config = read_config(argv, environ, bound=bound if inherited else None)
-    if not config.may_leave_loopback:
+    if not (config.may_leave_loopback or config.takes_no_code):
         require_loopback(bound[0])  # the resolver decides which address "localhost" is
     config = with_port(config, bound[1])
     if not (config.openwhisk or config.json_log):  # the server logs them, or prints nothing

@@ -45,9 +45,10 @@ def accepted_hosts(config: Config) -> str:
     """
     Return the hosts by which a request from elsewhere may call this server.
 
-    The text is empty if requests may come from this machine only.
+    The text is empty if requests may come from this machine only, or by any name.
     """
-    if config.openwhisk or (is_loopback(config.host) and not config.hosts):
+    by_any_name = config.cloudevents and not is_loopback(config.host)
+    if config.openwhisk or by_any_name or (is_loopback(config.host) and not config.hosts):
         return ""
     by_token = config.token_file or config.replace_token_file
     names = ("any IP address of this machine",) if by_token else ()

@@ -119,6 +119,11 @@ class Config(Record):
         return self.openwhisk or bool(self.token_file or self.replace_token_file)
 
     @property
+    def takes_no_code(self) -> bool:
+        """Return whether other machines send events without a token, so that ``/init`` is shut."""
+        return self.cloudevents and not (self.may_leave_loopback or is_loopback(self.host))
+
+    @property
     def profile(self) -> Profile:
         """Return whose texts and statuses the server answers with."""
         return Profile.OPENWHISK if self.openwhisk else Profile.PLAIN
@@ -269,10 +274,7 @@ def _check(config: Config) -> None:
     if config.strict and not (config.file or config.module):
         raise UsageError("--strict needs something to load: hotwhisk serve --strict FILE")
     if config.openwhisk and config.cloudevents:
-        raise UsageError(
-            "--cloudevents cannot be used with --openwhisk: the platform sends no CloudEvents; "
-            "leave one of the two out"
-        )
+        raise UsageError("--cloudevents cannot be used with --openwhisk: leave one of the two out")
     if config.openwhisk and config.json_log:
         raise UsageError(
             "--log-format json cannot be used with --openwhisk: there the platform reads the "
@@ -284,7 +286,8 @@ def _check(config: Config) -> None:
             "the one that takes its place fit side by side"
         )
     if not config.may_leave_loopback:
-        require_loopback(config.host)
+        if not config.takes_no_code:
+            require_loopback(config.host)
         if config.admin and not config.admin.path and not is_loopback(config.admin.host):
             raise UsageError(
                 f"--admin {config.admin} lets other machines read what the server does; give "

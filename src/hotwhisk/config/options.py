@@ -50,8 +50,8 @@ OPTIONS = (
            "port to listen on; 0 takes any free one; the plain profile also reads PORT",
            default="8080", also="PORT"),
     Option("openwhisk", "", switch, "follow the OpenWhisk platform to the letter", default="no"),
-    Option("cloudevents", "", switch, "take CloudEvents on POST / too; not with --openwhisk",
-           default="no"),
+    Option("cloudevents", "", switch, "take CloudEvents on POST / too, and answer the probes of "
+           "Knative; not with --openwhisk", default="no"),
     Option("main", "NAME", text, "name of the handler in FILE", default="main"),
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "MIN..MAX", bounds, "processes that answer; more than MIN while requests "
@@ -145,7 +145,8 @@ def address(found: Found) -> tuple[str, int]:
     """
     host, number = str(found.value("host") or "127.0.0.1"), found.value("port")
     assert isinstance(number, int)
-    if not any(map(found.value, ("openwhisk", "token_file", "replace_token_file"))):
+    guards = ("openwhisk", "token_file", "replace_token_file", "cloudevents")
+    if not any(map(found.value, guards)):
         require_loopback(host)
     return host, number
 

@@ -350,7 +350,7 @@ class Connection:
             self._out = [memoryview(data)[length:]]
         return length == len(data)
 
-    def answer_as(self, head: bytes, body: bytes) -> bool:
+    def answer_with_head(self, head: bytes, body: bytes) -> bool:
         """As `answer`, with a head that the caller has made."""
         self._counters.respond(self.number, self.sent, len(head) + len(body))
         return self._write([head, body])

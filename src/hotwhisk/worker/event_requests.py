@@ -6,6 +6,9 @@ Two things differ. The handler gets the data of the event as its argument. And i
 reply of CloudEvents: nothing, JSON, or an event. What fails has a status of 500 or more, so that
 the sender tries again.
 
+Knative asks whether a container lives and is ready. The spare says that too, while the workers are
+in a handler. Who is not ready lets the question wait, as a run would.
+
 A server without the option does not import this module.
 """
 
@@ -18,6 +21,7 @@ from hotwhisk.cloudevents.event_reader import read_event
 from hotwhisk.cloudevents.event_reply import EventReply, json_reply, reply_with
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Request, bare_head
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import RunRequest, error_body, write_result
 from hotwhisk.worker import invocation
 from hotwhisk.worker.access import EVENT_PATH
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.worker.invocation import RunAnswer
 
+LIVENESS, READINESS = "/health/liveness", "/health/readiness"
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 FAILED = 500
 """The status of an exception, which a ``/run`` answers with 200."""
 
@@ -100,6 +106,8 @@ class EventRequests(Requests):
     def answer(self, connection: Connection, request: Request) -> bool:
         """Answer one request; return whether the next one can be read."""
         head = request.head
+        if head.path in (LIVENESS, READINESS):
+            return self._answer_probe(connection, request)
         if head.path != EVENT_PATH:
             return super().answer(connection, request)
         event = EventRequest(request)
@@ -112,6 +120,19 @@ class EventRequests(Requests):
                 raise  # an exception from outside, not a fault of the request
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
+
+    def _answer_probe(self, connection: Connection, request: Request) -> bool:
+        """Answer a probe. It needs no token: a kubelet has no way to keep one."""
+        head = request.head
+        if head.method not in ("GET", "HEAD"):
+            body = error_body(f"{head.path} is for GET and HEAD, not for {head.method}")
+            return self._respond(connection, request, 405, body, b"Allow: GET, HEAD\r\n")
+        if head.path == READINESS:
+            if self.stopping:
+                return self._refuse_run(connection, request, Cause.STOPPING)
+            if self.action is None:
+                return self._run_without_action(connection, request)
+        return self._respond(connection, request, 200, b"OK\n", TEXT, answer_event)
 
     def _is_valid(self, request: Request) -> bool:
         """Check a refused event a second time; return whether it is valid after all."""
@@ -171,7 +192,7 @@ def answer_event(
     if status != 204:  # which has no body, and no length of one (RFC 9110, section 8.6)
         headers += b"Content-Length: %d\r\n" % len(body)
     head = bare_head(status, headers, keep_alive=keep_alive, minor=minor)
-    return connection.answer_as(head, b"" if head_only else body)
+    return connection.answer_with_head(head, b"" if head_only else body)
 
 
 def new_attributes() -> dict[str, object]:
