@@ -13,6 +13,11 @@ from tests.structure.source import Source, sources
 PURE = {
     "access.check",
     "action.entry_point",
+    "cloudevents.cloud_event",
+    "cloudevents.event_data",
+    "cloudevents.event_reader",
+    "cloudevents.event_reply",
+    "cloudevents.header_values",
     "config.platform",
     "config.addresses",
     "openwhisk.answers",

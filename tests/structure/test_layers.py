@@ -17,6 +17,7 @@ LAYERS = (
     {"faster_json"},  # another library
     {"errors", "json_codec", "digest", "sizes"},  # values and texts
     {"config", "http1", "registration"},  # decided without a process: options, requests
+    {"cloudevents"},  # events as requests and responses
     {"platform"},  # a model of the platform, and the comparison of runtimes: the caller's side
     {"system"},  # the operating system
     {"ipc", "openwhisk"},  # what two processes exchange; what the platform demands

@@ -10,9 +10,9 @@ a page can cause:
 - a request for a host name that is not this server's (a page can make its own name resolve to
   127.0.0.1).
 
-Beyond loopback a token is needed. Without one a server takes events there and no code; a broker calls
-it by names of its own, so with ``--cloudevents`` any name will do there. Under OpenWhisk the platform guards its own network, so only a
-token is checked, if there is one.
+Beyond loopback a token is needed. With ``--cloudevents`` only code needs one there: events and
+calls come from the network anyway, by any name, so a web page can do nothing more. Under OpenWhisk
+the platform guards its own network, so only a token is checked, if there is one.
 
 A token of ``--replace-token-file`` may do what another one may not: replace the action. What is
 unknown may be a new token, so the files are read again before it is refused.
@@ -58,8 +58,8 @@ class AccessCheck:
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._paths = (*PATHS, EVENT_PATH) if config.cloudevents else PATHS
         self._takes_no_code = config.takes_no_code
-        self._any_host = config.cloudevents and not is_loopback(config.host)
-        self._open = config.openwhisk
+        by_network = config.cloudevents and not is_loopback(config.host)
+        self._open = config.openwhisk or by_network
         self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
         self._tokens = config.tokens
         self._read_again = read_again
@@ -139,8 +139,7 @@ class AccessCheck:
         A page can make a name of its own lead here, but not an IP address. Beyond loopback, the
         token keeps others out, so any IP address is accepted.
         """
-        by_address = self._has_tokens and is_ip_address(name)
-        return self._any_host or name in self._hosts or by_address
+        return name in self._hosts or (self._has_tokens and is_ip_address(name))
 
     @property
     def _has_tokens(self) -> bool:

@@ -17,7 +17,7 @@ from hotwhisk.cloudevents.cloud_event import CloudEvent, check_attributes
 from hotwhisk.cloudevents.event_data import BYTES, JSON, encode_data
 from hotwhisk.cloudevents.event_reader import event_of
 from hotwhisk.errors import BadResult
-from hotwhisk.record import Record
+from hotwhisk.http1.http1 import HttpReply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,23 +29,16 @@ if TYPE_CHECKING:
     """Returns the attributes that an event gets if its author left them out."""
 
 
-class EventReply(Record):
-    """A reply: the status, the header lines about the body, each with its CRLF, and the body."""
-
-    status: int
-    headers: bytes
-    body: bytes
+NO_CONTENT = HttpReply(204, b"", b"")
+"""A response with this status has no body, and no length of one (RFC 9110, section 8.6)."""
 
 
-NO_CONTENT = EventReply(204, b"", b"")
-
-
-def json_reply(body: bytes) -> EventReply:
+def json_reply(body: bytes) -> HttpReply:
     """Return the reply with a body that is JSON."""
-    return EventReply(200, _content_type(JSON), body)
+    return HttpReply(200, _content_type(JSON) + _length(body), body)
 
 
-def reply_with(result: object, new_attributes: NewAttributes) -> EventReply | None:
+def reply_with(result: object, new_attributes: NewAttributes) -> HttpReply | None:
     """
     Return the reply if a handler returned nothing or an event; None for any other result.
 
@@ -91,7 +84,7 @@ def _value(value: object, name: str) -> object:
     return value
 
 
-def _write(event: CloudEvent) -> EventReply:
+def _write(event: CloudEvent) -> HttpReply:
     """Return an event in the binary form."""
     lines, media_type, data = b"", event.get("datacontenttype"), event.data
     for name in event:
@@ -101,7 +94,8 @@ def _write(event: CloudEvent) -> EventReply:
         media_type = BYTES if isinstance(data, (bytes, bytearray, memoryview)) else JSON
     if media_type:
         lines += _content_type(str(media_type))
-    return EventReply(200, lines, b"" if data is None else encode_data(data, str(media_type)))
+    body = b"" if data is None else encode_data(data, str(media_type))
+    return HttpReply(200, lines + _length(body), body)
 
 
 def _header(value: Attribute) -> bytes:
@@ -111,3 +105,7 @@ def _header(value: Attribute) -> bytes:
 
 def _content_type(media_type: str) -> bytes:
     return b"Content-Type: %s\r\n" % media_type.encode("ascii")
+
+
+def _length(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n" % len(body)

@@ -61,7 +61,7 @@ class Head(Record):
     """
     The content of a request line and its headers.
 
-    ``path`` is the target without its query, undecoded. Header names are lower-case, values latin-1
+    ``path`` is the target without its ``query``, both undecoded. Header names are lower-case, values latin-1
     without outer spaces. ``minor`` is the x of HTTP/1.x. ``expects_continue`` is true only if a
     body follows. ``trace`` is None if the request belongs to no trace.
     """
@@ -75,6 +75,7 @@ class Head(Record):
     keep_alive: bool
     expects_continue: bool
     trace: TraceContext | None = None
+    query: str = ""
 
     def header(self, name: str) -> str | None:
         """
@@ -154,7 +155,7 @@ def _parse(data: bytes) -> Head:
     for name, value in headers:
         fields.setdefault(name, []).append(value)
     _check_host(fields.get("host", []), minor)
-    path, authority = _path(target)
+    path, query, authority = _path(target)
     if authority is not None:  # RFC 9112 §3.2.2: ignore the Host that was sent
         headers = (*(field for field in headers if field[0] != "host"), ("host", authority))
     length, chunked = _framing(fields, minor)
@@ -168,6 +169,7 @@ def _parse(data: bytes) -> Head:
         keep_alive=_keep_alive(fields.get("connection", []), minor),
         expects_continue=_expects(fields.get("expect", []), minor) and bool(chunked or length),
         trace=read_trace_context(fields) if TRACEPARENT in fields else None,
+        query=query,
     )
 
 
@@ -202,25 +204,26 @@ def _check_host(values: list[str], minor: int) -> None:
         raise RequestError(f"invalid Host {quote(values[0])}; expected a host or host:port")
 
 
-def _path(target: str) -> tuple[str, str | None]:
+def _path(target: str) -> tuple[str, str, str | None]:
     """
-    Return the path of a target and, if the target is in absolute-form, its authority.
+    Return the path and the query of a target and, if it is in absolute-form, its authority.
 
     RFC 9112 §3.2.1 to §3.2.4 define the forms. The authority replaces the Host when the server
     decides whether the caller may post code.
     """
+    path, _, query = target.partition("?")
     if target.startswith("/"):
-        return target.partition("?")[0], None
+        return path, query, None
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
-        return target, None
+        return target, "", None
     authority = absolute[1]
     if not authority.partition(":")[0] or not _HOST.fullmatch(authority):  # RFC 9110 §4.2.1, §4.2.4
         raise RequestError(
             f"the target names the host {quote(authority)}; expected one such as "
             "http://localhost:8080/run"
         )
-    return absolute[2] or "/", authority
+    return absolute[2] or "/", query, authority
 
 
 def _framing(fields: dict[str, list[str]], minor: int) -> tuple[int | None, bool]:

@@ -17,6 +17,7 @@ from functools import cache
 from hotwhisk.errors import BodyTooLarge, HeadTooLarge, RequestError
 from hotwhisk.http1.chunked import BARE_LF, Chunks
 from hotwhisk.http1.head import MAX_METHOD, Head, check_start, parse_head
+from hotwhisk.record import Record
 from hotwhisk.sizes import show_excess
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ __all__ = [
     "MAX_HEAD",
     "REASONS",
     "Head",
+    "HttpReply",
     "Reader",
     "Request",
     "bare_head",
@@ -98,6 +100,14 @@ class Request:
         self.head = head
         self.body = body
         self.end = end
+
+
+class HttpReply(Record):
+    """A response: the status, the header lines about the body, each with its CRLF, the body."""
+
+    status: int
+    headers: bytes
+    body: bytes
 
 
 class Reader:

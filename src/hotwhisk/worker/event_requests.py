@@ -14,90 +14,58 @@ A server without the option does not import this module.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import urandom
 from time import gmtime, strftime
 
 from hotwhisk.cloudevents.event_reader import read_event
-from hotwhisk.cloudevents.event_reply import EventReply, json_reply, reply_with
+from hotwhisk.cloudevents.event_reply import json_reply, reply_with
 from hotwhisk.errors import RequestError
-from hotwhisk.http1.http1 import Request, bare_head
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.openwhisk.bodies import RunRequest, error_body, write_result
+from hotwhisk.openwhisk.bodies import error_body, write_result
 from hotwhisk.worker import invocation
 from hotwhisk.worker.access import EVENT_PATH
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.replied_run import FAILED, RepliedRequest, RepliedRun, answer_whole, call
 from hotwhisk.worker.requests import Requests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hotwhisk.action.action import Action
-    from hotwhisk.actionloop.bridge import Program
     from hotwhisk.cloudevents.cloud_event import CloudEvent
-    from hotwhisk.config.platform import Profile
+    from hotwhisk.http1.http1 import HttpReply, Request
     from hotwhisk.http1.trace_context import TraceContext
+    from hotwhisk.openwhisk.bodies import RunRequest
     from hotwhisk.worker.invocation import RunAnswer
 
 LIVENESS, READINESS = "/health/liveness", "/health/readiness"
-TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
-FAILED = 500
-"""The status of an exception, which a ``/run`` answers with 200."""
+ALIVE = b"OK\n"
+ALIVE_HEADERS = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
 
 
-class EventRun(RunRequest):
-    """A run with an event. ``reply`` is set when the handler has returned."""
+class EventRun(RepliedRun):
+    """A run with an event."""
 
-    __slots__ = ("cloudevent", "reply")
+    __slots__ = ("cloudevent",)
 
     def __init__(self, event: CloudEvent) -> None:
-        super().__init__({} if event.data is None else event.data, {})
+        super().__init__({} if event.data is None else event.data)
         self.cloudevent = event
-        self.reply: EventReply | None = None
 
-    def write(self, result: object) -> bytes:
-        """
-        Make a reply of the handler's result; return its body.
-
-        Raises:
-            BadResult: the result is neither nothing, nor JSON, nor an event that can be sent.
-        """
-        reply = reply_with(result, new_attributes)
-        self.reply = reply = reply or json_reply(write_result(result))
-        return reply.body
-
-    def complete(self, answer: RunAnswer) -> RunAnswer:
-        """Return an answer with the status of its reply; an exception fails the request."""
-        status, body, failed = answer
-        if self.reply is not None and self.reply.body is body:
-            return self.reply.status, body, failed
-        return FAILED if status == 200 else status, body, failed
+    def make_reply(self, result: object) -> HttpReply:
+        """See `RepliedRun`. The result is nothing, JSON, or an event that can be sent."""
+        return reply_with(result, new_attributes) or json_reply(write_result(result))
 
 
-class EventRequest(Request):
-    """A request with an event. ``run`` is set when the event was read."""
+class EventRequest(RepliedRequest):
+    """A request with an event."""
 
-    __slots__ = ("run",)
+    __slots__ = ()
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request.head, request.body, request.end)
-        self.run: EventRun | None = None
-
-    def read(self, body: bytes | memoryview, _: Profile) -> EventRun:
-        """
-        Read the event.
-
-        Raises:
-            RequestError: it is not a valid event.
-        """
-        self.run = EventRun(read_event(self.head.headers, body))
-        return self.run
-
-    def reply(self, body: bytes) -> EventReply | None:
-        """Return the reply that has this body; None if the body is an error."""
-        reply = self.run.reply if self.run is not None else None
-        return reply if reply is not None and reply.body is body else None
+    def make_run(self, body: bytes | memoryview) -> EventRun:
+        """See `RepliedRequest`."""
+        return EventRun(read_event(self.head.headers, body))
 
 
 class EventRequests(Requests):
@@ -132,7 +100,7 @@ class EventRequests(Requests):
                 return self._refuse_run(connection, request, Cause.STOPPING)
             if self.action is None:
                 return self._run_without_action(connection, request)
-        return self._respond(connection, request, 200, b"OK\n", TEXT, answer_event)
+        return self._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
 
     def _is_valid(self, request: Request) -> bool:
         """Check a refused event a second time; return whether it is valid after all."""
@@ -146,7 +114,7 @@ class EventRequests(Requests):
     async def _call_async(
         self, action: Action, run: RunRequest, trace: TraceContext | None
     ) -> RunAnswer:
-        if not isinstance(run, EventRun):
+        if not isinstance(run, RepliedRun):
             return await super()._call_async(action, run, trace)
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
         if self.connections.forked:
@@ -162,37 +130,12 @@ class EventRequests(Requests):
         headers: bytes = b"",
         answer: Callable[..., bool] = Connection.answer,
     ) -> bool:
-        reply = request.reply(body) if isinstance(request, EventRequest) else None
+        reply = request.reply(body) if isinstance(request, RepliedRequest) else None
         if reply is not None:
-            status, headers, answer = reply.status, reply.headers, answer_event
+            status, headers, answer = reply.status, reply.headers, answer_whole
         elif status == 200 and request.head.path == EVENT_PATH:
-            status = FAILED
+            status = FAILED  # an exception from outside ended the run
         return super()._respond(connection, request, status, body, headers, answer)
-
-
-def call(
-    action: Action | Program, run: RunRequest, profile: Profile, request: Request
-) -> RunAnswer:
-    """Call a synchronous handler with an event; return its answer."""
-    assert isinstance(run, EventRun)
-    return run.complete(invocation.call(action, run, profile, request, run.write))
-
-
-def answer_event(
-    connection: Connection,
-    status: int,
-    body: bytes,
-    headers: bytes,
-    *,
-    keep_alive: bool,
-    minor: int,
-    head_only: bool,
-) -> bool:
-    """Send a reply as `Connection.answer` sends JSON; the ``headers`` say what the body is."""
-    if status != 204:  # which has no body, and no length of one (RFC 9110, section 8.6)
-        headers += b"Content-Length: %d\r\n" % len(body)
-    head = bare_head(status, headers, keep_alive=keep_alive, minor=minor)
-    return connection.answer_with_head(head, b"" if head_only else body)
 
 
 def new_attributes() -> dict[str, object]:

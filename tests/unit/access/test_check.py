@@ -21,6 +21,12 @@ BOTH = Tokens(digest("s3cret"), digest("s3cret"))
 GUARDED = with_tokens(PLAIN, BOTH)
 TWO = with_tokens(PLAIN, Tokens(digest("calls"), digest("replaces")))
 ONLY_REPLACE = with_tokens(PLAIN, Tokens(b"", digest("replaces")))
+EVENTS = Config(cloudevents=True)
+EVENTS_BY_NETWORK = Config(cloudevents=True, host="0.0.0.0")
+EVENTS_AND_CODE = with_tokens(
+    Config(cloudevents=True, host="0.0.0.0", replace_token_file="token"),
+    Tokens(b"", digest("replaces")),
+)
 OPENWHISK = Config(openwhisk=True)
 OPENWHISK_GUARDED = with_tokens(OPENWHISK, BOTH)
 OK = None
@@ -99,6 +105,22 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
     # The target's own host counts, if it has one.
     (PLAIN, "POST http://localhost:8080/run", ("Host: evil.example",), OK),
     (PLAIN, "POST http://evil.example/run", (LOCAL,), Forbidden),
+    # Events are taken on a path of their own.
+    (EVENTS, "POST /", (LOCAL,), OK),
+    (EVENTS, "POST /?a=b", (LOCAL,), OK),
+    (EVENTS, "POST /init", (LOCAL,), OK),
+    (EVENTS, "GET /", (LOCAL,), MethodNotAllowed),
+    (EVENTS, "POST /events", (LOCAL,), NotFound),
+    (EVENTS, "POST /", ("Host: evil.example",), Forbidden),
+    (EVENTS, "POST /", (LOCAL, "Origin: http://page"), Forbidden),
+    # From a network they need no token and no name; code needs a token.
+    (EVENTS_BY_NETWORK, "POST /", ("Host: hello.default.svc.cluster.local",), OK),
+    (EVENTS_BY_NETWORK, "POST /run", ("Host: 10.1.2.3",), OK),
+    (EVENTS_BY_NETWORK, "POST /init", (LOCAL,), Forbidden),
+    (EVENTS_BY_NETWORK, "POST /init", (LOCAL, "Authorization: Bearer x"), Forbidden),
+    (EVENTS_AND_CODE, "POST /", ("Host: hello.default",), OK),
+    (EVENTS_AND_CODE, "POST /init", ("Host: hello.default",), Unauthorized),
+    (EVENTS_AND_CODE, "POST /init", (LOCAL, "Authorization: Bearer replaces"), OK),
     # The platform's network is its own matter.
     (OPENWHISK, "POST /run", ("Host: 10.1.2.3:8080",), OK),
     (OPENWHISK, "POST /init", ("Host: any", "Origin: http://x"), OK),

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 
 from hotwhisk.cloudevents.cloud_event import CloudEvent
 from hotwhisk.cloudevents.event_reader import read_event
-from hotwhisk.cloudevents.event_reply import NO_CONTENT, EventReply, json_reply, reply_with
+from hotwhisk.cloudevents.event_reply import NO_CONTENT, json_reply, reply_with
 from hotwhisk.errors import BadResult
+from hotwhisk.http1.http1 import HttpReply
 
 NEW = {"id": "n1", "time": "2026-01-01T00:00:00Z"}
 GIVEN = {"specversion": "1.0", "type": "com.example.reply", "source": "/reply"}
 
 
-def reply(result: object) -> EventReply | None:
+def reply(result: object) -> HttpReply | None:
     return reply_with(result, lambda: NEW)
 
 
-def headers(found: EventReply | None) -> list[tuple[str, str]]:
+def headers(found: HttpReply | None) -> list[tuple[str, str]]:
     """Return the headers as a receiver reads them."""
     assert found is not None
     lines = found.headers.decode("ascii").splitlines()
@@ -63,7 +64,10 @@ def test_what_is_no_event_is_left_to_the_caller(result: object) -> None:
 
 
 def test_json_says_that_it_is_json() -> None:
-    assert headers(json_reply(b"{}")) == [("content-type", "application/json")]
+    assert headers(json_reply(b"{}")) == [
+        ("content-type", "application/json"),
+        ("content-length", "2"),
+    ]
 
 
 @pytest.mark.parametrize("form", ["dict", "object"])

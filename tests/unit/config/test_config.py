@@ -34,7 +34,7 @@ TEXTS = {
 }
 """Two values for each reader of an option, neither of them a default."""
 
-OWN = {"host": ("127.0.0.2", "localhost")}
+OWN = {"host": ("127.0.0.2", "localhost"), "cloudevents": ("no", "yes")}
 """Values of options that are checked further than by their reader."""
 
 SAMPLES = {each.name: OWN.get(each.name, TEXTS[each.read]) for each in OPTIONS}
@@ -166,6 +166,8 @@ def test_times_have_units(given_text: str, value: float) -> None:
         ([""], "FILE is empty"),
         (["--watch"], "--watch needs something to watch"),
         (["--strict"], "--strict needs something to load"),
+        (["--cloudevents", "--openwhisk"], "cannot be used with --openwhisk"),
+        (["--cloudevents", "--host", "0.0.0.0", "--admin", "0.0.0.0:1"], "give --token-file FILE"),
         (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
         (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
         (["--host", "127.evil.example"], "--token-file"),
@@ -214,6 +216,16 @@ def test_another_host_is_allowed_with_a_token_or_under_openwhisk() -> None:
     assert read_config(["--host", "0.0.0.0", "--token-file", "t"], {}).hosts == ()
     assert read_config(["--openwhisk"], {}).host == "0.0.0.0"
     assert read_config(["--host", "FD00::1", "--token-file", "t"], {}).hosts == ("[fd00::1]",)
+
+
+def test_a_server_of_events_may_be_reached_without_a_token_and_then_takes_no_code() -> None:
+    by_network = ["--cloudevents", "--host", "0.0.0.0"]
+    assert address(scan(by_network, {}))[0] == "0.0.0.0"
+    assert read_config(by_network, {}).takes_no_code
+    assert read_config(["--cloudevents"], {}, bound=("0.0.0.0", 7)).takes_no_code
+    assert not read_config(["--cloudevents"], {}).takes_no_code
+    for name in ("--token-file", "--replace-token-file"):
+        assert not read_config([*by_network, name, "t"], {}).takes_no_code
 
 
 def misspellings(flag: str) -> set[str]:

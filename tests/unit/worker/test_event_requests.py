@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hotwhisk.config.tokens import Tokens
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.context import Context
@@ -219,3 +220,53 @@ def test_the_connection_is_closed_if_the_client_asks_for_it(events: Supervised) 
     client = events.client(binary({}, CLOSED))
     assert client.response().closes
     assert client.ended
+
+
+# -- probes ------------------------------------------------------------------------------------
+
+LIVES, READY = request(b"", start="GET /health/liveness"), request(b"", start="GET /health/readiness")
+
+
+@pytest.mark.parametrize("sent", [LIVES, READY])
+def test_a_worker_lives_and_is_ready(events: Supervised, sent: bytes) -> None:
+    response = events.client(sent).response()
+    assert (response.status, response.body) == (200, b"OK\n")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_a_probe_needs_no_token_and_no_name_and_has_one_method(
+    supervise: Callable[..., Supervised],
+) -> None:
+    events = supervise(cloudevents=True, tokens=Tokens(b"x" * 32, b"x" * 32))
+    client = events.client(LIVES.replace(b"127.0.0.1", b"10.0.0.7"))
+    assert client.response().status == 200
+    client.send(LIVES.replace(b"GET", b"POST"))
+    events.turn()
+    response = client.response()
+    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
+    client.send(LIVES.replace(b"GET", b"HEAD"))
+    events.turn()
+    head = client.socket.recv(1000)
+    assert b"Content-Length: 3\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+
+
+def test_a_spare_lives_and_is_ready_when_there_is_an_action(
+    supervise: Callable[..., Supervised],
+) -> None:
+    spare = supervise(cloudevents=True)
+    assert spare.client(LIVES).response().status == 200
+    assert spare.client(READY, fallback=Cause.NO_ACTION).response().status == 502
+    client = spare.client(READY)
+    assert spare.phase(client) is Phase.PARKED
+    spare.serve(lambda event: event)
+    spare.assign(client)
+    assert client.response().status == 200
+
+
+def test_a_worker_that_stops_is_not_ready(events: Supervised) -> None:
+    client = events.client()
+    events.requests.stopping = True
+    client.send(READY)
+    events.turn()
+    assert client.response().status == 503

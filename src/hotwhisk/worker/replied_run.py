@@ -1,0 +1,106 @@
+"""
+Runs whose result becomes a whole response: its own status, headers and body.
+
+A ``/run`` is always answered with JSON. `hotwhisk.worker.event_requests` answers with what these
+runs made of the handler's result.
+"""
+
+from __future__ import annotations
+
+from hotwhisk.http1.http1 import HttpReply, Request, bare_head
+from hotwhisk.openwhisk.bodies import RunRequest
+from hotwhisk.worker import invocation
+from hotwhisk.worker.connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotwhisk.action.action import Action
+    from hotwhisk.actionloop.bridge import Program
+    from hotwhisk.config.platform import Profile
+    from hotwhisk.worker.invocation import RunAnswer
+
+FAILED = 500
+"""The status of an exception, which a ``/run`` answers with 200."""
+
+
+class RepliedRun(RunRequest):
+    """A run with a response of its own. ``reply`` is set when the handler has returned."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value, {})
+        self.reply: HttpReply | None = None
+
+    def make_reply(self, result: object) -> HttpReply:
+        """
+        Return the response that a handler's result becomes.
+
+        Raises:
+            BadResult: the result becomes none.
+        """
+        raise NotImplementedError
+
+    def write(self, result: object) -> bytes:
+        """Make the response of a handler's result; return its body."""
+        self.reply = reply = self.make_reply(result)
+        return reply.body
+
+    def complete(self, answer: RunAnswer) -> RunAnswer:
+        """Return an answer with the status of the response; an exception fails the request."""
+        status, body, failed = answer
+        if self.reply is not None and self.reply.body is body:
+            return self.reply.status, body, failed or self.reply.status >= FAILED
+        return FAILED if status == 200 else status, body, failed
+
+
+class RepliedRequest(Request):
+    """A request that becomes such a run. ``run`` is set when it was read."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.head, request.body, request.end)
+        self.run: RepliedRun | None = None
+
+    def make_run(self, body: bytes | memoryview) -> RepliedRun:
+        """
+        Return the run that the request becomes.
+
+        Raises:
+            RequestError: the request is not valid.
+        """
+        raise NotImplementedError
+
+    def read(self, body: bytes | memoryview, _: Profile) -> RepliedRun:
+        """Read the request; return the run that it becomes."""
+        self.run = self.make_run(body)
+        return self.run
+
+    def reply(self, body: bytes) -> HttpReply | None:
+        """Return the response that has this body; None if the body is an error."""
+        reply = self.run.reply if self.run is not None else None
+        return reply if reply is not None and reply.body is body else None
+
+
+def call(
+    action: Action | Program, run: RunRequest, profile: Profile, request: Request
+) -> RunAnswer:
+    """Call a synchronous handler for a `RepliedRun`; return its answer."""
+    assert isinstance(run, RepliedRun)
+    return run.complete(invocation.call(action, run, profile, request, run.write))
+
+
+def answer_whole(
+    connection: Connection,
+    status: int,
+    body: bytes,
+    headers: bytes,
+    *,
+    keep_alive: bool,
+    minor: int,
+    head_only: bool,
+) -> bool:
+    """Send a response as `Connection.answer` does; the ``headers`` say what the body is."""
+    head = bare_head(status, headers, keep_alive=keep_alive, minor=minor)
+    return connection.answer_with_head(head, b"" if head_only else body)
