@@ -41,5 +41,9 @@ def decode(value: str) -> str:
     """
     if '"' in value:
         value = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), value)
-    data = value.encode("latin-1")
-    return _ENCODED.sub(lambda found: bytes.fromhex(found[1].decode()), data).decode()
+    return decode_percent(value.encode("latin-1")).decode()
+
+
+def decode_percent(data: bytes) -> bytes:
+    """Return bytes with each ``%XX`` replaced by the byte that it stands for."""
+    return _ENCODED.sub(lambda found: bytes.fromhex(found[1].decode()), data)

@@ -52,7 +52,8 @@ OPTIONS = (
     Option("openwhisk", "", switch, "follow the OpenWhisk platform to the letter", default="no"),
     Option("cloudevents", "", switch, "take CloudEvents on POST / too, and answer the probes of "
            "Knative; not with --openwhisk", default="no"),
-    Option("main", "NAME", text, "name of the handler in FILE", default="main"),
+    Option("main", "NAME", text, "name of the handler in FILE; the plain profile also reads "
+           "FUNCTION_TARGET", default="main", also="FUNCTION_TARGET"),
     Option("module", "NAME", text, "serve an importable module instead of FILE"),
     Option("workers", "MIN..MAX", bounds, "processes that answer; more than MIN while requests "
            "wait behind others' runs", default="1", openwhisk="1..32"),

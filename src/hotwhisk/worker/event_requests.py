@@ -23,12 +23,13 @@ from hotwhisk.cloudevents.event_reply import json_reply, reply_with
 from hotwhisk.errors import RequestError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import error_body, write_result
-from hotwhisk.worker import invocation
-from hotwhisk.worker.access import EVENT_PATH
+from hotwhisk.worker import framework_function, invocation  # noqa: F401 - a load needs the former
+from hotwhisk.worker.access import EVENT_PATH, PATHS
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.replied_run import FAILED, RepliedRequest, RepliedRun, answer_whole, call
 from hotwhisk.worker.requests import Requests
+from hotwhisk.worker.wsgi import WsgiFunction, WsgiRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,18 +77,39 @@ class EventRequests(Requests):
         head = request.head
         if head.path in (LIVENESS, READINESS):
             return self._answer_probe(connection, request)
-        if head.path != EVENT_PATH:
+        event = self._replied(connection, request)
+        if event is None:
             return super().answer(connection, request)
-        event = EventRequest(request)
         try:
-            if head is not self.access.admitted:
-                self.access.check(head)
+            self._check(event)
             return self._run(connection, event, event.read, call)
         except RequestError as error:
-            if self._is_valid(request):
+            if self._is_valid(event):
                 raise  # an exception from outside, not a fault of the request
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
+
+    def _replied(self, connection: Connection, request: Request) -> RepliedRequest | None:
+        """
+        Return the request as an event, or as one to an application; None if it is neither.
+
+        A spare does not know which paths the action will have. So it takes any of them for an
+        event, and a worker with the action reads the request again.
+        """
+        path, action = request.head.path, self.action
+        if action is not None and isinstance(action.handler, WsgiFunction):
+            return WsgiRequest(request, _client(connection)) if path != "/init" else None
+        if path == EVENT_PATH or (action is None and path not in PATHS):
+            return EventRequest(request)
+        return None
+
+    def _check(self, request: RepliedRequest) -> None:
+        """Refuse a request that may not come: see `AccessCheck`."""
+        head = request.head
+        if self.action is None or isinstance(request, WsgiRequest):
+            self.access.check_caller(head)  # any path and any method
+        elif head is not self.access.admitted:
+            self.access.check(head)
 
     def _answer_probe(self, connection: Connection, request: Request) -> bool:
         """Answer a probe. It needs no token: a kubelet has no way to keep one."""
@@ -100,13 +122,13 @@ class EventRequests(Requests):
                 return self._refuse_run(connection, request, Cause.STOPPING)
             if self.action is None:
                 return self._run_without_action(connection, request)
-        return self._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
+        return super()._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
 
-    def _is_valid(self, request: Request) -> bool:
-        """Check a refused event a second time; return whether it is valid after all."""
+    def _is_valid(self, request: RepliedRequest) -> bool:
+        """Check a refused request a second time; return whether it is valid after all."""
         try:
-            self.access.check(request.head)
-            read_event(request.head.headers, request.body)
+            self._check(request)
+            request.make_run(request.body)
         except RequestError:
             return False
         return True
@@ -133,9 +155,17 @@ class EventRequests(Requests):
         reply = request.reply(body) if isinstance(request, RepliedRequest) else None
         if reply is not None:
             status, headers, answer = reply.status, reply.headers, answer_whole
-        elif status == 200 and request.head.path == EVENT_PATH:
+        elif status == 200 and self._replied(connection, request) is not None:
             status = FAILED  # an exception from outside ended the run
         return super()._respond(connection, request, status, body, headers, answer)
+
+
+def _client(connection: Connection) -> str:
+    """Return the address of a client; empty if it has gone."""
+    try:
+        return str(connection.socket.getpeername()[0])
+    except OSError:
+        return ""
 
 
 def new_attributes() -> dict[str, object]:

@@ -76,6 +76,10 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
             loaded = _load(message, _read(message, descriptors, keep), config, keep)
             if not config.openwhisk:
                 _check_arguments(loaded.action, config)
+            if config.cloudevents and isinstance(loaded.action, actions.Action):
+                from hotwhisk.worker.framework_function import framework_action  # few servers do
+
+                return Loaded(framework_action(loaded.action), loaded.digest)
             return loaded
     except LoadFailed as error:
         advice = _DECLARE if _MISSING_MODULE in str(error) else ""
