@@ -177,7 +177,9 @@ def test_a_typed_function(served: tuple[Path, Path]) -> None:
 def test_a_function_is_replaced_while_it_serves(served: tuple[Path, Path]) -> None:
     file, output = served
     with Server("--cloudevents", str(file), "--main", "typed") as server:
-        server.post("import functions_framework\n@functions_framework.http\ndef main(_):\n    return 'a'")
+        server.post(
+            "import functions_framework\n@functions_framework.http\ndef main(_):\n    return 'a'"
+        )
         assert Function(server, output).ask("GET", "/")[2] == b"a"
         server.post("def main(event):\n    return {'version': 3}")
         assert Function(server, output).ask("GET", "/")[0] == 405

@@ -68,15 +68,15 @@ def encode_data(data: object, media_type: str) -> bytes:
     Return the bytes of data.
 
     Raises:
-        ValueError: the data does not fit the media type.
-        TypeError: a value inside the data has no JSON form.
+        TypeError: the data, or a value inside it, does not fit the media type.
+        ValueError: a character or a number inside it does not.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     if is_json(media_type):
         return json_codec.dumps(data)
     if not isinstance(data, str):
-        raise ValueError(
+        raise TypeError(
             f"the data is {type(data).__name__}, and its type is {shown(media_type)}; "
             "expected bytes or a text, or a type of JSON"
         )

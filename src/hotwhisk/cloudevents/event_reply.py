@@ -62,15 +62,20 @@ def _event(result: object, new_attributes: NewAttributes) -> CloudEvent | None:
     if isinstance(result, dict):
         if "specversion" not in result:
             return None
-        return event_of({**new_attributes(), **{name: _value(result[name], name) for name in result}})
+        return event_of(_completed(result, new_attributes))
     if hasattr(type(result), "get_attributes") and hasattr(type(result), "get_data"):
         given = result.get_attributes()  # type: ignore[attr-defined]  # just looked for
-        attributes = {**new_attributes(), **{name: _value(given[name], name) for name in given}}
-        present = {name: value for name, value in attributes.items() if value is not None}
-        check_attributes(present)
+        attributes = _completed(given, new_attributes)
+        check_attributes(attributes)
         data = result.get_data()  # type: ignore[attr-defined]  # as above
-        return CloudEvent(present, data)  # type: ignore[arg-type]  # just checked
+        return CloudEvent(attributes, data)  # type: ignore[arg-type]  # just checked
     return None
+
+
+def _completed(given: Mapping[str, object], new_attributes: NewAttributes) -> dict[str, object]:
+    """Return what an event has, in the form of JSON, with an id and a time."""
+    found = {name: _value(value, name) for name, value in given.items() if value is not None}
+    return {**new_attributes(), **found}
 
 
 def _value(value: object, name: str) -> object:

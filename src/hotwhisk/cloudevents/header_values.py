@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED: Final = re.compile(r"\\(.)")
-_UNSAFE: Final = re.compile(rb'[^!#$&-~]')
+_UNSAFE: Final = re.compile(rb"[^!#$&-~]")
 
 
 def encode(text: str) -> bytes:

@@ -91,7 +91,7 @@ def call(
     return run.complete(invocation.call(action, run, profile, request, run.write))
 
 
-def answer_whole(
+def answer_whole(  # noqa: PLR0913 - those of `Connection.answer`, which it stands for
     connection: Connection,
     status: int,
     body: bytes,

@@ -69,10 +69,12 @@ class Worker:
         self, channel: Channel, scoreboard: Scoreboard, place: Place, config: Config
     ) -> None:
         self.config = config
-        requests = Requests
+        kind = Requests
         if config.cloudevents:
-            from hotwhisk.worker.event_requests import EventRequests as requests  # few servers do
-        self.requests = requests(channel, scoreboard, place, config, self.handle_messages)
+            from hotwhisk.worker.event_requests import EventRequests  # few servers do
+
+            kind = EventRequests
+        self.requests = kind(channel, scoreboard, place, config, self.handle_messages)
         self.connections = self.requests.connections
         register_at_fork(after_in_child=self.connections.after_fork)
         self._further = False

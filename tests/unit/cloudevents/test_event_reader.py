@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -222,7 +223,7 @@ def test_a_batch_and_other_formats_are_refused(content_type: str) -> None:
 
 
 def test_a_request_without_headers_of_an_event_is_told_what_to_send() -> None:
-    with pytest.raises(RequestError, match="no event: .* send ce-specversion, ce-id"):
+    with pytest.raises(RequestError, match=r"no event: .* send ce-specversion, ce-id"):
         read_event([("content-type", "application/json")], b"{}")
 
 
@@ -309,25 +310,28 @@ JSON = st.recursive(
 )
 
 
+def outcome(read: Callable[[], CloudEvent]) -> CloudEvent | RequestError:
+    """Return the event with all that it must have, or a refusal that can be printed."""
+    try:
+        event = read()
+    except RequestError as error:
+        refusal = error
+    else:
+        assert set(MINIMAL) <= set(event)
+        return event
+    assert str(refusal).isprintable()
+    return refusal
+
+
 @given(st.lists(st.tuples(NAMES, HEADER)), TYPES, st.binary(max_size=40), st.booleans())
 def test_whatever_is_sent_is_an_event_or_a_refusal(
     headers: list[tuple[str, str]], content_type: str, body: bytes, complete: bool
 ) -> None:
     sent = [*(HEADERS if complete else []), *headers, ("content-type", content_type)]
-    try:
-        event = read_event(sent, memoryview(body))
-    except RequestError as error:
-        assert error.status in (400, 415)
-        assert str(error).isprintable()
-    else:
-        assert set(MINIMAL) <= set(event)
+    found = outcome(lambda: read_event(sent, memoryview(body)))
+    assert isinstance(found, CloudEvent) or found.status in (400, 415)
 
 
 @given(st.dictionaries(st.sampled_from([*MINIMAL, "time", "data", "data_base64", "x"]), JSON))
 def test_whatever_object_is_sent_is_an_event_or_a_refusal(changes: dict[str, Any]) -> None:
-    try:
-        event = structured(MINIMAL | changes)
-    except RequestError as error:
-        assert str(error).isprintable()
-    else:
-        assert event["specversion"] == "1.0"
+    outcome(lambda: structured(MINIMAL | changes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,7 +106,7 @@ def test_bytes_without_a_type_are_bytes() -> None:
 
 
 def test_attributes_of_other_types_have_their_text() -> None:
-    moment = datetime.datetime(2018, 4, 5, 17, 31, tzinfo=datetime.UTC)
+    moment = dt.datetime(2018, 4, 5, 17, 31, tzinfo=dt.UTC)
     more = {"time": moment, "flag": True, "count": -3, "raw": b"Ma", "unset": None}
     found = headers(reply(OfTheLibrary(GIVEN | more, None)))
     assert dict(found).items() >= {

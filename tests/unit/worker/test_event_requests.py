@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -113,7 +115,7 @@ def read_slowly(events: Supervised, client: Client) -> Response:
     ("handler", "status", "why"),
     [
         (lambda _: 1 / 0, 500, "ZeroDivisionError: division by zero"),
-        (lambda _: exit(3), 502, "called sys.exit(3)"),
+        (lambda _: sys.exit(3), 502, "called sys.exit(3)"),
         (lambda _: "text", 502, "the handler returned str 'text'"),
         (lambda _: REPLY | {"type": ""}, 502, "an event that cannot be sent: `type` is ''"),
         (lambda _: REPLY | {"data": {1}}, 502, "an event that cannot be sent"),
@@ -196,14 +198,10 @@ def test_an_event_in_many_pieces_is_answered_once(events: Supervised) -> None:
 
 def test_events_of_an_asynchronous_handler_overlap(supervise: Callable[..., Supervised]) -> None:
     events = supervise(cloudevents=True)
-    waiting: list[Any] = []
+    together = asyncio.Barrier(3)
 
     async def meet(event: dict[str, Any]) -> object:
-        import asyncio
-
-        waiting.append(event)
-        while len(waiting) < 3:
-            await asyncio.sleep(0)
+        await together.wait()
         return None if event["name"] == "nothing" else event
 
     events.serve(meet)
@@ -224,7 +222,10 @@ def test_the_connection_is_closed_if_the_client_asks_for_it(events: Supervised) 
 
 # -- probes ------------------------------------------------------------------------------------
 
-LIVES, READY = request(b"", start="GET /health/liveness"), request(b"", start="GET /health/readiness")
+LIVES, READY = (
+    request(b"", start="GET /health/liveness"),
+    request(b"", start="GET /health/readiness"),
+)
 
 
 @pytest.mark.parametrize("sent", [LIVES, READY])

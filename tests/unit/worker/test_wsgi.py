@@ -66,7 +66,9 @@ def test_the_response_is_joined_and_closed() -> None:
             closed.append(True)
 
     def application(_: object, start: Start) -> Iterable[bytes]:
-        start("404 NOT FOUND", [("X-A", "1"), ("Connection", "close"), ("Content-Length", "9")])(b"a")
+        start("404 NOT FOUND", [("X-A", "1"), ("Connection", "close"), ("Content-Length", "9")])(
+            b"a"
+        )
         return Parts([b"b", b"c"])
 
     assert reply(application) == HttpReply(404, b"X-A: 1\r\nContent-Length: 3\r\n", b"abc")
