@@ -38,9 +38,13 @@ def json_reply(body: bytes) -> HttpReply:
     return HttpReply(200, _content_type(JSON) + _length(body), body)
 
 
-def reply_with(result: object, new_attributes: NewAttributes) -> HttpReply | None:
+def reply_with(
+    result: object, new_attributes: NewAttributes, overrides: Mapping[str, object] | None = None
+) -> HttpReply | None:
     """
     Return the reply if a handler returned nothing or an event; None for any other result.
+
+    An event gets the attributes in ``overrides``, whatever it had.
 
     Raises:
         BadResult: it is meant as an event, and is not a valid one.
@@ -49,6 +53,10 @@ def reply_with(result: object, new_attributes: NewAttributes) -> HttpReply | Non
         return NO_CONTENT
     try:
         event = _event(result, new_attributes)
+        if event is not None and overrides:
+            attributes = {**event.get_attributes(), **overrides}
+            check_attributes(attributes)
+            event = CloudEvent(attributes, event.data)  # type: ignore[arg-type]  # just checked
         return None if event is None else _write(event)
     except (ValueError, TypeError, RecursionError) as error:
         json_codec.close_coroutines(result)

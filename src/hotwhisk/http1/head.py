@@ -62,8 +62,8 @@ class Head(Record):
     The content of a request line and its headers.
 
     ``path`` is the target without its ``query``, both undecoded. Header names are lower-case,
-    values latin-1 without outer spaces. ``minor`` is the x of HTTP/1.x. ``expects_continue`` is true only if a
-    body follows. ``trace`` is None if the request belongs to no trace.
+    values latin-1 without outer spaces. ``minor`` is the x of HTTP/1.x. ``expects_continue`` is
+    true only if a body follows. ``trace`` is None if the request belongs to no trace.
     """
 
     method: str

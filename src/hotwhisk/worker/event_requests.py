@@ -19,13 +19,15 @@ from os import urandom
 from time import gmtime, strftime
 
 from hotwhisk.cloudevents.event_reader import read_event
-from hotwhisk.cloudevents.event_reply import json_reply, reply_with
-from hotwhisk.errors import RequestError
+from hotwhisk.cloudevents.event_reply import NO_CONTENT, json_reply, reply_with
+from hotwhisk.errors import BadResult, RequestError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import error_body, write_result
 from hotwhisk.worker import framework_function, invocation  # noqa: F401 - a load needs the former
 from hotwhisk.worker.access import EVENT_PATH, PATHS
 from hotwhisk.worker.connection import Connection
+from hotwhisk.worker.event_loop import AsyncioLoop
+from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
 from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.replied_run import FAILED, RepliedRequest, RepliedRun, answer_whole, call
 from hotwhisk.worker.requests import Requests
@@ -46,17 +48,33 @@ ALIVE_HEADERS = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r
 
 
 class EventRun(RepliedRun):
-    """A run with an event."""
+    """A run with an event. ``delivery`` is set if the handler's own event goes to a sink."""
 
-    __slots__ = ("cloudevent",)
+    __slots__ = ("cloudevent", "delivery")
 
     def __init__(self, event: CloudEvent) -> None:
         super().__init__({} if event.data is None else event.data)
         self.cloudevent = event
+        self.delivery: Delivery | None = None
 
     def make_reply(self, result: object) -> HttpReply:
         """See `RepliedRun`. The result is nothing, JSON, or an event that can be sent."""
-        return reply_with(result, new_attributes) or json_reply(write_result(result))
+        url = sink_url()
+        reply = reply_with(result, new_attributes, overrides() if url else None)
+        if reply is None:
+            return json_reply(write_result(result))
+        if url and reply is not NO_CONTENT:
+            self.delivery = Delivery(url, reply)
+            return NO_CONTENT
+        return reply
+
+    def complete(self, answer: RunAnswer) -> RunAnswer:
+        """See `RepliedRun`. An event that the sink does not take has failed."""
+        problem = self.delivery.send() if self.delivery is not None else ""
+        if problem:
+            self.reply = None
+            return BadResult.status, error_body(problem), True
+        return super().complete(answer)
 
 
 class EventRequest(RepliedRequest):
@@ -141,6 +159,10 @@ class EventRequests(Requests):
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
         if self.connections.forked:
             exit_now(0)
+        if isinstance(run, EventRun) and run.delivery is not None:
+            loop = self.connections.loop
+            assert isinstance(loop, AsyncioLoop)
+            return await loop.asyncio.run_in_executor(None, run.complete, answer)
         return run.complete(answer)
 
     def _respond(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -271,3 +273,113 @@ def test_a_worker_that_stops_is_not_ready(events: Supervised) -> None:
     client.send(READY)
     events.turn()
     assert client.response().status == 503
+
+
+# -- a sink ------------------------------------------------------------------------------------
+
+
+class Sink:
+    """A server that keeps what it is sent, and answers each request with ``status``."""
+
+    def __init__(self, status: int) -> None:
+        received = self.received = list[tuple[str, dict[str, str], bytes]]()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                received.append((self.path, headers, body))
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def sinks() -> Iterator[Callable[[int], Sink]]:
+    made: list[Sink] = []
+
+    def make(status: int) -> Sink:
+        made.append(Sink(status))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_an_event_that_is_returned_goes_to_the_sink(
+    events: Supervised, sinks: Callable[[int], Sink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = sinks(202)
+    monkeypatch.setenv("K_SINK", f"{sink.url}/broker?a=b")
+    monkeypatch.setenv("K_CE_OVERRIDES", '{"extensions": {"team": "blue", "subject": "over"}}')
+    events.serve(lambda event: REPLY | {"data": event, "subject": "under"})
+    assert events.client(ASK).socket.recv(1000).startswith(b"HTTP/1.1 204 ")
+    ((path, headers, body),) = sink.received
+    assert (path, json.loads(body)) == ("/broker?a=b", {"name": "Mike"})
+    assert headers["ce-type"] == "test.reply"
+    assert (headers["ce-team"], headers["ce-subject"]) == ("blue", "over")
+
+
+def test_what_is_no_event_is_answered_and_not_sent_to_the_sink(
+    events: Supervised, sinks: Callable[[int], Sink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = sinks(202)
+    monkeypatch.setenv("K_SINK", sink.url)
+    assert events.client(ASK).response().json() == {"name": "Mike"}
+    events.serve(lambda _: None)
+    assert events.client(ASK).socket.recv(1000).startswith(b"HTTP/1.1 204 ")
+    assert not sink.received
+
+
+@pytest.mark.parametrize(
+    ("url", "override", "why"),
+    [
+        ("", "", "did not take the event that the handler returned: 503"),
+        ("http://127.0.0.1:1", "", "could not be reached"),
+        ("ftp://a.example", "", "expected a URL that begins with http"),
+        ("http://127.0.0.1:x", "", "could not be reached"),
+        ("", "[", "K_CE_OVERRIDES is not valid"),
+        ("", '{"extensions": {"A": 1}}', "cannot name an attribute"),
+    ],
+)
+def test_an_event_that_no_sink_takes_has_failed(
+    events: Supervised, sinks: Callable[[int], Sink], monkeypatch: pytest.MonkeyPatch,
+    url: str, override: str, why: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("K_SINK", url or sinks(503).url)
+    monkeypatch.setenv("K_CE_OVERRIDES", override)
+    events.serve(lambda _: REPLY)
+    response = events.client(ASK).response()
+    assert response.status == 502
+    assert why in str(response.error)
+
+
+def test_an_asynchronous_handler_goes_on_while_events_go_to_the_sink(
+    supervise: Callable[..., Supervised], sinks: Callable[[int], Sink],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sink = sinks(200)
+    monkeypatch.setenv("K_SINK", sink.url)
+    events = supervise(cloudevents=True)
+
+    async def handler(event: object) -> object:
+        return REPLY | {"data": event}
+
+    events.serve(handler)
+    clients = [events.client(ASK) for _ in range(3)]
+    events.run_tasks(lambda: all(client.answered for client in clients))
+    assert {client.socket.recv(1000)[:12] for client in clients} == {b"HTTP/1.1 204"}
+    assert len(sink.received) == 3
