@@ -67,9 +67,9 @@ def event(data: object) -> CloudEvent:
     return CloudEvent({"type": "test", "source": "/test", "subject": "ü %"}, data)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_sdk_sends_events_and_reads_the_replies(form: str) -> None:
-    with Server("--cloudevents") as server:
+@pytest.mark.parametrize(("form", "more"), [("binary", ()), ("structured", ("--fresh",))])
+def test_the_sdk_sends_events_and_reads_the_replies(form: str, more: tuple[str, ...]) -> None:
+    with Server("--cloudevents", *more) as server:
         server.post(_OF_THE_LIBRARY)
         caller, asked = Caller(server), event({"name": "Mike"})
         status, reply, _ = caller.send(asked, form)

@@ -186,7 +186,7 @@ def test_a_spare_parks_an_event_which_the_next_worker_answers(
 
 def test_a_spare_says_why_there_is_no_action(supervise: Callable[..., Supervised]) -> None:
     spare = supervise(cloudevents=True)
-    response = spare.client(ASK, fallback=Cause.NO_ACTION).response()
+    response = spare.client(ASK, run_error=Cause.NO_ACTION).response()
     assert response.status == 502
 
 
@@ -259,7 +259,7 @@ def test_a_spare_lives_and_is_ready_when_there_is_an_action(
 ) -> None:
     spare = supervise(cloudevents=True)
     assert spare.client(LIVES).response().status == 200
-    assert spare.client(READY, fallback=Cause.NO_ACTION).response().status == 502
+    assert spare.client(READY, run_error=Cause.NO_ACTION).response().status == 502
     client = spare.client(READY)
     assert spare.phase(client) is Phase.PARKED
     spare.serve(lambda event: event)
