@@ -17,6 +17,7 @@ from hotwhisk.http1.http1 import (
     Head,
     Reader,
     Request,
+    bare_head,
     response_head,
 )
 
@@ -72,22 +73,23 @@ def test_a_small_post() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "path"),
+    ("target", "path", "query"),
     [
-        ("/run", "/run"),
-        ("/run?a=/b?c", "/run"),
-        ("/a%2Fb", "/a%2Fb"),
-        ("//h/run", "//h/run"),
-        ("*", "*"),
-        ("h:80", "h:80"),
-        ("http://h", "/"),
-        ("HTTP://H/run?x", "/run"),
-        ("https://h?x=http://y", "/"),
-        ("ftp://h/run", "ftp://h/run"),
+        ("/run", "/run", ""),
+        ("/run?a=/b?c", "/run", "a=/b?c"),
+        ("/a%2Fb", "/a%2Fb", ""),
+        ("//h/run", "//h/run", ""),
+        ("*", "*", ""),
+        ("h:80", "h:80", ""),
+        ("http://h", "/", ""),
+        ("HTTP://H/run?x", "/run", "x"),
+        ("https://h?x=http://y", "/", "x=http://y"),
+        ("ftp://h/run", "ftp://h/run", ""),
     ],
 )
-def test_path(target: str, path: str) -> None:
-    assert head(start=f"GET {target} HTTP/1.1").path == path
+def test_path(target: str, path: str, query: str) -> None:
+    found = head(start=f"GET {target} HTTP/1.1")
+    assert (found.path, found.query) == (path, query)
 
 
 @pytest.mark.parametrize(
@@ -535,8 +537,17 @@ def test_response_head() -> None:
     ],
 )
 def test_response_connection(keep_alive: bool, minor: int, line: bytes | None) -> None:
-    lines = response_head(502, 0, keep_alive=keep_alive, minor=minor).split(b"\r\n")
-    assert [found for found in lines if found.startswith(b"Connection")] == [line] * bool(line)
+    for whole in (
+        response_head(502, 0, keep_alive=keep_alive, minor=minor),
+        bare_head(502, b"", keep_alive=keep_alive, minor=minor),
+    ):
+        lines = whole.split(b"\r\n")
+        assert [found for found in lines if found.startswith(b"Connection")] == [line] * bool(line)
+
+
+def test_a_bare_head_has_the_headers_that_it_is_given_and_no_others() -> None:
+    assert bare_head(204, b"A: 1\r\n") == b"HTTP/1.1 204 No Content\r\nA: 1\r\n\r\n"
+    assert bare_head(299, b"") == b"HTTP/1.1 299 \r\n\r\n"
 
 
 def leaves(error: type[errors.HotwhiskError]) -> list[type[errors.HotwhiskError]]:

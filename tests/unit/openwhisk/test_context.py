@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from hotwhisk.cloudevents.cloud_event import CloudEvent
 from hotwhisk.http1.trace_context import TraceContext
 from hotwhisk.openwhisk.context import Context
 
@@ -34,6 +35,12 @@ def test_the_trace_of_the_request() -> None:
     context = Context({"traceparent": "not a header"}, trace=TraceContext(parent, "a=1"))
     assert (context.traceparent, context.tracestate) == (parent, "a=1")
     assert (Context({}).traceparent, Context({}).tracestate) == ("", "")
+
+
+def test_the_event_of_the_request() -> None:
+    event = CloudEvent({"id": "7"})
+    assert Context({}, cloudevent=event).cloudevent is event
+    assert Context({}).cloudevent is None
 
 
 def test_empty() -> None:
