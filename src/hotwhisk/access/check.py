@@ -57,6 +57,7 @@ class AccessCheck:
         self.admitted: Head | None = None
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
         self._paths = (*PATHS, EVENT_PATH) if config.cloudevents else PATHS
+        self._any_path = config.cloudevents  # a function may have paths of its own
         self._takes_no_code = config.takes_no_code
         by_network = config.cloudevents and not is_loopback(config.host)
         self._open = config.openwhisk or by_network
@@ -176,7 +177,7 @@ class AccessCheck:
         tokens = self._tokens
         if path == "/init":
             return tokens.replace
-        return tokens.call if path in self._paths else tokens.call or tokens.replace
+        return tokens.call if path == "/run" or self._any_path else tokens.call or tokens.replace
 
     def _is_good(self, found: bytes, wanted: bytes) -> bool:
         replaces = _compare_digest(found, self._tokens.replace)  # it may do everything

@@ -119,6 +119,7 @@ CASES: list[tuple[Config, str, tuple[str, ...], type[RequestError] | None]] = [
     (EVENTS_BY_NETWORK, "POST /init", (LOCAL,), Forbidden),
     (EVENTS_BY_NETWORK, "POST /init", (LOCAL, "Authorization: Bearer x"), Forbidden),
     (EVENTS_AND_CODE, "POST /", ("Host: hello.default",), OK),
+    (EVENTS_AND_CODE, "POST /any", ("Host: hello.default",), NotFound),
     (EVENTS_AND_CODE, "POST /init", ("Host: hello.default",), Unauthorized),
     (EVENTS_AND_CODE, "POST /init", (LOCAL, "Authorization: Bearer replaces"), OK),
     # The platform's network is its own matter.
