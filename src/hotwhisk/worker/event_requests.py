@@ -18,13 +18,13 @@ from collections.abc import Callable
 from os import urandom
 from time import gmtime, strftime
 
+from hotwhisk.access.check import EVENT_PATH, PATHS
 from hotwhisk.cloudevents.event_reader import read_event
 from hotwhisk.cloudevents.event_reply import NO_CONTENT, json_reply, reply_with
 from hotwhisk.errors import BadResult, RequestError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import error_body, write_result
 from hotwhisk.worker import framework_function, invocation  # noqa: F401 - a load needs the former
-from hotwhisk.worker.access import EVENT_PATH, PATHS
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.event_loop import AsyncioLoop
 from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
