@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotwhisk.cloudevents.cloud_event import CloudEvent
@@ -197,6 +197,7 @@ def test_a_header_that_is_not_utf_8_is_refused(sent: str) -> None:
         binary({"subject": sent})
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_every_text_survives_its_way_through_a_header(text: str) -> None:
     value = encode(text)
@@ -306,7 +307,7 @@ TYPES = st.sampled_from([STRUCTURED, "application/json", "text/plain", "a/b; cha
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=5,
+    max_leaves=3,
 )
 
 
@@ -323,6 +324,7 @@ def outcome(read: Callable[[], CloudEvent]) -> CloudEvent | RequestError:
     return refusal
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(NAMES, HEADER)), TYPES, st.binary(max_size=40), st.booleans())
 def test_whatever_is_sent_is_an_event_or_a_refusal(
     headers: list[tuple[str, str]], content_type: str, body: bytes, complete: bool
@@ -332,6 +334,8 @@ def test_whatever_is_sent_is_an_event_or_a_refusal(
     assert isinstance(found, CloudEvent) or found.status in (400, 415)
 
 
+@pytest.mark.slow
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*MINIMAL, "time", "data", "data_base64", "x"]), JSON))
 def test_whatever_object_is_sent_is_an_event_or_a_refusal(changes: dict[str, Any]) -> None:
     outcome(lambda: structured(MINIMAL | changes))

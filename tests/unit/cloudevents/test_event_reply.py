@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotwhisk.cloudevents.cloud_event import CloudEvent
@@ -143,6 +143,8 @@ NAMES = st.from_regex("[a-z0-9]{1,8}", fullmatch=True).filter(lambda name: name 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 
 
+@pytest.mark.slow
+@settings(max_examples=50)
 @given(st.dictionaries(NAMES, TEXTS), TEXTS)
 def test_every_valid_event_is_read_as_it_was_returned(more: dict[str, str], data: str) -> None:
     fixed = {"specversion", "time", "datacontenttype"}

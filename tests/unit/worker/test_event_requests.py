@@ -97,6 +97,7 @@ def test_an_event_is_answered_in_the_binary_form(events: Supervised) -> None:
     assert (response.status, response.body) == (200, b"[1,2]")
 
 
+@pytest.mark.slow
 def test_a_large_reply_is_sent_whole_to_a_slow_reader(events: Supervised) -> None:
     events.serve(lambda _: REPLY | {"data": "x" * 20_000_000})
     client = events.client(ASK)
@@ -262,6 +263,7 @@ def test_a_spare_lives_and_is_ready_when_there_is_an_action(
     assert spare.client(READY, run_error=Cause.NO_ACTION).response().status == 502
     client = spare.client(READY)
     assert spare.phase(client) is Phase.PARKED
+    assert spare.spilled(client) == READY
     spare.serve(lambda event: event)
     spare.assign(client)
     assert client.response().status == 200
