@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.client import HTTPConnection
+from typing import Self
 
 import pytest
 from cloudevents.conversion import to_binary, to_structured
@@ -47,10 +48,16 @@ def main(event):
 
 
 class Caller:
-    """Sends events on one connection, and reads the replies, by the SDK."""
+    """Sends events on one connection, and reads the replies, by the SDK; a context manager."""
 
     def __init__(self, server: Server) -> None:
         self.http = HTTPConnection("127.0.0.1", server.port, timeout=20.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def send(self, event: CloudEvent, form: str = "binary") -> tuple[int, CloudEvent | None, bytes]:
         """Return the status, the reply if it is an event, and the body."""
@@ -64,14 +71,14 @@ class Caller:
 
 
 def event(data: object) -> CloudEvent:
-    return CloudEvent({"type": "test", "source": "/test", "subject": "ü %"}, data)
+    return CloudEvent({"type": "test", "source": "/test", "subject": "50 % tea"}, data)
 
 
 @pytest.mark.parametrize(("form", "more"), [("binary", ()), ("structured", ("--fresh",))])
 def test_the_sdk_sends_events_and_reads_the_replies(form: str, more: tuple[str, ...]) -> None:
-    with Server("--cloudevents", *more) as server:
+    with Server("--cloudevents", *more) as server, Caller(server) as caller:
         server.post(_OF_THE_LIBRARY)
-        caller, asked = Caller(server), event({"name": "Mike"})
+        asked = event({"name": "Mike"})
         status, reply, _ = caller.send(asked, form)
         assert status == 200
         assert reply is not None
@@ -95,7 +102,8 @@ def test_a_replacement_loses_no_event_and_no_stale_reply_comes() -> None:
                 problems.append(f"{status} {least} {body!r}")
             answered[number] += 1
             if number % 2:
-                caller = Caller(server)
+                caller.http.close()  # the next event comes on a connection of its own
+        caller.http.close()
 
     with Server("--cloudevents") as server:
         server.post(_VERSION % 1)
@@ -116,9 +124,8 @@ def test_a_replacement_loses_no_event_and_no_stale_reply_comes() -> None:
 
 
 def test_a_death_is_answered_with_an_error_and_the_next_event_is_served() -> None:
-    with Server("--cloudevents") as server:
+    with Server("--cloudevents") as server, Caller(server) as caller:
         server.post(_VERSION % 1)
-        caller = Caller(server)
         status, _, body = caller.send(event({"kill": 1}))
         assert status == 502
         assert "killed by signal 9" in json.loads(body)["error"]
@@ -134,8 +141,7 @@ def test_a_server_without_the_option_does_not_import_the_code_for_it() -> None:
 
 
 def test_a_program_is_refused() -> None:
-    with Server("--cloudevents") as server:
-        caller = Caller(server)
+    with Server("--cloudevents") as server, Caller(server) as caller:
         code = "#!/bin/sh\ncat >&3\n"
         body = json.dumps({"value": {"code": code}})
         caller.http.request("POST", "/init", body)

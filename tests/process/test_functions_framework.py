@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -90,11 +90,17 @@ LEGACY = {
 
 
 class Function:
-    """A function on a server of its own."""
+    """A function on a server of its own; a context manager."""
 
     def __init__(self, server: Server, output: Path) -> None:
         self.http = HTTPConnection("127.0.0.1", server.port, timeout=20.0)
         self.output = output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
@@ -122,8 +128,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_an_http_function(served: tuple[Path, Path]) -> None:
     file, output = served
-    with Server("--cloudevents", str(file), env={"FUNCTION_TARGET": "http"}) as server:
-        function = Function(server, output)
+    with (
+        Server("--cloudevents", str(file), env={"FUNCTION_TARGET": "http"}) as server,
+        Function(server, output) as function,
+    ):
         sent = json.dumps({"res": "PASS"}).encode()
         for method, path in (("POST", "/"), ("PUT", "/a/b"), ("DELETE", "/run")):
             status, headers, body = function.ask(
@@ -142,14 +150,15 @@ def test_an_http_function(served: tuple[Path, Path]) -> None:
             assert (status, headers["x-google-status"]) == (500, "crash")
         assert function.ask("HEAD", "/")[2] == b""
         assert function.ask("GET", "/health/liveness")[2] == b"OK\n"
-        server.end_well()
 
 
 def test_a_cloud_event_function(served: tuple[Path, Path]) -> None:
     file, output = served
     binary = {f"ce-{name}": value for name, value in EVENT.items() if name != "datacontenttype"}
-    with Server("--cloudevents", "--main", "event", str(file)) as server:
-        function = Function(server, output)
+    with (
+        Server("--cloudevents", "--main", "event", str(file)) as server,
+        Function(server, output) as function,
+    ):
         cases: list[tuple[dict[str, str], object]] = [
             ({"Content-Type": "application/json", **binary}, DATA),
             ({"Content-Type": "application/cloudevents+json"}, EVENT | {"data": DATA}),
@@ -168,21 +177,27 @@ def test_a_cloud_event_function(served: tuple[Path, Path]) -> None:
 
 def test_a_typed_function(served: tuple[Path, Path]) -> None:
     file, output = served
-    with Server("--cloudevents", "--main", "typed", str(file)) as server:
+    with (
+        Server("--cloudevents", "--main", "typed", str(file)) as server,
+        Function(server, output) as function,
+    ):
         headers = {"Content-Type": "application/json"}
-        answered = Function(server, output).ask("POST", "/", b'{"first": "Jane"}', headers)
+        answered = function.ask("POST", "/", b'{"first": "Jane"}', headers)
         assert (answered[0], json.loads(answered[2])) == (200, {"hello": "Jane"})
 
 
 def test_a_function_is_replaced_while_it_serves(served: tuple[Path, Path]) -> None:
     file, output = served
-    with Server("--cloudevents", str(file), "--main", "typed") as server:
+    with (
+        Server("--cloudevents", str(file), "--main", "typed") as server,
+        Function(server, output) as function,
+    ):
         server.post(
             "import functions_framework\n@functions_framework.http\ndef main(_):\n    return 'a'"
         )
-        assert Function(server, output).ask("GET", "/")[2] == b"a"
+        assert function.ask("GET", "/")[2] == b"a"
         server.post("def main(event):\n    return {'version': 3}")
-        assert Function(server, output).ask("GET", "/")[0] == 405
+        assert function.ask("GET", "/")[0] == 405
 
 
 def test_an_asynchronous_function_is_refused(tmp_path: Path) -> None:

@@ -124,7 +124,9 @@ def _read_binary(
         try:
             attributes[name] = header_values.decode(value)
         except UnicodeDecodeError as error:
-            raise ValueError(f"the header {header} is not UTF-8: {error}") from None
+            raise ValueError(
+                f"the header {header} is not UTF-8: {error}; write what is not ASCII as %XX"
+            ) from None
     if not attributes:
         raise ValueError(
             f"no event: there is no header that begins with {PREFIX}, and the Content-Type is "
