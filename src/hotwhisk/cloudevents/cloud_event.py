@@ -121,12 +121,12 @@ def _check_core(name: str, value: object) -> None:
     if type(value) is not str or not value:
         raise ValueError(f"`{name}` is {shown(value)}; expected a text that is not empty")
     if name == "specversion" and value != VERSION:
-        raise ValueError(f'`specversion` is {shown(value)}; expected "{VERSION}"')
+        raise ValueError(f'`{name}` is {shown(value)}; expected "{VERSION}"')
     if name == "time" and not _TIME.fullmatch(value):
         raise ValueError(
-            f"`time` is {shown(value)}; expected date and time as in 2018-04-05T17:31:00Z (RFC 3339)"
+            f"`{name}` is {shown(value)}; expected date and time as in 2018-04-05T17:31:00Z (RFC 3339)"
         )
     if name == "datacontenttype" and not is_media_type(value):
         raise ValueError(
-            f"`datacontenttype` is {shown(value)}; expected a media type, such as application/json"
+            f"`{name}` is {shown(value)}; expected a media type, such as application/json"
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "ce-"
 STRUCTURED: Final = "application/cloudevents+json"
+ENCODED: Final = "data_base64"
 
 _EVENTS: Final = "application/cloudevents"
 _BATCH: Final = "application/cloudevents-batch"
@@ -69,19 +70,19 @@ def event_of(document: Mapping[str, object]) -> CloudEvent:
         ValueError: it is not a valid event.
     """
     attributes = {name: value for name, value in document.items() if value is not None}
-    data, encoded = attributes.pop("data", None), attributes.pop("data_base64", None)
+    data, encoded = attributes.pop("data", None), attributes.pop(ENCODED, None)
     check_attributes(attributes)
     checked: dict[str, Attribute] = attributes  # type: ignore[assignment]  # just checked
     media_type = str(checked.get("datacontenttype", ""))
     if encoded is not None:
         if "data" in document:
-            raise ValueError("the event has both `data` and `data_base64`; expected one of them")
+            raise ValueError(f"the event has both `data` and `{ENCODED}`; expected one of them")
         content = _from_base64(encoded)
         return CloudEvent(checked, decode_data(content, media_type) if content else None)
     if isinstance(data, (bytes, str)) or data is None or is_json(media_type or JSON):
         return CloudEvent(checked, data)
     raise ValueError(
-        f"`data` is {shown(data)}; expected a text, as `datacontenttype` is {shown(media_type)}"
+        f"`data` is {shown(data)}; expected a text, as its type is {shown(media_type)}"
     )
 
 
@@ -104,7 +105,7 @@ def _from_base64(encoded: object) -> bytes:
             return a2b_base64(encoded.encode("ascii"), strict_mode=True)
     except (Error, UnicodeEncodeError):
         pass
-    raise ValueError(f"`data_base64` is {shown(encoded)}; expected a text in base64")
+    raise ValueError(f"`{ENCODED}` is {shown(encoded)}; expected a text in base64")
 
 
 def _read_binary(

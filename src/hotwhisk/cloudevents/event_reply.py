@@ -17,7 +17,7 @@ from hotwhisk.cloudevents.cloud_event import CloudEvent, check_attributes
 from hotwhisk.cloudevents.event_data import BYTES, JSON, encode_data
 from hotwhisk.cloudevents.event_reader import event_of
 from hotwhisk.errors import BadResult
-from hotwhisk.http1.http1 import HttpReply
+from hotwhisk.http1.http1 import HttpResponse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     """Returns the attributes that an event gets if its author left them out."""
 
 
-NO_CONTENT = HttpReply(204, b"", b"")
+NO_CONTENT = HttpResponse(204, b"", b"")
 """A response with this status has no body, and no length of one (RFC 9110, section 8.6)."""
 
 
-def json_reply(body: bytes) -> HttpReply:
+def json_reply(body: bytes) -> HttpResponse:
     """Return the reply with a body that is JSON."""
-    return HttpReply(200, _content_type(JSON) + _length(body), body)
+    return HttpResponse(200, _content_type(JSON) + _length(body), body)
 
 
 def reply_with(
     result: object, new_attributes: NewAttributes, overrides: Mapping[str, object] | None = None
-) -> HttpReply | None:
+) -> HttpResponse | None:
     """
     Return the reply if a handler returned nothing or an event; None for any other result.
 
@@ -97,7 +97,7 @@ def _value(value: object, name: str) -> object:
     return value
 
 
-def _write(event: CloudEvent) -> HttpReply:
+def _write(event: CloudEvent) -> HttpResponse:
     """Return an event in the binary form."""
     lines, media_type, data = b"", event.get("datacontenttype"), event.data
     for name in event:
@@ -108,7 +108,7 @@ def _write(event: CloudEvent) -> HttpReply:
     if media_type:
         lines += _content_type(str(media_type))
     body = b"" if data is None else encode_data(data, str(media_type))
-    return HttpReply(200, lines + _length(body), body)
+    return HttpResponse(200, lines + _length(body), body)
 
 
 def _header(value: Attribute) -> bytes:

@@ -31,7 +31,7 @@ __all__ = [
     "MAX_HEAD",
     "REASONS",
     "Head",
-    "HttpReply",
+    "HttpResponse",
     "Reader",
     "Request",
     "bare_head",
@@ -102,7 +102,7 @@ class Request:
         self.end = end
 
 
-class HttpReply(Record):
+class HttpResponse(Record):
     """A response: the status, the header lines about the body, each with its CRLF, the body."""
 
     status: int

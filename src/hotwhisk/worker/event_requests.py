@@ -37,7 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.action.action import Action
     from hotwhisk.cloudevents.cloud_event import CloudEvent
-    from hotwhisk.http1.http1 import HttpReply, Request
+    from hotwhisk.http1.http1 import HttpResponse, Request
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.openwhisk.bodies import RunRequest
     from hotwhisk.worker.invocation import RunAnswer
@@ -57,7 +57,7 @@ class EventRun(RepliedRun):
         self.cloudevent = event
         self.delivery: Delivery | None = None
 
-    def make_reply(self, result: object) -> HttpReply:
+    def make_reply(self, result: object) -> HttpResponse:
         """See `RepliedRun`. The result is nothing, JSON, or an event that can be sent."""
         url = sink_url()
         reply = reply_with(result, new_attributes, overrides() if url else None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
     from urllib.parse import SplitResult
 
-    from hotwhisk.http1.http1 import HttpReply
+    from hotwhisk.http1.http1 import HttpResponse
 
 SINK: Final = "K_SINK"
 OVERRIDES: Final = "K_CE_OVERRIDES"
@@ -66,7 +66,7 @@ def overrides() -> dict[str, object]:
 class Delivery:
     """An event on its way to the sink. Make it in the main thread, where modules are imported."""
 
-    def __init__(self, url: str, event: HttpReply) -> None:
+    def __init__(self, url: str, event: HttpResponse) -> None:
         if _Library.modules is None:
             with server_modules():  # the action may have modules of these names
                 import http.client

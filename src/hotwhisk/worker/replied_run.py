@@ -7,7 +7,7 @@ runs made of the handler's result.
 
 from __future__ import annotations
 
-from hotwhisk.http1.http1 import HttpReply, Request, bare_head
+from hotwhisk.http1.http1 import HttpResponse, Request, bare_head
 from hotwhisk.openwhisk.bodies import RunRequest
 from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Connection
@@ -30,9 +30,9 @@ class RepliedRun(RunRequest):
 
     def __init__(self, value: object) -> None:
         super().__init__(value, {})
-        self.reply: HttpReply | None = None
+        self.reply: HttpResponse | None = None
 
-    def make_reply(self, result: object) -> HttpReply:
+    def make_reply(self, result: object) -> HttpResponse:
         """
         Return the response that a handler's result becomes.
 
@@ -77,7 +77,7 @@ class RepliedRequest(Request):
         self.run = self.make_run(body)
         return self.run
 
-    def reply(self, body: bytes) -> HttpReply | None:
+    def reply(self, body: bytes) -> HttpResponse | None:
         """Return the response that has this body; None if the body is an error."""
         reply = self.run.reply if self.run is not None else None
         return reply if reply is not None and reply.body is body else None

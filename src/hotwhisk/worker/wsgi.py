@@ -12,7 +12,7 @@ import io
 import sys
 
 from hotwhisk.cloudevents.header_values import decode_percent
-from hotwhisk.http1.http1 import HttpReply
+from hotwhisk.http1.http1 import HttpResponse
 from hotwhisk.worker.replied_run import RepliedRequest, RepliedRun
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ class WsgiFunction:
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    def __call__(self, environ: dict[str, object]) -> HttpReply:
+    def __call__(self, environ: dict[str, object]) -> HttpResponse:
         """Return the response of the application."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
         written: list[bytes] = []
@@ -62,9 +62,9 @@ class WsgiRun(RepliedRun):
 
     __slots__ = ()
 
-    def make_reply(self, result: object) -> HttpReply:
+    def make_reply(self, result: object) -> HttpResponse:
         """See `RepliedRun`."""
-        assert isinstance(result, HttpReply)
+        assert isinstance(result, HttpResponse)
         return result
 
 
@@ -116,7 +116,7 @@ def make_environ(head: Head, body: bytes | memoryview, client: str) -> dict[str,
     return environ
 
 
-def _reply(status: int, headers: list[tuple[str, str]], body: bytes) -> HttpReply:
+def _reply(status: int, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
     """Return a response; the connection and the length of the body are the server's own matter."""
     lines = b""
     for name, value in headers:
@@ -125,7 +125,7 @@ def _reply(status: int, headers: list[tuple[str, str]], body: bytes) -> HttpRepl
     if lines.count(b"\n") != lines.count(b"\r\n") or lines.count(b"\n") > len(headers):
         raise ValueError("a header of the response holds a line break; remove it")
     if status in WITHOUT_BODY:
-        return HttpReply(status, lines, b"")
+        return HttpResponse(status, lines, b"")
     lengths = [value for name, value in headers if name.lower() == "content-length"]
     length = int(lengths[0]) if lengths and not body else len(body)  # a HEAD has no body
-    return HttpReply(status, lines + b"Content-Length: %d\r\n" % length, body)
+    return HttpResponse(status, lines + b"Content-Length: %d\r\n" % length, body)

@@ -278,8 +278,11 @@ def test_data_in_json_without_a_type_is_json() -> None:
     assert structured(MINIMAL | {"data": {"a": [None]}}).data == {"a": [None]}
 
 
-def test_a_body_without_a_type_is_bytes() -> None:
-    assert read_event(HEADERS, b"{}").data == b"{}"
+@pytest.mark.parametrize(("body", "data"), [(b'{"a": 1}', {"a": 1}), (b"\xff{", b"\xff{")])
+def test_a_body_without_a_type_is_json_or_else_bytes(body: bytes, data: object) -> None:
+    assert read_event(HEADERS, body).data == data
+    encoded = base64.b64encode(body).decode()
+    assert structured(MINIMAL | {"data_base64": encoded}).data == data
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ from hotwhisk.cloudevents.cloud_event import CloudEvent
 from hotwhisk.cloudevents.event_reader import read_event
 from hotwhisk.cloudevents.event_reply import NO_CONTENT, json_reply, reply_with
 from hotwhisk.errors import BadResult
-from hotwhisk.http1.http1 import HttpReply
+from hotwhisk.http1.http1 import HttpResponse
 
 NEW = {"id": "n1", "time": "2026-01-01T00:00:00Z"}
 GIVEN = {"specversion": "1.0", "type": "com.example.reply", "source": "/reply"}
 
 
-def reply(result: object) -> HttpReply | None:
+def reply(result: object) -> HttpResponse | None:
     return reply_with(result, lambda: NEW)
 
 
-def headers(found: HttpReply | None) -> list[tuple[str, str]]:
+def headers(found: HttpResponse | None) -> list[tuple[str, str]]:
     """Return the headers as a receiver reads them."""
     assert found is not None
     lines = found.headers.decode("ascii").splitlines()

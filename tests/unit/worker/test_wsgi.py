@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 
 from hotwhisk.http1.head import parse_head
-from hotwhisk.http1.http1 import HttpReply
+from hotwhisk.http1.http1 import HttpResponse
 from hotwhisk.worker.wsgi import WsgiFunction, make_environ
 from tests.unit.worker.supervised import Supervised
 from tests.unit.worker.test_event_requests import request
@@ -22,7 +22,7 @@ def environ(start: str, *lines: str, body: bytes = b"") -> dict[str, Any]:
     return make_environ(head, body, "10.0.0.1")
 
 
-def reply(application: Any, **more: Any) -> HttpReply:
+def reply(application: Any, **more: Any) -> HttpResponse:
     return WsgiFunction(application)(environ("GET /", **more))
 
 
@@ -71,7 +71,7 @@ def test_the_response_is_joined_and_closed() -> None:
         )
         return Parts([b"b", b"c"])
 
-    assert reply(application) == HttpReply(404, b"X-A: 1\r\nContent-Length: 3\r\n", b"abc")
+    assert reply(application) == HttpResponse(404, b"X-A: 1\r\nContent-Length: 3\r\n", b"abc")
     assert closed
 
 
@@ -80,7 +80,7 @@ def test_a_response_without_a_body_has_no_length() -> None:
         start("204 NO CONTENT", [("Content-Length", "0")])
         return []
 
-    assert reply(application) == HttpReply(204, b"", b"")
+    assert reply(application) == HttpResponse(204, b"", b"")
 
 
 def test_a_response_to_head_has_the_length_of_the_body_that_is_left_out() -> None:
