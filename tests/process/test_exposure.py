@@ -31,7 +31,7 @@ LOOPBACK = {"127.0.0.1", "::1"}
 TEXTS = {
     option.text: "name", option.words: "json", option.port: "0", option.count: "1",
     option.maybe_address: "0", option.maybe_count: "10", option.seconds: "5", option.seconds_or_none: "5",
-    option.log_format: "json",
+    option.log_format: "json", option.maybe_probation: "60",
 }  # fmt: skip
 """A value for each reader of an option; a descriptor would have to be open."""
 

@@ -135,7 +135,7 @@ def _configure(
 
 
 def _show(found: Found, argv: Sequence[str], environ: MutableMapping[str, str]) -> int:
-    from hotwhisk.config.config import explain_config, serve_help
+    from hotwhisk.config.help import explain_config, serve_help
 
     if "help" in found.show:
         print(f"{USAGE}\n\n{serve_help()}")

@@ -8,7 +8,7 @@ to everything that needs a part of it. The table of flags and their variables is
 
 from __future__ import annotations
 
-from hotwhisk.config.option import PREFIX, UP_PREFIX, Address, Bounds, Option
+from hotwhisk.config.option import PREFIX, UP_PREFIX, Address, Bounds, Option, ProbationLimit
 from hotwhisk.config.options import (
     CLIENT_VARIABLES,
     OPTIONS,
@@ -38,13 +38,12 @@ Most workers of one version.
 
 The workers of two versions fit into the scoreboard, beside the slots that are kept free; tested.
 """
+MOST_WORKERS_KEPT = 159
+"""The same with ``--keep-previous``, where the workers of three versions fit; tested."""
+
 FRESH_WORKERS = Bounds(2, 16)
 """The default of ``--workers`` with ``--fresh``: a run begins while the worker after it starts."""
 _FIELD_OF = {"allow_host": "hosts"}
-_NO_FLAG = (
-    "reinit", "concurrency", "log_init_error", "execution_env", "wait_for_ack", "compiler",
-    "save_jar",
-)  # fmt: skip
 WILDCARDS = ("0.0.0.0", "::", "")
 
 
@@ -87,6 +86,10 @@ class Config(Record):
     connections: int | None = None
     crash_count: int = 3
     crash_window: float = 10.0
+    probation: ProbationLimit | None = None
+    """How long a new version is compared with the one before; None: it is not."""
+    keep_previous: bool = False
+    """Whether the workers of the version before are kept until the probation is over."""
     run_dir: str | None = None
     state: str | None = None
     """The state folder; None under OpenWhisk, where the platform decides what a container runs."""
@@ -209,50 +212,6 @@ def default_run_dir(environ: Mapping[str, str], uid: int) -> str:
     return f"{own}/hotwhisk" if own.startswith("/") else f"/tmp/hotwhisk-{uid}"  # noqa: S108  # made 0700 and checked by its opener
 
 
-def explain_config(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the text of ``--show-config``: each value in force with its source, one a line."""
-    found = scan(argv, environ)
-    config = read_config(argv, environ)
-    rows = [("file", config.file or "-", "argument" if config.file else "default")]
-    for option in OPTIONS:
-        value = getattr(config, field_of(option))
-        rows.append((option.name, _shown(value), found.raw[option.name][1]))
-    source = f"{config.profile} profile"
-    rows += [(name, _shown(getattr(config, name)), source) for name in _NO_FLAG]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
-
-
-def serve_help() -> str:
-    """Return the help on the options, one a line, made from the table of options."""
-    heads = [
-        f"--[no-]{option.flag[2:]}" if option.is_switch else f"{option.flag} {option.metavar}"
-        for option in OPTIONS
-    ]
-    width = max(len(head) for head in heads)
-    lines = [
-        f"  {head:{width}}  {option.help}{_default_note(option.default, option.openwhisk)}"
-        for head, option in zip(heads, OPTIONS, strict=True)
-    ]
-    return "\n".join(lines)
-
-
-def _default_note(default: str, openwhisk: str) -> str:
-    if openwhisk != default:
-        return f" ({default}; under --openwhisk {openwhisk})"
-    return f" ({default})" if default not in ("", "no") else ""
-
-
-def _shown(value: object) -> str:
-    if value is None or value == ():
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return "none" if value == NO_LIMIT else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _host_names(host: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     own = () if host in WILDCARDS or is_loopback(host) else (host,)
     names = (f"[{name}]" if ":" in name and name[0] != "[" else name for name in (*allowed, *own))
@@ -280,6 +239,8 @@ def _check(config: Config) -> None:
             "--log-format json cannot be used with --openwhisk: there the platform reads the "
             "action's lines as they are; leave one of the two out"
         )
+    if config.keep_previous:
+        _check_keep_previous(config)
     if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
@@ -293,6 +254,21 @@ def _check(config: Config) -> None:
                 f"--admin {config.admin} lets other machines read what the server does; give "
                 "--token-file FILE, so that they need a token, or listen on 127.0.0.1"
             )
+
+
+def _check_keep_previous(config: Config) -> None:
+    if config.probation is None:
+        raise UsageError("--keep-previous keeps workers during --probation: give --probation too")
+    if config.fresh:
+        raise UsageError(
+            "--keep-previous cannot be used with --fresh, whose workers serve one run each; leave "
+            "one of the two out"
+        )
+    if config.workers.most > MOST_WORKERS_KEPT:
+        raise UsageError(
+            f"--workers {config.workers}: expected at most {MOST_WORKERS_KEPT} with "
+            "--keep-previous, so that three versions fit side by side"
+        )
 
 
 def _changed(config: Config, **changes: object) -> Config:

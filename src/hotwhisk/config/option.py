@@ -81,6 +81,29 @@ class Bounds:
         return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
 
 
+class ProbationLimit:
+    """How long a probation lasts: ``60s``, or ``500r``, a number of requests."""
+
+    __slots__ = ("requests", "seconds")
+
+    def __init__(self, seconds: float = 0.0, requests: int = 0) -> None:
+        self.seconds = seconds
+        self.requests = requests
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProbationLimit) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __str__(self) -> str:
+        return f"{self.requests}r" if self.requests else f"{self.seconds:g}s"
+
+    def is_reached(self, seconds: float, requests: int) -> bool:
+        """Return whether a probation is over after so many seconds and requests."""
+        return requests >= self.requests if self.requests else seconds >= self.seconds
+
+
 class Address:
     """
     Where a server listens: a host and a port, or the path of a unix socket.
@@ -203,6 +226,19 @@ def seconds(raw: str) -> float:
         if value > 0:
             return value
     raise ValueError("a time above zero in seconds, such as 60, 0.5, 500ms or 2m")
+
+
+def maybe_probation(raw: str) -> ProbationLimit | None:
+    """Return how long a probation lasts; None for an empty text: there is none."""
+    if not raw:
+        return None
+    try:
+        if raw.endswith("r"):
+            return ProbationLimit(requests=count(raw[:-1]))
+        return ProbationLimit(seconds(raw))
+    except ValueError:
+        pass
+    raise ValueError("a time such as 60, 90s or 5m, or a number of requests such as 500r")
 
 
 def seconds_or_none(raw: str) -> float:

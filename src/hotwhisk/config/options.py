@@ -26,6 +26,7 @@ from hotwhisk.config.option import (
     maybe_address,
     maybe_count,
     maybe_descriptor,
+    maybe_probation,
     port,
     seconds,
     seconds_or_none,
@@ -82,6 +83,10 @@ OPTIONS = (
     Option("crash_count", "N", count, "deaths outside a request that roll a version back",
            default="3"),
     Option("crash_window", "SECONDS", seconds, "the time within which they count", default="10"),
+    Option("probation", "LIMIT", maybe_probation, "time (60, 5m) or requests (500r) in which a new "
+           "version is rolled back if it does worse than the one before"),
+    Option("keep_previous", "", switch, "keep the workers of the version before until --probation "
+           "is over, so that a roll-back loads nothing", default="no"),
     Option("run_dir", "FOLDER", text, "folder of the control socket and of unpacked versions "
            "(default: $XDG_RUNTIME_DIR/hotwhisk)"),
     Option("state", "FOLDER", text, "folder that keeps the versions that were current, so that a "

@@ -128,10 +128,22 @@ class Assign(Message):
 class Recall(Message):
     """
     Release every connection without a running request, then send `Released`. With ``drain``,
-    release the others as they are answered, and exit after the last.
+    release the others as they are answered, and exit after the last. With ``keep`` too, stay after
+    the last, and wait for `Restore` or for another `Recall`.
     """
 
     drain: bool = False
+    keep: bool = False
+
+
+class Restore(Message):
+    """
+    Serve again, after a `Recall` with ``keep``, as a worker of ``generation``. The action stays as
+    it is. Count from zero.
+    """
+
+    generation: int = 0
+    digest: str = ""
 
 
 class SendError(Message):

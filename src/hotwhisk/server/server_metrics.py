@@ -70,6 +70,11 @@ def _events(parts: Parts) -> Iterator[Family]:
         [({}, stats.rollbacks)],
     )
     yield counter(
+        "hotwhisk_failed_probations",
+        "Versions that did worse than the one before, so that they were rolled back",
+        [({}, parts.rollout.probation.failures)],
+    )
+    yield counter(
         "hotwhisk_worker_deaths",
         "Workers that ended and were not told to, by cause",
         [

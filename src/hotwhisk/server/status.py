@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hotwhisk.config.addresses import CONTROL_VERSION
-from hotwhisk.ipc.counters import Counts
+from hotwhisk.supervisor.probation import ProbationState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +42,29 @@ def dropped(parts: Parts) -> dict[str, tuple[int, int]]:
 
 def counts(parts: Parts) -> list[dict[str, object]]:
     """Return what was counted of the requests of each generation, the latest first."""
-    living = [
-        (worker.generation, Counts.of_block(parts.scoreboard.counters.block(slot)))
-        for slot, worker in parts.rollout.workers.by_slot.items()
-        if not worker.is_template
-    ]
-    return parts.stats.totals.json_values(living, parts.rollout.current.number)
+    return parts.stats.totals.json_values(parts.living_counts(), parts.rollout.current.number)
+
+
+def _probation(parts: Parts) -> dict[str, object] | None:
+    """Describe the latest probation, with the figures of both versions; None if there was none."""
+    probation, stats = parts.rollout.probation, parts.stats
+    if probation.state is ProbationState.NONE or probation.limit is None:
+        return None
+    begun = stats.started_at + (probation.since or parts.system.now()) - stats.started
+    seconds = probation.limit.seconds
+    both = zip(
+        (probation.current.number, probation.before.number),
+        probation.figures(*parts.compared_counts()),
+        strict=True,
+    )
+    return {
+        "state": str(probation.state),
+        "since": round(begun, 3),
+        "until": round(begun + seconds, 3) if seconds else None,
+        "requests": probation.limit.requests or None,
+        "fault": probation.fault,
+        "versions": [{"generation": number, **figures.json_values()} for number, figures in both],
+    }
 
 
 def status(parts: Parts) -> dict[str, object]:
@@ -74,6 +91,7 @@ def status(parts: Parts) -> dict[str, object]:
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
         "previous": previous and {"number": previous.number, "digest": previous.digest},
+        "probation": _probation(parts),
         "current_for": round(parts.system.now() - report.current_since, 3),
         "counts": counts(parts),
         "connections": len(parts.sockets.descriptors),

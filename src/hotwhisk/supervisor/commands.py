@@ -151,10 +151,22 @@ class Assign(Record):
 
 
 class Recall(Record):
-    """Take back every connection that a worker has not claimed, and report these as reclaimed."""
+    """
+    Take back every connection that a worker has not claimed, and report these as reclaimed.
+    `messages.Recall` explains ``drain`` and ``keep``.
+    """
 
     worker: int
     drain: bool = False
+    keep: bool = False
+
+
+class Restore(Record):
+    """Have a kept worker, which has no connection, serve again as one of ``generation``."""
+
+    worker: int
+    generation: int
+    digest: str
 
 
 class Kill(Record):
@@ -219,6 +231,6 @@ class Log(Record):
 
 
 Command = (
-    StartWorker | Load | Spawn | Assign | Recall | Kill | SendError | CloseConnection
+    StartWorker | Load | Spawn | Assign | Recall | Restore | Kill | SendError | CloseConnection
     | Reply | RemoveFolder | ReleaseArtifact | Send | Log
 )  # fmt: skip

@@ -26,7 +26,7 @@ from hotwhisk.supervisor.commands import (
     Recovery,
     SendError,
 )
-from hotwhisk.supervisor.workers import Workers
+from hotwhisk.supervisor.workers import Event, Workers
 
 PARKED_LIMIT = 1024
 """Most ``/run``s that are read and wait for a worker that is not busy."""
@@ -209,6 +209,11 @@ class Dispatcher:
             for number in numbers:
                 self.owners.move(number, self._workers.spare)
             self._commands.append(Assign(self._workers.spare, numbers, self.run_error, self.detail))
+
+    def drain(self, slot: int, *, keep: bool = False) -> None:
+        """Have a worker finish what it has, then exit; with ``keep``, it stays for a roll-back."""
+        if self._workers.apply(slot, Event.KEEP if keep else Event.DRAIN):
+            self._commands.append(Recall(slot, drain=True, keep=keep))
 
     def recall(self, slot: int, *, drain: bool = False) -> None:
         """Recall a worker's connections; with ``drain``, it exits after its last answer."""

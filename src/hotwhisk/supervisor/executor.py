@@ -80,6 +80,8 @@ class Executor:
                 self._processes.by_slot[command.worker].channel.send(command.message)
             case commands.Recall():
                 self._recall(command)
+            case commands.Restore():
+                self._restore(command)
             case commands.SendError():
                 self._send_error(command)
             case commands.CloseConnection():
@@ -158,7 +160,7 @@ class Executor:
         policy = rollout.policy
         alone = first and policy.workers == 1 and not policy.reinit and not policy.single_run
         template = number != rollout.workers.banned and not alone
-        folder = f"{self._folder(number)}/code"
+        folder = f"{self._parts.folder}/{number}/code"
         load = command.artifact.load_message(number, folder, template=template, further=not first)
         process.channel.send(*load)
 
@@ -170,11 +172,9 @@ class Executor:
             self._log_once(f"no process can be started: {error.strerror}; trying again")
             self._parts.rollout.not_spawned(command.worker)
 
-    def _folder(self, generation: int) -> str:
-        return f"{self._parts.folder}/{generation}"
-
     def _remove_folder(self, command: commands.RemoveFolder) -> None:
-        message = messages.RemoveFolder(command.generation, self._folder(command.generation))
+        folder = f"{self._parts.folder}/{command.generation}"
+        message = messages.RemoveFolder(command.generation, folder)
         self._processes.by_slot[command.worker].channel.send(message)
 
     # -- connections ------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Executor:
     def _recall(self, command: commands.Recall) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.raise_recalls(process.slot)
-        message, rollout = messages.Recall(command.drain), self._parts.rollout
+        message, rollout = messages.Recall(command.drain, command.keep), self._parts.rollout
         dispatcher = rollout.dispatcher
         if not self._parts.system.has_barrier:  # the claim proves nothing: wait for Released
             process.channel.send(message)
@@ -230,6 +230,12 @@ class Executor:
         # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
+
+    def _restore(self, command: commands.Restore) -> None:
+        process = self._processes.by_slot[command.worker]
+        self._parts.settle_counts(process)  # it has no connection, so it counts nothing meanwhile
+        process.generation = command.generation
+        process.channel.send(messages.Restore(command.generation, command.digest))
 
     def _send_error(self, command: commands.SendError) -> None:
         number, parts = command.number, self._parts

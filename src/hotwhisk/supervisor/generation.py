@@ -15,6 +15,7 @@ from hotwhisk.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hotwhisk.config.option import ProbationLimit
     from hotwhisk.supervisor.commands import Artifact
 
 RETRY_FIRST, RETRY_MAX = 1.0, 8.0
@@ -39,6 +40,10 @@ class Policy(Record):
     most_workers: int = 1
     single_run: bool = False
     """Whether a worker serves one run only; see `single_run`."""
+    probation: ProbationLimit | None = None
+    """How long a version is compared with the one before; see `probation`."""
+    keep_previous: bool = False
+    """Whether the workers of the version before are kept for that time."""
 
 
 class Generation:
@@ -55,6 +60,8 @@ class Generation:
         self.digest = digest
         self.fresh = number > 0
         """Whether it became current after the latest tick."""
+        self.deaths = 0
+        """Workers that died in a handler while it was current."""
         self.crashes: deque[float] = deque()
         self.retry_at: float | None = None
         self.unstable = False

@@ -78,7 +78,7 @@ class SpareJobs:
             if spare == slot:
                 del self._folders[generation]
                 # A roll-back may have brought a generation back, and its folder is in use then.
-                if not generation or not self._workers.in_generation(generation):
+                if not generation or not self._workers.use_folder(generation):
                     self.remove_folder(generation)
 
     def _send(self, reply: Reply) -> None:

@@ -27,6 +27,7 @@ class LogEvent(StrEnum):
     HOSTS = "hosts"
     ADMIN = "admin"
     PRELOADED = "preloaded"
+    PROBATION_PASSED = "probation-passed"
     CURRENT = "current"
     FIRST_VERSION = "first-version"
     TOKEN = "token"  # noqa: S105 - the name of an event
@@ -50,4 +51,5 @@ class LogEvent(StrEnum):
     DIED = "died", ERROR
     LOAD_FAILED = "load-failed", ERROR
     NOT_STARTED = "not-started", ERROR
+    PROBATION_FAILED = "probation-failed", ERROR
     ROLLBACK_FAILED = "rollback-failed", ERROR

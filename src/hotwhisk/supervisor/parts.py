@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.record import Record
 
@@ -55,6 +56,30 @@ class Parts(Record):
         worker = self.rollout.workers.by_slot.get(process.slot)
         digest = worker.digest if worker is not None else ""
         return WritingProcess(process.generation, digest, process.pid)
+
+    def living_counts(self) -> list[tuple[int, tuple[Counts, int]]]:
+        """Return what each living worker has counted, with its generation."""
+        return [
+            (worker.generation, Counts.of_block(self.scoreboard.counters.block(slot)))
+            for slot, worker in self.rollout.workers.by_slot.items()
+            if not worker.is_template
+        ]
+
+    def settle_counts(self, process: Process) -> None:
+        """Add what a worker has counted to its generation, and have it count from zero."""
+        words = self.scoreboard.counters.block(process.slot)
+        self.stats.totals.add(process.generation, Counts.of_block(words))
+        words.release()
+        self.scoreboard.counters.clear(process.slot)
+
+    def compared_counts(self) -> tuple[Counts, Counts]:
+        """Return the counts of the version on probation, and those of the one before it."""
+        probation, totals = self.rollout.probation, self.stats.totals
+        living = self.living_counts()
+        return (
+            totals.sum_of(probation.current.number, living),
+            totals.sum_of(probation.before.number, living),
+        )
 
     def open_output(self, process: Process, message: LogOpened, descriptors: list[int]) -> None:
         """

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from hotwhisk.config.platform import Profile
+from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
 from hotwhisk.openwhisk.bodies import INIT_TWICE
@@ -21,6 +22,7 @@ from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.history import History
 from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.log_events import LogEvent
+from hotwhisk.supervisor.probation import Probation
 from hotwhisk.supervisor.scaling import Scaling
 from hotwhisk.supervisor.single_run import SINGLE_RUN
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
@@ -57,6 +59,7 @@ class Rollout:
         self.stopping = self._refusing = False  # it stops; and what waits is refused
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
         self.scaling = scaling(policy, self.workers, self.dispatcher, self.commands, self._has_room)
+        self.probation = Probation(policy, self.workers, self.dispatcher, self.commands)
 
     # -- replacement ------------------------------------------------------------------------
 
@@ -100,9 +103,21 @@ class Rollout:
         target, queue = self.history.target(to), [self.candidate, *self.waiting]
         if target is None or self.stopping or any(each and each.rollback for each in queue):
             return False
-        self.waiting.appendleft(target.candidate(requester))
+        candidate = target.candidate(requester)
+        if self.candidate is None and self.probation.has_kept(target.number):
+            candidate.generation = self.history.next_number()
+            self.probation.restore(target.number, candidate.generation, target.digest)
+            self._promote(candidate, candidate.generation, target.digest)
+            self.dispatcher.assign_waiting()
+            return True
+        self.waiting.appendleft(candidate)
         self._next_candidate()
         return True
+
+    def judge_probation(self, now: float, after: Counts, before: Counts) -> None:
+        """Roll the current version back if it is on probation, and does worse by these counts."""
+        if self.probation.look(now, after, before):
+            self.roll_back(to=self.probation.before.number)
 
     def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
         """Record that a worker has loaded its action, and let it serve."""
@@ -118,7 +133,7 @@ class Rollout:
             self.dispatcher.rebalance()
             self.dispatcher.recall_from_spare()
         else:  # its generation was replaced while it loaded
-            self._drain(slot)
+            self.dispatcher.drain(slot)
         self.dispatcher.assign_waiting()
 
     def failed(self, slot: int, status: int, text: str) -> None:
@@ -144,21 +159,8 @@ class Rollout:
             candidate.slot = self.scaling.start(candidate.artifact, candidate.generation)
 
     def not_spawned(self, slot: int) -> None:
-        """
-        Fork and load the worker in ``slot``, because the template did not fork it.
-
-        If another generation is current now, the artifact is released, so the worker is killed.
-        """
-        worker, current = self.workers[slot], self.current
-        self.commands.append(commands.StartWorker(slot))
-        wanted = worker.state is State.LOADING and worker.generation == current.number
-        if wanted and current.artifact is not None:
-            self.commands.append(commands.Load(slot, worker.generation, current.artifact))
-            if self.stopping:
-                self.commands.append(commands.Send(slot, Stop()))
-        else:
-            self.workers.apply(slot, Event.FAILED)
-            self.commands.append(commands.Kill(slot))
+        """Have a worker loaded that the template did not fork, if it is still wanted."""
+        self.scaling.not_spawned(slot, self.current)
 
     @property
     def spare_may_wait(self) -> bool:
@@ -197,8 +199,7 @@ class Rollout:
         self._set_run_error("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.
-        for slot in self.workers.in_generation(old.number):
-            self._drain(slot)
+        self.probation.replaced(old, self.current, rollback=candidate.rollback)
         self.dispatcher.recall_from_spare()
         for each in [each for each in self.waiting if each.rollback]:
             self.waiting.remove(each)  # what it would restore is gone with this replacement
@@ -212,10 +213,6 @@ class Rollout:
         self.workers.end_template(old.number)
         self._scale_up()
         self._next_candidate()
-
-    def _drain(self, slot: int) -> None:
-        if self.workers.apply(slot, Event.DRAIN):
-            self.dispatcher.recall(slot, drain=True)
 
     def _load_failed(self, slot: int, status: int, text: str) -> None:
         """Handle a failed load: if it was the candidate's, its requester gets the reason."""
@@ -346,16 +343,19 @@ class Rollout:
             self._load_ended_silently(slot, (Cause.INIT_DIED, how), text)
         else:
             self._worker_died(worker, how, of_request=of_request, now=now)
-        if worker.generation and not self.workers.in_generation(worker.generation):
-            if worker.generation != self.current.number:
-                self.workers.end_template(worker.generation)
-            self.jobs.remove_folder(worker.generation)
+        left = self.workers.in_generation(worker.generation)
+        if worker.generation != self.current.number and not left:
+            self.workers.end_template(worker.generation)
+        if worker.folder and not self.workers.use_folder(worker.folder):
+            self.jobs.remove_folder(worker.folder)
         self.jobs.exited(slot)
         self.dispatcher.assign_waiting()
 
     def _worker_died(self, worker: Worker, how: str, *, of_request: bool, now: float) -> None:
         """Log a death, and start another worker if this one was of the current generation."""
         current = worker.generation == self.current.number and worker.state is not State.DRAINING
+        if current and of_request and worker.kill_reason is None:
+            self.current.deaths += 1
         if self.policy.single_run and not current:
             self._scale_up()  # a run has ended, so there may be room for one more worker
         if not worker.generation or not (current or of_request):
@@ -419,11 +419,7 @@ class Rollout:
         why = failure_response(self.policy.profile, Cause.STOPPING)
         while self.waiting:
             self._refuse(self.waiting.popleft(), *why)
-        for slot, worker in self.workers.by_slot.items():
-            if not worker.is_template:
-                self.commands.append(commands.Send(slot, Stop()))
-            elif self._refusing:
-                self.workers.end_template(worker.generation)
+        self.workers.stop(with_templates=self._refusing)
         self.dispatcher.assign_waiting()
 
     def refuse_waiting(self) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from hotwhisk.supervisor.commands import Artifact, Command, Load, Spawn
+from hotwhisk.ipc.messages import Stop
+from hotwhisk.supervisor.commands import Artifact, Command, Kill, Load, Send, Spawn, StartWorker
 from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.generation import Generation, Policy
 from hotwhisk.supervisor.workers import Event, State, Workers
@@ -55,7 +56,7 @@ class Scaling:
         template = self._workers.templates.get(generation)
         slot = self._workers.spare if template is None else self._workers.allocate()
         self._workers.apply(slot, Event.LOAD)
-        self._workers[slot].generation = generation
+        self._workers[slot].generation = self._workers[slot].folder = generation
         if template is not None:
             self._commands.append(Spawn(slot, template))
             return slot
@@ -63,6 +64,23 @@ class Scaling:
         self._commands.append(Load(slot, generation, artifact))
         self._workers.replace_spare()
         return slot
+
+    def not_spawned(self, slot: int, current: Generation) -> None:
+        """
+        Fork and load the worker in ``slot``, because the template did not fork it.
+
+        If another generation is current now, the artifact is released, so the worker is killed.
+        """
+        worker = self._workers[slot]
+        self._commands.append(StartWorker(slot))
+        wanted = worker.state is State.LOADING and worker.generation == current.number
+        if wanted and current.artifact is not None:
+            self._commands.append(Load(slot, worker.generation, current.artifact))
+            if self.stopping:
+                self._commands.append(Send(slot, Stop()))
+        else:
+            self._workers.apply(slot, Event.FAILED)
+            self._commands.append(Kill(slot))
 
     def ban_template(self, generation: int) -> None:
         """Kill the template of a generation, because its workers fail; they leave no other."""

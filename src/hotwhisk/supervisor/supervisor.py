@@ -79,6 +79,8 @@ class Supervisor:
                 config.log_init_error,
                 config.workers.most,
                 config.fresh,
+                config.probation,
+                config.keep_previous,
             ),
             WORKERS,
             self._has_descriptors,

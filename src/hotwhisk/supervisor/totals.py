@@ -63,6 +63,15 @@ class Totals:
         else:
             self.counts_of(generation).died += 1
 
+    def sum_of(self, generation: int, living: Iterable[tuple[int, tuple[Counts, int]]]) -> Counts:
+        """Return the counts of a generation with those of the ``living``; see `json_values`."""
+        total = Counts()
+        total.add(self._kept.get(generation, total))
+        for number, (counts, _) in living:
+            if number == generation:
+                total.add(counts)
+        return total
+
     def json_values(
         self, living: Iterable[tuple[int, tuple[Counts, int]]], current: int
     ) -> list[dict[str, object]]:

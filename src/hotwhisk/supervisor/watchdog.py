@@ -13,6 +13,7 @@ from hotwhisk.supervisor.ages import TICK, Ages
 from hotwhisk.supervisor.demand import EARLY_TICK, Demand
 from hotwhisk.supervisor.liveness import SOON, Liveness
 from hotwhisk.supervisor.log_events import LogEvent
+from hotwhisk.supervisor.probation import ProbationState
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
 
@@ -87,6 +88,7 @@ class Watchdog:
         rollout = self._supervisor.rollout
         dispatcher = rollout.dispatcher
         rollout.end_pause(now)
+        self._look_at_probation(now)
         if rollout.candidate is None:
             self._patience = PATIENCE
         dispatcher.assign_waiting()
@@ -102,7 +104,9 @@ class Watchdog:
     def sleep_if_idle(self) -> None:
         """Stop the timer if two ticks found nothing in flight, and nothing must be tried again."""
         supervisor = self._supervisor
-        waits = supervisor.rollout.current.retry_at is not None or self.stopping_since is not None
+        rollout = supervisor.rollout
+        waits = rollout.current.retry_at is not None or self.stopping_since is not None
+        waits = waits or rollout.probation.needs_ticks
         if self._quiet < 2 or waits or supervisor.must_try_again():
             return
         if self._drain_spare():
@@ -125,6 +129,11 @@ class Watchdog:
         supervisor.rollout.workers.drain_spare()
         supervisor.run_commands()
         return True
+
+    def _look_at_probation(self, now: float) -> None:
+        rollout, parts = self._supervisor.rollout, self._supervisor.parts
+        if rollout.probation.state is ProbationState.RUNNING and not rollout.stopping:
+            rollout.judge_probation(now, *parts.compared_counts())
 
     def _check(self, kind: Phase | State | str, number: int, age: float) -> None:
         match kind:

@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
 
+from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.supervisor.commands import Command, Kill, Label, Recall, StartWorker
+from hotwhisk.supervisor.commands import Command, Kill, Label, Recall, Send, StartWorker
 
 
 class State(StrEnum):
@@ -31,6 +32,11 @@ class State(StrEnum):
     """
     Of an earlier generation, or not needed, or in its only run, or a stuck spare. It finishes what
     it has.
+    """
+    KEPT = "kept"
+    """
+    Of the version before, with ``--keep-previous``. It finishes what it has, and waits until the
+    probation of the current version is over.
     """
     TEMPLATE = "template"
     """Has loaded the action and serves no request; it forks further workers."""
@@ -63,6 +69,10 @@ class Event(StrEnum):
     """It has released its connections after a recall."""
     DRAIN = "drain"
     """Another generation is current, or the template is not needed any more."""
+    KEEP = "keep"
+    """Another generation is current, and on probation; with ``--keep-previous``."""
+    RESTORED = "restored"
+    """A roll-back has made the version of a kept worker current again."""
     RUN_TIMED_OUT = "run timed out"
     """A run is past its deadline, the worker was silent for as long, or a stop waits no longer."""
 
@@ -77,14 +87,19 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.LOADING, Event.STUCK): State.KILLED,
     (State.SERVING, Event.STUCK): State.BUSY,
     (State.SERVING, Event.DRAIN): State.DRAINING,
+    (State.SERVING, Event.KEEP): State.KEPT,
     (State.SERVING, Event.RUN_BEGUN): State.DRAINING,
     (State.SERVING, Event.NOT_NEEDED): State.DRAINING,
     (State.SERVING, Event.RUN_TIMED_OUT): State.KILLED,
     (State.BUSY, Event.RELEASED): State.SERVING,
     (State.BUSY, Event.DRAIN): State.DRAINING,
+    (State.BUSY, Event.KEEP): State.KEPT,
     (State.BUSY, Event.RUN_BEGUN): State.DRAINING,
     (State.BUSY, Event.RUN_TIMED_OUT): State.KILLED,
     (State.DRAINING, Event.RUN_TIMED_OUT): State.KILLED,
+    (State.KEPT, Event.RESTORED): State.SERVING,
+    (State.KEPT, Event.DRAIN): State.DRAINING,
+    (State.KEPT, Event.RUN_TIMED_OUT): State.KILLED,
     (State.TEMPLATE, Event.LOAD_TIMED_OUT): State.KILLED,
     (State.TEMPLATE, Event.DRAIN): State.KILLED,
 }
@@ -102,6 +117,8 @@ class Worker:
         self.is_template = is_template
         self.state = State.TEMPLATE if is_template else State.SPARE
         self.generation = 0
+        self.folder = 0
+        """The generation as which its action was loaded, after which its folder is named."""
         self.digest = ""
         """The digest of the version that it has loaded; empty until it is ready."""
         self.overlap = False
@@ -202,6 +219,14 @@ class Workers:
         if self.apply(slot, Event.LOAD_TIMED_OUT):
             self._commands.append(Kill(slot))
 
+    def stop(self, *, with_templates: bool) -> None:
+        """Tell all workers that the server stops; ``with_templates``, kill the templates."""
+        for slot, worker in self.by_slot.items():
+            if not worker.is_template:
+                self._commands.append(Send(slot, Stop()))
+            elif with_templates:
+                self.end_template(worker.generation)
+
     def remove(self, slot: int) -> Worker:
         """Forget a dead worker, and return it."""
         worker = self.by_slot.pop(slot)
@@ -219,6 +244,11 @@ class Workers:
             if worker.generation == generation
             and (worker.state in states if states else not worker.is_template)
         ]
+
+    def use_folder(self, generation: int) -> bool:
+        """Return whether a worker uses the folder that is named after a generation."""
+        there = self.by_slot.values()
+        return any(each.folder == generation and not each.is_template for each in there)
 
 
 def exit_line(worker: Worker, how: str, *, of_request: bool) -> str:

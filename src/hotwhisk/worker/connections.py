@@ -32,8 +32,6 @@ from hotwhisk.worker.spill import Spills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.system.loop_protocol import Loop
@@ -75,8 +73,8 @@ class Connections:
         """Header lines of every response: they say which generation gave it."""
         self.draining = False
         self.on_answer_sent: Callable[[int], None] = lambda _: None  # also if it was closed before
-        self.exit: Callable[[], NoReturn] = exit_gracefully
-        """Ends this process when it is draining and has no connection left."""
+        self.exit: Callable[[], None] = exit_gracefully
+        """Ends this process, as a rule, when it is draining and has no connection left."""
         self.streams = Streams(place.lowest, scoreboard.streams)
         self.counters = WorkerCounters(scoreboard, place.slot)
         self.answerer = answerer
@@ -262,7 +260,7 @@ class Connections:
         self.exit_if_drained()
 
     def exit_if_drained(self) -> None:
-        """End this process if it is draining and has no connection left."""
+        """Call `exit` if this process is draining and has no connection left."""
         if self.draining and not self.by_number:
             self.exit()
 

@@ -56,7 +56,7 @@ def _rehearse(config: Config, lowest: int, ends: list[_socket.socket]) -> None:
     requests.action, requests.sentinels = Action(_echo), None
     connections = requests.connections
     try:
-        connections.exit = lambda: None  # type: ignore[assignment,return-value]  # it goes on
+        connections.exit = lambda: None  # it goes on
         ends[3].send(SAMPLE)
         theirs.send(Assign([[0, 1, 0, 0]]), [ends[2].fileno()])
         if (received := ours.receive()) is None:

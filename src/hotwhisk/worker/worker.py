@@ -23,10 +23,10 @@ from hotwhisk.errors import VersionError
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.channel import Channel, ChannelClosed, DescriptorsLost
 from hotwhisk.ipc.counters import UNCOUNTED
-from hotwhisk.ipc.messages import LONGEST_TEXT, RELEASED_AT_ONCE, Message, ProtocolError
+from hotwhisk.ipc.messages import LONGEST_TEXT, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
-from hotwhisk.worker import loading, only_run, template
+from hotwhisk.worker import loading, only_run, serving, template
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import (
@@ -124,7 +124,9 @@ class Worker:
             case messages.SpillCreated():
                 self.connections.spills.set_reserve(message.spill, descriptors[0])
             case messages.Recall():
-                self._recall(message)
+                serving.follow_recall(self.connections, message, self.requests.release_message)
+            case messages.Restore():
+                serving.begin_again(self.connections, message)
             case messages.SendError():
                 self._send_error(message, descriptors[0])
             case messages.EndLog():
@@ -218,12 +220,8 @@ class Worker:
     def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests
         requests.action = action
-        connections.counters.count_for_action()
+        serving.begin(connections, generation, loaded.digest)
         requests.overlap = action.is_async and self.config.concurrency and not self.config.fresh
-        connections.headers = b"Hotwhisk-Generation: %d %s\r\n" % (
-            generation,
-            loaded.digest.encode(),
-        )
         if isinstance(action, Program):
             action.watch(connections.loop)
         connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._sources))
@@ -243,16 +241,6 @@ class Worker:
             # As a rule its request has arrived already: answer first, watch later.
             connections.with_claim(connection, connections.resume)
             connections.watch_idle(connection)
-
-    def _recall(self, message: messages.Recall) -> None:
-        released = [[each.number, each.epoch] for each in self.connections.follow_recall()]
-        channel = self.connections.channel
-        while len(released) > RELEASED_AT_ONCE:
-            channel.send(messages.Released(released[:RELEASED_AT_ONCE]))
-            del released[:RELEASED_AT_ONCE]
-        channel.send(self.requests.release_message(released))
-        self.connections.draining = self.connections.draining or message.drain
-        self.connections.exit_if_drained()
 
     def _send_error(self, message: messages.SendError, descriptor: int) -> None:
         connections = self.connections

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hotwhisk.config import config, option
 from hotwhisk.config.config import Config, read_config
+from hotwhisk.config.help import explain_config, serve_help
 from hotwhisk.config.option import Option
 from hotwhisk.config.options import BY_NAME, OPTIONS, address, scan
 from hotwhisk.config.platform import worker_environment
@@ -29,13 +30,21 @@ TEXTS = {
     option.bounds: ("5", "6..7"),
     option.maybe_count: ("10", "20"),
     option.maybe_descriptor: ("4", "5"),
+    option.maybe_probation: ("60s", "500r"),
     option.seconds: ("7", "8"),
     option.seconds_or_none: ("7", "8"),
 }
 """Two values for each reader of an option, neither of them a default."""
 
-OWN = {"host": ("127.0.0.2", "localhost"), "cloudevents": ("no", "yes")}
+OWN = {
+    "host": ("127.0.0.2", "localhost"),
+    "cloudevents": ("no", "yes"),
+    "keep_previous": ("no", "yes"),
+}
 """Values of options that are checked further than by their reader."""
+
+EXTRA = {"watch": ["x.py"], "strict": ["x.py"], "keep_previous": ["--probation", "60"]}
+"""What else an option needs."""
 
 SAMPLES = {each.name: OWN.get(each.name, TEXTS[each.read]) for each in OPTIONS}
 
@@ -64,7 +73,8 @@ from hotwhisk.config.option import Option, seconds
 row = {row}
 options.OPTIONS = (*options.OPTIONS, row)
 options.BY_NAME[row.name] = row
-from hotwhisk.config.config import Config, explain_config, read_config, serve_help
+from hotwhisk.config.config import Config, read_config
+from hotwhisk.config.help import explain_config, serve_help
 print(Config().extra_time, read_config([], {{}}).extra_time)
 print(read_config(["--extra-time", "500ms"], {{}}).extra_time)
 print(read_config([], {{"HOTWHISK_EXTRA_TIME": "9"}}).extra_time)
@@ -99,7 +109,7 @@ def test_every_value_has_the_type_that_its_field_declares(arguments: list[str]) 
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS])
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(name: str) -> None:
     by_flag, by_variable = SAMPLES[name]
-    extra = ["x.py"] if name in ("watch", "strict") else []
+    extra = EXTRA.get(name, [])
     variable = {f"HOTWHISK_{name.upper()}": by_variable}
     plain = getattr(read_config(extra, {}), field(name))
     from_variable = getattr(read_config(extra, variable), field(name))
@@ -169,6 +179,12 @@ def test_times_have_units(given_text: str, value: float) -> None:
         (["--cloudevents", "--openwhisk"], "cannot be used with --openwhisk"),
         (["--cloudevents", "--host", "0.0.0.0", "--admin", "0.0.0.0:1"], "give --token-file FILE"),
         (["a.py", "--module", "b"], "a FILE or --module NAME, not both"),
+        (["--probation", "0r"], "a number of requests such as 500r"),
+        (["--probation", "r"], "a number of requests such as 500r"),
+        (["--probation", "none"], "a time such as 60, 90s or 5m"),
+        (["--keep-previous"], "give --probation too"),
+        (["--keep-previous", "--probation", "9", "--fresh"], "cannot be used with --fresh"),
+        (["--keep-previous", "--probation", "9", "--workers", "160"], "expected at most 159"),
         (["--host", "0.0.0.0"], "posted code is run; give --token-file"),
         (["--host", "127.evil.example"], "--token-file"),
         (
@@ -381,7 +397,7 @@ def test_user_code_does_not_see_what_is_ours() -> None:
 
 
 def test_show_config_says_where_each_value_is_from() -> None:
-    shown = config.explain_config(["--port", "1", "a.py"], {"HOTWHISK_WORKERS": "2"})
+    shown = explain_config(["--port", "1", "a.py"], {"HOTWHISK_WORKERS": "2"})
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
     assert rows["file"] == ["a.py", "argument"]
     assert rows["port"] == ["1", "--port"]
@@ -391,7 +407,7 @@ def test_show_config_says_where_each_value_is_from() -> None:
 
 
 def test_help_shows_every_option() -> None:
-    shown = config.serve_help()
+    shown = serve_help()
     assert all(option.name.replace("_", "-") in shown for option in OPTIONS)
 
 
