@@ -81,7 +81,7 @@ class Executor:
             case commands.Recall():
                 self._recall(command)
             case commands.Restore():
-                self._restore(command)
+                self._parts.restore(command)
             case commands.SendError():
                 self._send_error(command)
             case commands.CloseConnection():
@@ -230,12 +230,6 @@ class Executor:
         # After `movable`: a file that a row names then was sent before, so it is in the channel.
         self._receiver.read_channel(process)
         dispatcher.reclaimed(process.slot, moved)
-
-    def _restore(self, command: commands.Restore) -> None:
-        process = self._processes.by_slot[command.worker]
-        self._parts.settle_counts(process)  # it has no connection, so it counts nothing meanwhile
-        process.generation = command.generation
-        process.channel.send(messages.Restore(command.generation, command.digest))
 
     def _send_error(self, command: commands.SendError) -> None:
         number, parts = command.number, self._parts

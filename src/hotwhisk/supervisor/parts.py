@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotwhisk.ipc import messages
 from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import ProtocolError
 from hotwhisk.record import Record
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.messages import LogOpened
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.supervisor.action_output import ActionOutput
+    from hotwhisk.supervisor.commands import Restore
     from hotwhisk.supervisor.json_lines import WritingProcess
     from hotwhisk.supervisor.log_events import LogEvent
     from hotwhisk.supervisor.loop import EventLoop
@@ -65,12 +67,15 @@ class Parts(Record):
             if not worker.is_template
         ]
 
-    def settle_counts(self, process: Process) -> None:
-        """Add what a worker has counted to its generation, and have it count from zero."""
-        words = self.scoreboard.counters.block(process.slot)
+    def restore(self, command: Restore) -> None:
+        """Have a kept worker serve again, as one of another generation."""
+        process, counters = self.processes.by_slot[command.worker], self.scoreboard.counters
+        words = counters.block(command.worker)
         self.stats.totals.add(process.generation, Counts.of_block(words))
         words.release()
-        self.scoreboard.counters.clear(process.slot)
+        counters.clear(command.worker)  # it has no connection, so it counts nothing meanwhile
+        process.generation = command.generation
+        process.channel.send(messages.Restore(command.generation, command.digest))
 
     def compared_counts(self) -> tuple[Counts, Counts]:
         """Return the counts of the version on probation, and those of the one before it."""
