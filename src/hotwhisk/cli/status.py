@@ -88,6 +88,7 @@ def render(answer: Mapping[str, object], counts: RequestCounts | None = None) ->
     if previous:
         name = _name(previous) if isinstance(previous, dict) else "a version"
         lines.append(f"{name} before it; hotwhisk rollback makes it current again")
+    lines += _probation(_object(answer.get("probation")))
     workers = _objects(generation.get("workers"))
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += (counts or RequestCounts(answer)).lines()
@@ -113,6 +114,31 @@ def _current(generation: Mapping[str, object]) -> str:
     if generation.get("number") == 0:
         return "no current version yet"
     return f"{_name(generation)} current"
+
+
+def _probation(probation: Mapping[str, object]) -> list[str]:
+    """Return a line on the latest probation; none if there was none, or nothing came of it."""
+    state, versions = probation.get("state"), _objects(probation.get("versions"))
+    if len(versions) != 2:
+        return []
+    name = f"generation {_cell(versions[0], 'generation')}"
+    figures = f"{_figures(versions[0])}; before: {_figures(versions[1])}"
+    if state == "running":
+        until = probation.get("until")
+        end = f"{_cell(probation, 'requests')} requests" if until is None else _clock(until)
+        return [f"{name} is on probation until {end}: {figures}"]
+    if state == "failed":
+        return [f"{name} failed its probation: {_cell(probation, 'fault')}"]
+    return [f"{name} has passed its probation: {figures}"] if state == "passed" else []
+
+
+def _figures(version: Mapping[str, object]) -> str:
+    p95, deaths = version.get("p95_ms"), version.get("deaths")
+    return (
+        f"{_cell(version, 'requests')} requests, {_cell(version, 'failed')} failed"
+        + (f", {deaths} died in a handler" if deaths else "")
+        + (f", p95 {p95:.3g} ms" if isinstance(p95, int | float) else "")
+    )
 
 
 def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[str]:

@@ -39,7 +39,8 @@ def shown(command: commands.Command) -> str:
         case commands.SendError():
             return f"SendError {command.worker} {command.number} {command.cause}"
         case commands.Recall():
-            return f"Recall {command.worker}" + (" leave" if command.drain else "")
+            how = " keep" if command.keep else " leave" if command.drain else ""
+            return f"Recall {command.worker}{how}"
         case commands.Log():
             return f"Log {command.text}"
         case commands.RemoveFolder():
