@@ -36,7 +36,7 @@ class ProbationState(StrEnum):
     FAILED = "failed"
     """The version was worse, so a roll-back was begun."""
     ENDED = "ended"
-    """Another version became current before the probation was over."""
+    """Another version became current, or the server stops, before the probation was over."""
 
 
 class Probation:
@@ -68,15 +68,19 @@ class Probation:
         The workers of ``before`` drain, or are kept.
         """
         begins = self.limit is not None and before.number > 0 and not rollback
-        self._release_kept()
+        self.end()
         for slot in self._workers.in_generation(before.number):
             self._dispatcher.drain(slot, keep=begins and self._policy.keep_previous)
-        if self.state is ProbationState.RUNNING:
-            self.state = ProbationState.ENDED
         if begins:
             self.state, self.since, self.fault = ProbationState.RUNNING, None, ""
             self.before, self.current = before, current
             self._comparison = Comparison(self._policy.workers)
+
+    def end(self) -> None:
+        """End the probation without a result, and have the kept workers exit."""
+        if self.state is ProbationState.RUNNING:
+            self.state = ProbationState.ENDED
+        self._release_kept()
 
     def figures(self, after: Counts, before: Counts) -> tuple[Figures, Figures]:
         """Return the figures of the version on probation, and those of the one before."""

@@ -419,6 +419,7 @@ class Rollout:
         why = failure_response(self.policy.profile, Cause.STOPPING)
         while self.waiting:
             self._refuse(self.waiting.popleft(), *why)
+        self.probation.end()
         self.workers.stop(with_templates=self._refusing)
         self.dispatcher.assign_waiting()
 

@@ -132,7 +132,7 @@ class Watchdog:
 
     def _look_at_probation(self, now: float) -> None:
         rollout, parts = self._supervisor.rollout, self._supervisor.parts
-        if rollout.probation.state is ProbationState.RUNNING and not rollout.stopping:
+        if rollout.probation.state is ProbationState.RUNNING:
             rollout.judge_probation(now, *parts.compared_counts())
 
     def _check(self, kind: Phase | State | str, number: int, age: float) -> None:

@@ -132,7 +132,8 @@ def test_a_stopping_server_rolls_nothing_back() -> None:
     made.serve("B")
     made.rollout.stop()
     made.did()
-    assert not [each for each in judge(made) if each.startswith("Load")]
+    assert state(made) is ProbationState.ENDED
+    assert judge(made) == []
 
 
 def test_a_version_that_loads_comes_before_the_roll_back() -> None:
@@ -248,13 +249,16 @@ def test_one_that_was_stuck_is_kept_too() -> None:
     assert "Restore 0 3 digest" in judge(made)
 
 
-@pytest.mark.parametrize("how", ["passed", "replaced"])
+@pytest.mark.parametrize("how", ["passed", "replaced", "stopped"])
 def test_they_exit_when_the_probation_is_over(how: str) -> None:
     made = server(keep=True)
     made.serve("B")
     if how == "passed":
         judge(made, GOOD, 0.0)
         done = judge(made, GOOD, 60.0)
+    elif how == "stopped":
+        made.rollout.stop()
+        done = made.did()
     else:
         slot = made.spare
         made.post("C")
@@ -284,8 +288,10 @@ def test_a_restored_worker_that_crashes_is_replaced() -> None:
     made = server(keep=True)
     made.serve("B")
     judge(made)
-    made.ready(made.rollout.workers.in_generation(3, State.LOADING)[0]) if made.die(0) else None
-    assert len(made.rollout.workers.serving) == 1
+    made.die(0)
+    further = made.rollout.workers.in_generation(3, State.LOADING)
+    made.ready(*further)
+    assert made.rollout.workers.serving == further
 
 
 # -- with a supervisor: what is counted, shown and sent

@@ -19,6 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hotwhisk.config.option import ProbationLimit
 from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.messages import EndLog
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
@@ -28,8 +29,10 @@ from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.rollout import Rollout
 from hotwhisk.supervisor.workers import RESERVED_SLOTS, State
+from tests.unit.supervisor.test_comparison import counts
 
-SLOTS = RESERVED_SLOTS + 5
+GOOD, BAD = counts(100), counts(50, failed=50)
+SLOTS = RESERVED_SLOTS + 10
 CONNECTIONS = 5
 
 
@@ -68,7 +71,9 @@ class Process:
     loading: bool = False
     pending: bool = False  # a template was ordered to fork it
     template: int = -1  # the slot of that template
+    folder: int = 0
     leaving: bool = False
+    stays: bool = False
     runs: int = 0
     dead: bool = False
 
@@ -102,7 +107,13 @@ class World:
     """Everything outside `Rollout`."""
 
     def __init__(
-        self, workers: int, most: int, profile: Profile, *, single_run: bool = False
+        self,
+        workers: int,
+        most: int,
+        profile: Profile,
+        *,
+        single_run: bool = False,
+        keep_previous: bool = False,
     ) -> None:
         self.now = 0.0
         self.floor = 0
@@ -116,7 +127,15 @@ class World:
         self.killed_templates: set[int] = set()
         self.made: list[Art] = []
         self.released: list[Art] = []
-        policy = Policy(workers, 2, profile=profile, most_workers=most, single_run=single_run)
+        policy = Policy(
+            workers,
+            2,
+            profile=profile,
+            most_workers=most,
+            single_run=single_run,
+            probation=ProbationLimit(60.0),
+            keep_previous=keep_previous,
+        )
         self.rollout = Rollout(policy, SLOTS, has_claim=self.has_claim)
         self.owners = self.rollout.dispatcher.owners
         self.carry_out()
@@ -142,6 +161,12 @@ class World:
     def do_load(self, command: commands.Load) -> None:
         assert command.artifact not in self.released
         process = self.processes[command.worker]
+        process.generation = process.folder = command.generation
+        process.orders.append(command)
+
+    def do_restore(self, command: commands.Restore) -> None:
+        process = self.processes[command.worker]
+        assert not self.owners.owned(command.worker)
         process.generation = command.generation
         process.orders.append(command)
 
@@ -149,7 +174,7 @@ class World:
         generation = self.templates[command.template]
         assert command.worker not in self.processes
         process = Process(command.worker, generation, pending=True, loading=True)
-        process.template = command.template
+        process.template, process.folder = command.template, generation
         self.processes[command.worker] = process
 
     def do_assign(self, command: commands.Assign) -> None:
@@ -226,7 +251,7 @@ class World:
             self.clients[number].phase = Phase.BUFFERED if self.clients[number].asks else Phase.IDLE
 
     def do_removefolder(self, command: commands.RemoveFolder) -> None:
-        alive = [each for each in self.processes.values() if each.generation == command.generation]
+        alive = [each for each in self.processes.values() if each.folder == command.generation]
         assert not alive
 
     def do_releaseartifact(self, command: commands.ReleaseArtifact) -> None:
@@ -314,9 +339,12 @@ class World:
             self.failure_response(process, *order)
         elif isinstance(order, commands.Send):
             process.words.append(("log_ended",))
+        elif isinstance(order, commands.Restore):
+            process.leaving = process.stays = False
         else:
             process.seen += 1
             process.leaving |= order.drain
+            process.stays = order.keep
             self.give_back(process, sorted(set(process.holds) - process.busy), recalled=True)
 
     def obey_all(self, process: Process) -> None:
@@ -344,7 +372,7 @@ class World:
         self.leave_if_done(process)
 
     def leave_if_done(self, process: Process) -> None:
-        process.dead |= process.leaving and not process.holds
+        process.dead |= process.leaving and not process.stays and not process.holds
 
     def read(self, process: Process) -> None:
         """Read what was claimed: between the claim and this, anything may have happened."""
@@ -443,6 +471,8 @@ class World:
             return False
         if rollout.candidate or rollout.current.retry_at is not None:
             return False
+        if rollout.probation.needs_ticks:
+            return False
         return not any(
             each.orders or each.words or each.busy or each.loading or each.dead
             or each.claim is not None or self.readable(each)
@@ -478,6 +508,7 @@ class World:
 
     def tick(self) -> None:
         self.rollout.end_pause(self.now)
+        self.rollout.judge_probation(self.now, GOOD, GOOD)
         self.rollout.dispatcher.assign_waiting()
         self.rollout.dispatcher.give_to_spare()
         self.carry_out()
@@ -501,7 +532,7 @@ class Machine(RuleBasedStateMachine):
         workers=st.integers(1, 3),
         further=st.integers(0, 2),
         profile=st.sampled_from(Profile),
-        single_run=st.booleans(),
+        kind=st.sampled_from(["plain", "single_run", "keep_previous"]),
         generations=st.integers(0, 2),
         clients=st.integers(0, CONNECTIONS),
     )
@@ -511,11 +542,12 @@ class Machine(RuleBasedStateMachine):
         workers: int,
         further: int,
         profile: Profile,
-        single_run: bool,
+        kind: str,
         generations: int,
         clients: int,
     ) -> None:
-        self.world = World(workers, workers + further, profile, single_run=single_run)
+        special = {kind: True} if kind != "plain" else {}
+        self.world = World(workers, workers + further, profile, **special)
         self.rollout = self.world.rollout
         for _ in range(generations):
             self.reload()
@@ -700,6 +732,11 @@ class Machine(RuleBasedStateMachine):
             and not any(each and each.rollback for each in queue)
         )
         assert self.rollout.roll_back(to=to) is possible
+        self.world.carry_out()
+
+    @rule(fails=st.booleans())
+    def judge(self, fails: bool) -> None:
+        self.rollout.judge_probation(self.world.now, BAD if fails else GOOD, GOOD)
         self.world.carry_out()
 
     @precondition(lambda self: self.rollout.current.number > 1)

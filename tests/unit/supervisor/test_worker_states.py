@@ -68,6 +68,7 @@ def test_only_a_worker_that_loaded_serves() -> None:
     assert {before for (before, event), after in TABLE.items() if after is State.SERVING} == {
         State.LOADING,
         State.BUSY,
+        State.KEPT,
     }
 
 
