@@ -23,6 +23,7 @@ from .moved_connections import (
 )
 from .outcome import Proof
 from .output import ignore_unread, keep_lines
+from .probation import fail_probations
 from .protocol import speak_http
 from .refusals import fail_each_call
 from .replacement import replace_under_load
@@ -203,6 +204,13 @@ PROOFS = (
         keep_first,
         short={"deaths": 4},
         long={"deaths": 20, "patience": 60.0},
+    ),
+    Proof(
+        "probation",
+        "versions that fail, are slow or die are rolled back, with nothing refused, lost or stale",
+        fail_probations,
+        short={"rounds": 1, "clients": 16},
+        serve=("--probation", "10m", "--keep-previous", *NO_ROLL_BACK),
     ),
     Proof(
         "leaks",

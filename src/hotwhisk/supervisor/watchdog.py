@@ -59,6 +59,8 @@ class Watchdog:
         """As `PATIENCE`, doubled each time, so that a load ends though saves come fast."""
         self._liveness = Liveness(supervisor.parts)
         self._demand = Demand(supervisor.parts)
+        self._next_look = 0.0
+        """When the version on probation is compared again; ticks may come faster."""
         self._began: dict[Key, float] = {}
         self.stopping_since: float | None = None
 
@@ -132,7 +134,8 @@ class Watchdog:
 
     def _look_at_probation(self, now: float) -> None:
         rollout, parts = self._supervisor.rollout, self._supervisor.parts
-        if rollout.probation.state is ProbationState.RUNNING:
+        if rollout.probation.state is ProbationState.RUNNING and now >= self._next_look:
+            self._next_look = now + TICK
             rollout.judge_probation(now, *parts.compared_counts())
 
     def _check(self, kind: Phase | State | str, number: int, age: float) -> None:

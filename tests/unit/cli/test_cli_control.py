@@ -92,6 +92,33 @@ def test_status_as_json_is_all_of_the_reply(run: Run, peer: Peer) -> None:
     assert peer.asked == {"version": 1, "ask": "status"}
 
 
+AFTER = {"generation": 7, "requests": 40, "failed": 9, "deaths": 1, "p95_ms": 12.34}
+BEFORE = {"generation": 6, "requests": 900, "failed": 0, "deaths": 0, "p95_ms": None}
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (
+            "running",
+            "generation 7 is on probation until 500 requests: 40 requests, 9 failed, "
+            "1 died in a handler, p95 12.3 ms; before: 900 requests, 0 failed",
+        ),
+        ("failed", "generation 7 failed its probation: 9 of 40 requests failed"),
+        ("passed", "generation 7 has passed its probation: 40 requests, 9 failed, 1 died"),
+        ("ended", ""),
+    ],
+)
+def test_status_has_a_line_on_the_latest_probation(state: str, line: str) -> None:
+    probation = {
+        "state": state, "until": None, "requests": 500, "versions": [AFTER, BEFORE],
+        "fault": "9 of 40 requests failed",
+    }  # fmt: skip
+    shown = [each for each in render({**STATUS, "probation": probation}).splitlines()
+             if "probation" in each]  # fmt: skip
+    assert [each.startswith(line) for each in shown] == [True] * bool(line)
+
+
 def test_status_for_people() -> None:
     shown = render(STATUS).splitlines()
     assert shown == [

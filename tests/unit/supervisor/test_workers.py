@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from hotwhisk.config.config import MOST_WORKERS
+import pytest
+
+from hotwhisk.config.config import MOST_WORKERS, MOST_WORKERS_KEPT
 from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.supervisor.commands import Command, StartWorker
 from hotwhisk.supervisor.workers import RESERVED_SLOTS, Event, State, Workers
@@ -81,10 +83,14 @@ def test_a_replacement_leaves_room_for_fresh_workers() -> None:
     assert not workers.has_room(1)
 
 
-def test_the_most_workers_leave_room_for_as_many_of_the_next_version_and_no_more_would() -> None:
+@pytest.mark.parametrize(("most", "versions"), [(MOST_WORKERS, 1), (MOST_WORKERS_KEPT, 2)])
+def test_the_most_workers_leave_room_for_as_many_of_the_next_version_and_no_more_would(
+    most: int, versions: int
+) -> None:
     workers, _ = make_workers(slots=WORKERS)
-    for _ in range(MOST_WORKERS):
+    for _ in range(versions * most):
         workers.allocate()
-    assert workers.has_room(MOST_WORKERS)
-    workers.allocate()
-    assert not workers.has_room(MOST_WORKERS + 1)
+    assert workers.has_room(most)
+    for _ in range(versions):
+        workers.allocate()
+    assert not workers.has_room(most + 1)
