@@ -18,7 +18,7 @@ from collections import deque
 from enum import StrEnum
 
 from hotwhisk.ipc.counters import Counts
-from hotwhisk.supervisor.commands import Command, Log, Restore
+from hotwhisk.supervisor.commands import Candidate, Command, Log, Restore
 from hotwhisk.supervisor.comparison import Comparison, Figures
 from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.generation import Generation, Policy
@@ -61,13 +61,13 @@ class Probation:
         """Versions of this server that failed their probation."""
         self._comparison = Comparison()
 
-    def replaced(self, before: Generation, current: Generation, *, rollback: bool) -> None:
+    def replaced(self, before: Generation, current: Generation, *, watched: bool) -> None:
         """
-        End the probation of ``before``, and begin that of ``current``, if it is to have one.
+        End the probation of ``before``, and begin that of ``current`` if it is to be ``watched``.
 
         The workers of ``before`` drain, or are kept.
         """
-        begins = self.limit is not None and before.number > 0 and not rollback
+        begins = watched and self.limit is not None and before.number > 0
         self.end()
         for slot in self._workers.in_generation(before.number):
             self._dispatcher.drain(slot, keep=begins and self._policy.keep_previous)
@@ -116,20 +116,23 @@ class Probation:
         running = self.state is ProbationState.RUNNING
         return running and self._policy.keep_previous and not (self.limit and self.limit.requests)
 
-    def has_kept(self, generation: int) -> bool:
-        """Return whether a kept worker of a generation can serve again at once."""
-        return bool(self._idle_kept(generation))
+    def restore(self, candidate: Candidate) -> str:
+        """
+        Have the kept workers serve again, if a replacement restores their version.
 
-    def restore(self, generation: int, number: int, digest: str) -> None:
-        """Have the kept workers of a generation serve again, as those of generation ``number``."""
-        for slot in self._idle_kept(generation):
+        Returns the digest of the version; an empty text if it has to be loaded.
+        """
+        if not candidate.rollback or candidate.artifact is not self.before.artifact:
+            return ""
+        kept = self._workers.in_generation(self.before.number, State.KEPT)
+        idle = [slot for slot in kept if not self._dispatcher.owners.count(slot)]
+        for slot in idle:
             self._workers.apply(slot, Event.RESTORED)
-            self._workers[slot].generation = number
-            self._commands.append(Restore(slot, number, digest))
-
-    def _idle_kept(self, generation: int) -> list[int]:
-        kept = self._workers.in_generation(generation, State.KEPT)
-        return [slot for slot in kept if not self._dispatcher.owners.count(slot)]
+            self._workers[slot].generation = candidate.generation
+            restore = Restore(slot, candidate.generation, self.before.digest)
+            self._commands.append(restore)
+        self._release_kept()
+        return self.before.digest if idle else ""
 
     def _release_kept(self) -> None:
         for slot, worker in self._workers.by_slot.items():

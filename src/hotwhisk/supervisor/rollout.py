@@ -100,23 +100,20 @@ class Rollout:
 
         Returns False if that version is not kept, or if another roll-back is under way.
         """
-        target, queue = self.history.target(to), [self.candidate, *self.waiting]
-        if target is None or self.stopping or any(each and each.rollback for each in queue):
+        target = self.history.target(to)
+        if target is None or self.stopping or self._is_rolling_back:
             return False
-        candidate = target.candidate(requester)
-        if self.candidate is None and self.probation.has_kept(target.number):
-            candidate.generation = self.history.next_number()
-            self.probation.restore(target.number, candidate.generation, target.digest)
-            self._promote(candidate, candidate.generation, target.digest)
-            self.dispatcher.assign_waiting()
-            return True
-        self.waiting.appendleft(candidate)
+        self.waiting.appendleft(target.candidate(requester))
         self._next_candidate()
         return True
 
+    @property
+    def _is_rolling_back(self) -> bool:
+        return any(each and each.rollback for each in (self.candidate, *self.waiting))
+
     def judge_probation(self, now: float, after: Counts, before: Counts) -> None:
         """Roll the current version back if it is on probation, and does worse by these counts."""
-        if self.probation.look(now, after, before):
+        if not self._is_rolling_back and self.probation.look(now, after, before):
             self.roll_back(to=self.probation.before.number)
 
     def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
@@ -156,6 +153,10 @@ class Rollout:
         if self.candidate is None and self.waiting:
             candidate = self.candidate = self.waiting.popleft()
             candidate.generation = candidate.generation or self.history.next_number()
+            if digest := self.probation.restore(candidate):
+                self._promote(candidate, candidate.generation, digest)
+                self.dispatcher.assign_waiting()
+                return
             candidate.slot = self.scaling.start(candidate.artifact, candidate.generation)
 
     def not_spawned(self, slot: int) -> None:
@@ -199,7 +200,8 @@ class Rollout:
         self._set_run_error("")
         # All of this comes before the answer to /init. Otherwise an old worker, or the spare, could
         # still answer what the client sends after that.
-        self.probation.replaced(old, self.current, rollback=candidate.rollback)
+        watched = not (candidate.rollback or self.stopping)
+        self.probation.replaced(old, self.current, watched=watched)
         self.dispatcher.recall_from_spare()
         for each in [each for each in self.waiting if each.rollback]:
             self.waiting.remove(each)  # what it would restore is gone with this replacement

@@ -101,8 +101,7 @@ BEFORE = {"generation": 6, "requests": 900, "failed": 0, "deaths": 0, "p95_ms": 
     [
         (
             "running",
-            "generation 7 is on probation until 500 requests: 40 requests, 9 failed, "
-            "1 died in a handler, p95 12.3 ms; before: 900 requests, 0 failed",
+            "generation 7 is on probation until 500 requests: 40 requests, 9 failed, 1 died",
         ),
         ("failed", "generation 7 failed its probation: 9 of 40 requests failed"),
         ("passed", "generation 7 has passed its probation: 40 requests, 9 failed, 1 died"),

@@ -146,6 +146,30 @@ def test_a_version_that_loads_comes_before_the_roll_back() -> None:
     assert made.rollout.current.number == 3
 
 
+def test_if_that_version_does_not_load_the_roll_back_follows() -> None:
+    made = server(keep=True)
+    made.serve("B")
+    loading = made.spare
+    made.post("C")
+    judge(made)
+    made.rollout.failed(loading, 502, "no handler")
+    assert "Restore 0 4 digest" in made.did()
+    assert made.rollout.current.number == 4
+
+
+def test_a_roll_back_that_loads_is_waited_for() -> None:
+    made = server()
+    made.serve("B")
+    loading = made.spare
+    made.rollout.roll_back()
+    made.did()
+    assert judge(made) == []
+    made.rollout.failed(loading, 502, "no handler")
+    made.did()
+    assert state(made) is ProbationState.RUNNING
+    assert judge(made)[-1].endswith(" 4 A")
+
+
 # -- deaths
 
 
@@ -198,6 +222,15 @@ def test_a_roll_back_by_hand_uses_them_too() -> None:
     assert "Restore 0 3 digest" in made.did()
 
 
+def test_a_roll_back_to_an_earlier_number_of_the_same_version_uses_them_too() -> None:
+    made = server(keep=True)
+    made.serve("B")
+    judge(made)
+    made.serve("C")
+    assert made.rollout.roll_back(to=1)
+    assert "Restore 0 5 digest" in made.did()
+
+
 def test_one_that_runs_is_kept_until_its_answer_and_then_waits() -> None:
     made = server(keep=True)
     made.accept(1, 2)
@@ -214,8 +247,7 @@ def test_one_that_still_runs_at_the_roll_back_drains_and_the_version_is_loaded()
     made.touched.add(1)
     made.serve("B")
     spare = made.spare
-    assert judge(made)[-1] == f"Load {spare} 3 A"
-    assert "Recall 0 leave" in made.ready(spare)
+    assert judge(made)[1:] == ["Recall 0 leave", f"Load {spare} 3 A"]
     assert made.state(0) is State.DRAINING
 
 

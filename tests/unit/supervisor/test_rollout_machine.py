@@ -31,7 +31,7 @@ from hotwhisk.supervisor.rollout import Rollout
 from hotwhisk.supervisor.workers import RESERVED_SLOTS, State
 from tests.unit.supervisor.test_comparison import counts
 
-GOOD, BAD = counts(100), counts(50, failed=50)
+GOOD, BAD = counts(100), counts(500, failed=500)
 SLOTS = RESERVED_SLOTS + 10
 CONNECTIONS = 5
 
