@@ -209,7 +209,7 @@ PROOFS = (
         "probation",
         "versions that fail, are slow or die are rolled back, with nothing refused, lost or stale",
         fail_probations,
-        short={"rounds": 1, "clients": 16},
+        short={"rounds": 2, "clients": 16},
         serve=("--probation", "10m", "--keep-previous", *NO_ROLL_BACK),
     ),
     Proof(

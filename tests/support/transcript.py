@@ -29,6 +29,7 @@ VARIES = (  # what differs from run to run, and its replacement
     (r"\bpid \d+", "pid N"),
     (r"/home/mike/", ""),  # the folder in a page; the test's own is removed too
     (r"\(\d+ KB\)", "(N KB)"),
+    (r"\b\d+ of \d+ requests", "N of N requests"),
 )
 
 
