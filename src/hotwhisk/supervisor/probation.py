@@ -129,8 +129,7 @@ class Probation:
         for slot in idle:
             self._workers.apply(slot, Event.RESTORED)
             self._workers[slot].generation = candidate.generation
-            restore = Restore(slot, candidate.generation, self.before.digest)
-            self._commands.append(restore)
+            self._commands.append(Restore(slot, candidate.generation, self.before.digest))
         self._release_kept()
         return self.before.digest if idle else ""
 

@@ -356,8 +356,8 @@ class Rollout:
     def _worker_died(self, worker: Worker, how: str, *, of_request: bool, now: float) -> None:
         """Log a death, and start another worker if this one was of the current generation."""
         current = worker.generation == self.current.number and worker.state is not State.DRAINING
-        if current and of_request and worker.kill_reason is None:
-            self.current.deaths += 1
+        if worker.generation == self.current.number and worker.kill_reason is None:
+            self.current.deaths += of_request
         if self.policy.single_run and not current:
             self._scale_up()  # a run has ended, so there may be room for one more worker
         if not worker.generation or not (current or of_request):

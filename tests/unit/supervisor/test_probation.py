@@ -12,6 +12,7 @@ from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import Restore
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.ipc.worker_counters import RAN, WorkerCounters
+from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.server import server_metrics
 from hotwhisk.server.status import status
 from hotwhisk.supervisor.commands import Recovery
@@ -179,6 +180,24 @@ def test_only_deaths_in_a_handler_are_counted(of_request: bool, counted: int) ->
     made.accept(1)
     made.die(0, (1, Recovery.FAIL if of_request else Recovery.KEEP))
     assert made.rollout.current.deaths == counted
+
+
+def test_a_worker_that_dies_in_its_only_run_is_counted_and_one_past_its_deadline_is_not() -> None:
+    made = Server(policy=Policy(single_run=True, most_workers=4, probation=LIMIT))
+    made.serve("A")
+    made.accept(1)
+    made.touched.add(1)
+    made.rollout.run_begun(0, [])
+    made.did()
+    assert made.state(0) is State.DRAINING
+    made.die(0, (1, Recovery.FAIL))
+    assert made.rollout.current.deaths == 1
+    (slot,) = made.rollout.workers.in_generation(1, State.LOADING)
+    made.ready(slot)
+    made.accept(2)
+    made.rollout.run_timed_out(slot, Cause.TIMED_OUT, "60 s")
+    made.die(slot, (2, Recovery.FAIL))
+    assert made.rollout.current.deaths == 1
 
 
 def test_the_second_death_in_a_handler_rolls_the_version_back() -> None:
