@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from math import exp, lgamma
 
-from hotwhisk.ipc.counters import AnswerKind, Counts, lower_limit
+from hotwhisk.ipc.counters import AnswerKind, Counts, lower_bound
 from hotwhisk.record import Record
 
 BOUND = 1e-4
@@ -72,7 +72,7 @@ class Figures(Record):
     def slower_than(self, seconds: float) -> int:
         """Return how many runs took at least so many seconds."""
         found = enumerate(self.durations)
-        return sum(count for index, count in found if count and lower_limit(index) >= seconds)
+        return sum(count for index, count in found if count and lower_bound(index) >= seconds)
 
     def json_values(self) -> dict[str, object]:
         """Return the figures as values that JSON can hold."""
@@ -159,8 +159,8 @@ def is_beyond_chance(after: tuple[int, int], before: tuple[int, int], bound: flo
         likelihood += term
         if likelihood > bound:
             return False
-        ratio = (found_total - number) * (requests - number)
-        ratio /= (number + 1) * (others - requests + number + 1)
+        more = (found_total - number) * (requests - number)
+        ratio = more / ((number + 1) * (others - requests + number + 1))
         # The ratios fall, so a geometric series is an upper bound of the rest.
         if ratio < 1 and likelihood + term * ratio / (1 - ratio) <= bound:
             return True

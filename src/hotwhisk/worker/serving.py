@@ -46,7 +46,7 @@ def begin_again(connections: Connections, restore: Restore) -> None:
     """Serve again after a recall with ``keep``. The supervisor has what was counted before."""
     connections.draining = False
     connections.exit = exit_gracefully
-    connections.counters.use(connections.place.slot)
+    connections.counters.begin(connections.place.slot)
     begin(connections, restore.generation, restore.digest)
 
 

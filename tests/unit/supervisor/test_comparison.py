@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotwhisk.ipc.counters import DURATIONS, EXPONENT, Counts
+from hotwhisk.ipc.counters import DURATION_WORDS, EXPONENT, Counts
 from hotwhisk.supervisor.comparison import (
     BOUND,
     DEATHS,
@@ -31,7 +31,7 @@ def index_of(seconds: float) -> int:
     index = 4 * -EXPONENT - 60
     while 2.0 ** (index // 4 + EXPONENT) * (1 + (index % 4 + 1) / 4) <= seconds:
         index += 1
-    assert index < DURATIONS
+    assert index < DURATION_WORDS
     return index
 
 

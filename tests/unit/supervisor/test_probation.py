@@ -351,7 +351,7 @@ def test_a_restored_worker_that_crashes_is_replaced() -> None:
 def answer(scripted: Scripted, slot: int, results: int = 0, errors: int = 0) -> None:
     """Count answers as a worker does."""
     counters = WorkerCounters(scripted.scoreboard, slot)
-    counters.serve()
+    counters.count_for_action()
     for failed in (*(results * [False]), *(errors * [True])):
         counters.seconds, counters.ran = 0.001, RAN[failed]
         counters.respond(0, 0, 10)
