@@ -24,7 +24,7 @@ MODULES = {
 
 CLASSES = {
     **dict.fromkeys(
-        ("Assign", "Load", "Recall", "RemoveFolder", "SendError", "Spawn"),
+        ("Assign", "Load", "Recall", "RemoveFolder", "Restore", "SendError", "Spawn"),
         "a command that sends a message has its name",
     ),
     "Action": "as a worker has loaded it, and as the platform describes it",

@@ -128,8 +128,7 @@ class Assign(Message):
 class Recall(Message):
     """
     Release every connection without a running request, then send `Released`. With ``drain``,
-    release the others as they are answered, and exit after the last. With ``keep`` too, stay after
-    the last, and wait for `Restore` or for another `Recall`.
+    release the others as they are answered, and exit after the last; with ``keep`` too, wait then.
     """
 
     drain: bool = False
@@ -137,10 +136,7 @@ class Recall(Message):
 
 
 class Restore(Message):
-    """
-    Serve again, after a `Recall` with ``keep``, as a worker of ``generation``. The action stays as
-    it is. Count from zero.
-    """
+    """Serve again after a `Recall` with ``keep``, as a worker of another generation."""
 
     generation: int = 0
     digest: str = ""

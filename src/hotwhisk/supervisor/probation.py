@@ -68,7 +68,8 @@ class Probation:
         The workers of ``before`` drain, or are kept.
         """
         begins = watched and self.limit is not None and before.number > 0
-        self.end()
+        if self.state is not ProbationState.NONE:
+            self.end()
         for slot in self._workers.in_generation(before.number):
             self._dispatcher.drain(slot, keep=begins and self._policy.keep_previous)
         if begins:
@@ -118,11 +119,11 @@ class Probation:
 
     def restore(self, candidate: Candidate) -> str:
         """
-        Have the kept workers serve again, if a replacement restores their version.
+        Have the kept workers serve again, if they are of the version that a roll-back restores.
 
         Returns the digest of the version; an empty text if it has to be loaded.
         """
-        if not candidate.rollback or candidate.artifact is not self.before.artifact:
+        if candidate.artifact is not self.before.artifact:
             return ""
         kept = self._workers.in_generation(self.before.number, State.KEPT)
         idle = [slot for slot in kept if not self._dispatcher.owners.count(slot)]

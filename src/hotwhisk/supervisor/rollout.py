@@ -153,7 +153,7 @@ class Rollout:
         if self.candidate is None and self.waiting:
             candidate = self.candidate = self.waiting.popleft()
             candidate.generation = candidate.generation or self.history.next_number()
-            if digest := self.probation.restore(candidate):
+            if candidate.rollback and (digest := self.probation.restore(candidate)):
                 self._promote(candidate, candidate.generation, digest)
                 self.dispatcher.assign_waiting()
                 return
