@@ -239,8 +239,7 @@ def _check(config: Config) -> None:
             "--log-format json cannot be used with --openwhisk: there the platform reads the "
             "action's lines as they are; leave one of the two out"
         )
-    if config.keep_previous:
-        _check_keep_previous(config)
+    _check_keep_previous(config)
     if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "
@@ -257,6 +256,8 @@ def _check(config: Config) -> None:
 
 
 def _check_keep_previous(config: Config) -> None:
+    if not config.keep_previous:
+        return
     if config.probation is None:
         raise UsageError("--keep-previous keeps workers during --probation: give --probation too")
     if config.fresh:
