@@ -62,6 +62,18 @@ def main(event):
 """
 
 
+_STEPS_IN_PARTS = """
+def main(event):
+    if event.get("steps"):
+        arm(event["steps"])
+    if event.get("token") != "a":
+        yield {"version": VERSION, "pid": os.getpid(), "token": event.get("token")}
+        return
+    for n in range(3):
+        yield {"n": n, "token": "a"}
+"""
+
+
 def plain(version: int) -> str:
     """
     Return an action that answers its version, pid and token, and waits if the event names a
@@ -96,6 +108,19 @@ def stepping(version: int) -> str:
 def stepping_async(version: int) -> str:
     """Return the same action with a coroutine."""
     return stepping(version).replace("def main(", "async def main(")
+
+
+def stepping_parts(version: int) -> str:
+    """
+    Return an action that yields three parts to a caller with the token "a", and one to any other;
+    its process is killed so many steps after the handler as the event says.
+    """
+    return f"VERSION = {version}\n" + _HOLD + _COUNT + _STEPS_IN_PARTS
+
+
+def stepping_parts_async(version: int) -> str:
+    """Return the same action with an asynchronous generator."""
+    return stepping_parts(version).replace("def main(", "async def main(")
 
 
 def stepping_in_ready(version: int, steps: int, token: str) -> str:

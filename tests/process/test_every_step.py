@@ -8,11 +8,13 @@ it was: every request gets one answer, its own, and never of another version.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.client import Connection, init_once, run_once
+from tests.support.client import Connection, Lost, init_once, run_once
+from tests.support.parts import PartReader
 from tests.support.rendezvous import Rendezvous
 from tests.support.server import Server
 from tests.support.wire import Response, init_request, run_request
@@ -37,14 +39,14 @@ def server() -> Iterator[Server]:
         assert "Traceback" not in started.stderr()
 
 
-def sweep(dies: Callable[[int], bool]) -> int:
+def sweep(dies: Callable[[int], bool], most: int = MOST_TESTED) -> int:
     """Find by halving how many steps there are, then die at each; return how many were tried."""
     few, many = 1, MOST_STEPS
     assert dies(few), "nobody dies at the first step"
     while many - few > 8:
         middle = (few + many) // 2
         few, many = (middle, many) if dies(middle) else (few, middle)
-    tried = range(1, few + 1, -(-few // MOST_TESTED))
+    tried = range(1, few + 1, -(-few // most))
     for steps in tried:
         dies(steps)
     return len(tried)
@@ -123,6 +125,43 @@ def test_worker_dies_at_every_step_of_a_request(
             bystander.close()
 
     assert sweep(dies) > 20
+
+
+@pytest.mark.parametrize("source", [actions.stepping_parts, actions.stepping_parts_async])
+def test_worker_dies_at_every_step_of_a_stream(
+    server: Server, source: Callable[[int], str]
+) -> None:
+    """Then the stream is cut, answered by an error, or whole: never completed by another worker."""
+    server.post(source(1))
+    outcomes: set[str] = set()
+
+    def dies(steps: int) -> bool:
+        ask_until_answered(server)
+        bystander = Connection(server.address)
+        with Connection(server.address) as connection:
+            reader = PartReader(connection)
+            reader.ask({"steps": steps, "token": "a"})
+            outcome, parts = read_parts(reader)
+        outcomes.add(outcome)
+        assert parts == [{"n": n, "token": "a"} for n in range(len(parts))]
+        assert len(parts) == 3 if outcome == "whole" else outcome == "cut" or not parts
+        ask(bystander, server.address, 1, "next").close()
+        return outcome != "whole"
+
+    sweep(dies, most=MOST_TESTED // 2)
+    assert outcomes == {"error", "cut", "whole"}
+
+
+def read_parts(reader: PartReader) -> tuple[str, list[object]]:
+    """Return how a response in parts ended, and its parts."""
+    data = b""
+    try:
+        while more := reader.next():
+            data += more
+    except Lost:
+        return "cut", [json.loads(line) for line in data.splitlines()]
+    lines = [json.loads(line) for line in data.splitlines()]
+    return ("whole", lines) if reader.status == 200 else ("error", [])
 
 
 def put_current(server: Server, source: str) -> None:

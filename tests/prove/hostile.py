@@ -124,7 +124,7 @@ class Attacked:
         where = draw.random()
         if where < 0.3:
             number = draw.randrange(scoreboard.capacity)
-            scoreboard.set_phase(number, draw.choice((*Phase, Phase.CLOSED, 9, 200, 255)))
+            scoreboard.set_phase(number, draw.choice((*Phase, Phase.CLOSED, 10, 200, 255)))
         elif where < 0.8:
             row = scoreboard._rows + 64 * draw.randrange(scoreboard.capacity)
             table[row + 8 * (at := draw.randrange(8)) : row + 8 * at + 8] = self._word()

@@ -32,6 +32,7 @@ from .restarts import come_back
 from .silent_template import stop_templates
 from .slow import serve_beside_silent, serve_slow_senders
 from .stop import answer_before_stop
+from .streams import stream_through_replacements
 from .stuck import replace_stuck
 from .stuck_idle import move_from_stuck
 from .versions import refuse_bad
@@ -122,6 +123,13 @@ PROOFS = (
         short={"rounds": 4},
         long={"rounds": 50},
         serve=NO_ROLL_BACK,
+    ),
+    Proof(
+        "streams",
+        "replacements cut no stream and mix none with another",
+        stream_through_replacements,
+        short={"replacements": 6, "streams": 40, "between": 10},
+        serve=("--workers", "2"),
     ),
     Proof(
         "faults",

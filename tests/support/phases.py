@@ -28,10 +28,12 @@ EVENTS: Mapping[str, tuple[frozenset[Phase], Phase]] = {
     "run that has to wait": (frozenset({Phase.IDLE, Phase.BUFFERED}), Phase.PARKED),
     "run": (UNANSWERED | {Phase.RESPONDING}, Phase.RUNNING),
     "init": (frozenset({Phase.IDLE, Phase.BUFFERED, Phase.RESPONDING}), Phase.INIT_PENDING),
+    "first part": (frozenset({Phase.RUNNING}), Phase.STREAMING),
     "answer": (
         UNANSWERED | {Phase.RUNNING, Phase.INIT_PENDING, Phase.RESPONDING},
         Phase.RESPONDING,
     ),
+    "last part": (frozenset({Phase.STREAMING}), Phase.RESPONDING),
     "answered": (frozenset({Phase.RESPONDING}), Phase.IDLE),
     "last answer": (frozenset({Phase.RESPONDING}), Phase.LINGERING),
     "worker exited": (ANY - {Phase.LINGERING}, Phase.RUNNING),

@@ -135,7 +135,7 @@ def _take_body(buffer: bytearray, headers: dict[str, str], start: int) -> tuple[
 
 
 def _take_chunks(buffer: bytearray, at: int) -> tuple[bytes, int] | None:
-    # Our server never sends chunks; a foreign server may.
+    # Our server sends chunks for an answer in parts; a foreign server may for any.
     body = bytearray()
     while (end := buffer.find(b"\r\n", at)) >= 0:
         size = int(bytes(buffer[at:end]).split(b";")[0], 16)

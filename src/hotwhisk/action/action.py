@@ -75,21 +75,16 @@ class Action:
     __slots__ = ("call", "handler", "is_async", "startup", "takes_context")
 
     def __init__(self, handler: Handler, startup: Sequence[Handler] = ()) -> None:
-        """Raise ``LoadFailed`` if the handler is an asynchronous generator, which has no result."""
         self.handler = handler
         self.startup = startup
         self.takes_context = takes_context(handler)
-        self.is_async = is_async(handler)
-        if is_async_generator(handler):
-            raise LoadFailed(
-                "the handler is an asynchronous generator; expected a function that returns "
-                "a dict or a list: use `return` instead of `yield`"
-            )
-
+        is_coroutine = is_async(handler)
+        self.is_async = is_coroutine or is_async_generator(handler)
+        """Whether the handler runs in an asyncio loop, where its runs may overlap."""
         self.call = enters_action(
-            make_call(handler, takes_context=self.takes_context, is_async=self.is_async)
+            make_call(handler, takes_context=self.takes_context, is_async=is_coroutine)
         )
-        """Calls the handler. For an asynchronous handler, the result is the coroutine to run."""
+        """Calls the handler. For an asynchronous one, the result is the coroutine or generator."""
 
 
 def load(unpacked: Unpacked, main: str, source: bytes | None = None) -> Action:

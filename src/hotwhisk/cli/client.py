@@ -68,6 +68,11 @@ class RemoteServer:
             response = _exchange(connection, self.url, route, body, headers)
             content = response.read()
             seconds = time.perf_counter() - start
+        except http.client.IncompleteRead as error:
+            raise ServerError(
+                f"{self.url} has cut the answer after {len(error.partial)} bytes: its handler "
+                "failed or was ended; the log of the server says why"
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             raise ServerError(f"{self.url} ended the connection: {reason(error)}") from None
         finally:

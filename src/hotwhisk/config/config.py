@@ -111,6 +111,8 @@ class Config(Record):
     """Under OpenWhisk: the command that makes programs of code that is not Python."""
     save_jar: str | None = None
     """Under OpenWhisk: the name under which that compiler gets a Java archive, unopened."""
+    streamer: bool = True
+    """Under OpenWhisk: whether an event may name a streamer, which gets the parts of an answer."""
     notify_socket: str | None = None
     """The socket on which systemd waits for readiness."""
     warnings: tuple[str, ...] = ()
@@ -199,6 +201,11 @@ def with_tokens(config: Config, tokens: Tokens) -> Config:
 def with_text_log(config: Config) -> Config:
     """Return the configuration with a log of text."""
     return _changed(config, log_format="text")
+
+
+def without_streamer(config: Config) -> Config:
+    """Return the configuration of a server that no event makes connect to a streamer."""
+    return _changed(config, streamer=False)
 
 
 def with_port(config: Config, port: int) -> Config:

@@ -70,6 +70,8 @@ class Phase(IntEnum):
     """The supervisor has the ``/init`` of the connection, and will answer it."""
     CLOSED = 8
     """The worker has closed the connection. The supervisor may forget it."""
+    STREAMING = 9
+    """The action has the request, and answers in parts. The kernel knows how much was sent."""
 
 
 class CloseAfter(IntEnum):
@@ -94,7 +96,8 @@ LATEST, FOREVER = float(1 << 62), float("inf")
 """The latest time, and the longest budget, that a reader accepts."""
 
 MOVABLE = frozenset({Phase.IDLE, Phase.BUFFERED, Phase.PARKED})
-IN_FLIGHT = frozenset({Phase.RUNNING, Phase.RESPONDING})
+RUNS = (Phase.RUNNING, Phase.STREAMING)  # the action has the request
+IN_FLIGHT = frozenset({*RUNS, Phase.RESPONDING})
 
 
 class Row(Record):

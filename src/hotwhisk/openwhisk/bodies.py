@@ -11,6 +11,7 @@ from __future__ import annotations
 from hotwhisk import json_codec
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError, debugger_hint
+from hotwhisk.openwhisk.part_forms import GENERATORS, AnswersInParts
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -138,15 +139,15 @@ def write_result(result: object) -> bytes:
     """
     Return the body of a ``/run`` that succeeded: the handler's result on one line.
 
-    If the error has a cause, something unexpected happened while the result was written (a set, a
-    coroutine, endless nesting), and the caller prints it for the author of the action. A wrong type
-    or a NaN has no cause, and nothing is printed.
+    If the error has a cause (a set, a coroutine, endless nesting), the caller prints that.
 
     Raises:
-        BadResult: the result is not a dict, list or tuple, or holds a value without a JSON form.
-            `result_error` makes the text for the caller.
+        AnswersInParts: the result is a generator.
+        BadResult: it is not a dict, list or tuple, or holds a value without a JSON form.
     """
     if not isinstance(result, (dict, list, tuple)):
+        if isinstance(result, GENERATORS):
+            raise AnswersInParts(result)
         raise BadResult(
             f"the handler returned {_shown(result)}; expected a dict or a list, "
             "such as {'result': …}"
@@ -160,10 +161,8 @@ def write_result(result: object) -> bytes:
                 "return None or a string in its place"
             ) from None
         json_codec.close_coroutines(result)
-        raise BadResult(
-            "the handler returned a value inside its result that JSON does not have: "
-            f"{_short(error)}"
-        ) from error
+        what = "a value inside its result that JSON does not have"
+        raise BadResult(f"the handler returned {what}: {_short(error)}") from error
 
 
 def result_error(profile: Profile, error: BadResult) -> bytes:

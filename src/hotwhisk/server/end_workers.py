@@ -10,7 +10,7 @@ import select
 from collections.abc import Iterable
 
 from hotwhisk.ipc.messages import Recall
-from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.ipc.scoreboard import RUNS, Phase
 from hotwhisk.supervisor.log_events import LogEvent
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ KILL_WAIT = 1.0
 """Seconds that killed processes may take to end."""
 
 
-UNANSWERED = (Phase.RUNNING, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
+UNANSWERED = (*RUNS, Phase.RESPONDING, Phase.PARKED, Phase.BUFFERED, Phase.INIT_PENDING)
 
 
 def has_requests(parts: Parts) -> bool:

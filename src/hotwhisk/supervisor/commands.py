@@ -118,6 +118,8 @@ class Recovery(Enum):
     """The connection was being closed: it is closed."""
     CUT = "cut"
     """A part of an answer was sent: the connection is closed, because a second would follow it."""
+    CUT_STREAM = "cut-stream"
+    """The same, and the action had the request: it was answering in parts."""
 
 
 class StartWorker(Record):

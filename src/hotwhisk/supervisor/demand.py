@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hotwhisk.ipc.scoreboard import MOVABLE, Phase
+from hotwhisk.ipc.scoreboard import MOVABLE, RUNS
 from hotwhisk.supervisor.scaling import ALIVE
 from hotwhisk.supervisor.workers import State
 
@@ -114,8 +114,8 @@ class Demand:
     def _free(self) -> list[int]:
         """Return the workers that use no connection and run nothing."""
         scoreboard, rollout = self._parts.scoreboard, self._parts.rollout
-        running = map(rollout.dispatcher.owners.owner, scoreboard.in_phase(Phase.RUNNING))
-        busy = set(running)
+        owner = rollout.dispatcher.owners.owner
+        busy = {owner(number) for phase in RUNS for number in scoreboard.in_phase(phase)}
         serving = rollout.workers.serving
         return [slot for slot in serving if slot not in busy and scoreboard.claimed(slot) < 0]
 

@@ -262,7 +262,8 @@ class Dispatcher:
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
                 continue
-            if recovery in (Recovery.CLOSE, Recovery.CUT):
+            if recovery in (Recovery.CLOSE, Recovery.CUT, Recovery.CUT_STREAM):
+                of_request = of_request or recovery is Recovery.CUT_STREAM
                 self.owners.remove(number)
                 self._commands.append(CloseConnection(number))
             elif recovery is Recovery.LOST and cause is not Cause.OUT_OF_MEMORY:

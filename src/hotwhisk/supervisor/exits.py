@@ -5,7 +5,7 @@ from __future__ import annotations
 from signal import SIGKILL
 
 from hotwhisk.ipc.counters import AnswerKind, Counts, counted_word
-from hotwhisk.ipc.scoreboard import CloseAfter, Phase
+from hotwhisk.ipc.scoreboard import RUNS, CloseAfter, Phase
 from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.supervisor.workers import State
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.parts import Parts
     from hotwhisk.supervisor.process import Process
     from hotwhisk.system.children import ExitStatus
+
+
+NOT_WHOLE = (Recovery.FAIL, Recovery.CUT, Recovery.CUT_STREAM)
+"""The answer of a dead worker did not reach its client whole."""
 
 
 class Exits:
@@ -59,14 +63,18 @@ class Exits:
         its request is counted here. If another answer follows, it is counted with that.
         """
         scoreboard, sockets = self._parts.scoreboard, self._parts.sockets
-        generation, totals = self._parts.rollout.workers[slot].generation, self._parts.stats.totals
+        worker, totals = self._parts.rollout.workers[slot], self._parts.stats.totals
+        generation = worker.generation
         words = scoreboard.counters.block(slot)
         totals.add(generation, Counts.of_block(words))
         for number, recovery in recoveries:
-            if recovery in (Recovery.FAIL, Recovery.CUT) and number not in sockets.counted:
+            if recovery in NOT_WHOLE and number not in sockets.counted:
                 totals.take_back(generation, counted_word(words, scoreboard.count_mark(number)))
                 if recovery is Recovery.CUT:
                     totals.counts_of(generation).died += 1
+                elif recovery is Recovery.CUT_STREAM:
+                    cause, _ = worker.kill_reason or (Cause.KILLED, "")
+                    totals.answered_for_worker(generation, cause)
         words.release()
         scoreboard.counters.clear(slot)
 
@@ -76,7 +84,7 @@ class Exits:
         scoreboard.raise_recalls(slot)
         self._parts.system.barrier()
         for number in self._parts.rollout.dispatcher.owners.owned(slot):
-            if scoreboard.phase(number) is Phase.RUNNING:
+            if scoreboard.phase(number) in RUNS:
                 scoreboard.set_close(number, CloseAfter.READ_AHEAD)
 
     def _count(
@@ -89,7 +97,8 @@ class Exits:
         """Count an exit for the status, unless the worker was to exit and had nothing to answer."""
         worker = self._parts.rollout.workers[process.slot]
         dismissed = worker.state is State.KILLED and worker.kill_reason is None
-        unanswered = sum(each is Recovery.FAIL for _, each in recoveries)
+        with_action = (Recovery.FAIL, Recovery.CUT_STREAM)
+        unanswered = sum(each in with_action for _, each in recoveries)
         if unanswered or not (dismissed or worker.state is State.DRAINING):
             why, _ = worker.kill_reason or (cause, "")
             self._parts.stats.died(
@@ -122,7 +131,7 @@ class Exits:
             number: RunOutcome(
                 kind,
                 status if recovery in (Recovery.FAIL, Recovery.LOST) else 0,
-                is_own=recovery not in (Recovery.FAIL, Recovery.CUT),
+                is_own=recovery not in NOT_WHOLE,
             )
             for number, recovery in recoveries
         }

@@ -16,7 +16,7 @@ killed as soon as it is not answering a request.
 
 from __future__ import annotations
 
-from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.ipc.scoreboard import RUNS, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.workers import State
@@ -37,7 +37,7 @@ LOAD_LIMIT = 1.0
 
 SILENT = "silent"
 
-ANSWERING = (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
+ANSWERING = (*RUNS, Phase.RESPONDING, Phase.LINGERING)
 """Phases of a connection whose worker is not killed for a closed channel."""
 
 
@@ -114,7 +114,7 @@ class Liveness:
         self.unread = {}
         for number in inputs.find():
             self.unread.setdefault(owners.owner(number), set()).add(number)
-        running = {owners.owner(number) for number in scoreboard.in_phase(Phase.RUNNING)}
+        running = {owners.owner(each) for phase in RUNS for each in scoreboard.in_phase(phase)}
         found = set()
         for slot, worker in parts.rollout.workers.by_slot.items():
             if worker.state in (State.LOADING, State.TEMPLATE, State.KILLED):

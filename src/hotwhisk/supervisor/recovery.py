@@ -18,6 +18,7 @@ RECOVERY: Mapping[Phase, Recovery] = {
     Phase.BUFFERED: Recovery.KEEP,
     Phase.PARKED: Recovery.QUEUE,
     Phase.RUNNING: Recovery.FAIL,
+    Phase.STREAMING: Recovery.CUT_STREAM,  # only the handler knows the rest
     Phase.LINGERING: Recovery.CLOSE,
     Phase.INIT_PENDING: Recovery.LOST,  # its worker exited before its message was handled
     Phase.CLOSED: Recovery.KEEP,  # its removal follows
@@ -35,6 +36,8 @@ def recovery_for(
     phase = scoreboard.phase(number)
     if phase is Phase.RESPONDING:
         return _recovery_of_answer(scoreboard, number, descriptor)
+    if phase is Phase.STREAMING and _written(descriptor) == scoreboard.row(number).sent:
+        return Recovery.FAIL  # not even the head was sent
     if claimed and RECOVERY[phase] in (Recovery.KEEP, Recovery.QUEUE):
         return Recovery.LOST  # the worker may have read bytes that are lost with its memory
     return RECOVERY[phase]

@@ -7,7 +7,7 @@ is in flight. So an idle server does not wake up.
 
 from __future__ import annotations
 
-from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.ipc.scoreboard import RUNS, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
 from hotwhisk.supervisor.demand import EARLY_TICK, Demand
@@ -40,6 +40,12 @@ LEAVE_LIMIT = 5.0
 
 LEAVING = "leaving"
 """A draining worker without a connection: it runs its atexit functions, and exits."""
+
+REPLACED = "replaced"
+"""A draining worker of an earlier generation, with connections: it finishes what it runs."""
+
+CUT_LIMIT = 2.0
+"""Seconds in which a generator has to end, once its stream was cut at its deadline."""
 
 FIRST_REQUEST_LIMIT = 1.0
 """Seconds that a stopping server waits for the first request of a fresh connection."""
@@ -150,6 +156,8 @@ class Watchdog:
                 self._check_loading(number, age)
             case "leaving":
                 self._check_leaving(number, age)
+            case "replaced":
+                self._check_replaced(number, age)
             case State.DRAINING:
                 pass  # it finishes what it has; its runs have deadlines
             case State.KILLED:  # it may still wait for its template
@@ -167,15 +175,19 @@ class Watchdog:
     def _in_flight(self) -> list[tuple[Key, float]]:
         scoreboard, processes = self._supervisor.scoreboard, self._supervisor.processes
         owners = self._supervisor.rollout.dispatcher.owners
+        # A stream is a run that has begun to answer: its age goes on.
         found: list[tuple[Key, float]] = [
-            ((phase, number), scoreboard.row(number).since)
-            for phase in (Phase.RUNNING, Phase.RESPONDING, Phase.LINGERING)
+            ((Phase.RUNNING if phase in RUNS else phase, number), scoreboard.row(number).since)
+            for phase in (*RUNS, Phase.RESPONDING, Phase.LINGERING)
             for number in scoreboard.in_phase(phase)
             if owners.is_owned(number)  # if not, the table is wrong: a worker has written into it
         ]
+        current = self._supervisor.rollout.current.number
         for slot, worker in self._supervisor.rollout.workers.by_slot.items():
             if worker.state is State.DRAINING and not owners.count(slot):
                 found.append(((LEAVING, slot), processes.by_slot[slot].started))
+            elif worker.state is State.DRAINING and worker.generation != current:
+                found.append(((REPLACED, slot), processes.by_slot[slot].started))
             elif worker.state in (State.LOADING, State.DRAINING, State.KILLED):
                 found.append(((worker.state, slot), processes.by_slot[slot].started))
         return found
@@ -189,7 +201,10 @@ class Watchdog:
         if row.since != self._began[Phase.RUNNING, number]:
             return  # answered meanwhile, and another request has begun
         worker = rollout.workers[slot]
-        if age > row.budget:
+        streams = self._supervisor.scoreboard.phase(number) is Phase.STREAMING
+        if streams and row.budget < age <= row.budget + CUT_LIMIT:
+            self._supervisor.sockets.shutdown(number)  # its generator ends, and no other run
+        elif age > row.budget:
             rollout.run_timed_out(slot, Cause.TIMED_OUT, f"{row.budget:.3g} s")
         elif age > STUCK_AFTER and worker.overlap:
             self._liveness.doubt(slot)  # many runs: only silence shows that one blocks the others
@@ -235,6 +250,14 @@ class Watchdog:
     def _check_leaving(self, slot: int, age: float) -> None:
         if age > LEAVE_LIMIT:
             self._supervisor.processes.kill(slot)
+
+    def _check_replaced(self, slot: int, age: float) -> None:
+        """Cut the streams of a worker that were given time to end after a replacement."""
+        supervisor = self._supervisor
+        if age > supervisor.config.drain_timeout + 2 * TICK:  # its age began at up to two ticks
+            for number in supervisor.rollout.dispatcher.owners.owned(slot):
+                if supervisor.scoreboard.phase(number) is Phase.STREAMING:
+                    supervisor.sockets.shutdown(number)
 
     def _check_spawning(self, slot: int, age: float) -> None:
         """Kill the template of a worker if it has not forked the worker in time."""

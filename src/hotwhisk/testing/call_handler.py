@@ -18,7 +18,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from types import AsyncGeneratorType
+from typing import TYPE_CHECKING, Any, Self
 
 from hotwhisk.action.action import Action, apply_context, load_file
 from hotwhisk.action.isolation import process_restored, variable
@@ -32,10 +33,14 @@ from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, HotwhiskError, LoadFailed, UsageError
 from hotwhisk.openwhisk.bodies import CONTEXT_KEYS, read_run, write_result
 from hotwhisk.openwhisk.context import Context
+from hotwhisk.openwhisk.part_forms import GENERATORS, Layout, write_part
 from hotwhisk.platform import Action as StoredAction
 from hotwhisk.platform import Names
 from hotwhisk.platform.action import run_body
 from hotwhisk.registration import startup_functions
+
+if TYPE_CHECKING:
+    from hotwhisk.openwhisk.part_forms import Parts
 
 Handler = Callable[..., Any]
 
@@ -66,6 +71,8 @@ class CallHandler:
         """
         Call a handler with an event; return its result as its caller gets it, read from JSON.
 
+        If the handler answers in parts, run it to its end and return the list of its parts.
+
         ``handler`` is a function, or a ``.py`` file or a folder with ``__main__.py``, whose
         function ``main`` is called. A file is loaded once for a test, and its functions with
         ``@on_startup`` are called. Until the test ends, its folder then is the working directory
@@ -79,7 +86,7 @@ class CallHandler:
         Raises:
             LoadFailed: the file does not load, or has no such handler.
             BuildFailed: the file does not compile.
-            BadResult: the result is not a dict or a list, or has no form in JSON.
+            BadResult: the result is not a dict or a list, or it or a part has no form in JSON.
         """
         __tracebackhide__ = True
         try:
@@ -94,6 +101,9 @@ class CallHandler:
             arguments.append(Context(values, api_host=variable("__OW_API_HOST")))
         result = self._finish(action.handler(*arguments))
         try:
+            if isinstance(result, GENERATORS):
+                parts = self._finish(_collect(result))
+                return [json.loads(write_part(Layout.LINES, part)) for part in parts]
             return json.loads(write_result(result))
         except BadResult as error:
             raise error.with_traceback(None) from None
@@ -129,6 +139,13 @@ class CallHandler:
             _refuse_running_loop(result)
             result = self._runner.run(_wait(result))
         return result
+
+
+async def _collect(parts: Parts) -> list[object]:
+    __tracebackhide__ = True
+    if isinstance(parts, AsyncGeneratorType):
+        return [part async for part in parts]
+    return list(parts)  # type: ignore[arg-type]
 
 
 async def _wait(awaitable: Awaitable[object]) -> object:

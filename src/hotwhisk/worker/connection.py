@@ -380,6 +380,45 @@ class Connection:
                 length = 0
         return not self._out
 
+    def send_part(self, pieces: list[bytes]) -> bool:
+        """
+        Send a part of a response that is not counted yet; return False if some of it remains.
+
+        Raises:
+            Disconnected: the client has closed the connection.
+        """
+        if sum(map(len, pieces)) <= COPIED:
+            pieces = [b"".join(pieces)]
+        return not pieces[0] or self._write(pieces)
+
+    def end_parts(self, start: int, last: bytes) -> bool:
+        """
+        Count a response that began after ``start`` bytes, and send the last of it; as `answer`.
+
+        What remained to be sent of its parts is dropped.
+        """
+        self._out = []
+        self._counters.respond(self.number, start, self.sent - start + len(last))
+        return not last or self._write([last])
+
+    @property
+    def is_flushed(self) -> bool:
+        """Return whether nothing remains to be sent."""
+        return not self._out
+
+    def has_left(self) -> bool:
+        """
+        Return whether the client has closed the connection, or its own end of it.
+
+        What the client sends meanwhile is not read.
+        """
+        try:
+            return not self.socket.recv(1, DONT_WAIT | _socket.MSG_PEEK)
+        except OSError as error:
+            if would_block(error):
+                return False
+            raise disconnected_or(error) from None
+
     # -- ending -----------------------------------------------------------------------------
 
     def linger(self) -> None:

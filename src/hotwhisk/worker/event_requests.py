@@ -151,11 +151,12 @@ class EventRequests(Requests):
             return False
         return True
 
-    async def _call_async(
+    async def call_async(
         self, action: Action, run: RunRequest, trace: TraceContext | None
     ) -> RunAnswer:
+        """See `Requests`."""
         if not isinstance(run, RepliedRun):
-            return await super()._call_async(action, run, trace)
+            return await super().call_async(action, run, trace)
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
         if self.connections.forked:
             exit_now(0)

@@ -27,6 +27,7 @@ from hotwhisk.openwhisk.bodies import (
     write_result,
 )
 from hotwhisk.openwhisk.context import Context
+from hotwhisk.openwhisk.part_forms import AnswersInParts
 from hotwhisk.worker.event_loop import run_to_end
 from hotwhisk.worker.own_process import flush
 
@@ -92,6 +93,9 @@ def call(
     Call a synchronous handler; return its answer. ``write`` makes a body of the result.
 
     A program in the place of an action gets the body of the ``request`` itself.
+
+    Raises:
+        AnswersInParts: the handler has returned a generator, which has not begun to run.
     """
     if action.handler is None:
         status, line = action.run(request.body, profile)
@@ -105,6 +109,8 @@ def call(
             while is_awaitable(result):
                 result = run_to_end(result)
         return 200, write(result), isinstance(result, dict) and "error" in result
+    except AnswersInParts:
+        raise
     except BaseException as error:  # code of the action ran
         return *failure(error, profile), True
     finally:
@@ -118,7 +124,12 @@ async def call_async(
     trace: TraceContext | None,
     write: Write = write_result,
 ) -> RunAnswer:
-    """Call a coroutine function; return its answer. ``write`` makes a body of the result."""
+    """
+    Call a coroutine function; return its answer. ``write`` makes a body of the result.
+
+    Raises:
+        AnswersInParts: as for `call`.
+    """
     try:
         if run.context:
             actions.apply_context(run.context)
@@ -127,6 +138,8 @@ async def call_async(
         while is_awaitable(result):
             result = await _await(result)
         return 200, write(result), isinstance(result, dict) and "error" in result
+    except AnswersInParts:
+        raise
     except BaseException as error:  # code of the action ran
         return *failure(error, profile), True
     finally:

@@ -11,7 +11,7 @@ connection, how much was read or written. The scoreboard says how far the reques
   and parsed again.
 - If the request was with the action, the exception is the result of that run, as if the handler had
   raised it.
-- If the response was being sent, the rest of it is sent.
+- If the response was being sent, the rest of it is sent. A response in parts is cut.
 
 In an event loop the steps between belong to asyncio and cannot be repaired. If the end of a run is
 lost there, the run is answered at its deadline. If something else cannot be repaired, the process
@@ -21,10 +21,12 @@ it is parsed a second time: the first error may have come from outside.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from hotwhisk.action.signal_guard import print_stray
 from hotwhisk.errors import RequestError
 from hotwhisk.http1.http1 import Reader
-from hotwhisk.ipc.scoreboard import Phase
+from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.system.tcp import bytes_read, bytes_written
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.own_process import fail
@@ -87,6 +89,9 @@ def _go_on(connections: Connections, connection: Connection, error: BaseExceptio
         ready = False
     elif phase is Phase.RUNNING:
         ready = connections.answerer.end_interrupted(connection, error)
+    elif phase is Phase.STREAMING:
+        _cut_stream(connections, connection, error)
+        ready = False
     elif phase is Phase.RESPONDING and not has_next(connection, connections.scoreboard):
         ready = _finish_answer(connections, connection, error)
     else:
@@ -109,6 +114,16 @@ def _finish_close(connections: Connections, connection: Connection) -> None:
         connections.by_number.pop(connection.number, None)
     else:
         connections.close(connection)
+
+
+def _cut_stream(connections: Connections, connection: Connection, error: BaseException) -> None:
+    """Close a connection whose stream was broken off: what its client got is not whole."""
+    print_stray(error, "the action")
+    number, scoreboard = connection.number, connections.scoreboard
+    connections.counters.interrupted(number, monotonic() - connection.began)
+    scoreboard.set_close(number, CloseAfter.REQUESTED)
+    connection.end_parts(scoreboard.row(number).sent, b"")
+    connections.close(connection)
 
 
 def _finish_answer(connections: Connections, connection: Connection, error: BaseException) -> bool:

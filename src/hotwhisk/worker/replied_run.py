@@ -7,8 +7,10 @@ runs made of the handler's result.
 
 from __future__ import annotations
 
+from hotwhisk.errors import BadResult
 from hotwhisk.http1.http1 import HttpResponse, Request, bare_head
 from hotwhisk.openwhisk.bodies import RunRequest
+from hotwhisk.openwhisk.part_forms import AnswersInParts
 from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Connection
 
@@ -43,7 +45,13 @@ class RepliedRun(RunRequest):
 
     def write(self, result: object) -> bytes:
         """Make the response of a handler's result; return its body."""
-        self.reply = reply = self.make_reply(result)
+        try:
+            self.reply = reply = self.make_reply(result)
+        except AnswersInParts:
+            raise BadResult(
+                "the handler yields, but this request is answered whole; expected a function that "
+                "returns its result"
+            ) from None
         return reply.body
 
     def complete(self, answer: RunAnswer) -> RunAnswer:

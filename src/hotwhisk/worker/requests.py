@@ -15,30 +15,39 @@ from time import monotonic
 
 from hotwhisk.access.check import AccessCheck
 from hotwhisk.access.token_files import TokenFiles
-from hotwhisk.action.action import Action
 from hotwhisk.action.environ import TraceVariables
+from hotwhisk.config.platform import Profile
 from hotwhisk.errors import RequestError
 from hotwhisk.ipc.messages import Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
 from hotwhisk.openwhisk.answers import Cause, failure_response
-from hotwhisk.openwhisk.bodies import RunRequest, error_body, read_run
+from hotwhisk.openwhisk.bodies import error_body, read_run
+from hotwhisk.openwhisk.part_forms import AnswersInParts
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
 from hotwhisk.worker import invocation, only_run, repair
+from hotwhisk.worker.async_runs import AsyncRuns
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
-from hotwhisk.worker.event_loop import AsyncioLoop, exit_on_error
 from hotwhisk.worker.init_forwarding import forward_init
+from hotwhisk.worker.joining import Streamer, join
 from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.part_stream import PartStream
+from hotwhisk.worker.streaming import send_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
     from hotwhisk.config.config import Config
     from hotwhisk.http1.http1 import Request
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.ipc.channel import Channel
     from hotwhisk.ipc.scoreboard import Scoreboard
+    from hotwhisk.openwhisk.bodies import RunRequest
+    from hotwhisk.openwhisk.part_forms import Parts
     from hotwhisk.worker.invocation import Call, Read, RunAnswer
     from hotwhisk.worker.run_marker import RunMarker
 
@@ -80,20 +89,11 @@ class Requests:
         self.access = AccessCheck(config, TokenFiles(config).read_again)
         self._budget = invocation.Budget(config)
         self._trace_variables = TraceVariables()
-        self._runs: dict[Connection, object] = {}  # the task of each run of a coroutine
-        self._release_pending = False
-        self._queue: list[Connection] = []
-        self._tasks: set[object] = set()  # the event loop itself holds them by weak references
+        self.async_runs = AsyncRuns(self.connections, self)
 
     def release_message(self, released: list[list[int]]) -> Released:
-        """
-        Return the message that ends a recall: these connections were released.
-
-        If a coroutine runs and other runs may not overlap it, this worker is as busy as a blocked
-        one. So the message leaves ``recalled`` unset, and `_run_next` sends that after the run.
-        """
-        self._release_pending = bool(self._runs) and not self.overlap
-        return Released(released, recalled=not self._release_pending)
+        """Return the message that ends a recall: these connections were released."""
+        return self.async_runs.release_message(released, overlap=self.overlap)
 
     def answer(self, connection: Connection, request: Request) -> bool:
         """Answer one request; return whether the next one can be read."""
@@ -111,7 +111,7 @@ class Requests:
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
 
-    def _run(
+    def _run(  # noqa: C901 - in one piece, because each request pays for a call
         self,
         connection: Connection,
         request: Request,
@@ -124,8 +124,8 @@ class Requests:
             return self._run_without_action(connection, request)
         if self.stopping and self.config.openwhisk:
             return self._refuse_run(connection, request, Cause.STOPPING)
-        if action.is_async and not self.overlap and self._runs:
-            self._wait_for_turn(connection)
+        if action.is_async and not self.overlap and self.async_runs.running:
+            self.async_runs.wait_for_turn(connection)
             return False
         run = read(request.body, self.profile)
         trace = request.head.trace
@@ -146,12 +146,28 @@ class Requests:
         if self.config.fresh:
             only_run.begin(self.connections, connection)
         if action.is_async:
-            self._start(connection, request, run)
+            self.async_runs.start(connection, request, run, action)  # type: ignore[arg-type]
             return False
-        answer = call(action, run, self.profile, request)
-        return self._end_run(connection, request, answer)
+        try:
+            answer = call(action, run, self.profile, request)
+        except AnswersInParts as found:
+            parts = found.parts  # not run here, or its exceptions would name this one as context
+        else:
+            return self.end_run(connection, request, answer)
+        return self._answer_in_parts(connection, request, run, parts)
 
-    def _end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
+    def _answer_in_parts(
+        self, connection: Connection, request: Request, run: RunRequest, parts: Parts
+    ) -> bool:
+        """Run the generator that a synchronous handler has returned."""
+        if self.profile is Profile.OPENWHISK:
+            answer = join(parts, self.make_streamer(run), self.profile)
+            return self.end_run(connection, request, answer)
+        stream = self.make_stream(connection, request)
+        return self.end_stream(stream, send_parts(parts, stream, self.profile))
+
+    def end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
+        """Send the answer of a run; return whether the next request can be read."""
         if getpid() != self.connections.pid:
             exit_now(0)  # a fork of this process that returned from the handler
         status, body, failed = answer
@@ -163,6 +179,47 @@ class Requests:
             self.sentinels.write(partial(self._scoreboard.set_sentinels, connection.number))
         return self._respond(connection, request, status, body)
 
+    def call_async(
+        self, action: Action, run: RunRequest, trace: TraceContext | None
+    ) -> Awaitable[RunAnswer]:
+        """Call an asynchronous handler; return what gives its answer."""
+        return invocation.call_async(action, run, self.profile, trace)
+
+    def make_stream(self, connection: Connection, request: Request) -> PartStream:
+        """Return what sends the response to a run in parts."""
+        keep_alive = request.head.keep_alive and not self.stopping
+        return PartStream(self.connections, connection, request, keep_alive=keep_alive)
+
+    def make_streamer(self, run: RunRequest) -> Streamer:
+        """Return the connection to the streamer that a run asks for."""
+        event = run.value if self.config.streamer else None
+        return Streamer(event, self.connections.streams.reopen_closed)
+
+    def end_stream(self, stream: PartStream, answer: RunAnswer) -> bool:
+        """End a run whose handler has yielded; return whether the next request can be read."""
+        connection, request = stream.connection, stream.request
+        if not stream.answers:
+            return self.end_run(connection, request, answer)
+        failed = stream.was_late() or answer[2]
+        if self.marker is not None:
+            self.marker.end(connection.number, 200, stream.length, failed=failed)
+        self._counters.seconds = monotonic() - connection.began
+        self._counters.ran = RAN[failed]
+        self._counters.bytes_in += request.end
+        if isinstance(request.body, memoryview):
+            request.body.release()
+        if not stream.whole:
+            stream.cut()
+            return False
+        if not stream.keep_alive or self.stopping:
+            connection.after = After.CLOSE
+        if not stream.end():
+            self.connections.wait_to_write(connection)
+            return False
+        if self.marker is not None:
+            self.marker.sent(connection.number)
+        return self.connections.response_sent(connection)
+
     def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
         """
         Answer a request after an exception broke off its run or its response in our own code.
@@ -170,7 +227,7 @@ class Requests:
         The response is the same as if the handler had raised the exception. Return whether the
         next request can be read.
         """
-        if connection in self._runs:
+        if connection in self.async_runs.running:
             return False  # the run had begun completely before the exception
         request = repair.reread(connection)
         if request is None:
@@ -187,66 +244,6 @@ class Requests:
             write_missing(self.connections.streams.outputs, missing)
             self._scoreboard.set_sentinels(connection.number, BOTH)
         return self._respond(connection, request, status, body)
-
-    # -- coroutines -------------------------------------------------------------------------
-
-    def _wait_for_turn(self, connection: Connection) -> None:
-        """Queue a request until the current run ends. A recall can take it meanwhile."""
-        connection.save_request()
-        connection.stage = Stage.QUEUED
-        # If the loop read more of the connection, the request would be answered twice.
-        self.connections.loop.unwatch(connection.socket.fileno())
-        self._queue.append(connection)
-
-    def _start(self, connection: Connection, request: Request, run: RunRequest) -> None:
-        """Start a coroutine's run; its connection is not read again before the response."""
-        connections = self.connections
-        connection.stage = Stage.RUNNING
-        connections.loop.unwatch(connection.socket.fileno())
-        loop, action = connections.loop, self.action
-        assert isinstance(loop, AsyncioLoop)
-        assert isinstance(action, Action)
-        task = loop.asyncio.create_task(self._call_async(action, run, request.head.trace))
-
-        def finish(connection: Connection) -> Request | None:
-            if self._runs.get(connection) is not task:
-                return None  # an exception from outside has ended this run and was its response
-            del self._runs[connection]
-            connection.stage = Stage.LISTENING
-            connections.watch(connection)
-            answer = invocation.CANCELLED if task.cancelled() else task.result()
-            free = self._end_run(connection, request, answer)
-            return connection.next_request() if free else None
-
-        def done() -> None:
-            connections.with_claim(connection, finish)
-            self._run_next()
-
-        self._runs[connection] = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: exit_on_error(done)())
-
-    async def _call_async(
-        self, action: Action, run: RunRequest, trace: TraceContext | None
-    ) -> RunAnswer:
-        """Call the handler; return its answer. A copy of this process that it forked ends here."""
-        answer = await invocation.call_async(action, run, self.profile, trace)
-        if self.connections.forked:
-            exit_now(0)
-        return answer
-
-    def _run_next(self) -> None:
-        """Start the next queued request after a run has ended."""
-        if self._release_pending and not self._runs:
-            self._release_pending = False
-            self.connections.channel.send(Released(recalled=True))
-        while self._queue and not self._runs:
-            connection = self._queue.pop(0)
-            if self.connections.has(connection):
-                connection.stage = Stage.LISTENING
-                self.connections.with_claim(connection, self.connections.resume)
-                self.connections.watch_idle(connection)
 
     # -- responses --------------------------------------------------------------------------
 

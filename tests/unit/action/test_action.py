@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from hotwhisk.action.action import Action
 from hotwhisk.action.signature import can_take_event
-from hotwhisk.errors import LoadFailed
 
 LOAD = """
 import json, sys
@@ -70,7 +70,6 @@ def test_a_handler_is_found_by_name_or_by_start(tmp_path: Path, source: str, res
         ("1/0\n", "main", "LoadFailed the code raised ZeroDivisionError"),
         ("10 PRINT 'HI'\n", "main", "BuildFailed action.py does not compile"),
         ("x = '\\0'\n".replace("\\0", "\0"), "main", "BuildFailed action.py does not compile"),
-        ("async def main(a):\n    yield\n", "main", "asynchronous generator"),
         ("raise KeyboardInterrupt\n", "main", "KeyboardInterrupt"),
     ],
 )  # fmt: skip
@@ -181,12 +180,17 @@ def test_whether_an_event_can_be_given_to_a_handler(handler: object, can: bool) 
     assert can_take_event(handler) is can  # type: ignore[arg-type]
 
 
-def test_asynchronous_generator() -> None:
-    async def handler(event: object):  # type: ignore[no-untyped-def]
+def test_a_generator_is_called_like_a_function_and_an_asynchronous_one_in_a_loop() -> None:
+    def handler(event: object):  # type: ignore[no-untyped-def]
         yield event
 
-    with pytest.raises(LoadFailed, match="use `return`"):
-        Action(handler)
+    async def async_handler(event: object):  # type: ignore[no-untyped-def]
+        yield event
+
+    plain, asynchronous = Action(handler), Action(async_handler)
+    assert (plain.is_async, asynchronous.is_async) == (False, True)
+    assert isinstance(plain.call({}, None), types.GeneratorType)
+    assert isinstance(asynchronous.call({}, None), types.AsyncGeneratorType)
 
 
 def test_the_place_of_an_error_is_the_innermost_line_of_the_actions_own_files(

@@ -33,4 +33,6 @@ def test_every_phase_has_a_recovery(phase: Phase) -> None:
 
 def test_only_an_answer_follows_a_request_of_the_action() -> None:
     after_run = {event for event, (befores, _) in EVENTS.items() if Phase.RUNNING in befores}
-    assert after_run == {"answer", "worker exited", "closed"}
+    assert after_run == {"first part", "answer", "worker exited", "closed"}
+    after_part = {event for event, (befores, _) in EVENTS.items() if Phase.STREAMING in befores}
+    assert after_part == {"last part", "worker exited", "closed"}

@@ -209,6 +209,16 @@ def test_a_request_that_was_too_large_to_be_read_is_told_so_and_is_to_blame() ->
     assert server.new() == [SendError(server.workers.spare, 1, Cause.OUT_OF_MEMORY, "signal 9")]
 
 
+def test_a_death_in_a_stream_is_one_in_a_handler_and_one_in_another_answer_is_not() -> None:
+    for recovery, in_handler in ((Recovery.CUT_STREAM, True), (Recovery.CUT, False)):
+        server = Server(1)
+        server.accept(1)
+        server.new()
+        assert server.die(0, (1, recovery)) is in_handler
+        assert server.new() == [CloseConnection(1)]
+        assert 1 not in server.owners
+
+
 def test_lost_bytes_are_no_death_in_a_handler() -> None:
     server = Server(1)
     server.accept(1)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hotwhisk.ipc.scoreboard import CloseAfter, Phase, Scoreboard
+from hotwhisk.ipc.scoreboard import ANSWER as ANSWER_AT
+from hotwhisk.ipc.scoreboard import FIELDS, CloseAfter, Phase, Scoreboard
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.supervisor.recovery import recovery_for
 from hotwhisk.system import tcp
@@ -130,6 +131,33 @@ def test_of_an_answer_a_part_was_sent(ends: Ends, scoreboard: Scoreboard, length
     drain(client, 15 + length)
     wait_acknowledged(server)
     assert recovery_of(scoreboard, server) is Recovery.CUT
+
+
+def stream(scoreboard: Scoreboard, sent: int) -> None:
+    scoreboard.set_running(NUMBER, 1.0, 60.0, sent)
+    scoreboard.set_phase(NUMBER, Phase.STREAMING)
+
+
+def test_of_a_stream_nothing_was_sent(ends: Ends, scoreboard: Scoreboard) -> None:
+    server, _ = ends
+    server.send(b"earlier answers")
+    stream(scoreboard, 15)
+    assert recovery_of(scoreboard, server) is Recovery.FAIL
+
+
+@pytest.mark.parametrize("close_after", CloseAfter)
+@pytest.mark.parametrize("answer", [0, 1, 1 << 62])
+def test_a_stream_is_cut_whatever_else_its_worker_has_written(
+    ends: Ends, scoreboard: Scoreboard, close_after: CloseAfter, answer: int
+) -> None:
+    server, client = ends
+    server.send(b"earlier answers" + b"h")
+    stream(scoreboard, 15)
+    scoreboard.longs[NUMBER * FIELDS + ANSWER_AT] = answer
+    scoreboard.set_close(NUMBER, close_after)
+    assert recovery_of(scoreboard, server) is Recovery.CUT_STREAM
+    drain(client, 16)
+    assert recovery_of(scoreboard, server, claimed=False) is Recovery.CUT_STREAM
 
 
 def test_the_whole_answer_was_sent(ends: Ends, scoreboard: Scoreboard) -> None:

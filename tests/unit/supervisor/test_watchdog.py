@@ -8,7 +8,7 @@ from hotwhisk.ipc.messages import Load, Ping, Pong, Recall, Released
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.ages import TICK
 from hotwhisk.supervisor.liveness import LOAD_LIMIT
-from hotwhisk.supervisor.watchdog import FIRST_REQUEST_LIMIT, LEAVE_LIMIT
+from hotwhisk.supervisor.watchdog import CUT_LIMIT, FIRST_REQUEST_LIMIT, LEAVE_LIMIT
 from hotwhisk.supervisor.workers import State
 from tests.unit.supervisor.scripted import Scripted
 
@@ -177,3 +177,71 @@ def test_a_spare_that_has_begun_to_load_has_longer_than_that(script: Script) -> 
     for _ in range(int(LOAD_LIMIT / TICK) + 2):
         scripted.tick()
     assert scripted.worker(State.LOADING) == loading
+
+
+# -- streams ----------------------------------------------------------------------------------
+
+
+def begin_stream(scripted: Scripted, number: int, budget: float = float("inf")) -> None:
+    """Begin a run that has sent a part, in a worker that has it in hand."""
+    scripted.scoreboard.set_running(number, scripted.system.clock, budget, 0)
+    scripted.scoreboard.set_phase(number, Phase.STREAMING)
+
+
+def test_a_stream_is_cut_at_the_deadline_of_its_run_and_its_worker_killed_two_seconds_later(
+    script: Script,
+) -> None:
+    scripted = script()
+    worker, number = scripted.serve(overlap=True), scripted.connect()
+    scripted.scoreboard.set_running(number, scripted.system.clock, 2.0, 0)
+    for _ in range(4):
+        scripted.tick()
+        scripted.send(worker, Pong())
+    scripted.scoreboard.set_phase(number, Phase.STREAMING)  # the deadline does not move
+    for _ in range(4):
+        scripted.tick()
+        scripted.send(worker, Pong())
+    assert not scripted.is_ended(number)
+    scripted.tick()
+    assert scripted.is_ended(number)
+    scripted.send(worker, Pong())
+    for _ in range(int(CUT_LIMIT / 0.25)):
+        assert scripted.workers[worker].state is State.SERVING
+        scripted.tick()
+        scripted.send(worker, Pong())
+    scripted.tick()
+    assert worker not in scripted.workers.by_slot
+
+
+def test_a_synchronous_stream_keeps_no_other_client_waiting(script: Script) -> None:
+    scripted = script()
+    worker, number = scripted.serve(), scripted.connect()
+    begin_stream(scripted, number)
+    scripted.tick()
+    scripted.tick()
+    assert scripted.workers[worker].state is State.BUSY
+
+
+def test_a_replaced_worker_has_the_time_of_a_drain_for_its_streams_and_no_limit_for_its_runs(
+    script: Script,
+) -> None:
+    scripted = script(drain_timeout=2.0)
+    worker = scripted.serve(overlap=True)
+    streaming, running = scripted.connect(), scripted.connect()
+    begin_stream(scripted, streaming)
+    begin_runs(scripted, running)
+    for _ in range(20):  # before the replacement it has as much as it needs
+        scripted.tick()
+        scripted.send(worker, Pong())
+    scripted.serve()
+    assert scripted.workers[worker].state is State.DRAINING
+    for _ in range(7):
+        scripted.tick()
+        scripted.send(worker, Pong())
+        assert not scripted.is_ended(streaming)
+    for _ in range(3):
+        scripted.tick()
+        scripted.send(worker, Pong())
+    assert scripted.is_ended(streaming)
+    assert not scripted.is_ended(running)
+    assert scripted.workers[worker].state is State.DRAINING

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,12 +113,29 @@ def test_what_no_run_could_bring_is_refused(call: CallHandler) -> None:
         call(plain, "Mike")
     with pytest.raises(TypeError, match="set is not JSON serializable"):
         call(plain, {"set": {1}})
-    with pytest.raises(LoadFailed, match="asynchronous generator"):
-        call(generating)
 
 
-async def generating(event: object) -> object:
-    yield {}
+def test_an_answer_in_parts_is_a_list(call: CallHandler) -> None:
+    assert call(generating, {"n": 2}) == [{"n": 0}, {"n": 1}]
+    assert call(generating_async, {"n": 2}) == ["0", "1"]
+    with pytest.raises(BadResult, match="a part that JSON does not have"):
+        call(lambda _: iter_of({1}))
+    with pytest.raises(ZeroDivisionError):
+        call(lambda _: (1 // n for n in (1, 0)))
+
+
+def iter_of(part: object) -> Iterator[object]:
+    yield part
+
+
+def generating(event: dict[str, int]) -> Iterator[object]:
+    for n in range(event["n"]):
+        yield {"n": n}
+
+
+async def generating_async(event: dict[str, int]) -> AsyncIterator[object]:
+    for n in range(event["n"]):
+        yield str(n).encode()
 
 
 def test_a_file_is_loaded_once_and_runs_in_its_folder(call: CallHandler, tmp_path: Path) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from types import FrameType
 from typing import Any
 
 from hotwhisk.ipc.scoreboard import Phase
-from hotwhisk.worker import connection, connections, requests
+from hotwhisk.worker import connection, connections, part_stream, requests, streaming
 from tests.support.wire import post, run_request
-from tests.unit.worker.supervised import SLOT, Supervised
+from tests.unit.worker.supervised import SLOT, Client, Supervised
 
 ASK = run_request({"name": "Mike"})
 ANSWER = (200, b'{"name":"Mike"}\n')
-OURS = {each.__file__ for each in (connection, connections, requests)}
+OURS = {each.__file__ for each in (connection, connections, requests, part_stream, streaming)}
 
 
 class FromOutsideError(Exception):
@@ -118,3 +119,42 @@ def test_a_request_that_is_refused_is_refused_whatever_line_is_interrupted(
     text = f"/run: the body must be a JSON object, not an array ({form})"
     body = f'{{"error":"{text}"}}\n'.encode()
     interrupt_each_line(supervised, [wrong], (400, body))
+
+
+def test_a_stream_is_whole_or_cut_whatever_line_is_interrupted(supervised: Supervised) -> None:
+    supervised.serve(lambda _: (part for part in ("a", "b")))
+    client, found = supervised.client(), set[str]()
+    for line in count(1):
+        with raised_at(line) as places:
+            client.send(ASK)
+            try:
+                supervised.callback(client)()
+            except FromOutsideError:
+                supervised.callback(client)()
+        supervised.turn_until(partial(is_over, supervised, client))
+        if supervised.phase(client) is Phase.CLOSED:
+            found.add("cut")
+            assert not read_to_end(client).endswith(b"0\r\n\r\n"), places
+            supervised.clients.pop().close()
+            client = supervised.client()
+        else:
+            response = client.response()
+            found.add("whole" if response.body == b"ab" else "error")
+            assert response.body == b"ab" or "FromOutsideError" in str(response.error), places
+        assert supervised.scoreboard.claimed(SLOT) == -1, places
+        if not places:
+            break
+    assert found == {"whole", "cut", "error"}
+
+
+def is_over(supervised: Supervised, client: Client) -> bool:
+    """Return whether a client has its response, whole or cut."""
+    phase = supervised.phase(client)
+    return phase is Phase.CLOSED or (phase is Phase.IDLE and client.answered)
+
+
+def read_to_end(client: Client) -> bytes:
+    data = b""
+    while more := client.socket.recv(65536):
+        data += more
+    return data

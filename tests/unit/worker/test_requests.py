@@ -393,7 +393,7 @@ def test_a_run_whose_task_is_cancelled_before_it_began_is_answered(
 ) -> None:
     supervised.serve(gate.run)
     client = supervised.client(named("first"))
-    for task in list(supervised.requests._tasks):
-        task.cancel()  # type: ignore[attr-defined]
+    for task in list(supervised.requests.async_runs.running.values()):
+        task.cancel()
     supervised.run_tasks(lambda: client.answered)
     assert "cancelled this run" in str(client.response().error)

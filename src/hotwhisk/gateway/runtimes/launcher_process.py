@@ -32,7 +32,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from hotwhisk.config.config import read_config, with_port, with_tokens
+from hotwhisk.config.config import read_config, with_port, with_tokens, without_streamer
 from hotwhisk.config.option import Bounds
 from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.gateway.runtimes.memory_limits import MemoryLimit
@@ -136,7 +136,7 @@ class LauncherProcess:
         workers = str(Bounds(1, wanted["workers"]))
         arguments = ["--openwhisk", "--run-dir", wanted["folder"], "--workers", workers]
         host, port = listener.getsockname()
-        config = read_config(arguments, os.environ, bound=(host, port))
+        config = without_streamer(read_config(arguments, os.environ, bound=(host, port)))
         token = digest(wanted["token"])
         status = serve(with_tokens(with_port(config, port), Tokens(token, token)), listener)
         os._exit(status)
