@@ -120,6 +120,7 @@ def read_slowly(events: Supervised, client: Client) -> Response:
         (lambda _: 1 / 0, 500, "ZeroDivisionError: division by zero"),
         (lambda _: sys.exit(3), 502, "called sys.exit(3)"),
         (lambda _: "text", 502, "the handler returned str 'text'"),
+        (lambda _: (part for part in "ab"), 502, "the handler yields, but this request is"),
         (lambda _: REPLY | {"type": ""}, 502, "an event that cannot be sent: `type` is ''"),
         (lambda _: REPLY | {"data": {1}}, 502, "an event that cannot be sent"),
     ],
