@@ -66,7 +66,7 @@ PURE = {
     "system.loop_protocol",
     "worker.answerer",
 }
-EDGE = {"__main__", "build", "cli", "gateway", "platform", "testing", "watch"}
+EDGE = {"__main__", "aws_lambda", "build", "cli", "gateway", "platform", "testing", "watch"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE
 DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
 DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
@@ -80,6 +80,7 @@ ENVIRONMENT = {
     "gateway.dev.debuggee": "sets a variable of debugpy, in the worker of an action",
     "launch": "asks whether this is a child process of an action",
     "action.child_imports": "has child processes of the action find its module",
+    "aws_lambda.function": "reads what Lambda sets, and sets the trace of each event",
     "cli": "hands it to the command that runs",
     "supervisor.processes": "hands a worker's to config.worker_environment",
     "action.isolation": "sets what /init and /run send, for the action",

@@ -30,6 +30,7 @@ LAYERS = (
     {"worker", "build"},  # the process that answers; the builder of artifacts
     {"supervisor"},  # the process that decides who serves
     {"server"},  # a server as the operating system sees it
+    {"aws_lambda"},  # AWS Lambda's runtime, in front of a server
     {"gateway"},  # the platform on one machine
     {"cli"},
     {"testing"},  # a plugin for pytest, for users' tests

@@ -53,14 +53,14 @@ def _dispatch(argv: list[str], environ: MutableMapping[str, str]) -> int:
         from hotwhisk.cli import serve
 
         return serve.run(argv[1:], environ)
-    from hotwhisk.cli.command_names import COMMANDS, WITHOUT_PORT
+    from hotwhisk.cli.command_names import COMMANDS, WITHOUT_PORT, module_of
 
     if command.partition("=")[0] in WITHOUT_PORT:
         command, argv = "proxy", ["proxy", *argv]
     if command in COMMANDS:
         from importlib import import_module
 
-        code: int = import_module(f"hotwhisk.cli.{command}").run(argv[1:], environ)
+        code: int = import_module(module_of(command)).run(argv[1:], environ)
         return code
     from hotwhisk.cli import terminal
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "rollback": "make an earlier version current again",
     "up": "be OpenWhisk on this machine: its API and a page, for wsk and other clients",
     "dev": "serve the actions of a folder on this machine, and replace each at every save",
+    "lambda": "be the runtime of a function in AWS Lambda, or under its emulator",
     "doctor": "check that this machine or container has what a server needs",
     "build": "make one file of an action and its dependencies",
     "inspect": "show what is in a built artifact, and what its imports cost",
@@ -19,5 +20,11 @@ COMMANDS = {
     "completion": "print the script that completes commands and options in bash, zsh or fish",
     "proxy": "be the entry point of an OpenWhisk image: serve --openwhisk, -compile, -version",
 }
+_MODULES = {"lambda": "aws_lambda"}  # the name of the command is a word of the language
 WITHOUT_PORT = ("-version", "-compile", "-env")
 """The flags of `hotwhisk.cli.proxy` that ``hotwhisk`` also takes, since they open no port."""
+
+
+def module_of(command: str) -> str:
+    """Return the name of the module that runs a command."""
+    return f"hotwhisk.cli.{_MODULES.get(command, command)}"

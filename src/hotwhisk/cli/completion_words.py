@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Final
 
 from hotwhisk.cli import proxy
-from hotwhisk.cli.command_names import COMMANDS
+from hotwhisk.cli.command_names import COMMANDS, module_of
 from hotwhisk.cli.terminal import Arguments
 from hotwhisk.config.option import Option
 from hotwhisk.config.options import OPTIONS
@@ -91,7 +91,7 @@ def _commands(name: str, text: str) -> Iterator[Command]:
         own = [Flag((flag,), "", _values_of_proxy(flag)) for flag in proxy.FLAGS]
         yield Command((name,), text, (*own, *served, _HELP))
     else:
-        module = import_module(f"hotwhisk.cli.{name}")
+        module = import_module(module_of(name))
         further = getattr(module, "subcommands", dict[str, Arguments])()
         command = _of_parser((name,), text, module.parser())
         if further:

@@ -1,0 +1,154 @@
+"""
+Write a function's log as the platform reads it: text or JSON, on stdout or in frames.
+
+Functions expect that the root logger has a handler, which writes the request's id. If the platform
+gives a descriptor for the log, each message is one frame there, so that a message of several lines
+stays one. What the function prints goes to its streams as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from contextvars import ContextVar
+
+from hotwhisk.aws_lambda.settings import is_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
+    from hotwhisk.aws_lambda.failure import Failure
+
+DESCRIPTOR: Final = "_LAMBDA_TELEMETRY_LOG_FD"
+JSON_FRAME: Final = 0xA55A0002
+TEXT_FRAME: Final = 0xA55A0003
+_OF_LEVEL: Final = {
+    logging.DEBUG: 0x08,
+    logging.INFO: 0x0C,
+    logging.WARNING: 0x10,
+    logging.ERROR: 0x14,
+    logging.CRITICAL: 0x18,
+}
+"""What a level adds to the type of a frame."""
+
+_LEVELS: Final = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}
+"""The platform's levels that `logging` calls otherwise."""
+
+_TEXT: Final = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+_SECONDS: Final = "%Y-%m-%dT%H:%M:%S"
+_OWN: Final = {
+    *vars(logging.makeLogRecord({})), "message", "asctime", "aws_request_id", "tenant_id",
+    "taskName",
+}  # fmt: skip
+"""The attributes of a record that its caller did not add."""
+
+
+REQUEST_ID: Final = ContextVar("aws_request_id", default="")
+"""The id of the event that is being handled. Each of several coroutines sees its own."""
+TENANT_ID: Final[ContextVar[str | None]] = ContextVar("tenant_id", default=None)
+
+
+class Log:
+    """Writes messages to the platform."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.json = is_json(environ)
+        level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.level = _LEVELS.get(level, level)
+        descriptor = environ.get(DESCRIPTOR, "")
+        self._descriptor = int(descriptor) if descriptor.isdigit() else -1
+
+    def install(self) -> None:
+        """Have the root logger write here, and write what is printed line by line."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(line_buffering=True)
+        root = logging.getLogger()
+        root.addHandler(_Handler(self))
+        if self.level in logging.getLevelNamesMapping():
+            root.setLevel(self.level)
+
+    def write(self, text: str, level: int = logging.NOTSET) -> None:
+        """Write a message, without a newline at its end, as it is."""
+        if self._descriptor < 0:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+            return
+        kind = (JSON_FRAME if self.json else TEXT_FRAME) + _OF_LEVEL.get(level, 0)
+        data, at = text.encode(errors="backslashreplace"), time.time_ns() // 1000
+        parts = (kind.to_bytes(4, "big"), len(data).to_bytes(4, "big"), at.to_bytes(8, "big"))
+        os.write(self._descriptor, b"".join(parts) + data)
+
+    def write_failure(self, failure: Failure, request_id: str) -> None:
+        """Write what ended the handling of an event, or the start."""
+        if self.json:
+            now = time.time()
+            document = {"timestamp": _timestamp(now), "level": "ERROR"}
+            self.write(_json({**document, **failure.document(request_id)}), logging.ERROR)
+            return
+        text = f"[ERROR] {failure.type}: {failure.message}"
+        if failure.stack:
+            text += "\nTraceback (most recent call last):\n" + "".join(failure.stack).rstrip()
+        if self._descriptor < 0 and not sys.stdout.isatty():
+            # The platform makes an entry of each line of stdout, but not of each carriage return.
+            text = text.replace("\n", "\r")
+        self.write(text, logging.ERROR)
+
+
+class _Handler(logging.Handler):
+    """Writes the records of all loggers."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self.setFormatter(_JsonFormatter() if log.json else _TextFormatter(_TEXT, _SECONDS))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.aws_request_id = REQUEST_ID.get()
+        record.tenant_id = TENANT_ID.get()
+        try:
+            self._log.write(self.format(record), min(50, record.levelno) // 10 * 10)
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(record)
+
+
+class _TextFormatter(logging.Formatter):
+    converter = time.gmtime
+
+
+class _JsonFormatter(logging.Formatter):
+    """Makes one JSON object of a record, with what its caller added by ``extra``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object."""
+        fields: dict[str, Any] = {
+            "timestamp": _timestamp(record.created),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+            "requestId": record.aws_request_id,  # type: ignore[attr-defined]  # set by `emit`
+            "tenantId": record.tenant_id,  # type: ignore[attr-defined]
+        }
+        kind, error, trace = record.exc_info or (None, None, None)
+        if kind is not None:
+            fields["errorType"], fields["errorMessage"] = kind.__name__, str(error)
+            fields["stackTrace"] = traceback.format_tb(trace)
+            fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        added = {name: value for name, value in vars(record).items() if name not in _OWN}
+        known = {name: value for name, value in fields.items() if value is not None}
+        return _json({**added, **known})
+
+
+def _timestamp(at: float) -> str:
+    whole = time.strftime(_SECONDS, time.gmtime(at))
+    return f"{whole}.{int(at * 1000) % 1000:03d}Z"
+
+
+def _json(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, ensure_ascii=False, default=str)

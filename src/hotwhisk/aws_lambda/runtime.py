@@ -1,0 +1,102 @@
+"""Run a function of Lambda: start it, say how that went, and handle events until a signal comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+
+from hotwhisk.aws_lambda.function_server import FunctionServer
+from hotwhisk.aws_lambda.invocation_loop import InvocationLoop
+from hotwhisk.aws_lambda.runtime_api import RuntimeApi
+from hotwhisk.errors import ServerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from hotwhisk.aws_lambda.settings import Settings
+
+FAILED: Final = 1
+BEFORE_SNAPSHOT_FAILED: Final = 64
+AFTER_RESTORE_FAILED: Final = 65
+"""Exit codes of the platform's contract."""
+
+
+def run(settings: Settings, environ: Mapping[str, str]) -> int:
+    """
+    Handle events until a signal comes; return the exit code.
+
+    Raises:
+        StartError: the system refuses what a server needs.
+        ServerError: the platform cannot be reached, or gives an answer that ends the runtime.
+        UsageError: an option of the server that the environment sets is wrong.
+    """
+    server = FunctionServer.start(settings, environ)  # forked, so before any thread
+    try:
+        return Runtime(settings, server).run()
+    finally:
+        server.stop()
+
+
+class Runtime:
+    """One function, which ``server`` has or will have loaded."""
+
+    def __init__(self, settings: Settings, server: FunctionServer) -> None:
+        self._settings = settings
+        self._server = server
+        self._api = RuntimeApi(settings.api)
+        self._endings: SimpleQueue[int | str] = SimpleQueue()
+        """Each exit code, or each reason for a failure, with which the runtime has to end."""
+
+    def run(self) -> int:
+        """Handle events until a signal comes; return the exit code."""
+        function = self._server.client()
+        if failure := function.load(self._settings, self._folder()):
+            self._api.fail_start(failure)
+            return FAILED
+        if self._settings.has_snapshots and (code := self._pass_snapshot()):
+            return code
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._endings.put(0))
+        for work in (self._watch_server, *[self._handle_events] * self._settings.concurrency):
+            threading.Thread(target=work, daemon=True).start()
+        ending = self._endings.get()
+        if isinstance(ending, str):
+            sys.stderr.write(f"hotwhisk: {ending}\n")
+            return FAILED
+        return ending
+
+    def _folder(self) -> str:
+        """Return the folder of the function's code: where the platform puts it, or the present."""
+        root = self._settings.task_root
+        return root if os.path.isdir(root) else os.getcwd()
+
+    def _pass_snapshot(self) -> int:
+        """Let the platform take a snapshot; return 0 in each copy of it, else the exit code."""
+        function = self._server.client()
+        if failure := function.run_hook("before_snapshot"):
+            self._api.fail_start(failure)
+            return BEFORE_SNAPSHOT_FAILED
+        self._api.wait_restore()
+        if failure := function.run_hook("after_restore"):
+            self._api.fail_restore(failure)
+            return AFTER_RESTORE_FAILED
+        return 0
+
+    def _watch_server(self) -> None:
+        self._endings.put(f"the server of the function ended ({self._server.wait_end()})")
+
+    def _handle_events(self) -> None:
+        function = self._server.client()
+        loop = InvocationLoop(
+            RuntimeApi(self._settings.api), function, restored=self._settings.has_snapshots
+        )
+        try:
+            function.connect()
+            loop.run()
+        except (ServerError, OSError) as error:
+            self._endings.put(str(error))

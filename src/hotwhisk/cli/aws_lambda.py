@@ -1,0 +1,40 @@
+"""Run ``hotwhisk lambda``: be the runtime of a function in AWS Lambda."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from hotwhisk.aws_lambda.settings import read_settings
+from hotwhisk.cli.terminal import Arguments, open_streams
+from hotwhisk.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Handle the platform's events until a signal comes; return the exit code."""
+    open_streams()  # or a connection would get the number of one of them
+    handler = parser().parse(argv).handler
+    if not sys.platform.startswith("linux"):
+        raise StartError("hotwhisk lambda needs Linux, as Lambda has it; run it in a container")
+    settings = read_settings(handler, environ)
+    from hotwhisk.aws_lambda import runtime  # it imports the server
+
+    return runtime.run(settings, environ)
+
+
+def parser() -> Arguments:
+    """Return the parser of this command's arguments."""
+    arguments = Arguments("lambda", "[HANDLER]")
+    arguments.add_argument(
+        "handler",
+        nargs="?",
+        metavar="HANDLER",
+        help="the function as MODULE.FUNCTION, such as app.handler (the variable _HANDLER)",
+    )
+    arguments.epilog = (
+        "The platform, or its emulator, sets AWS_LAMBDA_RUNTIME_API and what else is needed."
+    )
+    return arguments
