@@ -26,6 +26,7 @@ SOURCES = ROOT / "tests" / "gateway" / "clients"
 BUILT = ROOT / "build-out" / "clients"
 BUILD_SECONDS = 900.0
 CALL_SECONDS = 90.0
+EMULATOR = "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie"
 GO_FOLDERS = "/usr/local/go/bin:/usr/lib/go/bin"
 
 
@@ -41,6 +42,14 @@ def go_programs() -> Path:
     """Return the folder of the programs of Go: wsk and wskdeploy."""
     go = _tool("go", "install Go (the continuous integration takes golang-go of Debian)")
     return _build("go", [go, "build", "-buildvcs=false", "-o", "bin/", "./..."]) / "bin"
+
+
+def lambda_emulator() -> Path:
+    """Return AWS Lambda's own emulator, which is open source."""
+    go = _tool("go", "install Go (the continuous integration takes golang-go of Debian)")
+    # The emulator asks for a Go that is newer than that of a distribution; `auto` fetches it.
+    build = ["env", "GOTOOLCHAIN=auto", go, "build", "-buildvcs=false", "-o", "bin/", EMULATOR]
+    return _build("lambda", build) / "bin" / "aws-lambda-rie"
 
 
 def node_program() -> Path:

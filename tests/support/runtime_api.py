@@ -49,7 +49,7 @@ class Event(NamedTuple):
 
 
 class Platform:
-    """The platform; a context manager. ``accepts`` are the statuses for what is posted, by kind."""
+    """The platform; a context manager."""
 
     def __init__(self) -> None:
         self.posted: queue.SimpleQueue[Posted] = queue.SimpleQueue()
@@ -59,7 +59,7 @@ class Platform:
         self.at_restore = threading.Event()
         """Whether the runtime has made that call."""
         self.statuses: dict[str, int] = {}
-        """Statuses of answers other than 202, by what is posted: ``response``, ``init/error``."""
+        """Statuses of answers other than the usual one: to ``next``, ``response``, ``error``."""
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._open: dict[str, Event] = {}
         self._changed = threading.Condition()
@@ -72,8 +72,7 @@ class Platform:
         class Handler(_Handler):
             owner = platform
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
         host, port = self._server.server_address[:2]
@@ -135,6 +134,13 @@ class Platform:
             self._changed.notify_all()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a runtime that is ended breaks its connections off."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     owner: Platform
     protocol_version = "HTTP/1.1"
@@ -151,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         if event is None:
             self.close_connection = True
             return
-        self._answer(200, event.body, event.headers)
+        self._answer(self.owner.statuses.get("next", 200), event.body, event.headers)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -187,7 +193,7 @@ class Runtime:
         self._platform = platform
         self._source = source
         self._handler = handler
-        self._variables = variables
+        self.variables = variables
         self.pass_fds: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
@@ -197,7 +203,7 @@ class Runtime:
             "AWS_LAMBDA_RUNTIME_API": self._platform.address,
             "HOTWHISK_RUN_DIR": str(self.folder / "run"),
             "PYTHONPATH": str(ROOT / "src"),
-            **self._variables,
+            **self.variables,
         }
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(

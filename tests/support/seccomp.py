@@ -2,6 +2,7 @@
 A program that starts another under a filter of system calls: ``seccomp.py deny ENOSYS NAMES …``.
 
     deny ERRNO NAME,NAME COMMAND...     these fail, all others work
+    skip NAME,NAME COMMAND...           these do nothing and succeed, all others work
     kill NAME,NAME COMMAND...           a process that makes one of these is ended by SIGSYS
     allow ERRNO FILE COMMAND...         those in FILE, one a line, work; all others fail
     ask PIPE NAME,NAME COMMAND...       the kernel asks another process about each call
@@ -79,7 +80,9 @@ def main(arguments: list[str]) -> None:
         # of the descriptor, which this process loses when it becomes the command.
         os.open(os.devnull, os.O_RDONLY)
         os.execvp(command[0], command)
-    if what != "kill":
+    if what == "skip":
+        failing = FAIL  # with errno 0
+    elif what != "kill":
         failing = FAIL | getattr(errno, rest.pop(0))
     given, *command = rest
     if what == "allow":

@@ -22,7 +22,9 @@ from hotwhisk.aws_lambda import snapshot_hooks
 from hotwhisk.aws_lambda.context import LambdaContext, read_names
 from hotwhisk.aws_lambda.failure import Failure, of_exception
 from hotwhisk.aws_lambda.handler_import import import_handler
-from hotwhisk.aws_lambda.logs import DESCRIPTOR, REQUEST_ID, TENANT_ID, Log
+from hotwhisk.aws_lambda.log_provider import receive_descriptor
+from hotwhisk.aws_lambda.logs import REQUEST_ID, TENANT_ID, Log
+from hotwhisk.aws_lambda.settings import LOG_DESCRIPTOR
 from hotwhisk.registration import on_startup
 from hotwhisk.worker.event_loop import run_to_end
 
@@ -40,16 +42,19 @@ UNMARSHAL: Final = "Runtime.UnmarshalError"
 MARSHAL: Final = "Runtime.MarshalError"
 
 
-def load(name: str, folder: str, log_socket: str = "", *, overlaps: bool = False) -> Handler:
+def load(
+    name: str, folder: str, log_socket: str = "", log_provider: str = "", *, overlaps: bool = False
+) -> Handler:
     """
     Import the function and return what the server calls for each request.
 
-    ``folder`` has the function's code. Each worker connects its output to ``log_socket``, if there
-    is one. ``overlaps`` says whether several events may be open in one process.
+    ``folder`` has the function's code. Each worker connects its output to ``log_socket``, and gets
+    the descriptor of the log from ``log_provider``, if there is one. ``overlaps`` says whether
+    several events may be open in one process.
     """
     enter_action_folder(folder)
-    log = Log(os.environ)
-    os.environ.pop(DESCRIPTOR, None)
+    os.environ.pop(LOG_DESCRIPTOR, None)
+    log = Log(os.environ, receive_descriptor(log_provider) if log_provider else -1)
     log.install()
     if log_socket:
         on_startup(lambda: connect_output(log_socket))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SOURCE: Final = """\
 from hotwhisk.aws_lambda.function import load
-main = load({handler!r}, {folder!r}, {log_socket!r}, overlaps={overlaps})
+main = load({handler!r}, {folder!r}, {log_socket!r}, {log_provider!r}, overlaps={overlaps})
 """
 """The version that the server is given."""
 
@@ -41,12 +41,17 @@ class FunctionClient:
         self._connection = HttpConnection(address)
         self._headers = f"Authorization: Bearer {token}\r\n".encode()
 
-    def load(self, settings: Settings, folder: str) -> Failure | None:
-        """Have the function in ``folder`` loaded; return what went wrong."""
+    def load(self, settings: Settings, folder: str, log_provider: str = "") -> Failure | None:
+        """
+        Have the function in ``folder`` loaded; return what went wrong.
+
+        ``log_provider`` is the name of a `LogProvider`, if the log has a descriptor.
+        """
         source = SOURCE.format(
             handler=settings.handler,
             folder=folder,
             log_socket=settings.log_socket,
+            log_provider=log_provider,
             overlaps=settings.concurrency > 1,
         )
         answer = self._post(b"POST /init", {"value": {"code": source}})

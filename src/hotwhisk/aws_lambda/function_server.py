@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import secrets
+import select
 import signal
 import sys
 import time
@@ -104,12 +105,15 @@ class FunctionServer:
         return f"signal {-code}" if code < 0 else f"exit status {code}"
 
     def stop(self) -> None:
-        """Have the server end, with the functions that the action has given to `atexit`."""
+        """Have the server end, after the functions that the function has given to `atexit`."""
         try:
             pidfd = os.pidfd_open(self._pid)
-            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        except ProcessLookupError:
-            pass  # it has ended, and was waited for
+        except ProcessLookupError:  # it has ended, and was waited for
+            return
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll(1000 * END_SECONDS)
 
 
 def _become_server(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from hotwhisk.aws_lambda.failure import Failure
 
-DESCRIPTOR: Final = "_LAMBDA_TELEMETRY_LOG_FD"
 JSON_FRAME: Final = 0xA55A0002
 TEXT_FRAME: Final = 0xA55A0003
 _OF_LEVEL: Final = {
@@ -57,12 +56,12 @@ TENANT_ID: Final[ContextVar[str | None]] = ContextVar("tenant_id", default=None)
 class Log:
     """Writes messages to the platform."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], descriptor: int = -1) -> None:
+        """Take the environment, and the ``descriptor`` for frames if there is one."""
         self.json = is_json(environ)
         level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
         self.level = _LEVELS.get(level, level)
-        descriptor = environ.get(DESCRIPTOR, "")
-        self._descriptor = int(descriptor) if descriptor.isdigit() else -1
+        self._descriptor = descriptor
 
     def install(self) -> None:
         """Have the root logger write here, and write what is printed line by line."""
@@ -82,8 +81,10 @@ class Log:
             return
         kind = (JSON_FRAME if self.json else TEXT_FRAME) + _OF_LEVEL.get(level, 0)
         data, at = text.encode(errors="backslashreplace"), time.time_ns() // 1000
-        parts = (kind.to_bytes(4, "big"), len(data).to_bytes(4, "big"), at.to_bytes(8, "big"))
-        os.write(self._descriptor, b"".join(parts) + data)
+        parts = (kind.to_bytes(4, "big"), len(data).to_bytes(4, "big"), at.to_bytes(8, "big"), data)
+        frame = b"".join(parts)
+        while frame:
+            frame = frame[os.write(self._descriptor, frame) :]
 
     def write_failure(self, failure: Failure, request_id: str) -> None:
         """Write what ended the handling of an event, or the start."""

@@ -10,12 +10,13 @@ from queue import SimpleQueue
 
 from hotwhisk.aws_lambda.function_server import FunctionServer
 from hotwhisk.aws_lambda.invocation_loop import InvocationLoop
+from hotwhisk.aws_lambda.log_provider import LogProvider
 from hotwhisk.aws_lambda.runtime_api import RuntimeApi
 from hotwhisk.errors import ServerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from hotwhisk.aws_lambda.settings import Settings
@@ -54,8 +55,8 @@ class Runtime:
 
     def run(self) -> int:
         """Handle events until a signal comes; return the exit code."""
-        function = self._server.client()
-        if failure := function.load(self._settings, self._folder()):
+        provider = self._provide_log()
+        if failure := self._server.client().load(self._settings, self._folder(), provider):
             self._api.fail_start(failure)
             return FAILED
         if self._settings.has_snapshots and (code := self._pass_snapshot()):
@@ -63,12 +64,20 @@ class Runtime:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._endings.put(0))
         for work in (self._watch_server, *[self._handle_events] * self._settings.concurrency):
-            threading.Thread(target=work, daemon=True).start()
+            _start(work)
         ending = self._endings.get()
         if isinstance(ending, str):
             sys.stderr.write(f"hotwhisk: {ending}\n")
             return FAILED
         return ending
+
+    def _provide_log(self) -> str:
+        """Have the workers get the descriptor of the log; return by which name, if there is one."""
+        if self._settings.log_descriptor < 0:
+            return ""
+        provider = LogProvider(self._settings.log_descriptor)
+        _start(provider.run)
+        return provider.name
 
     def _folder(self) -> str:
         """Return the folder of the function's code: where the platform puts it, or the present."""
@@ -79,7 +88,7 @@ class Runtime:
         """Let the platform take a snapshot; return 0 in each copy of it, else the exit code."""
         function = self._server.client()
         if failure := function.run_hook("before_snapshot"):
-            self._api.fail_start(failure)
+            self._api.fail_start(failure, "Runtime.BeforeSnapshotError")
             return BEFORE_SNAPSHOT_FAILED
         self._api.wait_restore()
         if failure := function.run_hook("after_restore"):
@@ -100,3 +109,7 @@ class Runtime:
             loop.run()
         except (ServerError, OSError) as error:
             self._endings.put(str(error))
+
+
+def _start(work: Callable[[], object]) -> None:
+    threading.Thread(target=work, daemon=True).start()

@@ -99,23 +99,23 @@ class RuntimeApi:
         Raises:
             ServerError: the platform cannot be reached.
         """
-        headers = _headers(invocation, _JSON) + _of_failure(failure)
+        headers = _headers(invocation, _JSON) + _type_header(failure.type)
         if failure.cause:
             headers += f"Lambda-Runtime-Function-XRay-Error-Cause: {failure.cause}\r\n"
         path = f"/invocation/{invocation.request_id}/error"
         document = json.dumps(failure.document(invocation.request_id)).encode()
         return _why_not(self._call("POST", path, headers, document))
 
-    def fail_start(self, failure: Failure) -> None:
+    def fail_start(self, failure: Failure, kind: str = "") -> None:
         """
-        Post that the function cannot be started.
+        Post that the function cannot be started. ``kind`` replaces the type of the failure.
 
-        On a Managed Instance the platform may know it from another process.
+        The platform refuses it if the start has failed already.
 
         Raises:
             ServerError: the platform cannot be reached, or refuses it.
         """
-        response = self._post_failure("/init/error", failure)
+        response = self._post_failure("/init/error", failure, kind)
         if response.status not in (ACCEPTED, FORBIDDEN):
             raise _refused("the error of the start", response)
 
@@ -137,10 +137,10 @@ class RuntimeApi:
         Raises:
             ServerError: the platform cannot be reached.
         """
-        self._post_failure("/restore/error", failure)
+        self._post_failure("/restore/error", failure, "Runtime.AfterRestoreError")
 
-    def _post_failure(self, path: str, failure: Failure) -> Response:
-        headers = f"Content-Type: {_JSON}\r\n" + _of_failure(failure)
+    def _post_failure(self, path: str, failure: Failure, kind: str) -> Response:
+        headers = f"Content-Type: {_JSON}\r\n" + _type_header(kind or failure.type)
         return self._call("POST", path, headers, json.dumps(failure.document()).encode())
 
     def _call(
@@ -170,8 +170,8 @@ def _headers(invocation: Invocation, content_type: str) -> str:
     return lines
 
 
-def _of_failure(failure: Failure) -> str:
-    name = "".join(each for each in failure.type if each.isalnum() or each in "._-")
+def _type_header(kind: str) -> str:
+    name = "".join(each for each in kind if each.isalnum() or each in "._-")
     return f"Lambda-Runtime-Function-Error-Type: {name}\r\n"
 
 

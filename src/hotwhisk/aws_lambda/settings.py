@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 API: Final = "AWS_LAMBDA_RUNTIME_API"
+LOG_DESCRIPTOR: Final = "_LAMBDA_TELEMETRY_LOG_FD"
 NO_API: Final = (
     f"{API} is not set; Lambda sets it, and so does its emulator: "
     "aws-lambda-rie hotwhisk lambda {handler} (docs/lambda.md says where to get that)"
@@ -38,6 +39,8 @@ class Settings(Record):
     json_log: bool = False
     log_socket: str = ""
     """The path of the socket to which each process connects its output; empty if there is none."""
+    log_descriptor: int = -1
+    """The descriptor for the frames of the log; -1 if there is none."""
 
 
 def read_settings(handler: str | None, environ: Mapping[str, str]) -> Settings:
@@ -53,6 +56,7 @@ def read_settings(handler: str | None, environ: Mapping[str, str]) -> Settings:
     text = environ.get(API, "")
     if not text:
         raise UsageError(NO_API.format(handler=name))
+    descriptor = environ.get(LOG_DESCRIPTOR, "")
     return Settings(
         handler=name,
         api=_address(text),
@@ -61,6 +65,7 @@ def read_settings(handler: str | None, environ: Mapping[str, str]) -> Settings:
         has_snapshots=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         json_log=is_json(environ),
         log_socket=environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", ""),
+        log_descriptor=int(descriptor) if descriptor.isdigit() else -1,
     )
 
 
