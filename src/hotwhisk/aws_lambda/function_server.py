@@ -19,7 +19,7 @@ import time
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import server_modules
-from hotwhisk.aws_lambda.function import connect_output
+from hotwhisk.aws_lambda import function  # noqa: F401  # imported before the fork, for workers
 from hotwhisk.aws_lambda.function_client import FunctionClient
 from hotwhisk.config.config import read_config, with_port, with_tokens
 from hotwhisk.config.option import Address
@@ -86,7 +86,7 @@ class FunctionServer:
         try:
             pid = os.fork()
             if not pid:
-                _become_server(config, listener, settings, parent)
+                _become_server(config, listener, parent, json_log=settings.json_log)
         except OSError as error:
             raise StartError(f"no process can be started: {error.strerror}") from None
         finally:
@@ -117,16 +117,14 @@ class FunctionServer:
 
 
 def _become_server(
-    config: Config, listener: _socket.socket, settings: Settings, parent: int
+    config: Config, listener: _socket.socket, parent: int, *, json_log: bool
 ) -> NoReturn:
     try:
         if setup_child(NAME, parent):
-            if settings.log_socket:
-                connect_output(settings.log_socket)
             if config.faster_json:
                 json_codec.use_faster(server_modules)
             line_buffer_c()
-            server = _JsonServer if settings.json_log else _QuietServer
+            server = _JsonServer if json_log else _QuietServer
             os._exit(server(config, listener).run())
     except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
         sys.excepthook(*sys.exc_info())

@@ -23,7 +23,7 @@ def answer(handler: Any, event: str = "{}", *, overlaps: bool = False, **invocat
         ({"a": [1, None, "ü"]}, '{"a": [1, null, "ü"]}'),
         ("text", '"text"'),
         (None, "null"),
-        (Decimal("12"), "12"),
+        (Decimal(12), "12"),
         (Decimal("1.5"), "1.5"),
         (Decimal("1E+2"), "100"),
         (Decimal("NaN"), "NaN"),
