@@ -12,7 +12,19 @@ from pathlib import Path
 
 from tests.support.wire import ClientError
 
-from . import against, container, fresh, life, memory, openwhisk, plot, requests, saves, up
+from . import (
+    against,
+    aws_lambda,
+    container,
+    fresh,
+    life,
+    memory,
+    openwhisk,
+    plot,
+    requests,
+    saves,
+    up,
+)
 from .report import HEADER, Row
 
 GROUPS = {
@@ -34,7 +46,7 @@ GROUPS = {
     "up": up.gateway,
     "save": saves.saves,
 }
-ON_DEMAND = {"container": container.containers}
+ON_DEMAND = {"container": container.containers, "lambda": aws_lambda.rows}
 """Measurements that need more than this machine's Python; they run only if they are named."""
 FAILURES = (RuntimeError, AssertionError, ClientError, OSError, subprocess.SubprocessError)
 

@@ -53,12 +53,18 @@ class Emulator:
     """
 
     def __init__(
-        self, source: str, *, concurrency: int = 0, runtime: Sequence[str] = HOTWHISK
+        self,
+        source: str,
+        *,
+        concurrency: int = 0,
+        runtime: Sequence[str] = HOTWHISK,
+        **variables: str,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
         self._source = source
         self._concurrency = concurrency
         self._runtime = runtime
+        self._variables = variables
         self.host = ".".join(["127", *(str(1 + each % 254) for each in secrets.token_bytes(3))])
 
     def __enter__(self) -> Self:
@@ -74,6 +80,7 @@ class Emulator:
             **os.environ,
             "HOTWHISK_RUN_DIR": str(self.folder / "run"),
             "PYTHONPATH": str(ROOT / "src"),
+            **self._variables,
         }
         if self._concurrency:
             environ["AWS_LAMBDA_MAX_CONCURRENCY"] = str(self._concurrency)

@@ -194,6 +194,8 @@ class Runtime:
         self._source = source
         self._handler = handler
         self.variables = variables
+        self.command = [sys.executable, "-m", "hotwhisk", "lambda"]
+        """What is started, with the handler as its last argument."""
         self.pass_fds: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
@@ -207,7 +209,7 @@ class Runtime:
         }
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hotwhisk", "lambda", self._handler],
+                [*self.command, self._handler],
                 cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, pass_fds=self.pass_fds,
             )  # fmt: skip
