@@ -7,7 +7,7 @@ function loaded. It has one loop for each event that may be open at a time. The 
 does for every action: it forks its workers from one loaded template, answers for a worker that
 dies, replaces it, and lets asynchronous handlers overlap.
 
-In the process of the command run `runtime`, `runtime_api`, `http_connection`, `invocation_loop` and
-`function_server`. In the server's workers run `function`, `handler_import`, `context`, `logs` and
-`snapshot_hooks`. docs/decisions.md says what was rejected.
+In the process of the command run `lambda_runtime`, `runtime_api`, `invocation_loop`,
+`function_client` and `function_server`. In the server's workers run `function`, `handler_import`,
+`lambda_context`, `function_log` and `snapshot_hooks`. docs/decisions.md says what was rejected.
 """

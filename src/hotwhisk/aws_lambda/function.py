@@ -19,12 +19,12 @@ from hotwhisk.action.environ import Variables
 from hotwhisk.action.isolation import enter_action_folder
 from hotwhisk.action.signature import is_async, is_awaitable
 from hotwhisk.aws_lambda import snapshot_hooks
-from hotwhisk.aws_lambda.context import LambdaContext, read_names
+from hotwhisk.aws_lambda.lambda_context import LambdaContext, read_names
 from hotwhisk.aws_lambda.failure import Failure, of_exception
 from hotwhisk.aws_lambda.handler_import import import_handler
 from hotwhisk.aws_lambda.log_provider import receive_descriptor
-from hotwhisk.aws_lambda.logs import REQUEST_ID, TENANT_ID, Log
-from hotwhisk.aws_lambda.settings import LOG_DESCRIPTOR
+from hotwhisk.aws_lambda.function_log import REQUEST_ID, TENANT_ID, FunctionLog
+from hotwhisk.aws_lambda.lambda_settings import LOG_DESCRIPTOR
 from hotwhisk.registration import on_startup
 from hotwhisk.worker.event_loop import run_to_end
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 TRACE: Final = "_X_AMZN_TRACE_ID"
 UNMARSHAL: Final = "Runtime.UnmarshalError"
 MARSHAL: Final = "Runtime.MarshalError"
+CONTEXT: Final = "Runtime.LambdaContextUnmarshalError"
 
 
 def load(
@@ -54,7 +55,7 @@ def load(
     """
     enter_action_folder(folder)
     os.environ.pop(LOG_DESCRIPTOR, None)
-    log = Log(os.environ, receive_descriptor(log_provider) if log_provider else -1)
+    log = FunctionLog(os.environ, receive_descriptor(log_provider) if log_provider else -1)
     log.install()
     if log_socket:
         on_startup(lambda: connect_output(log_socket))
@@ -77,7 +78,7 @@ def connect_output(path: str) -> None:
 class Function:
     """Calls a handler. ``overlaps`` says whether several events may be open in this process."""
 
-    def __init__(self, handler: Handler, log: Log, *, overlaps: bool) -> None:
+    def __init__(self, handler: Handler, log: FunctionLog, *, overlaps: bool) -> None:
         self._handler = handler
         self._log = log
         self._names = read_names(os.environ)
@@ -123,11 +124,14 @@ class Function:
             if "error" in answer:
                 return answer
         try:
-            return json.loads(request["event"]), LambdaContext(
-                invocation, self._names, self._log.write
-            )
+            event = json.loads(request["event"])
         except ValueError as error:
             return self._fail(Failure(UNMARSHAL, f"Unable to unmarshal input: {error}"))
+        try:
+            return event, LambdaContext(invocation, self._names, self._log.write)
+        except ValueError as error:
+            message = f"Unable to parse the client context or the identity: {error}"
+            return self._fail(Failure(CONTEXT, message))
 
     def _show_trace(self, trace: str | None) -> None:
         if trace:

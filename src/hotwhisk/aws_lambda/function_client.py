@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from hotwhisk.aws_lambda.runtime_api import Invocation
-    from hotwhisk.aws_lambda.settings import Settings
+    from hotwhisk.aws_lambda.lambda_settings import LambdaSettings
     from hotwhisk.config.option import Address
 
 SOURCE: Final = """\
@@ -41,7 +41,7 @@ class FunctionClient:
         self._connection = HttpConnection(address)
         self._headers = f"Authorization: Bearer {token}\r\n".encode()
 
-    def load(self, settings: Settings, folder: str, log_provider: str = "") -> Failure | None:
+    def load(self, settings: LambdaSettings, folder: str, log_provider: str = "") -> Failure | None:
         """
         Have the function in ``folder`` loaded; return what went wrong.
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final, NoReturn
 
-    from hotwhisk.aws_lambda.settings import Settings
+    from hotwhisk.aws_lambda.lambda_settings import LambdaSettings
     from hotwhisk.config.config import Config
 
 NAME: Final = "hotwhisk:serve"
@@ -66,7 +66,7 @@ class FunctionServer:
         self._token = token
 
     @classmethod
-    def start(cls, settings: Settings, environ: Mapping[str, str]) -> FunctionServer:
+    def start(cls, settings: LambdaSettings, environ: Mapping[str, str]) -> FunctionServer:
         """
         Start the server. It has no function yet.
 

@@ -1,7 +1,7 @@
 """
 Run what a function has registered around a snapshot of SnapStart.
 
-Functions register it by the package `snapshot_restore_py`. If a function has not imported that, it
+Functions register it by the package ``snapshot-restore-py``. If a function has not imported that, it
 has registered nothing.
 """
 

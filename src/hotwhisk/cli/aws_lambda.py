@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from hotwhisk.aws_lambda.settings import read_settings
+from hotwhisk.aws_lambda.lambda_settings import read_settings
 from hotwhisk.cli.terminal import Arguments, open_streams
 from hotwhisk.errors import StartError
 
@@ -20,9 +20,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         raise StartError("hotwhisk lambda needs Linux, as Lambda has it; run it in a container")
     settings = read_settings(handler, environ)
-    from hotwhisk.aws_lambda import runtime  # it imports the server
+    from hotwhisk.aws_lambda import lambda_runtime  # it imports the server
 
-    return runtime.run(settings, environ)
+    return lambda_runtime.run(settings, environ)
 
 
 def parser() -> Arguments:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hotwhisk.aws_lambda.function import TRACE, Function
-from hotwhisk.aws_lambda.logs import Log
+from hotwhisk.aws_lambda.function_log import FunctionLog
 
 
 def answer(handler: Any, event: str = "{}", *, overlaps: bool = False, **invocation: str) -> Any:
-    function = Function(handler, Log({}), overlaps=overlaps)
+    function = Function(handler, FunctionLog({}), overlaps=overlaps)
     return function.call({"event": event, "invocation": {"request_id": "r1", **invocation}})
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hotwhisk.aws_lambda.context import LambdaContext, read_names
+from hotwhisk.aws_lambda.lambda_context import LambdaContext, read_names
 
 NAMES = read_names({"AWS_LAMBDA_FUNCTION_NAME": "f"})
 
@@ -43,7 +43,7 @@ def test_a_client_context_has_its_parts() -> None:
 
 
 def test_a_client_context_that_is_no_json_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expecting value"):
+    with pytest.raises(ValueError, match="Expecting property name"):
         context(client_context="{")
 
 

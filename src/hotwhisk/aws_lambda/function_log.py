@@ -16,7 +16,7 @@ import time
 import traceback
 from contextvars import ContextVar
 
-from hotwhisk.aws_lambda.settings import is_json
+from hotwhisk.aws_lambda.lambda_settings import is_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ REQUEST_ID: Final = ContextVar("aws_request_id", default="")
 TENANT_ID: Final[ContextVar[str | None]] = ContextVar("tenant_id", default=None)
 
 
-class Log:
+class FunctionLog:
     """Writes messages to the platform."""
 
     def __init__(self, environ: Mapping[str, str], descriptor: int = -1) -> None:
@@ -105,7 +105,7 @@ class Log:
 class _Handler(logging.Handler):
     """Writes the records of all loggers."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: FunctionLog) -> None:
         super().__init__()
         self._log = log
         self.setFormatter(_JsonFormatter() if log.json else _TextFormatter(_TEXT, _SECONDS))

@@ -23,7 +23,7 @@ NO_HANDLER: Final = (
 )
 
 
-class Settings(Record):
+class LambdaSettings(Record):
     """What the runtime of one function must know."""
 
     handler: str
@@ -43,7 +43,7 @@ class Settings(Record):
     """The descriptor for the frames of the log; -1 if there is none."""
 
 
-def read_settings(handler: str | None, environ: Mapping[str, str]) -> Settings:
+def read_settings(handler: str | None, environ: Mapping[str, str]) -> LambdaSettings:
     """
     Read the settings of a runtime. ``handler`` is used before the variable ``_HANDLER``.
 
@@ -57,7 +57,7 @@ def read_settings(handler: str | None, environ: Mapping[str, str]) -> Settings:
     if not text:
         raise UsageError(NO_API.format(handler=name))
     descriptor = environ.get(LOG_DESCRIPTOR, "")
-    return Settings(
+    return LambdaSettings(
         handler=name,
         api=_address(text),
         task_root=environ.get("LAMBDA_TASK_ROOT", ""),

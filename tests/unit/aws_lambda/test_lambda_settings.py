@@ -1,4 +1,4 @@
-"""Settings come from what Lambda sets; what is missing or wrong is refused with the next step."""
+"""LambdaSettings come from what Lambda sets; what is missing or wrong is refused with the next step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hotwhisk.aws_lambda.settings import Settings, read_settings
+from hotwhisk.aws_lambda.lambda_settings import LambdaSettings, read_settings
 from hotwhisk.config.option import Address
 from hotwhisk.errors import UsageError
 
@@ -14,7 +14,9 @@ API = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}
 
 
 def test_little_is_needed() -> None:
-    assert read_settings("app.handler", API) == Settings("app.handler", Address("127.0.0.1", 9001))
+    assert read_settings("app.handler", API) == LambdaSettings(
+        "app.handler", Address("127.0.0.1", 9001)
+    )
 
 
 def test_everything_is_read() -> None:
@@ -28,7 +30,7 @@ def test_everything_is_read() -> None:
         "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": "/tmp/log.sock",
         "_LAMBDA_TELEMETRY_LOG_FD": "62",
     }
-    assert read_settings(None, environ) == Settings(
+    assert read_settings(None, environ) == LambdaSettings(
         handler="app.handler",
         api=Address("127.0.0.1", 9001),
         task_root="/var/task",

@@ -11,13 +11,13 @@ import sys
 import pytest
 
 from hotwhisk.aws_lambda.failure import Failure
-from hotwhisk.aws_lambda.logs import Log
+from hotwhisk.aws_lambda.function_log import FunctionLog
 
 FAILURE = Failure("Odd", "text", ['  File "a.py", line 1, in f\n    x\n'])
 
 
 def test_a_failure_is_one_entry_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    Log({}).write_failure(FAILURE, "r1")
+    FunctionLog({}).write_failure(FAILURE, "r1")
     assert capsys.readouterr().out == (
         '[ERROR] Odd: text\rTraceback (most recent call last):\r  File "a.py", line 1, in f\r    x\n'
     )
@@ -32,13 +32,13 @@ def test_a_failure_has_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
         flush = staticmethod(lambda: None)
 
     monkeypatch.setattr(sys, "stdout", Terminal())
-    Log({}).write_failure(FAILURE, "r1")
+    FunctionLog({}).write_failure(FAILURE, "r1")
     assert "\r" not in written[0]
     assert written[0].count("\n") == 4
 
 
 def test_a_failure_of_a_log_of_json_has_the_request(capsys: pytest.CaptureFixture[str]) -> None:
-    Log({"AWS_LAMBDA_LOG_FORMAT": "JSON"}).write_failure(FAILURE, "r1")
+    FunctionLog({"AWS_LAMBDA_LOG_FORMAT": "JSON"}).write_failure(FAILURE, "r1")
     found = json.loads(capsys.readouterr().out)
     assert (found["level"], found["requestId"], found["errorMessage"]) == ("ERROR", "r1", "text")
 
@@ -56,7 +56,7 @@ def test_a_failure_of_a_log_of_json_has_the_request(capsys: pytest.CaptureFixtur
 )
 def test_a_frame_bears_form_and_level(form: str, level: int, kind: int) -> None:
     reading, writing = os.pipe()
-    Log({"AWS_LAMBDA_LOG_FORMAT": form}, writing).write("ü\nx", level)
+    FunctionLog({"AWS_LAMBDA_LOG_FORMAT": form}, writing).write("ü\nx", level)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         found, length, at = struct.unpack(">IIQ", pipe.read(16))
@@ -69,4 +69,4 @@ def test_a_frame_bears_form_and_level(form: str, level: int, kind: int) -> None:
     ("given", "level"), [("trace", "DEBUG"), ("FATAL", "CRITICAL"), ("INFO", "INFO"), ("", "")]
 )
 def test_the_platforms_levels_are_those_of_logging(given: str, level: str) -> None:
-    assert Log({"AWS_LAMBDA_LOG_LEVEL": given}).level == level
+    assert FunctionLog({"AWS_LAMBDA_LOG_LEVEL": given}).level == level

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
-    from hotwhisk.aws_lambda.settings import Settings
+    from hotwhisk.aws_lambda.lambda_settings import LambdaSettings
 
 FAILED: Final = 1
 BEFORE_SNAPSHOT_FAILED: Final = 64
@@ -27,7 +27,7 @@ AFTER_RESTORE_FAILED: Final = 65
 """Exit codes of the platform's contract."""
 
 
-def run(settings: Settings, environ: Mapping[str, str]) -> int:
+def run(settings: LambdaSettings, environ: Mapping[str, str]) -> int:
     """
     Handle events until a signal comes; return the exit code.
 
@@ -38,15 +38,15 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     """
     server = FunctionServer.start(settings, environ)  # forked, so before any thread
     try:
-        return Runtime(settings, server).run()
+        return LambdaRuntime(settings, server).run()
     finally:
         server.stop()
 
 
-class Runtime:
+class LambdaRuntime:
     """One function, which ``server`` has or will have loaded."""
 
-    def __init__(self, settings: Settings, server: FunctionServer) -> None:
+    def __init__(self, settings: LambdaSettings, server: FunctionServer) -> None:
         self._settings = settings
         self._server = server
         self._api = RuntimeApi(settings.api)
