@@ -19,12 +19,12 @@ from hotwhisk.action.environ import Variables
 from hotwhisk.action.isolation import enter_action_folder
 from hotwhisk.action.signature import is_async, is_awaitable
 from hotwhisk.aws_lambda import snapshot_hooks
-from hotwhisk.aws_lambda.lambda_context import LambdaContext, read_names
 from hotwhisk.aws_lambda.failure import Failure, of_exception
-from hotwhisk.aws_lambda.handler_import import import_handler
-from hotwhisk.aws_lambda.log_provider import receive_descriptor
 from hotwhisk.aws_lambda.function_log import REQUEST_ID, TENANT_ID, FunctionLog
+from hotwhisk.aws_lambda.handler_import import import_handler
+from hotwhisk.aws_lambda.lambda_context import LambdaContext, read_names
 from hotwhisk.aws_lambda.lambda_settings import LOG_DESCRIPTOR
+from hotwhisk.aws_lambda.log_provider import receive_descriptor
 from hotwhisk.registration import on_startup
 from hotwhisk.worker.event_loop import run_to_end
 

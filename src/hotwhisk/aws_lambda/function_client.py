@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from hotwhisk.aws_lambda.runtime_api import Invocation
     from hotwhisk.aws_lambda.lambda_settings import LambdaSettings
+    from hotwhisk.aws_lambda.runtime_api import Invocation
     from hotwhisk.config.option import Address
 
 SOURCE: Final = """\

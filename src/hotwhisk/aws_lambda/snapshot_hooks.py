@@ -1,8 +1,8 @@
 """
 Run what a function has registered around a snapshot of SnapStart.
 
-Functions register it by the package ``snapshot-restore-py``. If a function has not imported that, it
-has registered nothing.
+Functions register it by the package ``snapshot-restore-py``. If a function has not imported that,
+it has registered nothing.
 """
 
 from __future__ import annotations

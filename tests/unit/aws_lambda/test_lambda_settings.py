@@ -1,4 +1,4 @@
-"""LambdaSettings come from what Lambda sets; what is missing or wrong is refused with the next step."""
+"""Settings come from what Lambda sets; what is missing or wrong is refused with the next step."""
 
 from __future__ import annotations
 
