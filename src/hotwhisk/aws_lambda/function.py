@@ -20,7 +20,7 @@ from hotwhisk.action.isolation import enter_action_folder
 from hotwhisk.action.signature import is_async, is_awaitable
 from hotwhisk.aws_lambda import snapshot_hooks
 from hotwhisk.aws_lambda.failure import Failure, of_exception
-from hotwhisk.aws_lambda.function_log import REQUEST_ID, TENANT_ID, FunctionLog
+from hotwhisk.aws_lambda.function_log import FunctionLog
 from hotwhisk.aws_lambda.handler_import import import_handler
 from hotwhisk.aws_lambda.lambda_context import LambdaContext, read_names
 from hotwhisk.aws_lambda.lambda_settings import LOG_DESCRIPTOR
@@ -61,7 +61,7 @@ def load(
         on_startup(lambda: connect_output(log_socket))
     found = import_handler(name)
     if isinstance(found, Failure):
-        log.write_failure(found, "")
+        log.write_failure(found)
         return partial(_refuse, found)
     function = Function(found, log, overlaps=overlaps and is_async(found))
     return function.call_async if is_async(found) else function.call
@@ -115,8 +115,8 @@ class Function:
         if (hook := request.get("hook")) is not None:
             return self._run_hook(hook)
         invocation = request["invocation"]
-        REQUEST_ID.set(invocation["request_id"])
-        TENANT_ID.set(invocation.get("tenant_id"))
+        ids = invocation["request_id"], invocation.get("tenant_id")
+        self._log.begin(*ids, overlaps=self._overlaps)
         if not self._overlaps:
             self._show_trace(invocation.get("trace_id"))
         if request.get("restored") and not self._restored:
@@ -159,7 +159,7 @@ class Function:
         return {"response": text}
 
     def _fail(self, failure: Failure) -> Answer:
-        self._log.write_failure(failure, REQUEST_ID.get())
+        self._log.write_failure(failure)
         return _refuse(failure)
 
 

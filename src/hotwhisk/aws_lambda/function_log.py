@@ -48,9 +48,9 @@ _OWN: Final = {
 """The attributes of a record that its caller did not add."""
 
 
-REQUEST_ID: Final = ContextVar("aws_request_id", default="")
-"""The id of the event that is being handled. Each of several coroutines sees its own."""
-TENANT_ID: Final[ContextVar[str | None]] = ContextVar("tenant_id", default=None)
+_NO_EVENT: Final = ("", None)
+_event: Final[ContextVar[tuple[str, str | None] | None]] = ContextVar("event", default=None)
+"""The ids of the event that is being handled. Each of several coroutines sees its own."""
 
 
 class FunctionLog:
@@ -62,6 +62,19 @@ class FunctionLog:
         level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
         self.level = _LEVELS.get(level, level)
         self._descriptor = descriptor
+        self._only: tuple[str, str | None] = _NO_EVENT
+
+    def begin(self, request_id: str, tenant_id: str | None, *, overlaps: bool) -> None:
+        """Take the ids of the event to which the next lines belong."""
+        event = (request_id, tenant_id)
+        _event.set(event)
+        # A thread of the function has a context of its own, but there is only this event.
+        self._only = _NO_EVENT if overlaps else event
+
+    @property
+    def ids(self) -> tuple[str, str | None]:
+        """The ids of the request and of the tenant of the event that is being handled."""
+        return _event.get() or self._only
 
     def install(self) -> None:
         """Have the root logger write here, and write what is printed line by line."""
@@ -86,12 +99,11 @@ class FunctionLog:
         while frame:
             frame = frame[os.write(self._descriptor, frame) :]
 
-    def write_failure(self, failure: Failure, request_id: str) -> None:
+    def write_failure(self, failure: Failure) -> None:
         """Write what ended the handling of an event, or the start."""
         if self.json:
-            now = time.time()
-            document = {"timestamp": _timestamp(now), "level": "ERROR"}
-            self.write(_json({**document, **failure.document(request_id)}), logging.ERROR)
+            document = {"timestamp": _timestamp(time.time()), "level": "ERROR"}
+            self.write(_json({**document, **failure.document(self.ids[0])}), logging.ERROR)
             return
         text = f"[ERROR] {failure.type}: {failure.message}"
         if failure.stack:
@@ -111,8 +123,7 @@ class _Handler(logging.Handler):
         self.setFormatter(_JsonFormatter() if log.json else _TextFormatter(_TEXT, _SECONDS))
 
     def emit(self, record: logging.LogRecord) -> None:
-        record.aws_request_id = REQUEST_ID.get()
-        record.tenant_id = TENANT_ID.get()
+        record.aws_request_id, record.tenant_id = self._log.ids
         try:
             self._log.write(self.format(record), min(50, record.levelno) // 10 * 10)
         except Exception:  # noqa: BLE001 - as every handler of logging does

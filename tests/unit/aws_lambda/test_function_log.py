@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import os
 import struct
 import sys
+import threading
 
 import pytest
 
@@ -17,7 +19,7 @@ FAILURE = Failure("Odd", "text", ['  File "a.py", line 1, in f\n    x\n'])
 
 
 def test_a_failure_is_one_entry_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    FunctionLog({}).write_failure(FAILURE, "r1")
+    FunctionLog({}).write_failure(FAILURE)
     assert capsys.readouterr().out == (
         '[ERROR] Odd: text\rTraceback (most recent call last):\r  File "a.py", line 1, in f\r    x\n'
     )
@@ -32,13 +34,15 @@ def test_a_failure_has_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
         flush = staticmethod(lambda: None)
 
     monkeypatch.setattr(sys, "stdout", Terminal())
-    FunctionLog({}).write_failure(FAILURE, "r1")
+    FunctionLog({}).write_failure(FAILURE)
     assert "\r" not in written[0]
     assert written[0].count("\n") == 4
 
 
 def test_a_failure_of_a_log_of_json_has_the_request(capsys: pytest.CaptureFixture[str]) -> None:
-    FunctionLog({"AWS_LAMBDA_LOG_FORMAT": "JSON"}).write_failure(FAILURE, "r1")
+    log = FunctionLog({"AWS_LAMBDA_LOG_FORMAT": "JSON"})
+    log.begin("r1", None, overlaps=False)
+    log.write_failure(FAILURE)
     found = json.loads(capsys.readouterr().out)
     assert (found["level"], found["requestId"], found["errorMessage"]) == ("ERROR", "r1", "text")
 
@@ -70,3 +74,18 @@ def test_a_frame_bears_form_and_level(form: str, level: int, kind: int) -> None:
 )
 def test_the_platforms_levels_are_those_of_logging(given: str, level: str) -> None:
     assert FunctionLog({"AWS_LAMBDA_LOG_LEVEL": given}).level == level
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_a_thread_has_the_event_unless_there_are_several(*, overlaps: bool) -> None:
+    log, found = FunctionLog({}), list[object]()
+
+    def work() -> None:
+        log.begin("r1", "t1", overlaps=overlaps)
+        thread = threading.Thread(target=lambda: found.append(log.ids))
+        thread.start()
+        thread.join(20)
+        found.append(log.ids)
+
+    contextvars.Context().run(work)
+    assert found == [("", None) if overlaps else ("r1", "t1"), ("r1", "t1")]
