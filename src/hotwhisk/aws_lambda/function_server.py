@@ -8,7 +8,6 @@ programs of the machine can neither call the function nor post code.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import secrets
@@ -53,6 +52,8 @@ _OPTIONS: Final = (
     "--timeout", "none",  # each event has a deadline
     "--init-timeout", "900",  # the platform ends a start that takes too long
     "--drain-timeout", "1",
+    "--log-format", "text",  # the platform wants its own form of JSON
+    "--no-openwhisk",
 )  # fmt: skip
 _FAILED: Final = 70
 
@@ -79,8 +80,6 @@ class FunctionServer:
         options = ["--workers", str(settings.concurrency), *_OPTIONS]
         config = with_port(read_config(options, environ, bound=address), address[1])
         config = with_tokens(config, Tokens(digest(token), digest(token)))
-        gc.collect()
-        gc.freeze()  # a collection on either side would copy what they share
         parent = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:

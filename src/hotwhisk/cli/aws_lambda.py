@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if not sys.platform.startswith("linux"):
         raise StartError("hotwhisk lambda needs Linux, as Lambda has it; run it in a container")
     settings = read_settings(handler, environ)
+    gc.disable()  # as for serve
     from hotwhisk.aws_lambda import lambda_runtime  # it imports the server
 
+    gc.freeze()  # the server is forked, and a collection on either side would copy what they share
+    gc.enable()
     return lambda_runtime.run(settings, environ)
 
 
