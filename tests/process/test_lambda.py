@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -255,18 +256,28 @@ def test_a_signal_ends_the_runtime_after_the_functions_own_exit() -> None:
 MEETING = """\
 import os, socket
 
-{kind} handler(event, context):
+def handler(event, context):
     with socket.create_connection(("127.0.0.1", event["port"])) as connection:
         connection.sendall(b"%d\\n" % os.getpid())
-        return {{"pid": os.getpid(), "got": connection.recv(10).decode()}}
+        connection.recv(1)
+        return os.getpid()
+"""
+ASYNC_MEETING = """\
+import asyncio, os
+
+async def handler(event, context):
+    reader, writer = await asyncio.open_connection("127.0.0.1", event["port"])
+    writer.write(b"%d\\n" % os.getpid())
+    await reader.read(1)
+    writer.close()
+    return context.aws_request_id
 """
 
 
-@pytest.mark.parametrize("kind", ["def", "async def"])
-def test_events_at_a_time_have_processes_and_a_killed_one_is_replaced(kind: str) -> None:
+def test_events_at_a_time_have_processes_and_a_killed_one_is_replaced() -> None:
     with (
         Platform() as own,
-        Runtime(own, MEETING.format(kind=kind), AWS_LAMBDA_MAX_CONCURRENCY="4"),
+        Runtime(own, MEETING, AWS_LAMBDA_MAX_CONCURRENCY="4"),
         socket.create_server(("127.0.0.1", 0)) as meeting,
     ):
         meeting.settimeout(SECONDS)
@@ -276,20 +287,36 @@ def test_events_at_a_time_have_processes_and_a_killed_one_is_replaced(kind: str)
         connections = {}
         for _ in outcomes:
             connection, _ = meeting.accept()
-            pid = int(connection.makefile().readline())
-            connections[pid] = connection
+            connections[int(connection.makefile().readline())] = connection
         assert len(connections) == 4
         killed, *living = connections
         os.kill(killed, signal.SIGKILL)
         own.wait_polls(1)  # before any other event has its answer
         for pid in living:
-            connections[pid].sendall(b"go on")
+            connections[pid].sendall(b".")
         posted = [outcome.result(SECONDS) for outcome in outcomes]
         assert sorted(each.kind for each in posted) == ["error", *["response"] * 3]
-        assert {each.json["pid"] for each in posted if each.kind == "response"} == set(living)
+        assert {each.json for each in posted if each.kind == "response"} == set(living)
         own.wait_polls(4)
         for connection in connections.values():
             connection.close()
+
+
+def test_coroutines_of_events_at_a_time_overlap() -> None:
+    with (
+        Platform() as own,
+        Runtime(own, ASYNC_MEETING, AWS_LAMBDA_MAX_CONCURRENCY="4"),
+        socket.create_server(("127.0.0.1", 0)) as meeting,
+    ):
+        meeting.settimeout(SECONDS)
+        event = {"port": meeting.getsockname()[1]}
+        outcomes = [own.send(event) for _ in range(4)]
+        connections = [meeting.accept()[0] for _ in outcomes]
+        for connection in connections:
+            connection.sendall(b".")
+            connection.close()
+        ids = [outcome.result(SECONDS).json for outcome in outcomes]
+        assert ids == [f"request-{number}" for number in (1, 2, 3, 4)]
 
 
 # -- logs that the platform reads -----------------------------------------------------------
@@ -367,21 +394,17 @@ def test_each_process_connects_its_output_to_the_platforms_socket() -> None:
 
 def read_until(listener: socket.socket, line: bytes) -> bool:
     """Accept connections until one of them has sent a line."""
-    with selectors.DefaultSelector() as selector:
+    with selectors.DefaultSelector() as selector, ExitStack() as opened:
         selector.register(listener, selectors.EVENT_READ)
         while ready := selector.select(SECONDS):
             for key, _ in ready:
                 if key.fileobj is listener:
-                    selector.register(listener.accept()[0], selectors.EVENT_READ)
-                    continue
-                connection = key.fileobj
-                assert isinstance(connection, socket.socket)
-                data = connection.recv(4096)
-                if line in data:
+                    connection = opened.enter_context(listener.accept()[0])
+                    selector.register(connection, selectors.EVENT_READ, connection)
+                elif not (data := key.data.recv(4096)):
+                    selector.unregister(key.data)
+                elif line in data:
                     return True
-                if not data:
-                    selector.unregister(connection)
-                    connection.close()
     return False
 
 
