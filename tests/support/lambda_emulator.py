@@ -110,6 +110,13 @@ class Emulator:
         """What the emulator, the runtime and the function have printed."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
+    def wait_log(self, text: str) -> None:
+        """Wait until a text is in the log, which the emulator copies in its own time."""
+        deadline = time.monotonic() + SECONDS
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            select.select([], [], [], 0.01)
+
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection to the emulator, as soon as it listens."""
         deadline = time.monotonic() + SECONDS
