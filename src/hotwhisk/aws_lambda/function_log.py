@@ -131,7 +131,7 @@ class _Handler(logging.Handler):
 
 
 class _TextFormatter(logging.Formatter):
-    converter = time.gmtime
+    converter = time.gmtime  # type: ignore[assignment]  # it is no method, as in logging itself
 
 
 class _JsonFormatter(logging.Formatter):

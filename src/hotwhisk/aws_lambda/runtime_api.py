@@ -154,6 +154,7 @@ class RuntimeApi:
         """
         start = f"{method} {_BASE}{path}".encode()
         lines = (_AGENT + headers).encode("latin-1", "replace")
+        reason = ""
         for pause in (0.0, *_PAUSES):
             time.sleep(pause)  # the platform's own rule for attempts
             try:
