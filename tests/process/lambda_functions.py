@@ -159,7 +159,7 @@ def main(event, context):
     "src/handlers/report.txt": "Total: {total}",
     "src/pricing.py": "def total(items): return sum(item['price'] for item in items)\n",
     # A module with the name of a module of the standard library that the server imports too.
-    "queue.py": "def handler(event, context):\n    return 'our own queue'\n",
+    "secrets.py": "def handler(event, context):\n    return 'our own secrets'\n",
     # A rule of EventBridge on a schedule; there is no result.
     "schedule.py": """\
 from datetime import datetime
@@ -270,7 +270,7 @@ STYLES = {
         "src/handlers/report.main", {"items": [{"price": 2}, {"price": 3}]}, "Total: 5"
     ),
     "package, dots": Style("src.handlers.report.main", {"items": []}, "Total: 0"),
-    "shadow": Style("queue.handler", {}, "our own queue"),
+    "shadow": Style("secrets.handler", {}, "our own secrets"),
     "schedule": Style("schedule.handler", {"time": "2026-01-02T03:04:05Z"}, None),
     "authorizer": Style(
         "authorizer.handler",
