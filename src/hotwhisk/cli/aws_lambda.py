@@ -23,7 +23,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         raise StartError("hotwhisk lambda needs Linux, as Lambda has it; run it in a container")
     settings = read_settings(handler, environ)
     if sys.path[0] in ("", os.getcwd()):
-        del sys.path[0]  # `python -m hotwhisk` put it there; a secrets.py of the function is not ours
+        # `python -m hotwhisk` put it there, but a secrets.py of the function is not ours.
+        del sys.path[0]
     gc.disable()  # as for serve
     from hotwhisk.aws_lambda import lambda_runtime  # it imports the server
 
