@@ -16,8 +16,6 @@ import signal
 import sys
 import time
 
-from hotwhisk import json_codec
-from hotwhisk.action.isolation import server_modules
 from hotwhisk.aws_lambda import function  # noqa: F401  # imported before the fork, for workers
 from hotwhisk.aws_lambda.function_client import FunctionClient
 from hotwhisk.config.config import read_config, with_port, with_tokens
@@ -25,10 +23,10 @@ from hotwhisk.config.option import Address
 from hotwhisk.config.tokens import Tokens, digest
 from hotwhisk.errors import StartError
 from hotwhisk.server.listener import bound_address, open_listener
-from hotwhisk.server.server import Server
+from hotwhisk.server.server import serve
+from hotwhisk.server.server_log import ServerLog
 from hotwhisk.supervisor.json_lines import timestamp
 from hotwhisk.supervisor.log_events import LogEvent
-from hotwhisk.system.output import line_buffer_c
 from hotwhisk.system.system import setup_child
 
 TYPE_CHECKING = False
@@ -80,12 +78,13 @@ class FunctionServer:
         options = ["--workers", str(settings.concurrency), *_OPTIONS]
         config = with_port(read_config(options, environ, bound=address), address[1])
         config = with_tokens(config, Tokens(digest(token), digest(token)))
+        log = FunctionServerLog(config, json_log=settings.json_log)
         parent = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if not pid:
-                _become_server(config, listener, parent, json_log=settings.json_log)
+                _become_server(config, listener, parent, log)
         except OSError as error:
             raise StartError(f"no process can be started: {error.strerror}") from None
         finally:
@@ -116,34 +115,31 @@ class FunctionServer:
 
 
 def _become_server(
-    config: Config, listener: _socket.socket, parent: int, *, json_log: bool
+    config: Config, listener: _socket.socket, parent: int, log: ServerLog
 ) -> NoReturn:
     try:
         if setup_child(NAME, parent):
-            if config.faster_json:
-                json_codec.use_faster(server_modules)
-            line_buffer_c()
-            server = _JsonServer if json_log else _QuietServer
-            os._exit(server(config, listener).run())
+            os._exit(serve(config, listener, log=log))
     except BaseException:  # noqa: BLE001 - boundary: the child of a fork returns nowhere
         sys.excepthook(*sys.exc_info())
     os._exit(_FAILED)
 
 
-class _QuietServer(Server):
-    """A server that tells only what is news in a function's log."""
+class FunctionServerLog(ServerLog):
+    """Tells only what is news in a function's log, as text or as the platform's JSON."""
 
-    def log(self, text: str, event: LogEvent) -> None:
+    def __init__(self, config: Config, *, json_log: bool) -> None:
+        super().__init__(config)
+        self._json_log = json_log
+
+    def __call__(self, text: str, event: LogEvent) -> None:
         """Write a line on stderr."""
         if event not in _QUIET:
-            super().log(text, event)
+            super().__call__(text, event)
 
-
-class _JsonServer(_QuietServer):
-    """The same, with a log of JSON."""
-
-    def log(self, text: str, event: LogEvent) -> None:
-        """Write a line on stderr, with the names of the platform."""
+    def line(self, text: str, event: LogEvent) -> str:
+        """Return the line, with the platform's names if it is JSON."""
+        if not self._json_log:
+            return super().line(text, event)
         fields = {"timestamp": timestamp(time.time()), "level": event.level, "message": text}
-        if event not in _QUIET:
-            self._stderr.write(json.dumps(fields).encode() + b"\n", timeout=0.0)
+        return json.dumps(fields) + "\n"

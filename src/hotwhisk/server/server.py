@@ -50,11 +50,17 @@ REMOVAL = 5.0
 """Seconds to remove the server's folder at its end. The next start removes the rest."""
 
 
-def serve(config: Config, listener: _socket.socket, changes: int | None = None) -> int:
+def serve(
+    config: Config,
+    listener: _socket.socket,
+    changes: int | None = None,
+    log: ServerLog | None = None,
+) -> int:
     """
     Serve until a signal or a command stops the server; return the exit code.
 
     `hotwhisk.cli.watch` writes a line to the descriptor ``changes`` for each change of the sources.
+    ``log`` is used in place of the log for an operator.
 
     Raises:
         StartError: the run folder cannot be used, the system refuses what a server needs, or FILE
@@ -64,7 +70,7 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
         json_codec.use_faster(server_modules)  # before any fork
     line_buffer_c()
     try:
-        service = Server(config, listener)
+        service = Server(config, listener, log or ServerLog(config))
     except OSError as error:
         raise StartError(
             f"the system refuses what a server needs: {error.strerror or error}; "
@@ -78,11 +84,11 @@ def serve(config: Config, listener: _socket.socket, changes: int | None = None) 
 class Server:
     """One running server."""
 
-    def __init__(self, config: Config, listener: _socket.socket) -> None:
+    def __init__(self, config: Config, listener: _socket.socket, log: ServerLog) -> None:
         self.config = config
         features.require()
         self._folder = run_folder.claim_folder(config, os.environ)
-        self.log = ServerLog(config)
+        self.log = log
         self.supervisor = Supervisor(
             config, listener, System(), resources.capacity(config), self._folder.own,
             log=self.log, replied=self._replied, writer=self.log.writer,

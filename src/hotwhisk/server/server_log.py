@@ -46,4 +46,8 @@ class ServerLog:
             self._json.log(text, event)
         elif self._stderr is not None and not self._openwhisk:
             # A closed terminal, a full disk or a log without a reader costs this line only.
-            self._stderr.write(f"hotwhisk: {text}\n".encode(errors="replace"), timeout=0.0)
+            self._stderr.write(self.line(text, event).encode(errors="replace"), timeout=0.0)
+
+    def line(self, text: str, event: LogEvent) -> str:  # noqa: ARG002 - for other forms of a line
+        """Return the line of a text log."""
+        return f"hotwhisk: {text}\n"
