@@ -53,6 +53,7 @@ PURE = {
     "supervisor.commands",
     "supervisor.comparison",
     "supervisor.first_version",
+    "supervisor.free_numbers",
     "supervisor.generation",
     "supervisor.history",
     "supervisor.history_text",

@@ -11,12 +11,12 @@ import _socket
 import fcntl
 import os
 import termios
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from hotwhisk.ipc.messages import ProtocolError, SpillCreated
 from hotwhisk.ipc.scoreboard import MOVABLE, Phase, Scoreboard
 from hotwhisk.supervisor.commands import Recovery
+from hotwhisk.supervisor.free_numbers import FreeNumbers
 from hotwhisk.supervisor.recovery import recovery_for
 from hotwhisk.supervisor.spill_files import NO_SLOT, SpillFiles
 from hotwhisk.supervisor.unread import Inputs
@@ -48,7 +48,7 @@ class Sockets:
         """The number of connections for which descriptors remain beside the living processes."""
         self.inputs = Inputs()
         self._scoreboard = scoreboard
-        self._free = deque(range(scoreboard.capacity))
+        self._free = FreeNumbers(scoreboard.capacity)
         self._ended: set[int] = set()
         """Connections that the supervisor has closed and `remove_closed` has not removed yet."""
         self._epochs: dict[int, tuple[int, int]] = {}
@@ -67,13 +67,11 @@ class Sockets:
     @property
     def full(self) -> bool:
         """Return whether there is no room for another connection."""
-        return not self._free or len(self.descriptors) >= self.most
+        return len(self.descriptors) >= min(self.most, self._scoreboard.capacity)
 
     def add(self, descriptor: int) -> int:
         """Take an accepted connection, and return its number."""
-        # The number that was free for longest, so that a late message about its last use finds
-        # it unused.
-        number = self._free.popleft()
+        number = self._free.take()
         self.descriptors[number] = descriptor
         self._epochs[number] = NOT_YET
         self._scoreboard.begin_connection(number)
@@ -98,7 +96,7 @@ class Sockets:
                 self._close(descriptor)
                 self._ended.discard(number)
                 self.spills.forget(number)
-                self._free.append(number)
+                self._free.give_back(number)
                 closed.append(number)
         return closed
 
