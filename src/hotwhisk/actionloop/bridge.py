@@ -26,11 +26,11 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 
 from hotwhisk import json_codec
 from hotwhisk.actionloop.child import Child, ChildEnded
+from hotwhisk.actionloop.proxy_variables import proxy_variables
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, LoadFailed
 from hotwhisk.openwhisk.answers import Cause, failure_response
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
     from hotwhisk.config.config import Config
     from hotwhisk.system.loop_protocol import Loop
-
-PROXY_VERSION: Final = "1.17.1"
-"""The version of the ActionLoop proxy that this module follows. Programs can read it."""
 
 KILLED: Final = 9
 MOST_QUOTED: Final = 60
@@ -173,28 +170,6 @@ def environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
     of a variable.
     """
     return proxy_variables(config) | dict(environ)
-
-
-def proxy_variables(config: Config) -> dict[str, str]:
-    """Return the variables that the official proxy puts into the environment of an action."""
-    own = {"__OW_PROXY_VERSION": PROXY_VERSION}
-    if config.execution_env:
-        own["__OW_EXECUTION_ENV"] = config.execution_env
-    if config.wait_for_ack:
-        own["__OW_WAIT_FOR_ACK"] = "1"
-    return own
-
-
-def python_variables(config: Config) -> dict[str, str]:
-    """
-    Return the variables of the proxy for an action in Python.
-
-    They include the variables that the script of the official image adds for Python. If the image
-    does not state its name, the action finds the name of the official image.
-    """
-    name = f"openwhisk/action-python-v{sys.version_info[0]}.{sys.version_info[1]}"
-    own = {"__OW_EXECUTION_ENV": name, "PYTHONIOENCODING": "UTF-8"}
-    return own | proxy_variables(config)
 
 
 def request_line(body: bytes | memoryview) -> bytes:

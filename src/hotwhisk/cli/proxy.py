@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hotwhisk
-from hotwhisk.actionloop.bridge import PROXY_VERSION
+from hotwhisk.actionloop.proxy_variables import PROXY_VERSION
 from hotwhisk.errors import BuildFailed, HotwhiskError, UsageError
 
 if TYPE_CHECKING:

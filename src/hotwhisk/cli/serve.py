@@ -79,9 +79,6 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
         config = _configure(argv, environ, listener, inherited=inherited)
         from hotwhisk.server.server import serve
 
-        if config.cloudevents:
-            import hotwhisk.worker.event_requests  # noqa: F401 - before any worker is forked
-
         if changes is not None:
             from hotwhisk.cli.watch import wait_begun
 
@@ -115,7 +112,6 @@ def _configure(
     *,
     inherited: bool,
 ) -> Config:
-    from hotwhisk.access.token_files import read_tokens
     from hotwhisk.cli.files import require_file
     from hotwhisk.config.config import read_config, with_port, with_tokens
     from hotwhisk.server.listener import bound_address
@@ -128,7 +124,10 @@ def _configure(
     if not (config.openwhisk or config.json_log):  # the server logs them, or prints nothing
         for warning in config.warnings:
             print(f"hotwhisk: {warning}", file=sys.stderr)
-    config = with_tokens(config, read_tokens(config))
+    if config.has_token_file:
+        from hotwhisk.access.token_files import read_tokens
+
+        config = with_tokens(config, read_tokens(config))
     if config.file is not None:
         require_file(config.file)
     return config

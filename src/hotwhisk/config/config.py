@@ -22,7 +22,6 @@ from hotwhisk.config.platform import (
     Profile,
     platform_settings,
 )
-from hotwhisk.config.suggestions import nearest
 from hotwhisk.config.tokens import Tokens
 from hotwhisk.errors import UsageError
 from hotwhisk.record import Record
@@ -121,7 +120,12 @@ class Config(Record):
     @property
     def may_leave_loopback(self) -> bool:
         """Return whether other machines may reach the server: they cannot just post code."""
-        return self.openwhisk or bool(self.token_file or self.replace_token_file)
+        return self.openwhisk or self.has_token_file
+
+    @property
+    def has_token_file(self) -> bool:
+        """Return whether requests must carry a token."""
+        return bool(self.token_file or self.replace_token_file)
 
     @property
     def takes_no_code(self) -> bool:
@@ -229,6 +233,10 @@ def _warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS] + list(CLIENT_VARIABLES)
     ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(UP_PREFIX)}
     unknown = sorted(ours - {*known, TAG_VARIABLE})
+    if not unknown:
+        return ()
+    from hotwhisk.config.suggestions import nearest  # only for a mistake
+
     return tuple(f"unknown variable {name} is ignored{nearest(name, known)}" for name in unknown)
 
 

@@ -8,24 +8,18 @@ import signal
 
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import invalidate_caches, server_modules
-from hotwhisk.config.addresses import (
-    accepted_hosts,
-    control_path,
-    replace_command,
-)
+from hotwhisk.config.addresses import accepted_hosts, control_path, replace_command
 from hotwhisk.errors import StartError
 from hotwhisk.openwhisk.answers import Cause
-from hotwhisk.server import notify, run_folder
+from hotwhisk.server import notify, run_folder, server_options
 from hotwhisk.server.control import Control, ControlRequest
 from hotwhisk.server.end_workers import EXIT_GRACE, end_workers, has_requests
 from hotwhisk.server.named_file import why_unfit
 from hotwhisk.server.notify import write_termination_log
-from hotwhisk.server.preload import preload
 from hotwhisk.server.server_history import ServerHistory
 from hotwhisk.server.server_log import ServerLog
 from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
-from hotwhisk.server.token_rotation import TokenRotation
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
 from hotwhisk.supervisor.commands import Reply
@@ -98,13 +92,10 @@ class Server:
         self._history = ServerHistory(parts)
         answers = self._history.answers()
         answers["status"] = lambda question: question.answer(status(parts))
-        self._tokens = TokenRotation(config, parts)
+        self._tokens = server_options.token_rotation(config, parts)
         path = control_path(self._folder.path, self._folder.place)
         self._answering: list[Control | Admin] = [Control(path, answers, parts)]
-        if config.admin is not None:
-            from hotwhisk.server.admin import Admin  # here, because most servers need none
-
-            self._answering.append(Admin(config.admin, config, parts))
+        self._answering += server_options.admin(config, parts)
         self._watchdog = Watchdog(self.supervisor)
         self._now = self._next_tick = 0.0
         self._signals, self._wakeup = catch_signals(self.supervisor.system.signals)
@@ -122,7 +113,7 @@ class Server:
         supervisor = self.supervisor
         for warning in self.config.warnings if self.config.json_log else ():
             self.log(warning, LogEvent.UNKNOWN_VARIABLE)
-        preload(self.config.preload, supervisor.system, self.config.init_timeout, self.log)
+        server_options.preload(self.config, supervisor.system, self.log)
         invalidate_caches()
         if self._folder.has_leftovers():
             supervisor.rollout.jobs.remove_leftovers()
@@ -142,11 +133,13 @@ class Server:
         supervisor = self.supervisor
         asleep = not supervisor.scoreboard.timer_on_here
         tick = None if asleep else max(0.0, self._next_tick - self._now)
-        pauses = (tick, self._tokens.pause, self._history.pause)
+        tokens = self._tokens
+        pauses = (tick, self._history.pause, tokens.pause if tokens is not None else None)
         supervisor.wait(min((each for each in pauses if each is not None), default=None))
         self._history.follow()
         self._now = now = supervisor.system.now()
-        self._tokens.check(now)
+        if tokens is not None:
+            tokens.check(now)
         if asleep:
             self._next_tick = now + SOON
         if supervisor.wants_early_tick:
@@ -172,7 +165,8 @@ class Server:
                 self.supervisor.processes.reap_orphans()
                 continue
             if number == signal.SIGHUP:
-                self._tokens.read_again()
+                if self._tokens is not None:
+                    self._tokens.read_again()
                 self._reload()
                 continue
             self._why = f"told to stop by {signal.Signals(number).name}"

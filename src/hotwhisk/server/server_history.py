@@ -10,7 +10,6 @@ from hotwhisk.server.control import ControlRequest
 from hotwhisk.server.named_file import has_digest
 from hotwhisk.supervisor.artifacts import named_by
 from hotwhisk.supervisor.commands import Candidate, Origin
-from hotwhisk.supervisor.first_version import choose
 from hotwhisk.supervisor.history import Version
 from hotwhisk.supervisor.log_events import LogEvent
 
@@ -38,6 +37,8 @@ class ServerHistory:
         named = named_by(self._parts.config)
         if self._parts.config.state is None:
             return named
+        from hotwhisk.supervisor.first_version import choose  # only for --state
+
         self._open(self._parts.config.state)
         origin = named.artifact.origin if named is not None else Origin()
         is_unchanged = partial(has_digest, self._parts.system, origin)
@@ -50,7 +51,6 @@ class ServerHistory:
 
     def _open(self, path: str) -> None:
         """Read the history of an earlier server, and log what is wrong with its folder."""
-        # Imported here, because most servers have no state folder.
         from hotwhisk.server.history_writer import HistoryWriter
         from hotwhisk.server.state_folder import open_state
 

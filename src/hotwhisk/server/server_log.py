@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotwhisk.server import server_options
 from hotwhisk.system.output import Output
 
 TYPE_CHECKING = False
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from hotwhisk.supervisor.action_output import ActionOutput
     from hotwhisk.supervisor.log_events import LogEvent
     from hotwhisk.supervisor.parts import Parts
-    from hotwhisk.system.line_writer import LineWriter
 
 STDERR = 2
 FIRST_OTHER = 3
@@ -28,12 +28,8 @@ class ServerLog:
         self._openwhisk = config.openwhisk
         self._json: ActionOutput | None = None
         self._stderr: Output | None = None
-        self.writer: LineWriter | None = None
+        self.writer = server_options.log_writer(config)
         """Writes the whole log, with what the actions print; None if the log is text."""
-        if config.json_log:
-            from hotwhisk.server.stdout import take_stdout  # here, because most servers need none
-
-            self.writer = take_stdout()
 
     def begin(self, parts: Parts) -> None:
         """Write from now on: by ``parts.output`` if the log is JSON, else to stderr."""

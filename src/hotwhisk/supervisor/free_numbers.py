@@ -1,5 +1,5 @@
 """
-Hand out the numbers of connections and of workers.
+Hand out the numbers of connections.
 
 Pure. Each number that is used for the first time makes further memory this process's own: a row of
 the scoreboard, and what Python keeps of a number. So a number is used again as soon as messages

@@ -22,6 +22,7 @@ from hotwhisk.system.system import System
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.template import template_name
 from hotwhisk.worker.worker import Worker
+from hotwhisk.worker.worker_options import optional_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Processes:
 
     def __init__(self, system: System, config: Config, scoreboard: Scoreboard) -> None:
         self._system = system
+        self._parts = optional_parts(config)
         self.config = config
         """What each process that is forked from now on gets."""
         self._scoreboard = scoreboard
@@ -289,7 +291,7 @@ class Processes:
         guard_handlers()
         channel = Channel(_socket.socket(fileno=high))
         place = Place(slot, recalls, lowest)
-        worker = Worker(channel, self._scoreboard, place, self.config)
+        worker = Worker(channel, self._scoreboard, place, self.config, self._parts)
         try:
             worker.run()
         except BaseException:

@@ -24,7 +24,6 @@ from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.probation import Probation
 from hotwhisk.supervisor.scaling import Scaling
-from hotwhisk.supervisor.single_run import SINGLE_RUN
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
 
 REPLACEMENTS_WAITING = 8
@@ -46,11 +45,14 @@ class Rollout:
         has_claim: Callable[[int], bool] = lambda _: False,
         history: History | None = None,
     ) -> None:
-        self.policy = policy
-        self._has_descriptors = has_descriptors
+        self.policy, self._has_descriptors = policy, has_descriptors
         self.commands: deque[commands.Command] = deque()
         self.workers = Workers(slots, self.commands)
-        dispatcher, scaling = SINGLE_RUN if policy.single_run else (Dispatcher, Scaling)
+        dispatcher, scaling = Dispatcher, Scaling
+        if policy.single_run:
+            from hotwhisk.supervisor.single_run import SINGLE_RUN  # only for --fresh
+
+            dispatcher, scaling = SINGLE_RUN
         self.dispatcher = dispatcher(self.workers, self.commands, has_claim)
         self.current = Generation()
         self.history = history or History()

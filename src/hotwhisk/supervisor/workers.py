@@ -15,7 +15,6 @@ from enum import StrEnum
 from hotwhisk.ipc.messages import Stop
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.commands import Command, Kill, Label, Recall, Send, StartWorker
-from hotwhisk.supervisor.free_numbers import FreeNumbers
 
 
 class State(StrEnum):
@@ -148,7 +147,7 @@ class Workers:
         self.templates: dict[int, int] = {}
         """The slot of each generation's template."""
         self._commands = commands
-        self._free = FreeNumbers(slots)
+        self._free = deque(range(slots))
         self.banned = 0
         """The latest generation whose workers must not leave a template."""
         self.replace_spare()
@@ -192,7 +191,7 @@ class Workers:
 
     def allocate(self) -> int:
         """Add a worker, and return its slot; the caller has its process started."""
-        slot = self._free.take()
+        slot = self._free.popleft()
         self.by_slot[slot] = Worker(slot)
         return slot
 
@@ -232,7 +231,7 @@ class Workers:
         """Forget a dead worker, and return it."""
         worker = self.by_slot.pop(slot)
         self._forget(worker)
-        self._free.give_back(slot)
+        self._free.append(slot)
         if slot == self.spare:
             self.replace_spare()
         return worker

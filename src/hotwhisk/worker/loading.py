@@ -21,7 +21,7 @@ from hotwhisk.action.isolation import environment, set_defaults
 from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import can_take_event, is_awaitable
 from hotwhisk.actionloop import compiling
-from hotwhisk.actionloop.bridge import Program, python_variables
+from hotwhisk.actionloop.proxy_variables import python_variables
 from hotwhisk.artifact import artifact, snapshot, version_file
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.artifact.posted_code import decode
@@ -38,6 +38,8 @@ from hotwhisk.worker.own_process import exit_now, flush
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
+
+    from hotwhisk.actionloop.bridge import Program
 
 
 class Loaded(Record):
@@ -104,7 +106,8 @@ def _check_arguments(action: actions.Action | Program, config: Config) -> None:
     Raises:
         LoadFailed: the handler requires other arguments, or is a program and gets CloudEvents.
     """
-    if config.cloudevents and isinstance(action, Program):
+    is_program = not isinstance(action, actions.Action)
+    if config.cloudevents and is_program:
         raise LoadFailed(
             "a program cannot take CloudEvents; post Python code, or leave out --cloudevents"
         )
@@ -250,8 +253,7 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
         keep(content)
     if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):
         # It runs where it is, beside its files.
-        program = Program(path, environment(), config)
-        return Loaded(program, artifact.digest_of(content))
+        return Loaded(_start_program(path, config), artifact.digest_of(content))
     return _load_content(content, message.main, message.folder, config)
 
 
@@ -265,6 +267,12 @@ def _load_snapshot(kept: Snapshot, main: str, folder: str, config: Config) -> Lo
     holder = os.path.dirname(folder)
     action = actions.load_file(entry, main, kept.files[kept.entry], holder, libraries)
     return Loaded(action, kept.digest)
+
+
+def _start_program(path: str, config: Config) -> Program:
+    from hotwhisk.actionloop.bridge import Program  # here, because most actions are in Python
+
+    return Program(path, environment(), config)
 
 
 def _set_proxy_variables(config: Config) -> None:
@@ -287,7 +295,7 @@ def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loa
         install_unpacked(unpacked, libraries, config)
     compiling.check_environment(unpacked, config)
     if unpacked.kind is Kind.EXECUTABLE:
-        return Loaded(Program(unpacked.entry, environment(), config), unpacked.digest)
+        return Loaded(_start_program(unpacked.entry, config), unpacked.digest)
     _set_proxy_variables(config)
     source = content if unpacked.kind is Kind.SOURCE else None
     return Loaded(actions.load(unpacked, main, source), unpacked.digest)

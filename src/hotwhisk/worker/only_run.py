@@ -25,6 +25,8 @@ from hotwhisk.worker.own_process import exit_gracefully
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hotwhisk.worker.connection import Connection
     from hotwhisk.worker.connections import Connections
 
@@ -36,18 +38,37 @@ LINKED = "virtualenv"
 """The folder of libraries in an artifact; it is not copied."""
 
 
-def begin(connections: Connections, connection: Connection) -> None:
-    """Tell the supervisor that the only run begins; release all connections but ``connection``."""
-    connections.draining = True
-    others = [each for each in connections.by_number.values() if each is not connection]
-    free = [each for each in others if not each.stays_at_recall]
-    for each in free:
-        connections.remove(each)
-    released = [[each.number, each.epoch] for each in free]
-    connections.channel.send(RunBegun(released[:RELEASED_AT_ONCE]))
-    while released := released[RELEASED_AT_ONCE:]:
-        connections.channel.send(Released(released[:RELEASED_AT_ONCE]))
-    connections.channel.flush_all()  # the run may take long
+class OnlyRun:
+    """
+    What a worker does besides. ``rehearse`` answers a sample request, given the lowest number of a
+    descriptor that the server opens in the worker.
+    """
+
+    def __init__(self, rehearse: Callable[[int], None]) -> None:
+        self._rehearse = rehearse
+        self._content: FolderContent | None = None
+
+    def read_folder(self, code: str) -> None:
+        """Read the folder of a version, once for all workers that are forked from this one."""
+        self._content = read_content(code)
+
+    def prepare(self, connections: Connections, code: str) -> Failed | None:
+        """Rehearse the run, and make its folder beside ``code``; return Failed if that fails."""
+        self._rehearse(connections.place.lowest)
+        return enter_folder(connections, code, self._content)
+
+    def begin(self, connections: Connections, connection: Connection) -> None:
+        """Tell the supervisor that the run begins; release all connections but ``connection``."""
+        connections.draining = True
+        others = [each for each in connections.by_number.values() if each is not connection]
+        free = [each for each in others if not each.stays_at_recall]
+        for each in free:
+            connections.remove(each)
+        released = [[each.number, each.epoch] for each in free]
+        connections.channel.send(RunBegun(released[:RELEASED_AT_ONCE]))
+        while released := released[RELEASED_AT_ONCE:]:
+            connections.channel.send(Released(released[:RELEASED_AT_ONCE]))
+        connections.channel.flush_all()  # the run may take long
 
 
 class FolderContent:

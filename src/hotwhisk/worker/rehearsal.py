@@ -20,6 +20,8 @@ from hotwhisk.ipc.messages import Assign
 from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import EpollLoop
+from hotwhisk.worker.only_run import OnlyRun
+from hotwhisk.worker.optional_parts import OptionalParts
 from hotwhisk.worker.requests import Requests
 
 TYPE_CHECKING = False
@@ -52,7 +54,8 @@ def _rehearse(config: Config, lowest: int, ends: list[_socket.socket]) -> None:
     ours, theirs = Channel(ends[0]), Channel(ends[1])
     # A log of JSON would lead the output of this process into other pipes. No token is known here.
     config = with_tokens(with_text_log(config), Tokens())
-    requests = Requests(ours, Scoreboard(1), Place(0, 0, lowest), config, lambda: None)
+    parts = OptionalParts(OnlyRun(lambda _: None))
+    requests = Requests(ours, Scoreboard(1), Place(0, 0, lowest), config, lambda: None, parts)
     requests.action, requests.sentinels = Action(_echo), None
     connections = requests.connections
     try:

@@ -14,7 +14,6 @@ from os import getpid
 from time import monotonic
 
 from hotwhisk.access.check import AccessCheck
-from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.action.environ import TraceVariables
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import RequestError
@@ -25,7 +24,7 @@ from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import error_body, read_run
 from hotwhisk.openwhisk.part_forms import AnswersInParts
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
-from hotwhisk.worker import invocation, only_run, repair
+from hotwhisk.worker import invocation, repair
 from hotwhisk.worker.async_runs import AsyncRuns
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from hotwhisk.openwhisk.bodies import RunRequest
     from hotwhisk.openwhisk.part_forms import Parts
     from hotwhisk.worker.invocation import Call, Read, RunAnswer
-    from hotwhisk.worker.run_marker import RunMarker
+    from hotwhisk.worker.optional_parts import OptionalParts
 
 
 class Requests:
@@ -62,13 +61,10 @@ class Requests:
         place: Place,
         config: Config,
         handle_messages: Callable[[], None],
+        parts: OptionalParts,
     ) -> None:
-        self.marker: RunMarker | None = None
+        self.marker = parts.mark_runs(channel, place.lowest) if parts.mark_runs else None
         """Marks the runs in the output of the action; None if the log is text."""
-        if config.json_log:
-            from hotwhisk.worker.run_marker import RunMarker  # here, because most servers need none
-
-            self.marker = RunMarker(channel, place.lowest)
         self.connections = Connections(channel, scoreboard, place, self, handle_messages)
         if self.marker is not None:
             self.connections.on_answer_sent = self.marker.sent
@@ -86,7 +82,8 @@ class Requests:
         self.sentinels = streams if config.openwhisk else None
         self._scoreboard = scoreboard
         self._counters = self.connections.counters
-        self.access = AccessCheck(config, TokenFiles(config).read_again)
+        self.access = AccessCheck(config, parts.read_tokens)
+        self._only_run = parts.only_run
         self._budget = invocation.Budget(config)
         self._trace_variables = TraceVariables()
         self.async_runs = AsyncRuns(self.connections, self)
@@ -143,8 +140,8 @@ class Requests:
         self._scoreboard.set_close(connection.number, close_after)
         if not self._scoreboard.timer_on:
             self.connections.channel.send(StartTimer())
-        if self.config.fresh:
-            only_run.begin(self.connections, connection)
+        if self._only_run is not None:
+            self._only_run.begin(self.connections, connection)
         if action.is_async:
             self.async_runs.start(connection, request, run, action)  # type: ignore[arg-type]
             return False

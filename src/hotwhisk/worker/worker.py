@@ -12,10 +12,10 @@ from functools import partial
 from os import getpid, register_at_fork
 from time import process_time
 
+from hotwhisk.action.action import Action
 from hotwhisk.action.isolation import set_environment
 from hotwhisk.action.signal_guard import guard_handlers
 from hotwhisk.action.tracebacks import place_warnings
-from hotwhisk.actionloop.bridge import Program
 from hotwhisk.artifact import artifact
 from hotwhisk.config.platform import TAG_VARIABLE
 from hotwhisk.config.tokens import Tokens
@@ -26,16 +26,11 @@ from hotwhisk.ipc.counters import UNCOUNTED
 from hotwhisk.ipc.messages import LONGEST_TEXT, Message, ProtocolError
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.openwhisk.sentinels import BOTH, write_missing
-from hotwhisk.worker import loading, only_run, serving, template
+from hotwhisk.worker import loading, serving, template
 from hotwhisk.worker.connection import Stage
 from hotwhisk.worker.connections import Place
-from hotwhisk.worker.event_loop import (
-    EpollLoop,
-    finish,
-    move_into_asyncio,
-)
+from hotwhisk.worker.event_loop import EpollLoop, finish, move_into_asyncio
 from hotwhisk.worker.own_process import exit_now
-from hotwhisk.worker.rehearsal import rehearse
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
@@ -48,6 +43,7 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import Request
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.worker.connection import Connection
+    from hotwhisk.worker.optional_parts import OptionalParts
 
 
 CANNOT_SERVE = 71
@@ -66,15 +62,19 @@ class Worker:
     """Acts on the messages of the supervisor, in one worker process."""
 
     def __init__(
-        self, channel: Channel, scoreboard: Scoreboard, place: Place, config: Config
+        self,
+        channel: Channel,
+        scoreboard: Scoreboard,
+        place: Place,
+        config: Config,
+        parts: OptionalParts,
     ) -> None:
         self.config = config
-        kind = Requests
-        if config.cloudevents:
-            from hotwhisk.worker.event_requests import EventRequests  # few servers do
-
-            kind = EventRequests
-        self.requests = kind(channel, scoreboard, place, config, self.handle_messages)
+        kind = parts.requests or Requests
+        self.requests: Requests = kind(
+            channel, scoreboard, place, config, self.handle_messages, parts
+        )
+        self._only_run = parts.only_run
         self.connections = self.requests.connections
         register_at_fork(after_in_child=self.connections.after_fork)
         self._further = False
@@ -162,15 +162,14 @@ class Worker:
         self, message: messages.Load, loaded: loading.Loaded, seconds: float
     ) -> messages.Failed | None:
         """Make an action ready whose load took so many ``seconds``; return why that fails."""
-        action, fresh = loaded.action, self.config.fresh
-        if not isinstance(action, Program):
-            content = only_run.read_content(message.folder) if fresh else None
-            if message.template and (fresh or seconds > template.MIN_LOAD_TIME):
+        action, only_run = loaded.action, self._only_run
+        if isinstance(action, Action):
+            if only_run:
+                only_run.read_folder(message.folder)
+            if message.template and (only_run or seconds > template.MIN_LOAD_TIME):
                 self._fork_template(message.generation)
-            if fresh:
-                rehearse(self.config, self.connections.place.lowest)
-                if failed := only_run.enter_folder(self.connections, message.folder, content):
-                    return failed
+            if only_run and (failed := only_run.prepare(self.connections, message.folder)):
+                return failed
         if action.is_async:
             self.connections.loop = move_into_asyncio(self._epoll_loop())
         return loading.make_ready(action, self.config, partial(finish, self.connections.loop))
@@ -222,7 +221,7 @@ class Worker:
         requests.action = action
         serving.begin(connections, generation, loaded.digest)
         requests.overlap = action.is_async and self.config.concurrency and not self.config.fresh
-        if isinstance(action, Program):
+        if not isinstance(action, Action):  # a program
             action.watch(connections.loop)
         connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._sources))
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from hotwhisk.actionloop import bridge, compiling
 from hotwhisk.actionloop.bridge import (
-    PROXY_VERSION,
     Program,
     check_acknowledgement,
     environment,
@@ -20,6 +19,7 @@ from hotwhisk.actionloop.bridge import (
     request_line,
 )
 from hotwhisk.actionloop.child import ChildEnded
+from hotwhisk.actionloop.proxy_variables import PROXY_VERSION
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.artifact import Kind, detect
 from hotwhisk.config.config import Config

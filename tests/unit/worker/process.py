@@ -28,6 +28,7 @@ from hotwhisk.system.features import PR_SET_CHILD_SUBREAPER
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.spill import make_file
 from hotwhisk.worker.worker import Worker
+from hotwhisk.worker.worker_options import optional_parts
 from tests.support.wire import Response, ResponseReader, init_body, run_request
 
 SLOT, LOWEST, CAPACITY = 3, 512, 16
@@ -188,7 +189,9 @@ def be_worker(settings: dict[str, Any], end: int) -> NoReturn:
         scoreboard.begin_connection(number)
     guard_handlers()
     channel = Channel(socket.socket(fileno=high))
-    Worker(channel, scoreboard, Place(SLOT, 0, LOWEST), Config(**settings)).run()
+    config = Config(**settings)
+    parts = optional_parts(config)
+    Worker(channel, scoreboard, Place(SLOT, 0, LOWEST), config, parts).run()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.connections import Place
 from hotwhisk.worker.event_loop import AsyncioLoop, EpollLoop, move_into_asyncio
 from hotwhisk.worker.worker import Worker
+from hotwhisk.worker.worker_options import optional_parts
 from tests.support.wire import Response, ResponseReader
 
 SLOT = 3
@@ -90,7 +91,8 @@ class Supervised:
         self.scoreboard.timer_on = True
         ours, theirs = Channel.pair()
         self.channel = Channel(ours, FROM_WORKER)
-        self.worker = Worker(Channel(theirs), self.scoreboard, Place(SLOT, 0, LOWEST), config)
+        place, parts = Place(SLOT, 0, LOWEST), optional_parts(config)
+        self.worker = Worker(Channel(theirs), self.scoreboard, place, config, parts)
         self.connections = self.worker.connections
         self.requests = self.worker.requests
         self.clients: list[Client] = []
