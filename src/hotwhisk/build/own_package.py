@@ -5,7 +5,8 @@ An artifact serves by itself, and it has the commands that call or ask a running
 build, compare, inspect, watch, test or examine a machine: an installed hotwhisk does that. The
 package is stored as source, so that any Python can run it. Docstrings, comments and imports for
 type checkers are left out, and the annotations of functions: they are a third of the size. A level
-of indentation is one space. Every line keeps its number, so tracebacks stay right.
+of indentation is one space, and no space is left where Python needs none. Every line keeps its
+number, so tracebacks stay right.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FILE: Final = stat.S_IFREG | 0o644
 
 
-@cache  # half a second, and the same for every artifact
+@cache  # a second of work, and the same for every artifact
 def own_package() -> Members:
     """Return the modules that an artifact carries, and its ``__main__.py``."""
     root = Path(hotwhisk.__file__).parent
@@ -53,7 +54,7 @@ def own_package() -> Members:
 def shortened(source: str) -> str:
     """Return a source without docstrings, comments, annotations, imports for type checkers."""
     lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in _tokens(lines):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column].rstrip()
@@ -63,13 +64,58 @@ def shortened(source: str) -> str:
     for node, replacement in _unneeded(tree):
         first, last = node.lineno - 1, node.end_lineno or node.lineno
         lines[first:last] = [replacement, *[""] * (last - first - 1)]
-    return "\n".join(_indented(lines)) + "\n"
+    for row in _without_effect(lines):
+        lines[row] = ""
+    tokens = [*_tokens(lines)]
+    for row, start, end in sorted(_spaces(tokens), reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
+    return "\n".join(_indented(lines, tokens)) + "\n"
 
 
-def _indented(lines: list[str]) -> Iterator[str]:
+def _without_effect(lines: list[str]) -> Iterator[int]:
+    """Yield the rows of what only annotations and imports for type checkers needed."""
+    tree = ast.parse("\n".join(lines))
+    nodes = [*ast.walk(tree)]
+    names = [each for each in nodes if isinstance(each, ast.Name) and each.id == "TYPE_CHECKING"]
+    annotated = any(getattr(each, "annotation", None) for each in nodes)
+    annotated = annotated or any(getattr(each, "returns", None) for each in nodes)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__" and not annotated:
+            yield node.lineno - 1
+        if ast.unparse(node) == "TYPE_CHECKING = False" and len(names) == 1:
+            yield node.lineno - 1
+
+
+def _spaces(tokens: list[tokenize.TokenInfo]) -> Iterator[tuple[int, int, int]]:
+    """Yield each space that Python does not need: its row, and the columns of its start and end."""
+    before: tokenize.TokenInfo | None = None
+    texts = 0  # f-strings that are open: within one, a space may be part of the text
+    for token in tokens:
+        if not token.string.strip():
+            continue
+        if before is not None and before.end[0] == token.start[0] and not texts:
+            row, start, end = token.start[0] - 1, before.end[1], token.start[1]
+            if start < end and not _would_join(before.string, token.string):
+                yield row, start, end
+        kind = tokenize.tok_name[token.type]
+        texts += kind.startswith("FSTRING_START") - kind.startswith("FSTRING_END")
+        before = token
+
+
+def _would_join(left: str, right: str) -> bool:
+    """Return whether two parts of a line need a space between them."""
+    words = [each.isalnum() or each == "_" for each in (left[-1:], right[:1])]
+    return all(words) or (left[-1:].isdigit() and right.startswith("."))
+
+
+def _tokens(lines: list[str]) -> Iterator[tokenize.TokenInfo]:
+    return tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline)
+
+
+def _indented(lines: list[str], tokens: list[tokenize.TokenInfo]) -> Iterator[str]:
     """Yield lines that are indented by one space a level instead of four, but not within texts."""
     within: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
+    for token in tokens:
         if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
             within.update(range(token.start[0] + 1, token.end[0] + 1))
     for row, line in enumerate(lines, 1):

@@ -15,7 +15,7 @@ from hotwhisk.build.own_package import LEFT_OUT, shortened
 from tests.structure.source import PACKAGE, Source, sources
 from tests.support.server import ROOT
 
-LARGEST = 232 << 10
+LARGEST = 228 << 10
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,10 @@ def test_a_command_that_is_not_carried_asks_for_an_installed_hotwhisk(
     assert "install hotwhisk" in done.stderr
 
 
+FOR_ANNOTATIONS = ("from __future__ import annotations", "TYPE_CHECKING = False")
+"""What a shortened source has only if it still needs it."""
+
+
 class Bare(ast.NodeTransformer):
     """Takes out of a tree what a shortened source lacks."""
 
@@ -96,6 +100,8 @@ class Bare(ast.NodeTransformer):
     def is_unneeded(self, node: ast.stmt) -> bool:
         if isinstance(node, ast.If):
             return ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+        if ast.unparse(node) in FOR_ANNOTATIONS:
+            return True
         value = node.value if isinstance(node, ast.Expr) else None
         return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
@@ -123,14 +129,46 @@ def test_docstrings_comments_annotations_and_imports_for_type_checkers_are_left_
     )
     assert shortened(source) == (
         "class A:\n pass\n\n\n\n"
-        'def f(x: int, *, y: str = "é") -> None:\n return "# two"\n\n'
-        'def g(x = 1, *z):\n\n return "# four"\n\n\n\n'
-        "def h():\n x = 1\n y: int\n A.z = []\n"
+        'def f(x:int,*,y:str="é")->None:\n return"# two"\n\n'
+        'def g(x=1,*z):\n\n return"# four"\n\n\n\n'
+        "def h():\n x=1\n y:int\n A.z=[]\n"
     )
 
 
 def test_a_level_of_indentation_is_one_space_but_the_lines_of_a_text_stay() -> None:
     source = 'if a:\n    if b:\n        c = """\n    d\n        """, (\n            e)\n    f = f"""\n    {g}\n    """\n'
     assert shortened(source) == (
-        'if a:\n if b:\n  c = """\n    d\n        """, (\n   e)\n f = f"""\n    {g}\n    """\n'
+        'if a:\n if b:\n  c="""\n    d\n        """,(\n   e)\n f=f"""\n    {g}\n    """\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "short"),
+    [
+        ("a = [b - 1, -c, not d]", "a=[b-1,-c,not d]"),
+        ("a = 1 if b else 0x2 if c else 3 .real", "a=1 if b else 0x2 if c else 3 .real"),
+        (
+            "a = \"b = c\" if d in ('e', 'f') else r'g  h'",
+            "a=\"b = c\"if d in('e','f')else r'g  h'",
+        ),
+        ("a = f'{ b = } { c + 1 }  {d:>4}'", "a=f'{ b = } { c + 1 }  {d:>4}'"),
+        ("lambda a, *b: a @ b[1 : 2]", "lambda a,*b:a@b[1:2]"),
+    ],
+)
+def test_spaces_go_where_none_is_needed(line: str, short: str) -> None:
+    assert shortened(line) == f"{short}\n"
+    assert ast.dump(ast.parse(short)) == ast.dump(ast.parse(line))
+
+
+def test_what_annotations_need_stays_where_some_are_left() -> None:
+    start = "from __future__ import annotations\nTYPE_CHECKING = False\n"
+    condition = "if TYPE_CHECKING:\n    from typing import Any\nelse:\n    Any = None\n"
+    assert shortened(f"{start}def f(a: int) -> None: ...\n") == "\n\ndef f(a):...\n"
+    assert shortened(f"{start}class A:\n    b: int\n") == (
+        "from __future__ import annotations\n\nclass A:\n b:int\n"
+    )
+    assert shortened(start + condition).splitlines()[:3] == [
+        "",
+        "TYPE_CHECKING=False",
+        "if TYPE_CHECKING:",
+    ]
