@@ -106,8 +106,7 @@ def _check_arguments(action: actions.Action | Program, config: Config) -> None:
     Raises:
         LoadFailed: the handler requires other arguments, or is a program and gets CloudEvents.
     """
-    is_program = not isinstance(action, actions.Action)
-    if config.cloudevents and is_program:
+    if config.cloudevents and not isinstance(action, actions.Action):
         raise LoadFailed(
             "a program cannot take CloudEvents; post Python code, or leave out --cloudevents"
         )
