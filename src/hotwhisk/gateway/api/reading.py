@@ -167,13 +167,23 @@ def json_body(content: bytes, content_type: str) -> dict[str, Any]:
     """
     if not content:
         return {}
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        text = "The request's Content-Type is not supported. Expected:\napplication/json"
-        raise ApiError(415, text)
+    require_json(content_type)
     value = any_json(content)
     if not isinstance(value, dict):
         raise malformed("Object expected")
     return value
+
+
+def require_json(content_type: str) -> None:
+    """
+    Refuse a body of another type than JSON.
+
+    Raises:
+        ApiError: 415.
+    """
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        text = "The request's Content-Type is not supported. Expected:\napplication/json"
+        raise ApiError(415, text)
 
 
 def any_json(content: bytes) -> Any:

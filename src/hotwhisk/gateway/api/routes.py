@@ -25,6 +25,7 @@ from hotwhisk.gateway.api import (
     web,
 )
 from hotwhisk.gateway.api.endpoint import METHODS, Endpoint, route
+from hotwhisk.gateway.mcp.route import route as mcp_route
 
 _NAMESPACES: Final = "/api/v1/namespaces"
 _NAMESPACE: Final = f"{_NAMESPACES}/{{namespace}}"
@@ -46,6 +47,7 @@ def routes() -> list[BaseRoute]:
         Route("/readyz", operation.readyz),
         Route("/metrics", operation.metrics),
         Route("/api/v1", namespaces.version),
+        mcp_route("/mcp"),
         *_of_namespaces(),
         *(
             Route(path, web.answer, methods=list(METHODS))

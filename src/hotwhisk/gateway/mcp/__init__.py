@@ -1,0 +1,1 @@
+"""The actions of a namespace as tools of the Model Context Protocol."""

@@ -1,0 +1,149 @@
+"""Answer the requests of agents: what the server can do, which tools there are, a call of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hotwhisk import __version__
+from hotwhisk.mcp.messages import (
+    HANDSHAKE_REVISIONS,
+    INVALID_PARAMS,
+    REVISION,
+    UNKNOWN_METHOD,
+    Headers,
+    Message,
+    Refusal,
+    read_message,
+)
+from hotwhisk.mcp.tools import Tool, ToolResult, Tools, UnknownTool
+
+INSTRUCTIONS: Final = (
+    "Each tool is an action that hotwhisk serves. An action is replaced while it serves: after an "
+    "edit, call the tool again; there is no need to connect again. If the last edit did not load, "
+    "the answer of the tool says why, and the version before it has answered."
+)
+_SERVER: Final = {"name": "hotwhisk", "version": __version__}
+_CAPABILITIES: Final[dict[str, Any]] = {"tools": {}}
+# What may be different a moment later, and is for this client alone.
+_NOT_CACHED: Final = {"ttlMs": 0, "cacheScope": "private"}
+
+Result = dict[str, Any]
+Method = Callable[[Message, Tools], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a POST request. A notification gets a status without a ``document``."""
+
+    status: int
+    document: dict[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of the answer, of the type ``application/json``."""
+        return b"" if self.document is None else json.dumps(self.document).encode()
+
+
+async def answer(headers: Headers, body: bytes, tools: Tools) -> Reply:
+    """
+    Answer the body of a POST request. A body that breaks the rules gets an error.
+
+    ``headers`` returns the values of a header of the request.
+    """
+    try:
+        message = read_message(headers, body)
+    except Refusal as refusal:
+        return Reply(refusal.status, _error(refusal.id, refusal))
+    if message.id is None:
+        return Reply(202)
+    methods = _BY_HANDSHAKE if message.by_handshake else _METHODS
+    try:
+        method = methods.get(message.method)
+        if method is None:
+            text = f"there is no method {message.method[:80]!r}; there are {', '.join(methods)}"
+            raise Refusal(UNKNOWN_METHOD, text, status=404)
+        result = await method(message, tools)
+    except Refusal as refusal:
+        status = 200 if message.by_handshake else refusal.status
+        return Reply(status, _error(message.id, refusal))
+    if not message.by_handshake:
+        info = {"io.modelcontextprotocol/serverInfo": _SERVER}
+        result = {"resultType": "complete", **result, "_meta": info}
+    return Reply(200, {"jsonrpc": "2.0", "id": message.id, "result": result})
+
+
+def _error(identifier: int | str | None, refusal: Refusal) -> dict[str, Any]:
+    error = {"code": refusal.code, "message": str(refusal)}
+    if refusal.data is not None:
+        error["data"] = refusal.data
+    return {"jsonrpc": "2.0", "id": identifier, "error": error}
+
+
+async def _discover(_: Message, __: Tools) -> Result:
+    return {
+        "supportedVersions": [REVISION, *HANDSHAKE_REVISIONS],
+        "capabilities": _CAPABILITIES,
+        "instructions": INSTRUCTIONS,
+        **_NOT_CACHED,
+    }
+
+
+async def _initialize(message: Message, _: Tools) -> Result:
+    wanted = message.params.get("protocolVersion")
+    return {
+        "protocolVersion": wanted if wanted in HANDSHAKE_REVISIONS else HANDSHAKE_REVISIONS[0],
+        "capabilities": _CAPABILITIES,
+        "serverInfo": _SERVER,
+        "instructions": INSTRUCTIONS,
+    }
+
+
+async def _ping(_: Message, __: Tools) -> Result:
+    return {}
+
+
+async def _list(message: Message, tools: Tools) -> Result:
+    listed = [_shown(each) for each in await tools.list()]
+    return {"tools": listed, **({} if message.by_handshake else _NOT_CACHED)}
+
+
+def _shown(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **described, "inputSchema": tool.schema}
+
+
+async def _call(message: Message, tools: Tools) -> Result:
+    name, arguments = message.params.get("name"), message.params.get("arguments")
+    if not isinstance(name, str):
+        raise Refusal(INVALID_PARAMS, "params.name must be the name of a tool")
+    arguments = {} if arguments is None else arguments
+    if not isinstance(arguments, dict):
+        raise Refusal(INVALID_PARAMS, "params.arguments must be an object")
+    try:
+        result = await tools.call(name, arguments)
+    except UnknownTool:
+        raise Refusal(INVALID_PARAMS, f"there is no tool {name[:80]!r}; see tools/list") from None
+    return _content(result, message)
+
+
+def _content(result: ToolResult, message: Message) -> Result:
+    """Return a result as text, and as it is where the revision allows a value of its kind."""
+    value = result.value
+    is_text = result.error and isinstance(value, str)
+    text = value if is_text else json.dumps(value, ensure_ascii=False)
+    structured: Result = {}
+    if isinstance(value, dict) or not (message.by_handshake or is_text):
+        structured = {"structuredContent": value}
+    content = [{"type": "text", "text": each} for each in (text, *result.notes)]
+    return {"content": content, **structured, "isError": result.error}
+
+
+_METHODS: Final[dict[str, Method]] = {
+    "server/discover": _discover, "tools/list": _list, "tools/call": _call,
+}  # fmt: skip
+_BY_HANDSHAKE: Final[dict[str, Method]] = {
+    "initialize": _initialize, "ping": _ping, "tools/list": _list, "tools/call": _call,
+}  # fmt: skip
