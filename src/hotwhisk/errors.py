@@ -148,7 +148,15 @@ class BuildFailed(VersionError):
 
 
 class LoadFailed(VersionError):
-    """The code raised or ended its process while it was imported, or it has no such handler."""
+    """
+    The code raised or ended its process while it was imported, or it has no such handler.
+
+    ``traceback`` is what it printed, for those who do not see the log; empty if there is none.
+    """
+
+    def __init__(self, text: str, traceback: str = "") -> None:
+        super().__init__(text)
+        self.traceback = traceback
 
 
 class ActionError(HotwhiskError):

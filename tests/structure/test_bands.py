@@ -67,7 +67,7 @@ PURE = {
     "system.loop_protocol",
     "worker.answerer",
 }
-EDGE = {"__main__", "aws_lambda", "build", "cli", "gateway", "platform", "testing", "watch"}
+EDGE = {"__main__", "aws_lambda", "build", "cli", "gateway", "mcp", "platform", "testing", "watch"}
 PACKAGES = {each.name for each in sources() if each.path.name == "__init__.py"} - EDGE
 DIRTY = {"os", "socket", "_socket", "signal", "time", "subprocess", "select", "pathlib", "fcntl"}
 DIRTY |= {"mmap", "shutil", "tempfile", "threading", "asyncio", "resource", "posix"}
@@ -147,6 +147,8 @@ def test_nothing_outside_the_standard_library_is_imported(source: Source) -> Non
     }.get(source.name, set())
     if source.name == "gateway.dev.debuggee":
         optional = {"debugpy"}  # which its user installs
+    elif source.name.startswith("mcp"):
+        optional = {"starlette", "uvicorn"}  # of the extra `mcp`
     elif source.name.startswith("gateway"):
         optional = {"jinja2", "prometheus_client", "starlette", "uvicorn"}  # of the extra `up`
     foreign = {name.partition(".")[0] for name in source.imports()} - known - optional

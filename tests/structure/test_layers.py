@@ -31,6 +31,7 @@ LAYERS = (
     {"supervisor"},  # the process that decides who serves
     {"server"},  # a server as the operating system sees it
     {"aws_lambda"},  # AWS Lambda's runtime, in front of a server
+    {"mcp"},  # agents call actions
     {"gateway"},  # the platform on one machine
     {"cli"},
     {"testing"},  # a plugin for pytest, for users' tests

@@ -235,10 +235,9 @@ def _user_errors() -> Iterator[None]:
                 f"The code called sys.exit({error.code!r}) while it was loaded"
                 f"{place and f', at {place}'}"
             ) from None
-        print_error(error)
-        raise LoadFailed(
-            f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"
-        ) from None
+        printed = print_error(error)
+        text = f"the code raised {type(error).__name__} while it was loaded: {text_of(error)}"
+        raise LoadFailed(text, printed) from None
     finally:
         HandlerSlot.open = False
 

@@ -46,8 +46,13 @@ _OURS: Final = (
 _LIBRARIES: Final = frozenset(("site-packages", "dist-packages", "virtualenv", ".venv", "venv"))
 
 
-def print_error(error: BaseException) -> None:
-    """Print the traceback of an exception to stderr without the server's own frames."""
+def print_error(error: BaseException) -> str:
+    """
+    Print the traceback of an exception to stderr without the server's own frames.
+
+    Return what was printed; an empty text if the interpreter itself had to print it.
+    """
+    text = ""
     frame = error.__traceback__
     while frame is not None and _is_ours(frame.tb_frame.f_code):
         frame = frame.tb_next
@@ -63,6 +68,7 @@ def print_error(error: BaseException) -> None:
                 sys.stderr.write(f"{type(error).__name__}: its traceback could not be printed\n")
         except Exception:  # noqa: BLE001 - the action closed the stream
             pass
+    return text
 
 
 def _formatted(error: BaseException, frame: types.TracebackType | None) -> str:

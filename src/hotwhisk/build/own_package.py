@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from hotwhisk.build.layout import Members
 
 LEFT_OUT: Final = (
-    "aws_lambda/", "build/", "gateway/", "platform/", "testing/", "watch/", "cli/aws_lambda.py",
-    "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/completion.py",
+    "aws_lambda/", "build/", "gateway/", "mcp/", "platform/", "testing/", "watch/",
+    "cli/aws_lambda.py", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/completion.py",
     "cli/completion_scripts.py", "cli/completion_words.py", "cli/dev.py", "cli/doctor.py",
-    "cli/inspect.py", "cli/new.py", "cli/up.py", "cli/up_data.py", "cli/watch.py",
+    "cli/inspect.py", "cli/mcp.py", "cli/new.py", "cli/up.py", "cli/up_data.py", "cli/watch.py",
     "faster_json.py", "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""

@@ -77,6 +77,10 @@ def _serve(found: Found, argv: Sequence[str], environ: MutableMapping[str, str])
             changes = start_watcher(found.file)
         gc.disable()  # imports stay in memory: collection would take a tenth of the time
         config = _configure(argv, environ, listener, inherited=inherited)
+        if config.mcp:
+            from hotwhisk.cli.mcp import start_mcp
+
+            start_mcp(config, environ)
         from hotwhisk.server.server import serve
 
         if changes is not None:

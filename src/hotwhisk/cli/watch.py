@@ -64,21 +64,22 @@ def _become_watcher(path: str, supervisor: int, end: int) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        libc = _die_with(supervisor)
+        libc = die_with(supervisor, b"hotwhisk:watch", signal.SIGKILL)
         _watch(path, 3, libc)
     except BrokenPipeError:
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the top of a process
-        _say(f"--watch ended: {type(error).__name__}: {error}")
+        say(f"--watch ended: {type(error).__name__}: {error}")
     os._exit(1)
 
 
-def _die_with(supervisor: int) -> object:
+def die_with(supervisor: int, name: bytes, number: int) -> object:
+    """Name this process, and have it get a signal when its parent ends; return the C library."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(PR_SET_NAME, b"hotwhisk:watch", 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    libc.prctl(PR_SET_NAME, name, 0, 0, 0)
     if os.getppid() != supervisor:
         os._exit(0)
     return libc
@@ -129,13 +130,12 @@ class _Absence:
         self._since = self._since or time.monotonic()
         if not self._said and self.left() == 0:
             self._said = True
-            _say(
-                f"{self._name} is gone or unreadable, and its last version serves until it is back"
-            )
+            say(f"{self._name} is gone or unreadable, and its last version serves until it is back")
         return False
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Write a line for the operator."""
     try:
         sys.stderr.write(f"hotwhisk: {text}\n")
         sys.stderr.flush()

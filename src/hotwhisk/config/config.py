@@ -82,6 +82,8 @@ class Config(Record):
     """Names that a Host header may have besides loopback, in lower case."""
     admin: Address | None = None
     """Where ``/healthz``, ``/readyz`` and ``/metrics`` are answered; nowhere if None."""
+    mcp: bool = False
+    mcp_port: int = 8081
     connections: int | None = None
     crash_count: int = 3
     crash_window: float = 10.0
@@ -255,6 +257,11 @@ def _check(config: Config) -> None:
             "action's lines as they are; leave one of the two out"
         )
     _check_keep_previous(config)
+    if config.openwhisk and config.mcp:
+        raise UsageError(
+            "--mcp cannot be used with --openwhisk: agents find the actions of a platform at "
+            "hotwhisk up; leave one of the two out"
+        )
     if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "

@@ -78,6 +78,9 @@ OPTIONS = (
     Option("allow_host", "NAMES", words, "names allowed in a Host header besides loopback"),
     Option("admin", "ADDRESS", maybe_address,
            "port, HOST:PORT or unix:PATH that answers /healthz, /readyz and /metrics"),
+    Option("mcp", "", switch,
+           "let agents call the action as a tool, at /mcp of a port of its own", default="no"),
+    Option("mcp_port", "PORT", port, "port of --mcp; 0 takes any free one", default="8081"),
     Option("connections", "N", maybe_count, "most connections at a time "
            "(default: a third of the descriptors that the server itself leaves)"),
     Option("crash_count", "N", count, "deaths outside a request that roll a version back",

@@ -267,10 +267,11 @@ class Ready(Message):
 
 
 class Failed(Message):
-    """The action could not be loaded. The fields are the HTTP status and text for its ``/init``."""
+    """The action could not be loaded. Status and text are those of the answer to its ``/init``."""
 
     status: int = 502
     text: str = ""
+    traceback: str = ""
 
     def check(self) -> str:
         """Refuse a status that would tell the sender of the ``/init`` that it succeeded."""

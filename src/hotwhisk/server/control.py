@@ -3,9 +3,9 @@ The socket on which ``hotwhisk status``, ``history`` and ``rollback`` ask a runn
 
 A unix stream socket in a folder that only its owner can enter, so it works from a shell on
 the same machine and by ``docker exec``. One line of JSON each way:
-``{"version": 1, "ask": "status" | "history" | "rollback" | "rollback_to"}``. The last one has a
-``generation`` too; it has a name of its own, so that an earlier server does not take it for a
-roll-back by one version.
+``{"version": 1, "ask": "status" | "current" | "history" | "rollback" | "rollback_to"}``. The last
+one has a ``generation`` too; it has a name of its own, so that an earlier server does not take it
+for a roll-back by one version. With the answer to ``current`` comes a descriptor.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class ControlRequest(Requester):
         self.generation = 0
         """The generation that the question names; 0 if it names none."""
 
-    def answer(self, value: dict[str, object]) -> None:
-        """Answer with one line of JSON."""
-        self._question.answer(_encode(value))
+    def answer(self, value: dict[str, object], descriptor: int = -1) -> None:
+        """Answer with one line of JSON, and with a descriptor if one is given."""
+        self._question.answer(_encode(value), descriptor)
 
     def replied(self, reply: Reply, generation: int) -> None:
         """Answer with the result of a replacement."""

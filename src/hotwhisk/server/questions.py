@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -49,6 +50,7 @@ class Question:
         self.answered = False
         self.unsent = b""
         """What is left of the answer."""
+        self._descriptor = -1
         self._questions = questions
 
     @property
@@ -69,10 +71,28 @@ class Question:
             self.received += data
         return True
 
-    def answer(self, data: bytes) -> None:
-        """Answer, and close the connection, without waiting for a client that does not read."""
-        self.answered, self.unsent = True, data
+    def answer(self, data: bytes, descriptor: int = -1) -> None:
+        """
+        Answer, and close the connection, without waiting for a client that does not read.
+
+        On a unix socket, a descriptor may go with the first bytes.
+        """
+        self.answered, self.unsent, self._descriptor = True, data, descriptor
         self._questions.send(self)
+
+    def send_on(self) -> None:
+        """
+        Send what is left of the answer, as far as the client has read.
+
+        Raises:
+            OSError: nothing can be sent now, or at all.
+        """
+        passed = []
+        if self._descriptor >= 0:
+            rights = self._descriptor.to_bytes(4, sys.byteorder)
+            passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
+        sent = self.connection.sendmsg([self.unsent], passed, _socket.MSG_NOSIGNAL)
+        self.unsent, self._descriptor = self.unsent[sent:], -1
 
 
 class Questions:
@@ -193,8 +213,7 @@ class Questions:
     def _send_on(self, question: Question) -> None:
         descriptor = question.connection.fileno()
         try:
-            sent = question.connection.send(question.unsent, _socket.MSG_NOSIGNAL)
-            question.unsent = question.unsent[sent:]
+            question.send_on()
             if not question.unsent:
                 question.connection.shutdown(_socket.SHUT_WR)
         except BlockingIOError:

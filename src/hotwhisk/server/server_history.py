@@ -7,6 +7,7 @@ from functools import partial
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.server.control import ControlRequest
+from hotwhisk.server.current import answer_current
 from hotwhisk.server.named_file import has_digest
 from hotwhisk.supervisor.artifacts import named_by
 from hotwhisk.supervisor.commands import Candidate, Origin
@@ -87,8 +88,9 @@ class ServerHistory:
             self._writer.finish()
 
     def answers(self) -> dict[str, Callable[[ControlRequest], None]]:
-        """Return the functions that answer questions about the history."""
+        """Return the functions that answer questions about versions."""
         return {
+            "current": lambda question: answer_current(question, self._parts),
             "history": self._list_versions,
             "rollback": lambda question: self._roll_back(question, 0),
             "rollback_to": lambda question: self._roll_back(question, question.generation or -1),

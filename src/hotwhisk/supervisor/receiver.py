@@ -195,6 +195,7 @@ class Receiver:
                 self._ready(process, message)
             case messages.Failed():
                 if self._is_loading(process):
+                    self._parts.stats.traceback = (process.generation, message.traceback)
                     self._rollout.failed(process.slot, message.status, message.text)
             case messages.Spawned():
                 worker = self._templates.worker_spawned(process, message)

@@ -33,6 +33,10 @@ class Stats:
         self.rollbacks = 0
         self._begun = False
         """Whether a version was current."""
+        self.refusal = ""
+        """Why the last replacement failed, with its traceback; empty if it did not."""
+        self.traceback = (0, "")
+        """The latest generation that a worker failed to load, and what it printed."""
         self.answered_for_dead_workers = 0
         self.no_template = (0, "")
         """The latest generation for which no template could be made, and why."""
@@ -67,6 +71,9 @@ class Stats:
         elif not error and self._begun:  # the first version of a server replaced nothing
             self.replacements += 1
         self._begun = self._begun or not error
+        failed, traceback = self.traceback
+        shown = traceback if failed == generation else ""
+        self.refusal = f"{error}\n\n{shown}".rstrip() if error else ""
         self.inits.append(
             {
                 "generation": generation,

@@ -85,13 +85,13 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
             return loaded
     except LoadFailed as error:
         advice = _DECLARE if _MISSING_MODULE in str(error) else ""
-        return _refuse(config, LoadFailed(f"{error}{advice}"))
+        return _refuse(config, LoadFailed(f"{error}{advice}", error.traceback))
     except HotwhiskError as error:
         return _refuse(config, error)
     except BaseException as error:  # code of the action ran
-        actions.print_error(error)
+        printed = actions.print_error(error)
         text = f"the new version could not be loaded: {type(error).__name__}: {error}"
-        return _refuse(config, LoadFailed(text))
+        return _refuse(config, LoadFailed(text, printed))
     finally:
         with bounded():
             flush()
@@ -133,10 +133,11 @@ def make_ready(
                 while is_awaitable(result):
                     result = finish(result)
         except BaseException as error:  # code of the action ran
-            actions.print_error(error)
+            printed = actions.print_error(error)
             name = getattr(function, "__name__", "a function")
             raised = f"{type(error).__name__}: {actions.text_of(error)}"
-            return _refuse(config, LoadFailed(f"{name}(), called on startup, raised {raised}"))
+            text = f"{name}(), called on startup, raised {raised}"
+            return _refuse(config, LoadFailed(text, printed))
         finally:
             with bounded():
                 flush()
@@ -171,7 +172,7 @@ def _refuse(config: Config, error: HotwhiskError) -> Failed:
                 sys.stderr.write(f"{error}\n")
         except Exception:  # the action may have closed or replaced the stream
             pass
-    return Failed(status, text)
+    return Failed(status, text, error.traceback if isinstance(error, LoadFailed) else "")
 
 
 def _read(message: Load, descriptors: list[int], keep: Keep) -> memoryview | None:
@@ -223,7 +224,7 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
     except LoadFailed as error:
         if _MISSING_MODULE not in str(error) or artifact.detect(content) != Kind.SOURCE:
             raise
-        raise LoadFailed(f"{error}{_ALONE}") from None
+        raise LoadFailed(f"{error}{_ALONE}", error.traceback) from None
 
 
 def _load_local(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:

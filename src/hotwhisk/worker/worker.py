@@ -214,7 +214,8 @@ class Worker:
         logged = self.config.log_init_error and failed.status == VersionError.status
         if self.requests.sentinels is not None and logged and not self._further:
             self.requests.sentinels.write(lambda _: None)
-        self.connections.channel.send(messages.Failed(failed.status, failed.text[:LONGEST_TEXT]))
+        text, traceback = failed.text[:LONGEST_TEXT], failed.traceback[-LONGEST_TEXT:]
+        self.connections.channel.send(messages.Failed(failed.status, text, traceback))
 
     def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests

@@ -1,0 +1,102 @@
+"""The action of one server of ``hotwhisk serve`` as a tool, the only one."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from hotwhisk.artifact.manifest import action_name
+from hotwhisk.config.addresses import base_url
+from hotwhisk.config.config import Config
+from hotwhisk.mcp.current_version import CurrentVersion
+from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
+
+MOST_CALLS: Final = 256
+"""Calls at a time; one more waits."""
+DEFAULT_NAME: Final = "action"
+"""The name of the tool if the server was given no FILE."""
+
+
+class ServedAction:
+    """Describes the action, and calls it. ``control`` is the path of the control socket."""
+
+    def __init__(self, config: Config, control: str) -> None:
+        self.name = _name(config)
+        self._server = urlsplit(base_url(config))
+        self._version = CurrentVersion(control)
+        self._threads = ThreadPoolExecutor(MOST_CALLS, "call")
+
+    async def describe(self) -> Tool:
+        """Return the tool as the current version has it."""
+        loop = asyncio.get_running_loop()
+        version = await loop.run_in_executor(self._threads, self._version.read)
+        return Tool(self.name, version.description.text, version.description.schema)
+
+    async def call(self, arguments: dict[str, Any], authorization: str | None) -> ToolResult:
+        """Send a ``/run``, with an Authorization header if there is one; return its result."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._call, arguments, authorization)
+
+    def _call(self, arguments: dict[str, Any], authorization: str | None) -> ToolResult:
+        headers = {"Content-Type": "application/json"}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        body = json.dumps({"value": arguments}).encode()
+        try:
+            status, content = self._post(body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            return ToolResult(f"the server gave no answer: {error}", error=True)
+        refusal = self._version.read().refusal
+        notes = (note("The last version was refused; an earlier one has answered.", refusal),)
+        return _result(status, content, notes if refusal else ())
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Return the status and the body of the answer, however long it takes: the server knows."""
+        host, port = self._server.hostname, self._server.port
+        with closing(http.client.HTTPConnection(host or "", port)) as connection:
+            connection.request("POST", "/run", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+
+class OneTool:
+    """The tools for one request: the action that is served."""
+
+    def __init__(self, action: ServedAction, authorization: str | None) -> None:
+        self._action = action
+        self._authorization = authorization
+
+    async def list(self) -> Sequence[Tool]:
+        """Return the tool."""
+        return [await self._action.describe()]
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> ToolResult:
+        """Call the action, with the token that the request bears."""
+        if name != self._action.name:
+            raise UnknownTool
+        return await self._action.call(arguments, self._authorization)
+
+
+def _name(config: Config) -> str:
+    if config.file is not None:
+        return tool_name(action_name(Path(config.file)))
+    return tool_name(config.module or DEFAULT_NAME)
+
+
+def _result(status: int, content: bytes, notes: tuple[str, ...]) -> ToolResult:
+    """Return the result of a ``/run``. As on the platform, one with a key ``error`` is an error."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return ToolResult(content.decode("utf-8", "replace"), error=status != 200, notes=notes)
+    failed = status != 200 or (isinstance(value, dict) and "error" in value)
+    if failed and isinstance(value, dict) and value.keys() == {"error"}:
+        value = value["error"]
+    return ToolResult(value, error=failed, notes=notes)

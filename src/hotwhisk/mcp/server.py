@@ -1,0 +1,105 @@
+"""Serve the action of a server of ``hotwhisk serve`` to agents, in a process beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hotwhisk.config.config import Config
+from hotwhisk.errors import BodyTooLarge, RequestError
+from hotwhisk.http1.head import Head
+from hotwhisk.mcp.answers import answer
+from hotwhisk.mcp.served_action import OneTool, ServedAction
+from hotwhisk.worker.access import AccessCheck
+from hotwhisk.worker.token_files import TokenFiles
+
+MOST_BODY: Final = 4 << 20
+"""Most bytes of a request."""
+PART_SECONDS: Final = 30.0
+"""How long a client may send nothing in the middle of a request."""
+END_SECONDS: Final = 5
+"""How long last answers may take once the server has ended."""
+
+
+def serve(listener: socket.socket, config: Config, control: str) -> None:
+    """Serve until SIGTERM. ``control`` is the path of the control socket of the server."""
+    app = Starlette(routes=[Route("/mcp", _endpoint(config, control), methods=["POST"])])
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=END_SECONDS,
+        ws="none",
+    )
+    _Server(settings).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that obeys SIGTERM only: Ctrl-C is for the server beside it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Obey the signal from now on."""
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        yield
+
+
+def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Response]]:
+    access = AccessCheck(config, TokenFiles(config).read_again)
+    action = ServedAction(config, control)
+
+    async def post(request: Request) -> Response:
+        try:
+            access.check_caller(_head(request))
+            _check_type(request)
+            body = await _body(request)
+        except RequestError as error:
+            lines = error.headers.decode().splitlines()
+            headers = dict(line.split(": ", 1) for line in lines)
+            return JSONResponse({"error": str(error)}, error.status, headers)
+        tools = OneTool(action, request.headers.get("authorization"))
+        reply = await answer(request.headers.getlist, body, tools)
+        return Response(reply.body, reply.status, media_type="application/json")
+
+    return post
+
+
+def _head(request: Request) -> Head:
+    """Return what the server checks of a request: one to the tool needs what ``/run`` needs."""
+    headers = tuple(request.headers.items())
+    return Head("POST", "/run", 1, headers, None, False, True, False)
+
+
+def _check_type(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RequestError("expected the header Content-Type: application/json")
+
+
+async def _body(request: Request) -> bytes:
+    received = bytearray()
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(PART_SECONDS):
+                part = await anext(stream, None)
+        except TimeoutError:
+            text = f"the rest of the request did not come within {PART_SECONDS:g} seconds"
+            raise RequestError(text) from None
+        if part is None:
+            return bytes(received)
+        received += part
+        if len(received) > MOST_BODY:
+            raise BodyTooLarge(f"the body has more than {MOST_BODY >> 20} MB")
