@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .activations import activate
+from .agents import replace_under_agents, update_under_agents
 from .counters import count_exactly
 from .crashloop import keep_first, keep_poisoned, roll_back_loop
 from .crowds import MOST, serve_crowds
@@ -57,6 +58,20 @@ PROOFS = (
         short={"replacements": 15},
         long={"replacements": 200},
         serve=("--workers", "3"),
+    ),
+    Proof(
+        "agents",
+        "agents call while versions are replaced: no call fails, none connects again",
+        replace_under_agents,
+        short={"replacements": 40},
+        serve=("--mcp", "--mcp-port", "0"),
+    ),
+    Proof(
+        "agents-up",
+        "the same with an action of a gateway",
+        update_under_agents,
+        short={"updates": 20},
+        alone=True,
     ),
     Proof(
         "moved",

@@ -104,7 +104,7 @@ async def main() -> None:
                 answer = {"result": await getattr(session, name)(**given)}
             except MCPError as error:
                 answer = {"code": error.error.code, "error": error.error.message}
-            except Exception:  # told to the test
+            except Exception:  # noqa: BLE001 - told to the test
                 answer = {"code": 0, "error": traceback.format_exc()}
             print(json.dumps(answer), flush=True)
 

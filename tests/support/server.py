@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -46,6 +47,13 @@ if files:
 os.environ["LISTEN_PID"] = str(os.getpid())
 os.execvp(sys.argv[3], sys.argv[3:])
 """
+
+
+def mcp_url(server: Server) -> str:
+    """Return the address at which agents call the action of a server with ``--mcp``."""
+    found = re.search(r"agents call the action at (\S+)", server.stderr())
+    assert found is not None, server.stderr()
+    return found[1]
 
 
 class NotReady(ClientError):

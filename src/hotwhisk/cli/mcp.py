@@ -45,6 +45,8 @@ def start_mcp(config: Config, environ: Mapping[str, str]) -> None:
     control = control_path(run_dir, server_name(config.host, config.port))
     supervisor = os.getpid()
     with _listen(config.host, config.mcp_port) as listener:
+        if not config.json_log:
+            say(f"agents call the action at {_url(listener)} (Model Context Protocol)")
         if os.fork() == 0:
             _become_mcp(listener, config, control, supervisor)
 
@@ -71,7 +73,6 @@ def _become_mcp(listener: socket.socket, config: Config, control: str, superviso
         die_with(supervisor, b"hotwhisk:mcp", signal.SIGTERM)
         from hotwhisk.mcp.server import serve
 
-        say(f"agents call the action at {serve_url(listener)} (Model Context Protocol)")
         serve(listener, config, control)
     except BaseException as error:  # noqa: BLE001 - the top of a process
         say(f"--mcp ended: {type(error).__name__}: {error}")
@@ -79,7 +80,7 @@ def _become_mcp(listener: socket.socket, config: Config, control: str, superviso
     os._exit(0)
 
 
-def serve_url(listener: socket.socket) -> str:
+def _url(listener: socket.socket) -> str:
     """Return the address that agents are given."""
     host, port = listener.getsockname()[:2]
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host

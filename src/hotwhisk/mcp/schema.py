@@ -68,7 +68,7 @@ def describe(source: str, main: str = "main") -> Description:
 def _describe(source: str, main: str) -> Description:
     tree = ast.parse(source)
     defined = {each.name: each for each in _definitions(tree.body)}
-    handler = defined.get(main)
+    handler = defined.get(main) or defined.get(_given_to_start(tree))
     text = ast.get_docstring(tree) or ""
     if not isinstance(handler, _Function):
         return Description(text)
@@ -86,6 +86,15 @@ def _definitions(body: list[ast.stmt]) -> Iterator[_Function | ast.ClassDef]:
                 yield from _definitions(getattr(node, name, []))
             for handler in getattr(node, "handlers", []):
                 yield from _definitions(handler.body)
+
+
+def _given_to_start(tree: ast.Module) -> str:
+    """Return the name of the handler that the source gives to ``hotwhisk.start``, or nothing."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name("start") | ast.Attribute(attr="start"), [ast.Name(name), *_]):
+                return name
+    return ""
 
 
 def _of_event(handler: _Function, classes: dict[str, ast.ClassDef]) -> Schema:
