@@ -8,6 +8,7 @@ and a worker the calls, which come as ``POST /run`` like all others.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -64,6 +65,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _become_mcp(listener: socket.socket, config: Config, control: str, supervisor: int) -> NoReturn:
     try:
+        gc.enable()  # off while the server starts
         close_others([listener.fileno()])  # closes the port of the server, above all
         # From a terminal: only the supervisor handles them.
         for number in (signal.SIGINT, signal.SIGHUP):

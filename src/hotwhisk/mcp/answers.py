@@ -25,6 +25,13 @@ INSTRUCTIONS: Final = (
     "edit, call the tool again; there is no need to connect again. If the last edit did not load, "
     "the answer of the tool says why, and the version before it has answered."
 )
+HEADERS: Final = {"Content-Type": "application/json", "Connection": "close"}
+"""
+The headers of an answer.
+
+The connection is not kept: agents are idle for seconds, and a call on one that the server closes at
+that moment would fail.
+"""
 _SERVER: Final = {"name": "hotwhisk", "version": __version__}
 _CAPABILITIES: Final[dict[str, Any]] = {"tools": {}}
 # What may be different a moment later, and is for this client alone.
@@ -43,7 +50,7 @@ class Reply:
 
     @property
     def body(self) -> bytes:
-        """The bytes of the answer, of the type ``application/json``."""
+        """The bytes of the answer: JSON, or nothing."""
         return b"" if self.document is None else json.dumps(self.document).encode()
 
 

@@ -74,6 +74,8 @@ def _ask(path: str) -> tuple[dict[str, Any], int]:
             while part := connection.recv(65536):
                 parts.append(part)
             reply: dict[str, Any] = json.loads(b"".join(parts))
+            if "generation" not in reply:
+                raise ValueError(f"{path} answers {reply}")
         except BaseException:
             for each in descriptors:
                 os.close(each)

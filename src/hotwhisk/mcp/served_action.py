@@ -94,7 +94,7 @@ def _result(status: int, content: bytes, notes: tuple[str, ...]) -> ToolResult:
     """Return the result of a ``/run``. As on the platform, one with a key ``error`` is an error."""
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ToolResult(content.decode("utf-8", "replace"), error=status != 200, notes=notes)
     failed = status != 200 or (isinstance(value, dict) and "error" in value)
     if failed and isinstance(value, dict) and value.keys() == {"error"}:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BodyTooLarge, RequestError
 from hotwhisk.http1.head import Head
-from hotwhisk.mcp.answers import answer
+from hotwhisk.mcp.answers import HEADERS, answer
 from hotwhisk.mcp.served_action import OneTool, ServedAction
 from hotwhisk.worker.access import AccessCheck
 from hotwhisk.worker.token_files import TokenFiles
@@ -37,6 +37,7 @@ def serve(listener: socket.socket, config: Config, control: str) -> None:
     settings = uvicorn.Config(
         app,
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",
@@ -71,7 +72,7 @@ def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Res
             return JSONResponse({"error": str(error)}, error.status, headers)
         tools = OneTool(action, request.headers.get("authorization"))
         reply = await answer(request.headers.getlist, body, tools)
-        return Response(reply.body, reply.status, media_type="application/json")
+        return Response(reply.body, reply.status, HEADERS)
 
     return post
 

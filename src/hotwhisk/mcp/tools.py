@@ -68,4 +68,4 @@ def tool_name(action: str) -> str:
 
 def note(title: str, text: str) -> str:
     """Return a note of a title and a text below it, of which the end is kept if it is too long."""
-    return f"{title}\n\n{text.strip()[-LONGEST_NOTE:]}"
+    return f"{title}\n\n{text.strip()[-LONGEST_NOTE:]}".rstrip()

@@ -14,7 +14,7 @@ from hotwhisk.gateway.api.errors import NO_KEY, UNAUTHORIZED, ApiError, request_
 from hotwhisk.gateway.mcp.action_tools import ActionTools
 from hotwhisk.gateway.mcp.descriptions import Descriptions
 from hotwhisk.gateway.store.namespaces import Namespace
-from hotwhisk.mcp.answers import answer
+from hotwhisk.mcp.answers import HEADERS, answer
 
 
 def route(path: str) -> Route:
@@ -27,7 +27,7 @@ def route(path: str) -> Route:
         body = await reading.body(request, reading.MOST_PAYLOAD)
         tools = ActionTools(gateway_of(request), descriptions, caller, request_id(request))
         reply = await answer(request.headers.getlist, body, tools)
-        return Response(reply.body, reply.status, media_type="application/json")
+        return Response(reply.body, reply.status, HEADERS)
 
     return Route(path, post, methods=["POST"])
 
