@@ -140,7 +140,7 @@ def test_classes_that_are_derived_from_each_other_or_too_deep() -> None:
 
 def test_the_docstring_of_the_module_and_another_handler() -> None:
     source = '"""Do it."""\ndef go(event): return event["x"]\n'
-    assert describe(source, "go") == Description("Do it.")
+    assert describe(source, "go").text == "Do it."
     assert describe(source, "go").schema["properties"] == {"x": {}}
     assert describe(source, "main").schema == OPEN
     by_start = f"{source}\nif __name__ == '__main__':\n    start(go)\n"
