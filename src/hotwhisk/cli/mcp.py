@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from hotwhisk.cli.watch import die_with, say
 from hotwhisk.config.addresses import control_path, server_name
 from hotwhisk.config.config import Config, default_run_dir
+from hotwhisk.config.options import require_loopback
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.system.descriptors import close_others
 
@@ -46,6 +47,8 @@ def start_mcp(config: Config, environ: Mapping[str, str]) -> None:
     control = control_path(run_dir, server_name(config.host, config.port))
     supervisor = os.getpid()
     with _listen(config.host, config.mcp_port) as listener:
+        if not config.may_leave_loopback:
+            require_loopback(listener.getsockname()[0])  # the resolver decides what a name is
         if not config.json_log:
             say(f"agents call the action at {_url(listener)} (Model Context Protocol)")
         if os.fork() == 0:

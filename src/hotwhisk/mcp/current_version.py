@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hotwhisk.artifact import archive, artifact, snapshot, zips
-from hotwhisk.artifact.kinds import Kind
+from hotwhisk.artifact.built import CODE_FOLDER
+from hotwhisk.artifact.kinds import SOURCE_ENTRY, Kind
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import HotwhiskError
-from hotwhisk.mcp.schema import Description, describe
+from hotwhisk.mcp.schema import MOST_SOURCE, Description, describe
 from hotwhisk.openwhisk.bodies import read_init
 
 TIMEOUT: Final = 10.0
 _QUESTION: Final = json.dumps({"version": CONTROL_VERSION, "ask": "current"}).encode() + b"\n"
-_ENTRIES: Final = ("__main__.py", "main.py", "code/__main__.py", "code/main.py")
+_NAMES: Final = (artifact.FOLDER_ENTRY, SOURCE_ENTRY)
+_ENTRIES: Final = (*_NAMES, *(f"{CODE_FOLDER}/{name}" for name in _NAMES))
+"""What is run of an archive, or of a built artifact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +113,4 @@ def _source(content: bytes) -> bytes:
     with zips.open_zip(content) as opened:
         names = {archive.plain(name) for name in opened.namelist()}
         entry = next((each for each in _ENTRIES if each in names), None)
-        return zips.read_member(opened, entry) if entry else b""
+        return zips.read_member(opened, entry, MOST_SOURCE + 1) if entry else b""

@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -99,6 +99,8 @@ async def _body(request: Request) -> bytes:
         except TimeoutError:
             text = f"the rest of the request did not come within {PART_SECONDS:g} seconds"
             raise RequestError(text) from None
+        except ClientDisconnect:
+            raise RequestError("the client has left") from None
         if part is None:
             return bytes(received)
         received += part
