@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.agents import Agents
 from tests.support.browser import open_browser
 from tests.support.gateway import GatewayProcess
 
@@ -25,6 +26,13 @@ def gateway() -> Iterator[GatewayProcess]:
 def shared_gateway() -> Iterator[GatewayProcess]:
     """Start one gateway for all tests of a module, which use names of their own."""
     with GatewayProcess() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def agents() -> Iterator[Agents]:
+    """Start the process of the agents, whose imports take a second, once for a module."""
+    with Agents() as started:
         yield started
 
 

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.process.test_watch import wait_note
 from tests.support.actions import version_source
-from tests.support.agents import Agent, AgentError, texts
+from tests.support.agents import AgentError, Agents, texts
 from tests.support.client import Connection
 from tests.support.curl import curl
 from tests.support.server import HOTWHISK, Server, mcp_url
@@ -36,13 +37,23 @@ def file(tmp_path: Path) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def agents() -> Iterator[Agents]:
+    """Start the process of the agents, whose imports take a second, once for this module."""
+    with Agents() as started:
+        yield started
+
+
 def serve(*arguments: str) -> Server:
     return Server(*arguments, "--mcp", "--mcp-port", "0")
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_an_edit_is_new_at_the_next_call_and_a_refused_one_is_told(file: Path, mode: str) -> None:
-    with serve(str(file), "--watch") as server, Agent(mcp_url(server), mode=mode) as agent:
+def test_an_edit_is_new_at_the_next_call_and_a_refused_one_is_told(
+    file: Path, agents: Agents, mode: str
+) -> None:
+    with serve(str(file), "--watch") as server:
+        agent = agents.connect(mcp_url(server), mode=mode)
         [tool] = agent.tools()
         assert (tool["name"], tool["description"]) == ("hello", "Greet a person.")
         assert tool["inputSchema"]["properties"] == {"name": {"default": "stranger"}}
@@ -70,8 +81,9 @@ def test_an_edit_is_new_at_the_next_call_and_a_refused_one_is_told(file: Path, m
         assert texts(agent.call("hello")) == ['{"hallo": "stranger"}']
 
 
-def test_posted_versions_have_their_own_schema(tmp_path: Path) -> None:
-    with serve() as server, Agent(mcp_url(server)) as agent:
+def test_posted_versions_have_their_own_schema(agents: Agents) -> None:
+    with serve() as server:
+        agent = agents.connect(mcp_url(server))
         assert agent.tools()[0]["inputSchema"] == {"type": "object"}
         found = agent.call("action")
         assert found["isError"]
@@ -103,10 +115,11 @@ def zipped(source: str) -> bytes:
     return packed.getvalue()
 
 
-def test_what_the_handler_raises_is_an_error_of_the_tool(tmp_path: Path) -> None:
+def test_what_the_handler_raises_is_an_error_of_the_tool(tmp_path: Path, agents: Agents) -> None:
     file = tmp_path / "bad.py"
     file.write_text("import os\ndef main(e):\n    return os._exit(3) if e else [1 / 0]\n")
-    with serve(str(file)) as server, Agent(mcp_url(server)) as agent:
+    with serve(str(file)) as server:
+        agent = agents.connect(mcp_url(server))
         found = agent.call("bad")
         assert found["isError"]
         assert texts(found)[0].startswith("ZeroDivisionError: division by zero (bad.py:3)")
@@ -117,20 +130,22 @@ def test_what_the_handler_raises_is_an_error_of_the_tool(tmp_path: Path) -> None
             agent.call("other")
 
 
-def test_who_may_call(file: Path, tmp_path: Path) -> None:
+def test_who_may_call(file: Path, tmp_path: Path, agents: Agents) -> None:
     token = tmp_path / "token"
     token.write_text("secret\n")
     with serve(str(file), "--token-file", str(token)) as server:
         url = mcp_url(server)
-        with Agent(url, {"Authorization": "Bearer secret"}) as agent:
-            assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}
+        agent = agents.connect(url, {"Authorization": "Bearer secret"})
+        assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}
         with pytest.raises(AgentError):
-            Agent(url, {"Authorization": "Bearer wrong"}).__enter__()
+            agents.connect(url, {"Authorization": "Bearer wrong"})
         with pytest.raises(AgentError):
-            Agent(url).__enter__()
+            agents.connect(url)
 
 
-def test_a_page_cannot_call_and_a_wrong_request_costs_its_sender_only(file: Path) -> None:
+def test_a_page_cannot_call_and_a_wrong_request_costs_its_sender_only(
+    file: Path, tmp_path: Path, agents: Agents
+) -> None:
     ping = '{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
     json_type = ("-H", "Content-Type: application/json")
 
@@ -138,7 +153,8 @@ def test_a_page_cannot_call_and_a_wrong_request_costs_its_sender_only(file: Path
         url = mcp_url(server)
 
         def status(*arguments: str, body: str = ping) -> int:
-            return curl(url, "-d", body, *arguments).status
+            (tmp_path / "body").write_text(body)
+            return curl(url, "--data-binary", f"@{tmp_path}/body", *arguments).status
 
         assert status(*json_type) == 200
         assert status(*json_type, "-H", "Origin: http://page.example") == 403
@@ -148,8 +164,8 @@ def test_a_page_cannot_call_and_a_wrong_request_costs_its_sender_only(file: Path
         assert status(*json_type, body="[" * 100_000) == 400
         assert status(*json_type, body="x" * (5 << 20)) == 413
         assert status(*json_type) == 200
-        with Agent(url) as agent:
-            assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}
+        agent = agents.connect(url)
+        assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}
 
 
 def test_the_process_ends_with_the_server(file: Path) -> None:
@@ -195,12 +211,12 @@ def test_without_the_libraries_the_start_says_what_to_install(file: Path, tmp_pa
     assert "--mcp needs the library starlette: pip install '.[mcp]'" in done.stderr
 
 
-def test_ctrl_c_is_for_the_server(file: Path) -> None:
+def test_ctrl_c_is_for_the_server(file: Path, agents: Agents) -> None:
     with serve(str(file)) as server:
         [pid] = [
             pid for pid in server.tree()
             if Path(f"/proc/{pid}/comm").read_text().startswith("hotwhisk:mcp")
         ]  # fmt: skip
         os.kill(pid, signal.SIGINT)
-        with Agent(mcp_url(server)) as agent:
-            assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}
+        agent = agents.connect(mcp_url(server))
+        assert agent.call("hello")["structuredContent"] == {"hi": "stranger"}

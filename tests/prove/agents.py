@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.support.actions import version_source
-from tests.support.agents import Agent
+from tests.support.agents import Agent, Agents
 from tests.support.gateway import GatewayProcess
 from tests.support.server import Server, mcp_url
 
@@ -15,21 +15,22 @@ from .outcome import Outcome
 def replace_under_agents(server: Server, replacements: int = 1000, callers: int = 8) -> Outcome:
     """Replace the action of a server, which its agents call as a tool."""
     server.replace(1)
-    with Agent(mcp_url(server)) as agent:
+    with Agents() as agents:
+        agent = agents.connect(mcp_url(server))
         return _call_meanwhile(agent, "action", server.replace, replacements, callers)
 
 
 def update_under_agents(updates: int = 1000, callers: int = 8) -> Outcome:
     """Update an action of a gateway, which its agents call as a tool."""
-    with GatewayProcess() as gateway:
+    with GatewayProcess() as gateway, Agents() as agents:
         gateway.create("echo", version_source(1))
         bearer = {"Authorization": f"Bearer {gateway.auth}"}
-        with Agent(f"{gateway.url}/mcp", bearer) as agent:
+        agent = agents.connect(f"{gateway.url}/mcp", bearer)
 
-            def update(number: int) -> None:
-                gateway.create("echo", version_source(number))
+        def update(number: int) -> None:
+            gateway.create("echo", version_source(number))
 
-            return _call_meanwhile(agent, "echo", update, updates, callers)
+        return _call_meanwhile(agent, "echo", update, updates, callers)
 
 
 def _call_meanwhile(

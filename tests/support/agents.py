@@ -1,4 +1,4 @@
-"""An agent: the official client of the Model Context Protocol, as a process that a test directs."""
+"""Agents: the official client of the Model Context Protocol, as a process that a test directs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,8 @@ class AgentError(Exception):
         self.code = code
 
 
-class Agent:
-    """
-    A client that is connected to an endpoint; a context manager that ends its process.
-
-    ``mode`` is "auto", or "legacy" for the handshake of earlier revisions.
-    """
-
-    def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, mode: str = "auto"
-    ) -> None:
-        self._where = {"url": url, "headers": dict(headers or {}), "mode": mode}
+class Agents:
+    """The process of the clients; a context manager that ends it."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -43,16 +34,52 @@ class Agent:
             stderr=subprocess.PIPE,
             cwd=ROOT,
         )
-        try:
-            self.server: dict[str, Any] = self._ask("connect", **self._where)
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+
+    def connect(
+        self, url: str, headers: Mapping[str, str] | None = None, mode: str = "auto"
+    ) -> Agent:
+        """
+        Return a client that is connected to an endpoint.
+
+        ``mode`` is "auto", or "legacy" for the handshake of earlier revisions.
+        """
+        found = self.ask("connect", url=url, headers=dict(headers or {}), mode=mode)
+        return Agent(self, found)
+
+    def ask(self, name: str, **given: object) -> Any:
+        """Send a command, and return the result of its answer."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps([name, given]).encode() + b"\n")
+        process.stdin.flush()
+        answer = json.loads(self._line())
+        if "error" in answer:
+            raise AgentError(answer["code"], answer["error"])
+        return answer["result"]
+
+    def _line(self) -> bytes:
+        process, deadline = self._process, time.monotonic() + ANSWER_SECONDS
+        assert process.stdout is not None
+        assert process.stderr is not None
+        ready = select.select([process.stdout], [], [], deadline - time.monotonic())[0]
+        assert ready, f"the client is silent for {ANSWER_SECONDS:g} s"
+        line = process.stdout.readline()
+        assert line, process.stderr.read().decode(errors="replace")
+        return line
+
+
+class Agent:
+    """A client that is connected; ``server`` is what the server said of itself."""
+
+    def __init__(self, process: Agents, server: dict[str, Any]) -> None:
+        self.server = server
+        self._process = process
 
     def tools(self) -> list[dict[str, Any]]:
         """Return the tools that the server lists."""
@@ -74,25 +101,7 @@ class Agent:
         return found
 
     def _ask(self, name: str, **given: object) -> Any:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps([name, given]).encode() + b"\n")
-        process.stdin.flush()
-        answer = json.loads(self._line())
-        if "error" in answer:
-            raise AgentError(answer["code"], answer["error"])
-        return answer["result"]
-
-    def _line(self) -> bytes:
-        process, deadline = self._process, time.monotonic() + ANSWER_SECONDS
-        assert process.stdout is not None
-        assert process.stderr is not None
-        ready = select.select([process.stdout], [], [], deadline - time.monotonic())[0]
-        assert ready, f"the client is silent for {ANSWER_SECONDS:g} s"
-        line = process.stdout.readline()
-        assert line, process.stderr.read().decode(errors="replace")
-        return line
+        return self._process.ask(name, number=self.server["number"], **given)
 
 
 def texts(result: Mapping[str, Any]) -> list[str]:

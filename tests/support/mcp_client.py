@@ -1,8 +1,8 @@
 """
 The official client of the Model Context Protocol, as an agent has it: in a process of its own.
 
-Each line of standard input is a command in JSON, each line of standard output its answer. The
-client connects once, by the first command, and keeps that session to the end.
+Each line of standard input is a command in JSON, each line of standard output its answer. A client
+connects once, and keeps that session to the end of the process.
 """
 
 from __future__ import annotations
@@ -56,40 +56,43 @@ class Callers:
         return {"calls": self.calls, "failed": self.failed, "stale": self.stale}
 
 
-class Session:
-    """One connection of the client, and the commands on it."""
+class Clients:
+    """The clients, by the order in which they connected, and the commands to them."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
-        self._client: Client
+        self._clients: list[Client] = []
         self._callers: Callers
 
-    async def connect(self, url: str, headers: dict[str, str], mode: str) -> dict[str, Any]:
-        """Connect, and return what the server says of itself."""
-        http = httpx2.AsyncClient(headers=headers, timeout=TIMEOUT)
-        await self._stack.enter_async_context(http)
+    async def connect(self, url: str, headers: dict[str, str], mode: Any) -> dict[str, Any]:
+        """Connect one more client, and return its number and what the server says of itself."""
+        http = await self._stack.enter_async_context(
+            httpx2.AsyncClient(headers=headers, timeout=TIMEOUT)
+        )
         transport = streamable_http_client(url, http_client=http)
-        self._client = await self._stack.enter_async_context(Client(transport, mode=mode))
+        client = await self._stack.enter_async_context(Client(transport, mode=mode))
+        self._clients.append(client)
         return {
-            "revision": self._client.protocol_version,
-            "instructions": self._client.instructions,
+            "number": len(self._clients) - 1,
+            "revision": client.protocol_version,
+            "instructions": client.instructions,
         }
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def list(self, number: int) -> list[dict[str, Any]]:
         """Return the tools."""
-        found = await self._client.list_tools()
+        found = await self._clients[number].list_tools()
         return [each.model_dump(mode="json", by_alias=True) for each in found.tools]
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, number: int, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Call a tool."""
-        found = await self._client.call_tool(tool, arguments)
+        found = await self._clients[number].call_tool(tool, arguments)
         return found.model_dump(mode="json", by_alias=True)
 
-    async def begin(self, tool: str, count: int) -> None:
+    async def begin(self, number: int, tool: str, count: int) -> None:
         """Begin to call a tool from several tasks."""
-        self._callers = Callers(self._client, tool, count)
+        self._callers = Callers(self._clients[number], tool, count)
 
-    async def end(self) -> dict[str, Any]:
+    async def end(self, number: int) -> dict[str, Any]:
         """End these calls, and return what was counted."""
         return await self._callers.end()
 
@@ -97,11 +100,11 @@ class Session:
 async def main() -> None:
     """Obey the commands on standard input until it ends."""
     async with AsyncExitStack() as stack:
-        session = Session(stack)
+        clients = Clients(stack)
         while line := await asyncio.to_thread(sys.stdin.readline):
             name, given = json.loads(line)
             try:
-                answer = {"result": await getattr(session, name)(**given)}
+                answer = {"result": await getattr(clients, name)(**given)}
             except MCPError as error:
                 answer = {"code": error.error.code, "error": error.error.message}
             except Exception:  # noqa: BLE001 - told to the test
