@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from hotwhisk.artifact.manifest import action_name
 from hotwhisk.config.addresses import base_url
 from hotwhisk.config.config import Config
-from hotwhisk.mcp.current_version import CurrentVersion
+from hotwhisk.mcp.current_version import CurrentVersion, Version
 from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
 
 MOST_CALLS: Final = 256
@@ -53,9 +53,7 @@ class ServedAction:
             status, content = self._post(body, headers)
         except (OSError, http.client.HTTPException) as error:
             return ToolResult(f"the server gave no answer: {error}", error=True)
-        refusal = self._version.read().refusal
-        notes = (note("The last version was refused; an earlier one has answered.", refusal),)
-        return _result(status, content, notes if refusal else ())
+        return _result(status, content, _notes(self._version.read()))
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """Return the status and the body of the answer, however long it takes: the server knows."""
@@ -88,6 +86,14 @@ def _name(config: Config) -> str:
     if config.file is not None:
         return tool_name(action_name(Path(config.file)))
     return tool_name(config.module or DEFAULT_NAME)
+
+
+def _notes(version: Version) -> tuple[str, ...]:
+    """Return why the last version is not the one that answers."""
+    if not version.refusal:
+        return ()
+    answers = f"generation {version.generation} answers" if version.generation else "none answers"
+    return (note(f"The last version was refused; {answers}:", version.refusal),)
 
 
 def _result(status: int, content: bytes, notes: tuple[str, ...]) -> ToolResult:
