@@ -15,13 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hotwhisk.access.check import AccessCheck
+from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BodyTooLarge, RequestError
 from hotwhisk.http1.head import Head
 from hotwhisk.mcp.answers import HEADERS, answer
 from hotwhisk.mcp.served_action import OneTool, ServedAction
-from hotwhisk.worker.access import AccessCheck
-from hotwhisk.worker.token_files import TokenFiles
 
 MOST_BODY: Final = 4 << 20
 """Most bytes of a request."""
