@@ -27,7 +27,7 @@ _ENTRIES: Final = (*_NAMES, *(f"{CODE_FOLDER}/{name}" for name in _NAMES))
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class DescribedVersion:
     """
     The version of an action that is current.
 
@@ -45,9 +45,9 @@ class CurrentVersion:
     def __init__(self, control: str) -> None:
         self._control = control
         self._one_at_a_time = threading.Lock()  # a server takes few questions at once
-        self._known = Version()
+        self._known = DescribedVersion()
 
-    def read(self) -> Version:
+    def read(self) -> DescribedVersion:
         """Return the version that is current now; the last one if the server does not answer."""
         with self._one_at_a_time:
             try:
@@ -58,7 +58,7 @@ class CurrentVersion:
                 generation, described = reply["generation"], self._known.description
                 if generation != self._known.generation:
                     described = _described(reply, descriptor)
-                self._known = Version(generation, described, reply["refusal"])
+                self._known = DescribedVersion(generation, described, reply["refusal"])
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -96,7 +96,7 @@ def _described(reply: dict[str, Any], descriptor: int) -> Description:
             request = read_init(content, Profile.PLAIN)
             content, main = artifact.decode(request), request.main
         source = _source(content)
-    except (HotwhiskError, *archive.damage()):
+    except archive.damage_errors(HotwhiskError):
         return Description()
     return describe(source.decode("utf-8", "replace"), main)
 
@@ -111,6 +111,6 @@ def _source(content: bytes) -> bytes:
     if not content.startswith(b"PK"):
         return b""
     with zips.open_zip(content) as opened:
-        names = {archive.plain(name) for name in opened.namelist()}
+        names = {archive.clean_name(name) for name in opened.namelist()}
         entry = next((each for each in _ENTRIES if each in names), None)
         return zips.read_member(opened, entry, MOST_SOURCE + 1) if entry else b""

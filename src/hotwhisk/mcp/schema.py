@@ -175,7 +175,8 @@ class _Types:
         if name in _PASSED:
             return self.schema(inner[0])
         if name == "Annotated":
-            texts = [each.value for each in inner[1:] if _is_text(each)]
+            values = [each.value for each in inner[1:] if isinstance(each, ast.Constant)]
+            texts = [each for each in values if isinstance(each, str)]
             described = {"description": " ".join(texts)} if texts else {}
             return {**self.schema(inner[0]), **described}
         if name == "Literal":
@@ -245,10 +246,6 @@ def _name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _text_after(body: list[ast.stmt], at: int) -> Schema:

@@ -20,8 +20,8 @@ from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BodyTooLarge, RequestError
 from hotwhisk.http1.head import Head
-from hotwhisk.mcp.answers import HEADERS, answer
-from hotwhisk.mcp.served_action import OneTool, ServedAction
+from hotwhisk.mcp.remote_action import OneTool, RemoteAction
+from hotwhisk.mcp.tool_answers import HEADERS, answer
 
 MOST_BODY: Final = 4 << 20
 """Most bytes of a request."""
@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
 
 def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Response]]:
     access = AccessCheck(config, TokenFiles(config).read_again)
-    action = ServedAction(config, control)
+    action = RemoteAction(config, control)
 
     async def post(request: Request) -> Response:
         try:

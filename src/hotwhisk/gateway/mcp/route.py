@@ -14,7 +14,7 @@ from hotwhisk.gateway.api.errors import NO_KEY, UNAUTHORIZED, ApiError, request_
 from hotwhisk.gateway.mcp.action_tools import ActionTools
 from hotwhisk.gateway.mcp.descriptions import Descriptions
 from hotwhisk.gateway.store.namespaces import Namespace
-from hotwhisk.mcp.answers import HEADERS, answer
+from hotwhisk.mcp.tool_answers import HEADERS, answer
 
 
 def route(path: str) -> Route:

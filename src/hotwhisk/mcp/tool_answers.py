@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hotwhisk import __version__
-from hotwhisk.mcp.messages import (
+from hotwhisk.mcp.tool_requests import (
     HANDSHAKE_REVISIONS,
     INVALID_PARAMS,
     REVISION,
     UNKNOWN_METHOD,
     Headers,
-    Message,
     Refusal,
-    read_message,
+    ToolRequest,
+    read_request,
 )
 from hotwhisk.mcp.tools import Tool, ToolResult, Tools, UnknownTool
 
@@ -38,11 +38,11 @@ _CAPABILITIES: Final[dict[str, Any]] = {"tools": {}}
 _NOT_CACHED: Final = {"ttlMs": 0, "cacheScope": "private"}
 
 Result = dict[str, Any]
-Method = Callable[[Message, Tools], Awaitable[Result]]
+Method = Callable[[ToolRequest, Tools], Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ToolAnswer:
     """The answer to a POST request. A notification gets a status without a ``document``."""
 
     status: int
@@ -54,32 +54,32 @@ class Reply:
         return b"" if self.document is None else json.dumps(self.document).encode()
 
 
-async def answer(headers: Headers, body: bytes, tools: Tools) -> Reply:
+async def answer(headers: Headers, body: bytes, tools: Tools) -> ToolAnswer:
     """
     Answer the body of a POST request. A body that breaks the rules gets an error.
 
     ``headers`` returns the values of a header of the request.
     """
     try:
-        message = read_message(headers, body)
+        request = read_request(headers, body)
     except Refusal as refusal:
-        return Reply(refusal.status, _error(refusal.id, refusal))
-    if message.id is None:
-        return Reply(202)
-    methods = _BY_HANDSHAKE if message.by_handshake else _METHODS
+        return ToolAnswer(refusal.status, _error(refusal.id, refusal))
+    if request.id is None:
+        return ToolAnswer(202)
+    methods = _BY_HANDSHAKE if request.by_handshake else _METHODS
     try:
-        method = methods.get(message.method)
+        method = methods.get(request.method)
         if method is None:
-            text = f"there is no method {message.method[:80]!r}; there are {', '.join(methods)}"
+            text = f"there is no method {request.method[:80]!r}; there are {', '.join(methods)}"
             raise Refusal(UNKNOWN_METHOD, text, status=404)
-        result = await method(message, tools)
+        result = await method(request, tools)
     except Refusal as refusal:
-        status = 200 if message.by_handshake else refusal.status
-        return Reply(status, _error(message.id, refusal))
-    if not message.by_handshake:
+        status = 200 if request.by_handshake else refusal.status
+        return ToolAnswer(status, _error(request.id, refusal))
+    if not request.by_handshake:
         info = {"io.modelcontextprotocol/serverInfo": _SERVER}
         result = {"resultType": "complete", **result, "_meta": info}
-    return Reply(200, {"jsonrpc": "2.0", "id": message.id, "result": result})
+    return ToolAnswer(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
 
 
 def _error(identifier: int | str | None, refusal: Refusal) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _error(identifier: int | str | None, refusal: Refusal) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": identifier, "error": error}
 
 
-async def _discover(_: Message, __: Tools) -> Result:
+async def _discover(_: ToolRequest, __: Tools) -> Result:
     return {
         "supportedVersions": [REVISION, *HANDSHAKE_REVISIONS],
         "capabilities": _CAPABILITIES,
@@ -98,8 +98,8 @@ async def _discover(_: Message, __: Tools) -> Result:
     }
 
 
-async def _initialize(message: Message, _: Tools) -> Result:
-    wanted = message.params.get("protocolVersion")
+async def _initialize(request: ToolRequest, _: Tools) -> Result:
+    wanted = request.params.get("protocolVersion")
     return {
         "protocolVersion": wanted if wanted in HANDSHAKE_REVISIONS else HANDSHAKE_REVISIONS[0],
         "capabilities": _CAPABILITIES,
@@ -108,13 +108,13 @@ async def _initialize(message: Message, _: Tools) -> Result:
     }
 
 
-async def _ping(_: Message, __: Tools) -> Result:
+async def _ping(_: ToolRequest, __: Tools) -> Result:
     return {}
 
 
-async def _list(message: Message, tools: Tools) -> Result:
+async def _list(request: ToolRequest, tools: Tools) -> Result:
     listed = [_shown(each) for each in await tools.list()]
-    return {"tools": listed, **({} if message.by_handshake else _NOT_CACHED)}
+    return {"tools": listed, **({} if request.by_handshake else _NOT_CACHED)}
 
 
 def _shown(tool: Tool) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def _shown(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, **described, "inputSchema": tool.schema}
 
 
-async def _call(message: Message, tools: Tools) -> Result:
-    name, arguments = message.params.get("name"), message.params.get("arguments")
+async def _call(request: ToolRequest, tools: Tools) -> Result:
+    name, arguments = request.params.get("name"), request.params.get("arguments")
     if not isinstance(name, str):
         raise Refusal(INVALID_PARAMS, "params.name must be the name of a tool")
     arguments = {} if arguments is None else arguments
@@ -133,16 +133,16 @@ async def _call(message: Message, tools: Tools) -> Result:
         result = await tools.call(name, arguments)
     except UnknownTool:
         raise Refusal(INVALID_PARAMS, f"there is no tool {name[:80]!r}; see tools/list") from None
-    return _content(result, message)
+    return _content(result, request)
 
 
-def _content(result: ToolResult, message: Message) -> Result:
+def _content(result: ToolResult, request: ToolRequest) -> Result:
     """Return a result as text, and as it is where the revision allows a value of its kind."""
     value = result.value
     is_text = result.error and isinstance(value, str)
     text = value if is_text else json.dumps(value, ensure_ascii=False)
     structured: Result = {}
-    if isinstance(value, dict) or not (message.by_handshake or is_text):
+    if isinstance(value, dict) or not (request.by_handshake or is_text):
         structured = {"structuredContent": value}
     content = [{"type": "text", "text": each} for each in (text, *result.notes)]
     return {"content": content, **structured, "isError": result.error}

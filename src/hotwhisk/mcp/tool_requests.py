@@ -49,7 +49,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ToolRequest:
     """
     A request, or a notification if ``id`` is None.
 
@@ -62,12 +62,12 @@ class Message:
     by_handshake: bool = False
 
 
-def read_message(headers: Headers, body: bytes) -> Message:
+def read_request(headers: Headers, body: bytes) -> ToolRequest:
     """
-    Return the message of a POST request.
+    Return the request in the body of a POST.
 
     Raises:
-        Refusal: the body is no single message, the headers contradict it, or the revision is
+        Refusal: the body is no single request, the headers contradict it, or the revision is
             unknown.
     """
     _check_origin(headers)
@@ -83,7 +83,7 @@ def read_message(headers: Headers, body: bytes) -> Message:
         if method == "initialize" or (
             named is None and (revision is None or revision in HANDSHAKE_REVISIONS)
         ):
-            return Message(identifier, method, params, by_handshake=True)
+            return ToolRequest(identifier, method, params, by_handshake=True)
         if identifier is not None:
             _check_revision(revision, named)
             _check_capabilities(meta)
@@ -91,7 +91,7 @@ def read_message(headers: Headers, body: bytes) -> Message:
     except Refusal as refusal:
         refusal.id = identifier
         raise
-    return Message(identifier, method, params)
+    return ToolRequest(identifier, method, params)
 
 
 def _check_origin(headers: Headers) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hotwhisk.mcp.answers import Reply, answer
-from hotwhisk.mcp.messages import HANDSHAKE_REVISIONS, REVISION
+from hotwhisk.mcp.tool_answers import ToolAnswer, answer
+from hotwhisk.mcp.tool_requests import HANDSHAKE_REVISIONS, REVISION
 from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
 
 META = "io.modelcontextprotocol/"
@@ -37,7 +37,7 @@ def post(
     body: object,
     headers: Mapping[str, str | list[str]] | None = None,
     result: ToolResult | None = None,
-) -> Reply:
+) -> ToolAnswer:
     """Answer a body, with headers by their names in lower case."""
     given = headers or {}
 
@@ -49,7 +49,7 @@ def post(
     return asyncio.run(answer(values, content, Echo(result)))
 
 
-def ask(method: str, params: Mapping[str, object] | None = None, **headers: str) -> Reply:
+def ask(method: str, params: Mapping[str, object] | None = None, **headers: str) -> ToolAnswer:
     """Send a request of the present revision that is right, but for what is given."""
     given = {"_meta": NAMED, **(params or {})}
     sent = {"mcp-protocol-version": REVISION, "mcp-method": method}
@@ -59,12 +59,12 @@ def ask(method: str, params: Mapping[str, object] | None = None, **headers: str)
     return post({"jsonrpc": "2.0", "id": 1, "method": method, "params": given}, sent)
 
 
-def code_of(reply: Reply) -> tuple[int, int]:
+def code_of(reply: ToolAnswer) -> tuple[int, int]:
     assert reply.document is not None
     return reply.status, reply.document["error"]["code"]
 
 
-def result_of(reply: Reply) -> dict[str, Any]:
+def result_of(reply: ToolAnswer) -> dict[str, Any]:
     assert reply.status == 200
     assert reply.document is not None
     found: dict[str, Any] = reply.document["result"]
@@ -89,7 +89,7 @@ def test_a_client_of_the_present_revision() -> None:
 
 
 def test_a_client_that_begins_with_a_handshake() -> None:
-    def send(method: str, params: object = None, **headers: str) -> Reply:
+    def send(method: str, params: object = None, **headers: str) -> ToolAnswer:
         body = {"jsonrpc": "2.0", "id": "a", "method": method, "params": params or {}}
         return post(body, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -98,7 +98,7 @@ def test_a_client_that_begins_with_a_handshake() -> None:
         assert found["protocolVersion"] == wanted
     found = result_of(send("initialize", {"protocolVersion": "2024-11-05"}))
     assert found["protocolVersion"] == HANDSHAKE_REVISIONS[0]
-    assert post({"jsonrpc": "2.0", "method": "notifications/initialized"}) == Reply(202)
+    assert post({"jsonrpc": "2.0", "method": "notifications/initialized"}) == ToolAnswer(202)
     for version in HANDSHAKE_REVISIONS:
         assert "resultType" not in result_of(send("tools/list", mcp_protocol_version=version))
     assert result_of(send("ping")) == {}

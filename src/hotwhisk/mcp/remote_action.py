@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from hotwhisk.artifact.manifest import action_name
 from hotwhisk.config.addresses import base_url
 from hotwhisk.config.config import Config
-from hotwhisk.mcp.current_version import CurrentVersion, Version
+from hotwhisk.mcp.current_version import CurrentVersion, DescribedVersion
 from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
 
 MOST_CALLS: Final = 256
@@ -24,7 +24,7 @@ DEFAULT_NAME: Final = "action"
 """The name of the tool if the server was given no FILE."""
 
 
-class ServedAction:
+class RemoteAction:
     """Describes the action, and calls it. ``control`` is the path of the control socket."""
 
     def __init__(self, config: Config, control: str) -> None:
@@ -67,7 +67,7 @@ class ServedAction:
 class OneTool:
     """The tools for one request: the action that is served."""
 
-    def __init__(self, action: ServedAction, authorization: str | None) -> None:
+    def __init__(self, action: RemoteAction, authorization: str | None) -> None:
         self._action = action
         self._authorization = authorization
 
@@ -88,7 +88,7 @@ def _name(config: Config) -> str:
     return tool_name(config.module or DEFAULT_NAME)
 
 
-def _notes(version: Version) -> tuple[str, ...]:
+def _notes(version: DescribedVersion) -> tuple[str, ...]:
     """Return why the last version is not the one that answers."""
     if not version.refusal:
         return ()
