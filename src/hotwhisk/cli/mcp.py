@@ -35,9 +35,14 @@ def start_mcp(config: Config, environ: Mapping[str, str]) -> None:
     Open the port for agents, and start the process that serves it.
 
     Raises:
-        UsageError: a library is missing.
+        UsageError: a library is missing, or the server follows the platform.
         StartError: the port cannot be opened.
     """
+    if config.openwhisk:
+        raise UsageError(
+            "--mcp cannot be used with --openwhisk: agents find the actions of a platform at "
+            "hotwhisk up; leave one of the two out"
+        )
     for library in LIBRARIES:
         if find_spec(library) is None:
             raise UsageError(

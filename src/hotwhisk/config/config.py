@@ -257,11 +257,6 @@ def _check(config: Config) -> None:
             "action's lines as they are; leave one of the two out"
         )
     _check_keep_previous(config)
-    if config.openwhisk and config.mcp:
-        raise UsageError(
-            "--mcp cannot be used with --openwhisk: agents find the actions of a platform at "
-            "hotwhisk up; leave one of the two out"
-        )
     if config.workers.most > MOST_WORKERS:
         raise UsageError(
             f"--workers {config.workers}: expected at most {MOST_WORKERS}, so that a version and "

@@ -7,7 +7,6 @@ from functools import partial
 
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.server.control import ControlRequest
-from hotwhisk.server.current import answer_current
 from hotwhisk.server.named_file import has_digest
 from hotwhisk.supervisor.artifacts import named_by
 from hotwhisk.supervisor.commands import Candidate, Origin
@@ -89,12 +88,16 @@ class ServerHistory:
 
     def answers(self) -> dict[str, Callable[[ControlRequest], None]]:
         """Return the functions that answer questions about versions."""
-        return {
-            "current": lambda question: answer_current(question, self._parts),
+        answers: dict[str, Callable[[ControlRequest], None]] = {
             "history": self._list_versions,
             "rollback": lambda question: self._roll_back(question, 0),
             "rollback_to": lambda question: self._roll_back(question, question.generation or -1),
         }
+        if self._parts.config.mcp:
+            from hotwhisk.server.current import answer_current  # here, because few servers need it
+
+            answers["current"] = lambda question: answer_current(question, self._parts)
+        return answers
 
     def _roll_back(self, question: ControlRequest, to: int) -> None:
         if not self._parts.rollout.roll_back(question, to):
