@@ -13,6 +13,7 @@ from typing import Any, Final
 from hotwhisk.artifact import archive, artifact, snapshot, zips
 from hotwhisk.artifact.built import CODE_FOLDER
 from hotwhisk.artifact.kinds import SOURCE_ENTRY, Kind
+from hotwhisk.artifact.posted_code import decode
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import HotwhiskError
@@ -94,7 +95,7 @@ def _described(reply: dict[str, Any], descriptor: int) -> Description:
     try:
         if not main:  # the body of an /init
             request = read_init(content, Profile.PLAIN)
-            content, main = artifact.decode(request), request.main
+            content, main = decode(request), request.main
         source = _source(content)
     except archive.damage_errors(HotwhiskError):
         return Description()
