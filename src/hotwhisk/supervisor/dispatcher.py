@@ -137,6 +137,8 @@ class Dispatcher:
         Serving workers with a `Recall` that is not carried out yet. It would also take what is
         assigned to them now, so no connection is assigned while there are any.
         """
+        self._recalling_idle: set[int] = set()
+        """The same for spares, and for the other workers that do not serve."""
 
     def accepted(self, number: int) -> None:
         """Assign a new connection."""
@@ -154,6 +156,7 @@ class Dispatcher:
     def reclaimed(self, slot: int, moved: Moved) -> None:
         """Take the connections that were reclaimed from a worker, to assign them to others."""
         self._recalling.discard(slot)
+        self._recalling_idle.discard(slot)
         for number, parked in moved:
             if self.owners.owner(number) == slot:
                 self._queue(number, parked=parked)
@@ -205,7 +208,7 @@ class Dispatcher:
         numbers = tuple(self.owners.waiting)
         if self.run_error:  # there is an answer even to those that wait for an action
             numbers += tuple(self.owners.parked)
-        if numbers:
+        if numbers and self._workers.spare not in self._recalling_idle:
             for number in numbers:
                 self.owners.move(number, self._workers.spare)
             self._commands.append(Assign(self._workers.spare, numbers, self.run_error, self.detail))
@@ -218,8 +221,8 @@ class Dispatcher:
     def recall(self, slot: int, *, drain: bool = False) -> None:
         """Recall a worker's connections; with ``drain``, it exits after its last answer."""
         if drain or (self.owners.count(slot) and slot not in self._recalling):
-            if slot in self._workers.serving:
-                self._recalling.add(slot)
+            serves = slot in self._workers.serving
+            (self._recalling if serves else self._recalling_idle).add(slot)
             self._commands.append(Recall(slot, drain))
 
     def recall_rest(self, slot: int) -> None:
@@ -259,6 +262,7 @@ class Dispatcher:
         """
         of_request = False
         self._recalling.discard(slot)
+        self._recalling_idle.discard(slot)
         for number, recovery in recoveries:
             if self.owners.owner(number) != slot:
                 continue

@@ -242,3 +242,21 @@ def test_a_spare_that_dies_owing_leaves_it_to_the_next() -> None:
     server.die(first, (1, Recovery.FAIL))
     assert server.new() == [SendError(server.workers.spare, 1, Cause.KILLED, "signal 9")]
     assert server.workers.spare != first
+
+
+def test_a_spare_whose_recall_is_not_carried_out_gets_nothing() -> None:
+    server = Server(2)
+    server.accept(1, 2)
+    spare = server.workers.spare
+    server.owners.move(3, spare)
+    server.new()
+    server.dispatcher.run_error = Cause.STOPPING
+    server.dispatcher.recall(0)
+    server.dispatcher.recall(1)
+    server.dispatcher.recall_from_spare()
+    assert server.new() == [Recall(0), Recall(1), Recall(spare)]
+    server.dispatcher.reclaimed(0, [(1, False)])
+    assert server.new() == [], "that recall would take it from the spare, which reads it too"
+    server.dispatcher.reclaimed(1, [(2, False)])
+    server.dispatcher.reclaimed(spare, [(3, False)])
+    assert {each.worker for each in server.new() if isinstance(each, Assign)} == {0, 1}
