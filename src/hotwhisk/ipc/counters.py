@@ -22,10 +22,10 @@ from enum import StrEnum
 WORDS = 512
 """Words of eight bytes in a block."""
 
-UNCOUNTED, REFUSED, REFUSED_BEFORE, RUN_SECONDS, LATEST, BYTES_IN, BYTES_OUT = range(7)
+UNCOUNTED, REFUSED, REFUSED_BEFORE, RUN_SECONDS, BYTES_IN, BYTES_OUT = range(6)
 """
 The words that are no duration: a word that nothing reads; refused requests, and those from before
-the worker had an action; the sum of all durations and the latest one, both doubles; and bytes.
+the worker had an action; the sum of all durations, a double; and bytes.
 """
 
 RESULTS, ERRORS, DURATION_WORDS = 16, 256, 240
@@ -45,6 +45,9 @@ SHORTEST = 1e-9
 
 MOST = 1 << 53
 """The largest count that a reader accepts: the action can write into the block."""
+
+MASK = 2 * MOST - 1
+"""What a worker keeps of a count that it read there, so that the next one can be written."""
 
 
 class AnswerKind(StrEnum):

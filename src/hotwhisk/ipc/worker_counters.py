@@ -20,7 +20,7 @@ from hotwhisk.ipc.counters import (
     BYTES_OUT,
     ERRORS,
     FIRST,
-    LATEST,
+    MASK,
     REFUSED,
     REFUSED_BEFORE,
     RESULTS,
@@ -45,13 +45,15 @@ class WorkerCounters:
     """
 
     __slots__ = (
-        "_bytes_out", "_doubles", "_phases", "_refused", "_rows", "_scoreboard", "_words",
-        "bytes_in", "ran", "seconds", "word",
+        "_bits", "_bytes_out", "_doubles", "_latest", "_phases", "_refused", "_rows",
+        "_scoreboard", "_words", "bytes_in", "ran", "seconds", "word",
     )  # fmt: skip
 
     def __init__(self, scoreboard: Scoreboard, slot: int) -> None:
         self._scoreboard = scoreboard
         self._rows, self._phases = scoreboard.longs, scoreboard.phases
+        self._latest = memoryview(bytearray(8)).cast("d")
+        self._bits = self._latest.cast("B").cast("Q")
         self.begin(slot)
 
     def begin(self, slot: int) -> None:
@@ -77,14 +79,13 @@ class WorkerCounters:
         """
         words, rows = self._words, self._rows
         if self.ran:
-            doubles = self._doubles
-            doubles[LATEST] = seconds = self.seconds + SHORTEST
-            doubles[RUN_SECONDS] += seconds
-            word = (words[LATEST] >> SHIFT) + self.ran
+            self._latest[0] = seconds = self.seconds + SHORTEST
+            self._doubles[RUN_SECONDS] += seconds
+            word = (self._bits[0] >> SHIFT) + self.ran
             self.ran = 0
         else:
             word, self.word = self.word, self._refused
-        count = words[word] + 1
+        count = (words[word] + 1) & MASK  # the action may have written there
         at = number * FIELDS
         rows[at + COUNT_MARK] = count * WORDS + word
         rows[at + SENT] = sent
@@ -103,5 +104,5 @@ class WorkerCounters:
         """
         word = counted_word(self._words, self._scoreboard.count_mark(number))
         if word != UNCOUNTED:
-            self._words[word] -= 1
+            self._words[word] = max(self._words[word] - 1, 0)
         self.seconds, self.ran = seconds, RAN[True]

@@ -255,3 +255,22 @@ def test_counting_costs_a_few_times_what_the_phase_alone_costs() -> None:
         return timeit.timeit(counting, number=2000) / timeit.timeit(without, number=2000)
 
     assert min(ratio() for _ in range(20)) < 8
+
+
+@pytest.mark.parametrize("written", [(1 << 64) - 1, 1 << 63, 1 << 54, 1 << 53])
+def test_whatever_the_action_writes_into_its_counts_answers_go_on(written: int) -> None:
+    counted = Counted()
+    words = counted.scoreboard.counters.block(SLOT)
+    for word in range(len(words)):
+        words[word] = written
+    for failed in (False, True):
+        counted.run(failed=failed)
+        counted.finish()
+    counted.refuse()
+    counted.finish()
+    counted.run()
+    for word in range(len(words)):
+        words[word] = 0
+    counted.counters.interrupted(NUMBER, 0.001)
+    counted.run(failed=True)
+    assert sum(counted.counts().values()) == 1
