@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ AS_ONE_USER = (sys.executable, str(ROOT / "tests/support/seccomp.py"), "skip", "
 The emulator of Managed Instances gives the runtime another user, who may not be able to read this
 Python. So it does not succeed in that.
 """
+WITH_VAR = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /var && exec "$@"')
+"""It starts /var/task/bootstrap, whatever its arguments say. So it gets a /var of its own."""
 
 
 class Answer(NamedTuple):
@@ -68,13 +71,15 @@ class Emulator:
         self.host = ".".join(["127", *(str(1 + each % 254) for each in secrets.token_bytes(3))])
 
     def __enter__(self) -> Self:
-        (self.folder / "app.py").write_text(self._source, encoding="utf-8")
+        code = self.folder / "var" / "task"
+        code.mkdir(parents=True)
+        (code / "app.py").write_text(self._source, encoding="utf-8")
+        runtime = [*self._runtime, "app.handler"]
         command = [
             str(lambda_emulator()),
             f"--runtime-interface-emulator-address={self.host}:{CALLS_PORT}",
             f"--runtime-api-address={self.host}:{API_PORT}",
-            *self._runtime,
-            "app.handler",
+            *runtime,
         ]
         environ = {
             **os.environ,
@@ -84,10 +89,13 @@ class Emulator:
         }
         if self._concurrency:
             environ["AWS_LAMBDA_MAX_CONCURRENCY"] = str(self._concurrency)
-            command = [*AS_ONE_USER, *command]
+            bootstrap = code / "bootstrap"
+            bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(runtime)}\n")
+            bootstrap.chmod(0o755)
+            command = [*WITH_VAR, str(code.parent), *AS_ONE_USER, *command]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log,
+                command, cwd=code, env=environ, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip
         return self
