@@ -178,6 +178,11 @@ def test_hotwhisk_without_a_command_opens_nothing(folder: Path, words: list[str]
     assert found.code in (1, 2)
 
 
+def test_a_server_of_events_listens_where_it_is_told_to(folder: Path) -> None:
+    found = outcome(folder, ["serve", "--cloudevents", "--host", "0.0.0.0", "hello.py"])
+    assert (found.code, found.addresses) == (0, {"0.0.0.0"})
+
+
 def test_host_without_a_token_is_refused_before_a_port_is_opened(folder: Path) -> None:
     for host in ("0.0.0.0", "::", "0", "10.0.0.1", "192.168.1.1", "a.example", "127.0.0.1.example"):
         found = outcome(folder, ["serve", "--host", host, "hello.py"])
