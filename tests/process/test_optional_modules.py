@@ -19,7 +19,11 @@ NEEDED_FOR = {
     ("--admin", "127.0.0.1:0"): {
         "server.admin", "server.openmetrics", "server.request_metrics", "server.server_metrics",
     },
-    ("--cloudevents",): {"worker.event_requests"},
+    ("--cloudevents",): {
+        "cloudevents.cloud_event", "cloudevents.event_data", "cloudevents.event_reader",
+        "cloudevents.event_reply", "cloudevents.header_values", "worker.event_requests",
+        "worker.event_sink", "worker.framework_function", "worker.replied_run", "worker.wsgi",
+    },
     ("--fresh",): {"supervisor.single_run", "worker.only_run", "worker.rehearsal"},
     ("--log-format", "json"): {
         "ipc.run_marks", "server.stdout", "supervisor.action_output", "supervisor.json_lines",
