@@ -22,8 +22,8 @@ from hotwhisk.ipc.messages import (
     SpillClosed,
     SpillCreated,
     TemplateReady,
-    encode,
 )
+from hotwhisk.ipc.packets import encode
 from tests.support import tree
 from tests.support.client import Connection, init_once, run_once
 from tests.support.hostile_action import hostile_source

@@ -36,6 +36,7 @@ from .stop import answer_before_stop
 from .streams import stream_through_replacements
 from .stuck import replace_stuck
 from .stuck_idle import move_from_stuck
+from .trial import try_versions
 from .versions import refuse_bad
 
 # A kill from outside while an answer is sent is a death outside of a handler: many of them in
@@ -206,6 +207,13 @@ PROOFS = (
         refuse_bad,
         short={"bomb": 150},
         serve=("--init-timeout", "2"),
+    ),
+    Proof(
+        "trial",
+        "a version is tried on copies: callers notice nothing, faults are found, equals pass",
+        try_versions,
+        short={"replacements": 3, "trials": 3, "kills": 1},
+        serve=NO_ROLL_BACK,
     ),
     Proof(
         "crash-loop",

@@ -15,7 +15,7 @@ from tests.structure.source import Source, sources
 LAYERS = (
     {"record"},  # frozen values
     {"faster_json"},  # another library
-    {"errors", "json_codec", "digest", "sizes"},  # values and texts
+    {"errors", "json_codec", "json_differences", "digest", "sizes"},  # values and texts
     {"config", "http1", "registration"},  # decided without a process: options, requests
     {"cloudevents"},  # events as requests and responses
     {"platform"},  # a model of the platform, and the comparison of runtimes: the caller's side

@@ -24,7 +24,17 @@ MODULES = {
 
 CLASSES = {
     **dict.fromkeys(
-        ("Assign", "Load", "Recall", "RemoveFolder", "Restore", "SendError", "Spawn"),
+        (
+            "Assign",
+            "BeginTrial",
+            "Load",
+            "OfferCopies",
+            "Recall",
+            "RemoveFolder",
+            "Restore",
+            "SendError",
+            "Spawn",
+        ),
         "a command that sends a message has its name",
     ),
     "Action": "as a worker has loaded it, and as the platform describes it",

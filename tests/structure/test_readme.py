@@ -25,7 +25,7 @@ from typing import Self
 import pytest
 
 from hotwhisk.config.platform import Profile
-from hotwhisk.ipc import messages
+from hotwhisk.ipc import messages, packets
 from hotwhisk.openwhisk.answers import ANSWERS, Cause
 from tests.structure.source import ROOT
 from tests.support.server import HOTWHISK, Server
@@ -229,7 +229,7 @@ def test_the_protocol_page_has_every_field_of_a_message(kind: str) -> None:
 def test_the_protocol_page_has_no_message_that_does_not_exist() -> None:
     text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^### (\w+)$", text, re.MULTILINE)) == set(messages.KINDS)
-    assert f"version {messages.VERSION}" in text
+    assert f"version {packets.VERSION}" in text
 
 
 @pytest.mark.parametrize("cause", list(Cause), ids=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import select
 import socket
 import textwrap
 import time
@@ -23,9 +24,12 @@ from hotwhisk.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CONNECT_TIMEOUT = 10.0  # for the connection only: the server limits the time of an answer
+
+INTERVAL = 0.25
+"""Seconds between two calls while an answer is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ class RemoteServer:
     found: str = ""
     """Where the server was found, if no option or variable named it."""
 
-    def post(self, path: str, payload: object) -> Answer:
+    def post(self, path: str, payload: object, waiting: Callable[[], None] | None = None) -> Answer:
         """
-        Send one JSON body.
+        Send one JSON body. While no answer comes, call ``waiting`` four times a second.
 
         If the reply is not an HTTP answer, or the server is a gateway, the ServerError says what
         to do.
@@ -65,7 +69,10 @@ class RemoteServer:
         connection = _connect(self.url, parts)
         try:
             start = time.perf_counter()
-            response = _exchange(connection, self.url, route, body, headers)
+            _send(connection, route, body, headers)
+            while waiting and not select.select([connection.sock], [], [], INTERVAL)[0]:
+                waiting()
+            response = _response(connection, self.url)
             content = response.read()
             seconds = time.perf_counter() - start
         except http.client.IncompleteRead as error:
@@ -223,15 +230,14 @@ def _connect(url: str, parts: SplitResult) -> http.client.HTTPConnection:
     return connection
 
 
-def _exchange(
-    connection: http.client.HTTPConnection,
-    url: str,
-    route: str,
-    body: bytes,
-    headers: dict[str, str],
-) -> http.client.HTTPResponse:
+def _send(
+    connection: http.client.HTTPConnection, route: str, body: bytes, headers: dict[str, str]
+) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # 401 or 413 may come before all is sent
         connection.request("POST", route, body, headers)
+
+
+def _response(connection: http.client.HTTPConnection, url: str) -> http.client.HTTPResponse:
     try:
         return connection.getresponse()
     except ConnectionResetError:  # it closed the connection without an answer

@@ -16,6 +16,7 @@ from hotwhisk.cli import control
 from hotwhisk.cli.counts import RequestCounts
 from hotwhisk.cli.refresh import show_again
 from hotwhisk.cli.terminal import Arguments, show_duration, show_generation, show_table
+from hotwhisk.cli.trial import progress
 from hotwhisk.errors import ServerError
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def render(answer: Mapping[str, object], counts: RequestCounts | None = None) ->
         lines.append(f"{name} before it; hotwhisk rollback makes it current again")
     lines += _probation(_object(answer.get("probation")))
     workers = _objects(generation.get("workers"))
+    if trial := progress(answer):
+        lines.append(trial)
     lines += ["", *_table(workers, [key for key in COLUMNS if any(key in row for row in workers)])]
     lines += (counts or RequestCounts(answer)).lines()
     lines += ["", " · ".join(_count(answer, key) for key in COUNTS)]

@@ -19,7 +19,8 @@ from os import close, dup
 from select import POLLOUT, poll
 from termios import TIOCOUTQ
 
-from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError, decode, encode
+from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError
+from hotwhisk.ipc.packets import decode, encode
 from hotwhisk.system.descriptors import Descriptors
 from hotwhisk.system.scratch import scratch_memory
 

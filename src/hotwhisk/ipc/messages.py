@@ -1,14 +1,12 @@
 """
 The messages between the supervisor and a worker.
 
-One message is one SEQPACKET packet: a JSON array ``[version, kind, {fields}]`` with its descriptors
-beside it. A reader uses defaults for fields that are missing, ignores fields that it does not know,
-and refuses another version.
-Each message names its descriptors in the order in which they travel.
+`packets` has their form on the wire. Each message names its descriptors in the order in which they
+travel.
 
 A worker's messages are checked in three steps, because the action can write to its channel.
-`decode` checks the shape: the kinds that this sender may send, the declared type of each field, and
-the number of descriptors. ``check`` of the message's class checks each value by itself.
+`packets.decode` checks the shape: the kinds that this sender may send, the declared type of each
+field, and the number of descriptors. ``check`` of the message's class checks each value by itself.
 `supervisor.receiver` checks the things that the values refer to. Each step raises `ProtocolError`.
 """
 
@@ -17,15 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from hotwhisk import json_codec
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar
+    from typing import ClassVar
 
 
-VERSION = 2
 MAX_DESCRIPTORS = 253
 """Linux's limit for one message (SCM_MAX_FD)."""
 
@@ -35,20 +31,17 @@ ASSIGNED_AT_ONCE = 120
 LONGEST_TEXT = 8000
 """Most characters of an error text. The log has the rest."""
 
+LONGEST_DIFFERENCE = 800
+"""Most characters of a text that says how two answers differ."""
+
 RELEASED_AT_ONCE = 1000
 """Most connections in one `Released` or `RunBegun`, so that it fits a packet."""
-
-MAX_NUMBER = 2**64 - 1
-"""The largest value of an ``int``: the largest that a field of the scoreboard holds."""
 
 PROCESS_IDS = range(2, 2**31)
 """The ids that one process other than process 1 can have; 0 and -1 mean groups of processes."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TOKEN = re.compile(r"[0-9a-f]{16}")
-
-_TYPES = {"int": int, "str": str, "bool": bool, "Sequence[Sequence[int]]": list}
-"""What a field holds, by its declaration. A ``bool`` is no ``int`` here, because it is no count."""
 
 
 class Message(Record):
@@ -183,6 +176,32 @@ class SetTokens(Message):
     replace: str = ""
 
 
+class BeginTrial(Message):
+    """
+    Run copies of requests, and report with `Compared` how each answer compares. Descriptors: where
+    the copies arrive, then a pipe each for stdout and stderr meanwhile, if the output is ``piped``.
+    """
+
+    piped: bool = False
+
+    def descriptors(self) -> int:
+        """Return 3 with the pipes, else 1."""
+        return 3 if self.piped else 1
+
+
+class OfferCopies(Message):
+    """
+    Send a copy of each request that was answered to a version on trial, when that has read the copy
+    before. Descriptor: a SEQPACKET socket for the copies; see `hotwhisk.worker.copies`.
+    """
+
+    descriptor_count: ClassVar[int] = 1
+
+
+class EndTrial(Message):
+    """Finish the copy that runs, take no more, and send `TrialEnded`."""
+
+
 class Ping(Message):
     """Answer with `Pong`. If no answer comes, the supervisor assumes a blocked event loop."""
 
@@ -251,13 +270,16 @@ class TemplateReady(Message):
 class Ready(Message):
     """
     The action is loaded. ``overlap`` says that it takes more than one request at a time. Memory
-    file ``spill`` has the sources that were read on this machine, for later workers.
+    file ``spill`` has the sources that were read on this machine, for later workers. The ``/init``
+    asked for a trial with at most so many ``copies``, for so many ``seconds``; 0 for no trial.
     """
 
     digest: str = ""
     overlap: bool = False
     spill: int = 0
     length: int = 0
+    copies: int = 0
+    seconds: int = 0
 
     def check(self) -> str:
         """Refuse a text that is not a digest, because it goes into a header of each answer."""
@@ -276,6 +298,22 @@ class Failed(Message):
     def check(self) -> str:
         """Refuse a status that would tell the sender of the ``/init`` that it succeeded."""
         return "" if 400 <= self.status <= 599 else f"{self.status} is no status of a failure"
+
+
+class Compared(Message):
+    """A copy was run. The text says how its answer is a ``difference``; empty if it is none."""
+
+    difference: str = ""
+
+    def check(self) -> str:
+        """Refuse a text that cannot be a line of the log and of the answer to the ``/init``."""
+        if len(self.difference) > LONGEST_DIFFERENCE:
+            return f"its text has more than {LONGEST_DIFFERENCE} characters"
+        return "" if self.difference.isprintable() else "its text is no line of printable text"
+
+
+class TrialEnded(Message):
+    """The worker has carried out `EndTrial`, and can serve."""
 
 
 class LogOpened(Message):
@@ -375,7 +413,7 @@ KINDS = {each.kind: each for each in Message.__subclasses__()}
 FROM_WORKER: Collection[type[Message]] = frozenset(
     {
         TemplateReady, Ready, Failed, SpillCreated, SpillClosed, InitReceived, Released, RunBegun,
-        FolderRemoved, LogEnded, StartTimer, Closed, Pong, LogOpened,
+        FolderRemoved, LogEnded, StartTimer, Closed, Pong, LogOpened, Compared, TrialEnded,
     }
 )  # fmt: skip
 """The messages that a worker may send."""
@@ -386,65 +424,3 @@ FROM_TEMPLATE: Collection[type[Message]] = frozenset({Spawned})
 
 class ProtocolError(ValueError):
     """A packet that its sender may not send. The text says why."""
-
-
-def encode(message: Message) -> bytes:
-    """Return a message as the bytes of its packet."""
-    return json_codec.dumps_short([VERSION, message.kind, vars(message)])
-
-
-def decode(
-    packet: bytes, expected: Collection[type[Message]] | None = None, descriptors: int = 0
-) -> Message:
-    """
-    Return the message in a packet.
-
-    If ``expected`` is given, the sender is not trusted. It may send only these kinds, with values
-    of the declared types and meanings, and with as many descriptors as the message has.
-
-    Raises:
-        ProtocolError: the packet holds no message that is allowed.
-    """
-    try:
-        read: Any = json_codec.loads_short(packet)
-        version, kind, values = read
-        for unknown in values.keys() - KINDS[kind].fields:
-            del values[unknown]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"not a message of version {VERSION}: {packet[:80]!r}") from error
-    if version != VERSION:
-        raise ProtocolError(f"message version {str(version)[:80]}, expected {VERSION}")
-    message = KINDS[kind].of(values)
-    if expected is not None:
-        wrong = _check(message, expected, descriptors)
-        if wrong:
-            raise ProtocolError(f"{kind}: {wrong}: {packet[:200]!r}")
-    return message
-
-
-def _check(message: Message, expected: Collection[type[Message]], descriptors: int) -> str:
-    """Say what is wrong with a message; return an empty text if nothing is."""
-    if type(message) not in expected:
-        return "not for this sender to send"
-    for name, value in vars(message).items():
-        declared, kind = message.__annotations__[name], type(value)
-        if (
-            kind is not _TYPES[declared]
-            or (kind is int and not 0 <= value <= MAX_NUMBER)
-            or (kind is list and not _are_rows(value, message.width))
-        ):
-            return f"the field {name} is not of type {declared} with values up to 2^64 - 1"
-    if descriptors != message.descriptors():
-        return f"it came with {descriptors} descriptors, expected {message.descriptors()}"
-    return message.check()
-
-
-def _are_rows(values: list[Any], width: int) -> bool:
-    """Return whether a list has lists of ``width`` numbers only."""
-    for row in values:
-        if type(row) is not list or len(row) != width:
-            return False
-        for each in row:
-            if type(each) is not int or not 0 <= each <= MAX_NUMBER:
-                return False
-    return True

@@ -12,6 +12,7 @@ from hotwhisk import json_codec
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, NoCode, NotFound, RequestError, debugger_hint
 from hotwhisk.openwhisk.part_forms import GENERATORS, AnswersInParts
+from hotwhisk.openwhisk.trial_request import read_trial
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
     from hotwhisk.cloudevents.cloud_event import CloudEvent
+    from hotwhisk.openwhisk.trial_request import TrialRequest
 
 INIT_TWICE: Final = "Cannot initialize the action more than once."
 NO_CODE: Final = "Missing main/no code to execute."
@@ -35,7 +37,6 @@ CONTEXT_KEYS: Final = frozenset(
 """The keys that the platform sends beside ``value``."""
 
 NOT_AN_ARGUMENT: Final = "The action did not receive a dictionary or array as an argument."
-INIT_DONE: Final = b'{"ok":true}\n'
 
 _ABSENT: Final = object()
 _INIT_FORM: Final = ' (send {"value": {"code": "…"}}, as hotwhisk replace FILE does)'
@@ -47,13 +48,17 @@ _KINDS: Final = {
 
 
 class InitRequest(Record):
-    """The content of an ``/init``: this code, entered at ``main``, with this environment."""
+    """
+    The content of an ``/init``: this code, entered at ``main``, with this environment, and tried
+    before it becomes current if ``trial`` is not None.
+    """
 
     name: str
     main: str
     code: str
     binary: bool
     env: dict[str, str]
+    trial: TrialRequest | None = None
 
 
 class RunRequest:
@@ -90,22 +95,17 @@ def read_init(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) ->
     binary = value.get("binary")
     if binary is not None and type(binary) is not bool:
         raise RequestError(f"/init: `binary` must be true or false, not {_kind(binary)}")
-    return InitRequest(
-        name=_text(value, "name"),
-        main=_text(value, "main") or "main",
-        code=code,
-        binary=bool(binary),
-        env=_read_env(value.get("env")),
-    )
+    name, main = _text(value, "name"), _text(value, "main") or "main"
+    env, trial = _read_env(value.get("env")), read_trial(value.get("trial"))
+    return InitRequest(name, main, code, bool(binary), env, trial)
 
 
 def read_run(body: bytes | memoryview, profile: Profile = Profile.OPENWHISK) -> RunRequest:
     """
     Read the body of a ``/run``.
 
-    An absent or null ``value`` is the empty object, as the platform's tests send it. Each
-    other top-level key is context: a number or boolean as its JSON text (the platform's
-    documents show ``deadline`` as a number), null left out.
+    An absent or null ``value`` is the empty object, as the platform's tests send it. Any other key
+    is context: a number or boolean as its JSON text (``deadline`` may be a number), null left out.
 
     In the plain profile an event that was sent without ``value`` around it is refused. Otherwise
     the handler would be called without the event.

@@ -7,12 +7,20 @@ is random.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from hotwhisk.json_differences import (
+    IGNORED,
+    ChangedPlace,
+    changed_places,
+    cut,
+    excerpts,
+    text_of,
+    without,
+)
 from hotwhisk.platform.logs import stream_and_text
 from hotwhisk.platform.verdict import Status
 
@@ -21,14 +29,10 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-LONGEST = 200
-"""Most characters of a value that are shown."""
-
 LEAST_MS = 20
 """A difference in time of fewer milliseconds is noise, whatever the factor."""
 
 _FAILURES = (Status.DEVELOPER_ERROR.text, Status.WHISK_ERROR.text)
-_IGNORED = "…"
 _FRAME = re.compile(r'^File "(?P<folder>[^"]*/)?(?P<name>[^"/]+)", line \d+')
 _RUNTIME = re.compile(
     r'^File "(?:[^"]*/)?(?:exec__\.py|lib/launcher\.py|pythonrunner\.py|actionproxy\.py)", line \d'
@@ -39,7 +43,6 @@ _RUNTIME = re.compile(
 _MARKS = re.compile(r"[~^ ]+")
 _ERROR = re.compile(r"[\w.]+(: .*)?")
 """Matches the last line of a traceback, which is not a line of code."""
-_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ def differences(
     found = []
     before, after = old["response"], new["response"]
     if before["status"] != after["status"]:
-        found.append(_pair("status", before["status"], after["status"]))
-    values = _ignore(before.get("result"), ignored), _ignore(after.get("result"), ignored)
-    found += _compare_values(*values, "result")
+        found.append(_shown(ChangedPlace("status", *excerpts(before["status"], after["status"]))))
+    values = without(before.get("result"), ignored), without(after.get("result"), ignored)
+    found += [_shown(place) for place in changed_places(*values, "result")]
     for stream in ("stdout", "stderr"):
         lines = [_log_lines(record, stream, ignored) for record in (old, new)]
         changed = tuple(_changed_lines(*lines))
@@ -77,8 +80,8 @@ def shared_failures(old: Record, new: Record) -> Iterator[Difference]:
     answers = old["response"], new["response"]
     if all(answer["status"] in _FAILURES for answer in answers):
         error = answers[0]["result"]["error"]
-        text = error if isinstance(error, str) else _text(error)
-        yield Difference("both failed", tuple(_cut(text.strip(), 0).splitlines()))
+        text = error if isinstance(error, str) else text_of(error)
+        yield Difference("both failed", tuple(cut(text.strip()).splitlines()))
 
 
 def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
@@ -94,50 +97,8 @@ def slower(old: Record, new: Record, factor: float) -> Iterator[Difference]:
         yield Difference(text, ())
 
 
-def _compare_values(old: object, new: object, where: str) -> Iterator[Difference]:
-    """Return the deepest differences of two JSON values; 1, 1.0 and true are three values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            place = f"{where}.{key}" if re.fullmatch(r"\w+", key) else f"{where}[{json.dumps(key)}]"
-            yield from _compare_values(old.get(key, _MISSING), new.get(key, _MISSING), place)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, pair in enumerate(zip(old, new, strict=True)):
-            yield from _compare_values(*pair, f"{where}[{index}]")
-    elif _text(old) != _text(new):
-        yield _pair(where, _text(old), _text(new))
-
-
-def _text(value: object) -> str:
-    return "(absent)" if value is _MISSING else json.dumps(value, ensure_ascii=False)
-
-
-def _pair(where: str, old: str, new: str) -> Difference:
-    """Return both values. Of long values, return the part around the first different character."""
-    pairs = enumerate(zip(old, new, strict=False))
-    same = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
-    start = max(0, same - LONGEST // 4) if max(len(old), len(new)) > LONGEST else 0
-    return Difference(where, (f"- {_cut(old, start)}", f"+ {_cut(new, start)}"))
-
-
-def _cut(text: str, start: int) -> str:
-    end = start + LONGEST
-    return "…" * bool(start) + text[start:end] + "…" * (len(text) > end)
-
-
-def _ignore(value: object, ignored: Sequence[re.Pattern[str]]) -> object:
-    """
-    Return the value without the parts of texts that match.
-
-    A number or other value is treated as its JSON text. Keys are not changed.
-    """
-    if isinstance(value, dict):
-        return {key: _ignore(each, ignored) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_ignore(each, ignored) for each in value]
-    text = shown = value if isinstance(value, str) else _text(value)
-    for pattern in ignored:
-        text = pattern.sub(_IGNORED, text)
-    return value if text == shown else text
+def _shown(place: ChangedPlace) -> Difference:
+    return Difference(place.path, (f"- {place.old}", f"+ {place.new}"))
 
 
 def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) -> list[str]:
@@ -150,8 +111,8 @@ def _log_lines(record: Record, stream: str, ignored: Sequence[re.Pattern[str]]) 
     """
     lines = map(stream_and_text, record["logs"])
     own = [text.strip() for name, text in lines if name == stream]
-    shown = [str(_ignore(line, ignored)) for line in _frames_of_the_action(own)]
-    return [line for line in shown if line != _IGNORED]
+    shown = [str(without(line, ignored)) for line in _frames_of_the_action(own)]
+    return [line for line in shown if line != IGNORED]
 
 
 def _frames_of_the_action(lines: Sequence[str]) -> Iterator[str]:

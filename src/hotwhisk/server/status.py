@@ -26,6 +26,21 @@ def _template(parts: Parts) -> dict[str, object] | None:
     return {"reason": reason} if generation == number and reason else None
 
 
+def _trial(parts: Parts) -> dict[str, object] | None:
+    """Describe the trial that goes on; return None if there is none."""
+    trial = parts.rollout.trials.trial
+    if trial is None:
+        return None
+    return {
+        "generation": trial.candidate.generation,
+        "compared": trial.compared,
+        "copies": trial.copies,
+        "differing": trial.differing,
+        "for": round(parts.system.now() - parts.processes.by_slot[trial.slot].started, 3),
+        "seconds": trial.seconds,
+    }
+
+
 def dropped(parts: Parts) -> dict[str, tuple[int, int]]:
     """
     Return how many sentinels, and how many other bytes, were dropped of stdout and of stderr.
@@ -90,6 +105,7 @@ def status(parts: Parts) -> dict[str, object]:
         "uptime": round(parts.system.now() - report.started, 3),
         "generation": {"number": current.number, "digest": current.digest, "workers": workers},
         "template": _template(parts),
+        "trial": _trial(parts),
         "previous": previous and {"number": previous.number, "digest": previous.digest},
         "probation": _probation(parts),
         "current_for": round(parts.system.now() - report.current_since, 3),

@@ -92,6 +92,8 @@ class Candidate:
         """The change that the server found by itself; empty if the replacement was requested."""
         self.superseded = False
         """Whether a newer save of the same sources waits for the end of its load."""
+        self.verdict = ""
+        """What came of its trial, or why there was none; empty if none was asked for."""
         self.log = ""
         """What a spare has to write to the log before the requester gets the result."""
 
@@ -141,6 +143,22 @@ class Spawn(Record):
 
     worker: int
     template: int
+
+
+class BeginTrial(Record):
+    """Open the socket for copies of requests, and have a worker run what comes on it."""
+
+    worker: int
+
+
+class OfferCopies(Record):
+    """Have a worker send copies of requests into that socket."""
+
+    worker: int
+
+
+class CloseTrial(Record):
+    """Close that socket, because the trial is over."""
 
 
 class Assign(Record):
@@ -234,5 +252,5 @@ class Log(Record):
 
 Command = (
     StartWorker | Load | Spawn | Assign | Recall | Restore | Kill | SendError | CloseConnection
-    | Reply | RemoveFolder | ReleaseArtifact | Send | Log
+    | Reply | RemoveFolder | ReleaseArtifact | Send | Log | BeginTrial | OfferCopies | CloseTrial
 )  # fmt: skip

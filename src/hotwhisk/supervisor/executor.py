@@ -16,9 +16,11 @@ from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
 from hotwhisk.openwhisk import bodies
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
 from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.openwhisk.trial_request import init_done
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.commands import Command
 from hotwhisk.supervisor.log_events import LogEvent
+from hotwhisk.supervisor.trial_channel import TrialChannel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Executor:
         self._sockets = parts.sockets
         self._scoreboard = parts.scoreboard
         self._processes = parts.processes
+        self.trial = TrialChannel(parts)
         self._load_began = 0.0
         self._logged = ""
         self._spare: Process | None = None
@@ -92,6 +95,8 @@ class Executor:
                 command.artifact.release()
             case commands.Log():
                 self._parts.log(command.text, command.event)
+            case commands.BeginTrial() | commands.OfferCopies() | commands.CloseTrial():
+                self.trial.carry_out(command)
             case _:
                 _demand_case(command)
 
@@ -281,7 +286,7 @@ class Executor:
             self._replied(command)
         elif candidate.connection in self._sockets.descriptors:
             ok = command.status == 200
-            body = bodies.INIT_DONE if ok else bodies.error_body(command.text)
+            body = init_done(candidate.verdict) if ok else bodies.error_body(command.text)
             header = b"Hotwhisk-Generation: %d %s\r\n" % (current.number, current.digest.encode())
             keep = not candidate.last
             head = http1.response_head(command.status, len(body), header, keep_alive=keep)

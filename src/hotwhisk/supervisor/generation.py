@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from hotwhisk.config.platform import Profile
+from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -44,6 +45,24 @@ class Policy(Record):
     """How long a version is compared with the one before; see `probation`."""
     keep_previous: bool = False
     """Whether the workers of the version before are kept for that time."""
+
+    def silent_failure(self, cause: Cause, detail: str) -> tuple[int, str, str]:
+        """
+        Return status, text and log for an ``/init`` whose load ended without a message of its
+        worker: it was too slow, or its process ended as ``detail`` says.
+
+        Under OpenWhisk the log says why, or else the text.
+        """
+        why = "Command exited abruptly during initialization."
+        if cause is Cause.INIT_TIMED_OUT:
+            why = f"The action did not initialize within {detail}."
+        elif cause is Cause.OUT_OF_MEMORY:
+            detail, why = f"{detail}, as memory ran out,", f"{why} The memory was exhausted."
+        kind = cause if cause is Cause.INIT_TIMED_OUT else Cause.INIT_DIED
+        status, text = failure_response(self.profile, kind, detail)
+        if self.profile is Profile.PLAIN:
+            return status, text, ""
+        return (status, text, f"{why}\n") if self.log_init_error else (status, not_started(why), "")
 
 
 class Generation:

@@ -28,17 +28,19 @@ UNKNOWN: Final = "unknown"
 
 
 class WritingProcess(Record):
-    """The process that a line comes from. Generation 0 is no generation."""
+    """The process of a line; ``trial`` says that it is on trial. Generation 0 is no generation."""
 
     generation: int
     digest: str
     pid: int
+    trial: bool = False
 
     def members(self) -> str:
         """Return the fields of a line that say this."""
         digest = quote(self.digest) if self.digest else "null"
         generation = self.generation or "null"
-        return f'"generation":{generation},"digest":{digest},"pid":{self.pid}'
+        trial = ',"trial":true' if self.trial else ""
+        return f'"generation":{generation},"digest":{digest},"pid":{self.pid}{trial}'
 
 
 def timestamp(at: float) -> str:

@@ -32,6 +32,7 @@ class LogEvent(StrEnum):
     FIRST_VERSION = "first-version"
     TOKEN = "token"  # noqa: S105 - the name of an event
     STOPPING = "stopping"
+    TRIAL = "trial"
     HISTORY_LOST = "history-lost", WARNING
     LEFT_OUT = "left-out", WARNING
     LOG_LOST = "log-lost", WARNING

@@ -56,8 +56,8 @@ class Parts(Record):
         from hotwhisk.supervisor.json_lines import WritingProcess  # only for that log
 
         worker = self.rollout.workers.by_slot.get(process.slot)
-        digest = worker.digest if worker is not None else ""
-        return WritingProcess(process.generation, digest, process.pid)
+        digest, tried = (worker.digest, worker.is_tried) if worker is not None else ("", False)
+        return WritingProcess(process.generation, digest, process.pid, tried)
 
     def living_counts(self) -> list[tuple[int, tuple[Counts, int]]]:
         """Return what each living worker has counted, with its generation."""

@@ -2,7 +2,7 @@
 Reads workers' messages and exits, and passes them to `rollout`.
 
 The counterpart of `executor`. A message may be late, so each message about a connection bears its
-epoch. The action can write to the channel. So `messages.decode` checks the types, and this module
+epoch. The action can write to the channel. So `packets.decode` checks the types, and this module
 and the code that it calls check that a worker names only its own things. A worker that breaks these
 rules is killed. A worker whose message raises any other error is killed too: that error is a bug of
 ours, and costs this worker, not the server.
@@ -23,6 +23,7 @@ from hotwhisk.supervisor.exits import Exits
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.parts import describe_bug
 from hotwhisk.supervisor.templates import Templates
+from hotwhisk.supervisor.trial_channel import report
 from hotwhisk.supervisor.workers import State
 
 TYPE_CHECKING = False
@@ -54,8 +55,7 @@ class Receiver:
         self._sockets = parts.sockets
         self._processes = parts.processes
         self._rollout = parts.rollout
-        self._exits = Exits(parts)
-        self._templates = Templates(parts)
+        self._exits, self._templates = Exits(parts), Templates(parts)
         self._unhandled: deque[Process] = deque()
         """Processes with messages, or an exit, that were received and not handled yet."""
 
@@ -185,7 +185,7 @@ class Receiver:
             for each in descriptors:
                 os.close(each)
 
-    def _handle(self, process: Process, message: Message) -> None:  # noqa: C901 - a case for each message
+    def _handle(self, process: Process, message: Message) -> None:  # noqa: C901, PLR0912 - a case for each message
         match message:
             case messages.InitReceived():
                 self._init_received(process, message)
@@ -208,6 +208,8 @@ class Receiver:
                 jobs.folder_removed(process.slot, message.generation, rest=message.rest)
             case messages.Pong():
                 process.silent = False
+            case messages.Compared() | messages.TrialEnded():
+                report(self._parts, process.slot, message)
             case messages.StartTimer() | messages.Closed():
                 pass  # each event starts the timer, and closed connections are found after it
             case _:
@@ -290,9 +292,9 @@ class Receiver:
         if not self._is_loading(process):
             return
         if message.spill:
-            length = message.length
-            descriptor = self._sockets.spills.take(message.spill, process.slot, length)
-            self._set_content(process.generation, descriptor, length)
+            descriptor = self._sockets.spills.take(message.spill, process.slot, message.length)
+            self._set_content(process.generation, descriptor, message.length)
         # Dead already? Then it was never current, and its /init is answered with the reason.
         if not self._processes.has_exited(process):
-            self._rollout.ready(process.slot, message.digest, overlap=message.overlap)
+            overlap, trial = message.overlap, (message.copies, message.seconds)
+            self._rollout.ready(process.slot, message.digest, overlap=overlap, trial=trial)

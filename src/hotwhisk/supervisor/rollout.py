@@ -9,12 +9,11 @@ replacement, with a worker's exit at any step of it. `workers` says which steps 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
-from hotwhisk.config.platform import Profile
 from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import Stop
-from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
+from hotwhisk.openwhisk.answers import Cause, failure_response
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
@@ -24,6 +23,7 @@ from hotwhisk.supervisor.jobs import SpareJobs
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.probation import Probation
 from hotwhisk.supervisor.scaling import Scaling
+from hotwhisk.supervisor.trials import UNTRIED, Limits, Trials
 from hotwhisk.supervisor.workers import Event, State, Worker, Workers, exit_line
 
 REPLACEMENTS_WAITING = 8
@@ -60,6 +60,7 @@ class Rollout:
         self.waiting: deque[commands.Candidate] = deque()
         self.stopping = self._refusing = False  # it stops; and what waits is refused
         self.jobs = SpareJobs(self.workers, self.dispatcher, self.commands)
+        self.trials = Trials(self.workers, self.commands, self._serve, self.failed)
         self.scaling = scaling(policy, self.workers, self.dispatcher, self.commands, self._has_room)
         self.probation = Probation(policy, self.workers, self.dispatcher, self.commands)
 
@@ -102,10 +103,10 @@ class Rollout:
 
         Returns False if that version is not kept, or if another roll-back is under way.
         """
-        target = self.history.target(to)
-        if target is None or self.stopping or self._is_rolling_back:
+        if (target := self.history.target(to)) is None or self.stopping or self._is_rolling_back:
             return False
         self.waiting.appendleft(target.candidate(requester))
+        self.trials.give_up("a roll-back came first")
         self._next_candidate()
         return True
 
@@ -118,16 +119,23 @@ class Rollout:
         if not self._is_rolling_back and self.probation.look(now, after, before):
             self.roll_back(to=self.probation.before.number)
 
-    def ready(self, slot: int, digest: str, *, overlap: bool) -> None:
-        """Record that a worker has loaded its action, and let it serve."""
-        if not self.workers.apply(slot, Event.READY):
+    def ready(self, slot: int, digest: str, *, overlap: bool, trial: Limits = UNTRIED) -> None:
+        """Record that a worker has loaded its action, and let it serve, or try it first."""
+        worker, old = self.workers[slot], self.current.number
+        if worker.state is not State.LOADING:
             return
+        worker.overlap, worker.digest = overlap, digest
+        if trial == UNTRIED or not self.trials.begin(slot, self.candidate, trial, old):
+            self._serve(slot)
+
+    def _serve(self, slot: int) -> None:
+        """Let a worker serve that has loaded its action, and has passed its trial if it had one."""
+        self.workers.apply(slot, Event.READY)
         worker = self.workers[slot]
-        worker.overlap = overlap
-        worker.digest = digest
         if self.candidate and self.candidate.slot == slot:
-            self._promote(self.candidate, worker.generation, digest)
+            self._promote(self.candidate, worker.generation, worker.digest)
         elif worker.generation == self.current.number:
+            self.trials.offer(slot)
             self._set_run_error("")
             self.dispatcher.rebalance()
             self.dispatcher.recall_from_spare()
@@ -145,8 +153,7 @@ class Rollout:
         """Handle a worker that was neither ready nor failed in time."""
         if self.workers.apply(slot, Event.LOAD_TIMED_OUT):
             self.commands.append(commands.Kill(slot))
-            why = f"The action did not initialize within {limit}."
-            self._load_ended_silently(slot, (Cause.INIT_TIMED_OUT, limit), why)
+            self._load_ended_silently(slot, Cause.INIT_TIMED_OUT, limit)
 
     def _next_candidate(self) -> None:
         if self.current.number and not self.policy.reinit:
@@ -169,8 +176,8 @@ class Rollout:
     def spare_may_wait(self) -> bool:
         """Return whether the spare needs no process before a message is sent to it."""
         # A fork slows the load of a candidate; but if one follows another, the next needs a spare.
-        loads = self.candidate is not None and not self.current.fresh
-        return loads or bool(self.current.number and not self.policy.reinit)
+        loads = self.candidate and not self.current.fresh and not self.trials.trial
+        return bool(loads or (self.current.number and not self.policy.reinit))
 
     def artifact_of(self, generation: int) -> commands.Artifact | None:
         """Return the artifact of the current generation or of the candidate; None for others."""
@@ -211,7 +218,7 @@ class Rollout:
         for artifact in self.history.add(candidate, number, digest):
             self.commands.append(commands.ReleaseArtifact(artifact))
         if old.number or candidate.connection is not None:  # the banner already names FILE
-            because = candidate.because and f": {candidate.because}"
+            because = f": {why}" if (why := candidate.because or candidate.verdict) else ""
             self._log(f"generation {number} is current ({digest[:19]}…){because}", LogEvent.CURRENT)
         self.jobs.reply(candidate, 200, "")
         self.workers.end_template(old.number)
@@ -227,6 +234,7 @@ class Rollout:
             self.scaling.ban_template(self.workers[slot].generation)
             return
         self.candidate = None
+        self.trials.close()
         self.history.load_failed(candidate.restores)
         newer = self.stopping or self.current.number or candidate.superseded
         if candidate.fallback is not None and not newer:
@@ -249,18 +257,11 @@ class Rollout:
         self._scale_up()
         self._next_candidate()
 
-    def _load_ended_silently(self, slot: int, cause: tuple[Cause, str], why: str) -> None:
-        """
-        Handle a load that ended without a message of its worker. Under OpenWhisk the log of the
-        failed ``/init`` says ``why``, or the answer says it.
-        """
-        status, text = failure_response(self.policy.profile, *cause)
-        candidate, openwhisk = self.candidate, self.policy.profile is Profile.OPENWHISK
-        if openwhisk and candidate is not None and candidate.slot == slot:
-            if self.policy.log_init_error:
-                candidate.log = f"{why}\n"
-            else:
-                text = not_started(why)
+    def _load_ended_silently(self, slot: int, cause: Cause, detail: str) -> None:
+        """Handle a load that ended without a message of its worker."""
+        status, text, log = self.policy.silent_failure(cause, detail)
+        if self.candidate is not None and self.candidate.slot == slot:
+            self.candidate.log = log
         self._load_failed(slot, status, text)
 
     def _refuse(self, candidate: commands.Candidate, status: int, text: str) -> None:
@@ -340,11 +341,10 @@ class Rollout:
             self.commands.append(commands.Send(self.workers.spare, Stop()))
         why = worker.kill_reason or (cause, how)
         of_request = self.dispatcher.recover(slot, recoveries, *why, worker.label)
-        if self.candidate and self.candidate.slot == slot:
-            text = "Command exited abruptly during initialization."
-            if cause is Cause.OUT_OF_MEMORY:
-                how, text = f"{how}, as memory ran out,", f"{text} The memory was exhausted."
-            self._load_ended_silently(slot, (Cause.INIT_DIED, how), text)
+        if refusal := self.trials.died(slot, cause, how):
+            self._load_failed(slot, *refusal)
+        elif self.candidate and self.candidate.slot == slot:
+            self._load_ended_silently(slot, cause, how)
         else:
             self._worker_died(worker, how, of_request=of_request, now=now)
         left = self.workers.in_generation(worker.generation)
@@ -423,6 +423,7 @@ class Rollout:
         why = failure_response(self.policy.profile, Cause.STOPPING)
         while self.waiting:
             self._refuse(self.waiting.popleft(), *why)
+        self.abort_loading((State.TRIAL,))
         self.probation.end()
         self.workers.stop(with_templates=self._refusing)
         self.dispatcher.assign_waiting()
@@ -433,10 +434,10 @@ class Rollout:
         self._set_run_error(Cause.STOPPING)
         self.dispatcher.assign_waiting()
 
-    def abort_loading(self) -> bool:
+    def abort_loading(self, states: Collection[State] = (State.LOADING, State.TRIAL)) -> bool:
         """Give up the versions that load, because the server stops; return False if none loads."""
         slots = self.workers.by_slot
-        loading = [slot for slot in slots if slots[slot].state is State.LOADING]
+        loading = [slot for slot in slots if slots[slot].state in states]
         for slot in loading:
             self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
         return bool(loading)

@@ -84,17 +84,16 @@ class Watchdog:
         watched = [*self._in_flight(), *self._liveness.find_silent(stopping=stopping)]
         if self._next_line:
             loading = {number for (kind, number), _ in watched if kind is State.LOADING}
-            self._next_line = {
-                slot: age for slot, age in self._next_line.items() if slot in loading
-            }
+            lines = self._next_line.items()
+            self._next_line = {slot: age for slot, age in lines if slot in loading}
         self._began = dict(watched)
         ages = self._ages.update(now, watched)
         for (kind, number), age in ages.items():
             self._check(kind, number, age)
         self._liveness.send_pings(now)
         self._demand.update(now, self._liveness.unread)
-        rollout = self._supervisor.rollout
-        dispatcher = rollout.dispatcher
+        rollout, dispatcher = self._supervisor.rollout, self._supervisor.rollout.dispatcher
+        self._supervisor.executor.trial.tick(now)
         rollout.end_pause(now)
         self._look_at_probation(now)
         if rollout.candidate is None:
@@ -111,10 +110,9 @@ class Watchdog:
 
     def sleep_if_idle(self) -> None:
         """Stop the timer if two ticks found nothing in flight, and nothing must be tried again."""
-        supervisor = self._supervisor
-        rollout = supervisor.rollout
+        supervisor, rollout = self._supervisor, self._supervisor.rollout
         waits = rollout.current.retry_at is not None or self.stopping_since is not None
-        waits = waits or rollout.probation.needs_ticks
+        waits = waits or rollout.probation.needs_ticks or rollout.trials.trial is not None
         if self._quiet < 2 or waits or supervisor.must_try_again():
             return
         if self._drain_spare():

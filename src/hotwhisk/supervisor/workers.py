@@ -24,6 +24,8 @@ class State(StrEnum):
     """Has no action. It answers or parks what no worker can take, and loads the next version."""
     LOADING = "loading"
     """Loads the action, or is about to be forked from a template."""
+    TRIAL = "trial"
+    """Has the action of a version on trial, and runs copies of requests; see `trials`."""
     SERVING = "serving"
     """Has the action of the current generation, and takes connections."""
     BUSY = "busy"
@@ -49,6 +51,9 @@ class Event(StrEnum):
 
     LOAD = "load"
     READY = "ready"
+    """It has loaded, and needs no trial, or has passed it."""
+    TRIED = "tried"
+    """It has loaded, and its version is to be tried before it becomes current."""
     FAILED = "failed"
     LOAD_TIMED_OUT = "load timed out"
     """It is neither ready nor failed in time; a template has not forked a worker in time."""
@@ -82,9 +87,12 @@ TABLE: Mapping[tuple[State, Event], State] = {
     (State.SPARE, Event.STUCK): State.DRAINING,
     (State.SPARE, Event.NOT_NEEDED): State.DRAINING,
     (State.LOADING, Event.READY): State.SERVING,
+    (State.LOADING, Event.TRIED): State.TRIAL,
     (State.LOADING, Event.FAILED): State.KILLED,
     (State.LOADING, Event.LOAD_TIMED_OUT): State.KILLED,
     (State.LOADING, Event.STUCK): State.KILLED,
+    (State.TRIAL, Event.READY): State.SERVING,
+    (State.TRIAL, Event.FAILED): State.KILLED,
     (State.SERVING, Event.STUCK): State.BUSY,
     (State.SERVING, Event.DRAIN): State.DRAINING,
     (State.SERVING, Event.KEEP): State.KEPT,
@@ -122,6 +130,8 @@ class Worker:
         self.digest = ""
         """The digest of the version that it has loaded; empty until it is ready."""
         self.overlap = False
+        self.is_tried = False
+        """Whether it is on trial, or was ended by it."""
         self.kill_reason: tuple[Cause, str] | None = None
 
     @property

@@ -15,38 +15,31 @@ from os import getpid
 
 import hotwhisk.launch  # noqa: F401 - imported now: later the action's own modules come first
 from hotwhisk.action import action as actions
-from hotwhisk.action import pinned
-from hotwhisk.action.installation import install_beside, install_unpacked
-from hotwhisk.action.isolation import environment, set_defaults
 from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import can_take_event, is_awaitable
-from hotwhisk.actionloop import compiling
-from hotwhisk.actionloop.proxy_variables import python_variables
 from hotwhisk.artifact import artifact, snapshot, version_file
 from hotwhisk.artifact.artifact import Kind
 from hotwhisk.artifact.posted_code import decode
-from hotwhisk.artifact.snapshot import Snapshot
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed
 from hotwhisk.ipc.messages import Failed, Load
-from hotwhisk.openwhisk import bodies
+from hotwhisk.openwhisk import bodies, trial_request
 from hotwhisk.openwhisk.answers import answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
-from hotwhisk.record import Record
 from hotwhisk.worker.own_process import exit_now, flush
+from hotwhisk.worker.version_content import (
+    Loaded,
+    load_content,
+    load_snapshot,
+    set_proxy_variables,
+    start_program,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
     from hotwhisk.actionloop.bridge import Program
-
-
-class Loaded(Record):
-    """Holds a handler and the digest of its version."""
-
-    action: actions.Action | Program
-    digest: str
 
 
 _MISSING_MODULE: Final = "ModuleNotFoundError"
@@ -196,7 +189,7 @@ def _read(message: Load, descriptors: list[int], keep: Keep) -> memoryview | Non
 @enters_action
 def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     if message.module:
-        _set_proxy_variables(config)
+        set_proxy_variables(config)
         kept = None if body is None else snapshot.unpack(body)
         return Loaded(
             *actions.load_module(
@@ -214,13 +207,19 @@ def _load(message: Load, body: memoryview | None, config: Config, keep: Keep) ->
 
 def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loaded:
     request = bodies.read_init(body, config.profile)
+    trial_request.check(request.trial, config)
+    loaded = _load_request(message, request, config)
+    return Loaded(loaded.action, loaded.digest, request.trial)
+
+
+def _load_request(message: Load, request: bodies.InitRequest, config: Config) -> Loaded:
     content = decode(request)
     actions.set_environment(request.env)
     kept = snapshot.unpack(content)
     if kept is not None:  # posted by `hotwhisk dev`, whose sources lie on this machine
-        return _load_snapshot(kept, request.main, message.folder, config)
+        return load_snapshot(kept, request.main, message.folder, config)
     try:
-        return _load_content(content, request.main, message.folder, config)
+        return load_content(content, request.main, message.folder, config)
     except LoadFailed as error:
         if _MISSING_MODULE not in str(error) or artifact.detect(content) != Kind.SOURCE:
             raise
@@ -230,7 +229,7 @@ def _load_posted(message: Load, body: bytes | memoryview, config: Config) -> Loa
 def _load_local(message: Load, body: memoryview | None, config: Config, keep: Keep) -> Loaded:
     kept = None if body is None else snapshot.unpack(body)
     if kept is not None:
-        return _load_snapshot(kept, message.main, message.folder, config)
+        return load_snapshot(kept, message.main, message.folder, config)
     path = message.path
     try:
         if os.path.isdir(path):
@@ -248,54 +247,10 @@ def _load_local(message: Load, body: memoryview | None, config: Config, keep: Ke
     if kind is Kind.SOURCE:
         kept = snapshot.of_path(message.path, path, content)
         keep(snapshot.pack(kept))
-        return _load_snapshot(kept, message.main, message.folder, config)
+        return load_snapshot(kept, message.main, message.folder, config)
     if body is None:
         keep(content)
     if kind is Kind.EXECUTABLE and os.access(path, os.X_OK):
         # It runs where it is, beside its files.
-        return Loaded(_start_program(path, config), artifact.digest_of(content))
-    return _load_content(content, message.main, message.folder, config)
-
-
-def _load_snapshot(kept: Snapshot, main: str, folder: str, config: Config) -> Loaded:
-    """Load sources under their own paths, with the content that the generation began with."""
-    exec(kept.prelude, {})  # noqa: S102 - it comes from the one who also posts the sources
-    libraries = kept.libraries or install_beside(kept, folder, config)
-    pinned.install(kept)
-    entry = f"{kept.root}/{kept.entry}"
-    _set_proxy_variables(config)
-    holder = os.path.dirname(folder)
-    action = actions.load_file(entry, main, kept.files[kept.entry], holder, libraries)
-    return Loaded(action, kept.digest)
-
-
-def _start_program(path: str, config: Config) -> Program:
-    from hotwhisk.actionloop.bridge import Program  # here, because most actions are in Python
-
-    return Program(path, environment(), config)
-
-
-def _set_proxy_variables(config: Config) -> None:
-    """Set the variables of the official Python image that are not set yet; under OpenWhisk only."""
-    if config.openwhisk:
-        set_defaults(python_variables(config))
-
-
-def _load_content(content: bytes, main: str, folder: str, config: Config) -> Loaded:
-    compiler = compiling.compiler(config, main)
-    libraries = artifact.libraries_beside(os.path.dirname(folder))
-    try:
-        unpacked = artifact.unpack(content, folder, compiler, libraries, config.save_jar)
-    except OSError as error:
-        raise BuildFailed(
-            f"the version cannot be unpacked into {os.path.dirname(folder)}: {error.strerror}; "
-            "make room there, or choose a writable folder with --run-dir"
-        ) from error
-    if unpacked.kind is Kind.FOLDER:
-        install_unpacked(unpacked, libraries, config)
-    compiling.check_environment(unpacked, config)
-    if unpacked.kind is Kind.EXECUTABLE:
-        return Loaded(_start_program(unpacked.entry, config), unpacked.digest)
-    _set_proxy_variables(config)
-    source = content if unpacked.kind is Kind.SOURCE else None
-    return Loaded(actions.load(unpacked, main, source), unpacked.digest)
+        return Loaded(start_program(path, config), artifact.digest_of(content))
+    return load_content(content, message.main, message.folder, config)

@@ -16,7 +16,7 @@ import atexit
 import fcntl
 import select
 import sys
-from os import _exit, close, dup2
+from os import _exit, close, dup2, fstat
 from select import POLLNVAL
 
 from hotwhisk.action.signal_guard import enters_action
@@ -25,7 +25,7 @@ from hotwhisk.system.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from hotwhisk.system.output import StreamState
@@ -77,6 +77,41 @@ class Streams:
         for number, event in found:
             if event & POLLNVAL:
                 dup2(self.kept[number], number)
+
+
+class PipedStreams:
+    """
+    Leads the standard output streams into ``pipes`` until `restore`. It takes over the descriptors.
+
+    ``lowest`` is the lowest number of a descriptor that the server opens in the worker.
+    """
+
+    def __init__(self, pipes: Sequence[int], lowest: int) -> None:
+        flush()
+        self._before: dict[int, int] = {}
+        self._pipes: dict[int, tuple[int, int]] = {}
+        for number, pipe in zip(STANDARD[1:], pipes, strict=True):
+            self._before[number] = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, lowest)
+            self._pipes[number] = _file_of(pipe)
+            dup2(pipe, number)
+            close(pipe)
+
+    def restore(self) -> None:
+        """Lead the streams where they led before, unless the action has led them elsewhere."""
+        flush()
+        for number, before in self._before.items():
+            if _file_of(number) == self._pipes[number]:
+                dup2(before, number)
+            close(before)
+
+
+def _file_of(descriptor: int) -> tuple[int, int]:
+    """Return what identifies the file of a descriptor; two zeros if it is closed."""
+    try:
+        found = fstat(descriptor)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def flush() -> None:

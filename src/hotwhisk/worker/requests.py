@@ -86,6 +86,8 @@ class Requests:
         self._only_run = parts.only_run
         self._budget = invocation.Budget(config)
         self._trace_variables = TraceVariables()
+        self.respond: Callable[[Connection, Request, int, bytes], bool] = self._respond
+        """Sends the answer of a run; in a trial, `copies` sends a copy after it."""
         self.async_runs = AsyncRuns(self.connections, self)
 
     def release_message(self, released: list[list[int]]) -> Released:
@@ -174,7 +176,7 @@ class Requests:
         self._counters.ran = RAN[failed]
         if self.sentinels is not None:
             self.sentinels.write(partial(self._scoreboard.set_sentinels, connection.number))
-        return self._respond(connection, request, status, body)
+        return self.respond(connection, request, status, body)
 
     def call_async(
         self, action: Action, run: RunRequest, trace: TraceContext | None

@@ -34,6 +34,8 @@ from hotwhisk.worker.own_process import exit_now
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.socket_errors import Disconnected
 from hotwhisk.worker.spill import Spill
+from hotwhisk.worker.trial_runs import WorkerTrial
+from hotwhisk.worker.version_content import Loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Worker:
         )
         self._only_run = parts.only_run
         self.connections = self.requests.connections
+        self.trial = WorkerTrial(self.requests)
         register_at_fork(after_in_child=self.connections.after_fork)
         self._further = False
         """Whether this is a further worker of a generation that is current already."""
@@ -115,7 +118,7 @@ class Worker:
         connections.draining, connections.exit = True, partial(exit_now, CANNOT_SERVE)
         connections.exit_if_drained()
 
-    def _handle(self, message: Message, descriptors: list[int]) -> None:  # noqa: C901 - a case for each message
+    def _handle(self, message: Message, descriptors: list[int]) -> None:  # noqa: C901, PLR0912 - a case for each message
         match message:
             case messages.Load():
                 self._load(message, descriptors)
@@ -136,6 +139,8 @@ class Worker:
             case messages.SetTokens():
                 tokens = Tokens.from_hex(message.call, message.replace)
                 self.requests.access.set_tokens(tokens)
+            case messages.BeginTrial() | messages.OfferCopies() | messages.EndTrial():
+                self.trial.handle(message, descriptors)
             case messages.Ping():
                 self.connections.channel.send(messages.Pong())
             case messages.RemoveFolder():
@@ -151,7 +156,7 @@ class Worker:
         began, self._further = process_time(), message.further
         outcome = loading.load(message, descriptors, self.config, self._keep_sources)
         self.connections.streams.reopen_closed()
-        if isinstance(outcome, loading.Loaded):
+        if isinstance(outcome, Loaded):
             outcome = self._prepare(message, outcome, process_time() - began) or outcome
         if isinstance(outcome, messages.Failed):
             self._send_failure(outcome)
@@ -159,7 +164,7 @@ class Worker:
             self._start_serving(message.generation, outcome)
 
     def _prepare(
-        self, message: messages.Load, loaded: loading.Loaded, seconds: float
+        self, message: messages.Load, loaded: Loaded, seconds: float
     ) -> messages.Failed | None:
         """Make an action ready whose load took so many ``seconds``; return why that fails."""
         action, only_run = loaded.action, self._only_run
@@ -217,14 +222,16 @@ class Worker:
         text, traceback = failed.text[:LONGEST_TEXT], failed.traceback[-LONGEST_TEXT:]
         self.connections.channel.send(messages.Failed(failed.status, text, traceback))
 
-    def _start_serving(self, generation: int, loaded: loading.Loaded) -> None:
+    def _start_serving(self, generation: int, loaded: Loaded) -> None:
         action, connections, requests = loaded.action, self.connections, self.requests
         requests.action = action
         serving.begin(connections, generation, loaded.digest)
         requests.overlap = action.is_async and self.config.concurrency and not self.config.fresh
         if not isinstance(action, Action):  # a program
             action.watch(connections.loop)
-        connections.channel.send(messages.Ready(loaded.digest, requests.overlap, *self._sources))
+        self.trial.request = loaded.trial
+        ready = (loaded.digest, requests.overlap, *self._sources, *self.trial.limits)
+        connections.channel.send(messages.Ready(*ready))
 
     # -- connections ------------------------------------------------------------------------
 

@@ -14,12 +14,12 @@ import pytest
 
 from hotwhisk.cli import compare, main
 from hotwhisk.errors import UsageError
+from hotwhisk.json_differences import LONGEST
 from hotwhisk.platform import Action, ContainerRuntime, Invoker, ProcessRuntime
 from hotwhisk.platform import compare as runtimes
 from hotwhisk.platform.compare import runtime_of
 from hotwhisk.platform.differences import (
     LEAST_MS,
-    LONGEST,
     Record,
     differences,
     shared_failures,

@@ -24,8 +24,8 @@ from hotwhisk.ipc.messages import (
     Recall,
     Released,
     SpillCreated,
-    encode,
 )
+from hotwhisk.ipc.packets import encode
 from hotwhisk.supervisor.resources import MOST_CONNECTIONS
 
 Pair = tuple[Channel, Channel]

@@ -17,7 +17,6 @@ from hotwhisk.ipc.messages import (
     FROM_WORKER,
     KINDS,
     MAX_DESCRIPTORS,
-    VERSION,
     Assign,
     Failed,
     Load,
@@ -30,9 +29,8 @@ from hotwhisk.ipc.messages import (
     Spawn,
     Spawned,
     TemplateReady,
-    decode,
-    encode,
 )
+from hotwhisk.ipc.packets import VERSION, decode, encode
 from hotwhisk.ipc.scoreboard import WORKERS
 from hotwhisk.openwhisk.answers import LONGEST_DETAIL
 
@@ -196,6 +194,8 @@ def test_a_field_of_another_type_is_refused(kind: str, data: st.DataObject) -> N
         ('[2,"template_ready",{"pid":0}]', "0 descriptors"),
         ('[2,"failed",{"status":200}]', "200 is no status of a failure"),
         ('[2,"failed",{"status":600}]', "600 is no status"),
+        ('[2,"compared",{"difference":"a\\nb"}]', "no line of printable text"),
+        (f'[2,"compared",{{"difference":"{"x" * 801}"}}]', "more than 800 characters"),
         ('[2,"ready",{"digest":"sha256:0\\r\\nSet-Cookie: a"}]', "the digest"),
         (f'[2,"ready",{{"digest":"{DIGEST}\\n"}}]', "the digest"),
         ('[2,"ready",{}]', "the digest"),

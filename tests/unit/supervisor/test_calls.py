@@ -13,7 +13,7 @@ from hotwhisk.worker.spill import make_file
 from tests.support.calls import calls_of
 from tests.unit.supervisor.scripted import Scripted
 
-MOST_CALLS, MOST_FILES = 154, 26
+MOST_CALLS, MOST_FILES = 157, 28
 
 
 def test_an_init_costs_the_supervisor_few_calls(script: Callable[..., Scripted]) -> None:

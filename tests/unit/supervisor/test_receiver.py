@@ -24,8 +24,8 @@ from hotwhisk.ipc.messages import (
     SpillCreated,
     StartTimer,
     TemplateReady,
-    encode,
 )
+from hotwhisk.ipc.packets import encode
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.receiver import READ_AT_ONCE
 from hotwhisk.supervisor.workers import State

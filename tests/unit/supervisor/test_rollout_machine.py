@@ -21,13 +21,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hotwhisk.config.option import ProbationLimit
 from hotwhisk.config.platform import Profile
-from hotwhisk.ipc.messages import EndLog
+from hotwhisk.ipc.messages import EndLog, EndTrial
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, MOVABLE, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor import commands, dispatcher
 from hotwhisk.supervisor.commands import Candidate, Recovery
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.rollout import Rollout
+from hotwhisk.supervisor.trials import UNTRIED, Limits
 from hotwhisk.supervisor.workers import RESERVED_SLOTS, State
 from tests.unit.supervisor.test_comparison import counts
 
@@ -75,6 +76,7 @@ class Process:
     leaving: bool = False
     stays: bool = False
     runs: int = 0
+    tried: bool = False  # it is told to run copies, and not to end
     dead: bool = False
 
     @property
@@ -261,8 +263,17 @@ class World:
 
     def do_send(self, command: commands.Send) -> None:
         process = self.processes[command.worker]
-        if isinstance(command.message, EndLog):
+        if isinstance(command.message, EndLog | EndTrial):
             process.orders.append(command)
+
+    def do_begintrial(self, command: commands.BeginTrial) -> None:
+        self.processes[command.worker].tried = True
+
+    def do_offercopies(self, command: commands.OfferCopies) -> None:
+        assert self.processes[command.worker].generation == self.rollout.current.number
+
+    def do_closetrial(self, _: commands.CloseTrial) -> None:
+        assert self.rollout.trials.trial is None
 
     def do_log(self, command: commands.Log) -> None:
         assert command.text
@@ -293,7 +304,9 @@ class World:
             self.rollout.run_begun(process.slot, moved)
         elif kind == "ready":
             if not process.dead:
-                self.rollout.ready(process.slot, "digest", overlap=False)
+                self.rollout.ready(process.slot, "digest", overlap=False, trial=words[0])
+        elif kind in ("compared", "ended"):
+            getattr(self.rollout.trials, kind)(process.slot, *words)
         else:
             getattr(self.rollout, kind)(process.slot, *words)
         self.carry_out()
@@ -337,6 +350,9 @@ class World:
             process.epochs.update(dict.fromkeys(assign.numbers, epoch))
         elif isinstance(order, tuple):
             self.failure_response(process, *order)
+        elif isinstance(order, commands.Send) and isinstance(order.message, EndTrial):
+            process.tried = False
+            process.words.append(("ended",))
         elif isinstance(order, commands.Send):
             process.words.append(("log_ended",))
         elif isinstance(order, commands.Restore):
@@ -446,9 +462,9 @@ class World:
         free = [each for each in process.holds if each not in process.busy]
         return [each for each in free if each in self.clients and self.clients[each].asks]
 
-    def load(self, process: Process, *, ready: bool) -> None:
+    def load(self, process: Process, *, ready: bool, trial: Limits = UNTRIED) -> None:
         process.loading = False
-        process.words.append(("ready",) if ready else ("failed", 502, "no handler"))
+        process.words.append(("ready", trial) if ready else ("failed", 502, "no handler"))
 
     # -- until nothing happens any more
 
@@ -460,6 +476,7 @@ class World:
         for _ in range(100):
             for process in list(self.processes.values()):
                 self.exert(process)
+            self.rollout.trials.tick(100.0, 0.0, 60.0)
             self.now += 31
             self.tick()
             if self.is_quiet():
@@ -652,11 +669,22 @@ class Machine(RuleBasedStateMachine):
         if one := self.pick(found, which):
             self.world.answered(*one)
 
-    @rule(which=WHICH, ready=st.booleans())
-    def load(self, which: int, ready: bool) -> None:
+    @rule(which=WHICH, ready=st.booleans(), tried=st.booleans())
+    def load(self, which: int, ready: bool, tried: bool) -> None:
         found = [each for each in self.alive() if each.loading and not each.pending]
         if process := self.pick(found, which):
-            self.world.load(process, ready=ready)
+            trial = (2, 60) if tried and not self.rollout.policy.single_run else UNTRIED
+            self.world.load(process, ready=ready, trial=trial)
+
+    @rule(which=WHICH, difference=st.sampled_from(["", "", "a differs"]))
+    def run_copy(self, which: int, difference: str) -> None:
+        if process := self.pick([each for each in self.alive() if each.tried], which):
+            process.words.append(("compared", difference))
+
+    @rule(late=st.sampled_from([(61.0, 0.0), (1.0, 61.0)]))
+    def end_trial(self, late: tuple[float, float]) -> None:
+        self.rollout.trials.tick(*late, 60.0)
+        self.world.carry_out()
 
     @rule(which=WHICH)
     def leave_template(self, which: int) -> None:
@@ -786,6 +814,14 @@ class Machine(RuleBasedStateMachine):
             for worker in self.rollout.workers.by_slot.values()
             if worker.state in (State.SERVING, State.BUSY)
         )
+
+    @invariant()
+    def at_most_the_candidate_is_on_trial(self) -> None:
+        workers = self.rollout.workers.by_slot.values()
+        tried = [each.slot for each in workers if each.state is State.TRIAL]
+        trial, candidate = self.rollout.trials.trial, self.rollout.candidate
+        assert tried == ([] if trial is None else [trial.slot])
+        assert trial is None or candidate is trial.candidate
 
     @invariant()
     def every_artifact_is_wanted_or_released(self) -> None:

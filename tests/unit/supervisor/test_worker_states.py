@@ -67,6 +67,7 @@ def test_a_draining_worker_never_serves_again(event: Event) -> None:
 def test_only_a_worker_that_loaded_serves() -> None:
     assert {before for (before, event), after in TABLE.items() if after is State.SERVING} == {
         State.LOADING,
+        State.TRIAL,
         State.BUSY,
         State.KEPT,
     }
