@@ -148,7 +148,7 @@ def test_worker_dies_at_every_step_of_a_stream(
         ask(bystander, server.address, 1, "next").close()
         return outcome != "whole"
 
-    sweep(dies, most=MOST_TESTED // 2)
+    sweep(dies, most=MOST_TESTED // 4)
     assert outcomes == {"error", "cut", "whole"}
 
 

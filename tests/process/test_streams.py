@@ -192,14 +192,11 @@ def test_a_replacement_lets_a_stream_run_to_its_end(
     server.end_well()
 
 
-@KINDS
-def test_a_stream_of_a_replaced_version_is_cut_after_the_drain_timeout(
-    stack: ExitStack, asynchronous: bool
-) -> None:
-    server = serve(stack, "--drain-timeout", "0.5", asynchronous=asynchronous)
+def test_a_stream_of_a_replaced_version_is_cut_after_the_drain_timeout(stack: ExitStack) -> None:
+    server = serve(stack, "--drain-timeout", "0.5")
     reader = open_stream(stack, server, {"parts": ENDLESS, "pause": 0.01})
     part = expect_parts(reader, range(1))
-    server.post(stream_source(2, asynchronous=asynchronous))
+    server.post(stream_source(2))
     read_until_cut(reader)
     assert wait_gone(part["pid"], TIMEOUT)
     assert "Traceback" not in server.stderr()
@@ -237,11 +234,8 @@ def test_a_generator_that_does_not_end_at_its_deadline_is_killed(
     server.end_well()
 
 
-@KINDS
-def test_a_stop_waits_for_a_stream_and_then_cuts_it(
-    stack: ExitStack, meet: Rendezvous, asynchronous: bool
-) -> None:
-    server = serve(stack, "--drain-timeout", "1", "--workers", "2", asynchronous=asynchronous)
+def test_a_stop_waits_for_a_stream_and_then_cuts_it(stack: ExitStack, meet: Rendezvous) -> None:
+    server = serve(stack, "--drain-timeout", "1", asynchronous=True)
     ends = open_stream(stack, server, {"hold": 1, "at": meet.path})
     endless = open_stream(stack, server, {"parts": ENDLESS, "pause": 0.01})
     expect_parts(ends, range(1))
@@ -261,7 +255,7 @@ def test_a_fresh_process_gives_one_stream(stack: ExitStack) -> None:
     server.end_well()
 
 
-def test_http_1_0_and_events_by_curls_requests(stack: ExitStack) -> None:
+def test_http_1_0_events_and_the_command_invoke(stack: ExitStack) -> None:
     server = serve(stack)
     with Connection(server.address) as connection:
         connection.send(run_request({}).replace(b"HTTP/1.1", b"HTTP/1.0"))
@@ -271,11 +265,7 @@ def test_http_1_0_and_events_by_curls_requests(stack: ExitStack) -> None:
     reader = open_stream(stack, server, {"parts": 1}, "Accept: text/event-stream")
     assert reader.rest().startswith(b'data: {"n":0,')
     assert reader.headers["content-type"] == "text/event-stream"
-    server.end_well()
-
-
-def test_invoke_has_all_parts_or_says_that_they_were_cut(stack: ExitStack) -> None:
-    remote = RemoteServer(serve(stack).url, None)
+    remote = RemoteServer(server.url, None)
     assert remote.post("/run", {"value": {}}).body.count(b"\n") == 3
     with pytest.raises(ServerError, match="has cut the answer after"):
         remote.post("/run", {"value": {"pause": -1}})  # an exception after the first part

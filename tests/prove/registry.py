@@ -144,7 +144,7 @@ PROOFS = (
         "streams",
         "replacements cut no stream and mix none with another",
         stream_through_replacements,
-        short={"replacements": 6, "streams": 40, "between": 10},
+        short={"replacements": 4, "streams": 40, "between": 10},
         serve=("--workers", "2"),
     ),
     Proof(
