@@ -64,14 +64,14 @@ PROOFS = (
         "agents",
         "agents call while versions are replaced: no call fails, none connects again",
         replace_under_agents,
-        short={"replacements": 40},
+        short={"replacements": 15},
         serve=("--mcp", "--mcp-port", "0"),
     ),
     Proof(
         "agents-up",
         "the same with an action of a gateway",
         update_under_agents,
-        short={"updates": 20},
+        short={"updates": 8},
         alone=True,
     ),
     Proof(
