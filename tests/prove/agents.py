@@ -20,7 +20,7 @@ def replace_under_agents(server: Server, replacements: int = 1000, callers: int 
         return _call_meanwhile(agent, "action", server.replace, replacements, callers)
 
 
-def update_under_agents(updates: int = 1000, callers: int = 8) -> Outcome:
+def update_under_agents(updates: int = 300, callers: int = 8) -> Outcome:
     """Update an action of a gateway, which its agents call as a tool."""
     with GatewayProcess() as gateway, Agents() as agents:
         gateway.create("echo", version_source(1))
