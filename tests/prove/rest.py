@@ -25,7 +25,8 @@ class Footprint:
     threads: int
     descriptors: int
     files: int
-    pss: int
+    memory: int
+    """See `tree.own_memory`."""
 
 
 def measure(server: Server, most: int) -> Footprint:
@@ -33,7 +34,11 @@ def measure(server: Server, most: int) -> Footprint:
     living = wait_few(server.left, most, 10.0)
     wait_idle(server.pid)
     return Footprint(
-        len(living), server.threads(), server.descriptors(), server.files(), server.pss()
+        len(living),
+        server.threads(),
+        server.descriptors(),
+        server.files(),
+        tree.own_memory(server.tree()),
     )
 
 
@@ -56,7 +61,7 @@ def leak_nothing(server: Server, replacements: int = 1000, warm: int = 50) -> Ou
     for name in ("processes", "threads", "descriptors", "files"):
         was, now = getattr(before, name), getattr(after, name)
         outcome.expect(now <= was, f"{name}: {was} before, {now} after")
-    grown = after.pss - before.pss
+    grown = after.memory - before.memory
     outcome.expect(grown <= GROWTH_ALLOWED, f"memory grew by {grown >> 10} KB")
     outcome.result = (
         f"{after.processes} processes, {after.threads} threads, {after.descriptors} descriptors, "

@@ -22,7 +22,6 @@ from termios import TIOCOUTQ
 from hotwhisk.ipc.messages import MAX_DESCRIPTORS, Message, ProtocolError
 from hotwhisk.ipc.packets import decode, encode
 from hotwhisk.system.descriptors import Descriptors
-from hotwhisk.system.scratch import scratch_memory
 
 LONGEST = 65536
 """Most bytes of a message. Senders split what could be longer."""
@@ -38,8 +37,11 @@ SOL_SOCKET, SCM_RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
 TRY_AGAIN = frozenset({ETOOMANYREFS, ENOBUFS, ENOMEM})
 """Too many descriptors in flight for this user, or no memory for the message: both pass."""
 
-_BUFFER = scratch_memory(LONGEST)
-"""Space for one packet. All channels of a process share it."""
+_BUFFER = bytearray(LONGEST)
+"""
+Scratch space for one packet. All channels of a process share it, and a forked process inherits it,
+so a worker begins without a page of it.
+"""
 
 
 class ChannelClosed(Exception):

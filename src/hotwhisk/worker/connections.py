@@ -23,7 +23,6 @@ from hotwhisk.ipc.scoreboard import Scoreboard
 from hotwhisk.ipc.worker_counters import WorkerCounters
 from hotwhisk.openwhisk.bodies import error_body
 from hotwhisk.record import Record
-from hotwhisk.system.scratch import scratch_memory
 from hotwhisk.worker import repair
 from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.event_loop import INTERRUPTIBLE, EpollLoop
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
 READ_SIZE = 65536
 
-_BUFFER = scratch_memory(READ_SIZE)
-"""Space for one read. All connections of a process share it."""
+_BUFFER = memoryview(bytearray(READ_SIZE))
+"""Scratch space for one read. It is made before the fork, so an idle worker has no copy of it."""
 
 
 class Place(Record):
