@@ -212,7 +212,7 @@ PROOFS = (
         "trial",
         "a version is tried on copies: callers notice nothing, faults are found, equals pass",
         try_versions,
-        short={"replacements": 3, "trials": 3, "kills": 1},
+        short={"clients": 32, "replacements": 2, "trials": 2, "kills": 1},
         serve=NO_ROLL_BACK,
     ),
     Proof(

@@ -24,6 +24,9 @@ from tests.support.wire import Response
 from .outcome import Outcome, connect
 
 COPIES = 256
+MANY = 500
+"""Copies of a trial in the middle of which a process is killed."""
+
 FAULT = 50
 """One request in so many gets another answer from a version with a fault."""
 
@@ -151,7 +154,7 @@ def kill_old(versions: Versions) -> None:
     """Kill the current version in a trial: only what it ran is lost, and the trial goes on."""
     server, outcome = versions.server, versions.outcome
     with Traffic(server.address, versions.clients) as traffic:
-        posted = Posted(server.address, versions.next(ECHO), copies=3000)
+        posted = Posted(server.address, versions.next(ECHO), copies=MANY)
         versions.wait_trial()
         for pid in control.pids(server, "serving"):
             os.kill(pid, signal.SIGKILL)
@@ -166,7 +169,7 @@ def kill_spare(versions: Versions) -> None:
     """Kill the spare in a trial: nothing comes of it."""
     server, outcome = versions.server, versions.outcome
     with Traffic(server.address, versions.clients) as traffic:
-        posted = Posted(server.address, versions.next(ECHO), copies=3000)
+        posted = Posted(server.address, versions.next(ECHO), copies=MANY)
         versions.wait_trial()
         for pid in control.pids(server, "spare"):
             os.kill(pid, signal.SIGKILL)
@@ -181,7 +184,7 @@ def leave(versions: Versions) -> None:
     before = control.status(server)["generation"]["number"]
     with Traffic(server.address, versions.clients) as traffic:
         with connect(server) as connection:
-            connection.send(trial_request(versions.next(ECHO), copies=3000))
+            connection.send(trial_request(versions.next(ECHO), copies=MANY))
             versions.wait_trial()
         control.wait_until(
             server,

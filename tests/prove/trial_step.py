@@ -31,4 +31,4 @@ def main(host: str, port: str, number: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) or None)
