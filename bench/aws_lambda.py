@@ -94,7 +94,7 @@ def first_poll(command: Sequence[str]) -> float:
     with Platform() as platform:
         begun = time.perf_counter()
         with runtime(platform, SMALL, command):
-            platform.wait_polls(1)
+            platform.wait_polls(1, SECONDS)
             return (time.perf_counter() - begun) * 1000
 
 
@@ -118,7 +118,7 @@ def many(command: Sequence[str], count: int) -> Measured:
     with Platform() as platform:
         begun = time.perf_counter()
         with runtime(platform, LARGE, command, AWS_LAMBDA_MAX_CONCURRENCY=str(AT_ONCE)) as started:
-            platform.wait_polls(AT_ONCE)
+            platform.wait_polls(AT_ONCE, SECONDS)
             ready = time.perf_counter() - begun
             time.sleep(SETTLED)
             idle = memory(started)
@@ -137,7 +137,7 @@ def deaths(count: int) -> list[float]:
         Platform() as platform,
         runtime(platform, LARGE, HOTWHISK, AWS_LAMBDA_MAX_CONCURRENCY=str(AT_ONCE)) as started,
     ):
-        platform.wait_polls(AT_ONCE)
+        platform.wait_polls(AT_ONCE, SECONDS)
         pipe = started.folder / "pipe"
         os.mkfifo(pipe)
         for _ in range(count):
@@ -148,7 +148,7 @@ def deaths(count: int) -> list[float]:
             os.kill(pid, signal.SIGKILL)
             if outcome.result(SECONDS).kind != "error":
                 raise RuntimeError("a killed event is no error")
-            platform.wait_polls(AT_ONCE)
+            platform.wait_polls(AT_ONCE, SECONDS)
             taken.append((time.perf_counter() - begun) * 1000)
     return taken
 

@@ -92,6 +92,7 @@ class Platform:
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         self._number += 1
         given = {
+            "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": f"request-{self._number}",
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + seconds) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:1:function:f",
@@ -105,10 +106,10 @@ class Platform:
         """Give an event to the next call; wait for what is posted for it."""
         return self.send(event, seconds, **headers).result(SECONDS)
 
-    def wait_polls(self, count: int) -> None:
-        """Wait until so many calls for an event are open."""
+    def wait_polls(self, count: int, seconds: float = SECONDS) -> None:
+        """Wait until so many calls for an event are open, at most so many seconds."""
         with self._changed:
-            done = self._changed.wait_for(lambda: self._polls >= count, SECONDS)
+            done = self._changed.wait_for(lambda: self._polls >= count, seconds)
         assert done, f"{self._polls} calls are open, and not {count}"
 
     def next_event(self) -> Event | None:
