@@ -213,6 +213,7 @@ PROOFS = (
         "a version is tried on copies: callers notice nothing, faults are found, equals pass",
         try_versions,
         short={"clients": 32, "replacements": 2, "trials": 2, "kills": 1},
+        long={"replacements": 20, "trials": 40, "kills": 4},
         serve=NO_ROLL_BACK,
     ),
     Proof(
