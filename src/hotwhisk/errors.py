@@ -113,7 +113,7 @@ class MethodNotAllowed(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """A batch of events, or an event in another format than JSON."""
+    """A batch of events, or an event or a call of an agent in another format than JSON."""
 
     status = 415
 

@@ -160,7 +160,7 @@ def test_a_page_cannot_call_and_a_wrong_request_costs_its_sender_only(
         assert status(*json_type, "-H", "Origin: http://page.example") == 403
         assert status(*json_type, "-H", "Host: page.example") == 403
         assert status(*json_type, "-H", "Sec-Fetch-Site: cross-site") == 403
-        assert status("-H", "Content-Type: text/plain") == 400
+        assert status("-H", "Content-Type: text/plain") == 415
         assert status(*json_type, body="[" * 100_000) == 400
         assert status(*json_type, body="x" * (5 << 20)) == 413
         assert status(*json_type) == 200

@@ -72,7 +72,7 @@ class LambdaRuntime:
         return ending
 
     def _provide_log(self) -> str:
-        """Have the workers get the descriptor of the log; return by which name, if there is one."""
+        """Provide the descriptor of the log; return the provider's name, empty without one."""
         if self._settings.log_descriptor < 0:
             return ""
         provider = LogProvider(self._settings.log_descriptor)
@@ -80,7 +80,7 @@ class LambdaRuntime:
         return provider.name
 
     def _folder(self) -> str:
-        """Return the folder of the function's code: where the platform puts it, or the present."""
+        """Return the folder of the function's code: the platform's, or else the present one."""
         root = self._settings.task_root
         return root if os.path.isdir(root) else os.getcwd()
 

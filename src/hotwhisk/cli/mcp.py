@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from hotwhisk.cli.watch import die_with, say
 from hotwhisk.config.addresses import control_path, server_name
 from hotwhisk.config.config import Config, default_run_dir
+from hotwhisk.config.option import Address
 from hotwhisk.config.options import require_loopback
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.system.descriptors import close_others
@@ -94,4 +95,4 @@ def _url(listener: socket.socket) -> str:
     """Return the address that agents are given."""
     host, port = listener.getsockname()[:2]
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
+    return f"http://{Address(host, port)}/mcp"

@@ -172,6 +172,8 @@ class _Types:
             self._within.pop()
 
     def _generic(self, name: str, inner: list[ast.expr]) -> Schema:
+        if not inner:  # `tuple[()]`, or a mistake
+            return dict(_PLAIN.get(name, {}))
         if name in _PASSED:
             return self.schema(inner[0])
         if name == "Annotated":

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from hotwhisk.access.check import AccessCheck
 from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.config.config import Config
-from hotwhisk.errors import BodyTooLarge, RequestError
+from hotwhisk.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from hotwhisk.http1.head import Head
 from hotwhisk.mcp.remote_action import OneTool, RemoteAction
 from hotwhisk.mcp.tool_answers import HEADERS, answer
@@ -86,7 +86,7 @@ def _head(request: Request) -> Head:
 def _check_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise RequestError("expected the header Content-Type: application/json")
+        raise UnsupportedMediaType("expected the header Content-Type: application/json")
 
 
 async def _body(request: Request) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def answer_current(question: ControlRequest, parts: Parts) -> None:
     """
-    Answer with the number and the digest of the current version, and why a later one was refused.
+    Answer with the number of the current version, and why a later one was refused.
 
     The content is in a memory file, whose descriptor goes with the answer: the body of an
     ``/init``, or, if ``main`` is not empty, what lies in FILE. It may be missing.
@@ -25,7 +25,6 @@ def answer_current(question: ControlRequest, parts: Parts) -> None:
         {
             "version": CONTROL_VERSION,
             "generation": current.number,
-            "digest": current.digest,
             "main": origin.main if origin is not None and origin.path else "",
             "offset": offset,
             "length": length,

@@ -7,7 +7,7 @@ reply of CloudEvents: nothing, JSON, or an event. What fails has a status of 500
 the sender tries again.
 
 Knative asks whether a container lives and is ready. The spare says that too, while the workers are
-in a handler. Who is not ready lets the question wait, as a run would.
+in a handler. If no action is loaded yet, the question waits, as a run would.
 
 A server without the option does not import this module.
 """
@@ -24,7 +24,7 @@ from hotwhisk.cloudevents.event_reply import NO_CONTENT, json_reply, reply_with
 from hotwhisk.errors import BadResult, RequestError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import error_body, write_result
-from hotwhisk.worker import framework_function, invocation  # noqa: F401 - a load needs the former
+from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.event_loop import AsyncioLoop
 from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
@@ -159,7 +159,7 @@ class EventRequests(Requests):
             return await super().call_async(action, run, trace)
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
         if self.connections.forked:
-            exit_now(0)
+            exit_now(0)  # before the copy delivers the event too
         if isinstance(run, EventRun) and run.delivery is not None:
             loop = self.connections.loop
             assert isinstance(loop, AsyncioLoop)

@@ -22,19 +22,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from hotwhisk.actionloop.bridge import Program
+
 _FRAMEWORK: Final = "functions_framework"
 _REGISTRY: Final = "functions_framework._function_registry"
 
 
-def framework_action(action: Action) -> Action:
+def framework_action(action: Action | Program) -> Action:
     """
     Return the action with the framework's application in the place of its handler.
 
     If the framework has not decorated the handler, return the action as it is.
 
     Raises:
-        LoadFailed: the function is an asynchronous one, or the framework's version is not known.
+        LoadFailed: it is a program, the function is an asynchronous one, or the framework's version
+            is not known.
     """
+    if not isinstance(action, Action):
+        raise LoadFailed(
+            "a program cannot take CloudEvents; post Python code, or leave out --cloudevents"
+        )
     framework, registry = sys.modules.get(_FRAMEWORK), sys.modules.get(_REGISTRY)
     name = getattr(action.handler, "__name__", "")
     if framework is None or registry is None:

@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 
     from hotwhisk.actionloop.bridge import Program
 
+    Adapt = Callable[[actions.Action | Program], actions.Action]
+    """
+    Called with a loaded action; returns the one that serves in its place.
+
+    It raises LoadFailed if the action cannot take what this server takes.
+    """
+
 
 _MISSING_MODULE: Final = "ModuleNotFoundError"
 _ALONE: Final = (
@@ -60,7 +67,13 @@ The call comes before any of the content is run.
 """
 
 
-def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> Loaded | Failed:
+def load(
+    message: Load,
+    descriptors: list[int],
+    config: Config,
+    keep: Keep,
+    adapt: Adapt | None = None,
+) -> Loaded | Failed:
     """Load the version that a message names. If it fails, return the response to its ``/init``."""
     if message.path:
         # The author may save a module twice within a second. Python would then use the bytecode
@@ -70,12 +83,8 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
         with _exit_forked_copies():
             loaded = _load(message, _read(message, descriptors, keep), config, keep)
             if not config.openwhisk:
-                _check_arguments(loaded.action, config)
-            if config.cloudevents and isinstance(loaded.action, actions.Action):
-                from hotwhisk.worker.framework_function import framework_action  # few servers do
-
-                return Loaded(framework_action(loaded.action), loaded.digest)
-            return loaded
+                _check_arguments(loaded.action)
+            return loaded if adapt is None else Loaded(adapt(loaded.action), loaded.digest)
     except LoadFailed as error:
         advice = _DECLARE if _MISSING_MODULE in str(error) else ""
         return _refuse(config, LoadFailed(f"{error}{advice}", error.traceback))
@@ -90,19 +99,15 @@ def load(message: Load, descriptors: list[int], config: Config, keep: Keep) -> L
             flush()
 
 
-def _check_arguments(action: actions.Action | Program, config: Config) -> None:
+def _check_arguments(action: actions.Action | Program) -> None:
     """
     Refuse a handler that cannot be called with an event.
 
     The platform accepts such a version, and each of its activations fails.
 
     Raises:
-        LoadFailed: the handler requires other arguments, or is a program and gets CloudEvents.
+        LoadFailed: the handler requires other arguments.
     """
-    if config.cloudevents and not isinstance(action, actions.Action):
-        raise LoadFailed(
-            "a program cannot take CloudEvents; post Python code, or leave out --cloudevents"
-        )
     if isinstance(action, actions.Action) and not can_take_event(action.handler):
         raise LoadFailed(
             "the handler cannot be called with an event; "

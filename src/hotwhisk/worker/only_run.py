@@ -1,9 +1,9 @@
 """
-What a worker does besides that serves one run only, which is ``--fresh``.
+Have a worker serve one run only: ``--fresh``.
 
-Before its handler is called, it tells the supervisor, and releases its other connections. From then
-on it drains: a further ``/run`` that it reads is parked for another worker, and after its answer it
-exits. `hotwhisk.supervisor.single_run` has the rules.
+Before its handler is called, the worker tells the supervisor, and releases its other connections.
+From then on it drains: a further ``/run`` that it reads is parked for another worker, and after its
+answer it exits. `hotwhisk.supervisor.single_run` has the rules.
 
 It has a private folder, which it removes when it exits: for temporary files, and as its working
 directory, if that is the folder of a posted version. The private one begins as a copy of that
@@ -40,8 +40,8 @@ LINKED = "virtualenv"
 
 class OnlyRun:
     """
-    What a worker does besides. ``rehearse`` answers a sample request, given the lowest number of a
-    descriptor that the server opens in the worker.
+    What a worker of ``--fresh`` does besides. ``rehearse`` answers a sample request, given the
+    lowest number of a descriptor that the server opens in the worker.
     """
 
     def __init__(self, rehearse: Callable[[int], None]) -> None:

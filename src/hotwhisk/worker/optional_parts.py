@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hotwhisk.config.tokens import Tokens
     from hotwhisk.ipc.channel import Channel
+    from hotwhisk.worker.loading import Adapt
     from hotwhisk.worker.only_run import OnlyRun
     from hotwhisk.worker.run_marker import RunMarker
 
@@ -27,3 +28,5 @@ class OptionalParts(Record):
     """With ``--token-file``: given the tokens so far, returns those that the files hold now."""
     requests: Callable[..., Any] | None = None
     """With ``--cloudevents``: makes what answers them too, in the place of `Requests`."""
+    adapt: Adapt | None = None
+    """With ``--cloudevents``: has the Functions Framework call a function of its own."""

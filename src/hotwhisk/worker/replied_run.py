@@ -1,8 +1,8 @@
 """
-Runs whose result becomes a whole response: its own status, headers and body.
+Make a whole response of a handler's result: status, headers and body.
 
-A ``/run`` is always answered with JSON. `hotwhisk.worker.event_requests` answers with what these
-runs made of the handler's result.
+A ``/run`` is always answered with JSON. Other requests, such as events, are answered with what
+their run has made of the result; `hotwhisk.worker.event_requests` sends it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class RepliedRun(RunRequest):
 
 
 class RepliedRequest(Request):
-    """A request that becomes such a run. ``run`` is set when it was read."""
+    """A request that becomes a `RepliedRun`. ``run`` is set when the request was read."""
 
     __slots__ = ("run",)
 

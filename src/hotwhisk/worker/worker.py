@@ -77,6 +77,7 @@ class Worker:
             channel, scoreboard, place, config, self.handle_messages, parts
         )
         self._only_run = parts.only_run
+        self._adapt = parts.adapt
         self.connections = self.requests.connections
         self.trial = WorkerTrial(self.requests)
         register_at_fork(after_in_child=self.connections.after_fork)
@@ -154,7 +155,7 @@ class Worker:
 
     def _load(self, message: messages.Load, descriptors: list[int]) -> None:
         began, self._further = process_time(), message.further
-        outcome = loading.load(message, descriptors, self.config, self._keep_sources)
+        outcome = loading.load(message, descriptors, self.config, self._keep_sources, self._adapt)
         self.connections.streams.reopen_closed()
         if isinstance(outcome, Loaded):
             outcome = self._prepare(message, outcome, process_time() - began) or outcome

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def optional_parts(config: Config) -> OptionalParts:
     """Return the parts that these options need, imported."""
-    only_run = mark_runs = read_tokens = requests = None
+    only_run = mark_runs = read_tokens = requests = adapt = None
     if config.fresh:
         from hotwhisk.worker.only_run import OnlyRun
         from hotwhisk.worker.rehearsal import rehearse
@@ -36,6 +36,7 @@ def optional_parts(config: Config) -> OptionalParts:
         read_tokens = TokenFiles(config).read_again
     if config.cloudevents:
         from hotwhisk.worker.event_requests import EventRequests
+        from hotwhisk.worker.framework_function import framework_action
 
-        requests = EventRequests
-    return OptionalParts(only_run, mark_runs, read_tokens, requests)
+        requests, adapt = EventRequests, framework_action
+    return OptionalParts(only_run, mark_runs, read_tokens, requests, adapt)

@@ -120,6 +120,7 @@ def main(args):
     [
         "", "def main(:", "main = 3", "def other(event): pass", "def main(): pass", "\0",
         "def main(event): pass", "def main(event: dict): pass", "def main(event: Unknown): pass",
+        "def main(event: Optional[()]): pass",
         "x = " + "(" * 300 + ")" * 300, "x = " + "-" * 100_000 + "1",
         "class E(TypedDict, E): x: int\ndef main(event: F): pass", "a" * (MOST_SOURCE + 1),
     ],

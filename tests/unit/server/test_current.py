@@ -34,11 +34,11 @@ def test_the_content_goes_with_the_answer_and_a_refusal_lasts_until_a_version_lo
     parts = scripted.supervisor.parts
     answers = {"current": lambda question: answer_current(question, parts)}
     with closing(Control(str(tmp_path / "a.sock"), answers, parts)) as control:
-        empty = {"version": 1, "digest": "", "main": "", "offset": 0, "length": 0, "refusal": ""}
+        empty = {"version": 1, "main": "", "offset": 0, "length": 0, "refusal": ""}
         assert ask(scripted, control) == ({**empty, "generation": 0}, [])
         scripted.serve()
         found, [descriptor] = ask(scripted, control)
-        assert (found["generation"], found["digest"], found["refusal"]) == (1, "sha256:0", "")
+        assert (found["generation"], found["refusal"]) == (1, "")
         assert os.readlink(f"/proc/self/fd/{descriptor}") == os.devnull
         os.close(descriptor)
         scripted.supervisor.rollout.submit(scripted.candidate())
