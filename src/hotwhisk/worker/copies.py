@@ -2,8 +2,8 @@
 Send copies of requests and their answers from a worker that serves to one that is on trial.
 
 The sender never waits. It sends a copy when its own answer is sent, and only if the receiver has
-read the copy before; else it leaves the request out. One packet is one copy. A copy that is large
-is in a memory file beside the packet.
+read the copy before, and that was `PAUSE` ago; else it leaves the request out. One packet is one
+copy. A copy that is large is in a memory file beside the packet.
 
 The receiver believes nothing that it reads, because the action of the sender can write to the
 socket too. A packet that is not a copy is left out.
@@ -19,6 +19,7 @@ from os import close, fstat, pread, pwrite
 from stat import S_ISREG
 from struct import Struct
 from termios import TIOCOUTQ
+from time import monotonic
 
 from hotwhisk.http1.trace_context import TraceContext
 from hotwhisk.record import Record
@@ -38,6 +39,9 @@ MOST_INLINE = 1 << 15
 
 LONGEST = 8 << 20
 """Bytes of request and answer beyond which a request is not copied: that would take too long."""
+
+PAUSE = 0.002
+"""Seconds from one copy of a worker to its next, so that most requests under load cost no more."""
 
 OVER = frozenset((EPIPE, ECONNRESET, ECONNREFUSED, ENOTCONN, EBADF, ENOTSOCK))
 """Nothing reads copies any more, or the action has closed the socket. Other errors may pass."""
@@ -72,11 +76,15 @@ class CopySender:
         self._socket = _take(descriptor, lowest)
         self._respond = respond
         self._stop = stop
+        self._next_at = 0.0
+        """When the next copy may be sent."""
 
     def respond(self, connection: Connection, request: Request, status: int, body: bytes) -> bool:
         """Send the answer of a run, then a copy; return whether the next request can be read."""
-        copy = None
-        if len(request.body) + len(body) <= LONGEST and self._is_free():
+        copy, now = None, monotonic()
+        fits = len(request.body) + len(body) <= LONGEST
+        if now >= self._next_at and fits and self._is_free():
+            self._next_at = now + PAUSE
             copy = Copy(bytes(request.body), request.head.trace, status, body)
         free = self._respond(connection, request, status, body)
         if copy is not None and not self._send(copy):

@@ -28,6 +28,11 @@ LOWEST = 512
 TRACE = TraceContext("00-" + 32 * "a" + "-" + 16 * "b" + "-01", "vendor=1")
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotwhisk.worker.copies.PAUSE", 0.0)
+
+
 class Trial:
     """A sender whose answers are kept, and the receiver of its copies."""
 
@@ -161,3 +166,15 @@ def test_any_bytes_are_a_trace_or_none(data: bytes) -> None:
 def test_a_trace_there_and_back() -> None:
     assert read_trace(pack_trace(TRACE)) == TRACE
     assert read_trace(pack_trace(None)) is None
+
+
+def test_a_worker_sends_few_copies_under_load(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotwhisk.worker.copies.PAUSE", 60.0)
+    for _ in range(3):
+        trial.answer(b"1", b"one")
+    assert trial.receiver.receive() is not None
+    trial.answer(b"2", b"two")
+    assert trial.receiver.receive() is None
+    assert len(trial.answers) == 4

@@ -27,6 +27,11 @@ Supervise = Callable[..., Supervised]
 ASK = run_request({"name": "Mike"})
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotwhisk.worker.copies.PAUSE", 0.0)
+
+
 class Pair:
     """A worker that serves, and one of the next version on trial."""
 
