@@ -407,11 +407,7 @@ class Connection:
         return not self._out
 
     def has_left(self) -> bool:
-        """
-        Return whether the client has closed the connection, or its own end of it.
-
-        What the client sends meanwhile is not read.
-        """
+        """Return whether the client has closed the connection or its end of it; read nothing."""
         try:
             return not self.socket.recv(1, DONT_WAIT | _socket.MSG_PEEK)
         except OSError as error:
