@@ -11,7 +11,8 @@ a page can cause:
   127.0.0.1).
 
 Beyond loopback a token is needed. With ``--cloudevents`` only code needs one there: events and
-calls come from the network anyway, by any name, so a web page can do nothing more. Under OpenWhisk
+calls come from the network anyway, by any name, so a web page can do nothing more. That holds for
+the address that takes events, and for no other one, such as that of ``--admin``. Under OpenWhisk
 the platform guards its own network, so only a token is checked, if there is one.
 
 A token of ``--replace-token-file`` may do what another one may not: replace the action. What is
@@ -49,17 +50,25 @@ class AccessCheck:
     """
     Checks the head of a request. ``read_again`` is given the tokens so far, and returns those that
     the files hold now.
+
+    Without ``takes_events`` the check is as strict as without ``--cloudevents``. An address beside
+    that of the action needs this: no event comes there, from whatever network.
     """
 
     def __init__(
-        self, config: Config, read_again: Callable[[Tokens], Tokens] | None = None
+        self,
+        config: Config,
+        read_again: Callable[[Tokens], Tokens] | None = None,
+        *,
+        takes_events: bool = True,
     ) -> None:
         self.admitted: Head | None = None
         """The head that was checked last. The parser keeps heads, so an equal one is identical."""
-        self._paths = (*PATHS, EVENT_PATH) if config.cloudevents else PATHS
-        self._any_path = config.cloudevents  # a function may have paths of its own
+        events = takes_events and config.cloudevents
+        self._paths = (*PATHS, EVENT_PATH) if events else PATHS
+        self._any_path = events  # a function may have paths of its own
         self._takes_no_code = config.takes_no_code
-        by_network = config.cloudevents and not is_loopback(config.host)
+        by_network = events and not is_loopback(config.host)
         self._open = config.openwhisk or by_network
         self._hosts = LOOPBACK_NAMES | {name.lower() for name in config.hosts}
         self._tokens = config.tokens

@@ -5,8 +5,8 @@ The supervisor answers, and neither asks nor waits for a worker. So there is an 
 every worker hangs in the action. `questions` has the limits of connections, bytes and time.
 
 The two probes say a word each, and need no token: a kubelet has no way to keep one. ``/metrics``
-demands of a caller what ``/run`` demands. A unix socket is for the user of the server alone, so
-there nothing is demanded.
+demands of a caller what ``/run`` demands without ``--cloudevents``. A unix socket is for the user
+of the server alone, so there nothing is demanded.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Admin:
         self.questions = Questions(listener, self._answer, FAILURE, parts)
         self._parts = parts
         self._requests = RequestMetrics()
-        self._access = None if address.path else AccessCheck(config)
+        self._access = None if address.path else AccessCheck(config, takes_events=False)
         place = self.address if address.path else f"http://{self.address}"
         parts.log(f"{', '.join(PATHS)} are answered on {place}", LogEvent.ADMIN)
 

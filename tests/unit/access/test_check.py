@@ -149,6 +149,29 @@ def test_a_request_is_allowed_or_refused_with_its_reason(
         assert type(caught.value) is error
 
 
+@pytest.mark.parametrize(
+    ("config", "lines", "error"),
+    [
+        (EVENTS_BY_NETWORK, (LOCAL,), OK),
+        (EVENTS_BY_NETWORK, ("Host: evil.example",), Forbidden),
+        (EVENTS_BY_NETWORK, (LOCAL, "Origin: http://page"), Forbidden),
+        (EVENTS_BY_NETWORK, (LOCAL, "Sec-Fetch-Site: cross-site"), Forbidden),
+        (EVENTS_AND_CODE, ("Host: 10.1.2.3:9090",), Unauthorized),
+        (EVENTS_AND_CODE, ("Host: 10.1.2.3:9090", "Authorization: Bearer replaces"), OK),
+        (OPENWHISK, ("Host: any", "Origin: http://x"), OK),
+    ],
+)
+def test_an_address_without_events_is_checked_as_if_there_were_none(
+    config: Config, lines: tuple[str, ...], error: type[RequestError] | None
+) -> None:
+    check = AccessCheck(config, takes_events=False)
+    if error is None:
+        check.check_caller(head("GET /metrics", *lines))
+    else:
+        with pytest.raises(error):
+            check.check_caller(head("GET /metrics", *lines))
+
+
 def test_http_1_0_needs_no_host() -> None:
     data = b"POST /run HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
     request = Reader().examine(data, len(data))

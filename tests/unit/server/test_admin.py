@@ -227,6 +227,19 @@ def test_metrics_are_not_for_web_pages(make: Make) -> None:
     assert asked.ask(page).status == 200
 
 
+def test_events_from_a_network_open_no_metrics(make: Make) -> None:
+    asked = make(cloudevents=True, host="0.0.0.0")
+    assert asked.get("/metrics", "Origin: http://a.example\r\n")[0] == 403
+    assert asked.ask(b"GET /metrics HTTP/1.1\r\nHost: a.example:9090\r\n\r\n").status == 403
+    assert asked.get("/metrics")[0] == 200
+    asked = make(cloudevents=True, host="0.0.0.0", replace_token_file="t")
+    replaces = Tokens(b"", digest("replaces"))
+    processes = asked.scripted.processes
+    processes.config = with_tokens(processes.config, replaces)
+    assert asked.get("/metrics")[0] == 401
+    assert asked.get("/metrics", "Authorization: Bearer replaces\r\n")[0] == 200
+
+
 def test_a_unix_socket_is_for_one_user_and_removed_at_the_end(
     make: Make, tmp_path: Path, script: Callable[..., Scripted]
 ) -> None:
