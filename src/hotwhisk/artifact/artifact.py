@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, ENOTEMPTY, EPERM, EROFS
+from errno import EACCES, EDQUOT, EEXIST, EMFILE, ENFILE, ENOSPC, ENOTEMPTY, EPERM, EROFS
 
 from hotwhisk.artifact import archive, package_cache, zips
 from hotwhisk.artifact.built import extract, read_manifest
@@ -243,7 +243,7 @@ def _put_in_place(fresh: str, folder: str) -> None:
     try:
         os.rename(fresh, folder)
     except OSError as error:
-        if error.errno != ENOTEMPTY:
+        if error.errno not in (ENOTEMPTY, EEXIST):  # the file system chooses
             raise
         # Another process has unpacked the same artifact meanwhile.
 

@@ -46,7 +46,9 @@ def report(parts: Parts, slot: int, message: Compared | TrialEnded) -> None:
         return
     if parts.output is not None:
         parts.output.tick()  # what it has printed until now is written with the mark
-    trials.ended(slot)
+    # Dead already? Then its exit refuses the version, as in `ready`.
+    if not parts.processes.has_exited(parts.processes.by_slot[slot]):
+        trials.ended(slot)
 
 
 class TrialChannel:

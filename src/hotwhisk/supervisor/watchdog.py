@@ -41,8 +41,8 @@ LEAVE_LIMIT = 5.0
 LEAVING = "leaving"
 """A draining worker without a connection: it runs its atexit functions, and exits."""
 
-REPLACED = "replaced"
-"""A draining worker of an earlier generation, with connections: it finishes what it runs."""
+REPLACED, EARLIER = "replaced", (State.DRAINING, State.KEPT)
+"""A worker of an earlier generation, with connections, and its states: it ends what it runs."""
 
 CUT_LIMIT = 2.0
 """Seconds in which a generator has to end, once its stream was cut at its deadline."""
@@ -184,7 +184,7 @@ class Watchdog:
         for slot, worker in self._supervisor.rollout.workers.by_slot.items():
             if worker.state is State.DRAINING and not owners.count(slot):
                 found.append(((LEAVING, slot), processes.by_slot[slot].started))
-            elif worker.state is State.DRAINING and worker.generation != current:
+            elif worker.state in EARLIER and worker.generation != current and owners.count(slot):
                 found.append(((REPLACED, slot), processes.by_slot[slot].started))
             elif worker.state in (State.LOADING, State.DRAINING, State.KILLED):
                 found.append(((worker.state, slot), processes.by_slot[slot].started))

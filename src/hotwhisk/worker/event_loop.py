@@ -24,10 +24,13 @@ from hotwhisk.worker.own_process import exit_now, fail, flush
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable
     from types import CodeType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from hotwhisk.system.loop_protocol import Callback, Loop
+
+    T = TypeVar("T")
 
 WAITS = ("EpollLoop.run", "EpollSelector.select")
 """The functions that wait for descriptors: ours, and that of asyncio."""
@@ -173,6 +176,12 @@ class AsyncioLoop:
         if descriptor in self._writing:
             self._writing.discard(descriptor)
             self.asyncio.remove_writer(descriptor)
+
+    async def within(self, seconds: float, awaitable: Awaitable[T]) -> T:
+        """Await for so many seconds at most; if they pass, cancel it and raise TimeoutError."""
+        with server_modules():  # the action may have a module of that name
+            from asyncio import wait_for
+        return await wait_for(awaitable, seconds)
 
     def run(self) -> None:
         """See `Loop`. Return if the action stops the loop, for example by `sys.exit` in a task."""

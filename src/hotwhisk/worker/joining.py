@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from hotwhisk.worker.invocation import RunAnswer
 
 CONNECT_LIMIT: Final = 10.0
-"""Seconds within which the streamer must accept the connection of a synchronous run."""
+"""Seconds within which the streamer must accept the connection."""
+
+SEND_LIMIT: Final = 10.0
+"""Seconds within which the streamer must take a part where runs overlap; else it counts as gone."""
 
 
 class StreamerLeft(Exception):
@@ -90,7 +93,9 @@ class Streamer:
             try:
                 opened = self._open(self._address)
                 opened.setblocking(False)
-                await loop.asyncio.sock_connect(opened, self._address)  # type: ignore[arg-type]
+                connecting = loop.asyncio.sock_connect(opened, self._address)  # type: ignore[arg-type]
+                # The deadline of this run would end its worker, and the runs beside it.
+                await loop.within(CONNECT_LIMIT, connecting)
             except OSError as error:
                 self._give_up(self._address, error)
 
@@ -99,7 +104,8 @@ class Streamer:
         data = write_part(Layout.PLAIN, part)
         if self._socket is not None:
             try:
-                await loop.asyncio.sock_sendall(self._socket, data)  # type: ignore[arg-type]
+                sending = loop.asyncio.sock_sendall(self._socket, data)  # type: ignore[arg-type]
+                await loop.within(SEND_LIMIT, sending)
             except OSError:
                 raise StreamerLeft from None
 

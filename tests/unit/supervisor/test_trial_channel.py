@@ -93,6 +93,16 @@ def test_the_reports_end_it_and_the_init_is_answered(tried: Tried) -> None:
     assert b'"trial":"the trial passed: 3 copies, none differs"' in answer
 
 
+def test_one_that_died_after_its_last_report_does_not_become_current(tried: Tried) -> None:
+    scripted = tried.scripted
+    for _ in range(3):
+        scripted.send(tried.slot, Compared())
+    scripted.system.ends[tried.slot].send(TrialEnded())
+    scripted.die(tried.slot)
+    assert tried.answer().startswith(b"HTTP/1.1 409 ")
+    assert scripted.workers[tried.old].state is State.SERVING
+
+
 def test_differences_refuse_it(tried: Tried) -> None:
     for _ in range(3):
         tried.scripted.send(tried.slot, Compared("result.a: 1 before, 2 now"))

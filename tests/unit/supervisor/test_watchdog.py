@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from hotwhisk.config.option import ProbationLimit
 from hotwhisk.ipc.messages import Load, Ping, Pong, Recall, Released
 from hotwhisk.ipc.scoreboard import Phase
 from hotwhisk.supervisor.ages import TICK
@@ -222,10 +225,13 @@ def test_a_synchronous_stream_keeps_no_other_client_waiting(script: Script) -> N
     assert scripted.workers[worker].state is State.BUSY
 
 
+@pytest.mark.parametrize("state", [State.DRAINING, State.KEPT])
 def test_a_replaced_worker_has_the_time_of_a_drain_for_its_streams_and_no_limit_for_its_runs(
-    script: Script,
+    script: Script, state: State
 ) -> None:
-    scripted = script(drain_timeout=2.0)
+    keep = state is State.KEPT
+    probation = ProbationLimit(requests=500) if keep else None
+    scripted = script(drain_timeout=2.0, probation=probation, keep_previous=keep)
     worker = scripted.serve(overlap=True)
     streaming, running = scripted.connect(), scripted.connect()
     begin_stream(scripted, streaming)
@@ -234,7 +240,7 @@ def test_a_replaced_worker_has_the_time_of_a_drain_for_its_streams_and_no_limit_
         scripted.tick()
         scripted.send(worker, Pong())
     scripted.serve()
-    assert scripted.workers[worker].state is State.DRAINING
+    assert scripted.workers[worker].state is state
     for _ in range(7):
         scripted.tick()
         scripted.send(worker, Pong())
@@ -244,4 +250,4 @@ def test_a_replaced_worker_has_the_time_of_a_drain_for_its_streams_and_no_limit_
         scripted.send(worker, Pong())
     assert scripted.is_ended(streaming)
     assert not scripted.is_ended(running)
-    assert scripted.workers[worker].state is State.DRAINING
+    assert scripted.workers[worker].state is state

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hotwhisk.openwhisk.sentinels import BOTH
+from hotwhisk.worker import joining
 from tests.support.wire import Response, run_request
 from tests.unit.worker.supervised import Supervised
 
@@ -114,6 +115,30 @@ def test_a_streamer_that_leaves_ends_the_generator(
     assert response.status == 200
     assert len(response.json()["body"]) < 900_000
     assert capfd.readouterr().out.startswith("closed\n")
+
+
+def test_a_streamer_that_reads_nothing_ends_the_generator_where_runs_overlap(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    ended: list[bool] = []
+
+    async def large(_: object) -> AsyncIterator[str]:
+        try:
+            for number in range(50):
+                sent.append(number)
+                yield "x" * 1_000_000
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(joining, "SEND_LIMIT", 0.05)
+    supervised = supervise(openwhisk=True)
+    supervised.serve(large)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        supervised.client(run_request({"STREAM_HOST": host, "STREAM_PORT": port}))
+        supervised.run_tasks(lambda: bool(ended))
+    assert len(sent) < 50
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
