@@ -59,6 +59,8 @@ def handler(event, context):
             os.kill(os.getpid(), 9)
         case "return":
             return event["value"]
+        case "surrogate":
+            raise ValueError("\\ud800")
 """
 
 
@@ -156,6 +158,24 @@ def test_json_that_cannot_be_read_or_written_has_the_platforms_error(
     assert posted.json["stackTrace"] == []
 
 
+@pytest.mark.parametrize(
+    ("event", "client", "kind"),
+    [
+        (b"[" * 200_000, "{}", "Runtime.UnmarshalError"),
+        ({}, '{"client":"x"}', "Runtime.LambdaContextUnmarshalError"),
+        ({"do": "surrogate"}, "{}", "ValueError"),
+    ],
+    ids=["deep", "client", "surrogate"],
+)
+def test_an_odd_event_is_answered_and_the_next_is_handled(
+    platform: Platform, runtime: Runtime, event: object, client: str, kind: str
+) -> None:
+    posted = platform.call(event, Client_Context=client)
+    assert posted.kind == "error"
+    assert posted.json["errorType"] == kind
+    assert platform.call({"do": "return", "value": "again"}).json == "again"
+
+
 @pytest.mark.parametrize("end", ["kill", "exit"])
 def test_an_event_whose_process_ends_is_answered_and_the_next_is_handled(
     platform: Platform, runtime: Runtime, end: str
@@ -239,6 +259,24 @@ def test_a_runtime_ends_with_its_platform(platform: Platform) -> None:
         own.send({})
         assert runtime.wait_end() == 1
     assert "the platform answers 500 where an event was expected" in runtime.log
+
+
+def test_a_runtime_ends_if_the_platform_sends_no_http() -> None:
+    with Platform() as own, Runtime(own, FUNCTION) as runtime:
+        own.send({}, Trace_Id="1\r\nno field")
+        assert runtime.wait_end() == 1
+    assert "hotwhisk: no event can be taken any more: RequestError(" in runtime.log
+
+
+def test_options_of_a_server_that_are_not_for_a_function_have_no_effect() -> None:
+    source = (
+        "calls = []\ndef handler(event, context):\n    calls.append(1)\n    return len(calls)\n"
+    )
+    others = {"FRESH": "yes", "CLOUDEVENTS": "yes", "PROBATION": "odd"}
+    variables = {f"HOTWHISK_{name}": text for name, text in others.items()}
+    with Platform() as own, Runtime(own, source, **variables) as runtime:
+        assert [own.call({}).json, own.call({}).json] == [1, 2]
+        assert (runtime.folder / "run").is_dir()  # HOTWHISK_RUN_DIR is for a function
 
 
 def test_a_signal_ends_the_runtime_after_the_functions_own_exit() -> None:

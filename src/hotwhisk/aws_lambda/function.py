@@ -13,6 +13,7 @@ import decimal
 import json
 import os
 import socket
+from contextlib import suppress
 from functools import partial
 
 from hotwhisk.action.environ import Variables
@@ -125,11 +126,11 @@ class Function:
                 return answer
         try:
             event = json.loads(request["event"])
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - RecursionError too: the event is its sender's
             return self._fail(Failure(UNMARSHAL, f"Unable to unmarshal input: {error}"))
         try:
             return event, LambdaContext(invocation, self._names, self._log.write)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - its JSON may have any form
             message = f"Unable to parse the client context or the identity: {error}"
             return self._fail(Failure(CONTEXT, message))
 
@@ -159,7 +160,8 @@ class Function:
         return {"response": text}
 
     def _fail(self, failure: Failure) -> Answer:
-        self._log.write_failure(failure)
+        with suppress(Exception):  # the function may have closed or replaced the stream
+            self._log.write_failure(failure)
         return _refuse(failure)
 
 

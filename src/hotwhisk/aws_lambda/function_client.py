@@ -64,7 +64,7 @@ class FunctionClient:
         answer = self._post(b"POST /run", {"value": {"hook": name}})
         if isinstance(answer, str):
             return Failure(EXITED, f"Error: {answer}")
-        return Failure(**answer["error"]) if "error" in answer else None
+        return _failure(answer["error"]) if "error" in answer else None
 
     def connect(self) -> None:
         """
@@ -96,7 +96,7 @@ class FunctionClient:
                 return Failure(TIMED_OUT, f"{error}Task timed out after {seconds:.2f} seconds")
             return Failure(EXITED, error + answer)
         if "error" in answer:
-            return Failure(**answer["error"])
+            return _failure(answer["error"], f"RequestId: {invocation.request_id} ")
         if "binary" in answer:
             return Result(answer["response"].encode("latin-1"), BINARY)
         return Result(answer["response"].encode())
@@ -112,3 +112,15 @@ class FunctionClient:
             return str(answer.get("error"))
         found: dict[str, Any] = answer
         return found
+
+
+def _failure(error: dict[str, Any] | str, start: str = "") -> Failure:
+    """
+    Return the failure that an answer reports.
+
+    That is a text if the worker's own code failed, and not the function. ``start`` begins its
+    message then.
+    """
+    if isinstance(error, dict):
+        return Failure(**error)
+    return Failure(EXITED, f"{start}Error: {error}")

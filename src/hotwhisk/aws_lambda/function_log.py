@@ -88,12 +88,13 @@ class FunctionLog:
 
     def write(self, text: str, level: int = logging.NOTSET) -> None:
         """Write a message, without a newline at its end, as it is."""
+        data = text.encode(errors="backslashreplace")  # a lone surrogate has no form in UTF-8
         if self._descriptor < 0:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{data.decode()}\n")
             sys.stdout.flush()
             return
         kind = (JSON_FRAME if self.json else TEXT_FRAME) + _OF_LEVEL.get(level, 0)
-        data, at = text.encode(errors="backslashreplace"), time.time_ns() // 1000
+        at = time.time_ns() // 1000
         parts = (kind.to_bytes(4, "big"), len(data).to_bytes(4, "big"), at.to_bytes(8, "big"), data)
         frame = b"".join(parts)
         while frame:

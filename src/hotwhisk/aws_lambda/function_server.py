@@ -53,6 +53,13 @@ _OPTIONS: Final = (
     "--log-format", "text",  # the platform wants its own form of JSON
     "--no-openwhisk",
 )  # fmt: skip
+_VARIABLES: Final = ("HOTWHISK_RUN_DIR", "HOTWHISK_FASTER_JSON")
+"""
+What the environment may set.
+
+Other options are not for a function: with --fresh, for one, none of its globals would live until
+the next event.
+"""
 _FAILED: Final = 70
 
 
@@ -76,7 +83,8 @@ class FunctionServer:
         listener = open_listener(LOOPBACK, 0)
         address, token = bound_address(listener), secrets.token_urlsafe(32)
         options = ["--workers", str(settings.concurrency), *_OPTIONS]
-        config = with_port(read_config(options, environ, bound=address), address[1])
+        taken = {name: environ[name] for name in _VARIABLES if name in environ}
+        config = with_port(read_config(options, taken, bound=address), address[1])
         config = with_tokens(config, Tokens(digest(token), digest(token)))
         log = FunctionServerLog(config, json_log=settings.json_log)
         parent = os.getpid()

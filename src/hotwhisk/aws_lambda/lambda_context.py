@@ -94,6 +94,8 @@ class LambdaContext:
 
         Raises:
             ValueError: the client context or the identity is not JSON.
+            AttributeError: one of them, or the client in the first, is no object.
+            RecursionError: one of them is nested too deeply.
         """
         self.aws_request_id = invocation["request_id"]
         self.function_name = names.function_name

@@ -109,6 +109,9 @@ class LambdaRuntime:
             loop.run()
         except (ServerError, OSError) as error:
             self._endings.put(str(error))
+        except Exception as error:  # noqa: BLE001 - boundary: `run` would wait for this thread for ever
+            sys.excepthook(*sys.exc_info())
+            self._endings.put(f"no event can be taken any more: {error!r}")
 
 
 def _start(work: Callable[[], object]) -> None:

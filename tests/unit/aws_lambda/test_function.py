@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -59,6 +61,42 @@ def test_the_trace_is_shown_unless_events_overlap(monkeypatch: pytest.MonkeyPatc
     assert answer(trace, trace_id="Root=1") == {"response": '"Root=1"'}
     assert answer(trace) == {"response": "null"}
     assert answer(trace, overlaps=True, trace_id="Root=1") == {"response": "null"}
+
+
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize("event", ["{", DEEP], ids=["no JSON", "deep"])
+def test_an_event_that_cannot_be_read_is_a_failure(event: str) -> None:
+    found = answer(lambda event, context: None, event)
+    assert found["error"]["type"] == "Runtime.UnmarshalError"
+
+
+@pytest.mark.parametrize("name", ["client_context", "identity"])
+@pytest.mark.parametrize("text", ["{", "[1]", DEEP], ids=["no JSON", "a list", "deep"])
+def test_a_context_that_cannot_be_read_is_a_failure(name: str, text: str) -> None:
+    found = answer(lambda event, context: None, **{name: text})
+    assert found["error"]["type"] == "Runtime.LambdaContextUnmarshalError"
+
+
+def test_a_client_that_is_no_object_is_a_failure() -> None:
+    found = answer(lambda event, context: None, client_context='{"client": "x"}')
+    assert found["error"]["type"] == "Runtime.LambdaContextUnmarshalError"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_failure_that_the_log_cannot_take_is_answered(
+    monkeypatch: pytest.MonkeyPatch, *, closed: bool
+) -> None:
+    def work(event: object, context: object) -> None:
+        raise ValueError("\ud800")
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    if closed:
+        stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+    found = answer(work)
+    assert (found["error"]["type"], found["error"]["message"]) == ("ValueError", "\ud800")
 
 
 def test_an_exit_is_left_to_the_server() -> None:

@@ -25,6 +25,11 @@ def test_a_failure_is_one_entry_of_stdout(capsys: pytest.CaptureFixture[str]) ->
     )
 
 
+def test_a_lone_surrogate_is_written_as_its_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    FunctionLog({}).write_failure(Failure("Odd", "\ud800ü"))
+    assert capsys.readouterr().out == "[ERROR] Odd: \\ud800ü\n"
+
+
 def test_a_failure_has_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 
