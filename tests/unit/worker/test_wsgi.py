@@ -91,9 +91,20 @@ def test_a_response_to_head_has_the_length_of_the_body_that_is_left_out() -> Non
     assert reply(application).headers == b"Content-Length: 9\r\n"
 
 
-def test_a_line_break_in_a_header_is_an_error() -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-A", "1\r\nX-B: 2")],
+        [("X-A\r\nX-B", "1")],
+        [("X-A", "1\nX-B: 2")],
+        [("X-A", "1\rX-B: 2")],
+        [("Content-Length", "0"), ("Connection", "close"), ("X-A", "1\r\nX-B: 2")],
+        [("Connection", "close\r\nX-B: 2")],
+    ],
+)
+def test_a_line_break_in_a_header_is_an_error(headers: list[tuple[str, str]]) -> None:
     def application(_: object, start: Start) -> Iterable[bytes]:
-        start("200 OK", [("X-A", "1\r\nX-B: 2")])
+        start("200 OK", headers)
         return []
 
     with pytest.raises(ValueError, match="line break"):
