@@ -25,6 +25,15 @@ MOST_SHOWN: Final = 60
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - of RFC 9110, section 5.6.2
 _MEDIA_TYPE: Final = re.compile(rf"({_TOKEN})/({_TOKEN})[ \t]*(?:;[\t -~]*)?")
 _CHARSET: Final = re.compile(r";[ \t]*charset=\"?([^\";, \t]+)", re.IGNORECASE)
+_KNOWN_CHARSET: Final = re.compile(
+    r"(us-)?ascii|utf-?8|utf-?(16|32)(-?[bl]e)?|latin-?1|iso[-_]?8859-([1-9]|1[013-6])"
+    r"|(windows-|cp)125[0-8]",
+    re.IGNORECASE,
+)
+"""
+The charsets that are decoded. The sender chooses, and other codecs of Python are not for this: the
+time of some, such as punycode, grows with the square of the length.
+"""
 
 
 def is_media_type(text: str) -> bool:
@@ -59,10 +68,9 @@ def decode_data(body: bytes | memoryview, media_type: str) -> object:
             raise ValueError(f"the data is not JSON, but its type is {kind}: {error}") from None
     if not _is_text(media_type):
         return bytes(body)
+    charset = _charset(media_type)
     try:
-        return str(body, _charset(media_type))
-    except LookupError:
-        raise ValueError(f"{shown(media_type)}: this charset is unknown; send UTF-8") from None
+        return str(body, charset)
     except UnicodeDecodeError as error:
         raise ValueError(f"the data is not {shown(media_type)}: {error}") from None
 
@@ -84,10 +92,7 @@ def encode_data(data: object, media_type: str) -> bytes:
             f"the data is {type(data).__name__}, and its type is {shown(media_type)}; "
             "expected bytes or a text, or a type of JSON"
         )
-    try:
-        return data.encode(_charset(media_type))
-    except LookupError:
-        raise ValueError(f"{shown(media_type)}: this charset is unknown; use UTF-8") from None
+    return data.encode(_charset(media_type))
 
 
 def shown(value: object) -> str:
@@ -109,5 +114,14 @@ def _is_text(media_type: str) -> bool:
 
 
 def _charset(media_type: str) -> str:
+    """
+    Return the charset that a media type names, or else UTF-8.
+
+    Raises:
+        ValueError: it is not one that is decoded.
+    """
     found = _CHARSET.search(media_type)
-    return found[1] if found else "utf-8"
+    charset = found[1] if found else "utf-8"
+    if _KNOWN_CHARSET.fullmatch(charset) is None:
+        raise ValueError(f"{shown(media_type)}: this charset is unknown; expected UTF-8")
+    return charset

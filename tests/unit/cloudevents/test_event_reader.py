@@ -300,6 +300,27 @@ def test_data_that_is_not_what_its_type_says_is_refused(
         binary({}, body, content_type)
 
 
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "utf-8", "UTF8", "us-ascii", "ascii", "latin1", "latin-1", "utf-16", "UTF-16LE", "utf-16-be",
+        "utf-32", "utf-32be", *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),
+        "ISO_8859-1", "iso8859-15", *(f"windows-125{part}" for part in range(9)), "cp1252",
+    ],
+)  # fmt: skip
+def test_a_charset_that_is_in_use_is_decoded(charset: str) -> None:
+    event = binary({}, "abc".encode(charset), f"text/plain; charset={charset}")
+    assert event.data == "abc"
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "utf-7", "unicode_escape", "rot13", "zlib", "iso-8859-12"]
+)
+def test_a_sender_chooses_no_other_codec(charset: str) -> None:
+    with pytest.raises(RequestError, match="this charset is unknown; expected UTF-8"):
+        binary({}, b"abc", f"text/plain; charset={charset}")
+
+
 # -- whatever is sent --------------------------------------------------------------------------
 
 NAMES = st.sampled_from(

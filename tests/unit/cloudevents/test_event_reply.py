@@ -101,6 +101,12 @@ def test_data_is_written_as_its_type_says(media_type: str | None, data: Any, bod
     assert found.body == body
 
 
+@pytest.mark.parametrize("charset", ["punycode", "klingon"])
+def test_a_text_is_written_in_no_other_charset(charset: str) -> None:
+    with pytest.raises(BadResult, match="this charset is unknown; expected UTF-8"):
+        reply(OfTheLibrary(GIVEN | {"datacontenttype": f"text/plain; charset={charset}"}, "a"))
+
+
 def test_bytes_without_a_type_are_bytes() -> None:
     assert received(OfTheLibrary(GIVEN, b"\xff")).data == b"\xff"
 
