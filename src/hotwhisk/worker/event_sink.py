@@ -14,6 +14,7 @@ from __future__ import annotations
 from hotwhisk import json_codec
 from hotwhisk.action.isolation import server_modules, variable
 from hotwhisk.errors import BadResult
+from hotwhisk.worker.part_stream import print_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,10 +80,17 @@ class Delivery:
         self._client, self._tls, self._parse = _Library.modules
 
     def send(self) -> str:
-        """Post the event; return why the sink does not have it, or an empty text."""
+        """
+        Post the event; return an error if the sink does not have it, else an empty text.
+
+        The error goes to the sender of the event that was handled, so it has nothing of the URL. A
+        line on stderr has more.
+        """
         client: Any = self._client
+        where = f"in {SINK}"
         try:
-            target = self._parse.urlsplit(self.url)
+            target = self._split()
+            where = f"{target.scheme}://{target.netloc}{target.path}"
             connection = self._connect(target)
             lines = [line.split(b": ", 1) for line in self._event.headers.splitlines()]
             try:
@@ -92,10 +100,30 @@ class Delivery:
             finally:
                 connection.close()
         except (OSError, ValueError, client.HTTPException) as error:
-            return f"the sink {self.url} could not be reached: {type(error).__name__}: {error}"
+            print_line(f"the sink {where} cannot be reached: {type(error).__name__}: {error}")
+            return "the sink cannot be reached, so the event that the handler returned is lost"
         if 200 <= status < 300:
             return ""
-        return f"the sink {self.url} did not take the event that the handler returned: {status}"
+        print_line(f"the sink {where} did not take an event: {status}")
+        return f"the sink did not take the event that the handler returned: {status}"
+
+    def _split(self) -> SplitResult:
+        """
+        Return the parts of the URL. An error repeats nothing of it, as it may hold a password.
+
+        Raises:
+            ValueError: it is no URL, or not one that can be used.
+        """
+        try:
+            target: SplitResult = self._parse.urlsplit(self.url)
+            usable = bool(target.hostname) and target.port != 0
+        except ValueError:
+            usable = False
+        if not usable or target.scheme not in ("http", "https"):
+            raise ValueError("expected a URL that begins with http:// or https://")
+        if "@" in target.netloc:
+            raise ValueError("expected a URL without a user name and a password")
+        return target
 
     def _connect(self, target: SplitResult) -> http.client.HTTPConnection:
         client: Any = self._client
@@ -104,6 +132,4 @@ class Delivery:
             if certificates := variable(CERTIFICATES):
                 context.load_verify_locations(cadata=certificates)
             return client.HTTPSConnection(target.netloc, timeout=LIMIT, context=context)  # type: ignore[no-any-return]
-        if target.scheme != "http" or not target.hostname:
-            raise ValueError("expected a URL that begins with http:// or https://")
         return client.HTTPConnection(target.netloc, timeout=LIMIT)  # type: ignore[no-any-return]

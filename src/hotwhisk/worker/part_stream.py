@@ -157,7 +157,7 @@ class PartStream:
 
 
 def print_line(text: str) -> None:
-    """Print a line about a stream to stderr."""
+    """Print a line about a stream or an event to stderr."""
     try:
         with bounded():
             sys.stderr.write(f"hotwhisk: {text}\n")
