@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -38,6 +40,11 @@ def main(event):
         os.kill(os.getpid(), signal.SIGKILL)
     data = {"version": %d, "token": event["token"]}
     return {"specversion": "1.0", "type": "reply", "source": "/version", "data": data}
+"""
+_GATE = """\
+def main(event):
+    with open(event["begun"], "w"), open(event["gate"]):
+        return None
 """
 _MODULES = """\
 import sys
@@ -131,6 +138,34 @@ def test_a_death_is_answered_with_an_error_and_the_next_event_is_served() -> Non
         assert "killed by signal 9" in json.loads(body)["error"]
         status, reply, _ = caller.send(event({"token": "next"}))
         assert (status, reply and reply.data["token"]) == (200, "next")
+
+
+def test_a_server_whose_only_worker_is_in_a_handler_is_ready_at_once(tmp_path: Path) -> None:
+    begun, gate = (str(tmp_path / name) for name in ("begun", "gate"))
+    os.mkfifo(begun)
+    os.mkfifo(gate)
+    statuses: list[int] = []
+
+    def call(server: Server) -> None:
+        with Caller(server) as caller:
+            statuses.append(caller.send(event({"begun": begun, "gate": gate}))[0])
+
+    with Server("--cloudevents") as server:
+        server.post(_GATE)
+        thread = threading.Thread(target=call, args=(server,))
+        thread.start()
+        with open(begun), Caller(server) as caller:
+            try:
+                for path in ("/health/readiness", "/health/liveness"):
+                    caller.http.request("GET", path)
+                    response = caller.http.getresponse()
+                    assert (response.status, response.read()) == (200, b"OK\n")
+                assert not statuses
+            finally:
+                with open(gate, "w"):
+                    thread.join(20.0)
+        assert statuses == [204]
+        server.end_well()
 
 
 def test_a_server_without_the_option_does_not_import_the_code_for_it() -> None:

@@ -105,13 +105,15 @@ class Assign(Message):
     Descriptors: for each connection its socket, followed by its memory file if ``spill`` is not 0.
     ``epoch`` names this assignment of the connection; `Released` repeats it. ``run_error`` tells a
     spare how to treat a ``/run`` that comes on these connections. It is an `answers.Cause` with its
-    ``detail``; if it is empty, the spare parks the ``/run``.
+    ``detail``; if it is empty, the spare parks the ``/run``. ``has_version`` says whether a version
+    is current, for a spare that is asked whether the server is ready.
     """
 
     width: ClassVar[int] = 4
     connections: Sequence[Sequence[int]] = ()
     run_error: str = ""
     detail: str = ""
+    has_version: bool = False
 
     def descriptors(self) -> int:
         """Return how many sockets and memory files there are."""

@@ -188,7 +188,7 @@ class Executor:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.rewrite_recalls(command.worker)
         self._sockets.give_reserve(process)  # only here: the first connections follow the reply
-        detail = command.detail[:LONGEST_DETAIL]
+        detail, ready = command.detail[:LONGEST_DETAIL], bool(self._parts.rollout.current.number)
         for at in range(0, len(command.numbers), messages.ASSIGNED_AT_ONCE):
             connections: list[list[int]] = []
             rights: list[int] = []
@@ -208,7 +208,7 @@ class Executor:
                 if spill:
                     rights.append(self._sockets.spills.pass_on(spill, number, command.worker))
             if connections:
-                message = messages.Assign(connections, command.run_error, detail)
+                message = messages.Assign(connections, command.run_error, detail, ready)
                 process.channel.send(message, rights)
 
     def _recall(self, command: commands.Recall) -> None:

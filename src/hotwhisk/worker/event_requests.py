@@ -7,7 +7,8 @@ reply of CloudEvents: nothing, JSON, or an event. What fails has a status of 500
 the sender tries again.
 
 Knative asks whether a container lives and is ready. The spare says that too, while the workers are
-in a handler. If no action is loaded yet, the question waits, as a run would.
+in a handler. It says so at once: anyone may ask, so a question must not take a place among the runs
+that wait.
 
 A server without the option does not import this module.
 """
@@ -138,8 +139,11 @@ class EventRequests(Requests):
         if head.path == READINESS:
             if self.stopping:
                 return self._refuse_run(connection, request, Cause.STOPPING)
-            if self.action is None:
-                return self._run_without_action(connection, request)
+            if self.action is None and connection.run_error:
+                return self._refuse_run(connection, request, Cause(connection.run_error))
+            if self.action is None and not self.has_version:
+                body = error_body("no version is current: the first one is still loading")
+                return self._respond(connection, request, 503, body)
         return super()._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
 
     def _is_valid(self, request: RepliedRequest) -> bool:

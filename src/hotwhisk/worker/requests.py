@@ -76,6 +76,8 @@ class Requests:
         """Whether the server stops. Each connection is closed after its next response."""
         self.detail = ""
         """The text that follows the cause in a response without an action."""
+        self.has_version = False
+        """Whether a version is current, as the latest assignment said."""
         self.config = config
         self.profile = config.profile
         streams = Sentinels(self.connections.streams.outputs, utf8=config.openwhisk)

@@ -238,7 +238,7 @@ class Worker:
 
     def _assign(self, message: messages.Assign, descriptors: list[int]) -> None:
         connections, remaining = self.connections, iter(descriptors)
-        self.requests.detail = message.detail
+        self.requests.detail, self.requests.has_version = message.detail, message.has_version
         added = []
         for number, epoch, spill, length in message.connections:
             connection = connections.add(number, next(remaining), epoch, message.run_error)

@@ -114,13 +114,16 @@ class Supervised:
         self.scoreboard.begin_connection(client.number)
         return client
 
-    def assign(self, client: Client, run_error: str = "", detail: str = "") -> None:
+    def assign(
+        self, client: Client, run_error: str = "", detail: str = "", *, has_version: bool = False
+    ) -> None:
         """Assign a client's connection to the worker, with the bytes that are in a spill file."""
         self._epoch += 1
         spill, length = self.scoreboard.spill(client.number)
         files = [self.spills[spill]] if spill else []
         rows = [[client.number, self._epoch, spill, length]]
-        self.send(Assign(rows, run_error, detail), client.server.fileno(), *files)
+        message = Assign(rows, run_error, detail, has_version)
+        self.send(message, client.server.fileno(), *files)
 
     def connection(self, client: Client) -> Connection:
         """Return a client's connection as the worker has it."""

@@ -256,18 +256,25 @@ def test_a_probe_needs_no_token_and_no_name_and_has_one_method(
     assert head.endswith(b"\r\n\r\n")
 
 
-def test_a_spare_lives_and_is_ready_when_there_is_an_action(
+def test_a_spare_lives_and_is_ready_when_a_version_is_current(
     supervise: Callable[..., Supervised],
 ) -> None:
     spare = supervise(cloudevents=True)
     assert spare.client(LIVES).response().status == 200
     assert spare.client(READY, run_error=Cause.NO_ACTION).response().status == 502
     client = spare.client(READY)
-    assert spare.phase(client) is Phase.PARKED
-    assert spare.spilled(client) == READY
-    spare.serve(lambda event: event)
-    spare.assign(client)
+    response = client.response()
+    assert (response.status, response.error) == (
+        503,
+        "no version is current: the first one is still loading",
+    )
+    assert spare.phase(client) is Phase.IDLE
+    spare.assign(client, has_version=True)
+    client.send(READY)
+    spare.turn()
     assert client.response().status == 200
+    assert spare.phase(client) is Phase.IDLE
+    assert spare.client(READY, run_error=Cause.UNSTABLE).response().status == 502
 
 
 def test_a_worker_that_stops_is_not_ready(events: Supervised) -> None:
@@ -351,9 +358,7 @@ def test_what_is_no_event_is_answered_and_not_sent_to_the_sink(
     ("url", "override", "why"),
     [
         ("", "", "did not take the event that the handler returned: 503"),
-        ("http://127.0.0.1:1", "", "could not be reached"),
-        ("ftp://a.example", "", "expected a URL that begins with http"),
-        ("http://127.0.0.1:x", "", "could not be reached"),
+        ("http://127.0.0.1:1", "", "the sink cannot be reached, so"),
         ("", "[", "K_CE_OVERRIDES is not valid"),
         ("", '{"extensions": {"A": 1}}', "cannot name an attribute"),
     ],
@@ -368,6 +373,43 @@ def test_an_event_that_no_sink_takes_has_failed(
     response = events.client(ASK).response()
     assert response.status == 502
     assert why in str(response.error)
+
+
+@pytest.mark.parametrize(
+    ("url", "logged"),
+    [
+        ("http://127.0.0.1:1/path?token=secret", "the sink http://127.0.0.1:1/path cannot be"),
+        ("http://user:secret@127.0.0.1:1", "expected a URL without a user name and a password"),
+        ("http://user:secret@[", "expected a URL that begins with http"),
+        ("http://user:secret@a\u2100", "expected a URL that begins with http"),
+        ("http://user:secret", "expected a URL that begins with http"),
+        ("http://127.0.0.1:99999", "expected a URL that begins with http"),
+        ("ftp://a.example", "expected a URL that begins with http"),
+    ],
+)
+def test_the_log_says_why_a_sink_cannot_be_reached_and_shows_no_password(
+    events: Supervised, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    url: str, logged: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("K_SINK", url)
+    events.serve(lambda _: REPLY)
+    told = str(events.client(ASK).response().error)
+    assert told == "the sink cannot be reached, so the event that the handler returned is lost"
+    line = capfd.readouterr().err
+    assert logged in line
+    assert "secret" not in line
+
+
+def test_the_log_names_a_sink_that_does_not_take_an_event(
+    events: Supervised, sinks: Callable[[int], Sink],
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    sink = sinks(503)
+    monkeypatch.setenv("K_SINK", f"{sink.url}/broker")
+    events.serve(lambda _: REPLY)
+    told = str(events.client(ASK).response().error)
+    assert "127.0.0.1" not in told
+    assert f"the sink {sink.url}/broker did not take an event: 503" in capfd.readouterr().err
 
 
 def test_an_asynchronous_handler_goes_on_while_events_go_to_the_sink(
