@@ -114,13 +114,14 @@ class Delivery:
         Raises:
             ValueError: it is no URL, or not one that can be used.
         """
+        wrong = ValueError("expected a URL that begins with http:// or https://")
         try:
             target: SplitResult = self._parse.urlsplit(self.url)
             usable = bool(target.hostname) and target.port != 0
         except ValueError:
-            usable = False
+            raise wrong from None
         if not usable or target.scheme not in ("http", "https"):
-            raise ValueError("expected a URL that begins with http:// or https://")
+            raise wrong
         if "@" in target.netloc:
             raise ValueError("expected a URL without a user name and a password")
         return target
