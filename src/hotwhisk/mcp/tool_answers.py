@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hotwhisk import __version__
@@ -43,15 +43,10 @@ Method = Callable[[ToolRequest, Tools], Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """The answer to a POST request. A notification gets a status without a ``document``."""
+    """The answer to a POST request: JSON. A notification gets a status without a ``body``."""
 
     status: int
-    document: dict[str, Any] | None = field(default=None, hash=False)
-
-    @property
-    def body(self) -> bytes:
-        """The bytes of the answer: JSON, or nothing."""
-        return b"" if self.document is None else json.dumps(self.document).encode()
+    body: bytes = b""
 
 
 async def answer(headers: Headers, body: bytes, tools: Tools) -> ToolAnswer:
@@ -62,8 +57,8 @@ async def answer(headers: Headers, body: bytes, tools: Tools) -> ToolAnswer:
     """
     try:
         request = read_request(headers, body)
-    except Refusal as refusal:
-        return ToolAnswer(refusal.status, _error(refusal.id, refusal))
+    except Refusal as raised:
+        return ToolAnswer(raised.status, _error(raised.id, raised))
     if request.id is None:
         return ToolAnswer(202)
     methods = _BY_HANDSHAKE if request.by_handshake else _METHODS
@@ -72,21 +67,27 @@ async def answer(headers: Headers, body: bytes, tools: Tools) -> ToolAnswer:
         if method is None:
             text = f"there is no method {request.method[:80]!r}; there are {', '.join(methods)}"
             raise Refusal(UNKNOWN_METHOD, text, status=404)
-        result = await method(request, tools)
-    except Refusal as refusal:
-        status = 200 if request.by_handshake else refusal.status
-        return ToolAnswer(status, _error(request.id, refusal))
+        return ToolAnswer(200, _success(request, await method(request, tools)))
+    except RecursionError:  # what was read as JSON may be too deep to be written
+        refusal = Refusal(INVALID_PARAMS, "the arguments or the result are nested too deeply")
+    except Refusal as raised:
+        refusal = raised
+    status = 200 if request.by_handshake else refusal.status
+    return ToolAnswer(status, _error(request.id, refusal))
+
+
+def _success(request: ToolRequest, result: Result) -> bytes:
     if not request.by_handshake:
         info = {"io.modelcontextprotocol/serverInfo": _SERVER}
         result = {"resultType": "complete", **result, "_meta": info}
-    return ToolAnswer(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
+    return json.dumps({"jsonrpc": "2.0", "id": request.id, "result": result}).encode()
 
 
-def _error(identifier: int | str | None, refusal: Refusal) -> dict[str, Any]:
+def _error(identifier: int | str | None, refusal: Refusal) -> bytes:
     error = {"code": refusal.code, "message": str(refusal)}
     if refusal.data is not None:
         error["data"] = refusal.data
-    return {"jsonrpc": "2.0", "id": identifier, "error": error}
+    return json.dumps({"jsonrpc": "2.0", "id": identifier, "error": error}).encode()
 
 
 async def _discover(_: ToolRequest, __: Tools) -> Result:

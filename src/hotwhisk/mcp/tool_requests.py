@@ -96,11 +96,19 @@ def read_request(headers: Headers, body: bytes) -> ToolRequest:
 
 def _check_origin(headers: Headers) -> None:
     """Refuse what a page of another site has sent: a browser names the site with each POST."""
-    hosts = headers("host")
+    hosts = {host.lower() for host in headers("host")}
     for origin in headers("origin"):
-        if urlsplit(origin).netloc.lower() not in {host.lower() for host in hosts}:
+        if _host_of(origin) not in hosts:
             text = f"pages of {origin[:80]} may not call this server"
             raise Refusal(INVALID_REQUEST, text, status=403)
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host and the port of a URL in lower case; None if it is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _document(body: bytes) -> dict[str, Any]:
