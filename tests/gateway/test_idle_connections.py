@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 IMPATIENT = """
 import sys
-import hotwhisk.gateway.idle_connections as connections
+import hotwhisk.mcp.idle_connections as connections
 connections.REQUEST_SECONDS = 1
 import hotwhisk.gateway.api.reading as reading
 reading.PART_SECONDS = 0.5

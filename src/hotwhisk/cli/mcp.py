@@ -18,7 +18,7 @@ from hotwhisk.cli.watch import die_with, say
 from hotwhisk.config.addresses import control_path, server_name
 from hotwhisk.config.config import Config, default_run_dir
 from hotwhisk.config.option import Address
-from hotwhisk.config.options import require_loopback
+from hotwhisk.config.options import is_loopback
 from hotwhisk.errors import StartError, UsageError
 from hotwhisk.system.descriptors import close_others
 
@@ -36,7 +36,8 @@ def start_mcp(config: Config, environ: Mapping[str, str]) -> None:
     Open the port for agents, and start the process that serves it.
 
     Raises:
-        UsageError: a library is missing, or the server follows the platform.
+        UsageError: a library is missing, the server follows the platform, or other machines could
+            call without a token.
         StartError: the port cannot be opened.
     """
     if config.openwhisk:
@@ -53,8 +54,13 @@ def start_mcp(config: Config, environ: Mapping[str, str]) -> None:
     control = control_path(run_dir, server_name(config.host, config.port))
     supervisor = os.getpid()
     with _listen(config.host, config.mcp_port) as listener:
-        if not config.may_leave_loopback:
-            require_loopback(listener.getsockname()[0])  # the resolver decides what a name is
+        # Agents are told why a version does not load. So the token for code is not enough here.
+        bound = listener.getsockname()[0]  # the resolver decides what a name is
+        if not (config.token_file or is_loopback(bound)):
+            raise UsageError(
+                f"--mcp lets other machines call the action at {bound} without a token; give "
+                "--token-file FILE, or listen on 127.0.0.1"
+            )
         if not config.json_log:
             say(f"agents call the action at {_url(listener)} (Model Context Protocol)")
         if os.fork() == 0:

@@ -21,8 +21,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from hotwhisk.gateway.gateway import Gateway
-from hotwhisk.gateway.idle_connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.gateway.log import NOTICE, log_event
+from hotwhisk.mcp.idle_connections import REQUEST_SECONDS, IdleConnections
 
 ANSWER_SECONDS: Final = 5
 """How long records and last answers are waited for after the activations have ended."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from hotwhisk.artifact.manifest import action_name
 from hotwhisk.config.addresses import base_url
 from hotwhisk.config.config import Config
+from hotwhisk.errors import Forbidden, Unauthorized
 from hotwhisk.mcp.current_version import CurrentVersion, DescribedVersion
 from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
 
@@ -31,18 +32,19 @@ class RemoteAction:
         self.name = _name(config)
         self._server = urlsplit(base_url(config))
         self._version = CurrentVersion(control)
-        self._threads = ThreadPoolExecutor(MOST_CALLS, "call")
+        self._calls = ThreadPoolExecutor(MOST_CALLS, "call")
+        self._descriptions = ThreadPoolExecutor(1, "describe")  # waits for no call
 
     async def describe(self) -> Tool:
         """Return the tool as the current version has it."""
         loop = asyncio.get_running_loop()
-        version = await loop.run_in_executor(self._threads, self._version.read)
+        version = await loop.run_in_executor(self._descriptions, self._version.read)
         return Tool(self.name, version.description.text, version.description.schema)
 
     async def call(self, arguments: dict[str, Any], authorization: str | None) -> ToolResult:
         """Send a ``/run``, with an Authorization header if there is one; return its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._call, arguments, authorization)
+        return await loop.run_in_executor(self._calls, self._call, arguments, authorization)
 
     def _call(self, arguments: dict[str, Any], authorization: str | None) -> ToolResult:
         headers = {"Content-Type": "application/json"}
@@ -53,6 +55,8 @@ class RemoteAction:
             status, content = self._post(body, headers)
         except (OSError, http.client.HTTPException) as error:
             return ToolResult(f"the server gave no answer: {error}", error=True)
+        if status in (Unauthorized.status, Forbidden.status):
+            return _result(status, content, ())  # a traceback is not for this caller
         return _result(status, content, _notes(self._version.read()))
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

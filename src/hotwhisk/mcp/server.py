@@ -20,9 +20,13 @@ from hotwhisk.access.token_files import TokenFiles
 from hotwhisk.config.config import Config
 from hotwhisk.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from hotwhisk.http1.head import Head
+from hotwhisk.mcp.idle_connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.mcp.remote_action import OneTool, RemoteAction
 from hotwhisk.mcp.tool_answers import HEADERS, answer
+from hotwhisk.supervisor.resources import raise_open_files
 
+MOST_CONNECTIONS: Final = 512
+"""With so many open connections, or requests that wait, a further request gets 503."""
 MOST_BODY: Final = 4 << 20
 """Most bytes of a request."""
 PART_SECONDS: Final = 30.0
@@ -33,6 +37,7 @@ END_SECONDS: Final = 5
 
 def serve(listener: socket.socket, config: Config, control: str) -> None:
     """Serve until SIGTERM. ``control`` is the path of the control socket of the server."""
+    raise_open_files()  # connections that send nothing must not use up those of calls
     app = Starlette(routes=[Route("/mcp", _endpoint(config, control), methods=["POST"])])
     settings = uvicorn.Config(
         app,
@@ -41,6 +46,7 @@ def serve(listener: socket.socket, config: Config, control: str) -> None:
         access_log=False,
         server_header=False,
         lifespan="off",
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=END_SECONDS,
         ws="none",
     )
@@ -50,18 +56,33 @@ def serve(listener: socket.socket, config: Config, control: str) -> None:
 class _Server(uvicorn.Server):
     """A server that obeys SIGTERM only: Ctrl-C is for the server beside it."""
 
+    def __init__(self, settings: uvicorn.Config) -> None:
+        super().__init__(settings)
+        self._idle = IdleConnections(self.server_state.connections)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Obey the signal from now on."""
         signal.signal(signal.SIGTERM, self.handle_exit)
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Close idle connections now and then; uvicorn calls this ten times a second."""
+        if counter % (REQUEST_SECONDS * 10) == 0:
+            self._idle.close()
+        return await super().on_tick(counter)
+
 
 def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Response]]:
-    access = AccessCheck(config, TokenFiles(config).read_again)
+    files, tokens = TokenFiles(config), config.tokens
+    access = AccessCheck(config, takes_events=False)
     action = RemoteAction(config, control)
 
     async def post(request: Request) -> Response:
+        nonlocal tokens
+        # Only workers are told that a token was replaced. The one before must not stay good here.
+        tokens = files.read_again(tokens)
+        access.set_tokens(tokens)
         try:
             access.check_caller(_head(request))
             _check_type(request)
