@@ -55,7 +55,8 @@ def test_a_folder_of_modules_is_a_name_and_costs_nothing(source: Source) -> None
     assert len(source.tree.body) == 1, "only its docstring: a module is imported by its own name"
 
 
-@pytest.mark.timeout(300)  # a process for each of some 300 modules
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # a process for each of some 400 modules
 def test_every_module_can_be_imported_alone() -> None:
     running = {}
     names = [source.name for source in sources() if source.name != "__main__"]
