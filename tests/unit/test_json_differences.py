@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -47,11 +48,16 @@ def test_a_place_has_its_path_and_both_texts() -> None:
 
 
 def test_a_value_that_is_too_deep_is_told_by_the_caller() -> None:
-    deep: object = []
+    before, now = "before", "now"
     for _ in range(100_000):
-        deep = [deep]
-    with pytest.raises(RecursionError):
-        list(changed_places(deep, deep, ""))
+        before, now = [before], [now]  # type: ignore[assignment]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)  # another test may have left a higher one
+    try:
+        with pytest.raises(RecursionError):
+            list(changed_places(before, now, ""))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_a_long_text_is_cut() -> None:
