@@ -24,6 +24,7 @@ assert {f"{page}/templates/layout.html", f"{page}/static/page.css"} <= files
 assert any(file.endswith("LICENSE") for file in files)
 NEEDS = {
     "hotwhisk.gateway.": {"jinja2", "prometheus_client", "starlette", "uvicorn"},  # the extra `up`
+    "hotwhisk.mcp.": {"starlette", "uvicorn"},  # the extra `mcp`
     "hotwhisk.testing.plugin": {"pytest"},  # which imports it
 }
 """What modules may lack here, by the beginning of their names."""
