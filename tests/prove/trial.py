@@ -31,7 +31,11 @@ FAULT = 50
 """One request in so many gets another answer from a version with a fault."""
 
 LATE = 30.0
-DIED = '502 b\'{"error":"killed by signal 9'
+DIED = (
+    '502 b\'{"error":"killed by signal 9',
+    '502 b\'{"error":"the worker that was reading this request died',
+)
+"""What a caller is told whose request was with a killed worker."""
 
 ECHO = "def main(event):\n    return {'sum': event['client'] + event['call']}\n# version %d\n"
 FAULTY = """\

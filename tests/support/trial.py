@@ -83,12 +83,15 @@ class Traffic:
     def _call(self, client: int) -> tuple[int, list[str]]:
         call, problems = 0, []
         try:
-            with Connection(self._address) as connection:
-                while not self._stop.is_set():
-                    response = connection.run({"client": client, "call": call, **self._event})
-                    call += 1
-                    if response.status != 200:
-                        problems.append(f"{response.status} {response.body[:120]!r}")
+            while not self._stop.is_set():
+                with Connection(self._address) as connection:
+                    closes = False
+                    while not closes and not self._stop.is_set():
+                        response = connection.run({"client": client, "call": call, **self._event})
+                        call += 1
+                        closes = response.closes  # as after the death of its worker
+                        if response.status != 200:
+                            problems.append(f"{response.status} {response.body[:120]!r}")
         except (ClientError, OSError) as error:
             problems.append(f"client {client}, call {call}: {type(error).__name__}: {error}")
         return call, problems
