@@ -10,13 +10,13 @@ transports/streamable-http.mdx and basic/versioning.mdx.
 from __future__ import annotations
 
 import base64
-import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from hotwhisk.mcp.strict_json import json_value
 
 REVISION: Final = "2026-07-28"
 HANDSHAKE_REVISIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -113,7 +113,7 @@ def _host_of(origin: str) -> str | None:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+        document = json_value(body)
     except (ValueError, RecursionError) as error:
         raise Refusal(PARSE_ERROR, f"the body is not JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("method"), str):
@@ -182,15 +182,3 @@ def _decoded(value: str | None) -> str | None:
         return base64.b64decode(found[1], validate=True).decode()
     except ValueError:
         raise Refusal(HEADER_MISMATCH, "a header in base64 cannot be decoded") from None
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(text: str) -> float:
-    """Return a number. One that is too large for a double could not be sent on as JSON."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large for a number")
-    return number

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from hotwhisk.gateway.api.errors import (
     too_large,
 )
 from hotwhisk.gateway.names import is_name
+from hotwhisk.mcp.strict_json import json_value
 
 MOST_LISTED: Final = 200
 DEFAULT_LISTED: Final = 30
@@ -192,26 +191,3 @@ def any_json(content: bytes) -> Any:
         return json_value(content)
     except (ValueError, RecursionError) as error:
         raise malformed(f"it is not JSON: {error}") from None
-
-
-def json_value(text: str | bytes) -> Any:
-    """
-    Return the value of a JSON text.
-
-    Raises:
-        ValueError: it is not JSON, or has a number that is too large for a double.
-        RecursionError: it is nested too deeply.
-    """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(text: str) -> float:
-    """Return a number. One that is too large for a double could not be sent back as JSON."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large for a number")
-    return number

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from hotwhisk.gateway.api.authentication import gateway_of
 from hotwhisk.gateway.api.errors import ApiError
 from hotwhisk.gateway.api.invoking import MOST_SECONDS, finished
-from hotwhisk.gateway.api.reading import json_value
 from hotwhisk.gateway.invocations.resolve import Resolved, with_parameters
 from hotwhisk.gateway.page.rendering import PageError
 from hotwhisk.gateway.store.actions import StoredAction
 from hotwhisk.gateway.store.namespaces import Namespace
+from hotwhisk.mcp.strict_json import json_value
 
 Event = dict[str, object] | list[object]
 """What an action is called with. The platform also takes an array, and adds no defaults to it."""
