@@ -34,6 +34,13 @@ from .wire import ClientError
 ROOT = Path(__file__).resolve().parents[2]
 HOTWHISK = (sys.executable, "-m", "hotwhisk", "serve")
 
+END_LIMIT = 30.0
+"""
+Seconds in which a server that is told to stop has ended on a busy machine.
+
+The limits of a stop itself are 14 s beside ``--drain-timeout``.
+"""
+
 # LISTEN_PID must be the server's own pid, which is known only after the fork. So a first program
 # sets it and becomes the server. Arguments: descriptor, limit of open files, command.
 _SHIM = """
@@ -118,7 +125,7 @@ class Server:
         try:
             if self.process.poll() is None:
                 self.terminate()
-                self.wait(10.0)
+                self.wait(30.0)
         finally:
             self._cleanup()
 
@@ -225,7 +232,8 @@ class Server:
         """Stop the server, if it still runs: it must exit with status 0 and leave nothing."""
         if self.process.poll() is None:
             self.terminate()
-        assert self.wait(10.0) == 0, self.stderr()
+        status = self.wait(END_LIMIT)
+        assert status == 0, f"exit status {status}\n{self.stderr()}"
         assert not self.left()
         assert "Traceback" not in self.stderr()
 
