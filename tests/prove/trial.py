@@ -156,30 +156,28 @@ def kill_new(versions: Versions) -> None:
 
 def kill_old(versions: Versions) -> None:
     """Kill the current version in a trial: only what it ran is lost, and the trial goes on."""
-    server, outcome = versions.server, versions.outcome
-    with Traffic(server.address, versions.clients) as traffic:
-        posted = Posted(server.address, versions.next(ECHO), copies=MANY)
-        versions.wait_trial()
-        for pid in control.pids(server, "serving"):
-            os.kill(pid, signal.SIGKILL)
-        response = posted.verdict()
-    others = [each for each in traffic.problems if not each.startswith(DIED)]
-    outcome.problems += others
-    outcome.expect(len(traffic.problems) <= 4, f"{len(traffic.problems)} requests died with it")
-    outcome.expect(response.status == 200, f"the old one was killed: {response.body[:300]!r}")
+    problems = _kill_during(versions, "serving")
+    versions.outcome.problems += [each for each in problems if not each.startswith(DIED)]
+    versions.outcome.expect(len(problems) <= 4, f"{len(problems)} requests died with it")
 
 
 def kill_spare(versions: Versions) -> None:
     """Kill the spare in a trial: nothing comes of it."""
-    server, outcome = versions.server, versions.outcome
+    versions.outcome.problems += _kill_during(versions, "spare")
+
+
+def _kill_during(versions: Versions, state: str) -> list[str]:
+    """Kill what has a state in a trial, which must pass; return what was wrong for callers."""
+    server = versions.server
     with Traffic(server.address, versions.clients) as traffic:
         posted = Posted(server.address, versions.next(ECHO), copies=MANY)
         versions.wait_trial()
-        for pid in control.pids(server, "spare"):
+        for pid in control.pids(server, state):
             os.kill(pid, signal.SIGKILL)
         response = posted.verdict()
-    outcome.problems += traffic.problems
-    outcome.expect(response.status == 200, f"the spare was killed: {response.body[:300]!r}")
+    text = f"a {state} worker was killed: {response.body[:300]!r}"
+    versions.outcome.expect(response.status == 200, text)
+    return traffic.problems
 
 
 def leave(versions: Versions) -> None:

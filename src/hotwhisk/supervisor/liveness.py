@@ -16,6 +16,8 @@ killed as soon as it is not answering a request.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from hotwhisk.ipc.scoreboard import RUNS, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.log_events import LogEvent
@@ -35,7 +37,17 @@ SPARE_LIMIT = 1.0
 LOAD_LIMIT = 1.0
 """Seconds within which a spare has to begin to load."""
 
-SILENT = "silent"
+
+class Watched(StrEnum):
+    """What the watchdog watches of a worker, besides its state."""
+
+    SILENT = "silent"
+    """It does not answer a ping."""
+    LEAVING = "leaving"
+    """It drains and has no connection: it runs its atexit functions, and exits."""
+    REPLACED = "replaced"
+    """It is of an earlier generation and has connections: it ends what it runs."""
+
 
 ANSWERING = (*RUNS, Phase.RESPONDING, Phase.LINGERING)
 """Phases of a connection whose worker is not killed for a closed channel."""
@@ -55,7 +67,7 @@ class Liveness:
         self.urgent = False
         """Whether the next tick should come soon."""
 
-    def find_silent(self, *, stopping: bool) -> list[tuple[tuple[str, int], float]]:
+    def find_silent(self, *, stopping: bool) -> list[tuple[tuple[Watched, int], float]]:
         """Return the workers that are silent at this tick, each with the time of its ping."""
         self.urgent = False
         self._doubted = self.suspects(stopping=stopping)
@@ -65,7 +77,7 @@ class Liveness:
             if process.silent and self._has_read(slot):
                 process.silent = False  # it is busy, and reads other messages before the ping
         return [
-            ((SILENT, slot), processes[slot].asked)
+            ((Watched.SILENT, slot), processes[slot].asked)
             for slot in self._doubted
             if processes[slot].silent
         ]

@@ -11,13 +11,13 @@ from hotwhisk.ipc.scoreboard import RUNS, Phase
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.supervisor.ages import TICK, Ages
 from hotwhisk.supervisor.demand import EARLY_TICK, Demand
-from hotwhisk.supervisor.liveness import SOON, Liveness
+from hotwhisk.supervisor.liveness import SOON, Liveness, Watched
 from hotwhisk.supervisor.log_events import LogEvent
 from hotwhisk.supervisor.probation import ProbationState
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.workers import State
 
-Key = tuple[Phase | State | str, int]
+Key = tuple[Phase | State | Watched, int]
 """What is watched, and the number of a connection or the slot of a worker."""
 
 STUCK_AFTER = 0.2
@@ -38,11 +38,8 @@ PATIENCE = 0.25
 LEAVE_LIMIT = 5.0
 """Seconds that the atexit functions of a draining worker may take, once it has no connection."""
 
-LEAVING = "leaving"
-"""A draining worker without a connection: it runs its atexit functions, and exits."""
-
-REPLACED, EARLIER = "replaced", (State.DRAINING, State.KEPT)
-"""A worker of an earlier generation, with connections, and its states: it ends what it runs."""
+EARLIER = (State.DRAINING, State.KEPT)
+"""The states of the workers of an earlier generation."""
 
 CUT_LIMIT = 2.0
 """Seconds in which a generator has to end, once its stream was cut at its deadline."""
@@ -142,7 +139,7 @@ class Watchdog:
             self._next_look = now + TICK
             rollout.judge_probation(now, *parts.compared_counts())
 
-    def _check(self, kind: Phase | State | str, number: int, age: float) -> None:
+    def _check(self, kind: Phase | State | Watched, number: int, age: float) -> None:
         match kind:
             case Phase.RUNNING:
                 self._check_running(number, age)
@@ -152,15 +149,15 @@ class Watchdog:
                 self._check_lingering(number, age)
             case State.LOADING:
                 self._check_loading(number, age)
-            case "leaving":
+            case Watched.LEAVING:
                 self._check_leaving(number, age)
-            case "replaced":
+            case Watched.REPLACED:
                 self._check_replaced(number, age)
             case State.DRAINING:
                 pass  # it finishes what it has; its runs have deadlines
             case State.KILLED:  # it may still wait for its template
                 self._check_spawning(number, age)
-            case _:
+            case Watched.SILENT:
                 self._liveness.kill_silent(number, age)
 
     def interval(self) -> float:
@@ -183,9 +180,9 @@ class Watchdog:
         current = self._supervisor.rollout.current.number
         for slot, worker in self._supervisor.rollout.workers.by_slot.items():
             if worker.state is State.DRAINING and not owners.count(slot):
-                found.append(((LEAVING, slot), processes.by_slot[slot].started))
+                found.append(((Watched.LEAVING, slot), processes.by_slot[slot].started))
             elif worker.state in EARLIER and worker.generation != current and owners.count(slot):
-                found.append(((REPLACED, slot), processes.by_slot[slot].started))
+                found.append(((Watched.REPLACED, slot), processes.by_slot[slot].started))
             elif worker.state in (State.LOADING, State.DRAINING, State.KILLED):
                 found.append(((worker.state, slot), processes.by_slot[slot].started))
         return found

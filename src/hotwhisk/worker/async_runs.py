@@ -17,7 +17,7 @@ from hotwhisk.worker.connection import Connection, Stage
 from hotwhisk.worker.connections import Connections
 from hotwhisk.worker.event_loop import AsyncioLoop, exit_on_error
 from hotwhisk.worker.joining import join_async
-from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.own_process import end_copy
 from hotwhisk.worker.streaming import send_parts_async
 
 TYPE_CHECKING = False
@@ -140,8 +140,7 @@ class AsyncRuns:
         except AnswersInParts as found:
             parts = found.parts
         else:
-            if self._connections.forked:
-                exit_now(0)
+            end_copy(self._connections.pid)
             return answer
         loop = self._connections.loop
         assert isinstance(loop, AsyncioLoop)

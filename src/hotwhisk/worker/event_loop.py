@@ -19,7 +19,7 @@ from select import EPOLLIN, EPOLLOUT, epoll
 
 from hotwhisk.action.isolation import server_modules
 from hotwhisk.action.signal_guard import enters_action, print_stray
-from hotwhisk.worker.own_process import exit_now, fail, flush
+from hotwhisk.worker.own_process import end_copy, fail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,9 +248,7 @@ async def await_and_end_copies(awaitable: Any) -> object:
     try:
         return await awaitable
     finally:
-        if getpid() != pid:
-            flush()
-            exit_now(0)
+        end_copy(pid)
 
 
 def new_asyncio() -> asyncio.AbstractEventLoop:

@@ -29,7 +29,7 @@ from hotwhisk.worker import invocation
 from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.event_loop import AsyncioLoop
 from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
-from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.own_process import end_copy
 from hotwhisk.worker.replied_run import FAILED, RepliedRequest, RepliedRun, answer_whole, call
 from hotwhisk.worker.requests import Requests
 from hotwhisk.worker.wsgi import WsgiFunction, WsgiRequest
@@ -162,8 +162,7 @@ class EventRequests(Requests):
         if not isinstance(run, RepliedRun):
             return await super().call_async(action, run, trace)
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
-        if self.connections.forked:
-            exit_now(0)  # before the copy delivers the event too
+        end_copy(self.connections.pid)  # before the copy delivers the event too
         if isinstance(run, EventRun) and run.delivery is not None:
             loop = self.connections.loop
             assert isinstance(loop, AsyncioLoop)

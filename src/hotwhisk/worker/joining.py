@@ -23,9 +23,8 @@ from hotwhisk.worker.generators import (
     next_part_async,
     pause,
 )
-from hotwhisk.worker.own_process import flush
+from hotwhisk.worker.own_process import end_copy, flush
 from hotwhisk.worker.part_stream import print_line
-from hotwhisk.worker.streaming import end_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

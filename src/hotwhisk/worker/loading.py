@@ -26,7 +26,7 @@ from hotwhisk.ipc.messages import Failed, Load
 from hotwhisk.openwhisk import bodies, trial_request
 from hotwhisk.openwhisk.answers import answer_for_init
 from hotwhisk.openwhisk.sentinels import bounded
-from hotwhisk.worker.own_process import exit_now, flush
+from hotwhisk.worker.own_process import end_copy, flush
 from hotwhisk.worker.version_content import (
     Loaded,
     load_content,
@@ -153,10 +153,7 @@ def _exit_forked_copies() -> Iterator[None]:
     try:
         yield
     finally:
-        if getpid() != pid:
-            with bounded():
-                flush()
-            exit_now(0)
+        end_copy(pid)
 
 
 def _refuse(config: Config, error: HotwhiskError) -> Failed:

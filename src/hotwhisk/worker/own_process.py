@@ -16,7 +16,7 @@ import atexit
 import fcntl
 import select
 import sys
-from os import _exit, close, dup2, fstat
+from os import _exit, close, dup2, fstat, getpid
 from select import POLLNVAL
 
 from hotwhisk.action.signal_guard import enters_action
@@ -121,6 +121,19 @@ def flush() -> None:
             stream.flush()
         except BaseException:  # the action may have closed or replaced the streams
             pass
+
+
+def end_copy(pid: int) -> None:
+    """
+    End this process if it is a copy of process ``pid``.
+
+    This is called when code of the action has returned. If the code has forked its process, it has
+    returned in the copy too, and only the original goes on.
+    """
+    if getpid() != pid:
+        with bounded():  # the log may have no reader
+            flush()
+        exit_now(0)
 
 
 def exit_now(status: int) -> NoReturn:

@@ -30,7 +30,7 @@ from hotwhisk.worker.connection import After, Connection, Stage
 from hotwhisk.worker.connections import Connections, Place
 from hotwhisk.worker.init_forwarding import forward_init
 from hotwhisk.worker.joining import Streamer, join
-from hotwhisk.worker.own_process import exit_now
+from hotwhisk.worker.own_process import end_copy
 from hotwhisk.worker.part_stream import PartStream
 from hotwhisk.worker.streaming import send_parts
 
@@ -170,7 +170,7 @@ class Requests:
     def end_run(self, connection: Connection, request: Request, answer: RunAnswer) -> bool:
         """Send the answer of a run; return whether the next request can be read."""
         if getpid() != self.connections.pid:
-            exit_now(0)  # a fork of this process that returned from the handler
+            end_copy(self.connections.pid)  # compared here too: each request pays for a call
         status, body, failed = answer
         if self.marker is not None:
             self.marker.end(connection.number, status, len(body), failed=failed)

@@ -24,7 +24,7 @@ from hotwhisk.worker.generators import (
     next_part_async,
     pause,
 )
-from hotwhisk.worker.own_process import exit_now, flush
+from hotwhisk.worker.own_process import end_copy, flush
 from hotwhisk.worker.socket_errors import Disconnected
 
 TYPE_CHECKING = False
@@ -71,13 +71,6 @@ def send_parts(parts: Parts, stream: PartStream, profile: Profile) -> RunAnswer:
     flush()
     end_copy(pid)
     return answer
-
-
-def end_copy(pid: int) -> None:
-    """End this process if the handler has forked it, and has returned in the copy too."""
-    if getpid() != pid:
-        flush()
-        exit_now(0)
 
 
 def _wait_for_room(stream: PartStream) -> None:

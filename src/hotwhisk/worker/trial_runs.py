@@ -13,7 +13,6 @@ comment moves it.
 from __future__ import annotations
 
 import re
-from os import getpid
 
 from hotwhisk import json_codec
 from hotwhisk.action.action import Action
@@ -35,7 +34,7 @@ from hotwhisk.worker import invocation
 from hotwhisk.worker.copies import CopyReceiver, CopySender
 from hotwhisk.worker.event_loop import AsyncioLoop, exit_on_error
 from hotwhisk.worker.joining import Streamer, join, join_async
-from hotwhisk.worker.own_process import PipedStreams, exit_now
+from hotwhisk.worker.own_process import PipedStreams, end_copy, exit_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,8 +187,7 @@ class WorkerTrial:
         return Streamer(None, self._connections.streams.reopen_closed)
 
     def _report(self, copy: Copy, answer: RunAnswer) -> None:
-        if getpid() != self._connections.pid:
-            exit_now(0)  # a fork of this process that returned from the handler
+        end_copy(self._connections.pid)
         ignored = self.request.ignore if self.request is not None else ()
         text = difference((copy.status, copy.answer), answer[:2], ignored)
         self._connections.channel.send(Compared(text))

@@ -1,4 +1,4 @@
-"""How a worker's process ends after an exception in our own code."""
+"""How a worker's process ends after an exception in our own code, and how a copy of it ends."""
 
 from __future__ import annotations
 
@@ -28,6 +28,25 @@ try:
 except ValueError:
     fail()
 """
+
+END_A_COPY = """\
+import os, sys
+from hotwhisk.worker.own_process import end_copy
+
+pid = os.getpid()
+child = os.fork()
+if not child:
+    sys.stdout.write("the last line of the copy, ")
+end_copy(pid)
+sys.stdout.write(f"status {os.waitpid(child, 0)[1]}")
+"""
+
+
+@pytest.mark.slow
+def test_a_copy_ends_with_its_last_line_and_the_original_goes_on() -> None:
+    command = [sys.executable, "-c", END_A_COPY]
+    done = subprocess.run(command, timeout=30, capture_output=True, text=True, check=True)
+    assert done.stdout == "the last line of the copy, status 0"
 
 
 @pytest.mark.slow
