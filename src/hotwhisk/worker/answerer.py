@@ -17,4 +17,4 @@ class Answerer(Protocol):
         """Answer a request."""
 
     def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
-        """Answer a request after an exception from outside broke off its run."""
+        """Answer a request whose run or response an exception in our own code broke off."""

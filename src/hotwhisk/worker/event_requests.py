@@ -15,7 +15,6 @@ A server without the option does not import this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import urandom
 from time import gmtime, strftime
 
@@ -26,7 +25,6 @@ from hotwhisk.errors import BadResult, RequestError
 from hotwhisk.openwhisk.answers import Cause
 from hotwhisk.openwhisk.bodies import error_body, write_result
 from hotwhisk.worker import invocation
-from hotwhisk.worker.connection import Connection
 from hotwhisk.worker.event_loop import AsyncioLoop
 from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
 from hotwhisk.worker.own_process import end_copy
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from hotwhisk.http1.http1 import HttpResponse, Request
     from hotwhisk.http1.trace_context import TraceContext
     from hotwhisk.openwhisk.bodies import RunRequest
+    from hotwhisk.worker.connection import Connection
+    from hotwhisk.worker.copies import Respond
     from hotwhisk.worker.invocation import RunAnswer
 
 LIVENESS, READINESS = "/health/liveness", "/health/readiness"
@@ -115,12 +115,22 @@ class EventRequests(Requests):
         A spare does not know which paths the action will have. So it takes any of them for an
         event, and a worker with the action reads the request again.
         """
-        path, action = request.head.path, self.action
-        if action is not None and isinstance(action.handler, WsgiFunction):
-            return WsgiRequest(request, _client(connection)) if path != "/init" else None
-        if path == EVENT_PATH or (action is None and path not in PATHS):
-            return EventRequest(request)
-        return None
+        if not self._is_replied(request):
+            return None
+        if self._calls_application:
+            return WsgiRequest(request, _client(connection))
+        return EventRequest(request)
+
+    def _is_replied(self, request: Request) -> bool:
+        """Return whether a request is an event, or one to an application."""
+        path = request.head.path
+        if self._calls_application:
+            return path != "/init"
+        return path == EVENT_PATH or (self.action is None and path not in PATHS)
+
+    @property
+    def _calls_application(self) -> bool:
+        return self.action is not None and isinstance(self.action.handler, WsgiFunction)
 
     def _check(self, request: RepliedRequest) -> None:
         """Refuse a request that may not come: see `AccessCheck`."""
@@ -144,7 +154,7 @@ class EventRequests(Requests):
             if self.action is None and not self.has_version:
                 body = error_body("no version is current: the first one is still loading")
                 return self._respond(connection, request, 503, body)
-        return super()._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
+        return self._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
 
     def _is_valid(self, request: RepliedRequest) -> bool:
         """Check a refused request a second time; return whether it is valid after all."""
@@ -169,21 +179,20 @@ class EventRequests(Requests):
             return await loop.asyncio.run_in_executor(None, run.complete, answer)
         return run.complete(answer)
 
-    def _respond(
-        self,
-        connection: Connection,
-        request: Request,
-        status: int,
-        body: bytes,
-        headers: bytes = b"",
-        answer: Callable[..., bool] = Connection.answer,
+    def _failure(self, request: Request, error: BaseException) -> tuple[int, bytes]:
+        status, body = super()._failure(request, error)
+        return FAILED if status == 200 and self._is_replied(request) else status, body
+
+    def _responder(self) -> Respond:
+        return self._respond_to_run
+
+    def _respond_to_run(
+        self, connection: Connection, request: Request, status: int, body: bytes
     ) -> bool:
         reply = request.reply(body) if isinstance(request, RepliedRequest) else None
-        if reply is not None:
-            status, headers, answer = reply.status, reply.headers, answer_whole
-        elif status == 200 and self._replied(connection, request) is not None:
-            status = FAILED  # an exception from outside ended the run
-        return super()._respond(connection, request, status, body, headers, answer)
+        if reply is None:
+            return self._respond(connection, request, status, body)
+        return self._respond(connection, request, reply.status, body, reply.headers, answer_whole)
 
 
 def _client(connection: Connection) -> str:

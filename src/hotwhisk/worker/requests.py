@@ -8,7 +8,6 @@ connection may be touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from os import getpid
 from time import monotonic
@@ -36,7 +35,7 @@ from hotwhisk.worker.streaming import send_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from hotwhisk.action.action import Action
     from hotwhisk.actionloop.bridge import Program
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from hotwhisk.ipc.scoreboard import Scoreboard
     from hotwhisk.openwhisk.bodies import RunRequest
     from hotwhisk.openwhisk.part_forms import Parts
+    from hotwhisk.worker.copies import Respond
     from hotwhisk.worker.invocation import Call, Read, RunAnswer
     from hotwhisk.worker.optional_parts import OptionalParts
 
@@ -88,7 +88,7 @@ class Requests:
         self._only_run = parts.only_run
         self._budget = invocation.Budget(config)
         self._trace_variables = TraceVariables()
-        self.respond: Callable[[Connection, Request, int, bytes], bool] = self._respond
+        self.respond = self._responder()
         """Sends the answer of a run; in a trial, `copies` sends a copy after it."""
         self.async_runs = AsyncRuns(self.connections, self)
 
@@ -222,18 +222,13 @@ class Requests:
         return self.connections.response_sent(connection)
 
     def end_interrupted(self, connection: Connection, error: BaseException) -> bool:
-        """
-        Answer a request after an exception broke off its run or its response in our own code.
-
-        The response is the same as if the handler had raised the exception. Return whether the
-        next request can be read.
-        """
+        """See `Answerer`. The response is the same as if the handler had raised the exception."""
         if connection in self.async_runs.running:
             return False  # the run had begun completely before the exception
         request = repair.reread(connection)
         if request is None:
             raise error
-        status, body = invocation.failure(error, self.profile)
+        status, body = self._failure(request, error)
         self._counters.interrupted(connection.number, monotonic() - connection.began)
         if self.marker is not None:
             self.marker.end(connection.number, status, len(body), failed=True)
@@ -246,7 +241,15 @@ class Requests:
             self._scoreboard.set_sentinels(connection.number, BOTH)
         return self._respond(connection, request, status, body)
 
+    def _failure(self, _: Request, error: BaseException) -> tuple[int, bytes]:
+        """Return the status and the body that an exception becomes."""
+        return invocation.failure(error, self.profile)
+
     # -- responses --------------------------------------------------------------------------
+
+    def _responder(self) -> Respond:
+        """Return what sends the answer of a run."""
+        return self._respond
 
     def _respond(
         self,

@@ -428,3 +428,19 @@ def test_an_asynchronous_handler_goes_on_while_events_go_to_the_sink(
     events.run_tasks(lambda: all(client.answered for client in clients))
     assert {client.socket.recv(1000)[:12] for client in clients} == {b"HTTP/1.1 204"}
     assert len(sink.received) == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(ASK, 500), (run_request({}), 200)], ids=["event", "run"]
+)
+def test_an_exception_from_outside_fails_an_event_as_one_of_the_handler(
+    events: Supervised, monkeypatch: pytest.MonkeyPatch, sent: bytes, status: int
+) -> None:
+    def interrupt(*_: object) -> bool:
+        monkeypatch.undo()
+        raise ValueError("from outside")
+
+    monkeypatch.setattr(events.requests, "end_run", interrupt)
+    response = events.client(sent).response()
+    assert response.status == status
+    assert "ValueError: from outside" in str(response.error)
