@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from tests.process.test_watch import wait_note
 from tests.support.actions import version_source
 from tests.support.agents import AgentError, Agents, texts
+from tests.support.archives import tar_of, zip_of
 from tests.support.client import Connection
 from tests.support.curl import curl
 from tests.support.server import HOTWHISK, Server, mcp_url
@@ -94,7 +93,9 @@ def test_posted_versions_have_their_own_schema(agents: Agents) -> None:
         post(server, code, "go")
         [tool] = agent.tools()
         assert (tool["description"], tool["inputSchema"]["properties"]) == ("Do it.", {"x": {}})
-        post(server, zipped(HELLO.format("zip")))
+        post(server, tar_of({"__main__.py": HELLO.format("tar").replace("Greet", "Salute")}))
+        assert agent.tools()[0]["description"] == "Salute a person."
+        post(server, zip_of({"__main__.py": HELLO.format("zip")}))
         assert agent.tools()[0]["description"] == "Greet a person."
         post(server, "raise RuntimeError('no')")
         result, note = texts(agent.call("action", name="x"))
@@ -106,13 +107,6 @@ def post(server: Server, code: str | bytes, main: str = "main") -> None:
     """Post a version, whether it loads or not."""
     with Connection(server.address, timeout=30.0) as connection:
         connection.init(code, main)
-
-
-def zipped(source: str) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("__main__.py", source)
-    return packed.getvalue()
 
 
 def test_what_the_handler_raises_is_an_error_of_the_tool(tmp_path: Path, agents: Agents) -> None:

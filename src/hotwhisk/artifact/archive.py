@@ -20,6 +20,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from contextlib import contextmanager
 
 from hotwhisk.errors import BuildFailed
 from hotwhisk.sizes import show_size
@@ -27,6 +28,8 @@ from hotwhisk.sizes import show_size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import gzip
+    from collections.abc import Iterator
+    from tarfile import TarFile
     from typing import IO, Any, Final
 
 MOST_MEMBERS: Final = 50_000
@@ -194,17 +197,30 @@ def _check_length(name: str, member: tuple[str, ...]) -> None:
         )
 
 
-def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
-    """Return the beginnings of the top-level files of a tar.gz, or none if it cannot be read."""
+@contextmanager
+def open_tar(content: bytes) -> Iterator[TarFile]:
+    """
+    Open a tar.gz in memory, to be read once from its beginning to its end.
+
+    Raises:
+        BuildFailed: it unpacks to far more than its size allows.
+        One of `damage_errors`: it cannot be read.
+    """
     import gzip
     import tarfile
 
+    with (
+        gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
+        tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
+    ):
+        yield archive
+
+
+def tar_heads(content: bytes, length: int) -> dict[str, bytes]:
+    """Return the beginnings of the top-level files of a tar.gz, or none if it cannot be read."""
     heads: dict[str, bytes] = {}
     try:
-        with (
-            gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
-            tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
-        ):
+        with open_tar(content) as archive:
             for info in archive:
                 name = clean_name(info.name)
                 if "/" not in name and info.isreg() and (member := archive.extractfile(info)):
@@ -221,14 +237,8 @@ def clean_name(name: str) -> str:
 
 def unpack_tar(content: bytes, folder: str) -> None:
     """Unpack a tar.gz."""
-    import gzip
-    import tarfile
-
     writer = SafeWriter(folder, len(content))
-    with (
-        gzip.GzipFile(fileobj=io.BytesIO(content)) as stream,
-        tarfile.open(fileobj=_bounded(stream, len(content)), mode="r|") as archive,
-    ):
+    with open_tar(content) as archive:
         for info in archive:
             if info.isdir():
                 writer.directory(info.name, info.mode)

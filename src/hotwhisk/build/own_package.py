@@ -31,7 +31,7 @@ LEFT_OUT: Final = (
     "cli/aws_lambda.py", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/completion.py",
     "cli/completion_scripts.py", "cli/completion_words.py", "cli/dev.py", "cli/doctor.py",
     "cli/inspect.py", "cli/mcp.py", "cli/new.py", "cli/up.py", "cli/up_data.py", "cli/watch.py",
-    "faster_json.py", "server/current.py", "server/doctor.py",
+    "artifact/members.py", "faster_json.py", "server/current.py", "server/doctor.py",
 )  # fmt: skip
 """What an artifact does without: folders and files of the package."""
 

@@ -10,9 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hotwhisk.artifact import archive, artifact, snapshot, zips
-from hotwhisk.artifact.built import CODE_FOLDER
-from hotwhisk.artifact.kinds import SOURCE_ENTRY, Kind
+from hotwhisk.artifact import archive, artifact, members, snapshot
+from hotwhisk.artifact.kinds import Kind
 from hotwhisk.artifact.posted_code import decode
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.config.platform import Profile
@@ -22,9 +21,6 @@ from hotwhisk.openwhisk.bodies import read_init
 
 TIMEOUT: Final = 10.0
 _QUESTION: Final = json.dumps({"version": CONTROL_VERSION, "ask": "current"}).encode() + b"\n"
-_NAMES: Final = (artifact.FOLDER_ENTRY, SOURCE_ENTRY)
-_ENTRIES: Final = (*_NAMES, *(f"{CODE_FOLDER}/{name}" for name in _NAMES))
-"""What is run of an archive, or of a built artifact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +105,6 @@ def _source(content: bytes) -> bytes:
         return kept.files.get(kept.entry, b"")
     if artifact.detect(content) is Kind.SOURCE:
         return content
-    if not content.startswith(b"PK"):
-        return b""
-    with zips.open_zip(content) as opened:
-        names = {archive.clean_name(name) for name in opened.namelist()}
-        entry = next((each for each in _ENTRIES if each in names), None)
-        return zips.read_member(opened, entry, MOST_SOURCE + 1) if entry else b""
+    names = {each.name for each in members.list_members(content)}
+    entry = next((each for each in members.PYTHON_ENTRIES if each in names), "")
+    return members.read_member(content, entry, MOST_SOURCE + 1) or b""

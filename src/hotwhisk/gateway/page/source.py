@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import binascii
-import io
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from hotwhisk.artifact import archive, zips
+from hotwhisk.artifact.archive import damage_errors
 from hotwhisk.artifact.artifact import FOLDER_ENTRY, PROGRAM, SOURCE_ENTRY
 from hotwhisk.artifact.built import CODE_FOLDER, PACKAGES_FOLDER
-from hotwhisk.artifact.kinds import TAR_GZ, Kind, detect
+from hotwhisk.artifact.kinds import Kind, detect
+from hotwhisk.artifact.members import PYTHON_ENTRIES, Member, list_members, read_member
+from hotwhisk.errors import BuildFailed
 from hotwhisk.platform.action import is_base64
 
 MOST_SHOWN: Final = 200_000
 """A longer text is cut, in characters."""
 
-_ENTRIES: Final = (
-    FOLDER_ENTRY,
-    SOURCE_ENTRY,
-    f"{CODE_FOLDER}/{FOLDER_ENTRY}",
-    f"{CODE_FOLDER}/{SOURCE_ENTRY}",
-    PROGRAM,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of an archive: its name, and its size in bytes."""
-
-    name: str
-    size: int
+_ENTRIES: Final = (*PYTHON_ENTRIES, PROGRAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +34,7 @@ class StoredCode:
     size: int
     main: str
     text: str | None
-    files: tuple[File, ...] = ()
+    files: tuple[Member, ...] = ()
     libraries: int = 0
 
 
@@ -66,8 +52,8 @@ def read_source(code: str) -> StoredCode:
     if kind is Kind.SOURCE:
         return StoredCode(kind, len(content), SOURCE_ENTRY, _text(content))
     try:
-        files = _files(content)
-    except archive.damage_errors():
+        files = list_members(content)
+    except damage_errors(BuildFailed):
         return StoredCode(kind, len(content), "", None)
     own = tuple(each for each in files if not each.name.startswith(f"{PACKAGES_FOLDER}/"))
     names = {each.name for each in own}
@@ -87,12 +73,12 @@ def file_text(code: str, path: str) -> str | None:
     if detect(content) is Kind.SOURCE:
         return _text(content)
     try:
-        names = _paths(each.name for each in _files(content))
+        names = _paths(each.name for each in list_members(content))
         ends = [name for name in names if f"/{path}".endswith(f"/{name}")]
         if not ends and path.startswith("/"):
             ends = [name for name in _ENTRIES if name in names]
-        found = _read(content, names[max(ends, key=len)]) if ends else None
-    except archive.damage_errors():
+        found = read_member(content, names[max(ends, key=len)], MOST_SHOWN * 4) if ends else None
+    except damage_errors(BuildFailed):
         return None
     return None if found is None else _text(found)
 
@@ -103,40 +89,6 @@ def _paths(names: Iterable[str]) -> dict[str, str]:
     if FOLDER_ENTRY in paths:
         paths.setdefault(SOURCE_ENTRY, paths[FOLDER_ENTRY])
     return paths
-
-
-def _files(content: bytes) -> list[File]:
-    if content.startswith(TAR_GZ):
-        with tarfile.open(fileobj=io.BytesIO(content)) as opened:
-            return [
-                File(archive.clean_name(each.name), each.size) for each in opened if each.isfile()
-            ]
-    if content.startswith(b"PK"):
-        with zips.open_zip(content) as opened:
-            return [
-                File(archive.clean_name(each.filename), each.file_size)
-                for each in opened.infolist()
-                if not each.is_dir()
-            ]
-    return []
-
-
-def _read(content: bytes, name: str) -> bytes | None:
-    """Return the beginning of a file of an archive, or None if there is none of that name."""
-    most = MOST_SHOWN * 4
-    if content.startswith(TAR_GZ):
-        with tarfile.open(fileobj=io.BytesIO(content)) as opened:
-            for each in opened:
-                if archive.clean_name(each.name) == name and (file := opened.extractfile(each)):
-                    return file.read(most)
-        return None
-    if not content.startswith(b"PK"):
-        return None
-    with zips.open_zip(content) as opened:
-        try:
-            return zips.read_member(opened, name, most)
-        except LookupError:
-            return None
 
 
 def _text(content: bytes) -> str | None:
