@@ -17,8 +17,8 @@ IMPATIENT = """
 import sys
 import hotwhisk.mcp.idle_connections as connections
 connections.REQUEST_SECONDS = 1
-import hotwhisk.gateway.api.reading as reading
-reading.PART_SECONDS = 0.5
+import hotwhisk.mcp.request_body as request_body
+request_body.PART_SECONDS = 0.5
 from hotwhisk.cli import main
 sys.exit(main(["up", *sys.argv[1:]]))
 """

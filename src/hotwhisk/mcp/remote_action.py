@@ -21,6 +21,10 @@ from hotwhisk.mcp.tools import Tool, ToolResult, UnknownTool, note, tool_name
 
 MOST_CALLS: Final = 256
 """Calls at a time; one more waits."""
+MOST_WAIT: Final = 60.0
+"""Seconds that a call may take besides its run: it may wait for runs of others."""
+NO_LIMIT: Final = 1e6
+"""Seconds from which on a limit is none, because a socket takes no more than 24 days."""
 DEFAULT_NAME: Final = "action"
 """The name of the tool if the server was given no FILE."""
 
@@ -31,6 +35,8 @@ class RemoteAction:
     def __init__(self, config: Config, control: str) -> None:
         self.name = _name(config)
         self._server = urlsplit(base_url(config))
+        self._limit = config.timeout + MOST_WAIT
+        """Seconds after which the server counts as hanging. It ends each run itself before that."""
         self._version = CurrentVersion(control)
         self._calls = ThreadPoolExecutor(MOST_CALLS, "call")
         self._descriptions = ThreadPoolExecutor(1, "describe")  # waits for no call
@@ -53,6 +59,9 @@ class RemoteAction:
         body = json.dumps({"value": arguments}).encode()
         try:
             status, content = self._post(body, headers)
+        except TimeoutError:
+            text = f"the server gave no answer within {self._limit:g} s; the action may have run"
+            return ToolResult(text, error=True)
         except (OSError, http.client.HTTPException) as error:
             return ToolResult(f"the server gave no answer: {error}", error=True)
         if status in (Unauthorized.status, Forbidden.status):
@@ -60,9 +69,16 @@ class RemoteAction:
         return _result(status, content, _notes(self._version.read()))
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Return the status and the body of the answer, however long it takes: the server knows."""
+        """
+        Return the status and the body of the answer.
+
+        Raises:
+            TimeoutError: the server sent nothing for so long that it must hang.
+            OSError, HTTPException: the connection failed.
+        """
         host, port = self._server.hostname, self._server.port
-        with closing(http.client.HTTPConnection(host or "", port)) as connection:
+        limit = self._limit if self._limit < NO_LIMIT else None
+        with closing(http.client.HTTPConnection(host or "", port, limit)) as connection:
             connection.request("POST", "/run", body, headers)
             response = connection.getresponse()
             return response.status, response.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,6 +21,7 @@ from hotwhisk.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from hotwhisk.http1.head import Head
 from hotwhisk.mcp.idle_connections import REQUEST_SECONDS, IdleConnections
 from hotwhisk.mcp.remote_action import OneTool, RemoteAction
+from hotwhisk.mcp.request_body import TooLongError, read_body
 from hotwhisk.mcp.tool_answers import HEADERS, answer
 from hotwhisk.supervisor.resources import raise_open_files
 
@@ -29,8 +29,6 @@ MOST_CONNECTIONS: Final = 512
 """With so many open connections, or requests that wait, a further request gets 503."""
 MOST_BODY: Final = 4 << 20
 """Most bytes of a request."""
-PART_SECONDS: Final = 30.0
-"""How long a client may send nothing in the middle of a request."""
 END_SECONDS: Final = 5
 """How long last answers may take once the server has ended."""
 
@@ -87,6 +85,8 @@ def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Res
             access.check_caller(_head(request))
             _check_type(request)
             body = await _body(request)
+        except TimeoutError as error:
+            return JSONResponse({"error": str(error)}, 408, {"Connection": "close"})
         except RequestError as error:
             lines = error.headers.decode().splitlines()
             headers = dict(line.split(": ", 1) for line in lines)
@@ -111,19 +111,9 @@ def _check_type(request: Request) -> None:
 
 
 async def _body(request: Request) -> bytes:
-    received = bytearray()
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(PART_SECONDS):
-                part = await anext(stream, None)
-        except TimeoutError:
-            text = f"the rest of the request did not come within {PART_SECONDS:g} seconds"
-            raise RequestError(text) from None
-        except ClientDisconnect:
-            raise RequestError("the client has left") from None
-        if part is None:
-            return bytes(received)
-        received += part
-        if len(received) > MOST_BODY:
-            raise BodyTooLarge(f"the body has more than {MOST_BODY >> 20} MB")
+    try:
+        return await read_body(request, MOST_BODY)
+    except TooLongError:
+        raise BodyTooLarge(f"the body has more than {MOST_BODY >> 20} MB") from None
+    except ClientDisconnect:
+        raise RequestError("the client has left") from None

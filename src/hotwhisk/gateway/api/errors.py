@@ -68,6 +68,11 @@ def too_large(what: str, size: int, most: int) -> ApiError:
     return ApiError(413, f"{what} larger than allowed: {size} > {most} bytes.")
 
 
+def too_late(reason: str) -> ApiError:
+    """Return the refusal of a request whose rest does not come."""
+    return ApiError(408, reason, {"Connection": "close"})
+
+
 def wrong_method(allowed: Iterable[str]) -> ApiError:
     """Return the refusal of a method that a route does not have."""
     methods = ", ".join(allowed)

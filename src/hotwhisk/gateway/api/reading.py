@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -16,8 +14,10 @@ from hotwhisk.gateway.api.errors import (
     malformed,
     malformed_query,
     too_large,
+    too_late,
 )
 from hotwhisk.gateway.names import is_name
+from hotwhisk.mcp.request_body import TooLongError, read_body
 from hotwhisk.mcp.strict_json import json_value
 
 MOST_LISTED: Final = 200
@@ -26,8 +26,6 @@ MOST_PAYLOAD: Final = 1 << 20
 """Bytes of the argument of a call, of parameters and of annotations. Source: docs/reference.md."""
 MOST_ENTITY: Final = 128 << 20
 """Bytes of a request that stores an entity: 48 MB of code, escaped for JSON, and the rest."""
-PART_SECONDS: Final = 30.0
-"""How long a client may send nothing in the middle of a request."""
 _LONGEST_NAME: Final = 256
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
@@ -123,38 +121,14 @@ async def body(request: Request, most: int) -> bytes:
     Return the body.
 
     Raises:
-        ApiError: 413, it has more bytes than ``most``.
+        ApiError: 413, it has more bytes than ``most``; 408, its rest does not come.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        raise too_large("Request", int(length), most)
-    received, size = [], 0
-    async for part in parts(request):
-        size += len(part)
-        if size > most:
-            raise too_large("Request", size, most)
-        received.append(part)
-    return b"".join(received)
-
-
-async def parts(request: Request) -> AsyncIterator[bytes]:
-    """
-    Yield the parts of the body as they come.
-
-    Raises:
-        ApiError: 408, nothing came for `PART_SECONDS`.
-    """
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(PART_SECONDS):
-                part = await anext(stream, None)
-        except TimeoutError:
-            text = f"The rest of the request did not come within {PART_SECONDS:g} seconds."
-            raise ApiError(408, text, {"Connection": "close"}) from None
-        if part is None:
-            return
-        yield part
+    try:
+        return await read_body(request, most)
+    except TooLongError as error:
+        raise too_large("Request", error.size, most) from None
+    except TimeoutError as error:
+        raise too_late(str(error)) from None
 
 
 def json_body(content: bytes, content_type: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from hotwhisk.gateway.api.reading import parts
+from hotwhisk.gateway.api.errors import too_late
 from hotwhisk.gateway.page.rendering import PageError
+from hotwhisk.mcp.request_body import TooLongError, read_body
 
 MOST_BYTES: Final = 4 << 20
 """Most bytes of a form: an event of 1 MB, percent-encoded where it must be."""
@@ -22,11 +23,12 @@ async def form(request: Request) -> dict[str, str]:
         PageError: it is too long.
         ApiError: the rest of it did not come.
     """
-    content = bytearray()
-    async for chunk in parts(request):
-        content += chunk
-        if len(content) > MOST_BYTES:
-            raise PageError(413, f"The form is longer than {MOST_BYTES >> 20} MB.")
+    try:
+        content = await read_body(request, MOST_BYTES)
+    except TooLongError:
+        raise PageError(413, f"The form is longer than {MOST_BYTES >> 20} MB.") from None
+    except TimeoutError as error:
+        raise too_late(str(error)) from None
     return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True))
 
 
