@@ -166,7 +166,7 @@ def test_the_readme_names_every_option(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @contextmanager
-def answering(reply: bytes) -> Iterator[str]:
+def answering(answer: bytes) -> Iterator[str]:
     import threading
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -177,7 +177,7 @@ def answering(reply: bytes) -> Iterator[str]:
                 asked = b""
                 while not asked.endswith(b"{}"):  # a close with unread bytes would be a reset
                     asked += connection.recv(1 << 16)
-                connection.sendall(reply)
+                connection.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -186,7 +186,7 @@ def answering(reply: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "message"),
+    ("answer", "message"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\n{}", "without Content-Length"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length"),
@@ -197,8 +197,8 @@ def answering(reply: bytes) -> Iterator[str]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1048577, "longer"),
     ],
 )
-def test_what_is_no_answer_to_the_platform(reply: bytes, message: str) -> None:
-    with answering(reply) as url, pytest.raises(NoAnswer, match=message):
+def test_what_is_no_answer_to_the_platform(answer: bytes, message: str) -> None:
+    with answering(answer) as url, pytest.raises(NoAnswer, match=message):
         post(url, "/run", {}, 10)
 
 

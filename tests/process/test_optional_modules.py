@@ -22,7 +22,7 @@ NEEDED_FOR = {
     ("--cloudevents",): {
         "cloudevents.cloud_event", "cloudevents.event_data", "cloudevents.event_reader",
         "cloudevents.event_reply", "cloudevents.header_values", "worker.event_requests",
-        "worker.event_sink", "worker.framework_function", "worker.replied_run", "worker.wsgi",
+        "worker.event_sink", "worker.framework_function", "worker.response_run", "worker.wsgi",
     },
     ("--fresh",): {"supervisor.single_run", "worker.only_run", "worker.rehearsal"},
     ("--log-format", "json"): {

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from hotwhisk.platform.action import init_body
-from hotwhisk.platform.exchange import HttpReply, Outcome, call
+from hotwhisk.platform.exchange import HttpAnswer, Outcome, call
 from hotwhisk.platform.verdict import Status, judge_run
 
 from .activation_container import ANSWER_TIMEOUT, Container
@@ -64,17 +64,17 @@ def refused(
     log: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Check an error of one key, a developer error to the platform, without a sentinel."""
-    reply = outcome.reply
+    answer = outcome.answer
     verdict = judge_run(outcome, host.action.limits, host.runtime.out_of_memory)
-    text = _error(reply.body) if isinstance(reply, HttpReply) else ""
+    text = _error(answer.body) if isinstance(answer, HttpAnswer) else ""
     right = (
-        isinstance(reply, HttpReply)
-        and reply.status == status
+        isinstance(answer, HttpAnswer)
+        and answer.status == status
         and text.startswith(begins)
         and verdict.status is Status.DEVELOPER_ERROR
         and verdict.result == {"error": text}
     )
-    host.note([] if right else [f"{status} and {begins!r} expected: {brief(reply)}"], event)
+    host.note([] if right else [f"{status} and {begins!r} expected: {brief(answer)}"], event)
     host.account(Counter(host.logs.sentinels_read), 0, event, log)
 
 

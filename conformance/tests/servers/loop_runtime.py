@@ -49,9 +49,9 @@ class LoopRuntime(Server):
             env={"__OW_WAIT_FOR_ACK": "1", "PATH": os.environ["PATH"], **own},
         )
         os.close(writing)
-        self.replies = os.fdopen(reading, "rb")
+        self.answers = os.fdopen(reading, "rb")
         if ack:
-            self.replies.readline()
+            self.answers.readline()
 
     def run(self, body: dict) -> object:
         if self.fault == "passes the value alone":
@@ -59,11 +59,11 @@ class LoopRuntime(Server):
         line = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         self.child.stdin.write(line.encode() + b"\n")
         self.child.stdin.flush()
-        reply = json.loads(self.replies.readline())
+        answer = json.loads(self.answers.readline())
         allowed = dict if self.fault == "knows no arrays" else (dict, list)
-        if not isinstance(reply, allowed):
+        if not isinstance(answer, allowed):
             raise Refused(502, wire.NO_DICTIONARY, logged=True)
-        return reply
+        return answer
 
 
 def is_go(content: bytes) -> bool:

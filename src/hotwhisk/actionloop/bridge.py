@@ -33,7 +33,7 @@ from hotwhisk.actionloop.child import Child, ChildEnded
 from hotwhisk.actionloop.proxy_variables import proxy_variables
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, LoadFailed
-from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_answer
 from hotwhisk.openwhisk.bodies import error_body, result_error
 from hotwhisk.system.control_group import oom_kills
 
@@ -97,7 +97,7 @@ class Program:
             self._child = None
             return self._explain(ended, profile)
         except LoadFailed as error:
-            status, text = failure_response(profile, Cause.EXITED)
+            status, text = failure_answer(profile, Cause.EXITED)
             return status, error_body(text if profile is Profile.OPENWHISK else str(error))
         try:
             good = is_result(answer)
@@ -154,7 +154,7 @@ class Program:
         kills, self._oom_kills = self._oom_kills, oom_kills()
         if ending.signal == KILLED and self._oom_kills > kills:
             cause = Cause.OUT_OF_MEMORY
-        status, text = failure_response(profile, cause)
+        status, text = failure_answer(profile, cause)
         if profile is Profile.PLAIN and cause is not Cause.OUT_OF_MEMORY:
             how = f"was ended, since {ended.reason}," if ended.reason else f"ended with {ending}"
             text = f"the program {how} during this request; a fresh one serves"

@@ -57,8 +57,8 @@ class RemoteServer:
         """
         Send one JSON body. While no answer comes, call ``waiting`` four times a second.
 
-        If the reply is not an HTTP answer, or the server is a gateway, the ServerError says what
-        to do.
+        If what comes is no HTTP answer, or the server is a gateway, the ServerError says what to
+        do.
         """
         parts = split_url(self.url)
         route = parts.path.rstrip("/") + path

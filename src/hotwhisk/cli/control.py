@@ -52,12 +52,12 @@ def ask(
     try:
         if uid != 0 and folder.stat().st_uid not in (uid, 0):
             raise ServerError(f"{folder} belongs to another user; give --run-dir FOLDER")
-        reply = _exchange(path, line)
+        received = _exchange(path, line)
     except (FileNotFoundError, ConnectionRefusedError):
         raise ServerError(_no_server_text(folder, port)) from None
     except OSError as error:
         raise ServerError(f"{path}: {error.strerror or error}") from None
-    return _read(reply, path)
+    return _read(received, path)
 
 
 def _name_of(folder: Path, host: str | None, port: int) -> str:
@@ -83,13 +83,13 @@ def _exchange(path: str, line: bytes) -> bytes:
     return b"".join(chunks)
 
 
-def _read(reply: bytes, path: str) -> dict[str, object]:
+def _read(received: bytes, path: str) -> dict[str, object]:
     try:
-        answer = json.loads(reply)
+        answer = json.loads(received)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise ServerError(f"{path}: expected one line of JSON, got {reply[:60]!r}")
+        raise ServerError(f"{path}: expected one line of JSON, got {received[:60]!r}")
     if answer.get("version", CONTROL_VERSION) != CONTROL_VERSION:
         raise ServerError(
             f"the server speaks version {answer['version']} of the control protocol, "

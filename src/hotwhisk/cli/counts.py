@@ -64,7 +64,7 @@ class RequestCounts:
 
     def _rate(self, row: Row) -> float | None:
         """
-        Return how many requests a second were answered since the earlier reply.
+        Return how many requests a second were answered since the earlier answer.
 
         Without one, return the mean since the generation became current; None for the others.
         """

@@ -1,7 +1,7 @@
 """
 Run ``hotwhisk history``: list the versions that were current, and which of them are kept.
 
-As in `hotwhisk.cli.status`, keys that are missing in the reply are shown as a dash.
+As in `hotwhisk.cli.status`, keys that are missing in the answer are shown as a dash.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def parser() -> Arguments:
     """Return the parser of this command's arguments."""
     arguments = Arguments("history", "[OPTION]...")
-    arguments.add_argument("--json", action="store_true", help="print the reply as JSON")
+    arguments.add_argument("--json", action="store_true", help="print the answer as JSON")
     control.add_arguments(arguments)
     return arguments
 
 
 def render(answer: Mapping[str, object]) -> str:
-    """Return the reply as a table for people."""
+    """Return the answer as a table for people."""
     found = answer.get("versions")
     versions = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     if not versions:

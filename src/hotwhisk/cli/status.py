@@ -1,7 +1,7 @@
 """
 ``hotwhisk status``: show what a running server is doing.
 
-The reply may be a JSON object of a later server: unknown keys are ignored here, missing keys are
+The answer may be a JSON object of a later server: unknown keys are ignored here, missing keys are
 shown as a dash, and ``--json`` shows everything.
 """
 
@@ -30,7 +30,7 @@ COUNTS = {
     "rollbacks": ("rollback", "rollbacks"),
     "answered_for_the_dead": ("answered for dead workers", "answered for dead workers"),
 }
-"""Keys of the reply, and what each key counts, in the singular and the plural."""
+"""Keys of the answer, and what each key counts, in the singular and the plural."""
 COLUMNS = ("pid", "generation", "state", "connections")
 LAST = 5
 
@@ -71,7 +71,7 @@ def _watch(answer: dict[str, object], given: Namespace, environ: Mapping[str, st
 def parser() -> Arguments:
     """Return the parser of this command's arguments."""
     arguments = Arguments("status", "[OPTION]...")
-    arguments.add_argument("--json", action="store_true", help="print the reply as JSON")
+    arguments.add_argument("--json", action="store_true", help="print the answer as JSON")
     arguments.add_argument(
         "--watch", action="store_true", help="show it every second, with the rates of that second"
     )
@@ -80,7 +80,7 @@ def parser() -> Arguments:
 
 
 def render(answer: Mapping[str, object], counts: RequestCounts | None = None) -> str:
-    """Return the reply as a table for people; with ``counts``, which may know earlier ones."""
+    """Return the answer as a table for people; with ``counts``, which may know earlier ones."""
     generation = _object(answer.get("generation"))
     place = f"port {_cell(answer, 'port')} · {_cell(answer, 'profile')} profile"
     process = f"pid {_cell(answer, 'pid')} · up {_duration(answer.get('uptime'))}"

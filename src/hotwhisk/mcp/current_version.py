@@ -48,14 +48,14 @@ class CurrentVersion:
         """Return the version that is current now; the last one if the server does not answer."""
         with self._one_at_a_time:
             try:
-                reply, descriptor = _ask(self._control)
+                answer, descriptor = _ask(self._control)
             except (OSError, ValueError):
                 return self._known
             try:
-                generation, described = reply["generation"], self._known.description
+                generation, described = answer["generation"], self._known.description
                 if generation != self._known.generation:
-                    described = _described(reply, descriptor)
-                self._known = DescribedVersion(generation, described, reply["refusal"])
+                    described = _described(answer, descriptor)
+                self._known = DescribedVersion(generation, described, answer["refusal"])
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -73,21 +73,21 @@ def _ask(path: str) -> tuple[dict[str, Any], int]:
         try:
             while part := connection.recv(65536):
                 parts.append(part)
-            reply: dict[str, Any] = json.loads(b"".join(parts))
-            if "generation" not in reply:
-                raise ValueError(f"{path} answers {reply}")
+            answer: dict[str, Any] = json.loads(b"".join(parts))
+            if "generation" not in answer:
+                raise ValueError(f"{path} answers {answer}")
         except BaseException:
             for each in descriptors:
                 os.close(each)
             raise
-    return reply, descriptors[0] if descriptors else -1
+    return answer, descriptors[0] if descriptors else -1
 
 
-def _described(reply: dict[str, Any], descriptor: int) -> Description:
+def _described(answer: dict[str, Any], descriptor: int) -> Description:
     if descriptor < 0:
         return Description()
-    content = os.pread(descriptor, reply["length"], reply["offset"])
-    main = reply["main"]
+    content = os.pread(descriptor, answer["length"], answer["offset"])
+    main = answer["main"]
     try:
         if not main:  # the body of an /init
             request = read_init(content, Profile.PLAIN)

@@ -92,8 +92,8 @@ def _endpoint(config: Config, control: str) -> Callable[[Request], Awaitable[Res
             headers = dict(line.split(": ", 1) for line in lines)
             return JSONResponse({"error": str(error)}, error.status, headers)
         tools = OneTool(action, request.headers.get("authorization"))
-        reply = await answer(request.headers.getlist, body, tools)
-        return Response(reply.body, reply.status, HEADERS)
+        found = await answer(request.headers.getlist, body, tools)
+        return Response(found.body, found.status, HEADERS)
 
     return post
 

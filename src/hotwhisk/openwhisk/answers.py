@@ -115,7 +115,7 @@ status 3", "60 s". OpenWhisk reads 503 as "run it elsewhere", so it is for stopp
 """
 
 
-def failure_response(profile: Profile, cause: Cause, detail: str = "") -> tuple[int, str]:
+def failure_answer(profile: Profile, cause: Cause, detail: str = "") -> tuple[int, str]:
     """Return the status and the text of an answer that the action cannot give itself."""
     status, text = ANSWERS[cause][profile]
     return status, text.replace("{detail}", detail or "an unknown cause")

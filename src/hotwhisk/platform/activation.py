@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from hotwhisk.platform import texts
 from hotwhisk.platform.action import Action, Names, init_body, run_body
-from hotwhisk.platform.exchange import HttpReply, NoReply, Outcome, call
+from hotwhisk.platform.exchange import HttpAnswer, NoAnswer, Outcome, call
 from hotwhisk.platform.logs import Collected, LogRule, collect
 from hotwhisk.platform.runtime import Runtime
 from hotwhisk.platform.verdict import Status, Verdict, error, is_unhealthy, judge_init, judge_run
@@ -173,7 +173,7 @@ class Invoker:
         first, last = init or run, run or init
         assert first is not None
         assert last is not None
-        alive = runtime.lives_on and isinstance(last.reply, HttpReply) and not verdict.timed_out
+        alive = runtime.lives_on and isinstance(last.answer, HttpAnswer) and not verdict.timed_out
         collected = self._collect(runtime, wanted.action, verdict, alive=alive)
         fatal = verdict.status in (Status.DEVELOPER_ERROR, Status.WHISK_ERROR) and not alive
         if (fatal or not collected.complete) and not self._keep_after_error and runtime.can_restart:
@@ -220,7 +220,7 @@ def _turn(runtime: Runtime, action: Action) -> Iterator[None]:
 
 def _is_gone(outcome: Outcome) -> bool:
     """Return whether the runtime is leaving, or has left."""
-    refused = isinstance(outcome.reply, NoReply) and outcome.reply.refused
+    refused = isinstance(outcome.answer, NoAnswer) and outcome.answer.refused
     return refused or is_unhealthy(outcome)
 
 

@@ -19,7 +19,7 @@ _CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpAnswer:
     """An answer, cut at the platform's limit; ``length`` is the announced length."""
 
     status: int
@@ -38,7 +38,7 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True)
-class NoReply:
+class NoAnswer:
     """Says why there is no valid answer; ``refused`` means that the connection was refused."""
 
     reason: str
@@ -49,7 +49,7 @@ class NoReply:
 class Outcome:
     """The outcome of a call, and when it began and ended, in seconds since the epoch."""
 
-    reply: HttpReply | NoReply
+    answer: HttpAnswer | NoAnswer
     begin: float
     seconds: float
 
@@ -72,14 +72,14 @@ def call(
     begin, start = time.time(), time.monotonic()
     deadline = start + seconds
     while True:
-        reply = _post(url + path, token, body, deadline, most)
-        again = retry and isinstance(reply, NoReply) and reply.refused
+        answer = _post(url + path, token, body, deadline, most)
+        again = retry and isinstance(answer, NoAnswer) and answer.refused
         if not again or time.monotonic() >= deadline:
-            return Outcome(reply, begin, time.monotonic() - start)
+            return Outcome(answer, begin, time.monotonic() - start)
         time.sleep(RETRY_PAUSE)  # the platform's own pause between two attempts
 
 
-def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> HttpReply | NoReply:
+def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> HttpAnswer | NoAnswer:
     parts = urlsplit(url)
     left = max(0.001, deadline - time.monotonic())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=left)
@@ -87,18 +87,18 @@ def _post(url: str, token: str, body: bytes, deadline: float, most: int) -> Http
         try:
             connection.connect()
         except TimeoutError:
-            return NoReply("no connection in time")
+            return NoAnswer("no connection in time")
         except OSError as error:
-            return NoReply(f"no connection: {error.strerror or error}", refused=True)
+            return NoAnswer(f"no connection: {error.strerror or error}", refused=True)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         connection.request("POST", parts.path.replace("//", "/"), body, headers)
         return _read(connection, connection.getresponse(), deadline, most)
     except TimeoutError:
-        return NoReply("no answer in time")
+        return NoAnswer("no answer in time")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return NoReply(f"no answer: {type(error).__name__}: {error}")
+        return NoAnswer(f"no answer: {type(error).__name__}: {error}")
     finally:
         connection.close()
 
@@ -108,21 +108,21 @@ def _read(
     response: http.client.HTTPResponse,
     deadline: float,
     most: int,
-) -> HttpReply | NoReply:
+) -> HttpAnswer | NoAnswer:
     if response.status == 204:
-        return NoReply("status 204 has no entity")
+        return NoAnswer("status 204 has no entity")
     if response.getheader("Content-Encoding", "identity") != "identity":
-        return NoReply("a compressed answer has no known length")
+        return NoAnswer("a compressed answer has no known length")
     length = response.length
     if length is None or response.chunked:
-        return NoReply("an answer without Content-Length")
+        return NoAnswer("an answer without Content-Length")
     pieces, wanted = [], min(length, most)
     while wanted:
         if connection.sock is not None:
             connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
         piece = response.read1(min(wanted, _CHUNK))
         if not piece:
-            return NoReply("the connection ended within the answer")
+            return NoAnswer("the connection ended within the answer")
         pieces.append(piece)
         wanted -= len(piece)
-    return HttpReply(response.status, b"".join(pieces), length)
+    return HttpAnswer(response.status, b"".join(pieces), length)

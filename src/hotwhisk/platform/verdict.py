@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from hotwhisk.platform import texts
 from hotwhisk.platform.action import Limits
-from hotwhisk.platform.exchange import HttpReply, NoReply, Outcome
+from hotwhisk.platform.exchange import HttpAnswer, NoAnswer, Outcome
 
 UNHEALTHY_STATUS = 503
 
@@ -63,7 +63,7 @@ def error(status: Status, value: object, size: int | None = None) -> Verdict:
 
 def is_unhealthy(outcome: Outcome) -> bool:
     """Return whether the container says that it is leaving, so that another one must be called."""
-    return isinstance(outcome.reply, HttpReply) and outcome.reply.status == UNHEALTHY_STATUS
+    return isinstance(outcome.answer, HttpAnswer) and outcome.answer.status == UNHEALTHY_STATUS
 
 
 def judge_init(
@@ -74,20 +74,20 @@ def judge_init(
 
     ``out_of_memory`` is called only if there was no answer, because it takes a while.
     """
-    reply = outcome.reply
-    if isinstance(reply, HttpReply) and reply.status == 200 and reply.complete:
+    answer = outcome.answer
+    if isinstance(answer, HttpAnswer) and answer.status == 200 and answer.complete:
         return None
     if late := _late(outcome, limits, during_init=True):
         return late
-    if isinstance(reply, NoReply):
+    if isinstance(answer, NoAnswer):
         return _unanswered(out_of_memory, texts.NO_INIT_RESPONSE)
-    if not reply.complete:
-        text = texts.truncated(reply.text, reply.length, limits.response)
+    if not answer.complete:
+        text = texts.truncated(answer.text, answer.length, limits.response)
         return error(Status.DEVELOPER_ERROR, text)
-    document = _json(reply)
+    document = _json(answer)
     if isinstance(document, dict) and "error" in document:
         return error(Status.DEVELOPER_ERROR, document["error"])
-    return error(Status.DEVELOPER_ERROR, texts.failed_init(reply.text))
+    return error(Status.DEVELOPER_ERROR, texts.failed_init(answer.text))
 
 
 def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool]) -> Verdict:
@@ -96,22 +96,22 @@ def judge_run(outcome: Outcome, limits: Limits, out_of_memory: Callable[[], bool
 
     The time limit counts first, even before an answer that arrived.
     """
-    reply = outcome.reply
+    answer = outcome.answer
     if late := _late(outcome, limits, during_init=False):
         return late
-    if isinstance(reply, NoReply):
+    if isinstance(answer, NoAnswer):
         return _unanswered(out_of_memory, texts.NO_RUN_RESPONSE)
-    if not reply.complete:
-        text = texts.truncated(reply.text, reply.length, limits.response)
-        return error(Status.APPLICATION_ERROR, text, reply.length)
-    document, size = _json(reply), reply.length
-    if reply.status == 200 and isinstance(document, dict | list):
+    if not answer.complete:
+        text = texts.truncated(answer.text, answer.length, limits.response)
+        return error(Status.APPLICATION_ERROR, text, answer.length)
+    document, size = _json(answer), answer.length
+    if answer.status == 200 and isinstance(document, dict | list):
         if isinstance(document, dict) and "error" in document:
             return error(Status.APPLICATION_ERROR, document["error"], size)
         return Verdict(Status.SUCCESS, document, size)
     if isinstance(document, dict) and "error" in document:
         return error(Status.DEVELOPER_ERROR, document["error"], size)
-    return error(Status.DEVELOPER_ERROR, texts.bad_run(reply.text), size)
+    return error(Status.DEVELOPER_ERROR, texts.bad_run(answer.text), size)
 
 
 def _late(outcome: Outcome, limits: Limits, *, during_init: bool) -> Verdict | None:
@@ -125,9 +125,9 @@ def _unanswered(out_of_memory: Callable[[], bool], otherwise: str) -> Verdict:
     return error(Status.DEVELOPER_ERROR, texts.MEMORY_EXHAUSTED if out_of_memory() else otherwise)
 
 
-def _json(reply: HttpReply) -> object:
+def _json(answer: HttpAnswer) -> object:
     try:
-        document: object = json.loads(reply.text, parse_constant=_refuse)
+        document: object = json.loads(answer.text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return document

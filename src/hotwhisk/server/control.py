@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from hotwhisk.config.addresses import CONTROL_VERSION
 from hotwhisk.errors import StartError
 from hotwhisk.server.questions import Question, Questions, listen_at_path
-from hotwhisk.supervisor.commands import Reply, Requester
+from hotwhisk.supervisor.commands import Requester, SendAnswer
 from hotwhisk.system.removal import remove
 
 TYPE_CHECKING = False
@@ -40,12 +40,12 @@ class ControlRequest(Requester):
         """Answer with one line of JSON, and with a descriptor if one is given."""
         self._question.answer(_encode(value), descriptor)
 
-    def replied(self, reply: Reply, generation: int) -> None:
+    def answered(self, answer: SendAnswer, generation: int) -> None:
         """Answer with the result of a replacement."""
-        if reply.status == 200:
+        if answer.status == 200:
             self.answer({"version": CONTROL_VERSION, "ok": True, "generation": generation})
         else:
-            self.answer({"version": CONTROL_VERSION, "ok": False, "error": reply.text})
+            self.answer({"version": CONTROL_VERSION, "ok": False, "error": answer.text})
 
 
 class Control:

@@ -22,7 +22,7 @@ from hotwhisk.server.signal_socket import catch_signals
 from hotwhisk.server.status import status
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
-from hotwhisk.supervisor.commands import Reply
+from hotwhisk.supervisor.commands import SendAnswer
 from hotwhisk.supervisor.demand import EARLY_TICK
 from hotwhisk.supervisor.liveness import SOON
 from hotwhisk.supervisor.log_events import LogEvent
@@ -85,7 +85,7 @@ class Server:
         self.log = log
         self.supervisor = Supervisor(
             config, listener, System(), resources.capacity(config), self._folder.own,
-            log=self.log, replied=self._replied, writer=self.log.writer,
+            log=self.log, answered=self._answered, writer=self.log.writer,
         )  # fmt: skip
         parts = self.supervisor.parts
         self.log.begin(parts)
@@ -228,26 +228,26 @@ class Server:
         self.supervisor.rollout.refuse_waiting()
         self.supervisor.rollout.dispatcher.give_to_spare()
 
-    def _replied(self, reply: Reply) -> None:
-        number, candidate = self.supervisor.rollout.current.number, reply.candidate
+    def _answered(self, answer: SendAnswer) -> None:
+        number, candidate = self.supervisor.rollout.current.number, answer.candidate
         if isinstance(candidate.requester, ControlRequest):
-            candidate.requester.replied(reply, number)
-        if reply.status == 200:
+            candidate.requester.answered(answer, number)
+        if answer.status == 200:
             self._announce_ready(self._history.describe(candidate, number))
             self._notify(*notify.ready_lines(f"generation {number} current"))
         elif candidate.requester is None:
             waits = number or candidate.superseded
-            self._unfit = "" if waits else why_unfit(self.config, reply.text)
+            self._unfit = "" if waits else why_unfit(self.config, answer.text)
             if self._unfit:
                 self._stop_now()
                 return
             because = candidate.because and f"{candidate.because}: "
-            self.log(f"{because}{reply.text}", LogEvent.LOAD_FAILED)
+            self.log(f"{because}{answer.text}", LogEvent.LOAD_FAILED)
             if candidate.superseded:
                 return  # what comes of the newer save is told then
             hint = replace_command(self.config)
             self._announce_ready(f"no action yet; correct that, then: {hint}")
-            self._notify(*notify.ready_lines(f"generation {number} current: {reply.text}"))
+            self._notify(*notify.ready_lines(f"generation {number} current: {answer.text}"))
 
     def _announce_ready(self, what: str) -> None:
         if self._banner_printed:

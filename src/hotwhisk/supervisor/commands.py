@@ -215,8 +215,8 @@ class CloseConnection(Record):
     number: int
 
 
-class Reply(Record):
-    """Tell the requester the result of a replacement: ``status`` 200, or an error and its text."""
+class SendAnswer(Record):
+    """Answer the requester of a replacement: ``status`` 200, or an error and its text."""
 
     candidate: Candidate
     status: int
@@ -252,5 +252,5 @@ class Log(Record):
 
 Command = (
     StartWorker | Load | Spawn | Assign | Recall | Restore | Kill | SendError | CloseConnection
-    | Reply | RemoveFolder | ReleaseArtifact | Send | Log | BeginTrial | OfferCopies | CloseTrial
+    | SendAnswer | RemoveFolder | ReleaseArtifact | Send | Log | BeginTrial | OfferCopies | CloseTrial
 )  # fmt: skip

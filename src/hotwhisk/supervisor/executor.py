@@ -14,7 +14,7 @@ from hotwhisk.http1 import http1
 from hotwhisk.ipc import messages
 from hotwhisk.ipc.scoreboard import IN_FLIGHT, CloseAfter
 from hotwhisk.openwhisk import bodies
-from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_response
+from hotwhisk.openwhisk.answers import LONGEST_DETAIL, Cause, failure_answer
 from hotwhisk.openwhisk.sentinels import BOTH
 from hotwhisk.openwhisk.trial_request import init_done
 from hotwhisk.supervisor import commands
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 class Executor:
     """
-    Carries out the decisions of one server. ``replied`` is called with the result of each
+    Carries out the decisions of one server. ``answered`` is called with the result of each
     replacement that did not come over HTTP.
     """
 
     def __init__(
-        self, parts: Parts, receiver: Receiver, replied: Callable[[commands.Reply], None]
+        self, parts: Parts, receiver: Receiver, answered: Callable[[commands.SendAnswer], None]
     ) -> None:
         self._parts = parts
         self._receiver = receiver
-        self._replied = replied
+        self._answered = answered
         self._sockets = parts.sockets
         self._scoreboard = parts.scoreboard
         self._processes = parts.processes
@@ -89,8 +89,8 @@ class Executor:
                 self._send_error(command)
             case commands.CloseConnection():
                 self._sockets.close(command.number)
-            case commands.Reply():
-                self._reply(command)
+            case commands.SendAnswer():
+                self._send_answer(command)
             case commands.ReleaseArtifact():
                 command.artifact.release()
             case commands.Log():
@@ -187,7 +187,7 @@ class Executor:
     def _assign(self, command: commands.Assign) -> None:
         process = self._processes.by_slot[command.worker]
         self._scoreboard.rewrite_recalls(command.worker)
-        self._sockets.give_reserve(process)  # only here: the first connections follow the reply
+        self._sockets.give_reserve(process)  # only here: the first connections follow the answer
         detail, ready = command.detail[:LONGEST_DETAIL], bool(self._parts.rollout.current.number)
         for at in range(0, len(command.numbers), messages.ASSIGNED_AT_ONCE):
             connections: list[list[int]] = []
@@ -227,8 +227,8 @@ class Executor:
         # After `movable`: a worker that has followed the recall keeps the runs that it had, and
         # their connections are idle soon. They would be taken from it, and it would read on.
         if command.drain:
-            # It gets no connection any more, so this can come after the reply, which is not to wait
-            # for a processor while the worker exits.
+            # It gets no connection any more, so this can come after the answer, which is not to
+            # wait for a processor while the worker exits.
             rollout.commands.append(commands.Send(process.slot, message))
         else:
             process.channel.send(message)
@@ -252,7 +252,7 @@ class Executor:
         last = bool(row.close_after) or not begun
         # If the spare dies now, the scoreboard shows that an answer is still missing.
         self._scoreboard.set_running(number, parts.system.now(), float("inf"), row.sent)
-        status, text = failure_response(parts.config.profile, command.cause, command.detail)
+        status, text = failure_answer(parts.config.profile, command.cause, command.detail)
         if last:
             # Also for the spare after this one.
             self._scoreboard.set_close(number, CloseAfter.READ_AHEAD)
@@ -271,7 +271,7 @@ class Executor:
 
     # -- replacements -----------------------------------------------------------------------
 
-    def _reply(self, command: commands.Reply) -> None:
+    def _send_answer(self, command: commands.SendAnswer) -> None:
         parts, candidate = self._parts, command.candidate
         current = parts.rollout.current
         seconds = 0.0
@@ -283,7 +283,7 @@ class Executor:
         if command.status == 200:
             parts.stats.current_since = parts.system.now()
         if candidate.connection is None:
-            self._replied(command)
+            self._answered(command)
         elif candidate.connection in self._sockets.descriptors:
             ok = command.status == 200
             body = init_done(candidate.verdict) if ok else bodies.error_body(command.text)

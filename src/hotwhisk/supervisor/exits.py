@@ -6,7 +6,7 @@ from signal import SIGKILL
 
 from hotwhisk.ipc.counters import AnswerKind, Counts, counted_word
 from hotwhisk.ipc.scoreboard import RUNS, CloseAfter, Phase
-from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_answer
 from hotwhisk.supervisor.commands import Recovery
 from hotwhisk.supervisor.workers import State
 
@@ -126,7 +126,7 @@ class Exits:
             why = f"{how}, as memory ran out"
         elif cause is Cause.STOPPING:
             why = "the server stops"
-        status, _ = failure_response(profile, cause, detail)
+        status, _ = failure_answer(profile, cause, detail)
         answers = {
             number: RunOutcome(
                 kind,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from hotwhisk.config.platform import Profile
-from hotwhisk.openwhisk.answers import Cause, failure_response, not_started
+from hotwhisk.openwhisk.answers import Cause, failure_answer, not_started
 from hotwhisk.record import Record
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class Policy(Record):
         elif cause is Cause.OUT_OF_MEMORY:
             detail, why = f"{detail}, as memory ran out,", f"{why} The memory was exhausted."
         kind = cause if cause is Cause.INIT_TIMED_OUT else Cause.INIT_DIED
-        status, text = failure_response(self.profile, kind, detail)
+        status, text = failure_answer(self.profile, kind, detail)
         if self.profile is Profile.PLAIN:
             return status, text, ""
         return (status, text, f"{why}\n") if self.log_init_error else (status, not_started(why), "")

@@ -2,7 +2,7 @@
 Jobs that a spare is given: to end the log of a version, and to remove the folder of a version.
 
 Pure, and a part of `rollout`. A spare can die before it has done a job. Then the job is finished in
-another way, so that no reply and no folder is forgotten.
+another way, so that no answer and no folder is forgotten.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from hotwhisk.ipc.messages import EndLog
-from hotwhisk.supervisor.commands import Candidate, Command, RemoveFolder, Reply, Send
+from hotwhisk.supervisor.commands import Candidate, Command, RemoveFolder, Send, SendAnswer
 from hotwhisk.supervisor.dispatcher import Dispatcher
 from hotwhisk.supervisor.workers import Workers
 
@@ -22,25 +22,25 @@ class SpareJobs:
         self._workers = workers
         self._dispatcher = dispatcher
         self._commands = commands
-        self._replies: list[tuple[int, Reply]] = []
-        """Replies that wait for the end of a log, each with the slot of the spare that ends it."""
+        self._answers: list[tuple[int, SendAnswer]] = []
+        """Answers that wait for the end of a log, each with the slot of the spare that ends it."""
         self._folders: dict[int, int] = {}
         """For each generation whose folder is being removed, the slot of the spare that does it."""
 
-    def reply(self, candidate: Candidate, status: int, text: str) -> None:
+    def answer(self, candidate: Candidate, status: int, text: str) -> None:
         """
         Send the result of a replacement: ``status`` 200, or an error and its text.
 
         Under OpenWhisk an answer comes after its log. A version that exited could not end its log.
-        So a spare ends it, and the reply waits for that.
+        So a spare ends it, and the answer waits for that.
         """
-        reply = Reply(candidate, status, text)
+        answer = SendAnswer(candidate, status, text)
         if candidate.log:
             spare = self._workers.spare
             self._commands.append(Send(spare, EndLog(candidate.log)))
-            self._replies.append((spare, reply))
+            self._answers.append((spare, answer))
         else:
-            self._send(reply)
+            self._send(answer)
 
     def remove_leftovers(self) -> None:
         """Have the spare remove the files of an earlier server, which are in a folder ``0``."""
@@ -52,10 +52,10 @@ class SpareJobs:
         self._commands.append(RemoveFolder(self._workers.spare, generation))
 
     def log_ended(self, slot: int) -> None:
-        """Send the oldest reply that waited for the spare in ``slot``."""
-        for each in self._replies:
+        """Send the oldest answer that waited for the spare in ``slot``."""
+        for each in self._answers:
             if each[0] == slot:
-                self._replies.remove(each)
+                self._answers.remove(each)
                 self._send(each[1])
                 return
 
@@ -67,11 +67,11 @@ class SpareJobs:
                 self.remove_folder(generation)
 
     def waits_for(self, slot: int) -> bool:
-        """Return whether a reply waits for the spare in ``slot``."""
-        return any(spare == slot for spare, _ in self._replies)
+        """Return whether an answer waits for the spare in ``slot``."""
+        return any(spare == slot for spare, _ in self._answers)
 
     def exited(self, slot: int) -> None:
-        """Finish the jobs of a dead spare: send its replies, and remove its folders."""
+        """Finish the jobs of a dead spare: send its answers, and remove its folders."""
         while self.waits_for(slot):
             self.log_ended(slot)
         for generation, spare in tuple(self._folders.items()):
@@ -81,9 +81,9 @@ class SpareJobs:
                 if not generation or not self._workers.use_folder(generation):
                     self.remove_folder(generation)
 
-    def _send(self, reply: Reply) -> None:
-        """Send a reply. Assign its connection to a worker if it stays open."""
-        self._commands.append(reply)
-        number = reply.candidate.connection
-        if number is not None and not reply.candidate.last:
+    def _send(self, answer: SendAnswer) -> None:
+        """Send an answer. Assign its connection to a worker if it stays open."""
+        self._commands.append(answer)
+        number = answer.candidate.connection
+        if number is not None and not answer.candidate.last:
             self._dispatcher.init_answered(number)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from hotwhisk.ipc.counters import Counts
 from hotwhisk.ipc.messages import Stop
-from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_answer
 from hotwhisk.openwhisk.bodies import INIT_TWICE
 from hotwhisk.supervisor import commands
 from hotwhisk.supervisor.dispatcher import Dispatcher, Moved, Queue
@@ -81,7 +81,7 @@ class Rollout:
     def submit(self, candidate: commands.Candidate) -> None:
         """Put a replacement in the queue, or refuse it if that is full or the server stops."""
         if self.stopping:
-            self._refuse(candidate, *failure_response(self.policy.profile, Cause.STOPPING))
+            self._refuse(candidate, *failure_answer(self.policy.profile, Cause.STOPPING))
         elif len(self.waiting) >= REPLACEMENTS_WAITING or not self._has_room():
             text = "too many replacements at once: post again when the ones before are done"
             self._refuse(candidate, 503, text)
@@ -214,13 +214,13 @@ class Rollout:
         self.dispatcher.recall_from_spare()
         for each in [each for each in self.waiting if each.rollback]:
             self.waiting.remove(each)  # what it would restore is gone with this replacement
-            self.jobs.reply(each, 409, "another version became current meanwhile")
+            self.jobs.answer(each, 409, "another version became current meanwhile")
         for artifact in self.history.add(candidate, number, digest):
             self.commands.append(commands.ReleaseArtifact(artifact))
         if old.number or candidate.connection is not None:  # the banner already names FILE
             because = f": {why}" if (why := candidate.because or candidate.verdict) else ""
             self._log(f"generation {number} is current ({digest[:19]}…){because}", LogEvent.CURRENT)
-        self.jobs.reply(candidate, 200, "")
+        self.jobs.answer(candidate, 200, "")
         self.workers.end_template(old.number)
         self._scale_up()
         self._next_candidate()
@@ -267,10 +267,10 @@ class Rollout:
     def _refuse(self, candidate: commands.Candidate, status: int, text: str) -> None:
         if not candidate.rollback:
             self.commands.append(commands.ReleaseArtifact(candidate.artifact))
-        self.jobs.reply(candidate, status, text)
+        self.jobs.answer(candidate, status, text)
 
     def log_ended(self, slot: int) -> None:
-        """Send the reply that waited for a spare, which has ended the log of a dead version."""
+        """Send the answer that waited for a spare, which has ended the log of a dead version."""
         self.jobs.log_ended(slot)
         self.dispatcher.assign_waiting()
 
@@ -420,7 +420,7 @@ class Rollout:
         self.stopping = self.scaling.stopping = True
         self._refusing = not (self.policy.single_run and self.current.number)
         self._set_run_error(self.dispatcher.run_error)
-        why = failure_response(self.policy.profile, Cause.STOPPING)
+        why = failure_answer(self.policy.profile, Cause.STOPPING)
         while self.waiting:
             self._refuse(self.waiting.popleft(), *why)
         self.abort_loading((State.TRIAL,))
@@ -439,7 +439,7 @@ class Rollout:
         slots = self.workers.by_slot
         loading = [slot for slot in slots if slots[slot].state in states]
         for slot in loading:
-            self.failed(slot, *failure_response(self.policy.profile, Cause.STOPPING))
+            self.failed(slot, *failure_answer(self.policy.profile, Cause.STOPPING))
         return bool(loading)
 
     def _log(self, text: str, event: LogEvent) -> None:

@@ -121,7 +121,7 @@ class Sockets:
         finally:
             connection.detach()
 
-    def send_response(self, number: int, answer: bytes) -> None:
+    def send_response(self, number: int, response: bytes) -> None:
         """
         Answer on a connection that no worker has.
 
@@ -130,14 +130,14 @@ class Sockets:
         """
         connection = self._borrow(number)
         try:
-            length = connection.send(answer, SEND)
+            length = connection.send(response, SEND)
         except OSError:
             length = 0  # or the client is gone
         finally:
             connection.detach()
-        if length < len(answer):
+        if length < len(response):
             self.shutdown(number)  # the worker that gets the connection finds it closed
-        self._scoreboard.set_responding(number, self._scoreboard.sent(number), len(answer))
+        self._scoreboard.set_responding(number, self._scoreboard.sent(number), len(response))
         spill, _ = self._scoreboard.spill(number)
         self._scoreboard.set_phase(number, Phase.BUFFERED if spill else Phase.IDLE)
 

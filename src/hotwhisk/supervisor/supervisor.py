@@ -17,7 +17,7 @@ from os import getpid
 
 from hotwhisk.ipc.scoreboard import WORKERS, Phase, Scoreboard
 from hotwhisk.supervisor import resources
-from hotwhisk.supervisor.commands import Reply
+from hotwhisk.supervisor.commands import SendAnswer
 from hotwhisk.supervisor.executor import Executor
 from hotwhisk.supervisor.generation import Policy
 from hotwhisk.supervisor.history import History
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 class Supervisor:
     """
     One server of at most ``capacity`` connections, which unpacks below ``folder``. ``log`` gets a
-    line for each event; ``replied`` is called with the result of each replacement that did not come
-    over HTTP. ``writer`` writes the output of the actions as JSON; None if the log is text.
+    line for each event; ``answered`` is called with the result of each replacement that did not
+    come over HTTP. ``writer`` writes the output of the actions as JSON; None if the log is text.
     """
 
     def __init__(  # noqa: PLR0913 - all of them come from the server that is started
@@ -59,7 +59,7 @@ class Supervisor:
         folder: str,
         *,
         log: Log,
-        replied: Callable[[Reply], None],
+        answered: Callable[[SendAnswer], None],
         writer: LineWriter | None = None,
     ) -> None:
         self.config = config
@@ -93,7 +93,7 @@ class Supervisor:
             self._output(writer) if writer is not None else None,
         )  # fmt: skip
         self.receiver = Receiver(self.parts)
-        self.executor = Executor(self.parts, self.receiver, replied)
+        self.executor = Executor(self.parts, self.receiver, answered)
         self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._pipes = 0 if writer is None else resources.OUTPUT_DESCRIPTORS
         """The descriptors of the output of each process."""

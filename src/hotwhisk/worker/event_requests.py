@@ -28,8 +28,8 @@ from hotwhisk.worker import invocation
 from hotwhisk.worker.event_loop import AsyncioLoop
 from hotwhisk.worker.event_sink import Delivery, overrides, sink_url
 from hotwhisk.worker.own_process import end_copy
-from hotwhisk.worker.replied_run import FAILED, RepliedRequest, RepliedRun, answer_whole, call
 from hotwhisk.worker.requests import Requests
+from hotwhisk.worker.response_run import FAILED, ResponseRequest, ResponseRun, answer_whole, call
 from hotwhisk.worker.wsgi import WsgiFunction, WsgiRequest
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ ALIVE = b"OK\n"
 ALIVE_HEADERS = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
 
 
-class EventRun(RepliedRun):
+class EventRun(ResponseRun):
     """A run with an event. ``delivery`` is set if the handler's own event goes to a sink."""
 
     __slots__ = ("cloudevent", "delivery")
@@ -58,8 +58,8 @@ class EventRun(RepliedRun):
         self.cloudevent = event
         self.delivery: Delivery | None = None
 
-    def make_reply(self, result: object) -> HttpResponse:
-        """See `RepliedRun`. The result is nothing, JSON, or an event that can be sent."""
+    def make_response(self, result: object) -> HttpResponse:
+        """See `ResponseRun`. The result is nothing, JSON, or an event that can be sent."""
         url = sink_url()
         reply = reply_with(result, new_attributes, overrides() if url else None)
         if reply is None:
@@ -70,21 +70,21 @@ class EventRun(RepliedRun):
         return reply
 
     def complete(self, answer: RunAnswer) -> RunAnswer:
-        """See `RepliedRun`. An event that the sink does not take has failed."""
+        """See `ResponseRun`. An event that the sink does not take has failed."""
         problem = self.delivery.send() if self.delivery is not None else ""
         if problem:
-            self.reply = None
+            self.response = None
             return BadResult.status, error_body(problem), True
         return super().complete(answer)
 
 
-class EventRequest(RepliedRequest):
+class EventRequest(ResponseRequest):
     """A request with an event."""
 
     __slots__ = ()
 
     def make_run(self, body: bytes | memoryview) -> EventRun:
-        """See `RepliedRequest`."""
+        """See `ResponseRequest`."""
         return EventRun(read_event(self.head.headers, body))
 
 
@@ -96,7 +96,7 @@ class EventRequests(Requests):
         head = request.head
         if head.path in (LIVENESS, READINESS):
             return self._answer_probe(connection, request)
-        event = self._replied(connection, request)
+        event = self._converted(connection, request)
         if event is None:
             return super().answer(connection, request)
         try:
@@ -108,20 +108,20 @@ class EventRequests(Requests):
             body = error_body(str(error))
             return self._respond(connection, request, error.status, body, error.headers)
 
-    def _replied(self, connection: Connection, request: Request) -> RepliedRequest | None:
+    def _converted(self, connection: Connection, request: Request) -> ResponseRequest | None:
         """
         Return the request as an event, or as one to an application; None if it is neither.
 
         A spare does not know which paths the action will have. So it takes any of them for an
         event, and a worker with the action reads the request again.
         """
-        if not self._is_replied(request):
+        if not self._has_own_response(request):
             return None
         if self._calls_application:
             return WsgiRequest(request, _client(connection))
         return EventRequest(request)
 
-    def _is_replied(self, request: Request) -> bool:
+    def _has_own_response(self, request: Request) -> bool:
         """Return whether a request is an event, or one to an application."""
         path = request.head.path
         if self._calls_application:
@@ -132,7 +132,7 @@ class EventRequests(Requests):
     def _calls_application(self) -> bool:
         return self.action is not None and isinstance(self.action.handler, WsgiFunction)
 
-    def _check(self, request: RepliedRequest) -> None:
+    def _check(self, request: ResponseRequest) -> None:
         """Refuse a request that may not come: see `AccessCheck`."""
         head = request.head
         if self.action is None or isinstance(request, WsgiRequest):
@@ -156,7 +156,7 @@ class EventRequests(Requests):
                 return self._respond(connection, request, 503, body)
         return self._respond(connection, request, 200, ALIVE, ALIVE_HEADERS, answer_whole)
 
-    def _is_valid(self, request: RepliedRequest) -> bool:
+    def _is_valid(self, request: ResponseRequest) -> bool:
         """Check a refused request a second time; return whether it is valid after all."""
         try:
             self._check(request)
@@ -169,7 +169,7 @@ class EventRequests(Requests):
         self, action: Action, run: RunRequest, trace: TraceContext | None
     ) -> RunAnswer:
         """See `Requests`."""
-        if not isinstance(run, RepliedRun):
+        if not isinstance(run, ResponseRun):
             return await super().call_async(action, run, trace)
         answer = await invocation.call_async(action, run, self.profile, trace, run.write)
         end_copy(self.connections.pid)  # before the copy delivers the event too
@@ -181,7 +181,7 @@ class EventRequests(Requests):
 
     def _failure(self, request: Request, error: BaseException) -> tuple[int, bytes]:
         status, body = super()._failure(request, error)
-        return FAILED if status == 200 and self._is_replied(request) else status, body
+        return FAILED if status == 200 and self._has_own_response(request) else status, body
 
     def _responder(self) -> Respond:
         return self._respond_to_run
@@ -189,10 +189,12 @@ class EventRequests(Requests):
     def _respond_to_run(
         self, connection: Connection, request: Request, status: int, body: bytes
     ) -> bool:
-        reply = request.reply(body) if isinstance(request, RepliedRequest) else None
-        if reply is None:
+        response = request.response(body) if isinstance(request, ResponseRequest) else None
+        if response is None:
             return self._respond(connection, request, status, body)
-        return self._respond(connection, request, reply.status, body, reply.headers, answer_whole)
+        return self._respond(
+            connection, request, response.status, body, response.headers, answer_whole
+        )
 
 
 def _client(connection: Connection) -> str:

@@ -18,7 +18,7 @@ from hotwhisk.action.signal_guard import enters_action
 from hotwhisk.action.signature import is_awaitable
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BadResult, debugger_hint
-from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_answer
 from hotwhisk.openwhisk.bodies import (
     RunRequest,
     error_body,
@@ -177,13 +177,13 @@ def failure(error: BaseException, profile: Profile) -> tuple[int, bytes]:
     else:
         actions.print_error(error)
         if isinstance(error, MemoryError) and profile is Profile.OPENWHISK and _is_limited():
-            status, text = failure_response(profile, Cause.OUT_OF_MEMORY)
+            status, text = failure_answer(profile, Cause.OUT_OF_MEMORY)
             return status, error_body(text)
         if isinstance(error, Exception) or (quit_debugger and profile is Profile.PLAIN):
             return 200, exception_body(error, profile, actions.place_of(error))
         did = f"raised {type(error).__name__}"
     # The platform's launcher catches neither SystemExit nor KeyboardInterrupt: it ends.
-    status, text = failure_response(profile, Cause.EXITED)
+    status, text = failure_answer(profile, Cause.EXITED)
     if profile is Profile.PLAIN:
         text = f"the action {did} during this request"
     return status, error_body(text)

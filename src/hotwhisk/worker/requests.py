@@ -19,7 +19,7 @@ from hotwhisk.errors import RequestError
 from hotwhisk.ipc.messages import Released, StartTimer
 from hotwhisk.ipc.scoreboard import CloseAfter, Phase
 from hotwhisk.ipc.worker_counters import RAN
-from hotwhisk.openwhisk.answers import Cause, failure_response
+from hotwhisk.openwhisk.answers import Cause, failure_answer
 from hotwhisk.openwhisk.bodies import error_body, read_run
 from hotwhisk.openwhisk.part_forms import AnswersInParts
 from hotwhisk.openwhisk.sentinels import BOTH, Sentinels, write_missing
@@ -296,5 +296,5 @@ class Requests:
         return False
 
     def _refuse_run(self, connection: Connection, request: Request, cause: Cause) -> bool:
-        status, text = failure_response(self.profile, cause, self.detail)
+        status, text = failure_answer(self.profile, cause, self.detail)
         return self._respond(connection, request, status, error_body(text))

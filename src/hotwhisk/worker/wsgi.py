@@ -13,7 +13,7 @@ import sys
 
 from hotwhisk.cloudevents.header_values import decode_percent
 from hotwhisk.http1.http1 import HttpResponse
-from hotwhisk.worker.replied_run import RepliedRequest, RepliedRun
+from hotwhisk.worker.response_run import ResponseRequest, ResponseRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,21 +54,21 @@ class WsgiFunction:
             if close is not None:
                 close()
         status, headers = started[-1]
-        return _reply(int(status[:3]), headers, body)
+        return _response(int(status[:3]), headers, body)
 
 
-class WsgiRun(RepliedRun):
+class WsgiRun(ResponseRun):
     """A run of an application, which returns the response itself."""
 
     __slots__ = ()
 
-    def make_reply(self, result: object) -> HttpResponse:
-        """See `RepliedRun`."""
+    def make_response(self, result: object) -> HttpResponse:
+        """See `ResponseRun`."""
         assert isinstance(result, HttpResponse)
         return result
 
 
-class WsgiRequest(RepliedRequest):
+class WsgiRequest(ResponseRequest):
     """A request to an application; ``client`` is the address that sent it."""
 
     __slots__ = ("client",)
@@ -78,7 +78,7 @@ class WsgiRequest(RepliedRequest):
         self.client = client
 
     def make_run(self, body: bytes | memoryview) -> WsgiRun:
-        """See `RepliedRequest`."""
+        """See `ResponseRequest`."""
         return WsgiRun(make_environ(self.head, body, self.client))
 
 
@@ -116,7 +116,7 @@ def make_environ(head: Head, body: bytes | memoryview, client: str) -> dict[str,
     return environ
 
 
-def _reply(status: int, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
+def _response(status: int, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
     """Return a response; the connection and the length of the body are the server's own matter."""
     lines = b""
     for name, value in headers:

@@ -42,7 +42,7 @@ STATUS = {
 
 
 class Peer:
-    reply: object = STATUS
+    answer: object = STATUS
     asked: object = None
     ended = False
 
@@ -60,7 +60,7 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
                 with connection, connection.makefile() as lines:
                     if line := lines.readline():  # else it only checked whether a server listens
                         peer.asked = json.loads(line)
-                        connection.sendall(json.dumps(peer.reply).encode() + b"\n")
+                        connection.sendall(json.dumps(peer.answer).encode() + b"\n")
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -85,7 +85,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     return run
 
 
-def test_status_as_json_is_all_of_the_reply(run: Run, peer: Peer) -> None:
+def test_status_as_json_is_all_of_the_answer(run: Run, peer: Peer) -> None:
     code, out, err = run("status", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == STATUS
@@ -152,13 +152,13 @@ def test_status_of_another_version_is_shown_as_far_as_it_is_known() -> None:
 
 
 def test_rollback(run: Run, peer: Peer) -> None:
-    peer.reply = {"version": 1, "ok": True, "generation": 9}
+    peer.answer = {"version": 1, "ok": True, "generation": 9}
     assert run("rollback") == (0, "rolled back: generation 9 is current\n", "")
     assert peer.asked == {"version": 1, "ask": "rollback"}
 
 
 def test_rollback_to_a_generation(run: Run, peer: Peer) -> None:
-    peer.reply = {"version": 1, "ok": True, "generation": 9}
+    peer.answer = {"version": 1, "ok": True, "generation": 9}
     assert run("rollback", "4") == (0, "rolled back: generation 9 is current\n", "")
     assert peer.asked == {"version": 1, "ask": "rollback_to", "generation": 4}
 
@@ -207,20 +207,20 @@ def test_history_before_the_first_version(answer: dict[str, object]) -> None:
     assert history.render(answer) == "no version was current yet"
 
 
-def test_history_as_json_is_all_of_the_reply(run: Run, peer: Peer) -> None:
-    peer.reply = HISTORY
+def test_history_as_json_is_all_of_the_answer(run: Run, peer: Peer) -> None:
+    peer.answer = HISTORY
     code, out, err = run("history", "--json")
     assert (code, json.loads(out), err) == (0, HISTORY, "")
     assert peer.asked == {"version": 1, "ask": "history"}
 
 
 def test_a_refusal_is_told(run: Run, peer: Peer) -> None:
-    peer.reply = {"version": 1, "ok": False, "error": "nothing to roll back to"}
+    peer.answer = {"version": 1, "ok": False, "error": "nothing to roll back to"}
     assert run("rollback") == (1, "", "hotwhisk: nothing to roll back to\n")
 
 
 def test_another_version_of_the_protocol_is_refused(run: Run, peer: Peer) -> None:
-    peer.reply = {"version": 2}
+    peer.answer = {"version": 2}
     code, _, err = run("status")
     assert code == 1
     assert "speaks version 2" in err

@@ -18,7 +18,7 @@ def row(generation: int, requests: int, **others: object) -> dict[str, object]:
     return {"generation": generation, "requests": requests, **plain, **times, **others}
 
 
-def reply(*rows: dict[str, object], uptime: float = 100.0, **others: object) -> dict[str, Any]:
+def answer(*rows: dict[str, object], uptime: float = 100.0, **others: object) -> dict[str, Any]:
     usual = {"current_for": 10.0, "generation": {"number": 8}}
     return {"uptime": uptime, **usual, "counts": list(rows), **others}
 
@@ -26,7 +26,7 @@ def reply(*rows: dict[str, object], uptime: float = 100.0, **others: object) -> 
 def test_each_generation_has_a_row_and_the_current_one_its_rate() -> None:
     old = row(5, 0, earlier=True, p50_ms=None, p95_ms=None, p99_ms=None) | {"requests": 77}
     shown = RequestCounts(
-        reply(row(8, 123, died=2), row(7, 4567, timed_out=1), old, row(0, 3))
+        answer(row(8, 123, died=2), row(7, 4567, timed_out=1), old, row(0, 3))
     ).lines()
     assert shown == [
         "",
@@ -42,31 +42,31 @@ def test_each_generation_has_a_row_and_the_current_one_its_rate() -> None:
 def test_the_table_fits_into_a_terminal_also_with_large_numbers() -> None:
     times = {"p50_ms": 0.01234, "p95_ms": 0.0987, "p99_ms": 12345.0}
     large = row(12345, 98_765_432, error=1234, died=12, **times)
-    shown = RequestCounts(reply(large, generation={"number": 12345}, current_for=1e5)).lines()
+    shown = RequestCounts(answer(large, generation={"number": 12345}, current_for=1e5)).lines()
     assert max(map(len, shown)) <= WIDTH
 
 
 def test_with_an_earlier_reply_the_rate_is_that_of_the_time_between() -> None:
-    first = RequestCounts(reply(row(8, 100), row(7, 50)))
-    second = RequestCounts(reply(row(8, 130), row(7, 51), row(6, 9), uptime=102.0), first)
+    first = RequestCounts(answer(row(8, 100), row(7, 50)))
+    second = RequestCounts(answer(row(8, 130), row(7, 51), row(6, 9), uptime=102.0), first)
     rates = [line.split()[2] for line in second.lines()[3:]]
     assert rates == ["15", "0.5", "4.5"]
 
 
 def test_a_server_that_counts_nothing_has_no_table() -> None:
     assert RequestCounts({}).lines() == []
-    assert RequestCounts(reply()).lines() == []
-    assert RequestCounts(reply(row(8, 0))).lines() == []
+    assert RequestCounts(answer()).lines() == []
+    assert RequestCounts(answer(row(8, 0))).lines() == []
     assert RequestCounts({"counts": [7, None], "uptime": "x", "generation": 3}).lines() == []
 
 
 def test_the_current_generation_has_a_row_before_its_first_request() -> None:
-    shown = RequestCounts(reply(row(8, 0), row(7, 5))).lines()
+    shown = RequestCounts(answer(row(8, 0), row(7, 5))).lines()
     assert [line.split()[0] for line in shown[3:]] == ["8", "7"]
 
 
 def test_many_generations_are_cut() -> None:
-    shown = RequestCounts(reply(*(row(number, 1) for number in range(20, 0, -1)))).lines()
+    shown = RequestCounts(answer(*(row(number, 1) for number in range(20, 0, -1)))).lines()
     assert shown[-1] == "  … 14 more; --json shows all"
 
 

@@ -59,13 +59,13 @@ def ask(method: str, params: Mapping[str, object] | None = None, **headers: str)
     return post({"jsonrpc": "2.0", "id": 1, "method": method, "params": given}, sent)
 
 
-def code_of(reply: ToolAnswer) -> tuple[int, int]:
-    return reply.status, json.loads(reply.body)["error"]["code"]
+def code_of(tool_answer: ToolAnswer) -> tuple[int, int]:
+    return tool_answer.status, json.loads(tool_answer.body)["error"]["code"]
 
 
-def result_of(reply: ToolAnswer) -> dict[str, Any]:
-    assert reply.status == 200
-    found: dict[str, Any] = json.loads(reply.body)["result"]
+def result_of(tool_answer: ToolAnswer) -> dict[str, Any]:
+    assert tool_answer.status == 200
+    found: dict[str, Any] = json.loads(tool_answer.body)["result"]
     return found
 
 
@@ -129,8 +129,8 @@ def test_a_request_that_contradicts_itself_is_refused(
 
 
 def test_an_unknown_revision_is_told_which_there_are() -> None:
-    reply = ask("tools/list", {"_meta": {}}, mcp_protocol_version="2031-01-01")
-    data = json.loads(reply.body)["error"]["data"]
+    tool_answer = ask("tools/list", {"_meta": {}}, mcp_protocol_version="2031-01-01")
+    data = json.loads(tool_answer.body)["error"]["data"]
     assert data == {"requested": "2031-01-01", "supported": [REVISION, *HANDSHAKE_REVISIONS]}
 
 

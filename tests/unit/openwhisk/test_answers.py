@@ -4,36 +4,35 @@ from __future__ import annotations
 
 from hotwhisk.config.platform import Profile
 from hotwhisk.errors import BuildFailed, HotwhiskError, LoadFailed, NoCode
-from hotwhisk.openwhisk.answers import ANSWERS, Cause, answer_for_init, failure_response
+from hotwhisk.openwhisk.answers import ANSWERS, Cause, answer_for_init, failure_answer
 
 
 def test_every_cause_has_an_answer_in_every_profile() -> None:
     assert set(ANSWERS) == set(Cause)
     for cause in Cause:
         for profile in Profile:
-            status, text = failure_response(profile, cause, "signal 9 (SIGKILL)")
+            status, text = failure_answer(profile, cause, "signal 9 (SIGKILL)")
             assert 400 <= status < 600
             assert "{" not in text
 
 
 def test_openwhisk_says_503_for_stopping_only() -> None:
-    said = {cause for cause in Cause if failure_response(Profile.OPENWHISK, cause)[0] == 503}
+    said = {cause for cause in Cause if failure_answer(Profile.OPENWHISK, cause)[0] == 503}
     assert said == {Cause.STOPPING}
 
 
 def test_exact_texts() -> None:
-    assert failure_response(Profile.PLAIN, Cause.NO_ACTION) == (
+    assert failure_answer(Profile.PLAIN, Cause.NO_ACTION) == (
         502,
         "the action failed to locate a binary",
     )
-    assert failure_response(Profile.OPENWHISK, Cause.NO_ACTION) == (500, "no action defined yet")
-    assert failure_response(Profile.OPENWHISK, Cause.EXITED, "exit status 1") == (
+    assert failure_answer(Profile.OPENWHISK, Cause.NO_ACTION) == (500, "no action defined yet")
+    assert failure_answer(Profile.OPENWHISK, Cause.EXITED, "exit status 1") == (
         400,
         "command exited",
     )
     assert (
-        "signal 9 (SIGKILL)"
-        in failure_response(Profile.PLAIN, Cause.KILLED, "signal 9 (SIGKILL)")[1]
+        "signal 9 (SIGKILL)" in failure_answer(Profile.PLAIN, Cause.KILLED, "signal 9 (SIGKILL)")[1]
     )
 
 

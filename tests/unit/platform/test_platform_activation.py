@@ -23,7 +23,7 @@ from hotwhisk.platform import (
     activation_from,
     replay,
 )
-from hotwhisk.platform.exchange import HttpReply, NoReply, call
+from hotwhisk.platform.exchange import HttpAnswer, NoAnswer, call
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 GONE = b"HTTP/1.1 503 Server Unavailable\r\nContent-Length: 2\r\n\r\n{}"
@@ -45,7 +45,7 @@ class Script:
     log: Callable[[str], None] = lambda _: None
 
     def serve(self, listener: socket.socket) -> None:
-        for reply in self.answers:
+        for answer in self.answers:
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as reader:
                 path = reader.readline().split()[1].decode()
@@ -55,7 +55,7 @@ class Script:
                         length = int(line.split(b":")[1])
                 self.asked.append((path, json.loads(reader.read(length))))
                 self.log(path)
-                connection.sendall(reply)
+                connection.sendall(answer)
 
 
 @contextmanager
@@ -217,7 +217,7 @@ def test_another_action_gets_another_container() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "answer",
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n{}",
@@ -228,18 +228,18 @@ def test_another_action_gets_another_container() -> None:
         b"nonsense\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_does_not_count_as_an_answer(reply: bytes) -> None:
-    with serving(reply) as script:
+def test_what_does_not_count_as_an_answer(answer: bytes) -> None:
+    with serving(answer) as script:
         outcome = call(script.url, "/run", b"{}", limits=(5.0, 100), retry=False)
-    assert isinstance(outcome.reply, NoReply)
-    assert not outcome.reply.refused
+    assert isinstance(outcome.answer, NoAnswer)
+    assert not outcome.answer.refused
 
 
 def test_a_long_answer_is_cut() -> None:
     with serving(answer("x" * 98)) as script:
         outcome = call(script.url, "/run", b"{}", limits=(5.0, 10), retry=False)
-    assert outcome.reply == HttpReply(200, b'"xxxxxxxxx', 100)
-    assert not outcome.reply.complete
+    assert outcome.answer == HttpAnswer(200, b'"xxxxxxxxx', 100)
+    assert not outcome.answer.complete
 
 
 def test_no_answer_in_time_is_the_time_limit() -> None:
@@ -266,13 +266,13 @@ def test_init_waits_for_the_port_and_run_does_not() -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         run = call(url, "/run", b"{}", limits=(5.0, 100), retry=False)
-        assert isinstance(run.reply, NoReply)
-        assert run.reply.refused
+        assert isinstance(run.answer, NoAnswer)
+        assert run.answer.refused
         assert run.seconds < 4
         found: list[object] = []
 
         def init() -> None:
-            found.append(call(url, "/init", b"{}", limits=(10.0, 100), retry=True).reply)
+            found.append(call(url, "/init", b"{}", limits=(10.0, 100), retry=True).answer)
 
         thread = threading.Thread(target=init)
         thread.start()
@@ -284,7 +284,7 @@ def test_init_waits_for_the_port_and_run_does_not() -> None:
                 asked += connection.recv(1 << 16)
             connection.sendall(OK)
         thread.join()
-    assert found == [HttpReply(200, b'{"ok":true}', 11)]
+    assert found == [HttpAnswer(200, b'{"ok":true}', 11)]
 
 
 def test_many_at_a_time_where_the_action_allows_it() -> None:

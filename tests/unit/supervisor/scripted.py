@@ -12,7 +12,7 @@ from hotwhisk.config.config import Config
 from hotwhisk.ipc.channel import Channel
 from hotwhisk.ipc.messages import Message, StartTimer
 from hotwhisk.supervisor.artifacts import UploadedArtifact
-from hotwhisk.supervisor.commands import Candidate, Reply
+from hotwhisk.supervisor.commands import Candidate, SendAnswer
 from hotwhisk.supervisor.supervisor import Supervisor
 from hotwhisk.supervisor.watchdog import Watchdog
 from hotwhisk.supervisor.workers import State
@@ -93,11 +93,11 @@ class Scripted:
         self.system = FakeSystem()
         self._listener, self._other_end = socket.socketpair()
         self.logged: list[str] = []
-        self.replies: list[Reply] = []
+        self.answers: list[SendAnswer] = []
         self.clients: dict[int, socket.socket] = {}
         self.supervisor = Supervisor(
             config, self._listener, cast("System", self.system), 8, str(folder),
-            log=lambda text, event: self.logged.append(text), replied=self.replies.append,
+            log=lambda text, event: self.logged.append(text), answered=self.answers.append,
         )  # fmt: skip
         self.processes, self.scoreboard = self.supervisor.processes, self.supervisor.scoreboard
         self.workers = self.supervisor.rollout.workers

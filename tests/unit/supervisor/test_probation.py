@@ -143,7 +143,7 @@ def test_a_version_that_loads_comes_before_the_roll_back() -> None:
     loading = made.spare
     made.post("C")
     assert len(judge(made)) == 1
-    assert "Reply A 409" in made.ready(loading)
+    assert "SendAnswer A 409" in made.ready(loading)
     assert made.rollout.current.number == 3
 
 
@@ -227,7 +227,7 @@ def test_kept_workers_serve_again_without_a_load() -> None:
     done = judge(made)[1:]
     assert done == [
         "Restore 0 3 digest", "Recall 1 leave", "Log generation 3 is current (digest…)",
-        "Reply A 200", "Assign 0 (1, 2)",
+        "SendAnswer A 200", "Assign 0 (1, 2)",
     ]  # fmt: skip
     assert made.state(0) is State.SERVING
     assert made.state(1) is State.DRAINING

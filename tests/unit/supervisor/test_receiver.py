@@ -362,12 +362,12 @@ def test_a_failure_tells_the_sender_of_the_init_what_failed(script: Script) -> N
     scripted.supervisor.rollout.submit(scripted.candidate())
     scripted.supervisor.run_commands()
     loading = scripted.worker(State.LOADING)
-    replies = scripted.replies
-    replies.clear()
+    answers = scripted.answers
+    answers.clear()
     scripted.send(loading, Failed(200, "ok"))
-    assert [reply.status for reply in replies] != [200]
+    assert [answer.status for answer in answers] != [200]
     scripted.supervisor.wait(0.0)
-    assert [reply.status for reply in replies] == [502]
+    assert [answer.status for answer in answers] == [502]
 
 
 def test_one_memory_file_that_two_connections_name_goes_with_one_of_them(script: Script) -> None:

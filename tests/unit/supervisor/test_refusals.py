@@ -116,10 +116,12 @@ def test_a_replacement_without_descriptors_is_refused(script: Callable[..., Scri
     scripted.serve()
     scripted.supervisor._limit = resources.SERVER_DESCRIPTORS
     scripted.supervisor.rollout.submit(Candidate(commands.Artifact()))
-    (reply,) = [
-        each for each in scripted.supervisor.rollout.commands if isinstance(each, commands.Reply)
+    (answer,) = [
+        each
+        for each in scripted.supervisor.rollout.commands
+        if isinstance(each, commands.SendAnswer)
     ]
-    assert reply.status == 503
+    assert answer.status == 503
     scripted.supervisor.rollout.commands.clear()
 
 

@@ -34,8 +34,8 @@ class Named(Artifact):
 def shown(command: commands.Command) -> str:
     """Return a command as a history writes it: "Assign 0 (1, 2)"."""
     match command:
-        case commands.Reply():
-            return f"Reply {command.candidate.artifact} {command.status}"
+        case commands.SendAnswer():
+            return f"SendAnswer {command.candidate.artifact} {command.status}"
         case commands.SendError():
             return f"SendError {command.worker} {command.number} {command.cause}"
         case commands.Recall():
@@ -157,7 +157,7 @@ def test_a_replacement_step_by_step() -> None:
     assert server.accept(4) == ["Assign 0 (4,)"]
     # Everything is recalled before the answer; nothing is assigned before it.
     assert server.ready(1) == [
-        "Recall 0 leave", "Log generation 2 is current (digest…)", "Reply B 200",
+        "Recall 0 leave", "Log generation 2 is current (digest…)", "SendAnswer B 200",
         "Assign 1 (1, 2, 4)",
     ]  # fmt: skip
     assert server.state(first) is State.DRAINING
@@ -192,7 +192,7 @@ def test_old_workers_and_the_spare_release_before_the_answer_and_assign_follows(
     server.did()
     next_spare = server.spare
     done = server.ready(spare)
-    answer = done.index("Reply B 200")
+    answer = done.index("SendAnswer B 200")
     assert {"Recall 0 leave", f"Recall {next_spare}"} <= set(done[:answer])
     assert [each for each in done[answer:] if "Assign" in each]
     assert all(f"Assign {spare} " in each for each in done[answer + 1 :])
@@ -225,11 +225,11 @@ def test_a_version_that_does_not_come_up_changes_nothing(how: str, first: bool) 
     server.post("B", 1)
     happen, text = FAILURES[how]
     happen(server, slot)
-    replies = [each for each in server.rollout.commands if isinstance(each, commands.Reply)]
-    assert [text in each.text for each in replies] == [True]
+    answers = [each for each in server.rollout.commands if isinstance(each, commands.SendAnswer)]
+    assert [text in each.text for each in answers] == [True]
     done = server.did()
     assert "ReleaseArtifact B" in done
-    assert "Reply B 502" in done
+    assert "SendAnswer B 502" in done
     dead = how in ("died", "starved")
     assert ("Kill" in " ".join(done)) is not dead
     assert server.rollout.current is current
@@ -256,15 +256,15 @@ def test_the_platforms_log_says_why_or_the_answer_does(how: str, logged: bool) -
         "starved": "Command exited abruptly during initialization. The memory was exhausted.",
     }[how]
     if logged:
-        assert not [each for each in server.did() if each.startswith("Reply")]
+        assert not [each for each in server.did() if each.startswith("SendAnswer")]
         server.rollout.log_ended(server.spare)
-    (reply,) = (each for each in server.rollout.commands if isinstance(each, commands.Reply))
+    (answer,) = (each for each in server.rollout.commands if isinstance(each, commands.SendAnswer))
     if logged:
-        assert reply.text == "Cannot start action. Check logs for details."
+        assert answer.text == "Cannot start action. Check logs for details."
         assert [why in text for text in marks] == [True]
     else:
-        assert reply.text.startswith("cannot start action: ")
-        assert why in reply.text
+        assert answer.text.startswith("cannot start action: ")
+        assert why in answer.text
         assert marks == []
 
 
@@ -277,7 +277,7 @@ def test_who_waits_for_a_log_is_answered_when_no_spare_can_end_it() -> None:
     assert server.owners.owner(number) is None
     spare = server.spare
     assert server.die(spare) == [
-        "Reply A 502",
+        "SendAnswer A 502",
         f"Assign {server.spare} (1,) load-failed Cannot start action. Check logs for details.",
     ]
 
@@ -333,9 +333,9 @@ def test_inits_wait_their_turn_and_the_queue_has_an_end() -> None:
     server.post("first")
     for number in range(REPLACEMENTS_WAITING):
         assert server.post(f"B{number}") == []
-    assert server.post("late") == ["ReleaseArtifact late", "Reply late 503"]
+    assert server.post("late") == ["ReleaseArtifact late", "SendAnswer late 503"]
     done = server.ready(0)
-    assert done.index("Reply first 200") < done.index("Load 1 2 B0")
+    assert done.index("SendAnswer first 200") < done.index("Load 1 2 B0")
     server.rollout.failed(1, 502, "no handler")
     assert server.did()[-1] == "Load 2 3 B1"
     assert server.rollout.current.number == 1
@@ -348,7 +348,7 @@ def test_each_replacement_that_waits_has_room_for_its_workers() -> None:
     server.post("first")
     refused = 0
     for number in range(REPLACEMENTS_WAITING):
-        refused += f"Reply B{number} 503" in server.post(f"B{number}")
+        refused += f"SendAnswer B{number} 503" in server.post(f"B{number}")
     for _ in range(REPLACEMENTS_WAITING - refused + 1):  # all old workers are in their handlers
         candidate = server.rollout.candidate
         assert candidate is not None
@@ -412,7 +412,7 @@ def test_the_first_becomes_current_and_the_others_follow() -> None:
     server = Server(workers=3)
     server.accept(1, 2, 3, 4)
     server.post("A")
-    assert "Reply A 200" in (done := server.ready(0))
+    assert "SendAnswer A 200" in (done := server.ready(0))
     assert [each for each in done if "Load" in each] == ["Load 1 1 A", "Load 2 1 A"]
     server.ready(1)
     server.ready(2)
@@ -498,7 +498,7 @@ def test_a_crash_loop_is_rolled_back() -> None:
     slot = int(done[0].split()[1])
     done = server.ready(slot)
     assert "ReleaseArtifact B" not in done
-    assert "Reply A 200" in done
+    assert "SendAnswer A 200" in done
     assert server.rollout.current.number == 3
     assert server.rollout.history.previous() is None
 
@@ -615,7 +615,7 @@ def test_a_roll_back_on_request_and_no_second_one() -> None:
     done = server.ready(slot)
     assert done[0] == "Recall 1 leave"
     assert "ReleaseArtifact B" not in done
-    assert "Reply A 200" in done
+    assert "SendAnswer A 200" in done
     assert not server.rollout.roll_back()
     assert server.rollout.roll_back(commands.Requester(), to=2)
 
@@ -627,7 +627,7 @@ def test_a_roll_back_to_a_version_by_its_number() -> None:
     for to, expected in ((1, "A"), (2, "B"), (1, "A")):
         slot = server.spare
         assert server.rollout.roll_back(commands.Requester(), to)
-        assert f"Reply {expected} 200" in [*server.did(), *server.ready(slot)]
+        assert f"SendAnswer {expected} 200" in [*server.did(), *server.ready(slot)]
     assert not server.rollout.roll_back(to=3)
     assert not server.rollout.roll_back(to=5)
     assert not server.rollout.roll_back(to=9)
@@ -664,9 +664,9 @@ def test_if_the_first_version_does_not_load_the_next_one_is_loaded_and_requests_
         assert line in done
         assert f"ReleaseArtifact {before}" in done
         assert any(each.endswith(f"{number + 1} {after}") for each in done)
-        assert not [each for each in done if each.startswith(("Reply", "SendError"))]
+        assert not [each for each in done if each.startswith(("SendAnswer", "SendError"))]
         assert not any("load-failed" in each for each in done)
-    assert "Reply C 502" in fail(server)
+    assert "SendAnswer C 502" in fail(server)
     assert not server.rollout.current.number
 
 
@@ -690,7 +690,7 @@ def test_a_version_that_became_current_meanwhile_is_kept_if_a_save_does_not_load
     server.rollout.waiting[0].fallback = Candidate(Named("earlier"))
     server.ready(slot)
     done = fail(server)
-    assert "Reply B 502" in done
+    assert "SendAnswer B 502" in done
     assert str(server.rollout.current.artifact) == "A"
     assert not any("earlier" in each for each in done)
 
@@ -701,7 +701,7 @@ def test_a_stop_does_not_load_another_version_instead() -> None:
     server.rollout.stop()
     assert server.rollout.abort_loading()
     done = server.did()
-    assert "Reply A 503" in done
+    assert "SendAnswer A 503" in done
     assert not any("Load" in each for each in done)
 
 
@@ -716,7 +716,7 @@ def test_the_version_that_was_current_keeps_its_number() -> None:
     slot = server.spare
     server.rollout.submit(candidate)
     assert f"Load {slot} 7 kept" in server.did()
-    assert "Reply kept 200" in server.ready(slot)
+    assert "SendAnswer kept 200" in server.ready(slot)
     assert server.rollout.current.number == 7
     server.serve("B")
     assert server.rollout.current.number == 8
@@ -759,9 +759,9 @@ def test_stop_refuses_what_waits_and_tells_everybody() -> None:
     server.post("B")
     server.post("C")
     server.rollout.stop()
-    assert server.did() == ["ReleaseArtifact C", "Reply C 503", "Stop 0", "Stop 1", "Stop 2"]
-    assert server.post("D") == ["ReleaseArtifact D", "Reply D 503"]
-    assert "Reply B 200" in server.ready(1)  # it was loading already
+    assert server.did() == ["ReleaseArtifact C", "SendAnswer C 503", "Stop 0", "Stop 1", "Stop 2"]
+    assert server.post("D") == ["ReleaseArtifact D", "SendAnswer D 503"]
+    assert "SendAnswer B 200" in server.ready(1)  # it was loading already
 
 
 def test_a_stopping_server_does_not_roll_back() -> None:

@@ -236,7 +236,7 @@ class World:
         assert client.half_sent or client.phase is Phase.LINGERING
         self.close(command.number)
 
-    def do_reply(self, command: commands.Reply) -> None:
+    def do_sendanswer(self, command: commands.SendAnswer) -> None:
         if command.status == 200:
             self.floor = self.rollout.current.number
             for process in self.processes.values():
@@ -349,7 +349,7 @@ class World:
             process.holds.update(dict.fromkeys(assign.numbers, assign.run_error))
             process.epochs.update(dict.fromkeys(assign.numbers, epoch))
         elif isinstance(order, tuple):
-            self.failure_response(process, *order)
+            self.failure_answer(process, *order)
         elif isinstance(order, commands.Send) and isinstance(order.message, EndTrial):
             process.tried = False
             process.words.append(("ended",))
@@ -367,7 +367,7 @@ class World:
         while process.orders and process.able:
             self.obey(process)
 
-    def failure_response(
+    def failure_answer(
         self, process: Process, order: commands.SendError, epoch: int, last: bool
     ) -> None:
         number = order.number

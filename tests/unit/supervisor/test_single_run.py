@@ -176,7 +176,7 @@ def test_a_replacement_takes_idle_workers_and_leaves_the_run(server: Fresh) -> N
     server.post("B")
     done = server.ready(loader)
     assert f"Recall {second} leave" in done
-    assert done.index(f"Recall {second} leave") < done.index("Reply B 200")
+    assert done.index(f"Recall {second} leave") < done.index("SendAnswer B 200")
     assert server.state(first) is State.DRAINING
     assert server.owners.owner(2) == loader
     server.end(first, 1)

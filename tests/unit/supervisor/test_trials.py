@@ -19,13 +19,13 @@ class Tried(Server):
     """A server with version A in worker 0, and version B on trial in worker 1."""
 
     def __init__(self, copies: int = 3, seconds: int = 60, workers: int = 1) -> None:
-        self.replies: list[commands.Reply] = []
+        self.answers: list[commands.SendAnswer] = []
         super().__init__(workers)
         self.serve("A")
         for slot in self.rollout.workers.in_generation(1, State.LOADING):
             self.ready(slot)
         self.accept(1, 2)
-        self.replies.clear()
+        self.answers.clear()
         self.slot = self.spare
         self.post("B", 1)
         self.begun = self.load(copies, seconds)
@@ -37,7 +37,7 @@ class Tried(Server):
 
     def did(self) -> list[str]:
         queue = self.rollout.commands
-        self.replies += [each for each in queue if isinstance(each, commands.Reply)]
+        self.answers += [each for each in queue if isinstance(each, commands.SendAnswer)]
         return super().did()
 
     def compared(self, *differences: str) -> list[str]:
@@ -56,11 +56,11 @@ class Tried(Server):
     @property
     def refusal(self) -> str:
         """The text of the only answer, which is a refusal."""
-        (reply,) = self.replies
-        assert reply.status == 409
+        (answer,) = self.answers
+        assert answer.status == 409
         assert self.rollout.current.number == 1
         assert self.rollout.trials.trial is None
-        return reply.text
+        return answer.text
 
 
 def test_a_version_that_answers_alike_becomes_current_after_the_copies() -> None:
@@ -81,8 +81,8 @@ def test_a_version_that_answers_alike_becomes_current_after_the_copies() -> None
         "Recall 0 leave",
         "Log generation 2 is current (digest…): the trial passed: 3 copies, none differs",
     ]
-    assert done[3:] == ["Reply B 200", "Assign 1 (1, 2, 3)"]
-    assert server.replies[-1].candidate.verdict == "the trial passed: 3 copies, none differs"
+    assert done[3:] == ["SendAnswer B 200", "Assign 1 (1, 2, 3)"]
+    assert server.answers[-1].candidate.verdict == "the trial passed: 3 copies, none differs"
     assert server.state(1) is State.SERVING
 
 
@@ -111,7 +111,7 @@ def test_the_time_ends_it_with_what_was_compared() -> None:
     assert server.tick(10.1) == ["EndTrial 1"]
     assert server.tick(10.4) == []
     server.ended()
-    assert server.replies[-1].candidate.verdict == (
+    assert server.answers[-1].candidate.verdict == (
         "the trial passed: 1 copy, none differs; only 1 of 200 came within 10 s"
     )
 
@@ -177,8 +177,8 @@ def test_the_first_version_needs_no_trial() -> None:
     slot = server.spare
     server.post("A", 1)
     server.rollout.ready(slot, "digest", overlap=False, trial=(3, 60))
-    replies = [each for each in server.rollout.commands if isinstance(each, commands.Reply)]
-    assert [each.candidate.verdict for each in replies] == [NO_TRIAL]
+    answers = [each for each in server.rollout.commands if isinstance(each, commands.SendAnswer)]
+    assert [each.candidate.verdict for each in answers] == [NO_TRIAL]
     assert server.rollout.current.number == 1
 
 
@@ -215,7 +215,7 @@ def test_a_roll_back_ends_it() -> None:
     assert server.state(server.slot) is State.TRIAL
     assert server.rollout.roll_back()
     done = server.did()
-    assert "Reply C 409" in done
+    assert "SendAnswer C 409" in done
     assert any(each.startswith("Load ") and each.endswith(" A") for each in done)
 
 
@@ -223,7 +223,7 @@ def test_a_stop_ends_it() -> None:
     server = Tried()
     server.rollout.stop()
     done = server.did()
-    assert "Reply B 503" in done
+    assert "SendAnswer B 503" in done
     assert "CloseTrial" in done
     assert server.state(1) is State.KILLED
 

@@ -22,7 +22,7 @@ def environ(start: str, *lines: str, body: bytes = b"") -> dict[str, Any]:
     return make_environ(head, body, "10.0.0.1")
 
 
-def reply(application: Any, **more: Any) -> HttpResponse:
+def response_of(application: Any, **more: Any) -> HttpResponse:
     return WsgiFunction(application)(environ("GET /", **more))
 
 
@@ -71,7 +71,7 @@ def test_the_response_is_joined_and_closed() -> None:
         )
         return Parts([b"b", b"c"])
 
-    assert reply(application) == HttpResponse(404, b"X-A: 1\r\nContent-Length: 3\r\n", b"abc")
+    assert response_of(application) == HttpResponse(404, b"X-A: 1\r\nContent-Length: 3\r\n", b"abc")
     assert closed
 
 
@@ -80,7 +80,7 @@ def test_a_response_without_a_body_has_no_length() -> None:
         start("204 NO CONTENT", [("Content-Length", "0")])
         return []
 
-    assert reply(application) == HttpResponse(204, b"", b"")
+    assert response_of(application) == HttpResponse(204, b"", b"")
 
 
 def test_a_response_to_head_has_the_length_of_the_body_that_is_left_out() -> None:
@@ -88,7 +88,7 @@ def test_a_response_to_head_has_the_length_of_the_body_that_is_left_out() -> Non
         start("200 OK", [("Content-Length", "9")])
         return []
 
-    assert reply(application).headers == b"Content-Length: 9\r\n"
+    assert response_of(application).headers == b"Content-Length: 9\r\n"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_line_break_in_a_header_is_an_error(headers: list[tuple[str, str]]) ->
         return []
 
     with pytest.raises(ValueError, match="line break"):
-        reply(application)
+        response_of(application)
 
 
 # -- in a worker -------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ def route(path: str) -> Route:
         reading.require_json(request.headers.get("content-type", ""))
         body = await reading.body(request, reading.MOST_PAYLOAD)
         tools = ActionTools(gateway_of(request), descriptions, caller, request_id(request))
-        reply = await answer(request.headers.getlist, body, tools)
-        return Response(reply.body, reply.status, HEADERS)
+        found = await answer(request.headers.getlist, body, tools)
+        return Response(found.body, found.status, HEADERS)
 
     return Route(path, post, methods=["POST"])
 

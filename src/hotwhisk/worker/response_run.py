@@ -25,16 +25,16 @@ FAILED = 500
 """The status of an exception, which a ``/run`` answers with 200."""
 
 
-class RepliedRun(RunRequest):
-    """A run with a response of its own. ``reply`` is set when the handler has returned."""
+class ResponseRun(RunRequest):
+    """A run with a response of its own. ``response`` is set when the handler has returned."""
 
-    __slots__ = ("reply",)
+    __slots__ = ("response",)
 
     def __init__(self, value: object) -> None:
         super().__init__(value, {})
-        self.reply: HttpResponse | None = None
+        self.response: HttpResponse | None = None
 
-    def make_reply(self, result: object) -> HttpResponse:
+    def make_response(self, result: object) -> HttpResponse:
         """
         Return the response that a handler's result becomes.
 
@@ -46,32 +46,32 @@ class RepliedRun(RunRequest):
     def write(self, result: object) -> bytes:
         """Make the response of a handler's result; return its body."""
         try:
-            self.reply = reply = self.make_reply(result)
+            self.response = response = self.make_response(result)
         except AnswersInParts:
             raise BadResult(
                 "the handler yields, but this request is answered whole; expected a function that "
                 "returns its result"
             ) from None
-        return reply.body
+        return response.body
 
     def complete(self, answer: RunAnswer) -> RunAnswer:
         """Return an answer with the status of the response; an exception fails the request."""
         status, body, failed = answer
-        if self.reply is not None and self.reply.body is body:
-            return self.reply.status, body, failed or self.reply.status >= FAILED
+        if self.response is not None and self.response.body is body:
+            return self.response.status, body, failed or self.response.status >= FAILED
         return FAILED if status == 200 else status, body, failed
 
 
-class RepliedRequest(Request):
-    """A request that becomes a `RepliedRun`. ``run`` is set when the request was read."""
+class ResponseRequest(Request):
+    """A request that becomes a `ResponseRun`. ``run`` is set when the request was read."""
 
     __slots__ = ("run",)
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.head, request.body, request.end)
-        self.run: RepliedRun | None = None
+        self.run: ResponseRun | None = None
 
-    def make_run(self, body: bytes | memoryview) -> RepliedRun:
+    def make_run(self, body: bytes | memoryview) -> ResponseRun:
         """
         Return the run that the request becomes.
 
@@ -80,22 +80,22 @@ class RepliedRequest(Request):
         """
         raise NotImplementedError
 
-    def read(self, body: bytes | memoryview, _: Profile) -> RepliedRun:
+    def read(self, body: bytes | memoryview, _: Profile) -> ResponseRun:
         """Read the request; return the run that it becomes."""
         self.run = self.make_run(body)
         return self.run
 
-    def reply(self, body: bytes) -> HttpResponse | None:
+    def response(self, body: bytes) -> HttpResponse | None:
         """Return the response that has this body; None if the body is an error."""
-        reply = self.run.reply if self.run is not None else None
-        return reply if reply is not None and reply.body is body else None
+        response = self.run.response if self.run is not None else None
+        return response if response is not None and response.body is body else None
 
 
 def call(
     action: Action | Program, run: RunRequest, profile: Profile, request: Request
 ) -> RunAnswer:
-    """Call a synchronous handler for a `RepliedRun`; return its answer."""
-    assert isinstance(run, RepliedRun)
+    """Call a synchronous handler for a `ResponseRun`; return its answer."""
+    assert isinstance(run, ResponseRun)
     return run.complete(invocation.call(action, run, profile, request, run.write))
 
 
