@@ -196,7 +196,7 @@ class Runtime:
         self._handler = handler
         self.variables = variables
         self.command = [sys.executable, "-m", "hotwhisk", "lambda"]
-        """What is started, with the handler as its last argument."""
+        """What is started, with the handler as its last argument, if it is not empty."""
         self.pass_fds: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
@@ -210,7 +210,7 @@ class Runtime:
         }
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*self.command, self._handler],
+                [*self.command, *([self._handler] if self._handler else [])],
                 cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, pass_fds=self.pass_fds,
             )  # fmt: skip

@@ -20,6 +20,7 @@ from hotwhisk.action.environ import Variables
 from hotwhisk.action.isolation import enter_action_folder
 from hotwhisk.action.signature import is_async, is_awaitable
 from hotwhisk.aws_lambda import snapshot_hooks
+from hotwhisk.aws_lambda.built_function import load_built
 from hotwhisk.aws_lambda.failure import Failure, of_exception
 from hotwhisk.aws_lambda.function_log import FunctionLog
 from hotwhisk.aws_lambda.handler_import import import_handler
@@ -45,22 +46,29 @@ CONTEXT: Final = "Runtime.LambdaContextUnmarshalError"
 
 
 def load(
-    name: str, folder: str, log_socket: str = "", log_provider: str = "", *, overlaps: bool = False
+    name: str,
+    folder: str,
+    log_socket: str = "",
+    log_provider: str = "",
+    *,
+    overlaps: bool = False,
+    artifact: str = "",
 ) -> Handler:
     """
     Import the function and return what the server calls for each request.
 
-    ``folder`` has the function's code. Each worker connects its output to ``log_socket``, and gets
-    the descriptor of the log from ``log_provider``, if there is one. ``overlaps`` says whether
-    several events may be open in one process.
+    ``folder`` has the function's code, or ``artifact``, a built file, has it. Each worker connects
+    its output to ``log_socket``, and gets the descriptor of the log from ``log_provider``, if there
+    is one. ``overlaps`` says whether several events may be open in one process.
     """
-    enter_action_folder(folder)
+    if not artifact:
+        enter_action_folder(folder)
     os.environ.pop(LOG_DESCRIPTOR, None)
     log = FunctionLog(os.environ, receive_descriptor(log_provider) if log_provider else -1)
     log.install()
     if log_socket:
         on_startup(lambda: connect_output(log_socket))
-    found = import_handler(name)
+    found = load_built(artifact, name) if artifact else import_handler(name)
     if isinstance(found, Failure):
         log.write_failure(found)
         return partial(_refuse, found)

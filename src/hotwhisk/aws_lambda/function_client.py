@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 SOURCE: Final = """\
 from hotwhisk.aws_lambda.function import load
-main = load({handler!r}, {folder!r}, {log_socket!r}, {log_provider!r}, overlaps={overlaps})
+main = load(
+    {handler!r}, {folder!r}, {log_socket!r}, {log_provider!r},
+    overlaps={overlaps}, artifact={artifact!r},
+)
 """
 """The version that the server is given."""
 
@@ -43,7 +46,7 @@ class FunctionClient:
 
     def load(self, settings: LambdaSettings, folder: str, log_provider: str = "") -> Failure | None:
         """
-        Have the function in ``folder`` loaded; return what went wrong.
+        Have the function loaded, from ``folder`` or its artifact; return what went wrong.
 
         ``log_provider`` is the name of a `LogProvider`, if the log has a descriptor.
         """
@@ -53,6 +56,7 @@ class FunctionClient:
             log_socket=settings.log_socket,
             log_provider=log_provider,
             overlaps=settings.concurrency > 1,
+            artifact=settings.artifact,
         )
         answer = self._post(b"POST /init", {"value": {"code": source}})
         if isinstance(answer, str):

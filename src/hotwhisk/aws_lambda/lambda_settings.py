@@ -27,7 +27,7 @@ class LambdaSettings(Record):
     """What the runtime of one function must know."""
 
     handler: str
-    """The module and the function, as ``app.handler``."""
+    """The module and the function, as ``app.handler``; empty for that of ``artifact``."""
     api: Address
     """Where the platform listens."""
     task_root: str = ""
@@ -39,23 +39,30 @@ class LambdaSettings(Record):
     json_log: bool = False
     log_socket: str = ""
     """The path of the socket to which each process connects its output; empty if there is none."""
+    artifact: str = ""
+    """The path of a built file that has the function; empty if a folder has it."""
     log_descriptor: int = -1
     """The descriptor for the frames of the log; -1 if there is none."""
 
 
-def read_settings(handler: str | None, environ: Mapping[str, str]) -> LambdaSettings:
+def read_settings(
+    handler: str | None, environ: Mapping[str, str], artifact: str = ""
+) -> LambdaSettings:
     """
     Read the settings of a runtime. ``handler`` is used before the variable ``_HANDLER``.
+
+    An ``artifact`` states its handler, so the variable is not read for it: Lambda demands some name
+    for each zip, and its emulator takes the last word of the command for one.
 
     Raises:
         UsageError: a variable is missing or wrong.
     """
-    name = handler or environ.get("_HANDLER", "")
-    if not name:
+    name = handler or ("" if artifact else environ.get("_HANDLER", ""))
+    if not (name or artifact):
         raise UsageError(NO_HANDLER)
     text = environ.get(API, "")
     if not text:
-        raise UsageError(NO_API.format(handler=name))
+        raise UsageError(NO_API.format(handler=name or f"--artifact {artifact}"))
     descriptor = environ.get(LOG_DESCRIPTOR, "")
     return LambdaSettings(
         handler=name,
@@ -64,6 +71,7 @@ def read_settings(handler: str | None, environ: Mapping[str, str]) -> LambdaSett
         concurrency=_concurrency(environ.get("AWS_LAMBDA_MAX_CONCURRENCY") or "1"),
         has_snapshots=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         json_log=is_json(environ),
+        artifact=artifact,
         log_socket=environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", ""),
         log_descriptor=int(descriptor) if descriptor.isdigit() else -1,
     )

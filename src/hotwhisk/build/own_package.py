@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hotwhisk.build.layout import Members
 
 LEFT_OUT: Final = (
-    "aws_lambda/", "build/", "gateway/", "mcp/", "platform/", "testing/", "watch/",
-    "cli/aws_lambda.py", "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/completion.py",
+    "build/", "gateway/", "mcp/", "platform/", "testing/", "watch/",
+    "cli/bootstrap.py", "cli/build.py", "cli/compare.py", "cli/completion.py",
     "cli/completion_scripts.py", "cli/completion_words.py", "cli/dev.py", "cli/doctor.py",
     "cli/inspect.py", "cli/mcp.py", "cli/new.py", "cli/up.py", "cli/up_data.py", "cli/watch.py",
     "artifact/members.py", "faster_json.py", "server/current.py", "server/doctor.py",

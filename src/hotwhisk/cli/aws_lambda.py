@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Handle the platform's events until a signal comes; return the exit code."""
     open_streams()  # or a connection would get the number of one of them
-    handler = parser().parse(argv).handler
+    given = parser().parse(argv)
     if not sys.platform.startswith("linux"):
         raise StartError("hotwhisk lambda needs Linux, as Lambda has it; run it in a container")
-    settings = read_settings(handler, environ)
+    artifact = os.path.abspath(given.artifact) if given.artifact else ""
+    settings = read_settings(given.handler, environ, artifact)
     if sys.path[0] in ("", os.getcwd()):
         # `python -m hotwhisk` put it there, but a secrets.py of the function is not ours.
         del sys.path[0]
@@ -35,12 +36,19 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def parser() -> Arguments:
     """Return the parser of this command's arguments."""
-    arguments = Arguments("lambda", "[HANDLER]")
+    arguments = Arguments("lambda", "[HANDLER] [--artifact FILE]")
     arguments.add_argument(
         "handler",
         nargs="?",
         metavar="HANDLER",
         help="the function as MODULE.FUNCTION, such as app.handler (the variable _HANDLER)",
+    )
+    arguments.add_argument(
+        "--artifact",
+        default="",
+        metavar="FILE",
+        help="a file that hotwhisk build made: the function is in it, and without HANDLER it is "
+        "the handler that the build named",
     )
     arguments.epilog = (
         "The platform, or its emulator, sets AWS_LAMBDA_RUNTIME_API and what else is needed."

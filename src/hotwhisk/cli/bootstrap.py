@@ -18,6 +18,7 @@ Serves the action {name} until it is told to stop. The options are those of hotw
   --help-serve   all of them
   --version      what this is
 
+{program} lambda is the action's runtime in AWS Lambda.
 {program} COMMAND runs another command of hotwhisk: invoke, replace, rollback, status."""
 
 
@@ -25,8 +26,8 @@ def arguments(given: "list[str]", artifact: str) -> "list[str]":
     """
     Return the command line for hotwhisk.
 
-    Without a command, or with ``serve``, the artifact serves itself. Any other command is passed on
-    as it is.
+    Without a command, or with ``serve``, the artifact serves itself. With ``lambda`` it is the
+    function. Any other command is passed on as it is.
     """
     if given == ["--help-serve"]:
         return ["serve", "--help"]
@@ -34,6 +35,8 @@ def arguments(given: "list[str]", artifact: str) -> "list[str]":
         return ["serve", artifact, *given]
     if given[0] == "serve":
         return ["serve", artifact, *given[1:]]
+    if given[0] == "lambda":
+        return ["lambda", "--artifact", artifact, *given[1:]]
     return given
 
 

@@ -19,6 +19,14 @@ def test_little_is_needed() -> None:
     )
 
 
+def test_a_built_file_states_its_handler_itself() -> None:
+    environ = {**API, "_HANDLER": "lambda"}  # the emulator's name for `./hello lambda`
+    assert read_settings(None, environ, "/hello").handler == ""
+    assert read_settings("app.handler", environ, "/hello").handler == "app.handler"
+    with pytest.raises(UsageError, match="aws-lambda-rie hotwhisk lambda --artifact /hello"):
+        read_settings(None, {}, "/hello")
+
+
 def test_everything_is_read() -> None:
     environ = {
         **API,

@@ -265,4 +265,5 @@ def test_arguments_of_the_bootstrap() -> None:
     assert arguments([], "/a") == ["serve", "/a"]
     assert arguments(["--port", "1"], "/a") == ["serve", "/a", "--port", "1"]
     assert arguments(["serve", "--port", "1"], "/a") == ["serve", "/a", "--port", "1"]
+    assert arguments(["lambda"], "/a") == ["lambda", "--artifact", "/a"]
     assert arguments(["status"], "/a") == ["status"]

@@ -15,7 +15,7 @@ from hotwhisk.build.own_package import LEFT_OUT, shortened
 from tests.structure.source import PACKAGE, Source, sources
 from tests.support.server import ROOT
 
-LARGEST = 256 << 10
+LARGEST = 280 << 10
 
 
 @pytest.fixture(scope="module")
