@@ -60,6 +60,7 @@ ENVIRONMENTS: list[dict[str, str]] = [
     {"OW_WAIT_FOR_ACK": "1"}, {"OW_COMPILER": "/bin/true"}, {"__OW_ALLOW_CONCURRENT": "true"},
     {"__OW_API_HOST": "https://a.example"}, {"FLASK_DEBUG": "1"}, {"FLASK_RUN_HOST": "0.0.0.0"},
     {"UVICORN_HOST": "0.0.0.0"}, {"FUNCTION_TARGET": "main"}, {"FUNCTION_SOURCE": "hello.py"},
+    {"K_SERVICE": "hello", "K_REVISION": "hello-1", "PORT": "0"}, {"AWS_LAMBDA_RUNTIME_API": "a:1"},
     {"WEB_CONCURRENCY": "2"}, {"GUNICORN_CMD_ARGS": "--bind 0.0.0.0"}, {"HOTWHISK_TOKEN": "x"},
     {"LISTEN_FDS": "1"}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
 ]  # fmt: skip

@@ -66,7 +66,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_the_handler_that_the_build_named_gets_events_and_a_killed_process_is_replaced(
     start: Start,
 ) -> None:
-    # The emulator names the last word of the command.
+    # The emulator sets what ends the command.
     platform, runtime = start(PLAIN, _HANDLER="lambda")
     assert platform.call({"number": 4}).json == {"doubled": 8}, runtime.log
     assert platform.call({"kill": True}).json["errorType"] == "Runtime.ExitError"

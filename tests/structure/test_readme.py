@@ -33,7 +33,9 @@ from tests.support.transcript import (
     IN_CONTAINER,
     PAGES,
     TYPED,
+    WITH_BUILT_FILE,
     WITH_DEV,
+    WITH_EMULATOR,
     Transcript,
     expect,
     shown,
@@ -133,10 +135,29 @@ class Terminal:
 )
 def test_a_transcript_is_what_happens(transcript: Transcript) -> None:
     with Terminal() as terminal:
-        for command, expected in transcript.steps:
-            printed = terminal.shown(terminal.type(command))
-            if expected or not command.rstrip().endswith("&"):  # a banner may be left out
-                expect(printed, terminal.shown("\n".join(expected)))
+        check(transcript, terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="serve needs Linux")
+@pytest.mark.parametrize(
+    "transcript", list(transcripts(WITH_BUILT_FILE)), ids=lambda each: str(each.line)
+)
+def test_a_transcript_with_the_built_file_is_what_happens(transcript: Transcript) -> None:
+    first = next(each for each in transcripts(TYPED) if each.page == transcript.page)
+    build, _ = first.steps[0]
+    assert build.startswith("hotwhisk build ")
+    with Terminal() as terminal:
+        terminal.type(build)
+        check(transcript, terminal)
+
+
+def check(transcript: Transcript, terminal: Terminal) -> None:
+    """Type the commands, and compare what each prints."""
+    for command, expected in transcript.steps:
+        printed = terminal.shown(terminal.type(command))
+        if expected or not command.rstrip().endswith("&"):  # a banner may be left out
+            expect(printed, terminal.shown("\n".join(expected)))
 
 
 def test_the_readme_shows_the_main_job() -> None:
@@ -151,7 +172,7 @@ def test_what_looks_like_a_transcript_is_one(page: Path) -> None:
     for block in re.finditer(r"(^.*\n)```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         before = block[1].splitlines()[-1]
         if re.search(r"^\$ (hotwhisk|curl|docker) ", block[2], re.MULTILINE):
-            assert before in (TYPED, IN_CONTAINER, WITH_DEV), (
+            assert before in (TYPED, IN_CONTAINER, WITH_BUILT_FILE, WITH_DEV, WITH_EMULATOR), (
                 "for commands without their output, use ```sh"
             )
 

@@ -61,12 +61,13 @@ class Emulator:
         *,
         concurrency: int = 0,
         runtime: Sequence[str] = HOTWHISK,
+        handler: str = "app.handler",
         **variables: str,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hotwhisk-test-"))
         self._source = source
         self._concurrency = concurrency
-        self._runtime = runtime
+        self._runtime = [*runtime, *([handler] if handler else [])]
         self._variables = variables
         self.host = ".".join(["127", *(str(1 + each % 254) for each in secrets.token_bytes(3))])
 
@@ -74,12 +75,11 @@ class Emulator:
         code = self.folder / "var" / "task"
         code.mkdir(parents=True)
         (code / "app.py").write_text(self._source, encoding="utf-8")
-        runtime = [*self._runtime, "app.handler"]
         command = [
             str(lambda_emulator()),
             f"--runtime-interface-emulator-address={self.host}:{CALLS_PORT}",
             f"--runtime-api-address={self.host}:{API_PORT}",
-            *runtime,
+            *self._runtime,
         ]
         environ = {
             **os.environ,
@@ -90,7 +90,7 @@ class Emulator:
         if self._concurrency:
             environ["AWS_LAMBDA_MAX_CONCURRENCY"] = str(self._concurrency)
             bootstrap = code / "bootstrap"
-            bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(runtime)}\n")
+            bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(self._runtime)}\n")
             bootstrap.chmod(0o755)
             command = [*WITH_VAR, str(code.parent), *AS_ONE_USER, *command]
         with (self.folder / "log").open("wb") as log:

@@ -20,6 +20,10 @@ IN_CONTAINER = "<!-- transcript with docker -->"
 """Typed with an engine and the image, by tests/image."""
 WITH_DEV = "<!-- transcript with dev -->"
 """Typed beside the `hotwhisk dev` of its first line, by tests/gateway."""
+WITH_BUILT_FILE = "<!-- transcript with the built file -->"
+"""Typed where the first transcript of its page has built a file, by tests/structure."""
+WITH_EMULATOR = "<!-- transcript with the emulator -->"
+"""Typed with such a file and AWS Lambda's emulator, by tests/process."""
 VARIES = (  # what differs from run to run, and its replacement
     (r"\d+(\.\d+)? m?s\b", "TIME"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "DATE"),

@@ -52,7 +52,7 @@ def read_settings(
     Read the settings of a runtime. ``handler`` is used before the variable ``_HANDLER``.
 
     An ``artifact`` states its handler, so the variable is not read for it: Lambda demands some name
-    for each zip, and its emulator takes the last word of the command for one.
+    for each zip, and its emulator takes what ends the command for one.
 
     Raises:
         UsageError: a variable is missing or wrong.

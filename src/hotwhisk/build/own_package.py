@@ -1,12 +1,12 @@
 """
 Choose the modules of hotwhisk that an artifact carries, and shorten them.
 
-An artifact serves by itself, and it has the commands that call or ask a running server. It does not
-build, compare, inspect, watch, test or examine a machine: an installed hotwhisk does that. The
-package is stored as source, so that any Python can run it. Docstrings, comments and imports for
-type checkers are left out, and the annotations of functions: they are a third of the size. A level
-of indentation is one space, and no space is left where Python needs none. Every line keeps its
-number, so tracebacks stay right.
+An artifact serves by itself, also as a function of AWS Lambda, and it has the commands that call or
+ask a running server. It does not build, compare, inspect, watch, test or examine a machine: an
+installed hotwhisk does that. The package is stored as source, so that any Python can run it.
+Docstrings, comments and imports for type checkers are left out, and the annotations of functions:
+they are a third of the size. A level of indentation is one space, and no space is left where Python
+needs none. Every line keeps its number, so tracebacks stay right.
 """
 
 from __future__ import annotations
