@@ -6,12 +6,15 @@ import base64
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hotwhisk.build import build
 from tests.support.clients import Called, LineClient, go_programs
 from tests.support.gateway import GatewayProcess
+from tests.support.server import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -158,6 +161,15 @@ def test_a_zip_and_another_main(wsk: Wsk) -> None:
     assert created["exec"]["binary"] is True
     assert wsk("action.invoke", name="zip", payload={}, blocking=True, result=True) == {"w": "zip"}
     assert wsk("action.get", name="zip", code=True)["exec"]["code"] == code
+
+
+def test_a_built_file(wsk: Wsk, tmp_path: Path) -> None:
+    build(ROOT / "examples" / "hello.py", tmp_path / "hello.zip")
+    # Of a file with this ending, wsk sends the content as base64.
+    code = base64.b64encode((tmp_path / "hello.zip").read_bytes()).decode()
+    assert wsk.create("built", code)["exec"]["binary"] is True
+    given = {"name": "built", "payload": {"name": "Mike"}, "blocking": True, "result": True}
+    assert wsk("action.invoke", **given) == {"greetings": "Hello, Mike"}
 
 
 def test_a_native_program(wsk: Wsk) -> None:
