@@ -57,6 +57,27 @@ def serving_file(source: str) -> Iterator[tuple[Server, Path]]:
 
 # -- stop -----------------------------------------------------------------------------------
 
+STOPPED_AGAIN = """
+import os, signal, sys
+from hotwhisk.cli import serve
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), numbers=%r):
+        for number in numbers:
+            kill(pid, number)
+sys.late = Late()  # deleted after the signals are given back to the system
+sys.exit(serve.run(["--port", "0", "--run-dir", sys.argv[1]], os.environ))
+"""
+
+
+def test_a_signal_to_stop_while_the_interpreter_exits_changes_no_exit_status(
+    tmp_path: Path,
+) -> None:
+    numbers = [int(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+    program = STOPPED_AGAIN % numbers
+    with Server(command=[sys.executable, "-c", program, str(tmp_path)]) as server:
+        server.end_well()
+
+
 TOLD_AT_ONCE = """
 import os, signal, socket, sys
 from hotwhisk.cli import serve

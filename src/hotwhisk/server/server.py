@@ -18,7 +18,7 @@ from hotwhisk.server.named_file import why_unfit
 from hotwhisk.server.notify import write_termination_log
 from hotwhisk.server.server_history import ServerHistory
 from hotwhisk.server.server_log import ServerLog
-from hotwhisk.server.signal_socket import catch_signals
+from hotwhisk.server.signal_socket import catch_signals, ignore_stops
 from hotwhisk.server.status import status
 from hotwhisk.supervisor import resources
 from hotwhisk.supervisor.artifacts import is_own, named_by
@@ -287,6 +287,7 @@ class Server:
         if supervisor.parts.output is not None:
             supervisor.parts.output.finish("the server ended")
         self._folder.remove(REMOVAL)
+        ignore_stops()
         current = supervisor.rollout.current.number
         why = self._unfit or f"{self._why}; generation {current} was current"
         write_termination_log(self.config.termination_log, why)

@@ -34,3 +34,15 @@ def catch_signals(others: Dispositions) -> tuple[_socket.socket, _socket.socket]
     # Signals that have waited since the port was opened are delivered now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     return ours, theirs
+
+
+def ignore_stops() -> None:
+    """
+    Ignore the signals that stop a server, because it has stopped.
+
+    At its exit the interpreter gives every signal with a handler back to the system. One more
+    SIGTERM would then end the process by that signal, and its exit status would not be 0.
+    """
+    for number in SIGNALS:
+        if number != signal.SIGCHLD:
+            signal.signal(number, signal.SIG_IGN)
