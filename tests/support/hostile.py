@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hotwhisk.ipc.packets import VERSION
+
 Fields = Mapping[str, Mapping[str, str]]
 """By kind of message: the declared type of each field."""
 
@@ -47,7 +49,7 @@ class Packets:
             values = {name: self._right(declared) for name, declared in self._fields[kind].items()}
         else:
             values = {name: self._any() for name in self._fields[kind] if draw.random() < 0.8}
-        version = 1 if draw.random() < 0.97 else draw.choice(WRONG)
+        version = VERSION if draw.random() < 0.97 else draw.choice(WRONG)
         return json.dumps([version, kind, values]).encode("utf-8", "surrogatepass")
 
     def descriptors(self) -> list[int]:
