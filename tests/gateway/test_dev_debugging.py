@@ -95,7 +95,7 @@ def test_breakpoint_gets_the_terminal(tmp_path: Path) -> None:
         stopped.start()
         dev.wait(r"\(Pdb\) ")
         dev.type("\x03", end="")  # also while a call is stopped
-        assert dev.process.wait(30.0) == 0
+        assert dev.process.wait(10.0) == 0
         stopped.join(20.0)
 
 

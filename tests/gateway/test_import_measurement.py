@@ -67,7 +67,7 @@ def test_a_killed_gateway_leaves_no_measurement(gateway: GatewayProcess, place: 
 def test_a_stop_ends_a_measurement(gateway: GatewayProcess, place: Rendezvous) -> None:
     measuring = Measuring(gateway, place)
     gateway.process.send_signal(signal.SIGTERM)
-    assert gateway.process.wait(30) == 0
+    assert gateway.process.wait(10) == 0
     assert measuring.held.wait_gone(1)
     measuring.wait()
     (answer,) = measuring.answers

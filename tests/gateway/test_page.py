@@ -415,6 +415,6 @@ def test_an_open_page_does_not_keep_the_server_from_stopping(browser: Browser) -
         log_in(page, gateway)
         live(page)
         gateway.process.terminate()
-        assert gateway.process.wait(30) == 0
+        assert gateway.process.wait(10) == 0
         page.locator("#live.off").wait_for()
         context.close()

@@ -82,7 +82,7 @@ def test_a_stop_answers_what_runs(tmp_path: Path, place: Rendezvous) -> None:
         answer = call.answer()
         assert answer.status == 200, answer
         assert answer.json["response"]["result"] == {"held": True}
-        assert gateway.process.wait(30) == 0
+        assert gateway.process.wait(10) == 0
     assert [each["activationId"] for each in records(gateway)] == [answer.json["activationId"]]
 
 
@@ -96,7 +96,7 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path, place: Rendezvous, patien
             wait_closed(gateway)
             gateway.process.send_signal(signal.SIGTERM)
         gateway.wait_line("activations that still run are ended", 10)
-        assert gateway.process.wait(30) == 0
+        assert gateway.process.wait(10) == 0
         assert call.answer().status == 502
         assert call.held.wait_gone(10)
     (record,) = records(gateway)

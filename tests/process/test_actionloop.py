@@ -82,7 +82,7 @@ def plain() -> Iterator[Server]:
     with Server() as started:
         yield started
         started.terminate()
-        assert started.wait(30.0) == 0, started.stderr()
+        assert started.wait(10.0) == 0, started.stderr()
         assert not started.left()
 
 

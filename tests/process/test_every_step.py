@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
     with Server("--crash-count", "100000") as started:
         yield started
         started.terminate()
-        assert started.wait(30.0) == 0, started.stderr()
+        assert started.wait(10.0) == 0, started.stderr()
         assert not started.left()
         assert "Traceback" not in started.stderr()
 

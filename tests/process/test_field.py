@@ -270,7 +270,7 @@ def test_a_stop_lets_the_running_request_end(server: Server) -> None:
         server.terminate()
         held.release()
         assert runner.read_response().value("pid") == held.pid
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert not wait_few(server.left, 0, 10.0)
 
 
@@ -288,6 +288,6 @@ def test_a_stop_leaves_no_looping_child_alive(kind: str) -> None:
         response = runner.read_response()
         assert response.status >= 400
         assert response.error
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert held.wait_gone(10.0)
         assert not wait_few(server.left, 0, 10.0)

@@ -120,7 +120,7 @@ def replace_and_stop(server: Server, event: dict[str, object], source: str) -> N
     found = control.wait_until(server, lambda _: not left.exists(), "the folder is gone", 30.0)
     assert found["deaths"] == []
     server.terminate()
-    assert server.wait(30.0) == 0
+    assert server.wait(10.0) == 0
     assert "Traceback" not in server.stderr()
     assert list(server.run_dir.iterdir()) == []
 
@@ -133,7 +133,7 @@ def test_a_stop_does_not_wait_for_deep_folders(server: Server) -> None:
     server.post(NESTING)
     assert run_once(server.address, {"levels": 1000}).status == 200
     server.terminate()
-    assert server.wait(30.0) == 0
+    assert server.wait(10.0) == 0
     assert server.stderr().count("\n") <= 3
 
 
@@ -232,7 +232,7 @@ def test_the_next_start_works_and_removes_what_was_left(
         left = server.run_dir / str(server.port) / "0"
         control.wait_until(server, lambda _: not left.exists(), "the folder is gone")
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert list(server.run_dir.iterdir()) == []
         assert server.stderr().count("\n") <= 4
 

@@ -316,7 +316,7 @@ def test_a_stop_answers_what_waits_for_a_process() -> None:
         for number, connection in enumerate(opened):
             answer = connection.read_response()
             assert (answer.status, answer.value("token")) == (200, number), answer.body
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
 
 
 def test_a_new_version_is_never_answered_by_a_process_of_the_old_one() -> None:

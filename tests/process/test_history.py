@@ -42,7 +42,7 @@ def begun(state: Path, *arguments: object) -> Server:
 
 def kill(server: Server) -> None:
     os.kill(server.pid, signal.SIGKILL)
-    assert server.wait(30.0) is not None
+    assert server.wait(10.0) is not None
 
 
 def test_a_restart_begins_with_the_version_that_was_current(state: Path) -> None:

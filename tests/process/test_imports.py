@@ -77,7 +77,7 @@ class Notes:
     def of(self, code: str) -> set[str]:
         """Return what a fresh Python looks for that runs this code."""
         with subprocess.Popen([sys.executable, "-c", code], env=os.environ | self.env) as process:
-            assert not process.wait(30.0)
+            assert not process.wait(10.0)
         return set(self.of_process(process.pid))
 
     def of_process(self, pid: int) -> list[str]:

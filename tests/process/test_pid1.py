@@ -81,7 +81,7 @@ def server() -> Iterator[Server]:
         yield started
         if started.process.poll() is None:
             os.kill(first(started), signal.SIGTERM)
-        assert started.wait(30.0) == 0, started.stderr()
+        assert started.wait(10.0) == 0, started.stderr()
         assert not wait_few(started.left, 0, 5.0)
 
 
@@ -183,4 +183,4 @@ def test_stops_when_told(server: Server, number: signal.Signals) -> None:
         os.kill(first(server), number)
         held.release()
         assert runner.read_response().value("version") == 1
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0

@@ -150,7 +150,7 @@ def test_closed_streams_are_no_trouble(closed: str, profile: tuple[str, ...]) ->
         server.post(printing)
         assert run_once(server.address, {}).value("version") == 1
         server.terminate()
-        assert server.wait(30.0) == 0, server.stderr()
+        assert server.wait(10.0) == 0, server.stderr()
         assert "Traceback" not in server.stderr()
 
 

@@ -85,7 +85,7 @@ def test_a_worker_that_cannot_be_killed_is_given_up_and_tried_again() -> None:
         server.post(actions.plain(2))
         assert run_once(server.address, {}).value("version") == 2
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert "Traceback" not in server.stderr()
 
 
@@ -113,7 +113,7 @@ def test_a_worker_that_runs_as_another_user_delays_no_client(way: str) -> None:
         server.post(actions.plain(2))
         assert run_once(server.address, {}).value("version") == 2
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert "Traceback" not in server.stderr()
         assert "could not be ended, and is left" in server.stderr()
         os.kill(pid, signal.SIGKILL)

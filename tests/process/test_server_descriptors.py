@@ -90,7 +90,7 @@ def server() -> Iterator[Server]:
     with Server() as started:
         yield started
         started.terminate()
-        assert started.wait(30.0) == 0
+        assert started.wait(10.0) == 0
         assert not started.left()
 
 

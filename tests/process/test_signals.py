@@ -120,7 +120,7 @@ def test_stop_waits_for_what_runs(server: Server, number: signal.Signals) -> Non
         assert server.process.poll() is None
         held.release()
         assert runner.read_response().value("version") == 1
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
     assert not wait_few(server.left, 0, 5.0)
     assert "stopping" in server.stderr()
 
@@ -169,7 +169,7 @@ def test_stop_ends_what_outlasts_the_drain_timeout() -> None:
             assert response.status == 503
             assert response.error
             assert held.wait_gone(5.0)
-            assert server.wait(30.0) == 0
+            assert server.wait(10.0) == 0
 
 
 @pytest.mark.parametrize("profile", [(), ("--openwhisk",)])
@@ -191,13 +191,13 @@ def test_stop_does_not_wait_for_what_never_loads(
         os.kill(server.pid, number)
         answer = poster.read_response()
         assert (answer.status, answer.error) == (503, "the server is stopping")
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert not wait_few(server.left, 0, 5.0)
 
 
 def test_port_is_closed_by_a_stop(server: Server) -> None:
     server.terminate()
-    assert server.wait(30.0) == 0
+    assert server.wait(10.0) == 0
     with socket.socket() as end, pytest.raises(ConnectionRefusedError):
         end.connect(server.address)
 
@@ -213,7 +213,7 @@ def test_stop_after_many_connections() -> None:
         for connection in opened:
             connection.close()
         server.terminate()
-        assert server.wait(30.0) == 0, server.stderr()
+        assert server.wait(10.0) == 0, server.stderr()
         assert "Traceback" not in server.stderr()
 
 
@@ -234,7 +234,7 @@ def test_hangup_loads_the_file_again() -> None:
             assert kept.run({}).value("version") == 2
         server.terminate()
         note_of(server, "STOPPING=1")
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
 
 
 @pytest.mark.parametrize("content", [BROKEN, None], ids=["broken", "removed"])
@@ -328,7 +328,7 @@ def test_ready_descriptor_gets_one_newline_and_its_end(tmp_path: Path) -> None:
             response = run_once(("127.0.0.1", int(address[1])), {})
             assert "locate a binary" in str(response.error)
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(10) == 0
     finally:
         os.close(read)
 
@@ -384,7 +384,7 @@ def test_listen_fds_of_another_process_are_left_alone(tmp_path: Path) -> None:
         assert "serving on http://127.0.0.1:" in process.stderr.readline()
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(10) == 0
         process.communicate()
 
 
@@ -396,7 +396,7 @@ def test_only_the_owner_reaches_the_control_socket(server: Server) -> None:
     assert control.mode(server.run_dir) == 0o700
     assert control.mode(server.run_dir / str(server.port)) == 0o700
     server.terminate()
-    assert server.wait(30.0) == 0
+    assert server.wait(10.0) == 0
     assert not list(server.run_dir.iterdir())
 
 
@@ -526,7 +526,7 @@ def test_half_request_at_a_stop_does_not_hold_it_up() -> None:
             half.send(run_request({})[:40])
             silent.run({})
             server.terminate()
-            assert server.wait(30.0) == 0
+            assert server.wait(10.0) == 0
             assert half.read_to_end().count(b"HTTP/1.1 ") <= 1
 
 

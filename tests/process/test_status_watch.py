@@ -48,7 +48,7 @@ class Watching:
                 self.shown += data
         except OSError:  # the terminal's other end is closed
             pass
-        return self.process.wait(30)
+        return self.process.wait(10)
 
     def close(self) -> None:
         self.process.kill()
@@ -118,4 +118,4 @@ def test_a_server_counts_each_kind_in_the_generation_that_answered() -> None:
         shown = control.command(server, "status")
         assert "requests by generation" in shown.stdout
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0

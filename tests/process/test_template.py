@@ -272,7 +272,7 @@ def test_a_replacement_and_the_stop_end_it(server: Server, tmp_path: Path) -> No
     server.post(counting(tmp_path))
     template = status(server)["template"]["pid"]
     server.terminate()
-    assert server.wait(30.0) == 0
+    assert server.wait(10.0) == 0
     assert not tree.stat(template)
 
 
@@ -313,5 +313,5 @@ def test_many_deaths_leave_nothing(tmp_path: Path) -> None:
         assert abs(server.descriptors() - before) <= 2
         assert imports(tmp_path) == 1
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
         assert not server.left()

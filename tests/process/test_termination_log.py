@@ -28,7 +28,7 @@ def test_told_to_stop(log: Path) -> None:
         with Server("--openwhisk", "--termination-log", str(log)) as server:
             server.post(actions.plain(1))
             os.kill(server.pid, number)
-            assert server.wait(30.0) == 0
+            assert server.wait(10.0) == 0
         told = f"hotwhisk: told to stop by {number.name}; generation 1 was current\n"
         assert log.read_text() == told
 
@@ -52,7 +52,7 @@ def test_no_file_is_made_and_no_other_is_written_to(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", fifo, tmp_path):
         with Server("--termination-log", str(path)) as server:
             server.terminate()
-            assert server.wait(30.0) == 0, server.stderr()
+            assert server.wait(10.0) == 0, server.stderr()
     assert sorted(tmp_path.iterdir()) == [fifo]
 
 

@@ -123,7 +123,7 @@ def test_the_watcher_ends_with_the_server_and_keeps_nothing_open(file: Path) -> 
         assert not [name for name in tree.descriptors(pid) if name.startswith("socket:")]
         os.kill(server.pid, signal.SIGKILL)
         assert wait_gone(pid, 10.0)
-        server.wait(30.0)
+        server.wait(10.0)
 
 
 def test_the_server_outlives_its_watcher(file: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_server_outlives_its_watcher(file: Path) -> None:
         assert wait_gone(pid, 10.0)
         assert ask(server) == {"version": 1, "part": 1}
         server.terminate()
-        assert server.wait(30.0) == 0
+        assert server.wait(10.0) == 0
 
 
 # -- what a fresh start would serve, after any change ------------------------------------------

@@ -64,7 +64,7 @@ def outlive_folders(rounds: int = 5, levels: int = 2000, files: int = 20_000) ->
                 server.post(LEAVING)
                 run_once(server.address, event, timeout=60.0)
                 os.kill(server.pid, signal.SIGKILL)
-                outcome.expect(server.wait(30.0) is not None, "it outlived SIGKILL")
+                outcome.expect(server.wait(10.0) is not None, "it outlived SIGKILL")
                 (server.run_dir / str(server.port)).rename(left)
             begun = time.monotonic()
             with outcome.trying("the next start"), Again(put(left)) as server:
@@ -116,7 +116,7 @@ def find_things(rounds: int = 20) -> Outcome:
                     server.post(version_source(1))
                     outcome.expect_version("after the start", run_once(server.address, {}), 1)
                     server.terminate()
-                    outcome.expect(server.wait(30.0) == 0, "the stop failed")
+                    outcome.expect(server.wait(10.0) == 0, "the stop failed")
                     left = [each.name for each in server.run_dir.iterdir()]
                     outcome.expect(not left, f"{make.__name__} {end}: left {left}")
                     starts += 1

@@ -82,7 +82,7 @@ def ignore_unread(rounds: int = 10) -> Outcome:
             sink.fill()
             began = time.monotonic()
             server.terminate()
-            outcome.expect(server.wait(30.0) == 0, f"{name}: it did not stop")
+            outcome.expect(server.wait(10.0) == 0, f"{name}: it did not stop")
             worst["stopped"] = max(worst.get("stopped", 0.0), time.monotonic() - began)
     for what, took in worst.items():
         outcome.expect(took < WITHIN + DEADLINE, f"{what} after {took:.2f} s")

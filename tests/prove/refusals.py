@@ -121,7 +121,7 @@ def fail_each_call(most: int = 100) -> Outcome:
         outcome.expect(after <= before + 2, f"{after} descriptors, {before} before")
         outcome.expect("Traceback" not in server.stderr(), server.stderr()[-2000:])
         server.terminate()
-        outcome.expect(server.wait(30.0) == 0, "it did not stop")
+        outcome.expect(server.wait(10.0) == 0, "it did not stop")
     outcome.result = (
         f"{failed} calls failed; {given_up} requests were told of it, none lost or stale"
     )

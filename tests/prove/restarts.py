@@ -45,7 +45,7 @@ def come_back(lives: int = 10, seed: int = 1) -> Outcome:
         with Server("--state", str(state)) as server:
             server.replace(1)
             server.terminate()
-            outcome.expect(server.wait(30.0) == 0, "the first server did not stop")
+            outcome.expect(server.wait(10.0) == 0, "the first server did not stop")
         for life in range(lives):
             least = latest(state)
             with Server("--state", str(state)) as server:
@@ -71,7 +71,7 @@ def replace_until_killed(server: Server, posted: int, after: float) -> int:
             posted += 1
             server.replace(posted)
     timer.join()
-    server.wait(30.0)
+    server.wait(10.0)
     return posted
 
 

@@ -47,7 +47,7 @@ def answer_before_stop(server: Server, waiting: int = 20, backlog: int = 40) -> 
             with outcome.trying(what):
                 outcome.expect_version(what, connection.read_response(), 1)
                 answered += 1
-        status = server.wait(30.0)
+        status = server.wait(10.0)
     outcome.expect(status == 0, f"exit status {status}")
     left = wait_few(server.left, 0, 5.0)
     outcome.expect(not left, f"processes left: {left}")

@@ -125,7 +125,7 @@ class Server:
         try:
             if self.process.poll() is None:
                 self.terminate()
-                self.wait(30.0)
+                self.wait(10.0)
         finally:
             self._cleanup()
 

@@ -38,7 +38,7 @@ def test_a_thread_that_waits_goes_on() -> None:
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
-    assert begun.wait(30.0)
+    assert begun.wait(10.0)
     cancellation.cancel()
     waiting.join(10.0)
     assert not waiting.is_alive()

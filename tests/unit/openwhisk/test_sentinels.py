@@ -57,7 +57,7 @@ def test_a_sentinel_waits_for_a_thread_that_is_writing() -> None:
         threads[0].start()
         begin = os.read(reading, 1)
         threads[1].start()
-        assert entered.wait(30.0)
+        assert entered.wait(10.0)
         wanted = line + b"\n" + SENTINEL
         assert begin + read(reading, len(wanted) - 1) == wanted
         for thread in threads:

@@ -91,14 +91,14 @@ def test_terminate_asks_and_wait_tells_how_it_left() -> None:
         Invoker().invoke(served, ACTION)
         child = tree(served.pid)[1]
         served.terminate()
-        assert served.wait(30.0) == -signal.SIGTERM
+        assert served.wait(10.0) == -signal.SIGTERM
         assert state(child) == "S", "signals are for the process that was started"
     assert has_left(child), "a container is removed with all that is in it"
 
 
 def test_a_program_that_does_not_exist_ends_at_once_and_init_fails() -> None:
     with ProcessRuntime(["/does/not/exist"]) as served:
-        assert served.wait(30.0) == 127
+        assert served.wait(10.0) == 127
         record = Invoker().invoke(served, Action("x", "c!", limits=Limits(timeout=100)))
     assert record["statusCode"] == 2
 
