@@ -14,7 +14,7 @@ from hotwhisk.action.signature import is_async
 from hotwhisk.artifact import artifact
 from hotwhisk.artifact.kinds import DEFAULT_HANDLER, Kind
 from hotwhisk.aws_lambda.failure import Failure
-from hotwhisk.aws_lambda.handler_import import import_handler
+from hotwhisk.aws_lambda.handler_import import IMPORT_ERROR, import_handler
 from hotwhisk.errors import BuildFailed, VersionError
 from hotwhisk.registration import HandlerSlot
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hotwhisk.artifact.artifact import Unpacked
     from hotwhisk.aws_lambda.handler_import import Handler
 
-NOT_LOADED: Final = "Runtime.ImportModuleError"
 _FOLDER: Final = "function"
 
 
@@ -44,7 +43,7 @@ def load_built(path: str, name: str) -> Handler | Failure:
             return import_handler(name)
         loaded = actions.load(unpacked, DEFAULT_HANDLER)
     except (OSError, VersionError) as error:
-        return Failure(NOT_LOADED, f"Unable to load {path}: {error}")
+        return Failure(IMPORT_ERROR, f"Unable to load {path}: {error}")
     finally:
         HandlerSlot.handler = None  # or the server would take it for its own version's
     return loaded.handler if loaded.takes_context else _without_context(loaded.handler)

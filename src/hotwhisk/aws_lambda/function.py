@@ -20,7 +20,6 @@ from hotwhisk.action.environ import Variables
 from hotwhisk.action.isolation import enter_action_folder
 from hotwhisk.action.signature import is_async, is_awaitable
 from hotwhisk.aws_lambda import snapshot_hooks
-from hotwhisk.aws_lambda.built_function import load_built
 from hotwhisk.aws_lambda.failure import Failure, of_exception
 from hotwhisk.aws_lambda.function_log import FunctionLog
 from hotwhisk.aws_lambda.handler_import import import_handler
@@ -68,7 +67,12 @@ def load(
     log.install()
     if log_socket:
         on_startup(lambda: connect_output(log_socket))
-    found = load_built(artifact, name) if artifact else import_handler(name)
+    if artifact:
+        from hotwhisk.aws_lambda.built_function import load_built  # only where there is one
+
+        found = load_built(artifact, name)
+    else:
+        found = import_handler(name)
     if isinstance(found, Failure):
         log.write_failure(found)
         return partial(_refuse, found)

@@ -10,9 +10,12 @@ from hotwhisk.aws_lambda.failure import Failure, of_exception
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Final
 
     Handler = Callable[..., Any]
+
+IMPORT_ERROR: Final = "Runtime.ImportModuleError"
+"""The platform's type of the error for a module that cannot be imported."""
 
 
 def import_handler(name: str) -> Handler | Failure:
@@ -32,7 +35,7 @@ def import_handler(name: str) -> Handler | Failure:
         module = importlib.import_module(module_name)
     except ImportError as error:
         message = f"Unable to import module '{module_name}': {error}"
-        return Failure("Runtime.ImportModuleError", message, of_exception(error).stack)
+        return Failure(IMPORT_ERROR, message, of_exception(error).stack)
     except SyntaxError as error:
         message = f"Syntax error in module '{module_name}': {error}"
         line = f'  File "{error.filename}", line {error.lineno}\n    {error.text}'

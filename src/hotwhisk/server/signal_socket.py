@@ -5,22 +5,16 @@ from __future__ import annotations
 import _socket
 import signal
 
+from hotwhisk.system.signals import HANDLED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotwhisk.system.signals import Dispositions
 
-SIGNALS = (
-    signal.SIGTERM,  # stop after the present requests; a second signal to stop ends it at once
-    signal.SIGINT,  # the same
-    signal.SIGQUIT,  # stop at once: the present requests get an error
-    signal.SIGHUP,  # load FILE again, and replace
-    signal.SIGCHLD,  # reap adopted processes, as process 1 must
-)
-
 
 def catch_signals(others: Dispositions) -> tuple[_socket.socket, _socket.socket]:
     """
-    Catch `SIGNALS`, and ignore ``others``, which mean nothing to a server.
+    Catch `HANDLED` signals, and ignore ``others``, which mean nothing to a server.
 
     Return the socket from which their numbers are read, and the other end, which must stay open.
     """
@@ -28,7 +22,7 @@ def catch_signals(others: Dispositions) -> tuple[_socket.socket, _socket.socket]
     for end in (ours, theirs):
         end.setblocking(False)
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    for number in SIGNALS:
+    for number in HANDLED:
         signal.signal(number, lambda *_: None)  # the wake-up descriptor wakes the loop
     others.ignore()
     # Signals that have waited since the port was opened are delivered now.
@@ -43,6 +37,6 @@ def ignore_stops() -> None:
     At its exit the interpreter gives every signal with a handler back to the system. One more
     SIGTERM would then end the process by that signal, and its exit status would not be 0.
     """
-    for number in SIGNALS:
+    for number in HANDLED:
         if number != signal.SIGCHLD:
             signal.signal(number, signal.SIG_IGN)

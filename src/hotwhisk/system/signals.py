@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 
 HANDLED: Final = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD,
-)  # fmt: skip
+    signal.SIGTERM,  # stop after the present requests; a second signal to stop ends it at once
+    signal.SIGINT,  # the same
+    signal.SIGQUIT,  # stop at once: the present requests get an error
+    signal.SIGHUP,  # load FILE again, and replace
+    signal.SIGCHLD,  # reap adopted processes, as process 1 must
+)
 """Signals that the supervisor handles."""
 
 LIBRARY: Final = (32, 33)
